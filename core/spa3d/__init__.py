@@ -1,0 +1,59 @@
+"""spa3d: post-training and honest measurement of 3D multimodal LLMs.
+
+``import spa3d`` imports neither torch nor transformers; what needs them is loaded on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from spa3d.component import Component
+from spa3d.markers import hookimpl
+
+try:
+    __version__ = version("spa3d")
+except PackageNotFoundError:  # a bare clone on PYTHONPATH
+    __version__ = "0+clone"
+
+_LAZY = {
+    "Benchmark": "spa3d.contracts.benchmark",
+    "ComponentConfig": "spa3d.contracts.config",
+    "Conversation": "spa3d.contracts.dataset",
+    "Dataset": "spa3d.contracts.dataset",
+    "Draws": "spa3d.draws",
+    "Encoder": "spa3d.contracts.encoder",
+    "Fact": "spa3d.contracts.dataset",
+    "Judge": "spa3d.contracts.judge",
+    "Need": "spa3d.contracts.objective",
+    "Noise": "spa3d.contracts.noise",
+    "NoiseConfig": "spa3d.contracts.noise",
+    "Objective": "spa3d.contracts.objective",
+    "Ops": "spa3d.contracts.ops",
+    "Prediction": "spa3d.contracts.benchmark",
+    "Projector": "spa3d.contracts.projector",
+    "Question": "spa3d.contracts.benchmark",
+    "Record": "spa3d.contracts.dataset",
+    "Round": "spa3d.contracts.dataset",
+    "Score": "spa3d.contracts.objective",
+    "Scores": "spa3d.contracts.objective",
+    "Term": "spa3d.contracts.objective",
+    "Twin": "spa3d.contracts.dataset",
+    "Verdict": "spa3d.contracts.benchmark",
+    "available": "spa3d.registry",
+    "create": "spa3d.registry",
+    "load": "spa3d.model.load",
+}
+
+__all__ = ["Component", "__version__", "hookimpl", *_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'spa3d' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,33 @@
+"""The row that makes a component known: plain data, so that listing imports nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+KINDS = ("encoder", "projector", "noise", "objective", "dataset", "benchmark", "judge", "ops")
+NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+@dataclass(frozen=True)
+class Component:
+    """One named component of one kind.
+
+    Attributes:
+        kind: one of ``KINDS``.
+        name: what the user types after the flag; ``[a-z][a-z0-9-]*``.
+        target: ``"module:Class"``; imported only when the component is chosen. The class carries its
+            pydantic ``Config``.
+        summary: one line for the list.
+        requires: import names that must be there for the target to import.
+        source: paper or repository it follows.
+        licence: SPDX name of the licence of code or weights it derives from.
+    """
+
+    kind: str
+    name: str
+    target: str
+    summary: str
+    requires: tuple[str, ...] = field(default=())
+    source: str = ""
+    licence: str = ""

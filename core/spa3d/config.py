@@ -1,0 +1,189 @@
+"""A run as data: every setting of a run in one frozen, fully filled model that dumps itself.
+
+``argv + run.yaml + registry.yaml`` become a `RunConfig` in ``spa3d.cli``; ``assemble`` turns it into objects.
+Below ``assemble`` no configuration travels: functions take plain keyword values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Part = Literal["encoder", "projector", "llm"]
+
+
+class Settings(BaseModel):
+    """Frozen, unknown keys refused; field docstrings are what ``--help`` shows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+
+class Selection(Settings):
+    """One chosen component: what was asked for, what it stands for, and its filled configuration."""
+
+    asked: str
+    """The name the user gave: a component or a preset."""
+    component: str
+    """The component it resolves to."""
+    config: dict[str, Any] = {}
+    """Every field of the component's Config, filled."""
+
+
+class PointsSettings(Settings):
+    """How a cloud is prepared before any encoder sees it."""
+
+    count: int = Field(0, ge=0)
+    """Points per cloud; 0 keeps what the dataset gives."""
+    resample: Literal["fps", "random"] = "fps"
+    """How a larger cloud is reduced: farthest point sampling, or a keyed random subset."""
+    normalise: bool = True
+    """Subtract the centroid and divide by the largest distance to it."""
+    missing_color: float = Field(0.0, ge=0, le=1)
+    """Colour given to clouds without one: 0 (PointLLM) or 0.4 (ULIP-2)."""
+
+
+class LLMSettings(Settings):
+    """The causal LM: a path that transformers can load, or the shape of a small LLaMA made from a config."""
+
+    path: str = ""
+    """Folder or hub name of a causal LM; empty: a fresh LLaMA of the shape below, pretrained in the base."""
+    hidden_size: int = Field(96, ge=8)
+    """Width of the fresh LLaMA."""
+    layers: int = Field(3, ge=1)
+    """Decoder layers of the fresh LLaMA."""
+    heads: int = Field(3, ge=1)
+    """Attention heads of the fresh LLaMA."""
+    intermediate_size: int = Field(256, ge=8)
+    """Width of its feed-forward layers."""
+    vocab_size: int = Field(2048, ge=300)
+    """Largest vocabulary of the tokenizer trained on the training text (256 bytes included)."""
+    max_length: int = Field(512, ge=16)
+    """Longest prompt with answer, in tokens, point tokens included."""
+    template: Literal["vicuna", "plain", "chat"] = "vicuna"
+    """Conversation template; chat is the tokenizer's own."""
+    system: str = ""
+    """System prompt, put before the first turn."""
+    point_start: str = "<point_start>"
+    """Token before the point tokens."""
+    point_patch: str = "<point_patch>"
+    """Token that stands for one point embedding."""
+    point_end: str = "<point_end>"
+    """Token after the point tokens."""
+
+
+class StageSettings(Settings):
+    """One stage of training. ``steps`` wins over ``epochs`` where it is not 0."""
+
+    epochs: float = Field(1.0, ge=0)
+    """Passes over the training records."""
+    steps: int = Field(0, ge=0)
+    """Optimiser steps; 0: as many as the epochs need."""
+    batch_size: int = Field(32, ge=1)
+    """Samples per optimiser step, over all devices and accumulation steps."""
+    accumulation: int = Field(1, ge=1)
+    """Micro-batches per optimiser step; divides batch_size."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate of AdamW."""
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    """Shape of the learning rate over the stage."""
+    warmup: float = Field(0.05, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises."""
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW weight decay."""
+    beta2: float = Field(0.98, gt=0, lt=1)
+    """AdamW's second-moment decay."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients are clipped to this norm."""
+    train: tuple[Part, ...] = ("projector", "llm")
+    """Parts that train; all others are frozen and stay in eval mode."""
+    save_every: int = Field(50, ge=1)
+    """Steps between checkpoints that a killed run resumes from."""
+    log_every: int = Field(5, ge=1)
+    """Steps between lines in metrics.jsonl."""
+
+
+class BaseSettings(Settings):
+    """The base: the 3D LLM that post-training starts from. Built once, shared by runs."""
+
+    path: str = ""
+    """A complete 3D LLM to start from (folder of a saved model); empty: build one, or reuse it."""
+    seed: int = Field(0, ge=0)
+    """Seed of everything in the base, independent of the run's seed."""
+    encoder: StageSettings = StageSettings(train=("encoder",))
+    """Stand-in pretraining of an encoder without weights: predict the words of the captions."""
+    llm: StageSettings = StageSettings(train=("llm",))
+    """Pretraining of a fresh LLM on the training text."""
+    align: StageSettings = StageSettings(train=("projector",))
+    """Projector alignment on captions, encoder and LLM frozen."""
+    instruct: StageSettings = StageSettings()
+    """Instruction tuning of projector and LLM, encoder frozen."""
+
+
+class TrainSettings(StageSettings):
+    """Post-training with the chosen objective and noise."""
+
+    probe_every: int = Field(10, ge=1)
+    """Steps between scorings of the held-out slice (log p of clean and noised, margin; the watchdog's data)."""
+    probe_size: int = Field(64, ge=2)
+    """Records of the held-out slice, taken from the val split."""
+
+
+class EvaluateSettings(Settings):
+    """Measuring before and after."""
+
+    split: str = "test"
+    """Split that is reported; tune on val."""
+    limit: int = Field(0, ge=0)
+    """At most so many questions per benchmark and split, a keyed sample; 0: all."""
+    batch_size: int = Field(64, ge=1)
+    """Questions per forward."""
+    bootstrap: int = Field(2000, ge=100)
+    """Resamples behind each interval."""
+    seed: int = Field(0, ge=0)
+    """Seed of the questions, independent of the run's seed, so that runs are compared on the same ones."""
+
+
+class RunConfig(Settings):
+    """Everything that decides a run's numbers, and where they go."""
+
+    preset: str
+    """Run preset the settings were filled from."""
+    seed: int = Field(0, ge=0)
+    """Seed of post-training: order, noise, fresh questions."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps; auto takes the best there is."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the LLM; auto is bfloat16 on CUDA and float32 elsewhere."""
+    blind: bool = False
+    """Train and ask without any cloud: the control of every claim about the encoder."""
+    cache: bool = True
+    """Keep the tokens of a frozen encoder on disk (--no-cache turns it off)."""
+    cache_limit_gb: float = Field(20.0, gt=0)
+    """Size at which the token cache stops growing, in GB."""
+    on_bad_data: Literal["stop", "skip"] = "stop"
+    """What to do with a record that cannot be read: stop, or count it, list it and go on."""
+    encoder: Selection
+    projector: Selection
+    noise: Selection
+    objective: Selection
+    dataset: Selection
+    benchmark: tuple[Selection, ...]
+    ops: str = "auto"
+    """Backend of the point operations; auto takes the fastest for the device."""
+    llm_name: str = "tiny"
+    """The preset or path given as --llm."""
+    llm: LLMSettings = LLMSettings()
+    points: PointsSettings = PointsSettings()
+    base: BaseSettings = BaseSettings()
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    plugins: tuple[str, ...] = ()
+    """Unpackaged plugins loaded with --plugin."""
+
+
+def default_folder(config: RunConfig, *, time: str) -> Path:
+    """``runs/<time>-<encoder>-<noise>-<objective>-s<seed>``."""
+    names = "-".join((config.encoder.asked, config.noise.asked, config.objective.asked))
+    return Path("runs") / f"{time}-{names}-s{config.seed}"

@@ -1,0 +1,1 @@
+"""The contracts between spa3d and its components, one file per kind."""

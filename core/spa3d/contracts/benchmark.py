@@ -1,0 +1,80 @@
+"""Benchmark: records to questions; question and prediction to a verdict. It never generates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing to ask.
+
+    Attributes:
+        id: unique in the benchmark and stable between runs.
+        record_id: whose cloud is shown.
+        prompt: the text asked (options included where they are shown).
+        options: candidate answers, scored by likelihood; None means: generate freely.
+        answer: the reference.
+        kind: for the table per kind.
+    """
+
+    id: str
+    record_id: str
+    prompt: str
+    options: tuple[str, ...] | None
+    answer: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model said.
+
+    Attributes:
+        text: the generated text, or the option that was picked.
+        option_logp: sum of the answer tokens' log p (end token included) per option, in nats.
+        option_lengths: number of answer tokens per option.
+    """
+
+    text: str
+    option_logp: tuple[float, ...] = ()
+    option_lengths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``value`` in [0, 1]; ``valid`` is false for an answer that could not be read (its value is 0)."""
+
+    value: float
+    valid: bool = True
+
+
+class Benchmark(ABC):
+    """A set of questions and the rule that scores an answer."""
+
+    Config: ClassVar[type[ComponentConfig]] = ComponentConfig
+
+    def __init__(self, **values: Any) -> None:
+        self.config: Any = self.Config(**values)
+
+    @abstractmethod
+    def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
+        """The questions of `split`, a pure function of the arguments; empty where the data cannot give any."""
+
+    @abstractmethod
+    def score(self, question: Question, prediction: Prediction) -> Verdict:
+        """Judge one answer."""
+
+    @abstractmethod
+    def chance(self, question: Question) -> float:
+        """Expected value of a uniformly random answer."""
+
+    def pairs(self, dataset: Dataset, split: str, seed: int) -> Sequence[tuple[Question, Question]]:
+        """Minimal pairs (an object and its twin) for the flip score; a text-only model gets at most one right."""
+        return ()

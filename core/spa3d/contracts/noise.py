@@ -1,0 +1,46 @@
+"""Noise: a cloud to a worse cloud of the same shape."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from spa3d.contracts.config import ComponentConfig
+from spa3d.draws import Draws
+
+
+class NoiseConfig(ComponentConfig):
+    """Every noise has exactly one strength."""
+
+    level: float = Field(0.25, ge=0, le=1, description="strength of the noise, 0 = identity")
+
+
+class Noise(ABC):
+    """Makes the negative view of SPA, the corruption of an audit, the input of a robustness curve.
+
+    ``apply`` gets normalised clouds (unit sphere, xyz first, then colours in [0, 1]) and keyed draws, and
+    returns clouds of the same shape. ``level`` 0 must return the input unchanged.
+    """
+
+    Config: ClassVar[type[NoiseConfig]] = NoiseConfig
+    modality: ClassVar[Literal["points"]] = "points"
+
+    def __init__(self, **values: Any) -> None:
+        self.config = self.Config(**values)
+
+    @property
+    def level(self) -> float:
+        """The configured strength in [0, 1]."""
+        return self.config.level
+
+    @abstractmethod
+    def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
+        """Return the noised clouds; all randomness comes from `draws` (one stream per cloud)."""
+
+    def realised(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
+        """The level that was reached, ``(B,)``: a metric. Override it where it can differ from ``level``."""
+        return points.new_full((len(points),), self.level)

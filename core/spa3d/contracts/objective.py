@@ -1,0 +1,113 @@
+"""Objective: named sequence scores to loss terms. It says what must be scored and never sees the model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from spa3d.contracts.config import ComponentConfig
+
+Text = Literal["chosen", "rejected"]
+View = Literal["clean", "noised", "other", "twin", "blind"]
+Model = Literal["policy", "reference"]
+Unit = Literal["token", "sequence"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing to be scored: which text, under which view of the cloud, by which model.
+
+    Views: ``clean`` the record's own cloud; ``noised`` the same after the run's noise; ``other`` another
+    object's cloud, never of the same group or category; ``twin`` the same object with one asked fact changed;
+    ``blind`` the text-only prompt.
+    """
+
+    text: Text = "chosen"
+    view: View = "clean"
+    model: Model = "policy"
+    grad: bool = True
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the scores are looked up by."""
+        return (self.text, self.view, self.model)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Log-probabilities of the answers of a batch, in nats, float32.
+
+    Attributes:
+        token_logp: log p of each token, 0 where ``answer_mask`` is false.
+        answer_mask: true on answer tokens and the end token of every round.
+        round_index: number of the conversation round of each token, -1 outside answers.
+    """
+
+    token_logp: Float[Tensor, "B T"]
+    answer_mask: Bool[Tensor, "B T"]
+    round_index: Int[Tensor, "B T"]
+
+    @property
+    def logp(self) -> Float[Tensor, " B"]:
+        """Log p of the whole answer: the sum over its tokens."""
+        return (self.token_logp * self.answer_mask).sum(dim=1)
+
+    @property
+    def length(self) -> Int[Tensor, " B"]:
+        """Number of answer tokens."""
+        return self.answer_mask.sum(dim=1)
+
+
+class Scores(Mapping[tuple[str, str, str], Score]):
+    """The scores an objective asked for: ``scores["chosen", "noised"]``, the policy's unless said otherwise."""
+
+    def __init__(self, scores: Mapping[tuple[str, str, str], Score]) -> None:
+        self._scores = dict(scores)
+
+    def __getitem__(self, key: tuple[str, ...]) -> Score:
+        text, view, model = (*key, "policy") if len(key) == 2 else key
+        return self._scores[text, view, model]
+
+    def __iter__(self) -> Iterator[tuple[str, str, str]]:
+        return iter(self._scores)
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One unreduced part of a loss.
+
+    The trainer divides the sum of ``values`` by the number of answer tokens (unit ``token``, values ``(B, T)``)
+    or of sequences (unit ``sequence``, values ``(B,)``) in the whole optimiser step, over all micro-batches and
+    ranks, and multiplies by ``coefficient``.
+    """
+
+    name: str
+    values: Float[Tensor, "B ..."]
+    unit: Unit
+    coefficient: float = 1.0
+
+
+class Objective(ABC):
+    """What post-training should prefer.
+
+    A subclass states ``needs`` (a class attribute, or a property where they follow from the configuration) and
+    turns the scores into terms.
+    """
+
+    Config: ClassVar[type[ComponentConfig]] = ComponentConfig
+    needs: Sequence[Need]
+
+    def __init__(self, **values: Any) -> None:
+        self.config: Any = self.Config(**values)
+
+    @abstractmethod
+    def terms(self, scores: Scores) -> Sequence[Term]:
+        """Return the unreduced terms of the loss; gradients flow through the scores whose need has ``grad``."""

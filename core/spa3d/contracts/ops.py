@@ -1,0 +1,34 @@
+"""Ops: the point operations a backend provides. ``spa3d.ops`` owns their semantics and chooses the backend."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from spa3d.contracts.config import ComponentConfig
+
+
+class Ops(ABC):
+    """One backend. Inputs are float32 and contiguous (``spa3d.ops`` sees to it); indices are int64."""
+
+    Config: ClassVar[type[ComponentConfig]] = ComponentConfig
+
+    @abstractmethod
+    def fps(self, xyz: Float[Tensor, "B N 3"], count: int, start: Int[Tensor, " B"]) -> Int[Tensor, "B count"]:
+        """Farthest point sampling from `start`; ties go to the lowest index."""
+
+    @abstractmethod
+    def knn(self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], k: int) -> Int[Tensor, "B Q k"]:
+        """The k nearest points, sorted by (distance, index)."""
+
+    @abstractmethod
+    def ball_query(
+        self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], radius: float, nsample: int, *, closed: bool
+    ) -> Int[Tensor, "B Q nsample"]:
+        """First `nsample` points within `radius` in index order, padded with the first.
+
+        `closed` counts a point exactly on the sphere. An empty ball gives index 0.
+        """

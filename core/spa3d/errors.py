@@ -1,0 +1,42 @@
+"""The errors a user can cause, one small family.
+
+A message says what was asked, where it came from (flag, file and line, plugin), what is possible and what to
+do next. The command line prints it without a traceback and exits with code 2; everything that is not one of
+these is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SpaError(Exception):
+    """A fault of the input, not of the program: one message, exit code 2."""
+
+
+class RegistryError(SpaError):
+    """An unknown name, a clash of names, or a registry.yaml that does not hold together."""
+
+
+class PluginError(SpaError):
+    """A plugin that cannot be imported or that breaks the contract of its kind."""
+
+
+class ConfigError(SpaError):
+    """One or more faults in flags or YAML, all of them reported together."""
+
+    def __init__(self, faults: str | Sequence[str]) -> None:
+        self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class DataError(SpaError):
+    """A file or a record that is not what it should be; the message names both."""
+
+
+class OutputError(SpaError):
+    """An output folder that cannot be used: not empty, not writable, or of another configuration."""
+
+
+class CheckpointError(SpaError):
+    """Weights that do not fit, or a base that is not the one asked for."""

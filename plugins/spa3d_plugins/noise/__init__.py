@@ -1,0 +1,1 @@
+"""Built-in noise, one file per component."""

@@ -1,0 +1,1 @@
+"""Built-in ops, one file per component."""
