@@ -22,6 +22,7 @@ class Component:
         requires: import names that must be there for the target to import.
         source: paper or repository it follows.
         licence: SPDX name of the licence of code or weights it derives from.
+
     """
 
     kind: str

@@ -29,6 +29,7 @@ class Draws:
     Args:
         keys: one key per sample, conventionally ``(seed, epoch, record id, view)``.
         device: where the numbers are moved to.
+
     """
 
     def __init__(self, keys: Iterable[Key], device: torch.device | str = "cpu") -> None:

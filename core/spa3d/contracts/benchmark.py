@@ -22,6 +22,7 @@ class Question:
         options: candidate answers, scored by likelihood; None means: generate freely.
         answer: the reference.
         kind: for the table per kind.
+
     """
 
     id: str
@@ -40,6 +41,7 @@ class Prediction:
         text: the generated text, or the option that was picked.
         option_logp: sum of the answer tokens' log p (end token included) per option, in nats.
         option_lengths: number of answer tokens per option.
+
     """
 
     text: str

@@ -27,6 +27,7 @@ class Fact:
         question: the open question, without options.
         answer: the true value.
         options: the values the answer could have had (with the answer among them); distractors come from here.
+
     """
 
     kind: str
@@ -70,6 +71,7 @@ class Record:
         facts: what is known to be true; empty where the dataset has none.
         category: name of the class, where known.
         has_color: false where the colours are a filling (then rgb is all 0).
+
     """
 
     id: str

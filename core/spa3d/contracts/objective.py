@@ -46,6 +46,7 @@ class Score:
         token_logp: log p of each token, 0 where ``answer_mask`` is false.
         answer_mask: true on answer tokens and the end token of every round.
         round_index: number of the conversation round of each token, -1 outside answers.
+
     """
 
     token_logp: Float[Tensor, "B T"]
