@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from spa3d.contracts.config import ComponentConfig
-from spa3d.contracts.dataset import Dataset
+from spa3d.contracts.dataset import Dataset, Fact
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Question:
         options: candidate answers, scored by likelihood; None means: generate freely.
         answer: the reference.
         kind: for the table per kind.
+        facts: what the verdict is about, where the reference text alone does not tell (a free answer is judged
+            against the fact's closed set of options); never shown to the model.
 
     """
 
@@ -31,6 +33,7 @@ class Question:
     options: tuple[str, ...] | None
     answer: str
     kind: str
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -109,15 +109,19 @@ class Twin:
 class Dataset(ABC):
     """Records in splits ``train``, ``val``, ``test``, and ``counterfactual`` where priors can be broken.
 
-    Construction must be cheap and must check that the files are there. ``on_bad_data`` is set by the assembly:
-    ``stop`` raises at the first bad record, ``skip`` counts and lists them.
+    Construction must be cheap and must check that the files are there. The assembly sets ``on_bad_data`` before it
+    asks for anything else. With ``stop`` a record whose annotation is bad raises `DataError` when its split is first
+    asked for; with ``skip`` the record is left out and a line about it is added to ``skipped``, which the report
+    lists. Clouds are read later: `Record.cloud` raises in either case, and whoever reads acts on ``on_bad_data``.
     """
 
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig
     up_axis: Literal["x", "y", "z"] = "y"
+    on_bad_data: Literal["stop", "skip"] = "stop"
 
     def __init__(self, **values: Any) -> None:
         self.config: Any = self.Config(**values)
+        self.skipped: list[str] = []
 
     @property
     @abstractmethod
