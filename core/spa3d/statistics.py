@@ -19,6 +19,7 @@ from jaxtyping import Float
 from spa3d.draws import Key, generator
 
 Values = Float[np.ndarray, " n"]
+Clusters = Sequence[str] | np.ndarray
 Z_SQUARED = 3.841459
 """95 % point of the chi-square distribution with one degree of freedom (1.96 squared)."""
 TAILS = (0.025, 0.975)
@@ -37,7 +38,7 @@ class Interval(NamedTuple):
 
 def mean_interval(
     values: Values,
-    clusters: Sequence[str],
+    clusters: Clusters,
     *,
     resamples: int,
     key: Key,
@@ -82,7 +83,7 @@ def unanimous_interval(mean: float, clusters: int, bounds: tuple[float, float] =
     return Interval(mean - other * (mean - low), mean + other * (high - mean))
 
 
-def sign_flip_p(differences: Values, clusters: Sequence[str], *, resamples: int, key: Key) -> float:
+def sign_flip_p(differences: Values, clusters: Clusters, *, resamples: int, key: Key) -> float:
     """Two-sided p value of "the mean difference is 0" from flipping the signs of whole clusters.
 
     Exact where all sign patterns of the clusters that moved can be listed in `resamples` steps; otherwise from that
@@ -107,7 +108,7 @@ def sign_flip_p(differences: Values, clusters: Sequence[str], *, resamples: int,
     return (1 + hits) / (1 + resamples)
 
 
-def _by_cluster(values: Values, clusters: Sequence[str]) -> tuple[Values, Values]:
+def _by_cluster(values: Values, clusters: Clusters) -> tuple[Values, Values]:
     """Sum and number of the values of each cluster, clusters in the order of their names."""
     if len(values) == 0 or len(values) != len(clusters):
         raise ValueError(

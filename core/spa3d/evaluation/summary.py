@@ -1,0 +1,261 @@
+"""Prediction rows to the figures of one benchmark in report.json.
+
+A score stands on one of three sets of questions: the reported split (``test``), the split whose priors are broken
+(``counterfactual``), and minimal pairs (``flip``), of which a pair counts as right when both members are. Every
+figure comes with what the same model says without the cloud and with a 95 % interval over records.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NotRequired, TypedDict
+
+import numpy as np
+from jaxtyping import Float
+
+from spa3d.draws import Key
+from spa3d.statistics import mean_interval, sign_flip_p
+
+DIGITS = 6
+"""Decimals kept in report.json."""
+
+Set = Literal["test", "counterfactual", "flip"]
+Values = Float[np.ndarray, " n"]
+
+
+class Row(TypedDict):
+    """One question asked in one view: a line of ``predictions/<benchmark>.<before|after>.jsonl``.
+
+    ``set`` is ``test`` for the reported split, whatever its name. ``value`` and ``chance`` lie in [0, 1]; the option
+    lists are empty where the answer was generated.
+    """
+
+    id: str
+    record: str
+    kind: str
+    split: str
+    set: Set
+    pair: str | None
+    prompt: NotRequired[str]
+    options: Sequence[str] | None
+    answer: str
+    view: Literal["clean", "blind"]
+    text: str
+    option_logp: Sequence[float]
+    option_lengths: Sequence[int]
+    value: float
+    valid: bool
+    chance: float
+
+
+def summarise(rows: Sequence[Row], *, bootstrap: int, seed: int) -> dict[str, Any]:
+    """The figures of one benchmark before or after post-training; keys as in docs/report.md.
+
+    A run that never shows a cloud (``--blind``) has no clean rows: there the score is the blind score, and
+    ``blind_only`` says so.
+
+    Args:
+        rows: every view of every question of all sets, in any order.
+        bootstrap: resamples behind each interval.
+        seed: seed of the resampling.
+
+    Raises:
+        ValueError: the reported split has no question, or a question was not asked in every view.
+
+    """
+    tests = [row for row in rows if row["set"] == "test"]
+    if not tests:
+        raise ValueError("no question of the reported split among the predictions")
+    units, key = _questions(tests), ("score", seed)
+    majority = _majority(tests)
+    result = _score(units, bootstrap, key) | {
+        "majority": _rounded(majority.mean()),
+        "invalid": _rounded(1 - units.valid.mean()),
+        "records": len(set(units.records)),
+        "kinds": {
+            kind: _score(units.only(mask), bootstrap, key) | {"majority": _rounded(majority[mask].mean())}
+            for kind, mask in units.by_kind().items()
+        },
+    }
+    if units.clean is not None:
+        result["gap"] = _shift(units.clean - units.blind, units.records, bootstrap, key)
+    else:
+        result["blind_only"] = True
+    normalised = _length_normalised(tests)
+    if normalised is not None:
+        result["normalised"] = _rounded(normalised)
+    return result | {name: _score(other, bootstrap, key) for name, other in _other_sets(rows).items()}
+
+
+def change(before: Sequence[Row], after: Sequence[Row], *, bootstrap: int, seed: int) -> dict[str, Any]:
+    """What post-training changed, paired by question; keys as in docs/report.md.
+
+    The interval resamples records, the p value flips the signs of whole records (two-sided).
+
+    Raises:
+        ValueError: the two did not answer the same questions.
+
+    """
+    key = ("change", seed)
+    old, new = (_questions([row for row in rows if row["set"] == "test"]) for rows in (before, after))
+    result = _change(old, new, bootstrap, key)
+    masks, others, news = old.by_kind(), _other_sets(before), _other_sets(after)
+    if others.keys() != news.keys():
+        raise ValueError(f"before has the sets {sorted(others)}, after {sorted(news)}")
+    result["kinds"] = {kind: _change(old.only(mask), new.only(mask), bootstrap, key) for kind, mask in masks.items()}
+    return result | {name: _change(others[name], news[name], bootstrap, key) for name in others}
+
+
+@dataclass(frozen=True)
+class _Units:
+    """What one score counts: questions, or pairs of them, sorted by id.
+
+    Attributes:
+        clean: value of each with the cloud; None where no cloud was ever shown.
+
+    """
+
+    ids: np.ndarray
+    records: np.ndarray
+    kinds: np.ndarray
+    clean: Values | None
+    blind: Values
+    chance: Values
+    valid: Values
+
+    @property
+    def scored(self) -> Values:
+        return self.blind if self.clean is None else self.clean
+
+    def only(self, mask: np.ndarray) -> _Units:
+        """Those under `mask`, boolean ``(n,)``."""
+        return _Units(
+            ids=self.ids[mask],
+            records=self.records[mask],
+            kinds=self.kinds[mask],
+            clean=None if self.clean is None else self.clean[mask],
+            blind=self.blind[mask],
+            chance=self.chance[mask],
+            valid=self.valid[mask],
+        )
+
+    def by_kind(self) -> dict[str, np.ndarray]:
+        """One mask per kind, in the order of the names."""
+        return {str(kind): self.kinds == kind for kind in np.unique(self.kinds)}
+
+
+def _questions(rows: Sequence[Row]) -> _Units:
+    """One unit per question."""
+    views = {name: {row["id"]: row for row in rows if row["view"] == name} for name in ("clean", "blind")}
+    ids = sorted(views["blind"])
+    if views["clean"] and views["clean"].keys() != views["blind"].keys():
+        odd = sorted(views["clean"].keys() ^ views["blind"].keys())
+        raise ValueError(f"{len(odd)} questions were asked in one view only, the first is {odd[0]!r}")
+    shown = [(views["clean"] or views["blind"])[name] for name in ids]
+    return _Units(
+        ids=np.array(ids),
+        records=np.array([row["record"] for row in shown]),
+        kinds=np.array([row["kind"] for row in shown]),
+        clean=np.array([row["value"] for row in shown]) if views["clean"] else None,
+        blind=np.array([views["blind"][name]["value"] for name in ids]),
+        chance=np.array([row["chance"] for row in shown]),
+        valid=np.array([float(row["valid"]) for row in shown]),
+    )
+
+
+def _pairs(rows: Sequence[Row]) -> _Units:
+    """One unit per minimal pair; right when both members are, by chance with the product of their chances.
+
+    The cluster is the first of the two records by name, so that two pairs made from one object stay together.
+    """
+    pair_of = {row["id"]: row["pair"] or "" for row in rows}
+    members = _questions(rows)
+    by_pair: dict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(members.ids):
+        by_pair[pair_of[name]].append(index)
+    ids = sorted(by_pair)
+    odd = [name for name in ids if len(by_pair[name]) != 2]
+    if odd:
+        raise ValueError(f"pair {odd[0]!r} has {len(by_pair[odd[0]])} members instead of 2")
+    both = np.array([by_pair[name] for name in ids])  # (pairs, 2)
+    return _Units(
+        ids=np.array(ids),
+        records=np.sort(members.records[both], axis=1)[:, 0],
+        kinds=members.kinds[both[:, 0]],
+        clean=None if members.clean is None else (members.clean[both] == 1).all(axis=1).astype(float),
+        blind=(members.blind[both] == 1).all(axis=1).astype(float),
+        chance=members.chance[both].prod(axis=1),
+        valid=members.valid[both].min(axis=1),
+    )
+
+
+def _other_sets(rows: Sequence[Row]) -> dict[str, _Units]:
+    """The units of the sets beside the reported split, as far as there are any."""
+    counterfactual = [row for row in rows if row["set"] == "counterfactual"]
+    flip = [row for row in rows if row["set"] == "flip"]
+    return ({"counterfactual": _questions(counterfactual)} if counterfactual else {}) | (
+        {"flip": _pairs(flip)} if flip else {}
+    )
+
+
+def _score(units: _Units, bootstrap: int, key: Key) -> dict[str, Any]:
+    def interval(values: Values) -> list[float]:
+        return [_rounded(end) for end in mean_interval(values, units.records, resamples=bootstrap, key=key)]
+
+    return {
+        "score": _rounded(units.scored.mean()),
+        "ci95": interval(units.scored),
+        "blind": _rounded(units.blind.mean()),
+        "blind_ci95": interval(units.blind),
+        "chance": _rounded(units.chance.mean()),
+        "n": len(units.ids),
+    }
+
+
+def _change(old: _Units, new: _Units, bootstrap: int, key: Key) -> dict[str, Any]:
+    if not np.array_equal(old.ids, new.ids):
+        odd = sorted(set(old.ids.tolist()) ^ set(new.ids.tolist()))
+        raise ValueError(f"before and after answered different questions: {len(odd)} differ, the first is {odd[0]!r}")
+    moved = new.scored - old.scored
+    return _shift(moved, old.records, bootstrap, key) | {
+        "blind": _rounded((new.blind - old.blind).mean()),
+        "p": _rounded(sign_flip_p(moved, old.records, resamples=bootstrap, key=key)),
+    }
+
+
+def _shift(differences: Values, records: np.ndarray, bootstrap: int, key: Key) -> dict[str, Any]:
+    """Mean difference with its paired interval."""
+    low, high = mean_interval(differences, records, resamples=bootstrap, key=key, bounds=(-1.0, 1.0))
+    return {"score": _rounded(differences.mean()), "ci95": [_rounded(low), _rounded(high)]}
+
+
+def _majority(rows: Sequence[Row]) -> Values:
+    """For each question (by id): 1 where its kind's most frequent answer, among those offered, is right."""
+    questions: Mapping[str, Row] = {row["id"]: row for row in rows}
+    answers: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in questions.values():
+        answers[row["kind"]][row["answer"]] += 1
+
+    def usual(row: Row) -> str:
+        frequency = answers[row["kind"]]
+        return max(row["options"] or sorted(frequency), key=lambda option: frequency[option])  # ties to the first
+
+    return np.array([float(usual(questions[name]) == questions[name]["answer"]) for name in sorted(questions)])
+
+
+def _length_normalised(rows: Sequence[Row]) -> float | None:
+    """The score when the option with the best log p per token is picked; None where options were not scored."""
+    clean = [row for row in rows if row["view"] == "clean"]
+    if not clean or not all(row["options"] and row["option_logp"] for row in clean):
+        return None
+    right = [
+        (row["options"] or ())[int(np.argmax(np.divide(row["option_logp"], row["option_lengths"])))] == row["answer"]
+        for row in clean
+    ]
+    return float(np.mean(right))
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), DIGITS)

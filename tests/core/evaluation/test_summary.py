@@ -1,0 +1,145 @@
+"""The figures of report.json from rows small enough to count by hand."""
+
+import pytest
+
+from spa3d.draws import generator
+from spa3d.evaluation.summary import change, summarise
+
+COLOURS = ["red", "blue", "black", "white"]
+
+
+def row(name, *, record="a", kind="colour", view="clean", value=1.0, answer="red", **more):
+    return {
+        "id": name, "record": record, "kind": kind, "split": "test", "set": "test", "pair": None, "prompt": "?",
+        "options": COLOURS, "answer": answer, "view": view, "text": answer if value else "blue",
+        "option_logp": [], "option_lengths": [], "value": value, "valid": True, "chance": 0.25,
+    } | more  # fmt: skip
+
+
+def asked(name, clean, blind, **more):
+    """A question in both views."""
+    return [row(name, view="clean", value=clean, **more), row(name, view="blind", value=blind, **more)]
+
+
+FOUR = [
+    *asked("q1", 1, 1, record="a", answer="red"),
+    *asked("q2", 1, 0, record="b", answer="red"),
+    *asked("q3", 0, 0, record="c", answer="blue", valid=False),
+    *asked("q4", 1, 0, record="d", answer="big", kind="size", options=["small", "big"], chance=0.5),
+]
+
+
+def test_hand_worked_scores():
+    result = summarise(FOUR, bootstrap=200, seed=0)
+    assert result["score"] == 0.75
+    assert result["blind"] == 0.25
+    assert result["chance"] == pytest.approx((3 * 0.25 + 0.5) / 4)
+    assert result["invalid"] == 0.25
+    assert (result["n"], result["records"]) == (4, 4)
+    assert result["gap"]["score"] == 0.5
+    assert result["kinds"]["colour"]["score"] == pytest.approx(2 / 3, abs=1e-6)
+    assert result["kinds"]["colour"]["n"] == 3
+    assert result["kinds"]["size"]["score"] == 1
+    assert "counterfactual" not in result
+    assert "flip" not in result
+    assert "blind_only" not in result
+
+
+def test_majority_is_the_kinds_most_frequent_answer_among_those_offered():
+    rows = [
+        *asked("q1", 1, 1, answer="red"),
+        *asked("q2", 1, 1, answer="red"),
+        *asked("q3", 1, 1, answer="blue"),  # red is offered and wrong
+        *asked("q4", 1, 1, answer="blue", options=["green", "blue"]),  # red is not offered, blue comes next
+        *asked("q5", 1, 1, answer="two", kind="count", options=None),
+        *asked("q6", 1, 1, answer="four", kind="count", options=None),
+        *asked("q7", 1, 1, answer="four", kind="count", options=None),
+    ]
+    result = summarise(rows, bootstrap=100, seed=0)
+    assert result["majority"] == pytest.approx((3 + 2) / 7, abs=1e-6)
+    assert result["kinds"]["colour"]["majority"] == 0.75
+    assert result["kinds"]["count"]["majority"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_length_normalised_pick_is_a_second_score():
+    # By sum the second option wins (-2 > -3), per token the first (-1 > -2): one question turns right, one wrong.
+    scored = {"option_logp": [-3.0, -2.0], "option_lengths": [3, 1], "options": ["red", "blue"]}
+    rows = [*asked("q1", 0, 0, answer="red", **scored), *asked("q2", 1, 0, answer="blue", **scored)]
+    rows += asked("q3", 0, 0, answer="red", **scored)
+    result = summarise(rows, bootstrap=100, seed=0)
+    assert result["score"] == pytest.approx(1 / 3, abs=1e-6)
+    assert result["normalised"] == pytest.approx(2 / 3, abs=1e-6)
+    assert "normalised" not in summarise(FOUR, bootstrap=100, seed=0)
+
+
+def test_a_pair_is_right_when_both_members_are():
+    def member(name, pair, clean, blind, record):
+        return asked(name, clean, blind, pair=pair, record=record, set="flip")
+
+    rows = [
+        *FOUR,
+        *member("p1a", "p1", 1, 1, "a"), *member("p1b", "p1", 1, 0, "a-twin"),
+        *member("p2a", "p2", 1, 0, "b"), *member("p2b", "p2", 0, 1, "b-twin"),
+        *asked("c1", 1, 0, set="counterfactual"), *asked("c2", 0, 0, set="counterfactual"),
+    ]  # fmt: skip
+    result = summarise(rows, bootstrap=200, seed=0)
+    assert (result["flip"]["score"], result["flip"]["blind"], result["flip"]["n"]) == (0.5, 0.0, 2)
+    assert result["flip"]["chance"] == 0.0625
+    assert (result["counterfactual"]["score"], result["counterfactual"]["n"]) == (0.5, 2)
+    assert result["score"] == 0.75, "the other sets must not leak into the main score"
+    rows.pop()
+    with pytest.raises(ValueError, match="one view only"):
+        summarise(rows, bootstrap=200, seed=0)
+    half = [*FOUR, *member("p1a", "p1", 1, 1, "a")]
+    with pytest.raises(ValueError, match="1 members instead of 2"):
+        summarise(half, bootstrap=200, seed=0)
+
+
+def test_a_blind_run_says_so():
+    rows = [line for line in FOUR if line["view"] == "blind"]
+    result = summarise(rows, bootstrap=200, seed=0)
+    assert result["blind_only"] is True
+    assert result["score"] == result["blind"] == 0.25
+    assert "gap" not in result
+
+
+def test_no_questions_is_an_error():
+    with pytest.raises(ValueError, match="reported split"):
+        summarise([], bootstrap=200, seed=0)
+
+
+def test_change_is_paired_and_hand_worked():
+    after = [*asked("q1", 0, 1, record="a"), *asked("q2", 0, 1, record="b"),
+             *asked("q3", 0, 0, record="c"), *asked("q4", 1, 0, record="d", kind="size")]  # fmt: skip
+    moved = change(FOUR, list(reversed(after)), bootstrap=2000, seed=0)
+    assert moved["score"] == -0.5  # q1 and q2 lost
+    assert moved["blind"] == 0.25  # q2 gained
+    assert moved["p"] == 0.5  # two records moved: -- and ++ of the four patterns
+    assert moved["ci95"] == [-1.0, 0.0]  # drawing 4 of (-1, -1, 0, 0)
+    assert moved["kinds"]["size"]["score"] == 0
+    with pytest.raises(ValueError, match="different questions"):
+        change(FOUR, after[2:], bootstrap=100, seed=0)
+
+
+def test_change_against_itself_is_zero_with_an_honest_interval():
+    moved = change(FOUR, FOUR, bootstrap=200, seed=0)
+    assert (moved["score"], moved["blind"], moved["p"]) == (0, 0, 1)
+    assert moved["ci95"][0] < 0 < moved["ci95"][1]
+
+
+def test_the_other_sets_change_too():
+    before = [*FOUR, *asked("c1", 1, 0, set="counterfactual")]
+    after = [*FOUR, *asked("c1", 0, 0, set="counterfactual")]
+    moved = change(before, after, bootstrap=200, seed=0)
+    assert moved["counterfactual"]["score"] == -1
+    with pytest.raises(ValueError, match="has the sets"):
+        change(before, FOUR, bootstrap=200, seed=0)
+
+
+def test_the_same_rows_in_any_order_give_the_same_figures():
+    stream = generator("rows")
+    rows = [line for i in range(60) for line in
+            asked(f"q{i}", int(stream.random() < 0.7), int(stream.random() < 0.4), record=f"r{i // 3}")]  # fmt: skip
+    shuffled = [rows[i] for i in stream.permutation(len(rows))]
+    assert summarise(rows, bootstrap=300, seed=1) == summarise(shuffled, bootstrap=300, seed=1)
+    assert summarise(rows, bootstrap=300, seed=1)["ci95"] != summarise(rows, bootstrap=300, seed=2)["ci95"]
