@@ -1,0 +1,189 @@
+"""Dataset ``shapes``: procedurally made coloured objects with checked text; needs no file and no download.
+
+Every object is a pure function of (seed, split, index) and is made when it is asked for. Its facts follow priors (a
+snowman is usually white), strong enough that a model without the cloud beats chance; in the split ``counterfactual``
+colours, textures and counts are uniform.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import overload
+
+from pydantic import Field
+
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.dataset import Cloud, Conversation, Dataset, Fact, Record, Twin
+from spa3d.draws import generator
+from spa3d.errors import DataError
+from spa3d_plugins import shapes_world
+from spa3d_plugins.shapes_world.categories import CATEGORIES
+from spa3d_plugins.shapes_world.objects import Noise, Priors, Spec, change_spec, draw_spec, sample_object
+from spa3d_plugins.shapes_world.text import caption_of, conversations_of, facts_of
+
+SPLITS = ("train", "val", "test", "counterfactual")
+ID = re.compile(r"shapes-(\d+)-([a-z]+)-(\d{6})(?:~(\d+))?")
+
+
+class ShapesConfig(ComponentConfig):
+    """Size, seed and difficulty of the world."""
+
+    points: int = Field(1024, ge=16, le=65536)
+    """Points per cloud."""
+    train: int = Field(2000, ge=1, lt=10**6)
+    """Objects to train on."""
+    val: int = Field(200, ge=1, lt=10**6)
+    """Objects to tune on."""
+    test: int = Field(400, ge=1, lt=10**6)
+    """Objects to report on."""
+    counterfactual: int = Field(400, ge=1, lt=10**6)
+    """Objects to report on whose colours, textures and counts ignore their category."""
+    seed: int = Field(0, ge=0)
+    """Seed of the objects and their text."""
+    fresh: bool = True
+    """Ask new questions in every epoch; false repeats those of the first."""
+    choice_share: float = Field(0.35, ge=0, le=1)
+    """Share of the questions about a fact that come with four options."""
+    colour_prior: float = Field(0.55, ge=0, le=1)
+    """Chance that a part has its category's usual colour; otherwise it is uniform."""
+    texture_prior: float = Field(0.5, ge=0, le=1)
+    """Chance that an object has its category's usual texture; otherwise it is uniform."""
+    count_prior: float = Field(0.45, ge=0, le=1)
+    """Chance that a part has its usual count; otherwise it is uniform."""
+    point_noise: float = Field(0.012, ge=0, le=1)
+    """Standard deviation of the points, in units of the object's radius."""
+    colour_noise: float = Field(0.05, ge=0, le=1)
+    """Standard deviation of the colours, which run from 0 to 1."""
+
+
+class Shapes(Dataset):
+    """The embedded world. Ids: ``shapes-<seed>-<split>-<index>``, a twin's with ``~<number>`` behind."""
+
+    Config = ShapesConfig
+    config: ShapesConfig
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Train, val, test, and counterfactual, where the priors are broken."""
+        return SPLITS
+
+    def records(self, split: str) -> Sequence[Record]:
+        """The records of `split`, made on demand; raises `DataError` for a split there is not."""
+        return _Records(partial(self._make, split), self._size(split))
+
+    def record(self, record_id: str) -> Record:
+        """The record with this id, twins included; raises `DataError` where no such record can be."""
+        split, index, number = self._parse(record_id)
+        original = self._make(split, index)
+        if number is None:
+            return original
+        return self._twin(original, number).record
+
+    def twin(self, record: Record, number: int = 0) -> Twin | None:
+        """The `number`-th twin: one colour, count or the texture changed; None for a record that is a twin."""
+        return None if "~" in record.id else self._twin(record, number)
+
+    def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
+        """The caption, a single question and three rounds; drawn afresh in every epoch unless ``fresh`` is off."""
+        if epoch == 0 or not self.config.fresh:
+            return record.conversations
+        return self._talk(record.id, record.facts, record.caption or "", epoch)
+
+    def fingerprint(self) -> str:
+        """Hash of the configuration and of the sources that make the world."""
+        digest = hashlib.sha256(self.config.model_dump_json().encode())
+        for source in (Path(__file__), *sorted(Path(shapes_world.__path__[0]).glob("*.py"))):
+            digest.update(source.name.encode() + b"\0" + source.read_bytes())
+        return digest.hexdigest()
+
+    def _size(self, split: str) -> int:
+        if split not in SPLITS:
+            raise DataError(f"dataset shapes has no split {split!r}; there are {', '.join(SPLITS)}")
+        size: int = getattr(self.config, split)
+        return size
+
+    def _parse(self, record_id: str) -> tuple[str, int, int | None]:
+        found = ID.fullmatch(record_id)
+        if not found or int(found[1]) != self.config.seed:
+            raise DataError(
+                f"dataset shapes with seed {self.config.seed} has no record {record_id!r}; "
+                f"ids look like {self._name('test', 12)}, a twin's like {self._name('test', 12)}~0"
+            )
+        split, index = found[2], int(found[3])
+        if index >= self._size(split):
+            raise DataError(
+                f"dataset shapes has no record {record_id!r}: split {split} holds {self._size(split)} objects; "
+                f"--dataset.{split} makes more"
+            )
+        return split, index, None if found[4] is None else int(found[4])
+
+    def _spec(self, split: str, index: int) -> Spec:
+        settings = self.config
+        if split == "counterfactual":
+            priors = Priors(0, 0, 0)
+        else:
+            priors = Priors(settings.colour_prior, settings.texture_prior, settings.count_prior)
+        stream = generator(self._name(split, index), "spec")
+        return draw_spec(CATEGORIES[index % len(CATEGORIES)], stream, priors)
+
+    def _name(self, split: str, index: int) -> str:
+        return f"shapes-{self.config.seed}-{split}-{index:06d}"
+
+    def _make(self, split: str, index: int) -> Record:
+        name = self._name(split, index)
+        return self._record(name, name, self._spec(split, index))
+
+    def _twin(self, original: Record, number: int) -> Twin:
+        split, index, _ = self._parse(original.id)
+        stream = generator(original.id, "twin", number)
+        spec, kind, subject = change_spec(self._spec(split, index), stream)
+        twin = self._record(f"{original.id}~{number}", original.id, spec)
+        before, after = (
+            next(fact for fact in record.facts if (fact.kind, fact.subject) == (kind, subject))
+            for record in (original, twin)
+        )
+        return Twin(twin, before, after)
+
+    def _record(self, record_id: str, object_id: str, spec: Spec) -> Record:
+        facts, caption = facts_of(spec), caption_of(spec)
+        return Record(
+            id=record_id,
+            object_id=object_id,
+            group=object_id,
+            load=partial(self._cloud, object_id, spec),
+            conversations=self._talk(record_id, facts, caption, 0),
+            facts=facts,
+            category=spec.category,
+        )
+
+    def _cloud(self, object_id: str, spec: Spec) -> Cloud:
+        # Keyed by the object, not by the record: a twin gets the random numbers of its original.
+        noise = Noise(self.config.point_noise, self.config.colour_noise)
+        return sample_object(spec, generator(object_id, "cloud"), self.config.points, noise).cloud
+
+    def _talk(self, record_id: str, facts: Sequence[Fact], caption: str, epoch: int) -> tuple[Conversation, ...]:
+        key = (self.config.seed, epoch, record_id)
+        return conversations_of(facts, caption, *key, choice_share=self.config.choice_share)
+
+
+class _Records(Sequence[Record]):
+    """A split as a sequence; every access makes the record anew."""
+
+    def __init__(self, make: Callable[[int], Record], size: int) -> None:
+        self._make = make
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        places = range(self._size)[index]
+        return [self._make(place) for place in places] if isinstance(places, range) else self._make(places)
