@@ -1,0 +1,69 @@
+"""3D masking: whole neighbourhoods of a cloud disappear."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor
+
+from spa3d import ops
+from spa3d.contracts.noise import Noise, NoiseConfig
+from spa3d.draws import Draws
+
+
+class MaskConfig(NoiseConfig):
+    """Strength of the mask and size of its holes."""
+
+    level: float = Field(0.25, ge=0, le=1)
+    """Share of the points removed, reached with whole patches; 0 removes none, 1 leaves one patch."""
+    patches: int = Field(64, ge=1)
+    """Number of patches the cloud is covered with (at most one per point)."""
+    patch_size: int = Field(0, ge=0)
+    """Points per patch; 0: twice the points per patch, 2N / patches, so that neighbouring patches overlap."""
+
+
+class Mask(Noise):
+    """FPS centres, their nearest neighbours as patches, random patches removed (SPA, section 3.1 and figure 5).
+
+    Patches go one by one, in random order, until at least ``level`` of the points are gone. The points of the
+    last patch in that order are never removed, so something survives even level 1. Survivors stay in their
+    places; every removed place is taken by a random survivor, so N and the number of tokens stay the same.
+    """
+
+    Config = MaskConfig
+    config: MaskConfig
+
+    def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
+        """Masked clouds, ``(B, N, C)`` with xyz first; `draws` decide patches and refill."""
+        if self.level == 0:
+            return points
+        removed = self._removed(points[..., :3], draws)
+        survivors = removed.int().argsort(dim=1, stable=True)
+        number = (~removed).sum(dim=1, keepdim=True)
+        pick = (draws.uniform(points.shape[1]).to(points.device) * number).long().clamp_max(number - 1)
+        place = torch.arange(points.shape[1], device=points.device).expand_as(removed)
+        return ops.group(points, torch.where(removed, survivors.gather(1, pick), place))
+
+    def realised(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
+        """Share of the places whose point was replaced."""
+        return (points != noised).any(dim=-1).float().mean(dim=1)
+
+    def _removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
+        """True for the points to remove."""
+        total = xyz.shape[1]
+        patches = min(self.config.patches, total)
+        size = min(self.config.patch_size or math.ceil(2 * total / patches), total)
+        centres = ops.group(xyz, ops.farthest_point_sample(xyz, patches))
+        members = ops.knn(centres, xyz, size).flatten(1)
+        turn = draws.permutation(patches).to(xyz.device)
+        member_turn = turn.repeat_interleave(size, dim=1)
+        # A point goes at the first turn of the patches that hold it; where none does, with the nearest centre's.
+        goes = turn.gather(1, ops.knn(xyz, centres, 1).squeeze(2))
+        goes = goes.scatter_reduce(1, members, member_turn, "amin", include_self=False)
+        # The last patch goes at no turn: whatever the level, something survives.
+        goes = goes.scatter_reduce(1, members, torch.where(member_turn == patches - 1, patches, -1), "amax")
+        last = goes.sort(dim=1).values[:, math.ceil(self.level * total) - 1, None]
+        return (goes <= last) & (goes < patches)
