@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from spa3d.component import Component
 from spa3d.markers import hookspec
 
+if TYPE_CHECKING:
+    from spa3d.manifest import Manifest
+
 
 @hookspec
-def spa3d_components() -> Iterable[Component]:
+def spa3d_components(manifest: Manifest) -> Iterable[Component]:
     """Yield the rows of the components this plugin brings.
 
     Called once while the registry is built. Rows are data: do not import torch, nor the components, to make
     them; then listing stays quick and works where an optional dependency is missing.
+
+    Args:
+        manifest: the registry.yaml in use, from which the built-in plugin takes its rows. A hook takes only the
+            arguments it names, so a third party's is ``def spa3d_components():``.
+
     """
     raise AssertionError("a specification is never called")

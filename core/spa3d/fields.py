@@ -1,0 +1,140 @@
+"""Fields of a configuration in words: for help, for ``--why``, and for saying what is wrong with a value."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+COLLECTIONS = (tuple, list, set, frozenset)
+WORDS: dict[Any, str] = {bool: "true|false", int: "integer", float: "number", str: "text", type(None): "none"}
+BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
+
+
+def field_at(model: type[BaseModel], keys: Sequence[str | int]) -> FieldInfo | None:
+    """The field that `keys` lead to through nested blocks, or None."""
+    field = None
+    for number, key in enumerate(keys):
+        field = model.model_fields.get(str(key))
+        if field is None:
+            return None
+        if number + 1 < len(keys):
+            if not is_block(field):
+                return None
+            model = field.annotation  # type: ignore[assignment]
+    return field
+
+
+def is_block(field: FieldInfo) -> bool:
+    """Whether the field is a nested block of fields."""
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def describe(field: FieldInfo) -> str:
+    """Type and bounds: ``number ≥ 0 ≤ 1``, ``fps|random``, ``integer, …``."""
+    bounds = [
+        f"{sign} {getattr(rule, name)}" for rule in field.metadata for name, sign in BOUNDS if hasattr(rule, name)
+    ]
+    return " ".join([_words(field.annotation), *bounds])
+
+
+def show(value: Any) -> str:
+    """A value as it would be typed after a flag."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, COLLECTIONS):
+        return ",".join(map(show, value)) or "(none)"
+    return str(value) if str(value) else '""'
+
+
+def show_default(field: FieldInfo) -> str:
+    """The default as it would be typed, or that there is none."""
+    return "required" if field.is_required() else show(field.get_default(call_default_factory=True))
+
+
+def from_text(text: str, field: FieldInfo) -> Any:
+    """What was typed after a flag, ready for the model: commas make lists, ``none`` is None where that is allowed.
+
+    Nested lists and mappings are typed as YAML, ``[[1, 2], [3]]``. What cannot be read stays text, and the model
+    says what is wrong with it.
+    """
+    kinds = _members(field.annotation)
+    if type(None) in kinds and text.lower() in {"none", "null"}:
+        return None
+    if not any(_container(kind) in (*COLLECTIONS, dict) for kind in kinds):
+        return text
+    if text[:1] in ("[", "{"):
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError:
+            return text
+    return [part.strip() for part in text.split(",")] if text else []
+
+
+def complaint(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
+    """One of pydantic's faults in words: what is wrong, what is possible, what the field is for."""
+    loc = fault["loc"]
+    if fault["type"] == "extra_forbidden":
+        parent = field_at(model, loc[:-1])
+        block = parent.annotation if parent is not None else model
+        return unknown("field", str(loc[-1]), block.model_fields)  # type: ignore[union-attr]
+    field = next((found for end in range(len(loc), 0, -1) if (found := field_at(model, loc[:end]))), None)
+    if field is None:
+        return str(fault["msg"]).removeprefix("Value error, ")
+    if is_block(field):
+        return f"is a block of fields: {', '.join(field.annotation.model_fields)}"  # type: ignore[union-attr]
+    purpose = f" ({field.description.rstrip('.')})" if field.description else ""
+    if fault["type"] == "missing":
+        return f"has no value and needs one: {describe(field)}{purpose}"
+    if fault["type"] == "value_error":
+        return f"{str(fault['msg']).removeprefix('Value error, ')}{purpose}"
+    given = fault["input"] if isinstance(fault["input"], (str, int, float)) else type(fault["input"]).__name__
+    near = _near(given, field)
+    return f"must be {describe(field)}, not {given!r}{near}{purpose}"
+
+
+def unknown(what: str, name: str, there: Iterable[str]) -> str:
+    """That `name` is not among those `there`, with its neighbours."""
+    there = list(there)
+    near = difflib.get_close_matches(name, there, n=3)
+    guess = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
+    return f"no {what} {name!r}{guess} possible: {', '.join(there) or 'none'}"
+
+
+def _near(given: Any, field: FieldInfo) -> str:
+    near = difflib.get_close_matches(str(given), _choices(field.annotation), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The words that a Literal anywhere in the annotation allows."""
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [word for inner in get_args(annotation) for word in _choices(inner)]
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    """The alternatives of a union, or the annotation alone."""
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+
+
+def _container(annotation: Any) -> Any:
+    return get_origin(annotation) or annotation
+
+
+def _words(annotation: Any) -> str:
+    if len(_members(annotation)) > 1:
+        return " or ".join(map(_words, _members(annotation)))
+    if get_origin(annotation) is Literal:
+        return "|".join(map(str, get_args(annotation)))
+    if get_origin(annotation) in COLLECTIONS:
+        inner = [_words(item) if item is not ... else "…" for item in get_args(annotation)]
+        return ", ".join(inner if get_origin(annotation) is tuple else [*inner, "…"])
+    return WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))

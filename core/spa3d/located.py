@@ -1,0 +1,96 @@
+"""YAML that remembers where everything stands, so that a fault can name its file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spa3d.errors import SpaError
+
+Keys = tuple[str | int, ...]
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Located:
+    """The content of a YAML file, plain values, with the line of every key and list item."""
+
+    path: Path
+    values: dict[str, Any]
+    lines: dict[Keys, int]
+
+    def where(self, *keys: str | int) -> str:
+        """``file:line`` of `keys`, or of the innermost part of them that stands in the file."""
+        for end in range(len(keys), 0, -1):
+            if keys[:end] in self.lines:
+                return f"{self.path}:{self.lines[keys[:end]]}"
+        return str(self.path)
+
+
+def read_located(path: Path, fault: type[SpaError]) -> Located:
+    """Read a YAML file whose top level is a block of keys; an empty file is an empty block.
+
+    Raises:
+        SpaError: of class `fault`, naming file and line, where the file cannot be read, is no YAML, has a
+            duplicate key, a key that is no text, or an alias of something it stands in.
+
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise fault(f"{path}: cannot be read: {reason}") from error
+    loader = Loader(text)
+    try:
+        root = loader.get_single_node()
+        lines = {} if root is None else _lines(path, root, fault)
+        values = {} if root is None else loader.construct_document(root)
+    except yaml.YAMLError as error:
+        raise fault(_complaint(path, error)) from error
+    finally:
+        loader.dispose()
+    if not isinstance(values, dict):
+        raise fault(f"{path}: expected a block of `key: value` lines, found {type(values).__name__}")
+    return Located(path, values, lines)
+
+
+def _complaint(path: Path, error: yaml.YAMLError) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f"{path}: not YAML: {' '.join(str(error).split())}"
+    return f"{path}:{error.problem_mark.line + 1}: not YAML: {error.problem}"
+
+
+def _lines(path: Path, root: yaml.Node, fault: type[SpaError]) -> dict[Keys, int]:
+    lines: dict[Keys, int] = {}
+    waiting: list[tuple[Keys, yaml.Node, tuple[int, ...]]] = [((), root, ())]
+    while waiting:
+        keys, node, ancestors = waiting.pop()
+        if id(node) in ancestors:
+            raise fault(f"{path}:{node.start_mark.line + 1}: an alias stands for a block that it is part of")
+        for key, line, value in _children(path, node, fault):
+            if (*keys, key) in lines:
+                first = lines[*keys, key]
+                raise fault(f"{path}:{line}: key {key!r} is there twice, first in line {first}; keep one of them")
+            lines[*keys, key] = line
+            waiting.append(((*keys, key), value, (*ancestors, id(node))))
+    return lines
+
+
+def _children(path: Path, node: yaml.Node, fault: type[SpaError]) -> Iterator[tuple[str | int, int, yaml.Node]]:
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield index, item.start_mark.line + 1, item
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode) or key.tag not in {
+                "tag:yaml.org,2002:str",
+                "tag:yaml.org,2002:merge",
+            }:
+                shown = key.value if isinstance(key, yaml.ScalarNode) else "a block"
+                raise fault(f"{path}:{line}: {shown} is used as a key, but keys are text; put it in quotes")
+            yield key.value, line, value

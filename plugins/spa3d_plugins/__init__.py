@@ -1,0 +1,15 @@
+"""The built-in components, as one plugin package like any stranger's. Its rows stand in registry.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from spa3d.component import Component
+from spa3d.manifest import Manifest
+from spa3d.markers import hookimpl
+
+
+@hookimpl
+def spa3d_components(manifest: Manifest) -> Iterable[Component]:
+    """The component rows of registry.yaml."""
+    return manifest.rows()
