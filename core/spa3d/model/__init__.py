@@ -1,0 +1,1 @@
+"""The 3D LLM: encoder, projector and causal LM as one transformers model with its processor."""

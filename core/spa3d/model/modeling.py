@@ -1,0 +1,241 @@
+"""Encoder, projector and causal LM in one forward.
+
+Follows transformers' multimodal conventions (LLaVA): point embeddings replace the embeddings of the patch tokens,
+``generate`` sends the points on its first step only, ``save_pretrained`` writes safetensors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from spa3d.contracts.encoder import Encoder
+from spa3d.contracts.projector import Projector
+from spa3d.errors import CheckpointError
+from spa3d.model.configuration import Spa3dConfig
+from spa3d.model.labels import IGNORED
+from spa3d.points import encoder_inputs
+from spa3d.registry import create
+
+
+@dataclass
+class Spa3dOutput(CausalLMOutputWithPast):
+    """Adds ``answer_logp`` ``(B, T)``: log p of each labelled token in nats, float32, 0 elsewhere."""
+
+    answer_logp: Tensor | None = None
+
+
+class Spa3dModel(PreTrainedModel, GenerationMixin):
+    """A point-cloud encoder, a projector and a causal LM.
+
+    Parts that are built already may be given (the assembly does); otherwise they come from the registry by the
+    names in `config`.
+    """
+
+    config_class = Spa3dConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    accepts_loss_kwargs = False
+
+    def __init__(
+        self,
+        config: Spa3dConfig,
+        encoder: Encoder | None = None,
+        projector: Projector | None = None,
+        language_model: nn.Module | None = None,
+    ) -> None:
+        super().__init__(config)
+        self.language_model: Any = (
+            language_model if language_model is not None else AutoModelForCausalLM.from_config(config.text_config)
+        )
+        self.encoder = encoder if encoder is not None else _create("encoder", config.encoder)
+        hidden = config.text_config.hidden_size
+        self.projector = (
+            projector
+            if projector is not None
+            else _create("projector", config.projector, dim=self.encoder.dim, hidden=hidden)
+        )
+        self.trained: frozenset[str] = frozenset()
+        self._row_hook: Any = None
+        _refuse_scaled_logits(config)
+        self.post_init()
+
+    @classmethod
+    def can_generate(cls) -> bool:
+        """Whether ``generate`` works: it does."""
+        return True
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Leave encoder and projector as their constructors made them; the LLM initialises itself."""
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The LLM's token embeddings."""
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the LLM's token embeddings."""
+        self.language_model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The LLM's vocabulary projection."""
+        return self.language_model.get_output_embeddings()
+
+    def get_decoder(self) -> nn.Module:
+        """The LLM without its vocabulary projection."""
+        return self.language_model.get_decoder()
+
+    def set_trained(self, *parts: str) -> None:
+        """Let only `parts` (of encoder, projector, llm, embeddings) train; everything else is frozen.
+
+        A frozen part is in eval mode whatever ``train()`` says: dropout is off and batch statistics stand still,
+        so its parameters and buffers are bit-identical after training. ``embeddings`` are the input embeddings of
+        the point tokens alone (PointLLM's first stage trains them with the projector).
+        """
+        self.trained = frozenset(parts)
+        if self._row_hook is not None:
+            self._row_hook.remove()
+            self._row_hook = None
+        for name, module in (("encoder", self.encoder), ("projector", self.projector), ("llm", self.language_model)):
+            module.requires_grad_(name in self.trained)
+        if "embeddings" in self.trained and "llm" not in self.trained:
+            embeddings: Any = self.get_input_embeddings()
+            weight = embeddings.weight.requires_grad_(True)
+            rows = torch.zeros(len(weight), 1, dtype=weight.dtype, device=weight.device)
+            rows[list(self.config.point_ids)] = 1
+            self._row_hook = weight.register_hook(lambda gradient: gradient * rows.to(gradient))
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Spa3dModel:
+        """Set the training mode, which frozen parts ignore."""
+        super().train(mode)
+        for name, module in (("encoder", self.encoder), ("projector", self.projector), ("llm", self.language_model)):
+            if name not in self.trained:
+                module.eval()
+        return self
+
+    def num_point_tokens(self, num_points: int | None = None) -> int:
+        """Point embeddings per cloud of `num_points` (default: the configured number)."""
+        return self.projector.num_tokens(self.encoder.num_tokens(num_points or self.config.num_points))
+
+    def encode(self, points: Float[Tensor, "B N 6"]) -> Float[Tensor, "B M D"]:
+        """Encoder tokens of normalised clouds; no gradient where the encoder is frozen."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and "encoder" in self.trained):
+            return self.encoder(encoder_inputs(points, self.encoder.inputs, self.config.up_axis))
+
+    def embed(
+        self, input_ids: Int[Tensor, "B T"], point_tokens: Float[Tensor, "C M D"] | None
+    ) -> Float[Tensor, "B T H"]:
+        """Token embeddings with the projected clouds in the place of the patch tokens, in order.
+
+        Text-only batches send a zero through the projector while it trains, so that every rank runs the same graph.
+        """
+        embeddings = self.get_input_embeddings()(input_ids)
+        if point_tokens is None:
+            if self.training and "projector" in self.trained:
+                nothing = embeddings.new_zeros(1, 1, self.encoder.dim)
+                embeddings = embeddings + 0 * self.projector(nothing).sum().to(embeddings.dtype)
+            return embeddings
+        projected = self.projector(point_tokens).to(embeddings.dtype)
+        places = input_ids == self.config.point_ids[1]
+        if int(places.sum()) != projected.shape[0] * projected.shape[1]:
+            raise ValueError(
+                f"{int(places.sum())} patch tokens in the text for {projected.shape[0]} clouds of "
+                f"{projected.shape[1]} embeddings each"
+            )
+        return embeddings.masked_scatter(places.unsqueeze(-1), projected)
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "B T"] | None = None,
+        attention_mask: Int[Tensor, "B S"] | None = None,
+        points: Float[Tensor, "C N 6"] | None = None,
+        point_tokens: Float[Tensor, "C M D"] | None = None,
+        position_ids: Int[Tensor, "B T"] | None = None,
+        past_key_values: Any = None,
+        inputs_embeds: Float[Tensor, "B T H"] | None = None,
+        labels: Int[Tensor, "B T"] | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **kwargs: Any,
+    ) -> Spa3dOutput:
+        """One pass over prompts with clouds.
+
+        Args:
+            input_ids: prompts, patch tokens included.
+            attention_mask: 1 on real tokens (past included when generating).
+            points: normalised clouds, one per prompt that has patch tokens, in order.
+            point_tokens: the same clouds as encoder tokens (from the cache); wins over `points`.
+            position_ids: positions, where the mask does not give them.
+            past_key_values: the cache of a generation.
+            inputs_embeds: embeddings in the place of `input_ids`.
+            labels: with them, the vocabulary projection runs at answer positions only; ``answer_logp`` and
+                ``loss`` (mean NLL per answer token, nats) are returned and ``logits`` are not.
+            logits_to_keep: the last so many positions get logits; 0: all.
+            kwargs: whatever the LLM takes.
+
+        """
+        if inputs_embeds is None:
+            if point_tokens is None and points is not None:
+                point_tokens = self.encode(points)
+            if input_ids is None:
+                raise ValueError("give input_ids or inputs_embeds")
+            inputs_embeds = self.embed(input_ids, point_tokens)
+        outputs = self.get_decoder()(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+        hidden = outputs.last_hidden_state
+        if labels is not None:
+            answer_logp = self.answer_logp(hidden, labels)
+            count = (labels[:, 1:] != IGNORED).sum().clamp(min=1)
+            return Spa3dOutput(loss=-answer_logp.sum() / count, answer_logp=answer_logp)
+        kept: Any = logits_to_keep
+        if isinstance(logits_to_keep, int):
+            kept = slice(-logits_to_keep or None, None)
+        return Spa3dOutput(
+            logits=self.get_output_embeddings()(hidden[:, kept]), past_key_values=outputs.past_key_values
+        )
+
+    def answer_logp(self, hidden: Float[Tensor, "B T H"], labels: Int[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+        """Log p of the labelled tokens in nats, float32, 0 elsewhere; projects only the positions before them."""
+        wanted = labels[:, 1:] != IGNORED
+        logits = self.get_output_embeddings()(hidden[:, :-1][wanted]).float()  # (answer tokens, vocabulary)
+        logp = torch.log_softmax(logits, dim=-1).gather(1, labels[:, 1:][wanted].unsqueeze(1)).squeeze(1)
+        result = torch.zeros(labels.shape, dtype=torch.float32, device=hidden.device)
+        result[:, 1:][wanted] = logp
+        return result
+
+    def prepare_inputs_for_generation(  # type: ignore[override]  # multimodal models add their own inputs
+        self, input_ids: Any, points: Tensor | None = None, point_tokens: Tensor | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Transformers' hook: clouds go in with the prompt, not with every new token."""
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)  # type: ignore[misc]
+        if kwargs.get("is_first_iteration", True):
+            inputs.update(points=points, point_tokens=point_tokens)
+        return inputs
+
+
+def _create(kind: str, entry: dict[str, Any], **values: Any) -> Any:
+    plugins = [entry["plugin"]] if entry.get("plugin") else []
+    return create(kind, entry["name"], plugins=plugins, **values, **entry["config"])
+
+
+def _refuse_scaled_logits(config: Spa3dConfig) -> None:
+    """`answer_logp` applies the vocabulary projection alone; LLMs that post-process logits would be mis-scored."""
+    for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
+        if getattr(config.text_config, name, None):
+            raise CheckpointError(
+                f"the LLM ({config.text_config.model_type}) changes its logits after the vocabulary projection "
+                f"({name}), which scoring at answer positions does not do; choose an LLM without {name}"
+            )

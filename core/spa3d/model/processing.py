@@ -1,0 +1,181 @@
+"""The processor: tokenizer, point preparation and conversation template of one 3D LLM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
+
+from spa3d.contracts.dataset import Conversation, Round
+from spa3d.model.labels import IGNORED
+from spa3d.model.prompts import Prompt, Template, plain, vicuna
+from spa3d.points import prepare
+
+Opening = Literal["cloud", "blind"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenised conversation: ids, labels (`IGNORED` outside answers) and the round each label belongs to."""
+
+    ids: list[int]
+    labels: list[int]
+    rounds: list[int]
+
+    @property
+    def answer_count(self) -> int:
+        """Number of answer tokens."""
+        return sum(label != IGNORED for label in self.labels)
+
+
+class Spa3dProcessor(ProcessorMixin):
+    """Turns clouds and questions into what `Spa3dModel` takes.
+
+    Args:
+        tokenizer: a fast tokenizer that knows the point tokens.
+        num_point_tokens: embeddings per cloud.
+        points: how clouds are prepared, the arguments of `spa3d.points.prepare`.
+        conversation: ``vicuna``, ``plain`` or ``chat`` (the tokenizer's own chat template).
+        system: system prompt.
+        point_tokens: names of start, patch and end token.
+        max_length: longest prompt with answer, in tokens.
+
+    """
+
+    attributes = ["tokenizer"]  # noqa: RUF012 - transformers' own protocol
+    tokenizer_class = "AutoTokenizer"
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        num_point_tokens: int = 0,
+        points: dict[str, Any] | None = None,
+        conversation: str = "vicuna",
+        system: str = "",
+        point_tokens: Sequence[str] = ("<point_start>", "<point_patch>", "<point_end>"),
+        max_length: int = 512,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tokenizer)
+        self.num_point_tokens = num_point_tokens
+        self.points = points or {}
+        self.conversation = conversation
+        self.system = system
+        self.point_tokens = list(point_tokens)
+        self.max_length = max_length
+
+    def __call__(
+        self,
+        text: str | Sequence[str],
+        clouds: Sequence[np.ndarray] | np.ndarray | None = None,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        """Questions, and a cloud ``(N, 6)`` each or none, as the inputs of ``generate`` (padded on the left)."""
+        questions = [text] if isinstance(text, str) else list(text)
+        opening: Opening = "blind" if clouds is None else "cloud"
+        batch = self.pad([self.question_ids(question, opening) for question in questions], side="left")
+        if clouds is not None:
+            given = [clouds] if isinstance(clouds, np.ndarray) and clouds.ndim == 2 else list(clouds)
+            batch["points"] = torch.from_numpy(
+                np.stack([self.prepare(cloud, "call", i) for i, cloud in enumerate(given)])
+            )
+        return BatchFeature(batch)
+
+    def prepare(self, cloud: np.ndarray, *key: str | int, has_color: bool = True) -> Float32[np.ndarray, "N 6"]:
+        """One cloud as the model wants it: resampled, normalised, with a colour in every point."""
+        return prepare(cloud, **self.points, has_color=has_color, key=key)
+
+    def opening(self, opening: Opening) -> str:
+        """What stands before the first question: the point block, or nothing."""
+        if opening == "blind":
+            return ""
+        start, patch, end = self.point_tokens
+        return start + patch * self.num_point_tokens + end + "\n"
+
+    def prompt(self, rounds: Sequence[Round], before: str, *, open_ended: bool) -> Prompt:
+        """The conversation in this processor's template, `before` in front of the first question."""
+        if self.conversation == "chat":
+            return self._chat(rounds, before, open_ended)
+        templates: dict[str, Template] = {
+            "vicuna": vicuna(self.tokenizer.eos_token),
+            "plain": plain(self.tokenizer.eos_token),
+        }
+        return templates[self.conversation](rounds, before, self.system, open_ended)
+
+    def tokenise(self, talk: Conversation, before: str) -> Tokens:
+        """A whole conversation with labels on the answers; cut at ``max_length`` tokens."""
+        prompt = self.prompt(talk.rounds, before, open_ended=False)
+        encoded = self._encode(prompt.text, return_offsets_mapping=True)
+        ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+        rounds = _rounds_of(offsets, prompt.answers)
+        labels = [token if index >= 0 else IGNORED for token, index in zip(ids, rounds, strict=True)]
+        cut = slice(self.max_length)
+        return Tokens(ids[cut], labels[cut], rounds[cut])
+
+    def question_ids(self, question: str, opening: Opening) -> list[int]:
+        """Token ids of one question, ready to be answered."""
+        prompt = self.prompt([Round(question, "")], self.opening(opening), open_ended=True)
+        return self._encode(prompt.text)["input_ids"]
+
+    def option_ids(self, question: str, options: Sequence[str], opening: Opening) -> tuple[list[int], list[list[int]]]:
+        """Ids of the prompt that all options share, and of each option with the end token.
+
+        Each option is tokenised inside its prompt, as in training, and split where the answer begins.
+        """
+        before = self.opening(opening)
+        prefix, tails = [], []
+        for option in options:
+            tokens = self.tokenise(Conversation("option", (Round(question, option),)), before)
+            start = tokens.rounds.index(0)
+            prefix, tail = tokens.ids[:start], tokens.ids[start:]
+            tails.append(tail)
+        return prefix, tails
+
+    def pad(self, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"]) -> dict[str, Tensor]:
+        """Rows of ids as ``input_ids`` and ``attention_mask``, ``(B, T)`` int64."""
+        width = max(len(row) for row in rows)
+        ids = torch.full((len(rows), width), int(self.tokenizer.pad_token_id))
+        mask = torch.zeros_like(ids)
+        for index, row in enumerate(rows):
+            place = slice(width - len(row), width) if side == "left" else slice(len(row))
+            ids[index, place] = torch.tensor(row)
+            mask[index, place] = 1
+        return {"input_ids": ids, "attention_mask": mask}
+
+    def decode_answer(self, ids: Sequence[int] | Tensor) -> str:
+        """Generated ids as text, special tokens dropped."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+    def _encode(self, text: str, **options: Any) -> Any:
+        """Tokenise; a chat template has written its own start token."""
+        return self.tokenizer(text, add_special_tokens=self.conversation != "chat", **options)
+
+    def _chat(self, rounds: Sequence[Round], before: str, open_ended: bool) -> Prompt:
+        messages = [{"role": "system", "content": self.system}] if self.system else []
+        text, spans = "", []
+        for number, talk in enumerate(rounds):
+            question = before + talk.question if number == 0 else talk.question
+            messages.append({"role": "user", "content": question})
+            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            if open_ended and number == len(rounds) - 1:
+                break
+            start = len(text)
+            messages.append({"role": "assistant", "content": talk.answer})
+            text = self.tokenizer.apply_chat_template(messages, tokenize=False)
+            spans.append((start, len(text.rstrip())))
+        return Prompt(text, tuple(spans))
+
+
+def _rounds_of(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[int]:
+    """Number of the answer span that each token lies in, -1 for none; a token without characters is outside."""
+    rounds = []
+    for start, end in offsets:
+        inside = [i for i, (first, last) in enumerate(spans) if end > start and start >= first and end <= last]
+        rounds.append(inside[0] if inside else -1)
+    return rounds

@@ -1,0 +1,72 @@
+"""Conversations as text: which template, where the cloud goes, which characters are answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from spa3d.contracts.dataset import Round
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A conversation in its template.
+
+    Attributes:
+        text: the whole conversation, or everything up to the last answer when it is to be answered.
+        answers: (start, end) character spans of the answers, the end token of each round included.
+
+    """
+
+    text: str
+    answers: tuple[tuple[int, int], ...]
+
+
+Template = Callable[[Sequence[Round], str, str, bool], Prompt]
+"""(rounds, text before the first question, system prompt, leave the last answer open) → `Prompt`."""
+
+
+def vicuna(eos: str) -> Template:
+    """Vicuna v1.1, as PointLLM uses it: ``SYSTEM USER: q ASSISTANT: a</s>USER: q ASSISTANT: a</s>``."""
+
+    def render(rounds: Sequence[Round], opening: str, system: str, open_ended: bool) -> Prompt:
+        return _join(
+            rounds,
+            opening,
+            before=f"{system} " if system else "",
+            question="USER: {} ASSISTANT:",
+            answer=f" {{}}{eos}",
+            open_ended=open_ended,
+        )
+
+    return render
+
+
+def plain(eos: str) -> Template:
+    """Bare lines: ``question`` newline ``answer</s>``, for LLMs without a conversation format."""
+
+    def render(rounds: Sequence[Round], opening: str, system: str, open_ended: bool) -> Prompt:
+        return _join(
+            rounds,
+            opening,
+            before=f"{system}\n" if system else "",
+            question="{}\n",
+            answer=f"{{}}{eos}",
+            open_ended=open_ended,
+        )
+
+    return render
+
+
+def _join(
+    rounds: Sequence[Round], opening: str, *, before: str, question: str, answer: str, open_ended: bool
+) -> Prompt:
+    text, spans = before, []
+    for number, talk in enumerate(rounds):
+        text += question.format(opening + talk.question if number == 0 else talk.question)
+        if open_ended and number == len(rounds) - 1:
+            break
+        start = len(text)
+        text += answer.format(talk.answer)
+        spans.append((start, len(text)))
+    return Prompt(text, tuple(spans))

@@ -1,0 +1,89 @@
+"""What a run would do, without doing it: its stages, which are there already, its parts and what trains them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from spa3d.assemble import Assembly, assemble
+from spa3d.base import answers_file, locate, stages_of
+from spa3d.config import RunConfig
+from spa3d.model.llm import llm_config
+from spa3d.registry import Registry
+from spa3d.training.trainer import optimiser_steps
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A step of the run and whether its result is there already."""
+
+    name: str
+    detail: str
+    there: bool
+
+
+@dataclass(frozen=True)
+class PlannedPart:
+    """A part of the model, its size, and the stages that train it."""
+
+    name: str
+    what: str
+    parameters: int
+    trains_in: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do."""
+
+    stages: list[PlannedStage]
+    parts: list[PlannedPart]
+
+
+def plan(config: RunConfig, registry: Registry) -> Plan:
+    """What `execute` would do, without doing it: stages, which are there already, parts and which of them train."""
+    assembly = assemble(config, registry)
+    base = locate(assembly)
+    records = assembly.dataset.records("train")
+    stages = []
+    for name in stages_of(config):
+        steps = optimiser_steps(getattr(config.base, name), len(records))
+        stages.append(PlannedStage(f"base: {name}", f"{steps} steps, in {base.folder}", base.done(name)))
+    if config.base.path:
+        stages.append(PlannedStage("base", f"given: {config.base.path}", True))
+    names = ", ".join(assembly.benchmarks)
+    stages.append(
+        PlannedStage(
+            "evaluate before", names, all(answers_file(base, assembly, b).exists() for b in assembly.benchmarks)
+        )
+    )
+    steps = optimiser_steps(config.train, len(records))
+    stages.append(
+        PlannedStage("post-train", f"{steps} steps of {config.objective.asked} on {config.noise.asked}", False)
+    )
+    stages += [PlannedStage("evaluate after", names, False), PlannedStage("report", "report.html, .md, .json", False)]
+    return Plan(stages, _parts(assembly))
+
+
+def _parts(assembly: Assembly) -> list[PlannedPart]:
+    config = assembly.config
+    with torch.device("meta"):
+        encoder = assembly.make_encoder()
+        llm = AutoModelForCausalLM.from_config(llm_config(config.llm))
+        projector = assembly.make_projector(encoder.dim, llm.config.hidden_size)
+    stages = [(f"base: {name}", getattr(config.base, name).train) for name in stages_of(config)]
+    stages.append(("post-train", config.train.train))
+
+    def trains(part: str) -> tuple[str, ...]:
+        return tuple(name for name, parts in stages if part in parts)
+
+    def size(module: torch.nn.Module) -> int:
+        return sum(parameter.numel() for parameter in module.parameters())
+
+    return [
+        PlannedPart("encoder", config.encoder.component, size(encoder), trains("encoder")),
+        PlannedPart("projector", config.projector.component, size(projector), trains("projector")),
+        PlannedPart("llm", config.llm_name, size(llm), trains("llm")),
+    ]

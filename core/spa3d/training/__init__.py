@@ -1,0 +1,1 @@
+"""Post-training and the stages of the base: one trainer, any objective."""

@@ -1,0 +1,191 @@
+"""transformers' Trainer, told how our samples are ordered and how an objective's terms become a loss."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from spa3d.config import StageSettings
+from spa3d.contracts.objective import Need, Objective, Scores
+from spa3d.progress import Advance
+from spa3d.training.journal import Journal
+from spa3d.training.samples import Sample
+from spa3d.training.scoring import Counts, count_units, score, total
+from spa3d.training.views import Views
+
+SATURATED = 0.99
+"""Sigmoid of the margin above which a pair no longer teaches (its gradient is below 1 % of the largest)."""
+
+
+class StageTrainer(Trainer):
+    """A Trainer whose loss is normalised over the whole optimiser step, whatever it is split into.
+
+    Subclasses say what a step counts (`count`) and what its loss is (`loss`); both see the samples as they are.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The loss is divided by counts of the whole step here, so the Trainer must not divide it again.
+        self.model_accepts_loss_kwargs = True
+        self.step_metrics: dict[str, float] = {}
+        for quiet in (PrinterCallback, ProgressCallback):
+            self.remove_callback(quiet)
+
+    def count(self, batches: Sequence[Any]) -> Counts:
+        """What the loss of this step is divided by, on this rank."""
+        return {"sequence": float(sum(len(batch["samples"]) for batch in batches))}
+
+    def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
+        """The loss of one micro-batch, already divided by the counts of the step."""
+        raise TypeError(f"{type(self).__name__} does not say what its loss is")
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterable[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """Transformers' hook: fetch the micro-batches of a step and count their units over all ranks."""
+        batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        counts = self.count(batches)
+        summed = self.accelerator.reduce(torch.tensor(list(counts.values()), device=device), reduction="sum")
+        return batches, dict(zip(counts, summed.tolist(), strict=True))
+
+    def compute_loss(
+        self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Transformers' hook. Ranks average their gradients, so each multiplies its share by their number."""
+        loss = self.loss(model, inputs, num_items_in_batch) * self.accelerator.num_processes
+        return (loss, {}) if return_outputs else loss
+
+
+class ObjectiveTrainer(StageTrainer):
+    """Trains a 3D LLM with an objective over views."""
+
+    def __init__(self, objective: Objective, views: Views, *args: Any, **kwargs: Any) -> None:
+        self.objective: Objective = objective
+        self.views: Views = views
+        super().__init__(*args, **kwargs)
+
+    def count(self, batches: Sequence[Any]) -> Counts:
+        """Answer tokens and sequences."""
+        return count_units([batch["samples"] for batch in batches], self.objective.needs)
+
+    def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
+        """Score what the objective needs, and sum its terms."""
+        samples: Sequence[Sample] = batch["samples"]
+        scores = score(model, self.objective.needs, samples, self.views)
+        self.step_metrics = preference_metrics(scores)
+        if self.views.realised_level is not None:
+            self.step_metrics["noise_level"] = self.views.realised_level
+        return total(self.objective.terms(scores), counts)
+
+
+def preference_metrics(scores: Scores) -> dict[str, float]:
+    """Log p of clean and noised answers per token, margin, sign accuracy and saturation of a batch, in nats."""
+    metrics: dict[str, float] = {}
+    for view in ("clean", "noised", "blind"):
+        found = scores.get(("chosen", view, "policy"))
+        if found is not None:
+            metrics[f"logp_{view}"] = float((found.logp.sum() / found.length.sum()).detach())
+    if "logp_clean" in metrics and "logp_noised" in metrics:
+        margin = (scores["chosen", "clean"].logp - scores["chosen", "noised"].logp).detach()
+        metrics["margin"] = float(margin.mean())
+        metrics["sign_accuracy"] = float((margin > 0).float().mean())
+        metrics["saturation"] = float((torch.sigmoid(margin) > SATURATED).float().mean())
+    return metrics
+
+
+class Watch(TrainerCallback):
+    """Writes the journal and moves the progress bar."""
+
+    def __init__(self, stage: str, journal: Journal, advance: Advance, metrics: Callable[[], dict[str, float]]) -> None:
+        self.stage, self.journal, self.advance, self.metrics = stage, journal, advance, metrics
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """One more optimiser step."""
+        self.advance(1)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """One line for the journal; the Trainer's closing summary is no step and is left out."""
+        logs = logs or {}
+        if state.is_world_process_zero and "loss" in logs:
+            self.journal.write(
+                stage=self.stage,
+                step=state.global_step,
+                loss=logs["loss"],
+                learning_rate=logs.get("learning_rate"),
+                grad_norm=logs.get("grad_norm"),
+                **self.metrics(),
+            )
+
+
+def optimiser_steps(settings: StageSettings, records: int) -> int:
+    """Steps of a stage: as configured, or as many as its epochs need."""
+    return settings.steps or max(1, math.ceil(settings.epochs * records / settings.batch_size))
+
+
+def training_arguments(
+    settings: StageSettings, *, folder: Path, steps: int, seed: int, device: str, bf16: bool
+) -> TrainingArguments:
+    """Our stage in the Trainer's words."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=settings.batch_size // (settings.accumulation * world),
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=round(settings.warmup * steps),
+        weight_decay=settings.weight_decay,
+        adam_beta2=settings.beta2,
+        max_grad_norm=settings.max_grad_norm,
+        logging_steps=settings.log_every,
+        logging_nan_inf_filter=False,
+        save_steps=settings.save_every,
+        save_total_limit=2,
+        seed=seed,
+        bf16=bf16,
+        use_cpu=device == "cpu",
+        train_sampling_strategy="sequential",
+        remove_unused_columns=False,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+
+
+def as_batch(samples: list[Any]) -> dict[str, list[Any]]:
+    """The collator: samples stay as they are until the step knows what it needs of them."""
+    return {"samples": samples}
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; a kill may leave a torn one."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for path in found:
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError):
+            continue
+        return path
+    return None
+
+
+def needs_opening(needs: Sequence[Need]) -> list[str]:
+    """The prompt openings that `needs` ask for, in a fixed order."""
+    return sorted({"blind" if need.view == "blind" else "cloud" for need in needs}, reverse=True)

@@ -1,0 +1,107 @@
+"""What the model is shown of a record: its cloud, the noised cloud, another object's cloud, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from spa3d.contracts.dataset import Dataset, Record
+from spa3d.contracts.noise import Noise
+from spa3d.draws import Draws, generator
+from spa3d.errors import DataError
+from spa3d.model.modeling import Spa3dModel
+from spa3d.model.processing import Spa3dProcessor
+from spa3d.store import Rows, RowStore
+
+
+class Clouds:
+    """Prepared clouds by record id: read, checked, resampled and normalised once."""
+
+    def __init__(self, dataset: Dataset, processor: Spa3dProcessor, store: RowStore) -> None:
+        self.dataset, self.processor, self.store = dataset, processor, store
+
+    def get(self, record_ids: Sequence[str]) -> Rows:
+        """``(B, N, 6)`` float32; raises `DataError` naming file and record."""
+        return self.store.fetch(record_ids, lambda missing: np.stack([self._make(record_ids[i]) for i in missing]))
+
+    def _make(self, record_id: str) -> Rows:
+        record = self.dataset.record(record_id)
+        return self.processor.prepare(record.cloud(), "resample", record_id, has_color=record.has_color)
+
+
+class Views:
+    """Point tokens of a batch of records under a view.
+
+    Args:
+        model: encodes the clouds.
+        clouds: where prepared clouds come from.
+        store: keeps the tokens of a frozen encoder; None where the encoder trains or the cache is off.
+        noise: makes the ``noised`` view.
+        seed: seed of the noise and of the choice of other objects.
+        others: the records that ``other`` draws from.
+
+    """
+
+    def __init__(
+        self,
+        model: Spa3dModel,
+        clouds: Clouds,
+        store: RowStore | None,
+        *,
+        noise: Noise | None = None,
+        seed: int = 0,
+        others: Sequence[Record] = (),
+    ) -> None:
+        self.model, self.clouds, self.store = model, clouds, store
+        self.noise, self.seed, self.others = noise, seed, others
+        self.realised_level: float | None = None
+
+    def tokens(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> Float[Tensor, "B M D"]:
+        """Encoder tokens of `record_ids` seen as `view` in their epochs, on the model's device."""
+        if view == "clean":
+            return self._encode(record_ids, record_ids, lambda points, _: points)
+        if view == "other":
+            ids = [self._other(record, epoch) for record, epoch in zip(record_ids, epochs, strict=True)]
+            return self._encode(ids, ids, lambda points, _: points)
+        if view == "noised" and self.noise is not None:
+            noise = self.noise
+            mark = f"{type(noise).__name__}:{noise.config.model_dump_json()}"
+            names = [f"{r}|{self.seed}|{e}|{mark}" for r, e in zip(record_ids, epochs, strict=True)]
+
+            def apply(points: Tensor, places: list[int]) -> Tensor:
+                keys = [(self.seed, epochs[i], record_ids[i], "noised") for i in places]
+                noised = noise.apply(points, Draws(keys, points.device))
+                self.realised_level = float(noise.realised(points, noised).mean())
+                return noised
+
+            return self._encode(record_ids, names, apply)
+        raise ValueError(f"no view {view!r} of a cloud")
+
+    def points(self, record_ids: Sequence[str]) -> Float[Tensor, "B N 6"]:
+        """Prepared clouds on the model's device."""
+        return torch.from_numpy(self.clouds.get(record_ids)).to(self.model.device)
+
+    def _encode(
+        self, record_ids: Sequence[str], names: Sequence[str], change: Callable[[Tensor, list[int]], Tensor]
+    ) -> Tensor:
+        def encode(places: list[int]) -> Tensor:
+            return self.model.encode(change(self.points([record_ids[i] for i in places]), places))
+
+        if self.store is None or "encoder" in self.model.trained:
+            return encode(list(range(len(record_ids))))
+        with torch.no_grad():
+            rows = self.store.fetch(names, lambda places: encode(places).float().cpu().numpy())
+        return torch.from_numpy(rows).to(self.model.device)
+
+    def _other(self, record_id: str, epoch: int) -> str:
+        mine = self.clouds.dataset.record(record_id)
+        stream = generator(self.seed, epoch, record_id, "other")
+        for place in stream.permutation(len(self.others)):
+            found = self.others[int(place)]
+            if found.group != mine.group and (found.category is None or found.category != mine.category):
+                return found.id
+        raise DataError(f"record {record_id}: no object of another group and category to be shown instead")
