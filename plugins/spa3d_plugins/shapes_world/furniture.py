@@ -27,13 +27,13 @@ def _stool(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
 def _sofa(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
     arm = 0.5 + 0.08 * w[0]
     seat = join(
-        box((2.0, 0.42, 0.95)),
-        box((0.24, arm + 0.42, 0.95), (-1.1, arm / 2, 0)),
-        box((0.24, arm + 0.42, 0.95), (1.1, arm / 2, 0)),
+        box((2.2, 0.4, 1.05)),
+        box((0.26, arm + 0.4, 1.05), (-1.2, arm / 2, 0)),
+        box((0.26, arm + 0.4, 1.05), (1.2, arm / 2, 0)),
     )
-    back = box((2.44, 1.15 + 0.1 * w[1], 0.22), (0, 0.37, -0.56))
-    wide = min(0.24, 0.8 / counts[2])
-    cushions = join(*(ellipsoid((wide, 0.24, 0.12), (x, 0.46, -0.28)) for x in spread(counts[2], 1.9)))
+    back = box((2.66, 1.25 + 0.1 * w[1], 0.22), (0, 0.42, -0.62))
+    wide = min(0.26, 0.62 / counts[2])
+    cushions = join(*(ellipsoid((wide, 0.26, 0.14), (x, 0.46, -0.3)) for x in spread(counts[2], 2.0)))
     return seat, back, cushions
 
 
@@ -44,11 +44,14 @@ def _table(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
 
 
 def _bed(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
-    mattress = box((1.3, 0.34, 2.0))
-    height = 1.0 + 0.12 * w[0]
-    headboard = join(box((1.4, height, 0.1), (0, height / 2 - 0.4, -1.05)), box((1.4, 0.5, 0.1), (0, -0.15, 1.05)))
-    wide = min(0.3, 0.6 / counts[2])
-    pillows = join(*(ellipsoid((wide, 0.12, 0.2), (x, 0.27, -0.7)) for x in spread(counts[2], 1.3)))
+    mattress = box((1.5, 0.36, 2.1))
+    height = 1.05 + 0.12 * w[0]
+    headboard = join(
+        box((1.6, height, 0.1), (0, height / 2 - 0.4, -1.1)),
+        *(rod((x, -0.5, 0.95), (x, 0.28, 0.95), 0.08) for x in (-0.76, 0.76)),
+    )
+    wide = min(0.3, 0.46 / counts[2])
+    pillows = join(*(ellipsoid((wide, 0.14, 0.22), (x, 0.3, -0.72)) for x in spread(counts[2], 1.5)))
     return mattress, headboard, pillows
 
 

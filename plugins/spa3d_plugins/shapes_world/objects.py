@@ -24,9 +24,11 @@ Vector = Float[np.ndarray, " 3"]
 STRIPE = 0.15
 SPOT = 0.17
 SPOTS = 9
-BUMP = 0.045
+BUMP = 0.05
+PIT = 0.35
 LIGHTER = 0.6
-"""Textures, in units of the cloud's radius: width of a stripe, radius and number of spots, depth of roughness;
+"""Textures, in units of the cloud's radius: width of a stripe, radius and number of spots, depth of roughness,
+how much darker its pits are;
 and how far towards white (a white part: towards black) stripes and spots are mixed."""
 
 
@@ -128,6 +130,7 @@ def sample_object(spec: Spec, stream: np.random.Generator, points: int, noise: N
         rgb[block] = COLOURS[spec.colours[i]]
         if i == 0 and spec.texture == "rough":
             xyz[block] += _bumps(surface, chosen, jitter[block, 6])
+            rgb[block] *= 1 - PIT * np.clip(jitter[block, 6:], 0, 1)
         elif i == 0 and spec.texture != "smooth":
             striped = spec.texture == "striped"
             marked = _stripes(xyz[block], axis, phase) if striped else _spots(xyz[block], spots)

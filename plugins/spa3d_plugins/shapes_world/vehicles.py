@@ -23,11 +23,11 @@ def _wheels(count: int, length: float, half_width: float, radius: float, low: fl
 
 
 def _airplane(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
-    fin = slab([(-0.95, 0.1), (-0.6, 0.1), (-0.9, 0.6), (-1.1, 0.6)], 0.06)
-    fuselage = join(ellipsoid((1.15, 0.2, 0.2)), fin)
-    reach = 1.1 + 0.1 * w[0]
-    wing = [(0.35, 0), (-0.15, reach), (-0.4, reach), (-0.2, 0)]
-    tail = [(-0.75, 0), (-1.0, 0.42), (-1.15, 0.42), (-1.05, 0)]
+    fin = slab([(-0.8, 0.1), (-0.5, 0.1), (-0.9, 0.65), (-1.15, 0.65)], 0.07)
+    fuselage = join(ellipsoid((1.15, 0.19, 0.19)), fin)
+    reach = 1.15 + 0.1 * w[0]
+    wing = [(0.45, 0), (-0.1, reach), (-0.4, reach), (-0.2, 0)]
+    tail = [(-0.65, 0), (-1.0, 0.48), (-1.2, 0.48), (-1.05, 0)]
     mirrored = [[(x, -z) for x, z in plan] for plan in (wing, tail)]
     wings = join(*(_lying(slab(plan, 0.06)) for plan in (wing, tail, *mirrored)))
     places = (0.42, -0.42, 0.85, -0.85)[: counts[2]]
@@ -55,14 +55,14 @@ def _car(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
     body = slab(side, 0.9)
     high = 0.55 + 0.06 * w[0]
     cabin = slab([(-0.75, 0.2), (0.6, 0.18), (0.25, high), (-0.5, high)], 0.78)
-    return body, cabin, _wheels(counts[2], 2.0, 0.45, 0.24, -0.22)
+    return body, cabin, _wheels(counts[2], 2.0, 0.5, 0.24, -0.24)
 
 
 def _truck(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
     high = 1.0 + 0.1 * w[0]
     trailer = box((1.7, high, 0.9), (-0.35, high / 2 - 0.15, 0))
     cab = slab([(0.55, -0.15), (1.2, -0.15), (1.2, 0.25), (1.0, 0.65), (0.55, 0.65)], 0.86)
-    return trailer, cab, _wheels(counts[2], 2.3, 0.42, 0.2, -0.25)
+    return trailer, cab, _wheels(counts[2], 2.3, 0.5, 0.17, -0.25)
 
 
 def _bicycle(w: Wobble, _: Counts) -> tuple[Mesh, ...]:
@@ -95,7 +95,7 @@ def _house(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
     ridge = 0.85 + 0.12 * w[0]
     roof = join(
         _gable(0.85, 0.15, ridge, 1.3),
-        box((0.2, 0.55, 0.2), (0.42, ridge - 0.15, 0.2)),
+        box((0.2, 0.55, 0.2), (0.42, ridge - 0.15, -0.25)),
     )
     rows = ((math.ceil(counts[2] / 2), -0.05), (counts[2] // 2, -0.5))
     places = [(x, y) for n, y in rows for x in spread(n, 1.35)]

@@ -1,0 +1,161 @@
+"""Pictures of point clouds without a graphics library: a z-buffer in numpy.
+
+Every point becomes a small dome that faces the camera; the nearest dome wins, so that neighbours meet halfway and
+close the surface. Edges are darkened where the depth jumps (eye-dome lighting; Boucheny, "Interactive scientific
+visualization of large datasets", 2009): a white cup on a pale ground is still a cup.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+Picture = UInt8[np.ndarray, "H W 3"]
+
+BACKGROUND = (0.80, 0.83, 0.87)
+COLOURLESS = (0.55, 0.60, 0.66)
+OVERSAMPLING = 2
+CORNER = 32.0
+FOOTPRINT = 0.95
+"""Radius of a dome, in units of the distance to the third nearest neighbour."""
+PROBES = 256
+"""Points at which that distance is measured."""
+INK = (30, 34, 40)
+LABEL_LINES = 3
+
+
+def render(
+    cloud: Float[np.ndarray, "N 6"], *, size: int = 256, yaw: float | None = None, pitch: float = 25.0
+) -> Picture:
+    """A picture of `cloud`, ``(size, size, 3)`` uint8.
+
+    Args:
+        cloud: xyz in any unit, y up, and rgb in [0, 1]; a cloud whose colours are all 0 is drawn in grey.
+        size: edge of the picture in pixels.
+        yaw: how far the camera has walked round the object, in degrees; at 0 it looks along -z. None takes
+            `telling_yaw`; pass a number where several clouds must be seen from the same place.
+        pitch: how far it looks down, in degrees.
+
+    """
+    width = size * OVERSAMPLING
+    across, down, depth = _project(cloud[:, :3], telling_yaw(cloud) if yaw is None else yaw, pitch)
+    rgb = cloud[:, 3:6] if cloud[:, 3:6].any() else np.broadcast_to(COLOURLESS, (len(cloud), 3))
+    middle = width / 2
+    pixels = np.stack([middle + across * middle * 0.92, middle - down * middle * 0.92], -1)
+    order = np.argsort(depth)  # far to near, so that the last disc written on a pixel is the nearest
+    radius = min(max(1.0, FOOTPRINT * _spacing(cloud[:, :3]) * middle), width / 16)
+    image, distance = _splat(pixels[order], depth[order], rgb[order], radius=radius, width=width)
+    shaded = image * _lighting(distance, width)[..., None]
+    small = shaded.reshape(size, OVERSAMPLING, size, OVERSAMPLING, 3).mean((1, 3))
+    picture: Picture = (small * 255 + 0.5).astype(np.uint8)
+    return picture
+
+
+def telling_yaw(cloud: Float[np.ndarray, "N C"]) -> float:
+    """The yaw in degrees that shows most: the broad side, somewhat from the corner, with what is high behind."""
+    spread = cloud[:, :3] - cloud[:, :3].mean(0)
+    flat = spread[:, (0, 2)]
+    x, z = np.linalg.eigh(flat.T @ flat)[1][:, -1]
+    broad = math.degrees(math.atan2(-z, x))
+    rise = spread[:, 1] @ flat
+
+    def rises_towards_camera(yaw: float) -> float:
+        return float(rise @ (math.sin(math.radians(yaw)), math.cos(math.radians(yaw))))
+
+    return min((broad + turn for turn in (CORNER, -CORNER, 180 + CORNER, 180 - CORNER)), key=rises_towards_camera)
+
+
+def contact_sheet(
+    clouds: Sequence[Float[np.ndarray, "N 6"]],
+    labels: Sequence[str],
+    path: Path | str,
+    *,
+    columns: int = 6,
+    size: int = 220,
+    yaw: float | None = None,
+    pitch: float = 25.0,
+) -> None:
+    """Write a PNG with one picture per cloud and its label below, row by row, `columns` to a row."""
+    font = ImageFont.load_default(size=max(10, size // 17))
+    line = int(font.getbbox("Ag")[3] * 1.25)
+    tall = size + line * LABEL_LINES + line // 2
+    columns = max(1, min(columns, len(clouds)))
+    rows = math.ceil(len(clouds) / columns)
+    sheet = Image.new("RGB", (columns * size, max(rows, 1) * tall), "white")
+    pen = ImageDraw.Draw(sheet)
+    for i, (cloud, label) in enumerate(zip(clouds, labels, strict=True)):
+        x, y = i % columns * size, i // columns * tall
+        sheet.paste(Image.fromarray(render(cloud, size=size, yaw=yaw, pitch=pitch)), (x, y))
+        letters = int((size - 12) / max(font.getlength(label), 1.0) * len(label))
+        lines = textwrap.wrap(label, max(letters, 8), max_lines=LABEL_LINES, placeholder=" …")
+        pen.multiline_text((x + 4, y + size + 2), "\n".join(lines), fill=INK, font=font)
+    sheet.save(path, format="PNG")
+
+
+def _spacing(xyz: Float[np.ndarray, "N 3"]) -> float:
+    """Median distance to the third nearest neighbour, in units of the cloud's radius as `_project` has it."""
+    few = xyz[:: max(1, len(xyz) // PROBES)]
+    apart = np.sqrt(((few[:, None] - xyz) ** 2).sum(-1))
+    third = np.partition(apart, min(3, len(xyz) - 1), axis=1)[:, min(3, len(xyz) - 1)]
+    return float(np.median(third)) / _radius(xyz)
+
+
+def _radius(xyz: Float[np.ndarray, "N 3"]) -> float:
+    radius = float(np.sqrt(((xyz - (xyz.max(0) + xyz.min(0)) / 2) ** 2).sum(1)).max())
+    return radius if radius > 0 else 1.0
+
+
+def _project(
+    xyz: Float[np.ndarray, "N 3"], yaw: float, pitch: float
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    """Right, up and towards the camera, in units of the cloud's radius (parallel projection)."""
+    middle = (xyz.max(0) + xyz.min(0)) / 2
+    x, y, z = ((xyz - middle) / _radius(xyz)).T
+    turn, tilt = math.radians(yaw), math.radians(pitch)
+    right = x * math.cos(turn) - z * math.sin(turn)
+    near = x * math.sin(turn) + z * math.cos(turn)
+    return right, y * math.cos(tilt) - near * math.sin(tilt), y * math.sin(tilt) + near * math.cos(tilt)
+
+
+def _splat(
+    pixels: Float[np.ndarray, "N 2"],
+    depth: Float[np.ndarray, " N"],
+    rgb: Float[np.ndarray, "N 3"],
+    *,
+    radius: float,
+    width: int,
+) -> tuple[Float[np.ndarray, "W W 3"], Float[np.ndarray, "W W"]]:
+    """Colours, and depth (-inf where nothing is); the points come far to near, `radius` is in pixels."""
+    reach = range(-math.ceil(radius), math.ceil(radius) + 1)
+    corner = np.round(pixels).astype(int)
+    image = np.tile(np.array(BACKGROUND), (width * width, 1))
+    distance = np.full(width * width, -np.inf)
+    for dx, dy in ((x, y) for x in reach for y in reach if x * x + y * y <= radius * radius):
+        x, y = corner[:, 0] + dx, corner[:, 1] + dy
+        dome = depth - (dx * dx + dy * dy) / (radius * width)
+        flat = np.clip(y, 0, width - 1) * width + np.clip(x, 0, width - 1)
+        seen = dome > distance[flat]
+        # Where two points share a pixel numpy keeps the last value, which is the nearer point's.
+        image[flat[seen]] = rgb[seen]
+        distance[flat[seen]] = dome[seen]
+    return image.reshape(width, width, 3), distance.reshape(width, width)
+
+
+def _lighting(distance: Float[np.ndarray, "W W"], width: int) -> Float[np.ndarray, "W W"]:
+    """A factor per pixel: darker at the far side of a jump in depth, and a little darker far away."""
+    step = max(1, width // 170)
+    far = np.isfinite(distance)
+    ground = np.where(far, distance, -1.5)
+    padded = np.pad(ground, step, mode="edge")
+    shadow = np.zeros_like(ground)
+    for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
+        neighbour = padded[step + dy * step :, step + dx * step :][:width, :width]
+        shadow += np.clip(neighbour - ground, 0, 0.4)
+    haze = np.where(far, 0.88 + 0.12 * np.clip(ground, -1, 1), 1.0)
+    return np.exp(-0.35 * shadow) * haze
