@@ -155,7 +155,6 @@ def _encoder_faults(assembly: Assembly) -> list[str]:
         tokens = encoder(points)
     promised = (1, encoder.num_tokens(count), encoder.dim)
     if tuple(tokens.shape) != promised:
-        return [
-            f"--encoder {name}: it promises tokens of shape {promised} for {count} points and gives {tuple(tokens.shape)}"
-        ]
+        given = tuple(tokens.shape)
+        return [f"--encoder {name}: it promises tokens of shape {promised} for {count} points and gives {given}"]
     return []

@@ -141,7 +141,7 @@ def load_base(folder: Path, assembly: Assembly) -> tuple[Spa3dModel, Spa3dProces
     encoder = assembly.make_encoder()
     projector = assembly.make_projector(encoder.dim, config.text_config.hidden_size)
     model = Spa3dModel.from_pretrained(folder, encoder=encoder, projector=projector)
-    model.to(device=assembly.device)
+    place(model, assembly.device)
     return model.eval(), Spa3dProcessor.from_pretrained(folder)
 
 
@@ -242,7 +242,7 @@ class BaseBuilder:
             point_ids=ids,
         )
         model = Spa3dModel(described, encoder, projector, llm)
-        model.to(device=self.assembly.device)
+        place(model, self.assembly.device)
         settings = config.points
         processor = Spa3dProcessor(
             tokenizer,
@@ -274,12 +274,14 @@ class BaseBuilder:
 
     def _finish(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
         save_model(model, processor, self.base.model_folder)
-        hashes = {
-            name: hash_weights(getattr(model, name).state_dict()) for name in ("encoder", "projector", "language_model")
-        }
-        (self.base.model_folder / "done.json").write_text(json.dumps({"hashes": hashes}), encoding="utf-8")
+        (self.base.model_folder / "done.json").write_text(json.dumps({"hashes": part_hashes(model)}), encoding="utf-8")
         for stage in stages_of(self.config):
             shutil.rmtree(self.base.folder / stage, ignore_errors=True)
+
+
+def place(model: nn.Module, device: torch.device) -> None:
+    """Move `model` to `device`, in place."""
+    model.to(device)
 
 
 def part_hashes(model: Spa3dModel) -> dict[str, str]:

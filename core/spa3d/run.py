@@ -81,9 +81,7 @@ class Run:
         self._write_passport()
         with self._timed("base"):
             self._prepare_base()
-        model, processor = load_base(
-            self.base.model_folder if not self.config.base.path else self._given(), self.assembly
-        )
+            model, processor = load_base(self.base.model_folder, self.assembly)
         with self._timed("evaluate before"):
             before = {name: self._before(name, model, processor) for name in self.assembly.benchmarks}
         with self._timed("post-train"):

@@ -49,7 +49,7 @@ def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple
     config = llm_config(settings, len(tokenizer))
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         setattr(config, name, getattr(tokenizer, name))
-    return LlamaForCausalLM(config), tokenizer
+    return AutoModelForCausalLM.from_config(config), tokenizer
 
 
 def _not_loadable(path: str, fault: Exception) -> CheckpointError:

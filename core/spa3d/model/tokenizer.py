@@ -39,4 +39,5 @@ def add_point_tokens(tokenizer: PreTrainedTokenizerFast, names: Iterable[str]) -
     """Add the point tokens where they are missing; return their ids in the order of `names`."""
     names = list(names)
     tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in names], special_tokens=True)
-    return list(tokenizer.convert_tokens_to_ids(names))
+    vocabulary = tokenizer.get_vocab()
+    return [vocabulary[name] for name in names]
