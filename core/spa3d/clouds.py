@@ -26,13 +26,16 @@ _LONGEST_HEADER = 10_000
 _BYTE = 255.0
 
 
-def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1") -> Float32[np.ndarray, "N 6"]:
+def read_npy(
+    path: Path, *, record_id: str, colors: Colors = "0-1", columns: int | None = None
+) -> Float32[np.ndarray, "N 6"]:
     """The cloud in a ``.npy`` file, ``(N, 6)`` float32: xyz in the file's units, rgb in [0, 1].
 
     Args:
         path: a file of shape ``(N, 6)``, or ``(N, 3)`` for a cloud without colour (its rgb is then 0).
         record_id: whose cloud it is, for the message.
         colors: the range the file keeps its colours in.
+        columns: 3 or 6 where only that many will do, because the data set was found to have them.
 
     Raises:
         DataError: the file is missing, truncated, pickled, or not a cloud (see `check`); names file and record.
@@ -41,6 +44,11 @@ def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1") -> Float32[n
     where = _where(path, record_id)
     with _open(path, where) as file:
         header = _read_header(file, where)
+        if columns is not None and columns != header.shape[1]:
+            raise DataError(
+                f"{where}: {header.shape[1]} columns where other clouds of the data set have {columns}; "
+                "keep clouds with and without colour in folders of their own."
+            )
         there = os.fstat(file.fileno()).st_size - file.tell()
         if there < header.size:
             raise DataError(f"{where}: truncated: {there} of {header.size} bytes of points; copy it again.")
@@ -55,11 +63,11 @@ def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1") -> Float32[n
     return cloud
 
 
-def has_color(path: Path, *, record_id: str) -> bool:
-    """Whether the file holds colours; reads its header only. Raises `DataError` as `read_npy` does."""
+def columns(path: Path, *, record_id: str) -> int:
+    """6 for a file with colours, 3 for one without; reads the header only. Raises `DataError` as `read_npy` does."""
     where = _where(path, record_id)
     with _open(path, where) as file:
-        return _read_header(file, where).shape[1] == 6
+        return _read_header(file, where).shape[1]
 
 
 def check(cloud: np.ndarray, *, source: Path | str, record_id: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spa3d.clouds import check, has_color, read_npy, require_points
+from spa3d.clouds import check, columns, read_npy, require_points
 from spa3d.errors import DataError
 
 
@@ -42,9 +42,11 @@ def test_three_columns_are_a_cloud_without_colour(tmp_path: Path) -> None:
     read = read_npy(tmp_path / "a.npy", record_id="a")
     np.testing.assert_array_equal(read[:, :3], cloud()[:, :3])
     assert (read[:, 3:] == 0).all()
-    assert not has_color(tmp_path / "a.npy", record_id="a")
+    assert columns(tmp_path / "a.npy", record_id="a") == 3
     np.save(tmp_path / "b.npy", cloud())
-    assert has_color(tmp_path / "b.npy", record_id="b")
+    assert columns(tmp_path / "b.npy", record_id="b") == 6
+    with pytest.raises(DataError, match=r"record b\): 6 columns where other clouds of the data set have 3"):
+        read_npy(tmp_path / "b.npy", record_id="b", columns=3)
 
 
 def test_byte_colours_are_divided_on_request(tmp_path: Path) -> None:

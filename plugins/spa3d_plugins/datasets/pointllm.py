@@ -1,0 +1,252 @@
+"""Dataset ``pointllm``: clouds as ``8192_npy/<id>_8192.npy`` beside conversations in ``anno_data/*.json``.
+
+All that is said about one object within a split is one record, with the object's id for its own. A file
+``facts_<split>.json``, where there is one, says what is true of the objects; questions about it are then drawn afresh
+each epoch. Annotations are checked when a split is first asked for, clouds when they are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from spa3d.clouds import Colors, columns, read_npy
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round
+from spa3d.draws import generator
+from spa3d.errors import DataError
+from spa3d.questions import draw_options, with_options
+from spa3d.rules import mentions
+from spa3d_plugins.pointllm_layout import SPLITS, Known, Layout
+
+ROUNDS = 3
+"""Rounds of a conversation drawn afresh."""
+QUESTIONS = {
+    # "What is this?" is how these data ask for the caption; a second answer to it would teach a coin toss.
+    "category": "What kind of object is this?",
+    "colour": "What is its main colour?",
+    "shape": "What is its overall shape?",
+}
+
+
+class Config(ComponentConfig):
+    """Where the files are, and what is made of them."""
+
+    root: Path
+    """Folder that holds the folders of clouds and annotations."""
+    clouds: str = "8192_npy"
+    """Folder of the clouds, below root."""
+    annotations: str = "anno_data"
+    """Folder of the JSON files, below root."""
+    pattern: str = "{id}_8192.npy"
+    """File name of an object's cloud; {id} stands for its object_id."""
+    train: tuple[str, ...] = ()
+    """Annotation files of the train split; empty: every *_train.json that is no facts file."""
+    val: tuple[str, ...] = ()
+    """Annotation files of the val split; empty: every *_val.json that is no facts file."""
+    test: tuple[str, ...] = ()
+    """Annotation files of the test split; empty: every *_test.json that is no facts file."""
+    colors: Colors = "0-1"
+    """Range of the colours in the clouds' files."""
+    up_axis: Literal["x", "y", "z"] = "y"
+    """Axis that points up in the clouds."""
+    allow_text_only: bool = False
+    """Take conversations without <point> as text-only instead of refusing them."""
+    fresh: bool = True
+    """Where there are facts, draw new rounds each epoch, from them and from the annotated rounds."""
+    choice_share: float = Field(0.4, ge=0, le=1)
+    """Share of fresh rounds that ask with four options, where a fact allows it."""
+    min_category: int = Field(5, ge=1)
+    """Training objects a category needs to be an option; rarer ones are only asked openly."""
+    seed: int = Field(0, ge=0)
+    """Seed of the fresh rounds."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _names_the_object(cls, pattern: str) -> str:
+        if "{id}" not in pattern or Path(pattern).name != pattern:
+            raise ValueError("a file name with {id} in it is expected, like {id}_8192.npy")
+        return pattern
+
+
+class PointLLM(Dataset):
+    """PointLLM's layout, or anything that was brought into it.
+
+    Bad entries, objects whose cloud is not there, and objects that are held out in another split (they or their group)
+    are found when a split is first asked for: a `DataError`, or with ``on_bad_data = "skip"`` a line in ``skipped``.
+    An object stays as long as one of its entries is good.
+    """
+
+    Config = Config
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.up_axis = self.config.up_axis
+        root = self.config.root.expanduser()
+        self._clouds, self._annotations = root / self.config.clouds, root / self.config.annotations
+        for flag, folder in (("root", root), ("clouds", self._clouds), ("annotations", self._annotations)):
+            if not folder.is_dir():
+                raise DataError(
+                    f"--dataset.{flag}: there is no folder {folder}. Expected are {self.config.clouds}/"
+                    f"{self.config.pattern} and {self.config.annotations}/*.json in the folder given as --dataset.root."
+                )
+        self._files = {split: found for split in SPLITS if (found := self._files_of(split))}
+        if not self._files:
+            there = ", ".join(sorted(path.name for path in self._annotations.glob("*.json"))[:8]) or "no .json"
+            raise DataError(
+                f"{self._annotations}: no annotation file *_train.json, *_val.json or *_test.json, but {there}; "
+                "name your files with --dataset.train, --dataset.val and --dataset.test."
+            )
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have annotation files."""
+        return tuple(self._files)
+
+    def records(self, split: str) -> Sequence[Record]:
+        """One record per object of `split`, in the order of the files, each made when it is asked for."""
+        if split not in self._files:
+            raise DataError(f"{self._annotations}: no files for split {split!r}; there are {', '.join(self.splits)}.")
+        return _Records(tuple(self._layout.splits[split].places), partial(self._record, split))
+
+    def record(self, record_id: str) -> Record:
+        """The record of the object with this id."""
+        for split, index in self._layout.splits.items():
+            if record_id in index.places:
+                return self._record(split, record_id)
+        raise DataError(f"{self._annotations}: no record {record_id!r} in {', '.join(self.splits)}.")
+
+    def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
+        """The annotated conversations; with facts, the caption and rounds drawn for this epoch."""
+        if not (self.config.fresh and record.facts):
+            return record.conversations
+        captions = (talk for talk in record.conversations if talk.kind == CAPTION)
+        return (*captions, self._fresh(record, epoch))
+
+    def fingerprint(self) -> str:
+        """Hash of configuration (without root), annotations, and number and size of the clouds in use."""
+        used = {self._cloud_name(record_id) for index in self._layout.splits.values() for record_id in index.places}
+        sizes = [entry.stat().st_size for entry in os.scandir(self._clouds) if entry.name in used]
+        what = {
+            "config": self.config.model_dump(mode="json", exclude={"root"}),
+            "annotations": {split: index.digests for split, index in self._layout.splits.items()},
+            "records": {split: len(index.places) for split, index in self._layout.splits.items()},
+            "clouds": [len(sizes), sum(sizes)],
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def _layout(self) -> Layout:
+        facts = {split: self._annotations / f"facts_{split}.json" for split in self._files}
+        layout = Layout(self._files, facts, self._clouds, self._cloud_name, allow_text_only=self.config.allow_text_only)
+        if layout.faults and self.on_bad_data == "stop":
+            more = f" (And {len(layout.faults) - 1} more faults.)" if len(layout.faults) > 1 else ""
+            raise DataError(f"{layout.faults[0]}{more} --on-bad-data skip leaves such records out and lists them.")
+        self.skipped.extend((*layout.faults, *layout.notes))
+        return layout
+
+    @cached_property
+    def _columns(self) -> int:
+        """Columns of the first cloud that can be read; the others must have as many."""
+        for index in self._layout.splits.values():
+            for record_id in index.places:
+                try:
+                    return columns(self._clouds / self._cloud_name(record_id), record_id=record_id)
+                except DataError:  # reading that cloud says it again, to whoever asks for it
+                    continue
+        return 6
+
+    @cached_property
+    def _values(self) -> dict[str, tuple[str, ...]]:
+        """Kind of fact → the values that are options."""
+        least = {"category": self.config.min_category}
+        counts = {kind: self._layout.counts(kind) for kind in QUESTIONS}
+        return {
+            kind: tuple(sorted(value for value, count in found.items() if count >= least.get(kind, 1)))
+            for kind, found in counts.items()
+        }
+
+    def _files_of(self, split: str) -> tuple[Path, ...]:
+        given = tuple(self._annotations / name for name in getattr(self.config, split))
+        missing = [path for path in given if not path.is_file()]
+        if missing:
+            raise DataError(f"--dataset.{split}: there is no file {missing[0]}.")
+        found = sorted(path for path in self._annotations.glob(f"*_{split}.json") if not path.name.startswith("facts_"))
+        return given or tuple(found)
+
+    def _cloud_name(self, object_id: str) -> str:
+        return str(self.config.pattern.replace("{id}", object_id))
+
+    def _record(self, split: str, object_id: str) -> Record:
+        index = self._layout.splits[split]
+        known = index.known.get(object_id) or Known(object_id=object_id)
+        return Record(
+            id=object_id,
+            object_id=object_id,
+            group=known.group or object_id,
+            load=self._loader(object_id),
+            conversations=index.conversations(object_id, allow_text_only=self.config.allow_text_only),
+            facts=tuple(self._fact(kind, answer) for kind, answer in known.answers().items()),
+            category=known.category,
+            has_color=known.has_color and self._columns == 6,
+        )
+
+    def _loader(self, object_id: str) -> Callable[[], np.ndarray]:
+        path = self._clouds / self._cloud_name(object_id)
+        return partial(read_npy, path, record_id=object_id, colors=self.config.colors, columns=self._columns)
+
+    def _fact(self, kind: str, answer: str) -> Fact:
+        """A fact; a value too rare to be an option is its own only one, so that nobody asks for it with options."""
+        values = self._values[kind]
+        return Fact(kind, "", QUESTIONS[kind], answer, values if answer in values else (answer,))
+
+    def _fresh(self, record: Record, epoch: int) -> Conversation:
+        """Annotated rounds and questions about the facts, mixed; nothing is asked that an earlier answer has told."""
+        stream = generator(self.config.seed, epoch, record.id, "questions")
+        annotated = {talk.question: talk for whole in record.conversations for talk in whole.rounds if whole.has_cloud}
+        facts, rounds = {fact.question: fact for fact in record.facts}, list[Round]()
+        for number in range(ROUNDS):
+            with_four = stream.random() < self.config.choice_share
+            options = {
+                question: drawn
+                for question, fact in facts.items()
+                if with_four and (drawn := draw_options(fact, self.config.seed, epoch, record.id, fact.kind, number))
+            }
+            pool = list(options) or [*facts, *annotated]
+            if not pool:
+                break
+            question = pool[stream.integers(len(pool))]
+            if question in facts:
+                asked = with_options(question, options.get(question, ()))
+                rounds.append(Round(asked, facts.pop(question).answer))
+            else:
+                rounds.append(annotated.pop(question))
+            facts = {key: fact for key, fact in facts.items() if not mentions(rounds[-1].answer, fact.answer)}
+        return Conversation("multi_round", tuple(rounds))
+
+
+class _Records(Sequence[Record]):
+    """Records that are made when they are asked for."""
+
+    def __init__(self, ids: tuple[str, ...], make: Callable[[str], Record]) -> None:
+        self._ids, self._make = ids, make
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | Sequence[Record]:
+        if isinstance(index, slice):
+            return _Records(self._ids[index], self._make)
+        return self._make(self._ids[index])
