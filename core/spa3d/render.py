@@ -92,7 +92,7 @@ def contact_sheet(
     for i, (cloud, label) in enumerate(zip(clouds, labels, strict=True)):
         x, y = i % columns * size, i // columns * tall
         sheet.paste(Image.fromarray(render(cloud, size=size, yaw=yaw, pitch=pitch)), (x, y))
-        letters = int((size - 12) / max(font.getlength(label), 1.0) * len(label))
+        letters = int((size - 24) / max(font.getlength(label), 1.0) * len(label))
         lines = textwrap.wrap(label, max(letters, 8), max_lines=LABEL_LINES, placeholder=" …")
         pen.multiline_text((x + 4, y + size + 2), "\n".join(lines), fill=INK, font=font)
     sheet.save(path, format="PNG")

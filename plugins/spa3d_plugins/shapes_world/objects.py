@@ -7,29 +7,21 @@ from the same stream, clouds that differ in that part alone: a twin has its orig
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Float, Float32, Int
 
+from spa3d_plugins.shapes_world import textures
 from spa3d_plugins.shapes_world.categories import BY_NAME, COLOURS, TEXTURES
 from spa3d_plugins.shapes_world.category import WOBBLES, Category, Counts
-from spa3d_plugins.shapes_world.meshes import Mesh, join, normals, sample
+from spa3d_plugins.shapes_world.meshes import Mesh, join, sample
 
 Value = TypeVar("Value")
 Vector = Float[np.ndarray, " 3"]
-
-STRIPE = 0.15
-SPOT = 0.17
-SPOTS = 9
-BUMP = 0.05
-PIT = 0.35
-LIGHTER = 0.6
-"""Textures, in units of the cloud's radius: width of a stripe, radius and number of spots, depth of roughness,
-how much darker its pits are;
-and how far towards white (a white part: towards black) stripes and spots are mixed."""
 
 
 @dataclass(frozen=True)
@@ -84,76 +76,115 @@ def draw_spec(category: Category, stream: np.random.Generator, priors: Priors) -
 
 
 def change_spec(spec: Spec, stream: np.random.Generator) -> tuple[Spec, str, str]:
-    """`spec` with exactly one fact changed, and which: its kind (colour, count, texture) and its part.
+    """`spec` with exactly one fact changed, and which: its kind (colour, count, texture) and its part's name.
 
     The kinds are equally likely, then the parts, then the other values.
     """
-    category = BY_NAME[spec.category]
-    counted = [i for i, part in enumerate(category.parts) if part.counts]
+    parts = BY_NAME[spec.category].parts
+
+    def other(value: Value, values: Iterable[Value]) -> Value:
+        rest = [candidate for candidate in values if candidate != value]
+        return rest[stream.integers(len(rest))]
+
+    counted = [i for i, part in enumerate(parts) if part.counts]
     kind = ("colour", "texture", "count")[stream.integers(3 if counted else 2)]
     if kind == "texture":
-        others = [texture for texture in TEXTURES if texture != spec.texture]
-        return replace(spec, texture=others[stream.integers(len(others))]), kind, ""
+        return replace(spec, texture=other(spec.texture, TEXTURES)), kind, ""
     if kind == "colour":
-        i = int(stream.integers(len(category.parts)))
-        colours = [colour for colour in COLOURS if colour != spec.colours[i]]
-        chosen = _with(spec.colours, i, colours[stream.integers(len(colours))])
-        return replace(spec, colours=chosen), kind, category.parts[i].name
+        i = int(stream.integers(len(parts)))
+        return replace(spec, colours=_with(spec.colours, i, other(spec.colours[i], COLOURS))), kind, parts[i].name
     i = counted[stream.integers(len(counted))]
-    counts = [count for count in category.parts[i].counts if count != spec.counts[i]]
-    return (
-        replace(spec, counts=_with(spec.counts, i, counts[stream.integers(len(counts))])),
-        kind,
-        category.parts[i].name,
-    )
+    return replace(spec, counts=_with(spec.counts, i, other(spec.counts[i], parts[i].counts))), kind, parts[i].name
 
 
 def sample_object(spec: Spec, stream: np.random.Generator, points: int, noise: Noise) -> Sampled:
     """A cloud of `points` points of `spec`: random size and turn about the y axis, roughly in the unit sphere."""
-    category = BY_NAME[spec.category]
-    wobble = stream.uniform(-1, 1, WOBBLES)
-    stretch = stream.uniform(0.85, 1.12, 3)
-    turn, phase = stream.uniform(0, 2 * math.pi, 2)
-    spots = stream.random(SPOTS)
-    order = stream.permutation(points)
-    places = stream.random((points, 3))
-    jitter = stream.standard_normal((points, 7))
-
-    centre, radius, axis = _frame(category)
+    category, luck = BY_NAME[spec.category], _draw_luck(stream, points)
     sizes = _sizes(category, points)
-    xyz, rgb = np.empty((points, 3)), np.empty((points, 3))
+    pieces = []
     start = 0
-    for i, (mesh, size) in enumerate(zip(category.build(wobble.tolist(), spec.counts), sizes, strict=True)):
-        block = slice(start, start + size)
-        surface = (mesh - centre) / radius
-        xyz[block], chosen = sample(surface, places[block])
-        rgb[block] = COLOURS[spec.colours[i]]
-        if i == 0 and spec.texture == "rough":
-            xyz[block] += _bumps(surface, chosen, jitter[block, 6])
-            rgb[block] *= 1 - PIT * np.clip(jitter[block, 6:], 0, 1)
-        elif i == 0 and spec.texture != "smooth":
-            striped = spec.texture == "striped"
-            marked = _stripes(xyz[block], axis, phase) if striped else _spots(xyz[block], spots)
-            rgb[block] = np.where(marked[:, None], _lighter(spec.colours[0]), rgb[block])
+    for i, (mesh, size) in enumerate(zip(category.build(luck.wobble, spec.counts), sizes, strict=True)):
+        pieces.append(_piece(spec, i, mesh, luck, slice(start, start + size)))
         start += size
+    xyz, rgb = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
     cloud = np.empty((points, 6), np.float32)
-    cloud[:, :3] = _turned(xyz * stretch, turn) + noise.position * jitter[:, :3]
-    cloud[:, 3:] = np.clip(rgb + noise.colour * jitter[:, 3:6], 0, 1)
-    return Sampled(cloud[order], np.repeat(np.arange(len(sizes)), sizes)[order])
+    cloud[:, :3] = _turned(xyz * luck.stretch, luck.turn) + noise.position * luck.shifts
+    cloud[:, 3:] = np.clip(rgb + noise.colour * luck.tints, 0, 1)
+    return Sampled(cloud[luck.order], np.repeat(np.arange(len(sizes)), sizes)[luck.order])
+
+
+@dataclass(frozen=True)
+class _Luck:
+    """All random numbers of one cloud."""
+
+    wobble: tuple[float, ...]
+    stretch: Vector
+    turn: float
+    phase: float
+    spots: Float[np.ndarray, " s"]
+    order: Int[np.ndarray, " N"]
+    places: Float[np.ndarray, "N 3"]
+    depth: Float[np.ndarray, " N"]
+    shifts: Float[np.ndarray, "N 3"]
+    tints: Float[np.ndarray, "N 3"]
+
+
+def _draw_luck(stream: np.random.Generator, points: int) -> _Luck:
+    return _Luck(
+        wobble=tuple(stream.uniform(-1, 1, WOBBLES).tolist()),
+        stretch=stream.uniform(0.85, 1.12, 3),
+        turn=stream.uniform(0, 2 * math.pi),
+        phase=stream.uniform(0, 2),
+        spots=stream.random(textures.SPOTS),
+        order=stream.permutation(points),
+        places=stream.random((points, 3)),
+        depth=stream.standard_normal(points),
+        shifts=stream.standard_normal((points, 3)),
+        tints=stream.standard_normal((points, 3)),
+    )
+
+
+def _piece(
+    spec: Spec, number: int, mesh: Mesh, luck: _Luck, block: slice
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
+    """Places and colours of the points of one part, before size, turn and noise; only the main part has a texture."""
+    frame = _frame(BY_NAME[spec.category])
+    surface = (mesh - frame.centre) / frame.radius
+    xyz, chosen = sample(surface, luck.places[block])
+    colour = spec.colours[number]
+    rgb = np.tile(COLOURS[colour], (len(xyz), 1))
+    texture = spec.texture if number == 0 else "smooth"
+    if texture == "rough":
+        depth = luck.depth[block]
+        return xyz + textures.bumps(surface, chosen, depth), rgb * textures.pits(depth)[:, None]
+    if texture == "striped":
+        rgb[textures.stripes(xyz, axis=frame.axis, phase=luck.phase)] = textures.lighter(colour)
+    elif texture == "spotted":
+        rgb[textures.spots(xyz, places=luck.spots)] = textures.lighter(colour)
+    return xyz, rgb
 
 
 def _with(values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, ...]:
     return (*values[:place], value, *values[place + 1 :])
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """Centre and radius of the usual object of a category, and the longest axis of its main part."""
+
+    centre: Vector
+    radius: float
+    axis: int
+
+
 @cache
-def _frame(category: Category) -> tuple[Vector, float, int]:
-    """Centre and radius of the usual object of `category`, and the longest axis of its main part."""
+def _frame(category: Category) -> _Frame:
+    # Of the usual object and not of this one: a twin with another count must not shift or grow.
     meshes = category.build((0.0,) * WOBBLES, tuple(part.usual for part in category.parts))
     corners = join(*meshes).reshape(-1, 3)
     centre = (corners.min(0) + corners.max(0)) / 2
-    main = meshes[0].reshape(-1, 3)
-    return centre, float(np.linalg.norm(corners - centre, axis=1).max()), int(np.argmax(np.ptp(main, axis=0)))
+    radius = float(np.linalg.norm(corners - centre, axis=1).max())
+    return _Frame(centre, radius, int(np.argmax(np.ptp(meshes[0].reshape(-1, 3), axis=0))))
 
 
 @cache
@@ -166,24 +197,3 @@ def _sizes(category: Category, points: int) -> tuple[int, ...]:
 def _turned(xyz: Float[np.ndarray, "N 3"], turn: float) -> Float[np.ndarray, "N 3"]:
     cos, sin = math.cos(turn), math.sin(turn)
     return xyz @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
-
-
-def _stripes(xyz: Float[np.ndarray, "n 3"], axis: int, phase: float) -> Bool[np.ndarray, " n"]:
-    return (np.floor(xyz[:, axis] / STRIPE + phase) % 2).astype(bool)
-
-
-def _spots(xyz: Float[np.ndarray, "n 3"], spots: Float[np.ndarray, " s"]) -> Bool[np.ndarray, " n"]:
-    middles = xyz[(spots * len(xyz)).astype(int)]
-    apart = ((xyz[:, None] - middles) ** 2).sum(-1)
-    return (apart < SPOT**2).any(1)
-
-
-def _bumps(mesh: Mesh, chosen: Int[np.ndarray, " n"], depth: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:
-    """A displacement of every point along the normal of its triangle."""
-    across = normals(mesh)[chosen]
-    return across / np.sqrt((across**2).sum(-1, keepdims=True)) * (BUMP * depth)[:, None]
-
-
-def _lighter(colour: str) -> Vector:
-    rgb = np.array(COLOURS[colour])
-    return rgb * (1 - LIGHTER) if colour == "white" else rgb + LIGHTER * (1 - rgb)

@@ -65,8 +65,8 @@ def _snowman(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
         ellipsoid((head, head, head), (0, 0.58, 0)),
     )
     hat = lathe([(0, 0.8), (0.38, 0.8), (0.38, 0.86), (0.22, 0.86), (0.22, 1.15), (0, 1.15)])
-    heights = [-0.25 - y for y in spread(counts[2], 1.15)]
-    buttons = join(*(ellipsoid((0.08, 0.08, 0.08), (0, y, _front(y))) for y in heights))
+    heights = [-0.25 - y for y in spread(counts[2], 1.3)]
+    buttons = join(*(ellipsoid((0.07, 0.07, 0.07), (0, y, _front(y))) for y in heights))
     return body, hat, buttons
 
 
@@ -90,7 +90,7 @@ def _cake(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
 def _sword(w: Wobble, _: Counts) -> tuple[Mesh, ...]:
     wide = 0.13 + 0.02 * w[0]
     blade = slab([(-wide, -0.4), (wide, -0.4), (wide * 0.85, 0.85), (0, 1.15), (-wide * 0.85, 0.85)], 0.06)
-    guard = join(box((0.75, 0.12, 0.16), (0, -0.45, 0)))
+    guard = box((0.75, 0.12, 0.16), (0, -0.45, 0))
     grip = join(rod((0, -1.0, 0), (0, -0.45, 0), 0.07), ellipsoid((0.12, 0.12, 0.12), (0, -1.05, 0)))
     return blade, guard, grip
 
