@@ -17,7 +17,9 @@ Part = Literal["encoder", "projector", "llm"]
 class Settings(BaseModel):
     """Frozen, unknown keys refused; field docstrings are what ``--help`` shows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Selection(Settings):
@@ -27,6 +29,8 @@ class Selection(Settings):
     """The name the user gave: a component or a preset."""
     component: str
     """The component it resolves to."""
+    preset: str = ""
+    """The preset its values started from: the one asked for, or the run preset's stand-in for a bare name."""
     config: dict[str, Any] = {}
     """Every field of the component's Config, filled."""
 

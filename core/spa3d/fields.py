@@ -36,11 +36,11 @@ def is_block(field: FieldInfo) -> bool:
 
 
 def describe(field: FieldInfo) -> str:
-    """Type and bounds: ``number ≥ 0 ≤ 1``, ``fps|random``, ``integer, …``."""
+    """Type and bounds: ``number ≥ 0 and ≤ 1``, ``fps|random``, ``integer, …``."""
     bounds = [
         f"{sign} {getattr(rule, name)}" for rule in field.metadata for name, sign in BOUNDS if hasattr(rule, name)
     ]
-    return " ".join([_words(field.annotation), *bounds])
+    return " ".join([_words(field.annotation), " and ".join(bounds)]).strip()
 
 
 def show(value: Any) -> str:
@@ -85,16 +85,17 @@ def complaint(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
         parent = field_at(model, loc[:-1])
         block = parent.annotation if parent is not None else model
         return unknown("field", str(loc[-1]), block.model_fields)  # type: ignore[union-attr]
+    said = str(fault["msg"]).removeprefix("Value error, ")
     field = next((found for end in range(len(loc), 0, -1) if (found := field_at(model, loc[:end]))), None)
-    if field is None:
-        return str(fault["msg"]).removeprefix("Value error, ")
+    if field is None or (is_block(field) and fault["type"] == "value_error"):
+        return said
     if is_block(field):
         return f"is a block of fields: {', '.join(field.annotation.model_fields)}"  # type: ignore[union-attr]
     purpose = f" ({field.description.rstrip('.')})" if field.description else ""
     if fault["type"] == "missing":
-        return f"has no value and needs one: {describe(field)}{purpose}"
+        return f"needs a value: {describe(field)}{purpose}"
     if fault["type"] == "value_error":
-        return f"{str(fault['msg']).removeprefix('Value error, ')}{purpose}"
+        return f"{said}{purpose}"
     given = fault["input"] if isinstance(fault["input"], (str, int, float)) else type(fault["input"]).__name__
     near = _near(given, field)
     return f"must be {describe(field)}, not {given!r}{near}{purpose}"

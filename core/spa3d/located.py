@@ -30,6 +30,10 @@ class Located:
                 return f"{self.path}:{self.lines[keys[:end]]}"
         return str(self.path)
 
+    def place(self, *keys: str | int) -> str:
+        """``file:line key.of.it``, as it begins a message."""
+        return f"{self.where(*keys)} {'.'.join(map(str, keys))}"
+
 
 def read_located(path: Path, fault: type[SpaError]) -> Located:
     """Read a YAML file whose top level is a block of keys; an empty file is an empty block.

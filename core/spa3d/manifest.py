@@ -133,9 +133,9 @@ class Manifest(Entry):
     presets: Presets = Presets()
     _source: Located = PrivateAttr()
 
-    def where(self, *keys: str | int) -> str:
-        """``file:line`` of what stands under `keys`."""
-        return self._source.where(*keys)
+    def place(self, *keys: str | int) -> str:
+        """``file:line key.of.it`` of what stands under `keys`."""
+        return self._source.place(*keys)
 
     def rows(self) -> Iterable[Component]:
         """The rows of the built-in components."""
@@ -154,6 +154,11 @@ class Manifest(Entry):
                     keys = ("presets", kind, name, "component")
                     yield keys, f"no {kind} {preset.component!r} among the components of this file"
             for run, settings in self.presets.run.items():
+                if kind in settings.settings:
+                    yield (
+                        ("presets", "run", run, "settings", kind),
+                        "a run preset chooses no component; it has stand_in",
+                    )
                 for bare, name in settings.stand_in.get(kind, {}).items():
                     if name not in rows and name not in presets:
                         yield ("presets", "run", run, "stand_in", kind, bare), f"no {kind} {name!r} in this file"
@@ -194,7 +199,7 @@ def load_manifest(path: Path) -> Manifest:
         manifest = Manifest.model_validate(located.values)
     except ValidationError as error:
         raise RegistryError("\n".join(_fault(located, fault) for fault in error.errors())) from error
-    faults = [f"{located.where(*keys)}: {'.'.join(keys)}: {fault}" for keys, fault in manifest.misfits()]
+    faults = [f"{located.place(*keys)}: {fault}" for keys, fault in manifest.misfits()]
     if faults:
         raise RegistryError("\n".join(faults))
     manifest._source = located
@@ -208,4 +213,4 @@ def _fault(located: Located, fault: Any) -> str:
         "missing": "is missing",
         "literal_error": "this spa3d reads version 1",
     }.get(fault["type"], fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be"))
-    return f"{located.where(*keys)}: {'.'.join(map(str, keys))}: {said}"
+    return f"{located.place(*keys)}: {said}"

@@ -63,7 +63,7 @@ class Registry:
             owners = " and ".join(sorted((self._origins[key].owner, origin.owner)))
             yield f"{row.kind} {row.name!r} is brought by {owners}; uninstall one, or leave it out with {ESCAPE}"
         elif row.name in self.manifest.presets.of(row.kind):
-            where = self.manifest.where("presets", *key)
+            where = self.manifest.place("presets", *key)
             yield f"{row.kind} {row.name!r} of {origin.owner} has the name of a preset ({where}); rename the preset"
         else:
             self._rows[key], self._origins[key] = row, origin

@@ -1,0 +1,242 @@
+"""Phase two of the parser: every setting of what was chosen, filled in layers and validated as a whole.
+
+From weak to strong: defaults of `RunConfig` < the LLM's and the components' presets < the run preset < its settings
+for the objective < YAML < flags.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from spa3d.cli.flags import Flag
+from spa3d.cli.layers import Layers, Place
+from spa3d.cli.parser import OPTIONS, SWITCHES, TOGGLES, Choice, Request
+from spa3d.cli.runfile import COMPONENTS
+from spa3d.config import RunConfig, Selection
+from spa3d.errors import ConfigError, SpaError
+from spa3d.fields import complaint, field_at, from_text, unknown
+from spa3d.located import Keys
+from spa3d.manifest import RunPreset
+from spa3d.registry import Resolved, missed
+
+CHOSEN = (*COMPONENTS, "benchmark")
+BLOCKS = ("llm", "points", "base", "train", "evaluate")
+PLAIN = ("seed", "device", "dtype", "ops", "cache-limit-gb", "on-bad-data")
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def fill(request: Request) -> RunConfig:
+    """Every setting of a run, filled and validated.
+
+    Raises:
+        ConfigError: every fault there is, one line each.
+
+    """
+    filling = _Filling(request)
+    filling.lay_all()
+    config = filling.validated()
+    if config is None or filling.faults:
+        raise ConfigError(list(dict.fromkeys(filling.faults)))
+    return config
+
+
+class _Filling:
+    """The layers of one request, and the faults found on the way."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.manifest = request.registry.manifest
+        self.faults = list(request.faults)
+        self.layers = Layers()
+        self.resolved: dict[Keys, Resolved] = {}
+        self.models: dict[Keys, type[BaseModel]] = {}
+
+    def lay_all(self) -> None:
+        self._lay_defaults()
+        if self.request.llm:
+            self._lay_llm(self.request.llm)
+        for choice in self.request.components:
+            self._lay_component(choice)
+        self._lay_run_preset()
+        self._lay_file()
+        for flag in self.request.arguments.flags:
+            self._lay_flag(flag)
+        self.faults += self.layers.faults
+
+    def _lay_defaults(self) -> None:
+        for name, setting in RunConfig.model_fields.items():
+            if not setting.is_required():
+                value = setting.get_default(call_default_factory=True)
+                self.layers.lay((name,), value.model_dump() if isinstance(value, BaseModel) else value, _at(name))
+        plugins = [*self.request.arguments.values("plugin"), *self.request.file.plugins]
+        self.layers.lay(("plugins",), tuple(dict.fromkeys(plugins)), _at("--plugin"))
+        self.layers.lay(("preset",), self.request.preset, _at("preset"))
+
+    def _lay_llm(self, choice: Choice) -> None:
+        presets = self.manifest.presets.llm
+        self.layers.lay(("llm_name",), choice.name, _at(choice.place))
+        if choice.name in presets:
+            self.layers.lay(("llm",), presets[choice.name].config, self._preset("llm", choice.name, "config"))
+        elif _may_be_model(choice.name):
+            self.layers.lay(("llm", "path"), choice.name, _at(choice.place))
+        else:
+            fault = missed("llm", choice.name, presets, "tools/list llm")
+            self.faults.append(f"{choice.place}: {fault}; nor is there a folder of that name")
+
+    def _lay_component(self, choice: Choice) -> None:
+        """Import the component; its Config is the model of its settings, its preset their first layer."""
+        registry = self.request.registry
+        try:
+            resolved = registry.resolve(choice.kind, choice.name, run_preset=self.request.preset or None)
+            model = registry.target(resolved.component).Config
+        except SpaError as error:
+            self.faults.append(f"{choice.place}: {error}")
+            return
+        name, saved = resolved.component.name, choice.block.component
+        if saved and saved != name:
+            self.faults.append(
+                f"{choice.place}: {choice.name!r} stood for {saved!r} when this was saved, now for {name!r}"
+            )
+        self.models[choice.keys], self.resolved[choice.keys] = model, resolved
+        self.layers.name(choice.keys, choice.place)
+        self.layers.lay(choice.keys, resolved.config, self._preset(choice.kind, resolved.preset or "", "config"))
+
+    def _lay_run_preset(self) -> None:
+        name = self.request.preset
+        preset = self.manifest.presets.run.get(name, RunPreset())
+        self.layers.lay((), preset.settings, self._preset("run", name, "settings"))
+        for choice in self.request.components:
+            if choice.kind == "objective" and choice.keys in self.resolved:
+                names = (choice.name, self.resolved[choice.keys].component.name)
+                known = next((name for name in names if name in preset.objectives), "")
+                settings = preset.objectives.get(known, {})
+                self.layers.lay(("train",), settings, self._preset("run", name, "objectives", known))
+
+    def _lay_file(self) -> None:
+        located = self.request.file.located
+        self.layers.lay((), self.request.file.settings, lambda rest: located.place(*rest))
+        for choice in (*self.request.components, *((self.request.llm,) if self.request.llm else ())):
+            if choice.kind == "llm" or choice.keys in self.models:
+                self._lay_block(choice)
+
+    def _lay_block(self, choice: Choice) -> None:
+        located, keys = self.request.file.located, choice.block.keys
+        self.layers.lay(choice.keys, choice.block.values, lambda rest: located.place(*keys, *rest))
+
+    def _lay_flag(self, flag: Flag) -> None:
+        if flag.name in TOGGLES:
+            name, value = TOGGLES[flag.name]
+            self.layers.lay((name,), value, _at(str(flag)))
+        elif flag.name not in (*OPTIONS, *SWITCHES, *CHOSEN, "llm"):
+            keys = self._keys(flag)
+            if keys:
+                typed = flag.value or ""
+                setting = self._field(keys)
+                self.layers.lay(keys, from_text(typed, setting) if setting else typed, _at(str(flag)))
+
+    def _keys(self, flag: Flag) -> Keys | None:
+        """The setting that a flag means; None where it means none, which is a fault, or one that has its own."""
+        head, *rest = flag.name.split(".")
+        fields = tuple(part.replace("-", "_") for part in rest)
+        if head == "benchmark" and len(rest) > 1:
+            return self._of_component(flag, (head, rest[0]), fields[1:])
+        if head in COMPONENTS and rest:
+            return self._of_component(flag, (head,), fields)
+        if flag.name == "base":
+            return ("base", "path")
+        if head in BLOCKS:
+            return (head, *fields)
+        if head.replace("_", "-") in PLAIN and not rest:
+            return (head.replace("-", "_"),)
+        known = [*CHOSEN, *BLOCKS, *PLAIN, *OPTIONS, *SWITCHES]
+        self.faults.append(f"{flag}: {unknown('flag', flag.name, [f'--{name}' for name in known])}")
+        return None
+
+    def _of_component(self, flag: Flag, keys: Keys, fields: Keys) -> Keys | None:
+        chosen = [choice for choice in self.request.components if choice.keys[0] == keys[0]]
+        if keys not in [choice.keys for choice in chosen]:
+            names = ", ".join(choice.name for choice in chosen) or "none"
+            self.faults.append(f"{flag}: {keys[-1]!r} is not chosen; chosen: {names}")
+        return (*keys, *fields) if keys in self.models else None
+
+    def _field(self, keys: Keys) -> Any:
+        for length in (1, 2):
+            if keys[:length] in self.models:
+                return field_at(self.models[keys[:length]], keys[length:])
+        return field_at(RunConfig, keys)
+
+    def validated(self) -> RunConfig | None:
+        """The whole configuration, checked; every fault is noted."""
+        values = {key: value for key, value in self.layers.values.items() if key not in CHOSEN}
+        for kind in COMPONENTS:
+            values[kind] = Selection(asked="", component="")
+        values["benchmark"] = []
+        for choice in self.request.components:
+            if choice.keys in self.models:
+                selection = self._selection(choice)
+                if choice.kind == "benchmark":
+                    values["benchmark"].append(selection)
+                else:
+                    values[choice.kind] = selection
+        try:
+            config = RunConfig.model_validate(values)
+        except ValidationError as error:
+            self._note(RunConfig, error, ())
+            return None
+        self._check_surroundings(config)
+        return config
+
+    def _selection(self, choice: Choice) -> Selection:
+        resolved, model = self.resolved[choice.keys], self.models[choice.keys]
+        config: dict[str, Any] = {}
+        try:
+            config = model.model_validate(self.layers.block(choice.keys)).model_dump(mode="json")
+        except ValidationError as error:
+            self._note(model, error, choice.keys)
+        return Selection(
+            asked=choice.name, component=resolved.component.name, preset=resolved.preset or "", config=config
+        )
+
+    def _note(self, model: type[BaseModel], error: ValidationError, at: Keys) -> None:
+        for fault in error.errors():
+            keys: Keys = (*at, *fault["loc"])
+            dotted = ".".join(map(str, keys))
+            what = f"--{dotted} " if fault["type"] == "missing" else ""
+            self.faults.append(f"{self.layers.place(keys) or dotted}: {what}{complaint(model, fault)}")
+
+    def _check_surroundings(self, config: RunConfig) -> None:
+        """What only this machine can tell: folders, devices, backends."""
+        if config.base.path and not Path(config.base.path).is_dir():
+            self.faults.append(f"{self.layers.place(('base', 'path'))}: no such folder; a base is a saved 3D LLM")
+        if config.device not in ("auto", "cpu"):
+            self._check_device(config.device)
+        if config.ops != "auto":
+            try:
+                self.request.registry.target(self.request.registry.get("ops", config.ops))
+            except SpaError as error:
+                self.faults.append(f"{self.layers.place(('ops',))}: {error}; or auto")
+
+    def _check_device(self, device: str) -> None:
+        from spa3d.assemble import choose_device  # torch comes with it
+
+        try:
+            choose_device(device)
+        except SpaError as error:
+            self.faults.append(f"{self.layers.place(('device',))}: {error}")
+
+    def _preset(self, *start: str) -> Place:
+        return lambda rest: self.manifest.place("presets", *start, *rest)
+
+
+def _at(place: str) -> Place:
+    return lambda rest: place
+
+
+def _may_be_model(name: str) -> bool:
+    """A folder, or a name on the hub: two words around a slash, and not a path into a folder that is there."""
+    path = Path(name)
+    return path.is_dir() or (HUB_NAME.fullmatch(name) is not None and not path.parent.is_dir())
