@@ -1,0 +1,36 @@
+"""report.json, report.md and report.html of a run: three renderings of one document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spa3d.report.document import Document, build_document
+from spa3d.report.examples import Example
+from spa3d.report.markdown import markdown_page
+from spa3d.report.page import html_page
+from spa3d.training.journal import Journal
+
+__all__ = ["Document", "Example", "build_document", "write_report"]
+
+
+def write_report(folder: Path, document: Document, examples: Sequence[Example]) -> None:
+    """Write report.json, report.md and report.html into `folder`; each replaces its predecessor whole or not at all.
+
+    Args:
+        folder: the run's folder; its metrics.jsonl gives the curves (none there: no curves).
+        document: what is reported.
+        examples: four to six of them make a page that opens quickly.
+
+    """
+    metrics = Journal(folder / document.training.curves).rows()
+    _replace(folder / "report.json", document.json_text())
+    _replace(folder / "report.md", markdown_page(document, examples))
+    _replace(folder / "report.html", html_page(document, examples, metrics))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write beside `path` and rename: a reader, or a kill, never meets half a file."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

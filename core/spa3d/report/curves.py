@@ -1,0 +1,91 @@
+"""metrics.jsonl to charts: what is there is drawn, what is absent is left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+POST_TRAINING = "post-train"
+Style = Literal["plain", "clean", "noised"]
+MetricRows = Sequence[Mapping[str, Any]]
+BASE_STAGES = {
+    "base.encoder": "Encoder stand-in",
+    "base.llm": "LLM pretraining",
+    "base.align": "Projector alignment",
+    "base.instruct": "Instruction tuning",
+}
+
+
+class Series(NamedTuple):
+    """One line of a chart: steps and values of equal length. ``held_out`` are probes, the others training batches."""
+
+    name: str
+    style: Style
+    held_out: bool
+    steps: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+class Chart(NamedTuple):
+    """A small figure of one quantity; ``alarms`` are the steps at which the watchdog warned."""
+
+    title: str
+    unit: str
+    series: tuple[Series, ...]
+    alarms: tuple[float, ...] = ()
+
+
+def post_training_charts(rows: MetricRows) -> list[Chart]:
+    """Loss with its terms, margin, log p of clean and noised, sign accuracy: those that were recorded."""
+    rows = [row for row in rows if row.get("stage") == POST_TRAINING]
+    alarms = tuple(float(row["step"]) for row in rows if "warning" in row and "step" in row)
+    terms = sorted({str(name) for row in rows if isinstance(row.get("terms"), Mapping) for name in row["terms"]})
+    losses = [_series(rows, ("loss",), "loss", "plain", held_out=False)]
+    if len(terms) > 1:
+        losses += [_series(rows, ("terms", term), term, "plain", held_out=False) for term in terms]
+    charts = [
+        ("Loss", "", losses),
+        ("Margin", "nats per answer", _both(rows, "margin", "margin", "plain")),
+        (
+            "Log p of the right answer",
+            "nats per token",
+            [*_both(rows, "logp_clean", "clean", "clean"), *_both(rows, "logp_noised", "noised", "noised")],
+        ),
+        ("Clean preferred to noised", "share of answers", _both(rows, "sign_accuracy", "share", "plain")),
+    ]
+    found = [Chart(title, unit, tuple(line for line in lines if line.steps), alarms) for title, unit, lines in charts]
+    return [chart for chart in found if chart.series]
+
+
+def base_charts(rows: MetricRows) -> list[Chart]:
+    """The loss of each stage of the base that this run trained itself."""
+    found = []
+    for stage, title in BASE_STAGES.items():
+        line = _series([row for row in rows if row.get("stage") == stage], ("loss",), "loss", "plain", held_out=False)
+        if line.steps:
+            found.append(Chart(title, "loss", (line,)))
+    return found
+
+
+def _both(rows: MetricRows, key: str, name: str, style: Style) -> list[Series]:
+    """Training batches and held-out probes of one quantity."""
+    return [_series(rows, (key,), name, style, held_out=held_out) for held_out in (False, True)]
+
+
+def _series(rows: MetricRows, path: tuple[str, ...], name: str, style: Style, *, held_out: bool) -> Series:
+    """The finite values at `path` by step; a step that was written twice counts as it was written last."""
+    found: dict[float, float] = {}
+    for row in rows:
+        value = _at(row, path)
+        if bool(row.get("probe")) == held_out and value is not None and isinstance(row.get("step"), int | float):
+            found[float(row["step"])] = value
+    steps = sorted(found)
+    return Series(name, style, held_out, tuple(steps), tuple(found[step] for step in steps))
+
+
+def _at(row: Mapping[str, Any], path: tuple[str, ...]) -> float | None:
+    value: Any = row
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

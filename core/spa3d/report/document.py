@@ -1,0 +1,205 @@
+"""report.json as a validated model. docs/report.md says what every key means; a test keeps the two together.
+
+Keys are only ever added: whoever reads a report ignores what they do not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from spa3d.evaluation.summary import Row, change, summarise
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Difference = Annotated[float, Field(ge=-1, le=1)]
+
+
+def _ordered(interval: tuple[float, float]) -> tuple[float, float]:
+    if interval[0] > interval[1]:
+        raise ValueError(f"the interval {interval} ends before it starts")
+    return interval
+
+
+ShareInterval = Annotated[tuple[Share, Share], AfterValidator(_ordered)]
+DifferenceInterval = Annotated[tuple[Difference, Difference], AfterValidator(_ordered)]
+Rows = Sequence[Row]
+RowsByBenchmark = Mapping[str, tuple[Rows, Rows]]
+"""Per benchmark the prediction rows before and after; either may be empty."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+
+class Part(_Model):
+    """A score on one set of questions, beside the same model's score without the cloud."""
+
+    score: Share
+    ci95: ShareInterval
+    blind: Share
+    blind_ci95: ShareInterval
+    chance: Share
+    n: int = Field(ge=1)
+
+
+class Kind(Part):
+    """The questions of one kind."""
+
+    majority: Share
+
+
+class Shift(_Model):
+    """A mean paired difference."""
+
+    score: Difference
+    ci95: DifferenceInterval
+
+
+class TestedShift(Shift):
+    """What post-training changed on one set of questions."""
+
+    blind: Difference
+    p: Share
+
+
+class Phase(Kind):
+    """One benchmark, before or after post-training."""
+
+    invalid: Share
+    records: int = Field(ge=1)
+    kinds: dict[str, Kind]
+    gap: Shift | None = None
+    normalised: Share | None = None
+    blind_only: bool = False
+    counterfactual: Part | None = None
+    flip: Part | None = None
+
+
+class Change(TestedShift):
+    """What post-training changed on one benchmark."""
+
+    kinds: dict[str, TestedShift]
+    counterfactual: TestedShift | None = None
+    flip: TestedShift | None = None
+
+
+class Comparison(_Model):
+    """One benchmark; ``after`` and ``change`` are missing where post-training did not come to its end."""
+
+    before: Phase | None = None
+    after: Phase | None = None
+    change: Change | None = None
+
+
+class Training(_Model):
+    """Where the curves are, and what the watchdog said."""
+
+    curves: str = "metrics.jsonl"
+    warnings: tuple[str, ...] = ()
+
+
+class Document(_Model):
+    """The whole of report.json."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", serialize_by_alias=True, populate_by_name=True)
+
+    version: Literal[1] = Field(1, alias="schema")
+    status: str
+    config: dict[str, Any]
+    passport: dict[str, Any]
+    data: dict[str, Any]
+    benchmarks: dict[str, Comparison]
+    not_asked: tuple[str, ...] = ()
+    training: Training = Training()
+    timing: dict[str, float] = {}
+    predictions: str = "predictions/"
+
+    def json_text(self) -> str:
+        """The text of report.json."""
+        return self.model_dump_json(indent=2, exclude_none=True) + "\n"
+
+
+class Line(NamedTuple):
+    """One line of a table of scores: a benchmark, one of its other sets, or one of its kinds."""
+
+    benchmark: str
+    part: Literal["test", "counterfactual", "flip", "kind"]
+    label: str
+    before: Part | None
+    after: Part | None
+    change: TestedShift | None
+
+
+def build_document(
+    config: dict[str, Any],
+    passport: dict[str, Any],
+    data: dict[str, Any],
+    rows: RowsByBenchmark,
+    *,
+    bootstrap: int,
+    seed: int,
+    warnings: Sequence[str] = (),
+    timing: Mapping[str, float] | None = None,
+    status: str = "complete",
+) -> Document:
+    """Summarise the predictions and put everything a report says into one validated document.
+
+    Args:
+        config: the run's configuration, plain values.
+        passport: what the run was made of, plain values.
+        data: ``dataset``, ``splits`` (name to number of records), and, where there are any, ``skipped`` (a line per
+            record that could not be read) and ``up_axis`` (x, y or z; y if missing).
+        rows: the prediction rows of every benchmark. One without any row is listed under ``not_asked``.
+        bootstrap: resamples behind each interval.
+        seed: seed of the resampling.
+        warnings: what the watchdog said, one sentence each; with any of them the report says that training hurt.
+        timing: seconds per stage.
+        status: ``complete``, ``interrupted``, or another word that says how far the run came.
+
+    Raises:
+        ValueError: the rows do not fit together (see `spa3d.evaluation.summary`).
+
+    """
+    asked = {name: sides for name, sides in rows.items() if sides[0] or sides[1]}
+    blocks = {name: _comparison(*sides, bootstrap=bootstrap, seed=seed) for name, sides in asked.items()}
+    return Document.model_validate(
+        {
+            "status": status,
+            "config": config,
+            "passport": passport,
+            "data": data,
+            "benchmarks": blocks,
+            "not_asked": [name for name in rows if name not in asked],
+            "training": {"warnings": list(warnings)},
+            "timing": {stage: round(seconds, 1) for stage, seconds in (timing or {}).items()},
+        }
+    )
+
+
+def score_lines(document: Document) -> Iterator[Line]:
+    """The lines of the main table: every benchmark, followed by its counterfactual and flip scores."""
+    for name, block in document.benchmarks.items():
+        yield Line(name, "test", name, block.before, block.after, block.change)
+        sets: tuple[Literal["counterfactual", "flip"], ...] = ("counterfactual", "flip")
+        for part in sets:
+            before, after, moved = (getattr(side, part, None) for side in (block.before, block.after, block.change))
+            if before or after:
+                yield Line(name, part, part, before, after, moved)
+
+
+def kind_lines(block: Comparison) -> Iterator[Line]:
+    """The lines of one benchmark's table per kind."""
+    before, after = (side.kinds if side else {} for side in (block.before, block.after))
+    for kind in after or before:
+        moved = block.change.kinds.get(kind) if block.change else None
+        yield Line("", "kind", kind, before.get(kind), after.get(kind), moved)
+
+
+def _comparison(before: Rows, after: Rows, *, bootstrap: int, seed: int) -> dict[str, Any]:
+    sides = {"before": before, "after": after}
+    block = {name: summarise(rows, bootstrap=bootstrap, seed=seed) for name, rows in sides.items() if rows}
+    if before and after:
+        block["change"] = change(before, after, bootstrap=bootstrap, seed=seed)
+    return block

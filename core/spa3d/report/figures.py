@@ -1,0 +1,164 @@
+"""Inline SVG for the report: score bars and small charts.
+
+Colours come from the page's style sheet, so that a figure follows light and dark; whatever a figure shows is also said
+in its label, for those who cannot see it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from typing import NamedTuple
+
+from spa3d.report.curves import Chart, Series
+from spa3d.report.document import Part
+from spa3d.report.wording import MINUS, percent, percent_span
+
+BAR_WIDTH, BAR_HEIGHT, BAR_EDGE = 240, 44, 8
+WIDTH, HEIGHT = 340, 210
+LEFT, RIGHT, TOP, BOTTOM = 44, 62, 12, 24
+LABEL_GAP = 13
+"""Pixels between two labels at the ends of lines."""
+
+
+def score_bar(before: Part | None, after: Part | None, name: str) -> str:
+    """Scores with their intervals on one axis from 0 to 100 %, before in the upper lane and after in the lower.
+
+    A dot is a score, the line through it its interval, a ring the blind score, the dashed tick chance.
+    """
+    sides = [("before", before, 14), ("after", after, 30)]
+    shown = [(role, part, y) for role, part, y in sides if part]
+    label = "; ".join(
+        f"{role} {percent(part.score)} % (95 % interval {percent_span(part.ci95)}), blind {percent(part.blind)} %"
+        for role, part, _ in shown
+    )
+    chance = shown[0][1].chance if shown else 0.0
+    marks = [_line(_x(share), 4, _x(share), BAR_HEIGHT - 4, "grid") for share in (0.0, 0.5, 1.0)]
+    marks.append(_line(_x(chance), 3, _x(chance), BAR_HEIGHT - 3, "chance"))
+    for role, part, y in shown:
+        marks.append(_line(_x(part.ci95[0]), y, _x(part.ci95[1]), y, f"span {role}"))
+        marks.append(f'<circle class="blind {role}" cx="{_x(part.blind)}" cy="{y}" r="4"/>')
+        marks.append(f'<circle class="score {role}" cx="{_x(part.score)}" cy="{y}" r="4.5"/>')
+    text = escape(f"{name}: {label}; chance {percent(chance)} %")
+    return _svg("bar", BAR_WIDTH, BAR_HEIGHT, text, marks)
+
+
+def score_axis() -> str:
+    """The scale of the score bars, for the head of their column."""
+    texts = [f'<text x="{_x(share)}" y="11" text-anchor="middle">{100 * share:.0f}</text>' for share in (0.0, 0.5, 1.0)]
+    return _svg("bar axis", BAR_WIDTH, 14, "scale from 0 to 100 percent", texts)
+
+
+def line_chart(chart: Chart) -> str:
+    """A chart as a figure with caption; the page's script adds the reading under the pointer."""
+    frame = _frame(chart)
+    marks = [*_axes(frame), *_alarms(chart, frame)]
+    marks += [_curve(line, frame) for line in chart.series]
+    marks += _end_labels(chart.series, frame)
+    told = "; ".join(
+        f"{_name(line)} from {line.values[0]:.3g} at step {line.steps[0]:g} "
+        f"to {line.values[-1]:.3g} at step {line.steps[-1]:g}"
+        for line in chart.series
+    )
+    data = json.dumps([[_name(line), line.steps, line.values] for line in chart.series])
+    unit = f' <span class="unit">{escape(chart.unit)}</span>' if chart.unit else ""
+    return (
+        f'<figure class="chart" data-series="{escape(data)}" data-steps="{frame.first:g} {frame.last:g}" '
+        f'data-box="{LEFT} {WIDTH - RIGHT} {TOP} {HEIGHT - BOTTOM}">'
+        f"<figcaption>{escape(chart.title)}{unit}<output></output></figcaption>"
+        f"{_svg('chart', WIDTH, HEIGHT, escape(f'{chart.title}: {told}'), marks)}</figure>"
+    )
+
+
+class _Frame(NamedTuple):
+    """The data range of a chart; `x` and `y` are pixels."""
+
+    first: float
+    last: float
+    ticks: tuple[float, ...]
+
+    def x(self, step: float) -> float:
+        share = (step - self.first) / (self.last - self.first)
+        return round(LEFT + min(max(share, 0), 1) * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(self, value: float) -> float:
+        share = (self.ticks[-1] - value) / (self.ticks[-1] - self.ticks[0])
+        return round(TOP + share * (HEIGHT - TOP - BOTTOM), 1)
+
+
+def _frame(chart: Chart) -> _Frame:
+    steps = [step for line in chart.series for step in line.steps]
+    values = [value for line in chart.series for value in line.values]
+    return _Frame(min(steps), max(max(steps), min(steps) + 1), _ticks(min(values), max(values)))
+
+
+def _axes(frame: _Frame) -> Iterator[str]:
+    for tick in frame.ticks:
+        y = frame.y(tick)
+        yield _line(LEFT, y, WIDTH - RIGHT, y, "grid")
+        yield f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5}" text-anchor="end">{_number(tick, frame.ticks)}</text>'
+    for step, anchor in ((frame.first, "start"), (frame.last, "end")):
+        yield f'<text class="tick" x="{frame.x(step)}" y="{HEIGHT - 7}" text-anchor="{anchor}">{step:g}</text>'
+
+
+def _alarms(chart: Chart, frame: _Frame) -> Iterator[str]:
+    for step in chart.alarms:
+        x = frame.x(step)
+        yield _line(x, TOP, x, HEIGHT - BOTTOM, "alarm")
+        yield f'<text class="alarm" x="{x}" y="{TOP - 4}" text-anchor="middle">watchdog</text>'
+
+
+def _curve(line: Series, frame: _Frame) -> str:
+    kind = f"{line.style} {'held' if line.held_out else 'batch'}"
+    places = [(frame.x(step), frame.y(value)) for step, value in zip(line.steps, line.values, strict=True)]
+    path = f'<polyline class="curve {kind}" points="{" ".join(f"{x},{y}" for x, y in places)}"/>'
+    if not line.held_out and len(places) > 1:
+        return path
+    return path + "".join(f'<circle class="point {kind}" cx="{x}" cy="{y}" r="2"/>' for x, y in places)
+
+
+def _end_labels(series: Sequence[Series], frame: _Frame) -> list[str]:
+    """The name of each line at its end, pushed apart; the held-out line's end where there is one."""
+    ends = {line.name: line for line in sorted(series, key=lambda line: line.held_out)}
+    texts, lowest = [], -math.inf
+    for line in sorted(ends.values(), key=lambda line: frame.y(line.values[-1])):
+        lowest = max(frame.y(line.values[-1]) + 3.5, lowest + LABEL_GAP)
+        place = f'x="{WIDTH - RIGHT + 7}" y="{lowest}"'
+        texts.append(f'<text class="label {line.style}" {place}>{escape(line.name)}</text>')
+    return texts if len(ends) > 1 else []
+
+
+def _name(line: Series) -> str:
+    return f"{line.name}, held out" if line.held_out else line.name
+
+
+def _ticks(low: float, high: float) -> tuple[float, ...]:
+    """Two to six round values that span the data."""
+    spread = high - low or abs(high) or 1.0
+    size = 10.0 ** math.floor(math.log10(spread / 3))
+    step = next(size * factor for factor in (1, 2, 5, 10) if spread / (size * factor) <= 4)
+    start, stop = math.floor(low / step), math.ceil(high / step)
+    return tuple(step * number for number in range(start, max(stop, start + 1) + 1))
+
+
+def _number(value: float, ticks: Sequence[float]) -> str:
+    """A tick with no more decimals than its neighbours need."""
+    decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+    text = f"{value:.{decimals}f}"
+    return text.replace("-", MINUS) if float(text) else text.lstrip("-")
+
+
+def _svg(kind: str, width: float, height: float, label: str, marks: Iterable[str]) -> str:
+    """`label` is escaped already."""
+    head = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
+    return head + "".join(marks) + "</svg>"
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>'
+
+
+def _x(share: float) -> float:
+    return round(BAR_EDGE + share * (BAR_WIDTH - 2 * BAR_EDGE), 1)

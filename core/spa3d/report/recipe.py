@@ -1,0 +1,86 @@
+"""How a run was made, in the few words that decide its numbers. The whole is in config.yaml and passport.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spa3d.report.document import Document
+
+PARTS = ("encoder", "projector", "noise", "objective", "dataset")
+
+
+def recipe(document: Document) -> list[tuple[str, str]]:
+    """Name and value of what decided the numbers; what a configuration does not say is left out."""
+    config = document.config
+    pairs = [(part.capitalize(), _selection(config.get(part))) for part in PARTS]
+    pairs.insert(2, ("LLM", str(config.get("llm_name", ""))))
+    pairs += [
+        ("Splits", ", ".join(f"{name} {size:,}" for name, size in _mapping(document.data.get("splits")).items())),
+        ("Preset", str(config.get("preset", ""))),
+        ("Post-training", _stage(_mapping(config.get("train")))),
+        ("Seeds", _seeds(config)),
+        ("Command", str(document.passport.get("command", ""))),
+        ("Versions", _versions(document.passport)),
+    ]
+    return [(name, value) for name, value in pairs if value]
+
+
+def title(document: Document) -> str:
+    """``pointnext · mask · spa · seed 0``: what tells one report from another."""
+    names = [_mapping(document.config.get(part)).get("asked") for part in ("encoder", "noise", "objective")]
+    seed = document.config.get("seed")
+    words = [str(name) for name in names if name] + ([f"seed {seed}"] if seed is not None else [])
+    return " · ".join(words) or "spa3d run"
+
+
+def noise_name(document: Document) -> str:
+    """The noise with its level: ``mask, level 0.25``."""
+    return _selection(document.config.get("noise"), only=("level",))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
+    """A chosen component: the name asked for, what it stands for, its plain settings."""
+    chosen = _mapping(value)
+    if not chosen:
+        return ""
+    asked, component = str(chosen.get("asked", "")), str(chosen.get("component", ""))
+    settings = _mapping(chosen.get("config"))
+    told = [f"{key} {_short(settings[key])}" for key in settings if only is None or key in only]
+    name = asked if component in ("", asked) else f"{asked} ({component})"
+    return ", ".join([name, *told])
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "/".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _stage(train: Mapping[str, Any]) -> str:
+    if not train:
+        return ""
+    length = f"{train['steps']} steps" if train.get("steps") else f"{_short(train.get('epochs', '?'))} epochs"
+    told = [length, f"batch {train.get('batch_size', '?')}", f"learning rate {_short(train.get('learning_rate', '?'))}"]
+    parts = train.get("train")
+    return ", ".join(told + ([f"trains {_short(parts)}"] if parts else []))
+
+
+def _seeds(config: Mapping[str, Any]) -> str:
+    seeds = {
+        "post-training": config.get("seed"),
+        "base": _mapping(config.get("base")).get("seed"),
+        "questions": _mapping(config.get("evaluate")).get("seed"),
+    }
+    return ", ".join(f"{name} {seed}" for name, seed in seeds.items() if seed is not None)
+
+
+def _versions(passport: Mapping[str, Any]) -> str:
+    versions = _mapping(passport.get("versions"))
+    told = [f"{name} {version}" for name, version in versions.items()]
+    git = passport.get("git")
+    return ", ".join(told + ([f"revision {str(git)[:12]}"] if isinstance(git, str) and git else []))
