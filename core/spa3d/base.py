@@ -17,16 +17,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from spa3d import auto as auto
 from spa3d.assemble import Assembly
 from spa3d.caches import bases_folder, make_clouds, make_token_store
-from spa3d.config import RunConfig, StageSettings
+from spa3d.config import Part, RunConfig, StageSettings
 from spa3d.contracts.dataset import Record
 from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.llm import make_llm
+from spa3d.model.llm import make_llm, point_tokens
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.tokenizer import add_point_tokens
 from spa3d.passport import differences, digest, hash_sources, hash_weights
 from spa3d.progress import Reporter
 from spa3d.training.fit import fit
@@ -37,6 +37,21 @@ from spa3d.training.trainer import ObjectiveTrainer, optimiser_steps
 from spa3d.training.views import Views
 
 StageName = Literal["encoder", "llm", "align", "instruct"]
+
+
+USUAL: dict[str, tuple[Part, ...]] = {
+    "encoder": ("encoder",),
+    "llm": ("llm",),
+    "align": ("projector",),
+    "instruct": ("projector", "llm"),
+    "post-train": ("projector", "llm"),
+}
+"""The parts that each stage trains unless told otherwise."""
+
+
+def parts_trained(stage: str, settings: StageSettings) -> tuple[Part, ...]:
+    """The parts that train in `stage`; all others are frozen and stay in eval mode."""
+    return settings.train or USUAL[stage]
 
 
 def stages_of(config: RunConfig) -> list[StageName]:
@@ -140,7 +155,7 @@ def load_base(folder: Path, assembly: Assembly) -> tuple[Spa3dModel, Spa3dProces
         )
     encoder = assembly.make_encoder()
     projector = assembly.make_projector(encoder.dim, config.text_config.hidden_size)
-    model = Spa3dModel.from_pretrained(folder, encoder=encoder, projector=projector)
+    model = Spa3dModel.from_pretrained(folder, config=config, encoder=encoder, projector=projector)
     place(model, assembly.device)
     return model.eval(), Spa3dProcessor.from_pretrained(folder)
 
@@ -211,7 +226,7 @@ class BaseBuilder:
             module: nn.Module = EncoderPretraining(model.encoder, targets)
             bare = partial(tokenised, processor, captions)
             return partial(EncoderTrainer, clouds, targets, self.records, model=module, train_dataset=stream(bare([])))
-        model.set_trained(*settings.train)
+        model.set_trained(*parts_trained(stage, settings))
         if stage == "llm":
             text = language_text(processor, self.talk, self.config.base.seed)
             pad = int(processor.tokenizer.pad_token_id)
@@ -227,11 +242,7 @@ class BaseBuilder:
         config, seed = self.config, self.config.base.seed
         torch.manual_seed(seed)
         encoder = self.assembly.make_encoder()
-        llm, tokenizer = make_llm(config.llm, lambda: training_text(self.records, self.talk))
-        points = [config.llm.point_start, config.llm.point_patch, config.llm.point_end]
-        ids = add_point_tokens(tokenizer, points)
-        if len(tokenizer) > llm.get_input_embeddings().num_embeddings:
-            llm.resize_token_embeddings(len(tokenizer))
+        llm, tokenizer, ids = make_llm(config.llm, lambda: training_text(self.records, self.talk))
         projector = self.assembly.make_projector(encoder.dim, llm.config.hidden_size)
         described = Spa3dConfig(
             text_config=llm.config,
@@ -255,7 +266,7 @@ class BaseBuilder:
             },
             conversation=config.llm.template,
             system=config.llm.system,
-            point_tokens=points,
+            point_tokens=point_tokens(config.llm),
             max_length=config.llm.max_length,
         )
         return model, processor

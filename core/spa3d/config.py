@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Part = Literal["encoder", "projector", "llm"]
+Part = Literal["encoder", "projector", "llm", "embeddings"]
 
 
 class Settings(BaseModel):
@@ -100,8 +100,8 @@ class StageSettings(Settings):
     """AdamW's second-moment decay."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradients are clipped to this norm."""
-    train: tuple[Part, ...] = ("projector", "llm")
-    """Parts that train; all others are frozen and stay in eval mode."""
+    train: tuple[Part, ...] = ()
+    """Parts that train, of encoder, projector, llm, embeddings (of the point tokens); empty: the stage's usual ones."""
     save_every: int = Field(50, ge=1)
     """Steps between checkpoints that a killed run resumes from."""
     log_every: int = Field(5, ge=1)
@@ -115,11 +115,11 @@ class BaseSettings(Settings):
     """A complete 3D LLM to start from (folder of a saved model); empty: build one, or reuse it."""
     seed: int = Field(0, ge=0)
     """Seed of everything in the base, independent of the run's seed."""
-    encoder: StageSettings = StageSettings(train=("encoder",))
+    encoder: StageSettings = StageSettings()
     """Stand-in pretraining of an encoder without weights: predict the words of the captions."""
-    llm: StageSettings = StageSettings(train=("llm",))
+    llm: StageSettings = StageSettings()
     """Pretraining of a fresh LLM on the training text."""
-    align: StageSettings = StageSettings(train=("projector",))
+    align: StageSettings = StageSettings()
     """Projector alignment on captions, encoder and LLM frozen."""
     instruct: StageSettings = StageSettings()
     """Instruction tuning of projector and LLM, encoder frozen."""

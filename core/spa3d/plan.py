@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from spa3d.assemble import Assembly, assemble
-from spa3d.base import answers_file, locate, stages_of
+from spa3d.base import answers_file, locate, parts_trained, stages_of
 from spa3d.config import RunConfig
 from spa3d.model.llm import llm_config
 from spa3d.registry import Registry
@@ -73,8 +73,8 @@ def _parts(assembly: Assembly) -> list[PlannedPart]:
         encoder = assembly.make_encoder()
         llm = AutoModelForCausalLM.from_config(llm_config(config.llm))
         projector = assembly.make_projector(encoder.dim, llm.config.hidden_size)
-    stages = [(f"base: {name}", getattr(config.base, name).train) for name in stages_of(config)]
-    stages.append(("post-train", config.train.train))
+    stages = [(f"base: {name}", parts_trained(name, getattr(config.base, name))) for name in stages_of(config)]
+    stages.append(("post-train", parts_trained("post-train", config.train)))
 
     def trains(part: str) -> tuple[str, ...]:
         return tuple(name for name, parts in stages if part in parts)

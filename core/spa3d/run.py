@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spa3d import ops, torchvision_guard  # noqa: F401 - the guard must come before transformers' Trainer
+from spa3d import ops
 from spa3d.assemble import Assembly, assemble
 from spa3d.base import (
     Base,
@@ -25,6 +25,7 @@ from spa3d.base import (
     locate,
     nearest_difference,
     part_hashes,
+    parts_trained,
     save_model,
 )
 from spa3d.caches import make_clouds, make_token_store
@@ -157,7 +158,7 @@ class Run:
         settings, objective, records = self.config.train, self.assembly.objective, self.splits["train"]
         steps = optimiser_steps(settings, len(records))
         self.reporter.stage("post-train", f"{steps} steps of {self.config.objective.asked}")
-        model.set_trained(*settings.train)
+        model.set_trained(*parts_trained("post-train", settings))
         views = self._views(model, processor)
         talk = instructions(self.assembly.dataset, self.config.seed)
         openings = ["blind"] if self.config.blind else needs_opening(objective.needs)

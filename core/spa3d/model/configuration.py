@@ -44,4 +44,6 @@ class Spa3dConfig(PreTrainedConfig):
         self.num_points = num_points
         self.up_axis = up_axis
         self.point_ids = list(point_ids)
+        # Without this the base class hands its own "undecided" down to the LLM's config.
+        kwargs.setdefault("attn_implementation", self.text_config._attn_implementation)
         super().__init__(**kwargs)

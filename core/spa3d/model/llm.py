@@ -10,13 +10,12 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     LlamaConfig,
-    LlamaForCausalLM,
     PreTrainedConfig,
 )
 
 from spa3d.config import LLMSettings
 from spa3d.errors import CheckpointError
-from spa3d.model.tokenizer import train_tokenizer
+from spa3d.model.tokenizer import add_point_tokens, train_tokenizer
 
 
 def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
@@ -37,19 +36,32 @@ def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
     )
 
 
-def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple[Any, Any]:
-    """A causal LM with its tokenizer: loaded from a path, or made fresh with a tokenizer trained on `texts`."""
+def point_tokens(settings: LLMSettings) -> list[str]:
+    """Names of the tokens for start, patch and end of a cloud."""
+    return [settings.point_start, settings.point_patch, settings.point_end]
+
+
+def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple[Any, Any, list[int]]:
+    """A causal LM, its tokenizer and the ids of the point tokens.
+
+    Loaded from a path and given the tokens it lacks, or made fresh with a tokenizer trained on `texts`.
+    """
     if settings.path:
         try:
             llm = AutoModelForCausalLM.from_pretrained(settings.path)
-            return llm, AutoTokenizer.from_pretrained(settings.path)
+            tokenizer = AutoTokenizer.from_pretrained(settings.path)
         except (OSError, ValueError) as fault:
             raise _not_loadable(settings.path, fault) from fault
+        ids = add_point_tokens(tokenizer, point_tokens(settings))
+        if len(tokenizer) > llm.get_input_embeddings().num_embeddings:
+            llm.resize_token_embeddings(len(tokenizer))
+        return llm, tokenizer, ids
     tokenizer = train_tokenizer(texts(), vocab_size=settings.vocab_size)
+    ids = add_point_tokens(tokenizer, point_tokens(settings))
     config = llm_config(settings, len(tokenizer))
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         setattr(config, name, getattr(tokenizer, name))
-    return AutoModelForCausalLM.from_config(config), tokenizer
+    return AutoModelForCausalLM.from_config(config), tokenizer, ids
 
 
 def _not_loadable(path: str, fault: Exception) -> CheckpointError:
