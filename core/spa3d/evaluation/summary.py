@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -21,33 +21,10 @@ from spa3d.statistics import mean_interval, sign_flip_p
 DIGITS = 6
 """Decimals kept in report.json."""
 
-Set = Literal["test", "counterfactual", "flip"]
 Values = Float[np.ndarray, " n"]
-
-
-class Row(TypedDict):
-    """One question asked in one view: a line of ``predictions/<benchmark>.<before|after>.jsonl``.
-
-    ``set`` is ``test`` for the reported split, whatever its name. ``value`` and ``chance`` lie in [0, 1]; the option
-    lists are empty where the answer was generated.
-    """
-
-    id: str
-    record: str
-    kind: str
-    split: str
-    set: Set
-    pair: str | None
-    prompt: NotRequired[str]
-    options: Sequence[str] | None
-    answer: str
-    view: Literal["clean", "blind"]
-    text: str
-    option_logp: Sequence[float]
-    option_lengths: Sequence[int]
-    value: float
-    valid: bool
-    chance: float
+Row = Mapping[str, Any]
+"""One question asked in one view, a line of ``predictions/<benchmark>.<before|after>.jsonl``; docs/report.md has its
+keys."""
 
 
 def summarise(rows: Sequence[Row], *, bootstrap: int, seed: int) -> dict[str, Any]:

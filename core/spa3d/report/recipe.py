@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ PARTS = ("encoder", "projector", "noise", "objective", "dataset")
 
 def recipe(document: Document) -> list[tuple[str, str]]:
     """Name and value of what decided the numbers; what a configuration does not say is left out."""
-    config = document.config
+    config, machine = document.config, _mapping(document.passport.get("machine"))
     pairs = [(part.capitalize(), _selection(config.get(part))) for part in PARTS]
     pairs.insert(2, ("LLM", str(config.get("llm_name", ""))))
     pairs += [
@@ -20,8 +21,10 @@ def recipe(document: Document) -> list[tuple[str, str]]:
         ("Preset", str(config.get("preset", ""))),
         ("Post-training", _stage(_mapping(config.get("train")))),
         ("Seeds", _seeds(config)),
-        ("Command", str(document.passport.get("command", ""))),
+        ("Arguments", shlex.join(str(word) for word in machine.get("argv") or ())),
+        ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
         ("Versions", _versions(document.passport)),
+        ("Date", str(document.passport.get("created", ""))),
     ]
     return [(name, value) for name, value in pairs if value]
 
@@ -82,5 +85,6 @@ def _seeds(config: Mapping[str, Any]) -> str:
 def _versions(passport: Mapping[str, Any]) -> str:
     versions = _mapping(passport.get("versions"))
     told = [f"{name} {version}" for name, version in versions.items()]
-    git = passport.get("git")
-    return ", ".join(told + ([f"revision {str(git)[:12]}"] if isinstance(git, str) and git else []))
+    revision = str(passport.get("revision", ""))
+    changed = " with uncommitted changes" if revision.endswith("+") else ""
+    return ", ".join(told + ([f"revision {revision[:12]}{changed}"] if revision else []))
