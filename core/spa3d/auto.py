@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from spa3d import torchvision_guard as torchvision_guard  # isort: split
+
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoProcessor
 
 from spa3d.model.configuration import Spa3dConfig

@@ -73,12 +73,16 @@ def captions(record: Record, epoch: int) -> Conversation:
 
 
 def instructions(dataset: Dataset, seed: int) -> Talk:
-    """What instruction tuning and post-training use: any conversation that is not the bare caption, one per epoch."""
+    """What instruction tuning and post-training use: one conversation per epoch that is more than the bare caption.
+
+    A conversation is drawn by its number of rounds, so that every round is as likely to be met.
+    """
 
     def choose(record: Record, epoch: int) -> Conversation:
         talks = dataset.conversations(record, epoch)
         rich = [talk for talk in talks if talk.kind != CAPTION] or list(talks)
-        return rich[int(generator("conversation", seed, epoch, record.id).integers(len(rich)))]
+        place = int(generator("conversation", seed, epoch, record.id).integers(sum(len(t.rounds) for t in rich)))
+        return [talk for talk in rich for _ in talk.rounds][place]
 
     return choose
 
