@@ -1,11 +1,14 @@
-"""How a fact becomes a question with options: one wording for training text and benchmarks alike."""
+"""How facts and records become questions: one wording, one sampling for training text and benchmarks alike."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
-from spa3d.contracts.dataset import Fact
+from spa3d.contracts.dataset import CAPTION, Fact, Record, Round
 from spa3d.draws import generator
+
+Item = TypeVar("Item")
 
 LETTERS = "ABCDEFGH"
 OPTIONS = 4
@@ -38,3 +41,16 @@ def _draw(must: list[str], pool: Sequence[str], key: tuple[str | int, ...], coun
     picked = [others[i] for i in stream.choice(len(others), size=missing, replace=False)]
     options = must + picked
     return tuple(options[i] for i in stream.permutation(len(options)))
+
+
+def keyed_sample(items: Sequence[Item], limit: int, *key: str | int) -> list[Item]:
+    """At most `limit` of `items`, in their order; a pure function of their number and `key`."""
+    if len(items) <= limit:
+        return list(items)
+    kept = generator("sample", *key).permutation(len(items))[:limit]
+    return [items[i] for i in sorted(kept)]
+
+
+def caption_round(record: Record) -> Round | None:
+    """Question and answer of the record's caption conversation, if there is one."""
+    return next((talk.rounds[0] for talk in record.conversations if talk.kind == CAPTION), None)

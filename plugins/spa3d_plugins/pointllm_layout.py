@@ -102,8 +102,10 @@ class Layout:
         self._there = {entry.name for entry in os.scandir(clouds)}
         self._taken: dict[str, str] = {}
         # Held-out splits come first: an object or a look-alike that is also in train leaves train.
-        indexed = {split: self._index(split, annotations[split], facts[split]) for split in reversed(annotations)}
+        indexed = {split: self._index(split, annotations[split], facts[split]) for split in reversed(list(annotations))}
         self.splits = {split: indexed[split] for split in annotations}
+        for done in (self._there, self._taken):  # half the memory of a large index, and nobody asks again
+            done.clear()
 
     def _index(self, split: str, paths: Sequence[Path], facts: Path) -> SplitIndex:
         index, shown = SplitIndex(), set[str]()

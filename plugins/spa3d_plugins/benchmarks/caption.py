@@ -1,0 +1,69 @@
+"""Benchmark ``caption``: how much of what the reference caption says the generated caption says as well.
+
+Counted are the record's facts that the reference states (`spa3d.rules.states`); a colour or a count must stand with
+its part. Only what is missing costs: a caption that adds something false loses nothing by that. Where the reference
+states no fact, or there are none, the value is the F1 of the words that the two captions share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.dataset import Dataset, Fact, Record, Round
+from spa3d.questions import caption_round, keyed_sample
+from spa3d.rules import states, token_f1, words
+
+
+class Config(ComponentConfig):
+    """How often captions are asked for."""
+
+    limit: int = Field(400, ge=1)
+    """Most captions in a split, a keyed sample."""
+
+
+class Caption(Benchmark):
+    """Captions, asked for as each record asks; records without a caption are left out."""
+
+    Config = Config
+
+    def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
+        """One question per captioned record, with the facts that its reference states."""
+        records = dataset.records(split)
+        told = [(number, talk) for number, record in enumerate(records) if (talk := caption_round(record))]
+        kept = keyed_sample(told, self.config.limit, seed, split, "caption")
+        return tuple(_question(records[number], talk) for number, talk in kept)
+
+    def score(self, question: Question, prediction: Prediction) -> Verdict:
+        """Share of the question's facts that the caption states, or F1 with the reference; no word is invalid."""
+        text = prediction.text
+        if not words(text):
+            return Verdict(0.0, valid=False)
+        if not question.facts:
+            return Verdict(token_f1(text, question.answer))
+        subjects = {fact.subject for fact in question.facts}
+        return Verdict(sum(states(text, fact, subjects) for fact in question.facts) / len(question.facts))
+
+    def chance(self, question: Question) -> float:
+        """No caption is hit by chance."""
+        return 0.0
+
+
+def _question(record: Record, talk: Round) -> Question:
+    return Question(
+        id=f"{record.id}/caption",
+        record_id=record.id,
+        prompt=talk.question,
+        options=None,
+        answer=talk.answer,
+        kind="caption",
+        facts=_stated(talk.answer, record.facts),
+    )
+
+
+def _stated(text: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    subjects = {fact.subject for fact in facts}
+    return tuple(fact for fact in facts if states(text, fact, subjects))

@@ -1,0 +1,68 @@
+"""Benchmark ``classify``: the model says freely what the object is, and is right if it names the category.
+
+What counts as naming is the rule `spa3d.rules.first_named`, applied to the categories of the split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.dataset import Dataset, Fact, Record
+from spa3d.questions import keyed_sample
+from spa3d.rules import states, words
+
+PROMPT = "What is this?"
+"""PointLLM's first question for classification."""
+
+
+class Config(ComponentConfig):
+    """What is asked, and how often."""
+
+    prompt: str = ""
+    """The question; empty: the one the dataset asks about the category, or else "What is this?"."""
+    limit: int = Field(400, ge=1)
+    """Most questions in a split, a keyed sample."""
+
+
+class Classify(Benchmark):
+    """Free classification; records without a category are left out."""
+
+    Config = Config
+
+    def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
+        """One question per record with a category, the same for all."""
+        labelled = [(record.id, record.category) for record in dataset.records(split) if record.category]
+        if not labelled:
+            return ()
+        names = tuple(sorted({category for _, category in labelled}))
+        prompt = self.config.prompt or _asked_by(dataset.records(split)) or PROMPT
+        return tuple(
+            Question(
+                id=f"{record_id}/category",
+                record_id=record_id,
+                prompt=prompt,
+                options=None,
+                answer=category,
+                kind="category",
+                facts=(Fact("category", "", prompt, category, names),),
+            )
+            for record_id, category in keyed_sample(labelled, self.config.limit, seed, split, "classify")
+        )
+
+    def score(self, question: Question, prediction: Prediction) -> Verdict:
+        """1 if the category is the one that the answer names; an answer without a word is invalid."""
+        right = all(states(prediction.text, fact) for fact in question.facts)
+        return Verdict(float(right), valid=bool(words(prediction.text)))
+
+    def chance(self, question: Question) -> float:
+        """One of the split's categories."""
+        return 1 / len(question.facts[0].options)
+
+
+def _asked_by(records: Sequence[Record]) -> str | None:
+    """How the dataset itself asks for the category."""
+    return next((fact.question for record in records for fact in record.facts if fact.kind == "category"), None)
