@@ -68,7 +68,8 @@ def telling_yaw(cloud: Float[np.ndarray, "N C"]) -> float:
     def rises_towards_camera(yaw: float) -> float:
         return float(rise @ (math.sin(math.radians(yaw)), math.cos(math.radians(yaw))))
 
-    return min((broad + turn for turn in (CORNER, -CORNER, 180 + CORNER, 180 - CORNER)), key=rises_towards_camera)
+    corners = (broad + turn for turn in (CORNER, -CORNER, 180 + CORNER, 180 - CORNER))
+    return math.remainder(min(corners, key=rises_towards_camera), 360.0)
 
 
 def contact_sheet(

@@ -64,10 +64,10 @@ def _snowman(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
         ellipsoid((0.42, 0.4, 0.42), (0, 0.05, 0)),
         ellipsoid((head, head, head), (0, 0.58, 0)),
     )
-    hat = lathe([(0, 0.8), (0.38, 0.8), (0.38, 0.86), (0.22, 0.86), (0.22, 1.15), (0, 1.15)])
+    cap = lathe([(0, 0.8), (0.38, 0.8), (0.38, 0.86), (0.22, 0.86), (0.22, 1.15), (0, 1.15)])
     heights = [-0.25 - y for y in spread(counts[2], 1.3)]
     buttons = join(*(ellipsoid((0.07, 0.07, 0.07), (0, y, _front(y))) for y in heights))
-    return body, hat, buttons
+    return body, cap, buttons
 
 
 def _front(y: float) -> float:
@@ -82,7 +82,7 @@ def _cake(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
     sponge = lathe([(0.8, -0.4), (0.8, high - 0.4), (0, high - 0.4)])
     plate = lathe([(0, -0.45), (0.75, -0.45), (1.1, -0.36), (0.75, -0.4), (0, -0.4)])
     turns = [2 * math.pi * i / counts[2] for i in range(counts[2])]
-    feet = [(0.0, 0.0)] if counts[2] == 1 else [(0.5 * math.cos(turn), 0.5 * math.sin(turn)) for turn in turns]
+    feet = [(0.5 * math.cos(turn), 0.5 * math.sin(turn)) for turn in turns]
     candles = join(*(rod((x, high - 0.42, z), (x, high + 0.1, z), 0.07) for x, z in feet))
     return sponge, plate, candles
 
@@ -157,7 +157,7 @@ OUTDOORS = (
         "rough",
         (
             Part("body", "white", 0.64),
-            Part("hat", "black", 0.2),
+            Part("cap", "black", 0.2),
             Part("buttons", "black", 0.16, (2, 3, 4, 5), 3),
         ),
         _snowman,
@@ -169,7 +169,7 @@ OUTDOORS = (
         (
             Part("sponge", "brown", 0.5),
             Part("plate", "white", 0.25),
-            Part("candles", "red", 0.25, (1, 2, 3, 4, 5), 3),
+            Part("candles", "red", 0.25, (2, 3, 4, 5, 6), 3),
         ),
         _cake,
     ),

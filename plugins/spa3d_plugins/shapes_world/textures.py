@@ -11,11 +11,13 @@ from spa3d_plugins.shapes_world.meshes import Mesh, normals
 STRIPE_WIDTH = 0.15
 SPOT_RADIUS = 0.17
 SPOTS = 9
+MOST_SPOTTED = 0.4
+"""Share of a small part that may lie under spots: it must still show its own colour."""
 LIGHTER = 0.6
 """How far stripes and spots are mixed towards white (those of a white part: towards black)."""
 BUMP = 0.05
 """Standard deviation of a rough surface."""
-PIT = 0.35
+PIT = 0.25
 """How much darker a rough surface is where it lies one standard deviation deep."""
 
 
@@ -27,7 +29,10 @@ def stripes(xyz: Float[np.ndarray, "n 3"], *, axis: int, phase: float) -> Bool[n
 def spots(xyz: Float[np.ndarray, "n 3"], *, places: Float[np.ndarray, " s"]) -> Bool[np.ndarray, " n"]:
     """Which points lie near one of the chosen ones; `places` in [0, 1) choose among the points."""
     middles = xyz[(places * len(xyz)).astype(int)]
-    return (((xyz[:, None] - middles) ** 2).sum(-1) < SPOT_RADIUS**2).any(1)
+    apart = ((xyz[:, None] - middles) ** 2).sum(-1).min(1)
+    most = int(MOST_SPOTTED * len(xyz))
+    near: Bool[np.ndarray, " n"] = apart < min(SPOT_RADIUS**2, np.partition(apart, most)[most])
+    return near
 
 
 def lighter(colour: str) -> Float[np.ndarray, " 3"]:
