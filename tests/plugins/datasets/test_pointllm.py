@@ -1,0 +1,344 @@
+import json
+import pickle
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from spa3d.contracts.dataset import CAPTION, Fact
+from spa3d.errors import DataError
+from spa3d_plugins.datasets.pointllm import PointLLM
+
+CATEGORIES = ("chair", "lamp", "table", "mug", "sofa")
+COLOURS = ("red", "blue", "green", "white", "black")
+SHAPES = ("tall", "long", "flat", "compact")
+
+
+def talk(object_id: str, *texts: str, kind: str | None = None) -> dict[str, Any]:
+    turns = [{"from": ("human", "gpt")[i % 2], "value": text} for i, text in enumerate(texts)]
+    return {"object_id": object_id, "conversations": turns} | ({"conversation_type": kind} if kind else {})
+
+
+def caption(object_id: str, text: str = "A thing.") -> dict[str, Any]:
+    return talk(object_id, "<point>\nWhat is this?", text)
+
+
+class Folder:
+    """A tiny PointLLM folder: clouds of 16 points, JSON as it is given."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "8192_npy").mkdir(parents=True)
+        (root / "anno_data").mkdir()
+
+    def cloud(self, object_id: str, array: np.ndarray | None = None) -> Path:
+        path = self.root / "8192_npy" / f"{object_id}_8192.npy"
+        np.save(path, np.random.default_rng(0).random((16, 6), dtype=np.float32) if array is None else array)
+        return path
+
+    def write(self, name: str, content: Any) -> Path:
+        path = self.root / "anno_data" / f"{name}.json"
+        path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        return path
+
+    def open(self, **config: Any) -> PointLLM:
+        return PointLLM(root=self.root, **config)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "data")
+
+
+@pytest.fixture
+def world(folder: Folder) -> Folder:
+    """20 train, 4 val and 4 test objects with captions, conversations and facts; the mug is rare."""
+    number = 0
+    for split, size in (("train", 20), ("val", 4), ("test", 4)):
+        briefs, talks, facts = [], [], []
+        for i in range(size):
+            name, category = f"o{number:02}", CATEGORIES[:3][i % 3] if i < 18 else "mug"
+            shape, colour = SHAPES[i % 4], COLOURS[i % 5]
+            folder.cloud(name)
+            briefs.append(caption(name, f"A {colour} {category}."))
+            talks.append(talk(name, "<point>\nIs it big?", "No.", "Who made it?", "Nobody knows.", kind="multi_round"))
+            known = {"category": category, "group": f"g{number}", "main_color": colour, "shape": shape, "extra": 1}
+            facts.append({"object_id": name, "has_color": i != 3, **known})
+            number += 1
+        folder.write(f"brief_description_{split}", briefs)
+        folder.write(f"conversations_{split}", talks)
+        folder.write(f"facts_{split}", facts)
+    return folder
+
+
+def test_all_that_is_said_about_an_object_is_one_record(world: Folder) -> None:
+    data = world.open()
+    assert data.splits == ("train", "val", "test")
+    assert [len(data.records(split)) for split in data.splits] == [20, 4, 4]
+    record = data.records("train")[1]
+    assert (record.id, record.object_id, record.group, record.category) == ("o01", "o01", "g1", "lamp")
+    assert [said.kind for said in record.conversations] == [CAPTION, "multi_round"]
+    assert record.caption == "A blue lamp."
+    assert record.conversations[0].rounds[0].question == "What is this?"
+    assert [r.answer for r in record.conversations[1].rounds] == ["No.", "Nobody knows."]
+    assert data.record("o01") == record
+    assert data.records("train")[-1].id == "o19"
+    assert [r.id for r in data.records("train")[2:4]] == ["o02", "o03"]
+    assert record.cloud().shape == (16, 6)
+    assert not data.skipped
+
+
+def test_facts_ask_for_category_colour_and_shape(world: Folder) -> None:
+    data = world.open()
+    facts = {fact.kind: fact for fact in data.record("o01").facts}
+    assert facts["category"] == Fact("category", "", "What kind of object is this?", "lamp", ("chair", "lamp", "table"))
+    assert facts["colour"] == Fact("colour", "", "What is its main colour?", "blue", tuple(sorted(COLOURS)))
+    assert facts["shape"] == Fact("shape", "", "What is its overall shape?", "long", tuple(sorted(SHAPES)))
+    # Two mugs are too few for an option; a cloud without colour has no main colour.
+    assert data.record("o18").facts[0].options == ("mug",)
+    assert data.record("o18").category == "mug"
+    assert [fact.kind for fact in data.record("o03").facts] == ["category", "shape"]
+    assert not data.record("o03").has_color
+    assert world.open(min_category=2).record("o18").facts[0].options[-2:] == ("mug", "table")
+
+
+def test_fresh_rounds_are_keyed_and_mix_all_forms(world: Folder) -> None:
+    data, again = world.open(), world.open()
+    seen: Counter[str] = Counter()
+    for epoch in range(30):
+        for record in data.records("train"):
+            said = data.conversations(record, epoch)
+            assert said == again.conversations(again.record(record.id), epoch)
+            assert said[0].kind == CAPTION
+            rounds = said[-1].rounds
+            assert said[-1].kind == "multi_round"
+            assert 1 <= len(rounds) <= 3
+            assert len({r.question.split(" A) ")[0] for r in rounds}) == len(rounds)
+            for number, asked in enumerate(rounds):
+                if " A) " in asked.question:
+                    assert f") {asked.answer}" in asked.question
+                if asked.question.startswith(("What kind", "What is its")):  # not told before
+                    assert not any(asked.answer in earlier.answer.split() for earlier in rounds[:number])
+                seen["options" if " A) " in asked.question else asked.question] += 1
+    assert data.conversations(data.record("o01"), 0) != data.conversations(data.record("o01"), 1)
+    assert world.open(seed=1).conversations(data.record("o01"), 0) != data.conversations(data.record("o01"), 0)
+    assert 0.25 < seen["options"] / seen.total() < 0.45
+    assert {"What is this?", "Is it big?", "Who made it?", "What is its main colour?"} < set(seen)
+
+
+def test_annotated_rounds_stay_as_they_are_without_facts_or_on_request(world: Folder) -> None:
+    record = world.open().record("o01")
+    assert world.open(fresh=False).conversations(record, 3) == record.conversations
+    for split in ("train", "val", "test"):
+        (world.root / "anno_data" / f"facts_{split}.json").unlink()
+    data = world.open()
+    plain = data.record("o01")
+    assert plain.facts == ()
+    assert plain.category is None
+    assert plain.group == "o01"
+    assert data.conversations(plain, 3) == plain.conversations == record.conversations
+
+
+def test_official_file_names_are_given_by_hand(folder: Folder) -> None:
+    for name in "abc":
+        folder.cloud(name)
+    folder.write("PointLLM_brief_description_660K_filtered", [caption("a"), caption("b")])
+    folder.write("PointLLM_complex_instruction_70K", [talk("b", "<point>\nUse?", "None.", kind="single_round")])
+    folder.write("PointLLM_brief_description_val_200_GT", [caption("c")])
+    with pytest.raises(
+        DataError, match=r"no annotation file .*PointLLM_brief_description_660K_filtered\.json.*--dataset"
+    ):
+        folder.open()
+    data = folder.open(
+        train=("PointLLM_brief_description_660K_filtered.json", "PointLLM_complex_instruction_70K.json"),
+        test=("PointLLM_brief_description_val_200_GT.json",),
+    )
+    assert data.splits == ("train", "test")
+    assert [record.id for record in data.records("train")] == ["a", "b"]
+    assert [said.kind for said in data.record("b").conversations] == [CAPTION, "single_round"]
+    with pytest.raises(DataError, match="no files for split 'val'; there are train, test"):
+        data.records("val")
+    with pytest.raises(DataError, match="no record 'z'"):
+        data.record("z")
+    with pytest.raises(DataError, match=r"--dataset\.test: there is no file .*missing\.json"):
+        folder.open(test=("missing.json",))
+
+
+def test_the_two_objects_known_to_be_corrupt_are_left_out_and_noted(folder: Folder) -> None:
+    corrupt = "6760e543e1d645d5aaacd3803bcae524"
+    folder.cloud("a")
+    folder.write("brief_train", [caption(corrupt), caption("a")])
+    data = folder.open()
+    assert [record.id for record in data.records("train")] == ["a"]
+    assert len(data.skipped) == 1
+    assert corrupt in data.skipped[0]
+
+
+def test_clouds_without_colour_say_so(folder: Folder) -> None:
+    folder.cloud("a", np.ones((16, 3), dtype=np.float32))
+    folder.cloud("b")
+    folder.write("brief_train", [caption("a"), caption("b")])
+    data = folder.open()
+    assert not data.record("a").has_color
+    assert (data.record("a").cloud()[:, 3:] == 0).all()
+    with pytest.raises(DataError, match="6 columns where other clouds of the data set have 3"):
+        data.record("b").cloud()
+
+
+def test_byte_colours_and_another_layout(tmp_path: Path) -> None:
+    (tmp_path / "npy").mkdir()
+    (tmp_path / "talks").mkdir()
+    np.save(tmp_path / "npy" / "a.npy", np.full((16, 6), 51, dtype=np.float32))
+    (tmp_path / "talks" / "my_train.json").write_text(json.dumps([caption("a")]))
+    config: dict[str, Any] = {"root": tmp_path, "clouds": "npy", "annotations": "talks", "pattern": "{id}.npy"}
+    np.testing.assert_allclose(PointLLM(**config, colors="0-255").record("a").cloud()[:, 3:], 0.2)
+    with pytest.raises(DataError, match="colours look like 0-255"):
+        PointLLM(**config).record("a").cloud()
+    assert PointLLM(**config, up_axis="z").up_axis == "z"
+    with pytest.raises(ValidationError, match="a file name with"):
+        PointLLM(**config | {"pattern": "../{id}.npy"})
+
+
+@pytest.mark.parametrize(("missing", "flag"), [("", "root"), ("8192_npy", "clouds"), ("anno_data", "annotations")])
+def test_a_missing_folder_is_named_with_its_flag(tmp_path: Path, missing: str, flag: str) -> None:
+    root = tmp_path / "data"
+    for name in ("8192_npy", "anno_data"):
+        if missing and name != missing:
+            (root / name).mkdir(parents=True)
+    with pytest.raises(DataError, match=rf"--dataset\.{flag}: there is no folder {re.escape(str(root / missing))}"):
+        PointLLM(root=root)
+
+
+FAULTS: dict[str, tuple[Any, str]] = {
+    "no object": (["a"], "entry 1: a list where an object"),
+    "no id": ({"conversations": []}, "entry 1: object_id is missing"),
+    "no turns": ({"object_id": "bad"}, "entry 1 (record bad): conversations is missing"),
+    "no mark": (talk("bad", "What is this?", "A."), "entry 1 (record bad): no <point>"),
+    "empty answer": (talk("bad", "<point>?", ""), "entry 1 (record bad): empty answer in turn 1"),
+    "odd turns": (talk("bad", "<point>?"), "entry 1 (record bad): 1 turns"),
+    "no cloud": (caption("lost"), "lost_8192.npy (record lost): there is no such file"),
+    "another folder": (caption("../../secret"), "(record ../../secret): there is no such file"),
+    "held out": (caption("held"), "(record held): in train, but the object is held out in test"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_entry_stops_or_is_left_out_and_listed(folder: Folder, fault: str) -> None:
+    entry, message = FAULTS[fault]
+    for name in ("good", "bad", "held"):
+        folder.cloud(name)
+    folder.write("brief_test", [caption("held")])
+    path = folder.write("brief_train", [caption("good"), entry])
+    with pytest.raises(DataError, match=re.escape(message)) as caught:
+        folder.open().records("train")
+    assert "--on-bad-data skip" in str(caught.value)
+    assert str(folder.root) in str(caught.value)
+    data = folder.open()
+    data.on_bad_data = "skip"
+    assert [record.id for record in data.records("train")] == ["good"]
+    assert len(data.records("test")) == 1
+    assert len(data.skipped) == 1
+    assert message in data.skipped[0]
+    assert path.exists()
+
+
+def test_several_faults_are_counted_and_a_good_entry_keeps_its_object(folder: Folder) -> None:
+    folder.cloud("a")
+    folder.write("brief_train", [caption("a", ""), caption("a"), talk("a", "<point>?")])
+    with pytest.raises(DataError, match=r"\(And 1 more faults\.\)"):
+        folder.open().records("train")
+    data = folder.open()
+    data.on_bad_data = "skip"
+    assert data.records("train")[0].caption == "A thing."
+    assert len(data.skipped) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"object_id": "a", "category": 3}, "entry 0 (record a): category: input should be a valid string"),
+        ({"object_id": "a", "shape": ""}, "entry 0 (record a): shape: string should have at least 1 character"),
+        ({"category": "chair"}, "entry 0: object_id is missing"),
+    ],
+)
+def test_bad_facts_name_file_and_record(folder: Folder, entry: Any, message: str) -> None:
+    folder.cloud("a")
+    folder.write("brief_train", [caption("a")])
+    path = folder.write("facts_train", [entry])
+    with pytest.raises(DataError, match=re.escape(f"{path}, {message}")):
+        folder.open().records("train")
+
+
+def test_a_group_never_crosses_a_split(world: Folder) -> None:
+    facts = json.loads((world.root / "anno_data" / "facts_train.json").read_text())
+    facts[4]["group"] = "g24"  # a test object's
+    world.write("facts_train", facts)
+    data = world.open()
+    data.on_bad_data = "skip"
+    assert "o04" not in [record.id for record in data.records("train")]
+    assert "(record o04): in train, but its group 'g24' is held out in test" in data.skipped[0]
+
+
+@pytest.mark.parametrize("content", ["[1,", "{}", "\x00"])
+def test_a_file_that_is_no_json_array_stops_in_any_case(folder: Folder, content: str) -> None:
+    folder.cloud("a")
+    path = folder.write("brief_train", [])
+    path.write_text(content)
+    data = folder.open()
+    data.on_bad_data = "skip"
+    with pytest.raises(DataError, match=re.escape(str(path))):
+        data.records("train")
+
+
+def test_a_bad_cloud_names_file_and_record_when_it_is_read(folder: Folder) -> None:
+    path = folder.cloud("a")
+    folder.cloud("b")
+    folder.write("brief_train", [caption("a"), caption("b")])
+    path.write_bytes(path.read_bytes()[:200])
+    data = folder.open()
+    assert len(data.records("train")) == 2
+    with pytest.raises(DataError, match=re.escape(f"{path} (record a): truncated")):
+        data.records("train")[0].cloud()
+    assert data.records("train")[1].cloud().shape == (16, 6)
+
+
+def test_markup_passes_unharmed(folder: Folder) -> None:
+    nasty = "[/red]<script>|"
+    folder.cloud("a")
+    folder.write("brief_train", [talk("a", f"<point>\n{nasty}", nasty)])
+    asked = folder.open().records("train")[0].conversations[0].rounds[0]
+    assert (asked.question, asked.answer) == (nasty, nasty)
+
+
+def test_the_fingerprint_follows_what_the_data_are(world: Folder, tmp_path: Path) -> None:
+    first = world.open().fingerprint()
+    assert world.open().fingerprint() == first
+    moved = Folder(tmp_path / "elsewhere")
+    for path in world.root.rglob("*.*"):
+        (moved.root / path.relative_to(world.root)).write_bytes(path.read_bytes())
+    assert moved.open().fingerprint() == first
+    moved.cloud("nobody speaks of it")
+    assert moved.open().fingerprint() == first
+    others = {world.open(fresh=False).fingerprint(), world.open(colors="0-255").fingerprint()}
+    moved.cloud("o03", np.zeros((17, 6), dtype=np.float32))
+    others.add(moved.open().fingerprint())
+    facts = json.loads((world.root / "anno_data" / "facts_val.json").read_text())
+    world.write("facts_val", facts[:-1])
+    others.add(world.open().fingerprint())
+    assert len(others | {first}) == 5
+
+
+def test_records_and_dataset_go_to_another_process(world: Folder) -> None:
+    data = world.open()
+    record = data.records("train")[0]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(record)).cloud(), record.cloud())
+    assert pickle.loads(pickle.dumps(data)).record("o05") == data.record("o05")
+
+
+def test_nothing_is_read_at_construction(folder: Folder) -> None:
+    folder.write("brief_train", []).write_text("no json at all")
+    assert folder.open().splits == ("train",)
