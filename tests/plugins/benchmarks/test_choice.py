@@ -1,0 +1,166 @@
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spa3d.contracts.benchmark import Prediction
+from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round, Twin
+from spa3d_plugins.benchmarks.choice import Choice
+
+COLOURS = ("red", "blue", "green", "white", "black")
+COUNTS = ("one", "two", "three", "four")
+
+
+def nothing() -> np.ndarray:
+    raise AssertionError("a benchmark reads no cloud")
+
+
+def record(number: int, facts: tuple[Fact, ...], caption: str | None = None, group: str = "") -> Record:
+    said = Conversation(CAPTION, (Round("What is this?", caption or f"Thing {number}."),))
+    return Record(f"o{number}", f"o{number}", group or f"g{number}", nothing, (said,), facts)
+
+
+def seat(number: int) -> Fact:
+    return Fact("colour", "seat", "What colour is the seat?", COLOURS[number % 5], COLOURS)
+
+
+def legs(number: int) -> Fact:
+    return Fact("count", "legs", "How many legs does it have?", COUNTS[number % 4], COUNTS)
+
+
+class Made(Dataset):
+    """Records as they are given; every third has a twin with another seat."""
+
+    splits = ("test",)
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__()
+        self.made = {record.id: record for record in records}
+
+    def records(self, split: str) -> list[Record]:
+        return list(self.made.values())
+
+    def record(self, record_id: str) -> Record:
+        return self.made[record_id]
+
+    def fingerprint(self) -> str:
+        return "made"
+
+    def twin(self, record: Record, number: int = 0) -> Twin | None:
+        before = next((fact for fact in record.facts if fact.subject == "seat"), None)
+        if before is None or int(record.id[1:]) % 3:
+            return None
+        after = replace(before, answer=COLOURS[(COLOURS.index(before.answer) + 1) % 5])
+        return Twin(replace(record, id=f"{record.id}~0", facts=(after,)), before, after)
+
+
+@pytest.fixture
+def made() -> Made:
+    return Made([record(i, (seat(i), legs(i)) if i < 30 else (seat(i),)) for i in range(60)])
+
+
+def test_every_fact_with_four_values_is_asked_with_its_answer_among_four(made: Made) -> None:
+    questions = Choice().questions(made, "test", 0)
+    assert Counter(question.kind for question in questions) == {"colour": 60, "count": 30}
+    assert len({question.id for question in questions}) == 90
+    for question in questions:
+        assert question.options is not None
+        assert len(set(question.options)) == 4
+        assert question.answer in question.options
+        letters = [f"{letter}) {option}" for letter, option in zip("ABCD", question.options, strict=True)]
+        assert question.prompt.endswith("? " + " ".join(letters))
+        assert question.answer in {fact.answer for fact in made.record(question.record_id).facts}
+        assert Choice().chance(question) == 0.25
+    # The answer has no favourite place.
+    places = Counter(question.options.index(question.answer) for question in questions if question.options)
+    assert min(places[i] for i in range(4)) > 10
+
+
+def test_questions_are_a_function_of_the_seed(made: Made) -> None:
+    assert Choice().questions(made, "test", 0) == Choice().questions(made, "test", 0)
+    zero, one = (Choice().questions(made, "test", seed) for seed in (0, 1))
+    assert [q.id for q in zero] == [q.id for q in one]
+    assert [q.options for q in zero] != [q.options for q in one]
+
+
+def test_no_kind_drowns_another(made: Made) -> None:
+    questions = Choice(per_kind=20).questions(made, "test", 0)
+    assert Counter(question.kind for question in questions) == {"colour": 20, "count": 20}
+    whole = {question.id: question for question in Choice().questions(made, "test", 0)}
+    assert all(whole[question.id] == question for question in questions)
+    assert [q.id for q in questions] == [i for i in whole if i in {q.id for q in questions}]  # in the old order
+    assert {q.id for q in questions} != {q.id for q in Choice(per_kind=20).questions(made, "test", 1)}
+
+
+def test_a_fact_with_too_few_values_is_not_asked() -> None:
+    rare = Fact("category", "", "What is it?", "mug", ("mug",))
+    questions = Choice().questions(Made([record(0, (rare, seat(0)))]), "test", 0)
+    assert [question.kind for question in questions] == ["colour"]
+
+
+def test_letters_stand_for_the_same_options(made: Made) -> None:
+    texts = Choice().questions(made, "test", 0)
+    letters = Choice(answer_style="letter").questions(made, "test", 0)
+    for text, letter in zip(texts, letters, strict=True):
+        assert text.options is not None
+        assert letter.options == ("A", "B", "C", "D")
+        assert letter.prompt == text.prompt
+        assert f"{letter.answer}) {text.answer}" in letter.prompt
+
+
+def test_only_the_answer_scores_and_only_an_option_is_valid(made: Made) -> None:
+    choice = Choice()
+    question = choice.questions(made, "test", 0)[0]
+    wrong = next(option for option in question.options or () if option != question.answer)
+    verdicts = [choice.score(question, Prediction(text)) for text in (question.answer, wrong, "perhaps", "")]
+    assert [(verdict.value, verdict.valid) for verdict in verdicts] == [(1, True), (0, True), (0, False), (0, False)]
+
+
+def test_both_members_of_a_pair_get_one_question(made: Made) -> None:
+    pairs = Choice().pairs(made, "test", 0)
+    assert [before.record_id for before, _ in pairs] == [f"o{i}" for i in range(0, 60, 3)]
+    for before, after in pairs:
+        assert (before.prompt, before.options, before.kind) == (after.prompt, after.options, after.kind)
+        assert after.record_id == f"{before.record_id}~0"
+        assert before.answer != after.answer
+        assert before.options is not None
+        assert {before.answer, after.answer} < set(before.options)
+    assert len({question.id for pair in pairs for question in pair}) == 2 * len(pairs)
+    assert len(Choice(flips=7).pairs(made, "test", 0)) == 7
+    assert Choice(flips=0).pairs(made, "test", 0) == ()
+    assert pairs == Choice().pairs(made, "test", 0)
+
+
+CAPTIONED = [
+    record(0, (), "A red chair.", "chairs"),
+    record(1, (), "A blue chair.", "chairs"),
+    record(2, (), "A lamp.", "lamps"),
+    record(3, (), "The LAMPS!", "more lamps"),
+    record(4, (), "A mug.", "mugs"),
+    record(5, (), "A sofa.", "sofas"),
+]
+
+
+def test_without_facts_the_options_are_captions_of_other_groups() -> None:
+    choice = Choice()
+    asked = choice.questions(Made(CAPTIONED), "test", 0)
+    assert [(question.record_id, question.answer) for question in asked] == [(r.id, r.caption) for r in CAPTIONED]
+    for seed in range(20):
+        for question in choice.questions(Made(CAPTIONED), "test", seed):
+            assert question.kind == "caption"
+            assert question.options is not None
+            assert len(question.options) == 4
+            assert question.answer in question.options
+            assert not {"A red chair.", "A blue chair."} <= set(question.options) or question.record_id not in (
+                "o0",
+                "o1",
+            )
+            assert not {"A lamp.", "The LAMPS!"} <= set(question.options)  # they say the same
+            assert question.prompt.startswith("What is this? A) ")
+    assert choice.questions(Made(CAPTIONED), "test", 0) == asked
+    assert len(Choice(per_kind=2).questions(Made(CAPTIONED), "test", 0)) == 2
+
+
+def test_too_few_captions_give_no_question() -> None:
+    assert Choice().questions(Made(CAPTIONED[:4]), "test", 0) == ()
