@@ -44,13 +44,14 @@ def ellipsoid(radii: Point, at: Point = ORIGIN) -> Mesh:
 
 def rod(start: Point, end: Point, radius: float, tip: float | None = None) -> Mesh:
     """A capped cylinder from `start` to `end`; with `tip` its radius runs from `radius` to `tip`."""
-    foot = np.array(start)
-    axis = np.array(end) - foot
-    side = np.cross(axis, (1.0, 0.0, 0.0) if abs(axis[0]) < abs(axis[1]) + abs(axis[2]) else (0.0, 0.0, 1.0))
-    side /= math.sqrt(side @ side)
-    other = np.cross(side, axis / math.sqrt(axis @ axis))
+    x, y, z = (b - a for a, b in zip(start, end, strict=True))
+    # Any two directions across the rod will do: (x, y, z) times the first, or the third, unit vector, and its product.
+    side = (0.0, z, -y) if abs(x) < abs(y) + abs(z) else (y, -x, 0.0)
+    other = (side[1] * z - side[2] * y, side[2] * x - side[0] * z, side[0] * y - side[1] * x)
+    wide, tall = radius / math.hypot(*side), radius / math.hypot(*other)
+    rows = [[wide * v for v in side], [x, y, z], [tall * v for v in other]]
     unit = _unit_rod(1.0 if tip is None else tip / radius)
-    turned: Mesh = unit @ np.stack([side * radius, axis, other * radius]) + foot
+    turned: Mesh = unit @ np.array(rows) + np.array(start)
     return turned
 
 
