@@ -64,7 +64,7 @@ def base_charts(rows: MetricRows) -> list[Chart]:
     for stage, title in BASE_STAGES.items():
         line = _series([row for row in rows if row.get("stage") == stage], ("loss",), "loss", "plain", held_out=False)
         if line.steps:
-            found.append(Chart(title, "loss", (line,)))
+            found.append(Chart(title, "", (line,)))
     return found
 
 

@@ -17,8 +17,9 @@ from spa3d.report.document import Part
 from spa3d.report.wording import MINUS, percent, percent_span
 
 BAR_WIDTH, BAR_HEIGHT, BAR_EDGE = 240, 44, 8
-WIDTH, HEIGHT = 340, 210
-LEFT, RIGHT, TOP, BOTTOM = 44, 62, 12, 24
+LEFT, TOP, BOTTOM = 40, 16, 24
+NAMED, UNNAMED = 62, 10
+"""Room on the right of a chart, with and without names at the ends of its lines."""
 LABEL_GAP = 13
 """Pixels between two labels at the ends of lines."""
 
@@ -26,7 +27,8 @@ LABEL_GAP = 13
 def score_bar(before: Part | None, after: Part | None, name: str) -> str:
     """Scores with their intervals on one axis from 0 to 100 %, before in the upper lane and after in the lower.
 
-    A dot is a score, the line through it its interval, a ring the blind score, the dashed tick chance.
+    A dot is a score, the thick line through it its interval, a ring the blind score, the thin line between the two
+    what the cloud is worth, the dashed tick chance.
     """
     sides = [("before", before, 14), ("after", after, 30)]
     shown = [(role, part, y) for role, part, y in sides if part]
@@ -38,24 +40,26 @@ def score_bar(before: Part | None, after: Part | None, name: str) -> str:
     marks = [_line(_x(share), 4, _x(share), BAR_HEIGHT - 4, "grid") for share in (0.0, 0.5, 1.0)]
     marks.append(_line(_x(chance), 3, _x(chance), BAR_HEIGHT - 3, "chance"))
     for role, part, y in shown:
+        marks.append(_line(_x(part.blind), y, _x(part.score), y, f"gap {role}"))
         marks.append(_line(_x(part.ci95[0]), y, _x(part.ci95[1]), y, f"span {role}"))
         marks.append(f'<circle class="blind {role}" cx="{_x(part.blind)}" cy="{y}" r="4"/>')
         marks.append(f'<circle class="score {role}" cx="{_x(part.score)}" cy="{y}" r="4.5"/>')
+    marks += _scale(BAR_HEIGHT + 8, "scale")
     text = escape(f"{name}: {label}; chance {percent(chance)} %")
     return _svg("bar", BAR_WIDTH, BAR_HEIGHT, text, marks)
 
 
 def score_axis() -> str:
     """The scale of the score bars, for the head of their column."""
-    texts = [f'<text x="{_x(share)}" y="11" text-anchor="middle">{100 * share:.0f}</text>' for share in (0.0, 0.5, 1.0)]
-    return _svg("bar axis", BAR_WIDTH, 14, "scale from 0 to 100 percent", texts)
+    return _svg("bar axis", BAR_WIDTH, 14, "scale from 0 to 100 percent", _scale(11, "tick"))
 
 
-def line_chart(chart: Chart) -> str:
+def line_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
     """A chart as a figure with caption; the page's script adds the reading under the pointer."""
-    frame = _frame(chart)
+    frame = _frame(chart, width, height)
+    probed = {line.name for line in chart.series if line.held_out}
     marks = [*_axes(frame), *_alarms(chart, frame)]
-    marks += [_curve(line, frame) for line in chart.series]
+    marks += [_curve(line, frame, faint=not line.held_out and line.name in probed) for line in chart.series]
     marks += _end_labels(chart.series, frame)
     told = "; ".join(
         f"{_name(line)} from {line.values[0]:.3g} at step {line.steps[0]:g} "
@@ -66,52 +70,55 @@ def line_chart(chart: Chart) -> str:
     unit = f' <span class="unit">{escape(chart.unit)}</span>' if chart.unit else ""
     return (
         f'<figure class="chart" data-series="{escape(data)}" data-steps="{frame.first:g} {frame.last:g}" '
-        f'data-box="{LEFT} {WIDTH - RIGHT} {TOP} {HEIGHT - BOTTOM}">'
-        f"<figcaption>{escape(chart.title)}{unit}<output></output></figcaption>"
-        f"{_svg('chart', WIDTH, HEIGHT, escape(f'{chart.title}: {told}'), marks)}</figure>"
+        f'data-box="{LEFT} {frame.right} {TOP} {frame.bottom}"><figcaption>{escape(chart.title)}{unit}</figcaption>'
+        f"{_svg('chart', width, height, escape(f'{chart.title}: {told}'), marks)}<output></output></figure>"
     )
 
 
 class _Frame(NamedTuple):
-    """The data range of a chart; `x` and `y` are pixels."""
+    """The data range of a chart and its edges in pixels."""
 
     first: float
     last: float
     ticks: tuple[float, ...]
+    right: float
+    bottom: float
 
     def x(self, step: float) -> float:
         share = (step - self.first) / (self.last - self.first)
-        return round(LEFT + min(max(share, 0), 1) * (WIDTH - LEFT - RIGHT), 1)
+        return round(LEFT + min(max(share, 0), 1) * (self.right - LEFT), 1)
 
     def y(self, value: float) -> float:
         share = (self.ticks[-1] - value) / (self.ticks[-1] - self.ticks[0])
-        return round(TOP + share * (HEIGHT - TOP - BOTTOM), 1)
+        return round(TOP + share * (self.bottom - TOP), 1)
 
 
-def _frame(chart: Chart) -> _Frame:
+def _frame(chart: Chart, width: int, height: int) -> _Frame:
     steps = [step for line in chart.series for step in line.steps]
     values = [value for line in chart.series for value in line.values]
-    return _Frame(min(steps), max(max(steps), min(steps) + 1), _ticks(min(values), max(values)))
+    room = NAMED if len({line.name for line in chart.series}) > 1 else UNNAMED
+    ticks = _ticks(min(values), max(values))
+    return _Frame(min(steps), max(max(steps), min(steps) + 1), ticks, width - room, height - BOTTOM)
 
 
 def _axes(frame: _Frame) -> Iterator[str]:
     for tick in frame.ticks:
         y = frame.y(tick)
-        yield _line(LEFT, y, WIDTH - RIGHT, y, "grid")
+        yield _line(LEFT, y, frame.right, y, "grid")
         yield f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5}" text-anchor="end">{_number(tick, frame.ticks)}</text>'
     for step, anchor in ((frame.first, "start"), (frame.last, "end")):
-        yield f'<text class="tick" x="{frame.x(step)}" y="{HEIGHT - 7}" text-anchor="{anchor}">{step:g}</text>'
+        yield f'<text class="tick" x="{frame.x(step)}" y="{frame.bottom + 17}" text-anchor="{anchor}">{step:g}</text>'
 
 
 def _alarms(chart: Chart, frame: _Frame) -> Iterator[str]:
     for step in chart.alarms:
         x = frame.x(step)
-        yield _line(x, TOP, x, HEIGHT - BOTTOM, "alarm")
+        yield _line(x, TOP, x, frame.bottom, "alarm")
         yield f'<text class="alarm" x="{x}" y="{TOP - 4}" text-anchor="middle">watchdog</text>'
 
 
-def _curve(line: Series, frame: _Frame) -> str:
-    kind = f"{line.style} {'held' if line.held_out else 'batch'}"
+def _curve(line: Series, frame: _Frame, *, faint: bool) -> str:
+    kind = f"{line.style} faint" if faint else line.style
     places = [(frame.x(step), frame.y(value)) for step, value in zip(line.steps, line.values, strict=True)]
     path = f'<polyline class="curve {kind}" points="{" ".join(f"{x},{y}" for x, y in places)}"/>'
     if not line.held_out and len(places) > 1:
@@ -125,7 +132,7 @@ def _end_labels(series: Sequence[Series], frame: _Frame) -> list[str]:
     texts, lowest = [], -math.inf
     for line in sorted(ends.values(), key=lambda line: frame.y(line.values[-1])):
         lowest = max(frame.y(line.values[-1]) + 3.5, lowest + LABEL_GAP)
-        place = f'x="{WIDTH - RIGHT + 7}" y="{lowest}"'
+        place = f'x="{frame.right + 7}" y="{lowest}"'
         texts.append(f'<text class="label {line.style}" {place}>{escape(line.name)}</text>')
     return texts if len(ends) > 1 else []
 
@@ -158,6 +165,13 @@ def _svg(kind: str, width: float, height: float, label: str, marks: Iterable[str
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     return f'<line class="{kind}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>'
+
+
+def _scale(y: float, kind: str) -> list[str]:
+    return [
+        f'<text class="{kind}" x="{_x(share)}" y="{y}" text-anchor="middle">{100 * share:.0f}</text>'
+        for share in (0.0, 0.5, 1.0)
+    ]
 
 
 def _x(share: float) -> float:

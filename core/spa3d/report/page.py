@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
 
-from spa3d.report.curves import Chart, base_charts, post_training_charts
+from spa3d.report.curves import base_charts, post_training_charts
 from spa3d.report.document import Document, kind_lines, score_lines
 from spa3d.report.examples import Example
 from spa3d.report.figures import line_chart
@@ -25,6 +26,9 @@ from spa3d.report.recipe import noise_name, recipe, title
 from spa3d.report.tables import LEGEND, score_table, text
 from spa3d.report.verdict import cloud_worth, verdict
 from spa3d.report.wording import count, duration
+
+OPTION = re.compile(r"\s+(?=[A-H]\) )")
+"""The gaps before lettered options, as `spa3d.questions` writes them."""
 
 
 def html_page(document: Document, examples: Sequence[Example], metrics: Sequence[Mapping[str, Any]]) -> str:
@@ -44,7 +48,7 @@ def html_page(document: Document, examples: Sequence[Example], metrics: Sequence
         _warnings(document),
         _scores(document),
         _kinds(document),
-        _training(document, metrics),
+        _training(metrics),
         _examples(document, examples),
         _how(document),
         _section("How to read this", _definitions((name, escape(told)) for name, told in GLOSSARY.items())),
@@ -61,18 +65,16 @@ def html_page(document: Document, examples: Sequence[Example], metrics: Sequence
 
 
 def _head(document: Document) -> str:
-    judged = verdict(document)
-    splits = document.data.get("splits")
-    sizes = [f"{name} {size:,}" for name, size in splits.items()] if isinstance(splits, Mapping) else []
-    told = [title(document), f"{document.data.get('dataset', 'data')}: {', '.join(sizes)} records", document.status]
-    worth = cloud_worth(document)
+    judged, worth = verdict(document), cloud_worth(document)
+    told = [title(document), str(document.data.get("dataset", "")), str(document.config.get("llm_name", ""))]
+    told += [document.status] if document.status != "complete" else []
+    first, *others = judged.evidence
+    more = f"Also: {'; '.join(others)}." if others else ""
+    ledes = "".join(f'<p class="lede">{text(line)}</p>' for line in (more, worth) if line)
+    meta = " <span>/</span> ".join(text(item) for item in told if item)
     return (
         f'<header class="{judged.tone}"><h1><span class="claim">{text(judged.claim)}:</span> '
-        f'<span class="evidence">{text(judged.evidence)}</span></h1>'
-        + (f'<p class="lede">{text(worth)}</p>' if worth else "")
-        + '<p class="meta">'
-        + " <span>/</span> ".join(text(item) for item in told)
-        + "</p></header>"
+        f'<span class="evidence">{text(first)}.</span></h1>{ledes}<p class="meta">{meta}</p></header>'
     )
 
 
@@ -81,7 +83,7 @@ def _warnings(document: Document) -> str:
     items = [f"<li><strong>Watchdog:</strong> {text(warning)}</li>" for warning in document.training.warnings]
     if lost:
         listed = "".join(f"<li>{text(line)}</li>" for line in lost)
-        told = f"<strong>{count(len(lost), 'record')} left out</strong> because they could not be read"
+        told = f"<strong>{count(len(lost), 'record')} left out</strong>, unreadable"
         items.append(f"<li><details><summary>{told}</summary><ul>{listed}</ul></details></li>")
     return f'<section class="warnings" aria-label="Warnings"><ul>{"".join(items)}</ul></section>' if items else ""
 
@@ -104,20 +106,22 @@ def _kinds(document: Document) -> str:
     return _section("By kind of question", "".join(tables)) if tables else ""
 
 
-def _training(document: Document, metrics: Sequence[Mapping[str, Any]]) -> str:
+def _training(metrics: Sequence[Mapping[str, Any]]) -> str:
     after, base = post_training_charts(metrics), base_charts(metrics)
     blocks = []
     if after:
         held_out = any(line.held_out for chart in after for line in chart.series)
-        told = "Thin lines are training batches, dotted lines held-out records. " if held_out else ""
-        blocks.append(f'<p class="legend">{told}Horizontally: optimiser steps.</p>{_charts(after)}')
+        told = "Faint lines are training batches, dotted lines held-out records. " if held_out else ""
+        blocks.append(f'<p class="legend">{told}From left to right: optimiser steps.</p>')
+        blocks.append(_charts(line_chart(chart) for chart in after))
     if base:
-        blocks.append(f"<h3>The base, as this run trained it</h3>{_charts(base)}")
+        blocks.append("<h3>Loss of the base, as this run trained it</h3>")
+        blocks.append(_charts((line_chart(chart, width=220, height=140) for chart in base), "small"))
     return _section("Training", "".join(blocks)) if blocks else ""
 
 
-def _charts(charts: Iterable[Chart]) -> str:
-    return f'<div class="charts">{"".join(line_chart(chart) for chart in charts)}</div>'
+def _charts(charts: Iterable[str], kind: str = "") -> str:
+    return f'<div class="charts {kind}">{"".join(charts)}</div>'
 
 
 def _examples(document: Document, examples: Sequence[Example]) -> str:
@@ -141,7 +145,7 @@ def _example(example: Example, up_axis: str, noise: str) -> str:
         f'<article data-yaw="{pair.yaw:.1f}" data-pitch="{PITCH:g}" data-grain="{pair.grain:.5f}"><div class="clouds">'
         + _cloud(pair.clean, "as it is", f"Point cloud of {example.record_id}: {about}")
         + _cloud(pair.noised, f"noised: {noise}", f"The same cloud with noise ({noise})")
-        + f'</div><div class="said"><p class="question">{text(example.question)}</p>{told}'
+        + f'</div><div class="said"><p class="question">{_question(example.question)}</p>{told}'
         f'<p class="meta">{text(example.record_id)}</p></div></article>'
     )
 
@@ -152,6 +156,12 @@ def _cloud(view: View, caption: str, label: str) -> str:
         f'<figure class="cloud" data-points="{view.points}"><img src="{view.picture}" {size} alt="{escape(label)}">'
         f"<figcaption>{text(caption)}</figcaption></figure>"
     )
+
+
+def _question(prompt: str) -> str:
+    """A prompt whose lettered options, if it has any, stay in one piece each."""
+    asked, *options = OPTION.split(prompt)
+    return text(asked) + "".join(f' <span class="option">{text(option)}</span>' for option in options)
 
 
 def _answer(said: str, reference: str | None) -> str:

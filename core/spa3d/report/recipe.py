@@ -67,7 +67,8 @@ def _short(value: object) -> str:
 def _stage(train: Mapping[str, Any]) -> str:
     if not train:
         return ""
-    length = f"{train['steps']} steps" if train.get("steps") else f"{_short(train.get('epochs', '?'))} epochs"
+    amount, unit = (train["steps"], "step") if train.get("steps") else (train.get("epochs", "?"), "epoch")
+    length = f"{_short(amount)} {unit}{'' if amount == 1 else 's'}"
     told = [length, f"batch {train.get('batch_size', '?')}", f"learning rate {_short(train.get('learning_rate', '?'))}"]
     parts = train.get("train")
     return ", ".join(told + ([f"trains {_short(parts)}"] if parts else []))

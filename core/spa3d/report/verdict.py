@@ -10,44 +10,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from spa3d.report.document import Document, Line, score_lines
-from spa3d.report.wording import percent, percent_span, points, points_span
+from spa3d.report.document import Document, Line, TestedShift, score_lines
+from spa3d.report.wording import MINUS, percent, percent_span, points, points_span
 
 Tone = Literal["helped", "even", "hurt", "open"]
 WATCHDOG = "the watchdog saw the right answers to held-out records become less likely"
 
 
 class Verdict(NamedTuple):
-    """``claim`` is the news, ``evidence`` the figures behind it; both are plain text."""
+    """``claim`` is the news, ``evidence`` the figures behind it, the weightiest first; all are plain text."""
 
     tone: Tone
     claim: str
-    evidence: str
+    evidence: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
-        """Both as one line."""
-        return f"{self.claim}: {self.evidence}"
+        """All of it as one line."""
+        return f"{self.claim}: {'; '.join(self.evidence)}."
 
 
 def verdict(document: Document) -> Verdict:
     """Judge a run by its changes and by the watchdog."""
     lines = [line for line in score_lines(document) if line.part != "flip"]
-    moved = [line for line in lines if line.change]
+    moved = [(_name(line), line.change) for line in lines if line.change]
+    alarm = (WATCHDOG,) if document.training.warnings else ()
     if not moved:
-        return _unfinished(document, lines)
-    falls = [line for line in moved if line.change and line.change.ci95[1] < 0]
-    rises = [line for line in moved if line.change and line.change.ci95[0] > 0]
-    alarm = [WATCHDOG] if document.training.warnings else []
-    told = [*map(_told, falls), *alarm, *map(_told, rises)]
-    if not falls and not rises:
-        told.append(_told(moved[0]))
+        return _unfinished(document, lines, alarm)
+    falls = [_told(*move) for move in moved if move[1].ci95[1] < 0]
+    rises = [_told(*move) for move in moved if move[1].ci95[0] > 0]
+    told = (*falls, *alarm, *rises) if falls or rises else (*alarm, _told(*moved[0]))
     subject = _subject(document)
     if falls or alarm:
-        return Verdict("hurt", f"{subject} hurt", _sentence(told))
+        return Verdict("hurt", f"{subject} hurt", told)
     if rises:
-        return Verdict("helped", f"{subject} helped", _sentence(told))
-    return Verdict("even", f"{subject} made no measurable change", _sentence(told))
+        return Verdict("helped", f"{subject} helped", told)
+    return Verdict("even", f"{subject} made no measurable change", told)
 
 
 def cloud_worth(document: Document) -> str:
@@ -56,54 +54,44 @@ def cloud_worth(document: Document) -> str:
         phase = block.after or block.before
         if phase is None or phase.gap is None:
             continue
-        gap, (low, high) = phase.gap, phase.gap.ci95
-        scores = f"With the cloud {percent(phase.score)} % of {name} is right, without it {percent(phase.blind)} %"
-        worth = f"the cloud is worth {points(gap.score)} points (95 % interval {points_span(gap.ci95)})"
+        seen, unseen, (low, high) = percent(phase.score), percent(phase.blind), phase.gap.ci95
+        scores = f"With the cloud {name} stands at {seen} %, without it at {unseen} %"
         if low <= 0 <= high:
-            worth = f"the cloud makes no measurable difference ({points(gap.score)}, {points_span(gap.ci95)})"
-        return f"{scores}: {worth}."
+            return f"{scores}: the cloud makes no measurable difference (95 % interval {points_span(phase.gap.ci95)})."
+        worth = f"{percent(phase.gap.score)} points (95 % interval {percent(low)} to {percent(high)})"
+        return f"{scores}: the cloud is worth {worth.replace('-', MINUS)}."
     return ""
 
 
 def _subject(document: Document) -> str:
     objective = document.config.get("objective")
     name = objective.get("asked") if isinstance(objective, dict) else None
-    blind = " (blind: no cloud was ever shown)" if _never_shown(document) else ""
+    sides = [side for block in document.benchmarks.values() for side in (block.before, block.after) if side]
+    blind = " (blind: no cloud was ever shown)" if any(side.blind_only for side in sides) else ""
     return f"Post-training with {name}{blind}" if name else f"Post-training{blind}"
 
 
-def _never_shown(document: Document) -> bool:
-    sides = [side for block in document.benchmarks.values() for side in (block.before, block.after) if side]
-    return any(side.blind_only for side in sides)
+def _name(line: Line) -> str:
+    return line.benchmark if line.part == "test" else f"{line.benchmark} ({line.label})"
 
 
-def _told(line: Line) -> str:
+def _told(name: str, change: TestedShift) -> str:
     """One change in words."""
-    if line.change is None:
-        raise ValueError(f"{line.label} has no change to tell of")
-    name = line.benchmark if line.part == "test" else f"{line.benchmark} ({line.label})"
-    low, high = line.change.ci95
-    span = f"95 % interval {points_span(line.change.ci95)}"
+    low, high = change.ci95
+    span = f"95 % interval {points_span(change.ci95)}"
     if low <= 0 <= high:
-        return f"{name} moved by {points(line.change.score)} points ({span})"
+        return f"{name} moved by {points(change.score)} points ({span})"
     verb = "rose" if low > 0 else "fell"
-    return f"{name} {verb} by {points(abs(line.change.score)).lstrip('+')} points ({span})"
+    return f"{name} {verb} by {percent(abs(change.score))} points ({span})"
 
 
-def _sentence(clauses: Sequence[str]) -> str:
-    return "; ".join(clause.rstrip(". ") for clause in clauses) + "."
-
-
-def _unfinished(document: Document, lines: list[Line]) -> Verdict:
+def _unfinished(document: Document, lines: Sequence[Line], alarm: tuple[str, ...]) -> Verdict:
     """There is nothing to compare: say how far the run came."""
     claim = "This run has no comparison yet" if document.status == "complete" else f"This run is {document.status}"
-    told = []
+    told = "nothing was measured"
     for line in lines[:1]:
         side, when = (line.before, "before") if line.before else (line.after, "after")
         if side:
-            scored = f"{line.benchmark} stood at {percent(side.score)} % {when} post-training"
-            told.append(f"{scored} (95 % interval {percent_span(side.ci95)}, blind {percent(side.blind)} %)")
-    told = told or ["nothing was measured"]
-    if document.training.warnings:
-        return Verdict("hurt", claim, _sentence([*told, WATCHDOG]))
-    return Verdict("open", claim, _sentence(told))
+            span = f"95 % interval {percent_span(side.ci95)}, blind {percent(side.blind)} %"
+            told = f"{_name(line)} stood at {percent(side.score)} % {when} post-training ({span})"
+    return Verdict("hurt" if alarm else "open", claim, (*alarm, told))
