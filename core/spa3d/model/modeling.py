@@ -17,11 +17,11 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
-from spa3d.errors import CheckpointError
+from spa3d.errors import CheckpointError, RegistryError
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.labels import IGNORED
 from spa3d.points import encoder_inputs
-from spa3d.registry import create
+from spa3d.registry import load_registry
 
 
 @dataclass
@@ -221,14 +221,23 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
     ) -> dict[str, Any]:
         """Transformers' hook: clouds go in with the prompt, not with every new token."""
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)  # type: ignore[misc]
-        if kwargs.get("is_first_iteration", True):
+        if kwargs.get("is_first_iteration", False):
             inputs.update(points=points, point_tokens=point_tokens)
         return inputs
 
 
-def _create(kind: str, entry: dict[str, Any], **values: Any) -> Any:
-    plugins = [entry["plugin"]] if entry.get("plugin") else []
-    return create(kind, entry["name"], plugins=plugins, **values, **entry["config"])
+def _create(kind: str, entry: dict[str, Any], **widths: Any) -> Any:
+    """The part a saved model names, through the registry; a missing plugin is answered with what to install."""
+    registry = load_registry(plugins=[entry["plugin"]] if entry.get("plugin") else [])
+    try:
+        component = registry.get(kind, entry["name"])
+    except RegistryError as fault:
+        origin = f"{entry.get('distribution')} {entry.get('version')}"
+        cure = f"pip install {entry['distribution']}" if entry.get("distribution") else "pass its file with --plugin"
+        raise CheckpointError(
+            f"the model needs {kind} {entry['name']!r} of {origin}, which is not here; {cure}"
+        ) from fault
+    return registry.target(component)(**widths, **entry["config"])
 
 
 def _refuse_scaled_logits(config: Spa3dConfig) -> None:
