@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -90,7 +90,7 @@ def complaint(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
     if field is None or (is_block(field) and fault["type"] == "value_error"):
         return said
     if is_block(field):
-        return f"is a block of fields: {', '.join(field.annotation.model_fields)}"  # type: ignore[union-attr]
+        return f"is a block of fields, {', '.join(field.annotation.model_fields)}, and takes no value itself"  # type: ignore[union-attr]
     purpose = f" ({field.description.rstrip('.')})" if field.description else ""
     if fault["type"] == "missing":
         return f"needs a value: {describe(field)}{purpose}"
@@ -98,7 +98,7 @@ def complaint(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
         return f"{said}{purpose}"
     given = fault["input"] if isinstance(fault["input"], (str, int, float)) else type(fault["input"]).__name__
     near = _near(given, field)
-    return f"must be {describe(field)}, not {given!r}{near}{purpose}"
+    return f"{given!r} is not allowed{near or ';'} possible: {describe(field)}{purpose}"
 
 
 def unknown(what: str, name: str, there: Iterable[str]) -> str:
@@ -133,6 +133,8 @@ def _container(annotation: Any) -> Any:
 def _words(annotation: Any) -> str:
     if len(_members(annotation)) > 1:
         return " or ".join(map(_words, _members(annotation)))
+    if get_origin(annotation) is Annotated:
+        return _words(get_args(annotation)[0])
     if get_origin(annotation) is Literal:
         return "|".join(map(str, get_args(annotation)))
     if get_origin(annotation) in COLLECTIONS:

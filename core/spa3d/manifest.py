@@ -36,7 +36,7 @@ Name = Annotated[str, AfterValidator(_name)]
 class Entry(BaseModel):
     """Frozen; unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Row(Entry):

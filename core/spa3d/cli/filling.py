@@ -7,6 +7,7 @@ for the objective < YAML < flags.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from spa3d.cli.flags import Flag
 from spa3d.cli.layers import Layers, Place
-from spa3d.cli.parser import OPTIONS, SWITCHES, TOGGLES, Choice, Request
+from spa3d.cli.naming import OPTIONS, SWITCHES, TOGGLES, Choice, Request
 from spa3d.cli.runfile import COMPONENTS
 from spa3d.config import RunConfig, Selection
 from spa3d.errors import ConfigError, SpaError
@@ -36,7 +37,7 @@ def fill(request: Request) -> RunConfig:
         ConfigError: every fault there is, one line each.
 
     """
-    filling = _Filling(request)
+    filling = Filling(request)
     filling.lay_all()
     config = filling.validated()
     if config is None or filling.faults:
@@ -44,8 +45,8 @@ def fill(request: Request) -> RunConfig:
     return config
 
 
-class _Filling:
-    """The layers of one request, and the faults found on the way."""
+class Filling:
+    """The layers of one request, the models of what it chose, and the faults found on the way."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -56,6 +57,7 @@ class _Filling:
         self.models: dict[Keys, type[BaseModel]] = {}
 
     def lay_all(self) -> None:
+        """Lay every layer, the weakest first."""
         self._lay_defaults()
         if self.request.llm:
             self._lay_llm(self.request.llm)
@@ -153,7 +155,7 @@ class _Filling:
         if head.replace("_", "-") in PLAIN and not rest:
             return (head.replace("-", "_"),)
         known = [*CHOSEN, *BLOCKS, *PLAIN, *OPTIONS, *SWITCHES]
-        self.faults.append(f"{flag}: {unknown('flag', flag.name, [f'--{name}' for name in known])}")
+        self.faults.append(f"{flag}: {unknown('flag', f'--{flag.name}', [f'--{name}' for name in known])}")
         return None
 
     def _of_component(self, flag: Flag, keys: Keys, fields: Keys) -> Keys | None:
@@ -182,13 +184,12 @@ class _Filling:
                     values["benchmark"].append(selection)
                 else:
                     values[choice.kind] = selection
+        self._check_surroundings()
         try:
-            config = RunConfig.model_validate(values)
+            return RunConfig.model_validate(values)
         except ValidationError as error:
             self._note(RunConfig, error, ())
             return None
-        self._check_surroundings(config)
-        return config
 
     def _selection(self, choice: Choice) -> Selection:
         resolved, model = self.resolved[choice.keys], self.models[choice.keys]
@@ -208,28 +209,33 @@ class _Filling:
             what = f"--{dotted} " if fault["type"] == "missing" else ""
             self.faults.append(f"{self.layers.place(keys) or dotted}: {what}{complaint(model, fault)}")
 
-    def _check_surroundings(self, config: RunConfig) -> None:
+    def _check_surroundings(self) -> None:
         """What only this machine can tell: folders, devices, backends."""
-        if config.base.path and not Path(config.base.path).is_dir():
+        base = self.layers.block(("base",))["path"]
+        if base and isinstance(base, str) and not Path(base).is_dir():
             self.faults.append(f"{self.layers.place(('base', 'path'))}: no such folder; a base is a saved 3D LLM")
-        if config.device not in ("auto", "cpu"):
-            self._check_device(config.device)
-        if config.ops != "auto":
-            try:
-                self.request.registry.target(self.request.registry.get("ops", config.ops))
-            except SpaError as error:
-                self.faults.append(f"{self.layers.place(('ops',))}: {error}; or auto")
+        device, backend = self.layers.values["device"], self.layers.values["ops"]
+        if device not in ("auto", "cpu"):
+            self._try(("device",), lambda: _choose_device(str(device)))
+        if backend != "auto":
+            registry = self.request.registry
+            self._try(("ops",), lambda: registry.target(registry.get("ops", str(backend))))
 
-    def _check_device(self, device: str) -> None:
-        from spa3d.assemble import choose_device  # torch comes with it
-
+    def _try(self, keys: Keys, attempt: Callable[[], object]) -> None:
         try:
-            choose_device(device)
+            attempt()
         except SpaError as error:
-            self.faults.append(f"{self.layers.place(('device',))}: {error}")
+            place = self.layers.place(keys)
+            self.faults.append(f"{place}: {str(error).removeprefix(f'{place}: ')}")
 
     def _preset(self, *start: str) -> Place:
         return lambda rest: self.manifest.place("presets", *start, *rest)
+
+
+def _choose_device(name: str) -> object:
+    from spa3d.assemble import choose_device  # it brings torch, so it is not imported for every run
+
+    return choose_device(name)
 
 
 def _at(place: str) -> Place:

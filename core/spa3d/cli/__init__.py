@@ -1,0 +1,70 @@
+"""The command line: ``spa3d VERB``. A verb is a module of this package with ``main(argv) -> int``.
+
+Exit codes: 0 well; 1 looked and found something broken (``list --check``); 2 a fault of the input, told in one
+message; 130 interrupted. Everything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from pkgutil import iter_modules
+
+from rich.table import Table
+
+from spa3d import __version__
+from spa3d.cli.console import complaints, output, plain
+from spa3d.errors import SpaError
+from spa3d.fields import unknown
+
+Verb = Callable[[Sequence[str]], int]
+FAULT, INTERRUPTED = 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the verb that `argv` (default: the program's arguments) begins with; returns the exit code."""
+    words = [*(sys.argv[1:] if argv is None else argv)]
+    if not words or words[0] in ("-h", "--help"):
+        _print_verbs()
+        return 0
+    if words[0] == "--version":
+        output().print(plain(f"spa3d {__version__}"))
+        return 0
+    try:
+        return _verb(words[0])(words[1:])
+    except SpaError as error:
+        if "--debug" in words:
+            raise
+        for line in str(error).splitlines():
+            complaints().print(plain("error: ", "bold red") + plain(line), soft_wrap=True)
+        return FAULT
+    except KeyboardInterrupt:
+        complaints().print("interrupted")
+        return INTERRUPTED
+
+
+def _verb(name: str) -> Verb:
+    names = [module.name for module in iter_modules(__path__)]
+    verb = getattr(import_module(f"{__name__}.{name}"), "main", None) if name in names else None
+    if verb is None:
+        verbs = [known for known, _ in _verbs()]
+        raise SpaError(f"spa3d {name}: {unknown('verb', name, verbs)}")
+    return verb
+
+
+def _verbs() -> Iterator[tuple[str, Verb]]:
+    for module in iter_modules(__path__):
+        verb = getattr(import_module(f"{__name__}.{module.name}"), "main", None)
+        if verb is not None:
+            yield module.name, verb
+
+
+def _print_verbs() -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for name, verb in _verbs():
+        table.add_row(plain(name, "bold cyan"), plain((verb.__doc__ or "").partition("\n")[0]))
+    console = output()
+    console.print(f"spa3d {__version__}: post-training and honest measurement of 3D multimodal LLMs\n")
+    console.print("usage: spa3d VERB …      spa3d VERB --help tells more\n", markup=False)
+    console.print(table)

@@ -1,0 +1,149 @@
+"""``spa3d list``: what can be chosen, where it comes from, and whether it works here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from spa3d.catalogue import BROKEN, IMPORTS, READY, SECTIONS, UNAVAILABLE, Entry, Explanation, catalogue, explain
+from spa3d.cli.console import complaints, output, plain
+from spa3d.cli.flags import Arguments, scan
+from spa3d.errors import ConfigError
+from spa3d.fields import unknown
+from spa3d.registry import Registry, missed, open_registry
+
+STYLES = {READY: "green", IMPORTS: "green", UNAVAILABLE: "yellow", BROKEN: "bold red"}
+FLAGS = {
+    "--why NAME": "everything about one name: file, licence, source, weights, fields",
+    "--check": "import everything; exit code 1 if something is broken",
+    "--json": "the same for programs",
+    "--plugin FILE": "load an unpackaged plugin (a file or a module), too",
+    "--registry FILE": "read another registry.yaml",
+}
+CLASH = 2
+
+
+def main(argv: Sequence[str]) -> int:
+    """List what can be chosen, and tell everything about one name."""
+    typed = scan(argv, switches={"json", "check", "help", "debug"}, repeatable={"plugin"})
+    if typed.has("help") or "-h" in argv:
+        _print_usage()
+        return 0
+    section = _section(typed)
+    path, name, check = typed.value("registry"), typed.value("why"), typed.has("check")
+    registry = open_registry(Path(path) if path else None, plugins=typed.values("plugin"))
+    if name is not None:
+        explanations = explain(registry, name, section)
+        _print_json([asdict(each) for each in explanations]) if typed.has("json") else _print_why(explanations)
+        return 0
+    entries = catalogue(registry, SECTIONS if section is None else (section,), check=check)
+    if typed.has("json"):
+        _print_json(_document(registry, entries))
+    else:
+        _print_table(entries)
+        _print_plugins(registry)
+    for clash in registry.clashes:
+        complaints().print(plain("error: ", "bold red") + plain(clash), soft_wrap=True)
+    broken = bool(registry.broken) or any(entry.status.word == BROKEN for entry in entries)
+    return CLASH if registry.clashes else int(check and broken)
+
+
+def _section(typed: Arguments) -> str | None:
+    """The section to list; raises `ConfigError` with everything that is wrong with the arguments."""
+    faults, flags = [*typed.faults], [*(flag.partition(" ")[0] for flag in FLAGS), "--help", "--debug"]
+    for flag in typed.flags:
+        if f"--{flag.name}" not in flags:
+            faults.append(f"{flag}: {unknown('flag', f'--{flag.name}', flags)}")
+    faults += [f"{word!r} is one kind too many; give one, or none for all" for word in typed.words[1:]]
+    section = typed.words[0] if typed.words else None
+    if section not in (None, *SECTIONS):
+        faults.append(missed("kind", str(section), SECTIONS, "tools/list"))
+    if faults:
+        raise ConfigError(faults)
+    return section
+
+
+def _print_usage() -> None:
+    console = output()
+    console.print("usage: spa3d list [KIND] [FLAGS]\n", markup=False)
+    console.print(f"KIND  {', '.join(SECTIONS)}\n")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for flag, meaning in FLAGS.items():
+        table.add_row(plain(flag, "bold cyan"), meaning)
+    console.print(table)
+
+
+def _print_table(entries: Sequence[Entry]) -> None:
+    table = Table("kind", "name", "summary", "origin", "status", box=None, pad_edge=False, header_style="bold")
+    last = ""
+    for entry in entries:
+        name = plain(f"  {entry.name}" if entry.preset_of else entry.name, "cyan" if entry.preset_of else "bold cyan")
+        table.add_row(
+            plain("" if entry.section == last else entry.section, "bold"),
+            name + plain(" *" if entry.default else "", "bold"),
+            plain(entry.summary),
+            plain(entry.origin, "dim" if entry.preset_of else ""),
+            plain(entry.status, STYLES[entry.status.word]),
+        )
+        last = entry.section
+    console = output()
+    console.print(table)
+    if any(entry.default for entry in entries):
+        console.print("\n* default; what is indented is a preset of the component above it", style="dim")
+
+
+def _print_plugins(registry: Registry) -> None:
+    console = output()
+    for plugin in registry.plugins:
+        if plugin.imports_torch:
+            text = f"{plugin.origin.plugin} ({plugin.origin.owner}) imports torch to be listed: {plugin.seconds:.1f} s"
+            console.print(plain("slow plugin: ", "yellow") + plain(text), soft_wrap=True)
+    for broken in registry.broken:
+        text = f"{broken.origin.plugin} ({broken.origin.owner}): {broken.cause}"
+        console.print(plain("broken plugin: ", "bold red") + plain(text), soft_wrap=True)
+
+
+def _print_why(explanations: Sequence[Explanation]) -> None:
+    console = output()
+    for each in explanations:
+        console.print(plain(f"{each.section} {each.name}", "bold cyan"))
+        facts = Table(box=None, show_header=False, padding=(0, 2))
+        for key, text in each.facts.items():
+            facts.add_row(plain(key, "dim"), plain(text))
+        console.print(facts)
+        if each.fields:
+            table = Table("field", "type", "default", "meaning", box=None, padding=(0, 2), header_style="bold")
+            for entry in each.fields:
+                table.add_row(plain(entry.name, "cyan"), *map(plain, (entry.type, entry.default, entry.description)))
+            console.print(table)
+        console.print()
+
+
+def _print_json(document: Any) -> None:
+    output().print(plain(json.dumps(document, indent=1, ensure_ascii=True)), soft_wrap=True)
+
+
+def _document(registry: Registry, entries: Sequence[Entry]) -> dict[str, Any]:
+    """The list for programs; later versions add keys and change none."""
+    return {
+        "schema": 1,
+        "entries": [_row(entry) for entry in entries],
+        "slow": [{**asdict(p.origin), "seconds": round(p.seconds, 2)} for p in registry.plugins if p.imports_torch],
+        "broken": [{**asdict(plugin.origin), "cause": plugin.cause} for plugin in registry.broken],
+        "clashes": list(registry.clashes),
+    }
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    row: dict[str, Any] = {"kind": entry.section, "name": entry.name, "summary": entry.summary, "origin": entry.origin}
+    row |= {"status": entry.status.word, "cause": entry.status.cause, "default": entry.default}
+    row |= {"preset_of": entry.preset_of}
+    if entry.component is not None:
+        component = asdict(entry.component)
+        row |= {key: component[key] for key in ("target", "requires", "source", "licence")}
+    return row

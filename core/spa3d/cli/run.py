@@ -1,0 +1,112 @@
+"""``spa3d run``: one run, from names to a report."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from rich.table import Table
+
+from spa3d import __version__
+from spa3d.cli.console import complaints, make_reporter, output, plain
+from spa3d.cli.parser import Invocation, parse
+from spa3d.config import RunConfig, default_folder
+from spa3d.errors import ConfigError
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str]) -> int:
+    """Build a small 3D LLM, post-train it, measure it, and write a report."""
+    if "--help" in argv or "-h" in argv:
+        from spa3d.cli.help import show_help
+
+        show_help(argv)
+        return 0
+    if "--version" in argv:
+        output().print(plain(f"spa3d {__version__}"))
+        return 0
+    invocation = parse(argv)
+    if invocation.dry_run:
+        show_plan(invocation)
+        return 0
+    folder = run_folder(invocation)
+    try:
+        run(invocation, folder)
+    except KeyboardInterrupt:
+        complaints().print(plain(f"interrupted; to go on: {again(argv, folder)}"), soft_wrap=True)
+        return INTERRUPTED
+    return 0
+
+
+def run(invocation: Invocation, folder: Path) -> None:
+    """Do the run in `folder` and say where its report is."""
+    from spa3d.run import execute
+
+    reporter = make_reporter()
+    made = execute(invocation.config, invocation.registry, output=folder, resume=invocation.resume, reporter=reporter)
+    reporter.say(f"report: {made / 'report.md'}, {made / 'report.html'}")
+
+
+def run_folder(invocation: Invocation) -> Path:
+    """Where the run goes: ``--output``, or a new folder under runs/, or, to resume, the latest of the same run.
+
+    Raises:
+        ConfigError: there is nothing to resume, or several processes would each choose a folder.
+
+    """
+    config = invocation.config
+    if invocation.output is not None:
+        return invocation.output
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("--output: say where the run goes; several processes would each choose a folder of their own")
+    if not invocation.resume:
+        return default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))
+    pattern = default_folder(config, time="*")
+    for folder in sorted(pattern.parent.glob(pattern.name), reverse=True):
+        if _holds(folder, config):
+            return folder
+    raise ConfigError(f"--resume: no run of this configuration among {pattern}; name its folder with --output")
+
+
+def again(argv: Sequence[str], folder: Path) -> str:
+    """The command that goes on with the run in `folder`."""
+    words = [*argv]
+    if not any(word.partition("=")[0] == "--output" for word in words):
+        words += ["--output", str(folder)]
+    if "--resume" not in words:
+        words.append("--resume")
+    return shlex.join(["spa3d", "run", *words])
+
+
+def show_plan(invocation: Invocation) -> None:
+    """Print the filled configuration, the stages and the parts, and do nothing."""
+    from spa3d.plan import plan
+
+    console, config = output(), invocation.config
+    planned = plan(config, invocation.registry)
+    console.print(
+        plain(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)), soft_wrap=True
+    )
+    stages = Table("stage", "what", "state", title="Stages", title_justify="left")
+    for stage in planned.stages:
+        stages.add_row(plain(stage.name), plain(stage.detail), plain("there", "green") if stage.there else "to do")
+    parts = Table("part", "what", "parameters", "trains in", title="Parts", title_justify="left")
+    parts.columns[2].justify = "right"
+    for part in planned.parts:
+        trains = ", ".join(part.trains_in) or "never: frozen"
+        parts.add_row(plain(part.name), plain(part.what), f"{part.parameters:,}", plain(trains))
+    console.print(stages, parts)
+
+
+def _holds(folder: Path, config: RunConfig) -> bool:
+    """Whether `folder` holds a run of exactly this configuration."""
+    try:
+        saved = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    return bool(saved == config.model_dump(mode="json"))
