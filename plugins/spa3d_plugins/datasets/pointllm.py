@@ -103,7 +103,7 @@ class PointLLM(Dataset):
             there = ", ".join(sorted(path.name for path in self._annotations.glob("*.json"))[:8]) or "no .json"
             raise DataError(
                 f"{self._annotations}: no annotation file *_train.json, *_val.json or *_test.json, but {there}; "
-                "name your files with --dataset.train, --dataset.val and --dataset.test."
+                "name your files with --dataset.train, --dataset.val and --dataset.test (a comma between two)."
             )
 
     @property

@@ -273,6 +273,14 @@ def test_bad_facts_name_file_and_record(folder: Folder, entry: Any, message: str
         folder.open().records("train")
 
 
+def test_a_second_entry_of_facts_is_refused(folder: Folder) -> None:
+    folder.cloud("a")
+    folder.write("brief_train", [caption("a")])
+    path = folder.write("facts_train", [{"object_id": "a", "category": "mug"}, {"object_id": "a", "category": "cup"}])
+    with pytest.raises(DataError, match=re.escape(f"{path}, entry 1 (record a): a second entry of facts")):
+        folder.open().records("train")
+
+
 def test_a_group_never_crosses_a_split(world: Folder) -> None:
     facts = json.loads((world.root / "anno_data" / "facts_train.json").read_text())
     facts[4]["group"] = "g24"  # a test object's
