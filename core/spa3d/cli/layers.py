@@ -24,7 +24,7 @@ class Layers:
         self._lay(keys, value, place, start=len(keys))
 
     def _lay(self, keys: Keys, value: Any, place: Place, *, start: int) -> None:
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and (value or not keys):
             for key, inner in value.items():
                 self._lay((*keys, key), inner, place, start=start)
             return
@@ -38,7 +38,7 @@ class Layers:
         there = block.get(str(keys[-1]))
         if isinstance(there, dict) and there:
             if value not in (None, {}):  # an empty block in YAML is None
-                self.faults.append(f"{place(keys[start:])}: is a block of fields: {', '.join(there)}")
+                self.faults.append(f"{place(keys[start:])}: {keys[-1]} is a block of fields and takes no value itself")
             return
         block[str(keys[-1])] = value
         self._places[keys] = place(keys[start:])
