@@ -22,12 +22,12 @@ BACKGROUND = (0.80, 0.83, 0.87)
 COLOURLESS = (0.55, 0.60, 0.66)
 OVERSAMPLING = 2
 CORNER = 32.0
-FOOTPRINT = 0.95
+FOOTPRINT = 1.05
 """Radius of a dome, in units of the distance to the third nearest neighbour."""
 PROBES = 256
 """Points at which that distance is measured."""
 INK = (30, 34, 40)
-LABEL_LINES = 3
+LABEL_LINES = 4
 
 
 def render(
@@ -93,9 +93,7 @@ def contact_sheet(
     for i, (cloud, label) in enumerate(zip(clouds, labels, strict=True)):
         x, y = i % columns * size, i // columns * tall
         sheet.paste(Image.fromarray(render(cloud, size=size, yaw=yaw, pitch=pitch)), (x, y))
-        letters = int((size - 24) / max(font.getlength(label), 1.0) * len(label))
-        lines = textwrap.wrap(label, max(letters, 8), max_lines=LABEL_LINES, placeholder=" …")
-        pen.multiline_text((x + 4, y + size + 2), "\n".join(lines), fill=INK, font=font)
+        pen.multiline_text((x + 4, y + size + 2), _fitted(label, font, size - 8), fill=INK, font=font)
     sheet.save(path, format="PNG")
 
 
@@ -110,6 +108,15 @@ def _spacing(xyz: Float[np.ndarray, "N 3"]) -> float:
 def _radius(xyz: Float[np.ndarray, "N 3"]) -> float:
     radius = float(np.sqrt(((xyz - (xyz.max(0) + xyz.min(0)) / 2) ** 2).sum(1)).max())
     return radius if radius > 0 else 1.0
+
+
+def _fitted(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """`label` in at most `LABEL_LINES` lines no wider than `width` pixels."""
+    for letters in range(min(len(label), width // 2), 1, -1):  # no letter is narrower than two pixels
+        lines = textwrap.wrap(label, letters, max_lines=LABEL_LINES, placeholder=" …")
+        if max(map(font.getlength, lines), default=0) <= width:
+            return "\n".join(lines)
+    return ""
 
 
 def _project(
