@@ -24,7 +24,7 @@ OVERSAMPLING = 2
 CORNER = 32.0
 FOOTPRINT = 1.05
 """Radius of a dome, in units of the distance to the third nearest neighbour."""
-PROBES = 256
+PROBES = 64
 """Points at which that distance is measured."""
 INK = (30, 34, 40)
 LABEL_LINES = 4
@@ -57,6 +57,12 @@ def render(
     return picture
 
 
+def upright(cloud: Float[np.ndarray, "N 6"], up_axis: str) -> Float[np.ndarray, "N 6"]:
+    """`cloud`, whose `up_axis` is x, y or z, turned so that y is up."""
+    order = {"x": (2, 0, 1), "y": (0, 1, 2), "z": (1, 2, 0)}[up_axis]
+    return cloud[:, (*order, 3, 4, 5)]
+
+
 def telling_yaw(cloud: Float[np.ndarray, "N C"]) -> float:
     """The yaw in degrees that shows most: the broad side, somewhat from the corner, with what is high behind."""
     spread = cloud[:, :3] - cloud[:, :3].mean(0)
@@ -80,7 +86,6 @@ def contact_sheet(
     columns: int = 6,
     size: int = 220,
     yaw: float | None = None,
-    pitch: float = 25.0,
 ) -> None:
     """Write a PNG with one picture per cloud and its label below, row by row, `columns` to a row."""
     font = ImageFont.load_default(size=max(10, size // 17))
@@ -92,7 +97,7 @@ def contact_sheet(
     pen = ImageDraw.Draw(sheet)
     for i, (cloud, label) in enumerate(zip(clouds, labels, strict=True)):
         x, y = i % columns * size, i // columns * tall
-        sheet.paste(Image.fromarray(render(cloud, size=size, yaw=yaw, pitch=pitch)), (x, y))
+        sheet.paste(Image.fromarray(render(cloud, size=size, yaw=yaw)), (x, y))
         pen.multiline_text((x + 4, y + size + 2), _fitted(label, font, size - 8), fill=INK, font=font)
     sheet.save(path, format="PNG")
 

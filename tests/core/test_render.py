@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spa3d.render import BACKGROUND, contact_sheet, render, telling_yaw
+from spa3d.render import BACKGROUND, contact_sheet, render, telling_yaw, upright
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -109,3 +109,12 @@ def test_an_empty_contact_sheet_is_a_blank_page(tmp_path: Path) -> None:
 def test_as_many_labels_as_clouds(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="zip"):
         contact_sheet([ball((0, 0, 0), RED)], [], tmp_path / "sheet.png", size=40)
+
+
+@pytest.mark.parametrize("axis", ["x", "y", "z"])
+def test_upright_turns_and_does_not_mirror(axis: str) -> None:
+    corner = np.eye(6, dtype="float32")
+    turned = upright(corner, axis)
+    assert turned["xyz".index(axis), 1] == 1
+    assert np.linalg.det(turned[:3, :3]) == pytest.approx(1)
+    np.testing.assert_array_equal(turned[:, 3:], corner[:, 3:])

@@ -14,7 +14,7 @@ from spa3d.cli.parser import parse
 from spa3d.contracts.dataset import Dataset, Record
 from spa3d.errors import ConfigError, OutputError
 from spa3d.fields import unknown
-from spa3d.render import contact_sheet
+from spa3d.render import contact_sheet, upright
 
 SUBJECTS = ("dataset",)
 SPLIT, COUNT = "test", 30
@@ -41,7 +41,8 @@ def main(argv: Sequence[str]) -> int:
     dataset: Dataset = target(**selection.config)
     records = dataset.records(split)
     shown = [records[i] for i in range(min(count, len(records)))]
-    contact_sheet([record.cloud() for record in shown], [_label(record) for record in shown], path)
+    clouds = [upright(record.cloud(), dataset.up_axis) for record in shown]
+    contact_sheet(clouds, [_label(record) for record in shown], path)
     output().print(plain(f"{path}: {len(shown)} of the {len(records)} records of {selection.asked}, split {split}"))
     return 0
 
