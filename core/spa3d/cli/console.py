@@ -42,9 +42,22 @@ def plain(text: object, style: str = "") -> Text:
     return Text(shown, style=style)
 
 
+def is_first_process() -> bool:
+    """Of several processes of one run (torchrun sets RANK) only the first speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def quiet_libraries() -> None:
+    """Keep transformers' and the hub's own bars and notices off the terminal: a run has one voice."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def make_reporter() -> Reporter:
-    """Bars on a terminal, lines elsewhere; of several processes only the first speaks."""
-    if os.environ.get("RANK", "0") != "0":
+    """Bars on a terminal, lines elsewhere."""
+    if not is_first_process():
         return Silent()
     console = complaints()
     return Bars(console) if console.is_terminal else Lines(console)

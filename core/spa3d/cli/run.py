@@ -12,7 +12,7 @@ import yaml
 from rich.table import Table
 
 from spa3d import __version__
-from spa3d.cli.console import complaints, make_reporter, output, plain
+from spa3d.cli.console import complaints, is_first_process, make_reporter, output, plain, quiet_libraries
 from spa3d.cli.parser import Invocation, parse
 from spa3d.config import RunConfig, default_folder
 from spa3d.errors import ConfigError
@@ -44,12 +44,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(invocation: Invocation, folder: Path) -> None:
-    """Do the run in `folder` and say where its report is."""
+    """Do the run in `folder` and show what came out."""
+    from spa3d.cli.result import show_result
     from spa3d.run import execute
 
-    reporter = make_reporter()
-    made = execute(invocation.config, invocation.registry, output=folder, resume=invocation.resume, reporter=reporter)
-    reporter.say(f"report: {made / 'report.md'}, {made / 'report.html'}")
+    quiet_libraries()
+    execute(invocation.config, invocation.registry, output=folder, resume=invocation.resume, reporter=make_reporter())
+    if is_first_process():
+        show_result(folder)
 
 
 def run_folder(invocation: Invocation) -> Path:
