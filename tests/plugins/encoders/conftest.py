@@ -1,0 +1,82 @@
+"""Goldens: outputs of the official implementations, filled with weights that follow from the parameters' names."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+FOLDER = Path(__file__).parents[2] / "golden"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One encoder's goldens: its parameters in order, (name, shape, dtype), and its outputs for one cloud."""
+
+    parameters: list[tuple[str, list[int], str]]
+    arrays: Mapping[str, np.ndarray]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights the outputs were made with."""
+        state = {name: torch.from_numpy(_value(name, tuple(shape))) for name, shape, _ in self.parameters}
+        assert _fingerprint(state) == int(self.arrays["weights_fingerprint"])
+        return state
+
+    def check(self, name: str, found: Tensor, atol: float, rtol: float = 1e-4) -> None:
+        """Compare ``(tokens, channels)`` or a vector with whatever is stored of it: all, some channels, sums."""
+        value = found.numpy()
+        forms = {name: (value, atol)}
+        if value.ndim == 2:
+            forms |= {f"{name}__sum_c": (value.sum(1), 30 * atol), f"{name}__sum_t": (value.sum(0), 30 * atol)}
+            forms |= {f"{name}__c{step}": (value[:, ::step], atol) for step in (16, 32, 64)}
+        stored = [key for key in forms if key in self.arrays]
+        assert stored, f"nothing is stored of {name}"
+        for key in stored:
+            np.testing.assert_allclose(forms[key][0], self.arrays[key], rtol=rtol, atol=forms[key][1], err_msg=key)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """The goldens of the encoder named by the test's indirect parameter."""
+    parameters = json.loads((FOLDER / f"{request.param}.keys.json").read_text())
+    return Golden([tuple(row) for row in parameters], np.load(FOLDER / f"{request.param}.npz"))
+
+
+def _value(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """One tensor from the raw bits of PCG64, seeded by its name; scaled by what it is."""
+    kind = name.rpartition(".")[2]
+    if kind == "num_batches_tracked":
+        return np.zeros(shape, dtype=np.int64)
+    bits = np.random.PCG64(zlib.crc32(f"spa-parity-1|{name}".encode())).random_raw(math.prod(shape))
+    uniform = (np.asarray(bits, dtype=np.uint64) >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1
+    unit = uniform * np.sqrt(3.0)
+    match kind, len(shape):
+        case "running_mean", _:
+            values = 0.1 * unit
+        case "running_var", _:
+            values = 1 + 0.5 * uniform
+        case "weight", 1:
+            values = 1 + 0.1 * unit
+        case "bias", _:
+            values = 0.05 * unit
+        case _:
+            gain = 1.6 if len(shape) == 4 else 1.0
+            values = gain * unit / np.sqrt(math.prod(shape[1:]))
+    return values.reshape(shape).astype(np.float32)
+
+
+def _fingerprint(state: Mapping[str, Tensor]) -> int:
+    """CRC32 over names and float32 values in the order of the names."""
+    code = 0
+    for name in sorted(state):
+        code = zlib.crc32(name.encode(), code)
+        code = zlib.crc32(state[name].numpy().astype("<f4").tobytes(), code)
+    return code

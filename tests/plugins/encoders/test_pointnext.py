@@ -1,0 +1,166 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spa3d import create, ops
+from spa3d_plugins.encoders.pointnext import PointNeXt
+
+ATOL = 5e-4
+"""Over ten times the float32 noise of the official code (3.5e-5); a neighbour too few moves the result by 2e-3 on."""
+
+
+def sphere(clouds: int, number: int, channels: int) -> Tensor:
+    points = torch.randn(clouds, number, channels, generator=torch.Generator().manual_seed(0))
+    points[..., :3] = torch.nn.functional.normalize(points[..., :3], dim=-1)
+    return points
+
+
+def small(**values: Any) -> PointNeXt:
+    torch.manual_seed(0)
+    return PointNeXt(**{"width": 8, "strides": (1, 4, 2, 1), "nsample": 8, "head": (16,), **values}).eval()
+
+
+@pytest.mark.parametrize("golden", ["pointnext"], indirect=True)
+def test_the_default_has_the_published_parameters(golden: Any) -> None:
+    with torch.device("meta"):
+        state = PointNeXt().state_dict()
+    found = [(name, list(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in state.items()]
+    assert found == golden.parameters
+
+
+@pytest.mark.parametrize("golden", ["pointnext"], indirect=True)
+def test_the_default_computes_what_the_official_code_does(golden: Any) -> None:
+    encoder = PointNeXt().eval()
+    encoder.load_state_dict(golden.weights())
+    outputs: list[Any] = []
+    for stage in encoder.encoder.encoder:
+        stage.register_forward_hook(lambda module, inputs, output: outputs.append(output))
+    points = torch.from_numpy(golden.arrays["points"])[None]
+
+    with torch.no_grad():
+        final = encoder.pooled(points)[0]
+
+    for number, (_, features) in enumerate(outputs[1:5], start=1):
+        golden.check(f"stage{number}_feat", features[0], ATOL)
+    assert np.array_equal(outputs[4][0][0].numpy(), golden.arrays["stage4_xyz"])
+    golden.check("stage5_prepool", outputs[5][0], ATOL)
+    golden.check("stage5_feat", outputs[5][0].amax(dim=0), ATOL)
+    golden.check("final", final, ATOL)
+    with torch.no_grad():
+        tokens = encoder(points)[0]
+    golden.check("stage4_feat", tokens, ATOL)
+
+
+@pytest.mark.parametrize("golden", ["pointnext"], indirect=True)
+def test_the_indices_are_the_official_ones(golden: Any) -> None:
+    xyz = torch.from_numpy(golden.arrays["points"])[None, :, :3]
+    centres = xyz
+    for stage, size in enumerate((512, 256, 128, 64), start=1):
+        index = ops.farthest_point_sample(centres, size)
+        assert np.array_equal(index[0], golden.arrays[f"fps_idx_{stage}"])
+        centres = ops.group(centres, index)
+        if stage == 1:
+            ball = ops.ball_query(centres, xyz, 0.15, 32, closed=False)
+            assert np.array_equal(ball[0], golden.arrays["ball_idx_1"])
+
+
+def test_the_published_shape() -> None:
+    with torch.device("meta"):
+        encoder = PointNeXt()
+    assert sum(value.numel() for value in encoder.parameters()) == 1_363_264
+    assert (encoder.inputs, encoder.channels, encoder.dim, encoder.min_points) == (("xyz", "height"), 4, 512, 16)
+    assert [encoder.num_tokens(number) for number in (8192, 1024, 1000, 16)] == [512, 64, 62, 1]
+    assert encoder(torch.empty(2, 8192, 4, device="meta")).shape == (2, 512, 512)
+    assert encoder.eval().pooled(torch.empty(2, 8192, 4, device="meta")).shape == (2, 256)
+
+
+@pytest.mark.parametrize("number", [8, 9, 100, 128])
+def test_as_many_tokens_as_it_says(number: int) -> None:
+    encoder = small()
+    tokens = encoder(sphere(2, number, 4))
+    assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim) == (2, number // 4 // 2, 32)
+    assert tokens.isfinite().all()
+
+
+def test_configured_points_fix_the_number_of_tokens() -> None:
+    encoder = small(points=128)
+    assert [encoder.num_tokens(number) for number in (64, 128, 1000)] == [16, 16, 16]
+    assert encoder(sphere(1, 300, 4)).shape == (1, 16, 32)
+
+
+@pytest.mark.parametrize("tokens", ["stage", "prepool"])
+def test_the_batch_does_not_matter_in_eval_mode(tokens: str) -> None:
+    encoder, points = small(tokens=tokens), sphere(3, 200, 4)
+    with torch.no_grad():
+        together = encoder(points)
+        alone = torch.cat([encoder(cloud[None]) for cloud in points])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_prepool_tokens_are_what_the_pooled_feature_is_the_maximum_of() -> None:
+    encoder, points = small(tokens="prepool"), sphere(2, 200, 4)
+    with torch.no_grad():
+        assert torch.equal(encoder.prediction["head"](encoder(points).amax(dim=1)), encoder.pooled(points))
+
+
+def test_the_order_of_far_points_does_not_matter_to_the_pooled_feature() -> None:
+    # With balls that hold all their members, only the first point (where sampling starts) has a special place.
+    encoder = small(nsample=200, radius=0.4)
+    points = sphere(1, 128, 4)
+    shuffled = torch.cat([points[:, :1], points[:, 1:][:, torch.randperm(127)]], dim=1)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder.pooled(points), encoder.pooled(shuffled), atol=1e-5, rtol=1e-5)
+
+
+def test_every_parameter_learns() -> None:
+    encoder = small().train()
+    points = sphere(4, 128, 4).requires_grad_()
+    encoder.pooled(points).square().sum().backward()
+    for name, value in encoder.named_parameters():
+        assert value.grad is not None, name
+        assert value.grad.isfinite().all(), name
+    assert points.grad.abs().sum() > 0
+
+
+def test_under_autocast_positions_stay_exact() -> None:
+    encoder, points = small(), sphere(2, 200, 4)
+    seen: list[Tensor] = []
+    encoder.encoder.encoder[1].register_forward_hook(lambda module, inputs, output: seen.append(output[0]))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        tokens = encoder(points)
+    assert seen[0].dtype == torch.float32
+    assert torch.equal(seen[0], ops.group(points[..., :3], ops.farthest_point_sample(points[..., :3], 50)))
+    with torch.no_grad():
+        torch.testing.assert_close(tokens.float(), encoder(points), atol=0.1, rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"inputs": ("rgb", "xyz")}, "inputs must begin with xyz"),
+        ({"inputs": ("xyz", "rgb", "rgb")}, "name each channel once"),
+        ({"inputs": ("xyz", "normal")}, "inputs"),
+        ({"strides": (2, 2, 1)}, "strides must be 1, then numbers from 2 on, then 1"),
+        ({"strides": (1, 2, 2)}, "strides must be 1"),
+        ({"strides": (1, 1, 1)}, "strides must be 1"),
+        ({"strides": (1, 1)}, "strides"),
+        ({"points": 8}, "at least the product of the strides, 16"),
+        ({"radius": 0}, "radius"),
+        ({"dropout": 1}, "dropout"),
+        ({"depth": 3}, "depth"),
+    ],
+)
+def test_shapes_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PointNeXt(**values)
+
+
+def test_the_tiny_preset_takes_clouds_of_both_sizes() -> None:
+    encoder = create("encoder", "pointnext-tiny").eval()
+    assert encoder.inputs == ("xyz", "rgb", "height")
+    assert encoder(sphere(1, 1024, 7)).shape == (1, encoder.num_tokens(1024), encoder.dim)
+    assert encoder(sphere(1, 128, 7)).shape == (1, encoder.num_tokens(128), encoder.dim)
+    assert 32 <= encoder.num_tokens(1024) <= 64
