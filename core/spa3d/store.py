@@ -49,6 +49,10 @@ class RowStore:
     def __contains__(self, key: str) -> bool:
         return key in self._places
 
+    def beside(self, name: str, shape: Sequence[int]) -> RowStore:
+        """A store of other rows in a folder of its own beside these."""
+        return RowStore(self._folder / name if self._folder else None, shape)
+
     def fetch(self, keys: Sequence[str], compute: Callable[[list[int]], Rows]) -> Rows:
         """The rows of `keys` in order; `compute` gets the positions of those that are missing."""
         result = np.empty((len(keys), *self.shape), dtype=np.float32)

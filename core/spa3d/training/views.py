@@ -58,7 +58,9 @@ class Views:
     ) -> None:
         self.model, self.clouds, self.store = model, clouds, store
         self.noise, self.seed, self.others = noise, seed, others
+        self.levels = store.beside("levels", (1,)) if store is not None else None
         self.realised_level: float | None = None
+        self._levels: dict[str, float] = {}
 
     def tokens(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> Float[Tensor, "B M D"]:
         """Encoder tokens of `record_ids` seen as `view` in their epochs, on the model's device."""
@@ -75,10 +77,14 @@ class Views:
             def apply(points: Tensor, places: list[int]) -> Tensor:
                 keys = [(self.seed, epochs[i], record_ids[i], "noised") for i in places]
                 noised = noise.apply(points, Draws(keys, points.device))
-                self.realised_level = float(noise.realised(points, noised).mean())
+                self._levels.update(
+                    zip((names[i] for i in places), noise.realised(points, noised).tolist(), strict=True)
+                )
                 return noised
 
-            return self._encode(record_ids, names, apply)
+            tokens = self._encode(record_ids, names, apply)
+            self.realised_level = self._mean_level(names)
+            return tokens
         raise ValueError(f"no view {view!r} of a cloud")
 
     def points(self, record_ids: Sequence[str]) -> Float[Tensor, "B N 6"]:
@@ -96,6 +102,16 @@ class Views:
         with torch.no_grad():
             rows = self.store.fetch(names, lambda places: encode(places).float().cpu().numpy())
         return torch.from_numpy(rows).to(self.model.device)
+
+    def _mean_level(self, names: Sequence[str]) -> float:
+        """Mean realised level of noised clouds; kept beside their tokens, since those may come from the cache."""
+        fresh = self._levels
+        if self.levels is None:
+            level = np.array([fresh[name] for name in names])
+        else:
+            level = self.levels.fetch(names, lambda places: np.array([[fresh[names[i]]] for i in places]))
+        fresh.clear()
+        return float(level.mean())
 
     def _other(self, record_id: str, epoch: int) -> str:
         mine = self.clouds.dataset.record(record_id)

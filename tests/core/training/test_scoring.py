@@ -102,9 +102,23 @@ def test_cached_tokens_give_the_same_loss(world: Any, tmp_path: Any) -> None:
 
     model, views, batch = world
     plain = score(model, [CLEAN, NOISED], batch, views)
-    views.store = RowStore(tmp_path, (4, 8))
+    views = Views(model, views.clouds, RowStore(tmp_path, (4, 8)), noise=views.noise, seed=views.seed)
     for _ in range(2):
         cached = score(model, [CLEAN, NOISED], batch, views)
         for need in (CLEAN, NOISED):
             torch.testing.assert_close(cached[need.key].logp, plain[need.key].logp, atol=1e-5, rtol=0)
+    assert views.store is not None
     assert len(views.store) == 16
+
+
+def test_the_realised_level_is_known_when_tokens_come_from_the_cache(world: Any, tmp_path: Any) -> None:
+    from spa3d.store import RowStore
+
+    model, views, batch = world
+    levels = []
+    for _ in range(2):
+        fresh = Views(model, views.clouds, RowStore(tmp_path, (4, 8)), noise=views.noise, seed=3)
+        score(model, [NOISED], batch, fresh)
+        levels.append(fresh.realised_level)
+    assert levels[0] == levels[1]
+    assert 0 < levels[0] < 1

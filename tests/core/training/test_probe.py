@@ -1,0 +1,90 @@
+"""The watchdog tells a fall that is real from one that is noise, and fires when SPA spoils both of its sides."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spa3d.config import StageSettings
+from spa3d.progress import Silent
+from spa3d.registry import create
+from spa3d.training.fit import fit
+from spa3d.training.journal import Journal
+from spa3d.training.probe import Probe, fall
+from spa3d.training.samples import SampleStream, instructions, tokenised
+from spa3d.training.trainer import ObjectiveTrainer
+from spa3d.training.views import Views
+
+
+@pytest.mark.parametrize(
+    ("drop", "spread", "fires"),
+    [
+        (0.10, 0.01, True),
+        (0.10, 2.00, False),  # large, but within three standard errors
+        (0.02, 0.001, False),  # certain, but smaller than 0.03 nats
+        (-0.50, 0.01, False),  # a rise
+    ],
+)
+def test_a_fall_must_be_large_and_certain(drop: float, spread: float, fires: bool) -> None:
+    noise = np.linspace(-spread, spread, 64)
+    found = fall(np.zeros(64), noise - drop)
+    assert (found is not None) == fires
+    if found is not None:
+        assert found[0] == pytest.approx(drop)
+        assert found[1] == pytest.approx(noise.std(ddof=1) / 8)
+
+
+def train(toy: Any, dataset: Any, folder: Path, objective: Any, steps: int, rate: float, warnings: list[str]) -> Any:
+    model, processor, clouds = toy
+    model.set_trained("projector", "llm")
+    views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8))
+    text = tokenised(processor, instructions(dataset, 0), ["cloud"])
+    settings = StageSettings(batch_size=8, learning_rate=rate, log_every=5, save_every=1000)
+    journal = Journal(folder / "metrics.jsonl")
+    probe = Probe(
+        views,
+        [text(record, 0) for record in dataset.records("train")],
+        noised=True,
+        every=5,
+        batch_size=8,
+        start=folder / "probe.json",
+        journal=journal,
+        warn=warnings.append,
+    )
+    samples = SampleStream(dataset.records("train"), steps * 8, 0, text)
+    fit(
+        partial(ObjectiveTrainer, objective, views, model=model, train_dataset=samples),
+        stage="post-train",
+        settings=settings,
+        steps=steps,
+        folder=folder,
+        seed=0,
+        device=torch.device("cpu"),
+        bf16=False,
+        journal=journal,
+        reporter=Silent(),
+        callbacks=[probe],
+    )
+    return journal.rows()
+
+
+def test_spa_at_a_reckless_learning_rate_is_caught(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    parts, warnings = toy(), []
+    for name in ("base", "post"):
+        (tmp_path / name).mkdir()
+    train(parts, toy_dataset, tmp_path / "base", create("objective", "sft"), 150, 1e-2, warnings)
+    assert warnings == []
+    rows = train(parts, toy_dataset, tmp_path / "post", create("objective", "spa"), 60, 1e-2, warnings)
+    probes = [row for row in rows if row.get("probe")]
+    assert probes[-1]["margin"] > probes[0]["margin"] + 1, "the objective itself must look like a success"
+    assert probes[-1]["logp_clean"] < probes[0]["logp_clean"] - 0.03
+    assert len(warnings) == 1
+    assert "log p(y|x) fell" in warnings[0]
+    assert [row["warning"] for row in rows if "warning" in row] == warnings
+    assert len(json.loads((tmp_path / "post" / "probe.json").read_text())) == 8

@@ -1,0 +1,218 @@
+"""Whole runs as a user starts them: a subprocess of tools/run.py on the `smoke` world."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SMOKE = ["--preset", "smoke", "--benchmark", "choice,classify", "--device", "cpu"]
+LONGER = ["--base.instruct.steps", "12", "--train.steps", "12"]
+"""Enough steps to be killed among."""
+DEADLINE = 240
+
+
+def environment(bases: Path, **more: str) -> dict[str, str]:
+    paths = [str(ROOT / "core"), str(ROOT / "plugins")]
+    return {
+        **os.environ,
+        "SPA3D_BASES": str(bases),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "OMP_NUM_THREADS": "1",
+        **more,
+    }
+
+
+def start(arguments: Sequence[str], bases: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "tools" / "run.py"), *arguments]
+    return subprocess.Popen(
+        command, env=environment(bases), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def run(arguments: Sequence[str], bases: Path) -> str:
+    process = start(arguments, bases)
+    text, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, text
+    return text
+
+
+def interrupt_when(process: subprocess.Popen[str], ready: Callable[[], bool], how: signal.Signals) -> int:
+    """Send `how` as soon as `ready`; the exit code."""
+    end = time.monotonic() + DEADLINE
+    while not ready():
+        assert process.poll() is None, f"it ended before it could be stopped: {process.communicate()[0]}"
+        assert time.monotonic() < end
+        time.sleep(0.02)  # a poll with a deadline
+    process.send_signal(how)
+    process.communicate(timeout=DEADLINE)
+    return process.returncode
+
+
+def steps_of(path: Path, stage: str) -> int:
+    """The last step that `stage` has written to a journal."""
+    rows = path.read_text().splitlines() if path.exists() else []
+    found = [json.loads(row)["step"] for row in rows if f'"{stage}"' in row and row.endswith("}")]
+    return max(found, default=0)
+
+
+def numbers(folder: Path) -> dict[str, Any]:
+    """Everything that must not depend on what happened on the way."""
+    report = json.loads((folder / "report.json").read_text())
+    predictions = {path.name: path.read_text() for path in sorted((folder / "predictions").glob("*.jsonl"))}
+    return {
+        "benchmarks": report["benchmarks"],
+        "weights": report["passport"]["weights"],
+        "predictions": predictions,
+        "metrics": (folder / "metrics.jsonl").read_text(),
+    }
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bases")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    run([*SMOKE, *LONGER, "--output", str(folder)], bases)
+    return folder
+
+
+def test_a_run_leaves_everything_it_promises(undisturbed: Path) -> None:
+    inside = {path.name for path in undisturbed.iterdir()}
+    assert {"config.yaml", "passport.json", "metrics.jsonl", "predictions", "model"} <= inside
+    assert {"report.json", "report.md", "report.html"} <= inside
+    report = json.loads((undisturbed / "report.json").read_text())
+    assert report["schema"] == 1
+    assert report["status"] == "complete"
+    for block in report["benchmarks"].values():
+        for when in ("before", "after"):
+            assert {"score", "ci95", "blind", "chance", "majority", "invalid", "n", "kinds"} <= set(block[when])
+        assert {"score", "ci95", "blind", "p"} <= set(block["change"])
+    assert {"counterfactual", "flip"} <= set(report["benchmarks"]["choice"]["before"])
+
+
+def test_every_score_follows_from_the_predictions_on_disk(undisturbed: Path) -> None:
+    report = json.loads((undisturbed / "report.json").read_text())
+    for name, block in report["benchmarks"].items():
+        for when in ("before", "after"):
+            lines = (undisturbed / "predictions" / f"{name}.{when}.jsonl").read_text().splitlines()
+            rows = [json.loads(line) for line in lines]
+            for view, key in (("clean", "score"), ("blind", "blind")):
+                values = [row["value"] for row in rows if row["set"] == "test" and row["view"] == view]
+                assert block[when][key] == pytest.approx(sum(values) / len(values), abs=1e-6)
+
+
+def test_the_saved_model_can_be_asked(undisturbed: Path) -> None:
+    import spa3d
+
+    model, processor = spa3d.load(undisturbed)
+    record = spa3d.create("dataset", "shapes-smoke").records("test")[0]
+    inputs = processor("What is this?", record.cloud())
+    written = model.generate(**inputs, max_new_tokens=2, do_sample=False)
+    assert written.shape[0] == 1
+
+
+def test_the_same_command_gives_the_same_numbers(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+    run([*SMOKE, *LONGER, "--output", str(tmp_path / "again")], bases)
+    assert numbers(tmp_path / "again") == numbers(undisturbed)
+
+
+def test_a_saved_configuration_runs_again_as_it_is(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+    saved = undisturbed / "config.yaml"
+    text = run(["--config", str(saved), "--output", str(tmp_path / "x"), "--dry-run"], bases)
+    assert "post-train" in text
+    assert not (tmp_path / "x").exists()
+
+
+def test_killed_in_post_training_it_resumes_to_the_same_numbers(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    arguments = [*SMOKE, *LONGER, "--output", str(folder)]
+    code = interrupt_when(
+        start(arguments, bases), lambda: steps_of(folder / "metrics.jsonl", "post-train") >= 4, signal.SIGKILL
+    )
+    assert code == -signal.SIGKILL
+    assert not (folder / "report.json").exists()
+    run([*arguments, "--resume"], bases)
+    assert numbers(folder) == numbers(undisturbed)
+
+
+def test_killed_in_a_base_stage_it_resumes_to_the_same_numbers(undisturbed: Path, tmp_path: Path) -> None:
+    bases, folder = tmp_path / "bases", tmp_path / "killed"
+    arguments = [*SMOKE, *LONGER, "--output", str(folder)]
+
+    def reached() -> bool:
+        return any(steps_of(path, "base.instruct") >= 4 for path in bases.glob("*/metrics.jsonl"))
+
+    interrupt_when(start(arguments, bases), reached, signal.SIGKILL)
+    run([*arguments, "--resume"], bases)
+    assert numbers(folder) == numbers(undisturbed)
+
+
+def test_ctrl_c_ends_with_130_and_a_command_that_goes_on(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "stopped"
+    arguments = [*SMOKE, *LONGER, "--output", str(folder)]
+    process = start(arguments, bases)
+    end = time.monotonic() + DEADLINE
+    while steps_of(folder / "metrics.jsonl", "post-train") < 2:
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)  # a poll with a deadline
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 130
+    assert "--resume" in text
+    assert "Traceback" not in text
+    run([*arguments, "--resume"], bases)
+    assert numbers(folder) == numbers(undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ([], "--resume"),
+        (["--train.learning_rate", "0.5"], "train.learning_rate"),
+        (["--seed", "9"], "seed"),
+    ],
+)
+def test_a_used_folder_is_refused_with_the_difference(
+    undisturbed: Path, bases: Path, change: list[str], said: str
+) -> None:
+    before = numbers(undisturbed)
+    process = start([*SMOKE, *LONGER, *change, "--output", str(undisturbed)], bases)
+    text, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 2
+    assert said in text
+    assert "Traceback" not in text
+    assert numbers(undisturbed) == before
+
+
+def test_a_folder_of_something_else_is_refused(bases: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    process = start([*SMOKE, "--output", str(tmp_path)], bases)
+    text, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 2
+    assert "thesis.tex" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_the_blind_control_never_reads_a_cloud(bases: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "blind"
+    run([*SMOKE, "--benchmark", "choice", "--objective", "sft", "--blind", "--output", str(folder)], bases)
+    rows = [json.loads(line) for line in (folder / "predictions" / "choice.after.jsonl").read_text().splitlines()]
+    assert {row["view"] for row in rows} == {"blind"}
+    stages = {json.loads(row)["stage"] for row in (folder / "metrics.jsonl").read_text().splitlines()}
+    assert stages == {"post-train"}
+    assert yaml.safe_load((folder / "config.yaml").read_text())["blind"] is True
