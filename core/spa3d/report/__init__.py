@@ -32,5 +32,5 @@ def write_report(folder: Path, document: Document, examples: Sequence[Example]) 
 def _replace(path: Path, text: str) -> None:
     """Write beside `path` and rename: a reader, or a kill, never meets half a file."""
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
+    draft.write_text(text, encoding="utf-8", errors="replace")  # data may hold half a surrogate pair
     draft.replace(path)

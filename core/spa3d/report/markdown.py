@@ -8,9 +8,9 @@ from spa3d.report.document import Document, Kind, Line, Phase, kind_lines, score
 from spa3d.report.examples import Example
 from spa3d.report.recipe import recipe
 from spa3d.report.verdict import cloud_worth, verdict
-from spa3d.report.wording import NOTHING, count, duration, markdown, p_value, percent, percent_span, points, points_span
+from spa3d.report.wording import NOTHING, count, markdown, p_value, percent, percent_span, points, points_span
 
-HEAD = ("before", "blind", "after", "blind", "change", "p", "chance", "majority", "n")
+HEAD = ("before", "blind before", "after", "blind after", "change", "p", "chance", "majority", "n")
 LEGEND = (
     "Shares in %, changes in points; in brackets 95 % bootstrap intervals over records, the change's is paired. "
     "*Blind* is the same model asked without the cloud."
@@ -29,9 +29,6 @@ def markdown_page(document: Document, examples: Sequence[Example]) -> str:
             blocks += [f"### {markdown(name)} by kind", _table("kind", lines)]
     blocks += _examples(examples)
     blocks += ["## How it was run", _list(recipe(document))]
-    if document.timing:
-        told = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in document.timing.items())
-        blocks.append(markdown(f"Time: {told}."))
     blocks.append(
         f"Every answer behind these figures is in [`{document.predictions}`]({document.predictions}), the curves are "
         f"in [`{document.training.curves}`]({document.training.curves}); all settings are in "
@@ -73,8 +70,7 @@ def _table(head: str, lines: Iterable[Line]) -> str:
 
 
 def _cells(line: Line) -> Iterator[str]:
-    label = markdown(line.label)
-    yield label if line.part in ("test", "kind") else f"   {markdown(line.benchmark)}, {label}"
+    yield markdown(line.label if line.part in ("test", "kind") else f"{line.benchmark}, {line.label}")
     for side in (line.before, line.after):
         yield f"{percent(side.score)} ({percent_span(side.ci95)})" if side else NOTHING
         yield percent(side.blind) if side else NOTHING
@@ -94,9 +90,7 @@ def _warnings(document: Document) -> Iterator[str]:
     if document.training.warnings:
         yield "\n".join(f"- Watchdog: {markdown(text)}" for text in document.training.warnings)
     if lost:
-        yield f"{count(len(lost), 'record')} could not be read and was left out:".replace(
-            "records could not be read and was", "records could not be read and were"
-        )
+        yield f"{count(len(lost), 'record')} left out, unreadable:"
         yield "\n".join(f"- {markdown(line)}" for line in lost)
 
 

@@ -25,7 +25,7 @@ from spa3d.report.pictures import PICTURE_SIZE, PITCH, View, scene
 from spa3d.report.recipe import noise_name, recipe, title
 from spa3d.report.tables import LEGEND, score_table, text
 from spa3d.report.verdict import cloud_worth, verdict
-from spa3d.report.wording import count, duration
+from spa3d.report.wording import count
 
 OPTION = re.compile(r"\s+(?=[A-H]\) )")
 """The gaps before lettered options, as `spa3d.questions` writes them."""
@@ -176,9 +176,6 @@ def _plain(said: str) -> str:
 
 def _how(document: Document) -> str:
     pairs = [(name, text(value)) for name, value in recipe(document)]
-    if document.timing:
-        told = (f"{text(stage)} {duration(seconds)}" for stage, seconds in document.timing.items())
-        pairs.append(("Time", ", ".join(told)))
     folder, curves = escape(document.predictions), escape(document.training.curves)
     beside = (
         f"every answer in <code>{folder}</code>, curves in <code>{curves}</code>, all figures in "

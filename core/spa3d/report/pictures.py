@@ -14,7 +14,7 @@ from spa3d.draws import generator
 from spa3d.render import render, telling_yaw
 
 MOST_POINTS = 1024
-PICTURE_SIZE = 320
+PICTURE_SIZE = 240
 PITCH = 25.0
 REACH = 2.0
 """Coordinates are sent as 16-bit integers that span this many radii of the clean cloud."""

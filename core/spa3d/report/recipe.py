@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spa3d.report.document import Document
+from spa3d.report.wording import duration
 
 PARTS = ("encoder", "projector", "noise", "objective", "dataset")
 
@@ -25,6 +26,7 @@ def recipe(document: Document) -> list[tuple[str, str]]:
         ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
         ("Versions", _versions(document.passport)),
         ("Date", str(document.passport.get("created", ""))),
+        ("Time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in document.timing.items())),
     ]
     return [(name, value) for name, value in pairs if value]
 

@@ -1,0 +1,56 @@
+"""metrics.jsonl to charts, whatever of it is there."""
+
+from spa3d.report.curves import base_charts, post_training_charts
+
+
+def test_training_and_held_out_lines(metrics):
+    loss, margin, logp = post_training_charts(metrics)
+    assert (loss.title, [line.values for line in loss.series]) == ("Loss", [(0.6, 0.5)])
+    assert [(line.held_out, line.steps, line.values) for line in margin.series] == [
+        (False, (5, 10), (1.2, 1.4)),
+        (True, (0, 10), (1.0, 1.8)),
+    ]
+    assert [(line.name, line.held_out) for line in logp.series] == [
+        ("clean", False), ("clean", True), ("noised", False), ("noised", True),
+    ]  # fmt: skip
+
+
+def test_base_stages(metrics):
+    (chart,) = base_charts(metrics)
+    assert chart.title == "LLM pretraining"
+    assert chart.series[0].values == (5.0, 3.0)
+
+
+def test_what_is_absent_is_not_drawn():
+    assert post_training_charts([]) == []
+    assert post_training_charts([{"stage": "post-train", "step": 1, "learning_rate": 1e-3}]) == []
+    assert base_charts([{"stage": "something else", "step": 1, "loss": 1.0}, {}]) == []
+
+
+def test_what_is_no_number_is_not_drawn():
+    rows = [
+        {"stage": "post-train", "step": 1, "loss": float("nan")},
+        {"stage": "post-train", "step": 2, "loss": "much"},
+        {"stage": "post-train", "step": 3, "loss": None},
+        {"stage": "post-train", "loss": 1.0},
+        {"stage": "post-train", "step": 4, "loss": 0.25},
+    ]
+    (chart,) = post_training_charts(rows)
+    assert chart.series[0].steps == (4,)
+
+
+def test_a_step_made_twice_counts_as_it_was_made_last():
+    rows = [{"stage": "post-train", "step": step, "loss": loss} for step, loss in ((1, 3.0), (2, 2.0), (2, 1.5))]
+    assert post_training_charts(rows)[0].series[0].values == (3.0, 1.5)
+
+
+def test_the_terms_of_the_loss_are_lines_where_there_are_several():
+    rows = [{"stage": "post-train", "step": s, "loss": 1.0, "terms": {"anchor": 0.7, "spa": 0.3}} for s in (1, 2)]
+    assert [line.name for line in post_training_charts(rows)[0].series] == ["loss", "anchor", "spa"]
+    single = [row | {"terms": {"spa": 1.0}} for row in rows]
+    assert [line.name for line in post_training_charts(single)[0].series] == ["loss"]
+
+
+def test_the_watchdogs_steps_are_marked(metrics):
+    rows = [*metrics, {"stage": "post-train", "step": 10, "warning": "down"}]
+    assert all(chart.alarms == (10,) for chart in post_training_charts(rows))

@@ -1,0 +1,95 @@
+"""report.json: the keys that were promised, all of them documented, nothing that is no figure."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from spa3d.report.document import Document, kind_lines, score_lines
+
+FREE = {"config", "passport", "data", "timing"}
+"""Keys whose content is not the report's to name."""
+
+
+def test_the_promised_keys(document):
+    report = json.loads(document().json_text())
+    assert report["schema"] == 1
+    assert report["status"] == "complete"
+    assert report["training"] == {"curves": "metrics.jsonl", "warnings": []}
+    assert report["predictions"] == "predictions/"
+    assert report["timing"] == {"base": 300.0, "post-train": 41.5}
+    block = report["benchmarks"]["choice"]
+    for side in ("before", "after"):
+        assert {"score", "ci95", "blind", "chance", "majority", "invalid", "n", "kinds"} <= block[side].keys()
+        assert {"score", "blind", "n"} <= block[side]["kinds"]["colour"].keys()
+        assert {"score", "blind", "n"} <= block[side]["counterfactual"].keys()
+        assert {"score", "blind", "n"} <= block[side]["flip"].keys()
+    assert {"score", "ci95", "blind", "p"} <= block["change"].keys()
+
+
+def test_every_key_is_documented(document, rows):
+    page = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="utf-8")
+    named = {word for code in re.findall(r"`([a-z0-9_.]+)`", page) for word in code.split(".")}
+    report = document(warnings=["down"], rows={"choice": (rows(0.8), rows(0.8)), "caption": ([], [])})
+    assert _keys(json.loads(report.json_text())) - named == set()
+
+
+def _keys(report, inside=""):
+    """All keys but the names of benchmarks and kinds, and the content of free mappings."""
+    if not isinstance(report, dict) or inside in FREE:
+        return set()
+    names = set() if inside in ("benchmarks", "kinds") else set(report)
+    return names.union(*(_keys(value, key) for key, value in report.items()))
+
+
+def test_reading_back_gives_the_same_document(document):
+    made = document()
+    assert Document.model_validate_json(made.json_text()) == made
+
+
+def test_keys_of_a_later_version_survive(document):
+    report = json.loads(document().json_text())
+    report["benchmarks"]["choice"]["after"]["sparkle"] = 7
+    read = Document.model_validate(report)
+    assert json.loads(read.json_text())["benchmarks"]["choice"]["after"]["sparkle"] == 7
+
+
+def test_a_setting_that_is_none_stays_in_the_configuration(document):
+    assert json.loads(document().json_text())["config"]["noise"]["config"]["patches"] is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("score", 84.0), ("score", float("nan")), ("ci95", [0.9, 0.8]), ("n", 0), ("blind", None)]
+)
+def test_what_is_no_figure_is_refused(document, key, value):
+    report = json.loads(document().json_text())
+    report["benchmarks"]["choice"]["after"][key] = value
+    with pytest.raises(ValidationError, match=key):
+        Document.model_validate(report)
+
+
+def test_an_interrupted_run_has_no_after_and_no_change(document, rows):
+    report = document(rows={"choice": (rows(0.8), [])}, status="interrupted")
+    assert report.benchmarks["choice"].after is None
+    assert "change" not in json.loads(report.json_text())["benchmarks"]["choice"]
+
+
+def test_a_benchmark_without_questions_is_named_and_has_no_block(document, rows):
+    report = document(rows={"choice": (rows(0.8), rows(0.8)), "caption": ([], [])})
+    assert report.not_asked == ("caption",)
+    assert list(report.benchmarks) == ["choice"]
+
+
+def test_lines_of_the_tables(document, rows):
+    report = document(rows={"choice": (rows(0.8), rows(0.7)), "classify": (rows(0.8, sets=["test"]), [])})
+    lines = list(score_lines(report))
+    assert [(line.benchmark, line.part) for line in lines] == [
+        ("choice", "test"), ("choice", "counterfactual"), ("choice", "flip"), ("classify", "test"),
+    ]  # fmt: skip
+    assert lines[1].before == report.benchmarks["choice"].before.counterfactual
+    assert lines[3].after is None
+    kinds = list(kind_lines(report.benchmarks["choice"]))
+    assert [line.label for line in kinds] == ["colour", "size"]
+    assert kinds[0].change == report.benchmarks["choice"].change.kinds["colour"]

@@ -1,0 +1,75 @@
+"""report.md, read back with a Markdown parser."""
+
+import pytest
+from markdown_it import MarkdownIt
+
+from spa3d.report.markdown import markdown_page
+from spa3d.report.wording import markdown
+
+
+@pytest.fixture
+def parsed():
+    return MarkdownIt("commonmark").enable("table").parse
+
+
+def plain(inline):
+    return "".join(child.content for child in inline.children)
+
+
+def texts(tokens, kind):
+    return [plain(tokens[i + 1]) for i, token in enumerate(tokens) if token.type == kind]
+
+
+def test_the_first_line_is_the_verdict(document):
+    first = markdown_page(document(0.9, 0.5), []).splitlines()[0]
+    assert first.startswith("**Post-training with spa hurt: choice fell by ")
+    assert "95 % interval" in first
+
+
+def test_the_table_stands_first_and_holds_every_score_beside_its_blind_score(document, parsed):
+    report = document(0.9, 0.5)
+    page = markdown_page(report, [])
+    tokens = parsed(page)
+    heads, cells = texts(tokens, "th_open"), texts(tokens, "td_open")
+    width = heads.index("n") + 1
+    first = dict(zip(heads[:width], cells[:width], strict=True))
+    block = report.benchmarks["choice"]
+    assert first[""] == "choice"
+    assert first["before"].startswith(f"{100 * block.before.score:.1f} (")
+    assert first["blind before"] == f"{100 * block.before.blind:.1f}"
+    assert (first["chance"], first["n"]) == ("50.0", "80")
+    assert cells[width] == "choice, counterfactual"
+    assert cells[2 * width] == "choice, flip"
+    assert page.index("| choice |") < page.index("## How it was run")
+
+
+def test_hostile_text_passes_unharmed(document, example, hostile, parsed):
+    report = document(
+        warnings=[hostile],
+        data={"dataset": hostile, "splits": {hostile: 3}, "skipped": [hostile]},
+        passport={"revision": hostile, "machine": {"device": hostile}},
+    )
+    tokens = parsed(markdown_page(report, [example(hostile)]))
+    assert not [token for token in tokens if token.type == "html_block"]
+    children = [child for token in tokens for child in token.children or []]
+    assert not [child for child in children if child.type in ("html_inline", "image")]
+    assert {child.attrs["href"] for child in children if child.type == "link_open"} == {
+        "predictions/", "metrics.jsonl", "config.yaml", "passport.json",
+    }  # fmt: skip
+    heads = texts(tokens, "th_open")
+    row = texts(tokens, "td_open")[-6:]
+    assert heads[-6:] == ["record", "question", "reference", "before", "after", "blind"]
+    assert row[0] == row[2] == row[3] == row[4] == hostile
+    lines = [plain(token) for token in tokens if token.type == "inline"]
+    assert f"Watchdog: {hostile}" in lines
+    assert hostile in lines
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\n\n  b", "a\tb"])
+def test_line_breaks_cannot_leave_a_cell(text):
+    assert markdown(text) == "a b"
+
+
+def test_an_empty_run_still_makes_a_page(document):
+    page = markdown_page(document(rows={}, status="interrupted", config={}, passport={}, data={}), [])
+    assert page.startswith("**This run is interrupted: nothing was measured.**")

@@ -1,0 +1,125 @@
+"""report.html, read back with an HTML parser."""
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from spa3d.report.page import html_page
+
+VOID = {"meta", "img", "circle", "line", "polyline", "br"}
+
+
+class Reader(HTMLParser):
+    """Collects elements and text, and notices tags that do not match."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.text, self.faults = [], [], "", []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(tag)
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("script", "style", "title"):
+            self.text += data
+
+
+@pytest.fixture
+def read():
+    def reading(page):
+        reader = Reader()
+        reader.feed(page)
+        assert reader.faults == []
+        assert reader.open == []
+        return reader
+
+    return reading
+
+
+def test_the_verdict_comes_first_then_the_table(document, example, metrics, read):
+    report = document(0.9, 0.5, warnings=["log p fell"])
+    reader = read(html_page(report, [example()], metrics))
+    assert reader.text.split()[:4] == ["Post-training", "with", "spa", "hurt:"]
+    order = [tag for tag, attrs in reader.tags if tag in ("h1", "table", "article") or attrs.get("class") == "chart"]
+    assert order[:2] == ["h1", "table"]
+    assert order.index("figure") < order.index("article")
+    for wanted in ("choice", "counterfactual", "flip", "colour", "blind", "By kind of question", "log p fell"):
+        assert wanted in reader.text
+
+
+def test_one_file_that_asks_nobody_for_anything(document, example, metrics, read):
+    page = html_page(document(), [example(points=1024), example()], metrics)
+    assert len(page.encode()) < 200_000
+    for tag, attrs in read(page).tags:
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+        assert attrs.get("src", "data:").startswith("data:")
+        assert "href" not in attrs
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|import\(", page)
+
+
+def test_only_the_pages_own_script_may_run(document, example, metrics):
+    page = html_page(document(), [example()], metrics)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_hostile_text_passes_unharmed(document, example, hostile, metrics, read, rows):
+    renamed = [row | {"kind": hostile + row["kind"]} for row in rows(0.8)]
+    report = document(
+        rows={hostile: (renamed, renamed)},
+        warnings=[hostile],
+        config={"encoder": {"asked": hostile}, "noise": {"asked": hostile}, "objective": {"asked": hostile}},
+        data={"dataset": hostile, "splits": {hostile: 3}, "skipped": [hostile]},
+        passport={"machine": {"argv": [hostile]}, hostile: hostile},
+        status=hostile,
+        timing={hostile: 1.0},
+    )
+    harmless = read(html_page(document(warnings=["x"], data={"skipped": ["x"]}), [example("x")], metrics))
+    reader = read(html_page(report, [example(hostile)], metrics))
+    assert {tag for tag, _ in reader.tags} == {tag for tag, _ in harmless.tags}
+    assert sum(tag == "script" for tag, _ in reader.tags) == 1
+    assert not [name for _, attrs in reader.tags for name in attrs if name.startswith("on")]
+    assert reader.text.count(hostile) >= 12
+    assert hostile in next(attrs["alt"] for tag, attrs in reader.tags if tag == "img")
+
+
+def test_pictures_and_tables_are_told_to_those_who_do_not_see_them(document, example, metrics, read):
+    reader = read(html_page(document(), [example()], metrics))
+    for tag, attrs in reader.tags:
+        if tag == "svg":
+            assert attrs["aria-label"]
+            assert attrs["role"] == "img"
+        if tag == "img":
+            assert attrs["alt"]
+        if tag == "th":
+            assert attrs["scope"] in ("col", "row")
+    assert sum(tag == "caption" for tag, _ in reader.tags) == sum(tag == "table" for tag, _ in reader.tags) == 2
+    assert ("html", {"lang": "en"}) in reader.tags
+
+
+def test_an_answer_that_is_the_reference_is_marked(document, example, metrics):
+    page = html_page(document(), [example("Red.")], metrics)
+    assert page.count('class="same"') == 2  # before and after, not blind
+
+
+def test_a_run_without_curves_examples_or_figures_makes_a_page(document, read):
+    report = document(rows={}, status="interrupted", config={}, passport={}, data={}, timing={})
+    reader = read(html_page(report, [], []))
+    assert "This run is interrupted" in reader.text
+    assert "Training" not in reader.text
+    assert "Examples" not in reader.text
