@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from PIL import Image
 
 from spa3d.draws import generator
-from spa3d.render import render, telling_yaw
+from spa3d.render import render, telling_yaw, upright
 
 MOST_POINTS = 1024
 PICTURE_SIZE = 240
@@ -19,13 +19,6 @@ PITCH = 25.0
 REACH = 2.0
 """Coordinates are sent as 16-bit integers that span this many radii of the clean cloud."""
 PROBES = 256
-UP = {
-    "x": ((0, -1, 0), (1, 0, 0), (0, 0, 1)),
-    "y": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
-    "z": ((1, 0, 0), (0, 0, 1), (0, -1, 0)),
-}
-"""Rotations that turn each up axis into y."""
-
 Cloud = Float32[np.ndarray, "N 6"]
 
 
@@ -69,8 +62,7 @@ def scene(clean: Cloud, noised: Cloud, *, up_axis: str, record_id: str) -> Scene
         record_id: keys the choice of points where there are more than `MOST_POINTS`.
 
     """
-    turn = np.array(UP[up_axis], dtype=np.float32).T
-    sides = [np.hstack([cloud[:, :3] @ turn, cloud[:, 3:6]]) for cloud in (clean, noised)]
+    sides = [np.array(upright(cloud, up_axis)) for cloud in (clean, noised)]
     middle = (sides[0][:, :3].max(0) + sides[0][:, :3].min(0)) / 2
     radius = float(np.linalg.norm(sides[0][:, :3] - middle, axis=1).max()) or 1.0
     for cloud in sides:
