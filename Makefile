@@ -1,0 +1,53 @@
+# Everything a newcomer needs: `make run` and `make test` set up what they need and start at once the second time.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+CPU_TORCH := https://download.pytorch.org/whl/cpu
+WORKERS ?= 2
+
+.PHONY: setup run test test-slow lint bench kernels test-kernels browser
+
+setup: $(READY)
+
+# torch first: where no GPU answers its CPU build is enough and saves gigabytes. The index for it may be out of
+# reach; then whatever build the default index has for the pinned version will do.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import torch' 2>/dev/null || nvidia-smi >/dev/null 2>&1 || \
+		$(BIN)/pip install -q --no-deps --retries 0 --timeout 10 -c constraints.txt --index-url $(CPU_TORCH) torch torchvision \
+		2>/dev/null || $(BIN)/pip install -q --no-deps -c constraints.txt torch torchvision
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+run: $(READY)
+	$(BIN)/python tools/run.py
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check -q .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+test-slow: $(READY)
+	$(BIN)/pytest -m slow
+
+bench: $(READY)
+	$(BIN)/python benchmarks/main_job.py
+
+# PyPI's torch-points-kernels 0.7.0 lacks an include and needs torch at build time; it also imports numba.
+kernels: $(READY)
+	$(BIN)/pip install -q setuptools wheel
+	CXXFLAGS="-include memory" $(BIN)/pip install --no-deps --no-build-isolation torch-points-kernels==0.7.0
+	$(BIN)/pip install -q numba
+
+# Its adapter comes with the other backends; until then this says whether the build works at all.
+test-kernels: kernels
+	$(BIN)/python -c "import torch_points_kernels"
+
+browser: $(READY)
+	$(BIN)/pip install -q -c constraints.txt selenium
+	$(BIN)/pytest -m browser
