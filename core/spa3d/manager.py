@@ -53,8 +53,10 @@ class Origin:
 
     @property
     def owner(self) -> str:
-        """The distribution with its version, also where that is spa3d itself."""
-        return f"{self.distribution} {self.version} (built-in)" if self.builtin else str(self)
+        """The distribution with its version, also where that is spa3d itself, and its name among the plugins."""
+        if self.given:
+            return self.plugin
+        return f"{self.distribution} {self.version} ({'built-in' if self.builtin else f'entry point {self.plugin}'})"
 
 
 @dataclass(frozen=True)

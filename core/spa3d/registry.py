@@ -61,7 +61,7 @@ class Registry:
         key = (row.kind, row.name)
         if key in self._rows:
             owners = " and ".join(sorted((self._origins[key].owner, origin.owner)))
-            yield f"{row.kind} {row.name!r} is brought by {owners}; uninstall one, or leave it out with {ESCAPE}"
+            yield f"{row.kind} {row.name!r} is brought by {owners}; {KEEP_ONE}"
         elif row.name in self.manifest.presets.of(row.kind):
             where = self.manifest.place("presets", *key)
             yield f"{row.kind} {row.name!r} of {origin.owner} has the name of a preset ({where}); rename the preset"
@@ -148,7 +148,7 @@ class Registry:
         return kind
 
 
-ESCAPE = "plugins.block in registry.yaml or SPA3D_PLUGINS"
+KEEP_ONE = "uninstall one of them or leave it out: plugins.block in registry.yaml, SPA3D_PLUGINS, no --plugin"
 
 
 def open_registry(

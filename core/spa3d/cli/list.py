@@ -101,10 +101,10 @@ def _print_plugins(registry: Registry) -> None:
     console = output()
     for plugin in registry.plugins:
         if plugin.imports_torch:
-            text = f"{plugin.origin.plugin} ({plugin.origin.owner}) imports torch to be listed: {plugin.seconds:.1f} s"
+            text = f"{plugin.origin.plugin} ({plugin.origin}) imports torch to be listed: {plugin.seconds:.1f} s"
             console.print(plain("slow plugin: ", "yellow") + plain(text), soft_wrap=True)
     for broken in registry.broken:
-        text = f"{broken.origin.plugin} ({broken.origin.owner}): {broken.cause}"
+        text = f"{broken.origin.plugin} ({broken.origin}): {broken.cause}"
         console.print(plain("broken plugin: ", "bold red") + plain(text), soft_wrap=True)
 
 

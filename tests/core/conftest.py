@@ -1,0 +1,215 @@
+"""A registry of toys: one small component per kind, so that these tests depend on no real one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TOY_PLUGIN = """
+from spa3d import hookimpl
+
+@hookimpl
+def spa3d_components(manifest):
+    return manifest.rows()
+"""
+
+TOY_PARTS = '''
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from spa3d import Benchmark, ComponentConfig, Dataset, Encoder, Noise, NoiseConfig, Objective, Ops, Projector
+
+
+class Stem(ComponentConfig):
+    depth: int = Field(1, ge=1)
+
+
+class EncoderConfig(ComponentConfig):
+    width: int = Field(8, ge=1, le=64)
+    """Channels."""
+    inputs: tuple[Literal["xyz", "rgb"], ...] = ("xyz",)
+    scale: float | None = None
+    norm: bool = True
+    label: str = ""
+    stem: Stem = Stem()
+
+    @model_validator(mode="after")
+    def _even(self):
+        if self.width % 2 and self.norm:
+            raise ValueError("norm needs an even width")
+        return self
+
+
+class ToyEncoder(Encoder):
+    Config = EncoderConfig
+    inputs = ("xyz",)
+    min_points = 1
+    dim = 8
+
+    def num_tokens(self, num_points):
+        return 1
+
+    def forward(self, points):
+        return points.mean(dim=1, keepdim=True)
+
+    def pooled(self, points):
+        return points.mean(dim=1)
+
+
+class ToyProjector(Projector):
+    def num_tokens(self, num_tokens):
+        return num_tokens
+
+    def forward(self, tokens):
+        return tokens
+
+
+class ToyNoise(Noise):
+    def apply(self, points, draws):
+        return points
+
+
+class ObjectiveConfig(ComponentConfig):
+    beta: float = Field(0.1, gt=0)
+
+
+class ToyObjective(Objective):
+    Config = ObjectiveConfig
+    needs = ()
+
+    def terms(self, scores):
+        return ()
+
+
+class DatasetConfig(ComponentConfig):
+    root: str
+    """Folder of the files."""
+    size: int = Field(4, ge=1)
+
+
+class ToyDataset(Dataset):
+    Config = DatasetConfig
+    splits = ("train",)
+
+    def records(self, split):
+        return ()
+
+    def record(self, record_id):
+        raise KeyError(record_id)
+
+    def fingerprint(self):
+        return ""
+
+
+class BenchmarkConfig(ComponentConfig):
+    limit: int = Field(0, ge=0)
+
+
+class ToyBenchmark(Benchmark):
+    Config = BenchmarkConfig
+
+    def questions(self, dataset, split, seed):
+        return ()
+
+    def score(self, question, prediction):
+        raise NotImplementedError
+
+    def chance(self, question):
+        return 0.0
+
+
+class ToyOps(Ops):
+    def fps(self, xyz, count, start): ...
+
+    def knn(self, query, xyz, k): ...
+
+    def ball_query(self, query, xyz, radius, nsample, *, closed): ...
+
+
+class Unfinished(Noise):
+    pass
+
+
+NOT_A_CLASS = 3
+'''
+
+TOY_REGISTRY = """\
+version: 1
+plugins: {load: [toy_plugin]}
+components:
+  encoder:
+    plain: {target: "toy_parts:ToyEncoder", summary: A plain encoder, licence: MIT, source: a paper}
+    other: {target: "toy_parts:ToyEncoder", summary: The same again}
+  projector:
+    straight: {target: "toy_parts:ToyProjector", summary: Nothing}
+  noise:
+    quiet: {target: "toy_parts:ToyNoise", summary: None at all}
+    compiled: {target: "toy_parts:ToyNoise", summary: Needs a kernel, requires: [kernel_nobody_has]}
+    unfinished: {target: "toy_parts:Unfinished", summary: Lacks a method}
+    number: {target: "toy_parts:NOT_A_CLASS", summary: No class}
+    lost: {target: "toy_parts:Lost", summary: Not there}
+  objective:
+    fit: {target: "toy_parts:ToyObjective", summary: Fits}
+    prefer: {target: "toy_parts:ToyObjective", summary: Prefers}
+  dataset:
+    files: {target: "toy_parts:ToyDataset", summary: Files}
+  benchmark:
+    pick: {target: "toy_parts:ToyBenchmark", summary: Picks}
+    tell: {target: "toy_parts:ToyBenchmark", summary: Tells}
+  ops:
+    loops: {target: "toy_parts:ToyOps", summary: Loops}
+defaults:
+  preset: short
+  encoder: plain
+  projector: straight
+  noise: quiet
+  objective: fit
+  dataset: toys
+  benchmark: [pick, tell]
+  llm: small
+presets:
+  encoder:
+    plain-wide: {component: plain, summary: Wider, config: {width: 32}}
+    plain-tiny: {component: plain, config: {width: 4, inputs: [xyz, rgb]},
+                 weights: {file: tiny.safetensors, layout: toy, url: "https://example.org", licence: CC0}}
+  objective:
+    fit-hard: {component: fit, config: {beta: 2.0}}
+  dataset:
+    toys: {component: files, config: {root: toys}}
+  llm:
+    small: {summary: Small, config: {hidden_size: 16, layers: 1, heads: 1}}
+  run:
+    short:
+      summary: Short
+      stand_in: {encoder: {plain: plain-tiny}}
+      settings: {points: {count: 64}, base: {encoder: {epochs: 2}}, train: {steps: 3, learning_rate: 0.1}}
+      objectives: {fit: {learning_rate: 0.2}, fit-hard: {learning_rate: 0.3}}
+    long:
+      settings: {train: {epochs: 9}}
+"""
+
+
+@pytest.fixture(scope="session")
+def toys_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the toy modules live; on the import path for the session."""
+    folder = tmp_path_factory.mktemp("toys")
+    (folder / "toy_plugin.py").write_text(TOY_PLUGIN)
+    (folder / "toy_parts.py").write_text(TOY_PARTS)
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture
+def toy_registry(toys_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A registry.yaml of toys that is in force, with nothing that happens to be installed beside it."""
+    path = tmp_path / "registry.yaml"
+    path.write_text(TOY_REGISTRY)
+    monkeypatch.setenv("SPA3D_REGISTRY", str(path))
+    monkeypatch.setenv("SPA3D_PLUGINS", "")
+    monkeypatch.chdir(tmp_path)
+    return path

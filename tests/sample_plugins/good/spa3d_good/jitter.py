@@ -1,0 +1,15 @@
+"""Noise ``jitter``."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from spa3d import Draws, Noise
+
+
+class Jitter(Noise):
+    """Gaussian noise on the positions; clouds have radius 1, so `level` is its standard deviation in radii."""
+
+    def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
+        noised = points.clone()
+        noised[..., :3] += self.level * draws.normal(points.shape[1], 3)
+        return noised
