@@ -1,0 +1,298 @@
+"""What spa3d promises about every component of a kind, asked of every component that ships.
+
+A new component is taken in by its row alone. One whose Config has fields without a default gets them from `NEEDED`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spa3d import available, create
+from spa3d.component import KINDS
+from spa3d.contracts.benchmark import Benchmark, Prediction
+from spa3d.contracts.dataset import Dataset, Record
+from spa3d.contracts.encoder import CHANNELS, Encoder
+from spa3d.contracts.noise import Noise
+from spa3d.contracts.objective import Model, Objective, Score, Scores, Text, View
+from spa3d.contracts.projector import Projector
+from spa3d.draws import Draws
+from spa3d.points import encoder_inputs
+from spa3d.registry import load_registry
+
+ROWS = [row for kind in KINDS for row in load_registry().components(kind)]
+KEYS = [(0, 1, f"record-{number}", "noised") for number in range(4)]
+
+
+@pytest.fixture
+def needed(tmp_path: Path) -> dict[str, dict[str, Any]]:
+    """Values of the Config fields that have no default, by component."""
+    (tmp_path / "8192_npy").mkdir()
+    (tmp_path / "anno_data").mkdir()
+    for split in ("train", "val", "test"):
+        talks = []
+        for number in range(5):
+            name = f"{split}{number}"
+            np.save(tmp_path / f"8192_npy/{name}_8192.npy", Draws([(name,)]).uniform(32, 6)[0].numpy())
+            question, answer = f"<point>\nWhat is this {number}?", f"A thing, number {number} of {split}."
+            turns = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
+            talks.append({"object_id": name, "conversations": turns})
+        (tmp_path / f"anno_data/all_{split}.json").write_text(json.dumps(talks), encoding="utf-8")
+    return {"pointllm": {"root": tmp_path}}
+
+
+def clouds(number: int = 128) -> Tensor:
+    """Prepared clouds ``(4, number, 6)``, points on the unit sphere."""
+    draws = Draws(KEYS)
+    return torch.cat([torch.nn.functional.normalize(draws.normal(number, 3), dim=-1), draws.uniform(number, 3)], dim=-1)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind}-{row.name}")
+class TestRow:
+    def test_it_says_what_it_is(self, row: Any) -> None:
+        target = load_registry().target(row)
+        assert row.summary
+        assert not row.summary.endswith(".")
+        assert len(row.summary) <= 100
+        assert target.__doc__
+        assert target.__module__.rpartition(".")[2] == row.name.replace("-", "_")
+
+    def test_every_field_is_described_and_its_defaults_hold(self, row: Any) -> None:
+        config = load_registry().target(row).Config
+        for name, field in config.model_fields.items():
+            assert field.description, f"{row.name}.{name} has no docstring"
+        if not any(field.is_required() for field in config.model_fields.values()):
+            filled = config().model_dump()
+            assert config.model_validate(filled).model_dump() == filled
+
+
+@pytest.mark.parametrize("name", available("encoder"))
+class TestEncoder:
+    @pytest.fixture
+    def encoder(self, name: str) -> Encoder:
+        torch.manual_seed(0)
+        return create("encoder", name).eval()
+
+    def test_its_tokens_are_as_many_and_as_wide_as_it_says(self, encoder: Encoder) -> None:
+        assert encoder.channels == sum(CHANNELS[channel] for channel in encoder.inputs)
+        for number in (encoder.min_points, encoder.min_points + 1, 200):
+            points = encoder_inputs(clouds(number)[:2], encoder.inputs)
+            with torch.no_grad():
+                tokens, pooled = encoder(points), encoder.pooled(points)
+            assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim)
+            assert pooled.shape[0] == 2
+            assert pooled.dim() == 2
+            assert tokens.isfinite().all()
+            assert pooled.isfinite().all()
+
+    def test_shapes_are_known_without_values(self, name: str) -> None:
+        with torch.device("meta"):
+            encoder = create("encoder", name).eval()
+        tokens = encoder(torch.empty(2, 256, encoder.channels, device="meta"))
+        assert tokens.shape == (2, encoder.num_tokens(256), encoder.dim)
+
+    def test_in_eval_mode_nothing_moves_and_the_batch_does_not_matter(self, encoder: Encoder) -> None:
+        before = {key: value.clone() for key, value in encoder.state_dict().items()}
+        points = encoder_inputs(clouds(), encoder.inputs)
+        kept = points.clone()
+        with torch.no_grad():
+            together = encoder(points)
+            assert torch.equal(together, encoder(points))
+            alone = torch.cat([encoder(cloud[None]) for cloud in points])
+        torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+        assert torch.equal(points, kept)
+        assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
+    def test_it_sees_every_channel_and_learns(self, encoder: Encoder) -> None:
+        points = encoder_inputs(clouds(), encoder.inputs).requires_grad_()
+        encoder.train()(points).square().sum().backward()
+        assert (points.grad.abs().sum(dim=(0, 1)) > 0).all()
+        assert any(value.grad is not None and value.grad.any() for value in encoder.parameters())
+
+    def test_its_weights_travel(self, encoder: Encoder, name: str) -> None:
+        other = create("encoder", name).eval()
+        other.load_state_dict(encoder.state_dict())
+        points = encoder_inputs(clouds(), encoder.inputs)
+        with torch.no_grad():
+            assert torch.equal(encoder(points), other(points))
+
+
+@pytest.mark.parametrize("name", available("projector"))
+def test_projector(name: str) -> None:
+    projector: Projector = create("projector", name, dim=12, hidden=20)
+    tokens = torch.randn(2, 8, 12, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    embeddings = projector(tokens)
+    assert embeddings.shape == (2, projector.num_tokens(8), 20)
+    embeddings.square().sum().backward()
+    assert tokens.grad.any()
+    assert all(value.grad is not None for value in projector.parameters())
+
+
+@pytest.mark.parametrize("name", available("noise"))
+class TestNoise:
+    def test_level_0_is_the_identity(self, name: str) -> None:
+        noise: Noise = create("noise", name, level=0)
+        assert torch.equal(noise.apply(clouds(), Draws(KEYS)), clouds())
+
+    @pytest.mark.parametrize("level", [0.1, 0.5, 1])
+    def test_it_keeps_the_shape_and_spoils_a_copy(self, name: str, level: float) -> None:
+        noise: Noise = create("noise", name, level=level)
+        points = clouds()
+        noised = noise.apply(points, Draws(KEYS))
+        assert (noised.shape, noised.dtype) == (points.shape, points.dtype)
+        assert noised.isfinite().all()
+        assert torch.equal(points, clouds())
+        assert not torch.equal(points, noised)
+
+    def test_the_keys_decide_and_the_batch_does_not(self, name: str) -> None:
+        noise: Noise = create("noise", name, level=0.5)
+        whole = noise.apply(clouds(), Draws(KEYS))
+        assert torch.equal(whole, noise.apply(clouds(), Draws(KEYS)))
+        alone = [noise.apply(clouds()[i : i + 1], Draws(KEYS[i : i + 1])) for i in range(len(KEYS))]
+        assert torch.equal(whole, torch.cat(alone))
+
+    def test_more_of_it_is_more(self, name: str) -> None:
+        reached = []
+        for level in (0, 0.25, 0.5, 0.75):
+            noise: Noise = create("noise", name, level=level)
+            realised = noise.realised(clouds(), noise.apply(clouds(), Draws(KEYS)))
+            assert realised.shape == (4,)
+            assert ((realised >= 0) & (realised <= 1)).all()
+            reached.append(realised.mean().item())
+        assert reached == sorted(set(reached))
+
+    @pytest.mark.parametrize("level", [-0.1, 1.1, float("nan")])
+    def test_its_level_is_a_share(self, name: str, level: float) -> None:
+        with pytest.raises(Exception, match="level"):
+            create("noise", name, level=level)
+
+
+@pytest.mark.parametrize("name", available("objective"))
+class TestObjective:
+    def scores(self, objective: Objective, size: int = 3) -> Scores:
+        stream = torch.Generator().manual_seed(0)
+        mask = torch.rand(3, 6, generator=stream) < 0.6
+        found = {}
+        for need in objective.needs:
+            logp = (torch.randn(3, 6, generator=stream).abs().neg() * mask)[:size].detach().requires_grad_(need.grad)
+            found[need.key] = Score(logp, mask[:size], torch.where(mask, 0, -1)[:size])
+        return Scores(found)
+
+    def test_it_needs_each_score_once(self, name: str) -> None:
+        needs = create("objective", name).needs
+        assert needs
+        assert len({need.key for need in needs}) == len(needs)
+        for need in needs:
+            assert need.text in get_args(Text)
+            assert need.view in get_args(View)
+            assert need.model in get_args(Model)
+            assert need.model == "policy" or not need.grad
+
+    def test_its_terms_are_unreduced_and_finite(self, name: str) -> None:
+        objective: Objective = create("objective", name)
+        terms = objective.terms(self.scores(objective))
+        assert len({term.name for term in terms}) == len(terms) > 0
+        for term in terms:
+            assert term.values.shape == ((3, 6) if term.unit == "token" else (3,))
+            assert term.values.isfinite().all()
+
+    def test_gradients_reach_what_asked_for_them(self, name: str) -> None:
+        objective: Objective = create("objective", name)
+        scores = self.scores(objective)
+        torch.stack([term.coefficient * term.values.sum() for term in objective.terms(scores)]).sum().backward()
+        for need in objective.needs:
+            gradient = scores[need.key].token_logp.grad
+            assert (gradient is not None and bool(gradient.any())) == need.grad
+
+    def test_a_sample_does_not_depend_on_the_others(self, name: str) -> None:
+        objective: Objective = create("objective", name)
+        whole, first = objective.terms(self.scores(objective)), objective.terms(self.scores(objective, size=1))
+        for term, alone in zip(whole, first, strict=True):
+            torch.testing.assert_close(term.values[:1], alone.values)
+
+
+@pytest.mark.parametrize("name", available("dataset"))
+class TestDataset:
+    @pytest.fixture
+    def dataset(self, name: str, needed: dict[str, dict[str, Any]]) -> Dataset:
+        return create("dataset", name, **needed.get(name, {}))
+
+    def some(self, dataset: Dataset) -> Iterator[tuple[str, Record]]:
+        for split in dataset.splits:
+            yield from ((split, record) for record in islice(dataset.records(split), 5))
+
+    def test_its_records_keep_their_promise(self, dataset: Dataset) -> None:
+        assert {"train", "val", "test"} <= set(dataset.splits)
+        seen, groups = set(), dict[str, str]()
+        for split, record in self.some(dataset):
+            assert record.id not in seen
+            assert groups.setdefault(record.group, split) == split
+            seen.add(record.id)
+            cloud = record.cloud()
+            assert cloud.dtype == np.float32
+            assert cloud.ndim == 2
+            assert cloud.shape[1] == 6
+            assert np.isfinite(cloud).all()
+            assert ((cloud[:, 3:] >= 0) & (cloud[:, 3:] <= 1)).all()
+            for talk in (*record.conversations, *dataset.conversations(record, 1)):
+                assert talk.rounds
+                assert all(turn.question.strip() and turn.answer.strip() for turn in talk.rounds)
+            assert record.conversations
+            assert all(fact.answer in fact.options for fact in record.facts)
+
+    def test_a_record_is_a_function_of_its_id(
+        self, dataset: Dataset, name: str, needed: dict[str, dict[str, Any]]
+    ) -> None:
+        again = create("dataset", name, **needed.get(name, {}))
+        assert again.fingerprint() == dataset.fingerprint()
+        for _, record in self.some(dataset):
+            same = again.record(record.id)
+            assert same == record
+            assert np.array_equal(same.cloud(), record.cloud())
+            assert again.conversations(same, 3) == dataset.conversations(record, 3)
+
+    def test_a_twin_differs_in_the_asked_fact_alone(self, dataset: Dataset) -> None:
+        for _, record in self.some(dataset):
+            twin = dataset.twin(record)
+            if twin is None:
+                continue
+            assert twin.before in record.facts
+            assert twin.after in twin.record.facts
+            assert (twin.before.kind, twin.before.subject) == (twin.after.kind, twin.after.subject)
+            assert twin.before.answer != twin.after.answer
+            others = set(record.facts) - {twin.before}
+            assert others == set(twin.record.facts) - {twin.after}
+            assert dataset.record(twin.record.id) == twin.record
+            assert not np.array_equal(twin.record.cloud(), record.cloud())
+
+
+@pytest.mark.parametrize("name", available("benchmark"))
+class TestBenchmark:
+    @pytest.fixture
+    def dataset(self) -> Dataset:
+        return create("dataset", "shapes-smoke")
+
+    def test_its_questions_follow_from_the_arguments(self, name: str, dataset: Dataset) -> None:
+        benchmark: Benchmark = create("benchmark", name)
+        questions = benchmark.questions(dataset, "test", 0)
+        assert questions == create("benchmark", name).questions(dataset, "test", 0)
+        assert len({question.id for question in questions}) == len(questions) > 0
+        for question in questions:
+            assert dataset.record(question.record_id)
+            assert question.answer in (question.options or (question.answer,))
+            assert 0 <= benchmark.chance(question) < 1
+
+    def test_the_reference_is_right_and_nonsense_is_not(self, name: str, dataset: Dataset) -> None:
+        benchmark: Benchmark = create("benchmark", name)
+        for question in benchmark.questions(dataset, "test", 0):
+            verdict = benchmark.score(question, Prediction(question.answer))
+            assert (verdict.value, verdict.valid) == (1, True)
+            assert benchmark.score(question, Prediction("")).value == 0
