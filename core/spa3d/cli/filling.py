@@ -104,7 +104,7 @@ class Filling:
                 f"{choice.place}: {choice.name!r} stood for {saved!r} when this was saved, now for {name!r}"
             )
         self.models[choice.keys], self.resolved[choice.keys] = model, resolved
-        self.layers.name(choice.keys, choice.place)
+        self.layers.name(choice.keys, choice.whole)
         self.layers.lay(choice.keys, resolved.config, self._preset(choice.kind, resolved.preset or "", "config"))
 
     def _lay_run_preset(self) -> None:

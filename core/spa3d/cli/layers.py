@@ -21,10 +21,11 @@ class Layers:
 
     def lay(self, keys: Keys, value: Any, place: Place) -> None:
         """Put `value` at `keys`; a block goes into the block that is there, everything else replaces."""
-        self._lay(keys, value, place, start=len(keys))
+        if value != {}:
+            self._lay(keys, value, place, start=len(keys))
 
     def _lay(self, keys: Keys, value: Any, place: Place, *, start: int) -> None:
-        if isinstance(value, Mapping) and (value or not keys):
+        if isinstance(value, Mapping) and value:
             for key, inner in value.items():
                 self._lay((*keys, key), inner, place, start=start)
             return

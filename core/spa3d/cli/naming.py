@@ -35,6 +35,11 @@ class Choice:
         """Where its settings stand; benchmarks are several, so theirs stand under their names."""
         return (self.kind, self.name) if self.kind == "benchmark" else (self.kind,)
 
+    @property
+    def whole(self) -> str:
+        """What a fault is about that lies in no single setting of it."""
+        return self.place if self.place.startswith("--") else f"{self.kind} {self.name!r} ({self.place})"
+
 
 @dataclass(frozen=True)
 class Request:
