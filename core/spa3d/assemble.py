@@ -7,6 +7,7 @@ this run cannot give, a device that is not there.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,8 @@ def choose_device(asked: str) -> torch.device:
         there += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         there.append("mps")
+    if asked == "auto" and "cuda" in there and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     if asked == "auto":
         return torch.device("cuda" if "cuda" in there else "mps" if "mps" in there else "cpu")
     if asked not in there:

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from spa3d import auto as auto
+from spa3d import ranks
 from spa3d.assemble import Assembly
 from spa3d.caches import bases_folder, make_clouds, make_token_store
 from spa3d.config import Part, RunConfig, StageSettings
@@ -172,16 +173,18 @@ class BaseBuilder:
     def build(self) -> None:
         """Make every stage that is not there yet."""
         self.base.folder.mkdir(parents=True, exist_ok=True)
-        (self.base.folder / "base.json").write_text(
-            json.dumps(ingredients(self.assembly), indent=1, default=str), encoding="utf-8"
-        )
         with exclusive(self.base.folder / "lock", self.reporter):
+            ranks.first_only(self._describe)
             if self.base.there:
                 return
             model, processor = self._fresh()
             for stage in stages_of(self.config):
                 self._make(stage, model, processor)
-            self._finish(model, processor)
+            ranks.first_only(lambda: self._finish(model, processor))
+
+    def _describe(self) -> None:
+        text = json.dumps(ingredients(self.assembly), indent=1, default=str)
+        (self.base.folder / "base.json").write_text(text, encoding="utf-8")
 
     def _make(self, stage: StageName, model: Spa3dModel, processor: Spa3dProcessor) -> None:
         folder = self.base.folder / stage
@@ -205,13 +208,17 @@ class BaseBuilder:
             journal=self.journal,
             reporter=self.reporter,
         )
-        trained = {"encoder": "encoder.", "llm": "language_model.", "align": "projector."}
-        prefix = trained.get(stage)
-        if prefix is not None:
-            state = {name: value for name, value in model.state_dict().items() if name.startswith(prefix)}
-            save_file(state, folder / "weights.safetensors")
-            (folder / "done.json").write_text(json.dumps({"steps": steps}), encoding="utf-8")
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        if stage != "instruct":
+            ranks.first_only(lambda: self._keep(stage, model))
+
+    def _keep(self, stage: StageName, model: Spa3dModel) -> None:
+        """Keep what a stage trained until the base is finished."""
+        folder = self.base.folder / stage
+        prefixes = {"encoder": ("encoder.",), "llm": ("language_model.",), "align": ("projector.", "language_model.")}
+        state = {name: value for name, value in model.state_dict().items() if name.startswith(prefixes[stage])}
+        save_file(state, folder / "weights.safetensors")
+        (folder / "done.json").write_text("{}", encoding="utf-8")
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
     def _trainer(
         self, stage: StageName, model: Spa3dModel, processor: Spa3dProcessor, settings: StageSettings
@@ -334,7 +341,10 @@ def answers_file(base: Base, assembly: Assembly, name: str) -> Path:
 
 @contextmanager
 def exclusive(path: Path, reporter: Reporter) -> Iterator[None]:
-    """Hold a lock file: two runs that want the same base build it once."""
+    """Hold a lock file: two runs that want the same base build it once. The first process holds it for all."""
+    if not ranks.is_first():
+        yield
+        return
     with path.open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import yaml
@@ -52,3 +53,22 @@ def link_latest(output: Path) -> None:
         link.unlink()
     if not link.exists():
         link.symlink_to(output.resolve().name)
+
+
+LASTING = ("base", "data", "sources")
+"""Entries of the passport that must not change between a run and its continuation."""
+
+
+def issue_passport(output: Path, passport: dict[str, object]) -> None:
+    """Write the passport of a new run, or hold that of a continued one against it."""
+    path = output / "passport.json"
+    if not path.exists():
+        path.write_text(json.dumps(passport, indent=1), encoding="utf-8")
+        return
+    old = json.loads(path.read_text(encoding="utf-8"))
+    changed = differences({name: old[name] for name in LASTING}, {name: passport[name] for name in LASTING})
+    if changed:
+        raise OutputError(
+            f"{output} was begun with something else ({'; '.join(changed)}); its numbers would mix two programs or "
+            f"data sets: choose another --output"
+        )

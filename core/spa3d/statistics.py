@@ -5,7 +5,8 @@ the cluster (the record), never the single question. Everything here is a pure f
 random numbers come from `spa3d.draws.generator` and the caller's key.
 
 Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13 (clusters, percentile
-interval); Good, Permutation, Parametric and Bootstrap Tests of Hypotheses, 2005, chapter 3 (sign flips).
+interval); Wilson, JASA 22, 1927; Bonett and Price, J. Educational and Behavioral Statistics 37, 2012 (paired shares);
+Good, Permutation, Parametric and Bootstrap Tests of Hypotheses, 2005, chapter 3 (sign flips).
 """
 
 from __future__ import annotations
@@ -36,25 +37,17 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_interval(
-    values: Values,
-    clusters: Clusters,
-    *,
-    resamples: int,
-    key: Key,
-    bounds: tuple[float, float] = (0.0, 1.0),
-) -> Interval:
+def mean_interval(values: Values, clusters: Clusters, *, resamples: int, key: Key) -> Interval:
     """Percentile bootstrap interval of the mean of `values`, drawing whole clusters.
 
     Where all clusters have the same mean, no resample can differ from the sample and the percentile interval would
-    shrink to a point. Then the interval says what that many unanimous clusters can: see `unanimous_interval`.
+    shrink to a point; `unanimous_interval` takes its place.
 
     Args:
-        values: one number per question, ``(n,)`` with n >= 1, each within `bounds`.
+        values: one number per question, ``(n,)`` with n >= 1, each in [0, 1].
         clusters: the cluster of each value, ``n`` names.
         resamples: number of bootstrap resamples.
         key: key of the random numbers.
-        bounds: smallest and largest possible value: (0, 1) for scores, (-1, 1) for differences of scores.
 
     Raises:
         ValueError: no values, or not as many clusters as values.
@@ -63,24 +56,38 @@ def mean_interval(
     sums, counts = _by_cluster(values, clusters)
     means = sums / counts
     if np.ptp(means) < TIE:
-        return unanimous_interval(float(means[0]), len(means), bounds)
-    draws = np.concatenate(
-        [sums[picked].sum(axis=1) / counts[picked].sum(axis=1) for picked in _resamples(len(sums), resamples, key)]
-    )
-    low, high = np.quantile(draws, TAILS)
-    return Interval(float(low), float(high))
+        return unanimous_interval(float(means[0]), len(means))
+    return _percentiles(sums, counts, resamples, key)
 
 
-def unanimous_interval(mean: float, clusters: int, bounds: tuple[float, float] = (0.0, 1.0)) -> Interval:
-    """Interval of a mean about which all `clusters` clusters agree.
+def unanimous_interval(mean: float, clusters: int) -> Interval:
+    """Interval of a mean in [0, 1] about which all `clusters` clusters agree.
 
     At most a share ``u = z^2 / (clusters + z^2)`` of the population behaves otherwise (Wilson's bound at 0 of
-    `clusters`), and it may lie anywhere within `bounds`. For a share of 1 this is Wilson's own interval: 24 right
-    of 24 give [0.862, 1].
+    `clusters`), and it may lie anywhere in [0, 1]. For a mean of 1 this is Wilson's own interval: 24 right of 24 give
+    [0.862, 1].
     """
-    low, high = bounds
     other = Z_SQUARED / (clusters + Z_SQUARED)
-    return Interval(mean - other * (mean - low), mean + other * (high - mean))
+    return Interval(mean - other * mean, mean + other * (1 - mean))
+
+
+def paired_interval(differences: Values, clusters: Clusters, *, resamples: int, key: Key) -> Interval:
+    """Bootstrap interval of a mean paired difference, drawing whole clusters.
+
+    Two clusters of average size are added, one in which one question more is right and one in which one less is
+    (Bonett and Price). Without them a handful of changes that happen to point the same way passes for an effect:
+    four of 400 records would already exclude 0, though that happens by luck in one case of eight.
+
+    Args:
+        differences: after minus before, one per question, ``(n,)`` with n >= 1, each in [-1, 1].
+        clusters: the cluster of each difference, ``n`` names.
+        resamples: number of bootstrap resamples.
+        key: key of the random numbers.
+
+    """
+    sums, counts = _by_cluster(differences, clusters)
+    size = counts.mean()
+    return _percentiles(np.append(sums, (1.0, -1.0)), np.append(counts, (size, size)), resamples, key)
 
 
 def sign_flip_p(differences: Values, clusters: Clusters, *, resamples: int, key: Key) -> float:
@@ -116,6 +123,13 @@ def _by_cluster(values: Values, clusters: Clusters) -> tuple[Values, Values]:
         )
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
     return np.bincount(index, weights=values), np.bincount(index).astype(float)
+
+
+def _percentiles(sums: Values, counts: Values, resamples: int, key: Key) -> Interval:
+    """The middle 95 % of the resampled means."""
+    means = [sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1) for drawn in _resamples(len(sums), resamples, key)]
+    low, high = np.quantile(np.concatenate(means), TAILS)
+    return Interval(float(low), float(high))
 
 
 def _resamples(clusters: int, resamples: int, key: Key) -> Iterator[np.ndarray]:

@@ -117,8 +117,8 @@ class Answerer:
         rows = [self.processor.question_ids(question.prompt, _opening(view)) for question in batch]
         prompt = {name: value.to(self.model.device) for name, value in self.processor.pad(rows, side="left").items()}
         tokenizer = self.processor.tokenizer
-        generate: Any = self.model.generate
-        written = generate(
+        model: Any = self.model
+        written = model.generate(
             **prompt,
             point_tokens=self._tokens(batch, view),
             max_new_tokens=LONGEST_ANSWER,

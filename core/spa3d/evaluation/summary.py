@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spa3d.draws import Key
-from spa3d.statistics import mean_interval, sign_flip_p
+from spa3d.statistics import mean_interval, paired_interval, sign_flip_p
 
 DIGITS = 6
 """Decimals kept in report.json."""
@@ -204,7 +204,7 @@ def _change(old: _Units, new: _Units, bootstrap: int, key: Key) -> dict[str, Any
 
 def _shift(differences: Values, records: np.ndarray, bootstrap: int, key: Key) -> dict[str, Any]:
     """Mean difference with its paired interval."""
-    low, high = mean_interval(differences, records, resamples=bootstrap, key=key, bounds=(-1.0, 1.0))
+    low, high = paired_interval(differences, records, resamples=bootstrap, key=key)
     return {"score": _rounded(differences.mean()), "ci95": [_rounded(low), _rounded(high)]}
 
 

@@ -48,8 +48,8 @@ def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple
     """
     if settings.path:
         try:
-            llm = AutoModelForCausalLM.from_pretrained(settings.path)
-            tokenizer = AutoTokenizer.from_pretrained(settings.path)
+            llm: Any = AutoModelForCausalLM.from_pretrained(settings.path)
+            tokenizer: Any = AutoTokenizer.from_pretrained(settings.path)
         except (OSError, ValueError) as fault:
             raise _not_loadable(settings.path, fault) from fault
         ids = add_point_tokens(tokenizer, point_tokens(settings))

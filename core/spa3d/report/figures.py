@@ -41,9 +41,9 @@ def score_bar(before: Part | None, after: Part | None, name: str) -> str:
     marks.append(_line(_x(chance), 3, _x(chance), BAR_HEIGHT - 3, "chance"))
     for role, part, y in shown:
         marks.append(_line(_x(part.blind), y, _x(part.score), y, f"gap {role}"))
+        marks.append(f'<circle class="blind {role}" cx="{_x(part.blind)}" cy="{y}" r="5.5"/>')
         marks.append(_line(_x(part.ci95[0]), y, _x(part.ci95[1]), y, f"span {role}"))
-        marks.append(f'<circle class="blind {role}" cx="{_x(part.blind)}" cy="{y}" r="4"/>')
-        marks.append(f'<circle class="score {role}" cx="{_x(part.score)}" cy="{y}" r="4.5"/>')
+        marks.append(f'<circle class="score {role}" cx="{_x(part.score)}" cy="{y}" r="4"/>')
     marks += _scale(BAR_HEIGHT + 8, "scale")
     text = escape(f"{name}: {label}; chance {percent(chance)} %")
     return _svg("bar", BAR_WIDTH, BAR_HEIGHT, text, marks)

@@ -22,7 +22,7 @@ from spa3d.report.figures import line_chart
 from spa3d.report.glossary import GLOSSARY
 from spa3d.report.markdown import notes, skipped
 from spa3d.report.pictures import PICTURE_SIZE, PITCH, View, scene
-from spa3d.report.recipe import noise_name, recipe, title
+from spa3d.report.recipe import noise_name, recipe, reported_split, title
 from spa3d.report.tables import LEGEND, score_table, text
 from spa3d.report.verdict import cloud_worth, verdict
 from spa3d.report.wording import count
@@ -67,6 +67,7 @@ def html_page(document: Document, examples: Sequence[Example], metrics: Sequence
 def _head(document: Document) -> str:
     judged, worth = verdict(document), cloud_worth(document)
     told = [title(document), str(document.data.get("dataset", "")), str(document.config.get("llm_name", ""))]
+    told += [f"measured on {reported_split(document)}"] if reported_split(document) else []
     told += [document.status] if document.status != "complete" else []
     first, *others = judged.evidence
     more = f"Also: {'; '.join(others)}." if others else ""
@@ -115,7 +116,7 @@ def _training(metrics: Sequence[Mapping[str, Any]]) -> str:
         blocks.append(f'<p class="legend">{told}From left to right: optimiser steps.</p>')
         blocks.append(_charts(line_chart(chart) for chart in after))
     if base:
-        blocks.append("<h3>Loss of the base, as this run trained it</h3>")
+        blocks.append("<h3>Loss of the base, stage by stage</h3>")
         blocks.append(_charts((line_chart(chart, width=220, height=140) for chart in base), "small"))
     return _section("Training", "".join(blocks)) if blocks else ""
 

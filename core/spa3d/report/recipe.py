@@ -19,13 +19,14 @@ def recipe(document: Document) -> list[tuple[str, str]]:
     pairs.insert(2, ("LLM", str(config.get("llm_name", ""))))
     pairs += [
         ("Splits", ", ".join(f"{name} {size:,}" for name, size in _mapping(document.data.get("splits")).items())),
+        ("Reported split", reported_split(document)),
         ("Preset", str(config.get("preset", ""))),
         ("Post-training", _stage(_mapping(config.get("train")))),
         ("Seeds", _seeds(config)),
         ("Arguments", shlex.join(str(word) for word in machine.get("argv") or ())),
         ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
         ("Versions", _versions(document.passport)),
-        ("Date", str(document.passport.get("created", ""))),
+        ("Date", str(document.passport.get("created", "")).replace("T", " ")),
         ("Time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in document.timing.items())),
     ]
     return [(name, value) for name, value in pairs if value]
@@ -37,6 +38,11 @@ def title(document: Document) -> str:
     seed = document.config.get("seed")
     words = [str(name) for name in names if name] + ([f"seed {seed}"] if seed is not None else [])
     return " · ".join(words) or "spa3d run"
+
+
+def reported_split(document: Document) -> str:
+    """The split whose questions the scores are about."""
+    return str(_mapping(document.config.get("evaluate")).get("split", ""))
 
 
 def noise_name(document: Document) -> str:
@@ -61,6 +67,8 @@ def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return "/".join(str(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from spa3d import ranks
+
 
 class Journal:
     """Appends rows of numbers to a JSON-lines file."""
@@ -15,12 +17,14 @@ class Journal:
 
     def rewind(self, stage: str, step: int) -> None:
         """Forget what `stage` wrote after `step`: the steps that a resumed run makes again."""
-        if self.path.exists():
+        if self.path.exists() and ranks.is_first():
             kept = [row for row in self.rows() if row.get("stage") != stage or row.get("step", 0) <= step]
             self.path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
 
     def write(self, **row: Any) -> None:
-        """Append one row; None values are left out."""
+        """Append one row; None values are left out. Of several processes only the first writes."""
+        if not ranks.is_first():
+            return
         line = json.dumps({name: value for name, value in row.items() if value is not None})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")

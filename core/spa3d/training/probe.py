@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from spa3d import ranks
 from spa3d.contracts.objective import Need
 from spa3d.training.journal import Journal
 from spa3d.training.samples import Sample
@@ -65,14 +66,19 @@ class Probe(TrainerCallback):
     ) -> None:
         """The reference: where log p(y|x) stood before the first step."""
         self.warned = any("warning" in row for row in self.journal.rows())
-        if not self.start.exists():
-            self.start.write_text(json.dumps(self._look(0).tolist()), encoding="utf-8")
+        if state.global_step == 0:
+            found = self._look(0).tolist()  # by every process: a sharded model needs them all
+            if ranks.is_first():
+                self.start.write_text(json.dumps(found), encoding="utf-8")
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Look every so many steps and after the last one."""
         if state.global_step % self.every and state.global_step != state.max_steps:
             return
-        found = fall(np.array(json.loads(self.start.read_text(encoding="utf-8"))), self._look(state.global_step))
+        now = self._look(state.global_step)
+        if not ranks.is_first():
+            return
+        found = fall(np.array(json.loads(self.start.read_text(encoding="utf-8"))), now)
         if found is not None and not self.warned:
             self.warned = True
             text = watchdog_text(state.global_step, *found)

@@ -1,0 +1,45 @@
+"""A few questions with the cloud as the model saw it and as the noise left it, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from spa3d.contracts.noise import Noise
+from spa3d.draws import Draws, generator
+from spa3d.evaluation.measure import Row
+from spa3d.report import Example
+from spa3d.training.views import Clouds
+
+EXAMPLES = 4
+"""Clouds shown: a page that opens quickly."""
+
+
+def examples(before: Sequence[Row], after: Sequence[Row], clouds: Clouds, noise: Noise, *, seed: int) -> list[Example]:
+    """Questions of different records, the same ones for every run that asks the same questions."""
+    later = {row["id"]: row for row in after if row["view"] == "clean"}
+    blind = {row["id"]: row["text"] for row in after if row["view"] == "blind" and row["set"] == "test"}
+    one_each = {
+        row["record"]: row for row in before if row["view"] == "clean" and row["set"] == "test" and row["id"] in later
+    }
+    rows = [one_each[record] for record in sorted(one_each)]
+    picked = generator("examples").permutation(len(rows))[:EXAMPLES]
+    shown = []
+    for row in (rows[int(place)] for place in sorted(picked)):
+        clean = torch.from_numpy(clouds.get([row["record"]]))
+        noised = noise.apply(clean, Draws([(seed, 0, row["record"], "noised")]))
+        shown.append(
+            Example(
+                record_id=row["record"],
+                question=row["prompt"],
+                reference=row["answer"],
+                before=row["text"],
+                after=later[row["id"]]["text"],
+                blind=blind.get(row["id"], ""),
+                clean=np.asarray(clean[0]),
+                noised=np.asarray(noised[0]),
+            )
+        )
+    return shown
