@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import spa3d
+import spa3d_plugins
 
 TOY_PLUGIN = """
 from spa3d import hookimpl
@@ -213,3 +217,11 @@ def toy_registry(toys_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SPA3D_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
     return path
+
+
+@pytest.fixture
+def shipped() -> dict[str, str]:
+    """Environment of a subprocess that uses this very spa3d, with its own registry and no installed plugin."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("SPA3D_REGISTRY", "COLUMNS", "RANK")}
+    homes = [str(Path(package.__path__[0]).parent) for package in (spa3d, spa3d_plugins)]
+    return {**kept, "SPA3D_PLUGINS": "", "PYTHONPATH": os.pathsep.join(homes)}

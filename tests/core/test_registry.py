@@ -154,9 +154,9 @@ def test_a_projector_is_given_both_widths(toy_registry: Path) -> None:
         spa3d.create("projector", "straight", dim=3)
 
 
-def test_looking_imports_no_torch() -> None:
+def test_looking_imports_no_torch(shipped: dict[str, str]) -> None:
     code = (
         "import sys, spa3d; names = spa3d.available('encoder'); assert names, names; "
         "spa3d.registry.load_registry(); assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, env=shipped)

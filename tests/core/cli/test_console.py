@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from spa3d.cli import console
+from spa3d.cli.console import Bars, Lines, make_reporter, plain
+from spa3d.progress import Reporter, Silent
+
+HOSTILE = "[/red]<script>|"
+
+
+def log(terminal: bool = False) -> tuple[Console, io.StringIO]:
+    stream = io.StringIO()
+    return Console(file=stream, force_terminal=terminal, width=100, highlight=False), stream
+
+
+def test_text_is_shown_never_obeyed() -> None:
+    assert plain(HOSTILE).plain == HOSTILE
+    assert plain("a\x1b[2Jb\r\u202ec\nd").plain == "a\\x1b[2Jb\\r\\u202ec\nd"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_both_faces_say_everything_unharmed(terminal: bool) -> None:
+    target, stream = log(terminal)
+    reporter: Reporter = Bars(target) if terminal else Lines(target)
+    reporter.stage(f"stage {HOSTILE}", f"detail {HOSTILE}")
+    with reporter.track(4, f"work {HOSTILE}") as advance, reporter.track(2, "inner") as inner:
+        advance(3)
+        inner(2)
+        reporter.say(f"said {HOSTILE}")
+    reporter.warn(f"warned {HOSTILE}")
+    for word in ("stage", "detail", "said", "warned"):
+        assert f"{word} {HOSTILE}" in stream.getvalue()
+
+
+def test_a_log_has_one_line_for_finished_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 10.0, 70.0, 70.0, 80.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    target, stream = log()
+    with Lines(target).track(9, "questions") as advance:
+        advance(4)
+        advance(5)
+    assert stream.getvalue().splitlines() == ["questions: 9 of 9 in 70 s", "questions: 9 of 9 in 80.0 s"]
+
+
+def test_work_that_fails_is_not_told_as_done() -> None:
+    target, stream = log()
+    with pytest.raises(ValueError, match="bad"), Lines(target).track(9, "questions"):
+        raise ValueError("bad")
+    assert stream.getvalue() == ""
+
+
+def test_bars_go_away_and_can_come_again() -> None:
+    target, _ = log(terminal=True)
+    bars = Bars(target)
+    for _ in range(2):
+        with bars.track(3, "work") as advance:
+            advance(3)
+        assert not bars._progress.tasks
+        assert not bars._progress.live.is_started
+
+
+def test_of_several_processes_only_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(make_reporter(), Lines)
+    monkeypatch.setenv("RANK", "1")
+    assert isinstance(make_reporter(), Silent)
+
+
+def test_silence_keeps_the_contract() -> None:
+    silent: Reporter = Silent()
+    silent.stage("a")
+    silent.say("b")
+    silent.warn("c")
+    with silent.track(3, "d") as advance:
+        advance(2)

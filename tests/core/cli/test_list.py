@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spa3d.cli import main
+
+HOSTILE = "[/red]<script>|\x1b[31mred"
+PLUGIN = """
+from spa3d import Component, hookimpl
+
+@hookimpl
+def spa3d_components():
+    yield Component("noise", {name!r}, "listed:Noise", {summary!r})
+"""
+
+
+@pytest.fixture(autouse=True)
+def _toys(toy_registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test here lists toys, as a pipe would see them."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+def listed(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> str:
+    assert main(["list", *argv]) == code
+    return capsys.readouterr().out
+
+
+def test_one_line_each_with_summary_origin_and_state(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [line.split() for line in listed(capsys, "noise").splitlines()]
+    assert lines[0] == ["kind", "name", "summary", "origin", "status"]
+    assert ["quiet", "*", "None", "at", "all", "built-in", "ready"] in lines
+    assert ["compiled", "Needs", "a", "kernel", "built-in", "unavailable:", "needs", "kernel_nobody_has"] in [
+        [word for word in line if word != "noise"] for line in lines
+    ]
+
+
+def test_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads(listed(capsys, "encoder", "--json"))
+    assert document["schema"] == 1
+    assert [entry["name"] for entry in document["entries"]] == ["other", "plain", "plain-wide", "plain-tiny"]
+    assert document["entries"][1] == {
+        "kind": "encoder",
+        "name": "plain",
+        "summary": "A plain encoder",
+        "origin": "built-in",
+        "status": "ready",
+        "cause": "",
+        "default": True,
+        "preset_of": "",
+        "target": "toy_parts:ToyEncoder",
+        "requires": [],
+        "source": "a paper",
+        "licence": "MIT",
+    }
+    assert document["broken"] == document["clashes"] == document["slow"] == []
+
+
+def test_check_imports_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "imports" in listed(capsys, "encoder", "--check")
+    told = listed(capsys, "noise", "--check", code=1)
+    assert "broken: noise 'lost' (built-in): toy_parts:Lost cannot be imported" in told
+
+
+def test_what_is_only_unavailable_does_not_fail_the_check(
+    toy_registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = [
+        line for line in toy_registry.read_text().splitlines() if not line.strip().startswith(("unfin", "numb", "lost"))
+    ]
+    toy_registry.write_text("\n".join(kept))
+    assert "unavailable: needs kernel_nobody_has" in listed(capsys, "--check")
+
+
+def test_why_tells_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    told = listed(capsys, "--why", "plain-tiny")
+    for words in ("toy_parts.py:", "MIT", "a paper", "tiny.safetensors", "https://example.org", "integer ≥ 1 and ≤ 64"):
+        assert words in told
+    document = json.loads(listed(capsys, "--why", "plain", "--json"))
+    assert document[0]["fields"][0]["name"] == "width"
+
+
+def test_a_clash_is_shown_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "listed_clash.py"
+    path.write_text(PLUGIN.format(name="quiet", summary="…"))
+    assert main(["list", "--plugin", str(path)]) == 2
+    seen = capsys.readouterr()
+    assert "plain" in seen.out
+    assert f"noise 'quiet' is brought by {path} and spa3d" in seen.err
+
+
+def test_text_of_strangers_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "listed_hostile.py"
+    path.write_text(PLUGIN.format(name="hostile", summary=HOSTILE))
+    told = listed(capsys, "noise", "--plugin", str(path))
+    assert "[/red]<script>|\\x1b[31mred" in told
+    assert "\x1b" not in told
+    document = json.loads(listed(capsys, "noise", "--json", "--plugin", str(path)))
+    assert HOSTILE in [entry["summary"] for entry in document["entries"]]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["nois"], "no kind 'nois'; did you mean 'noise'?"),
+        (["noise", "encoder"], "'encoder' is one kind too many"),
+        (["--jsn"], "--jsn: its value is missing"),
+        (["--jsn", "x"], "no flag '--jsn'; did you mean '--json'?"),
+        (["--why"], "--why: its value is missing"),
+        (["--why", "plane"], "did you mean 'plain'"),
+        (["--registry", "gone.yaml"], "--registry gone.yaml: no such file"),
+    ],
+)
+def test_bad_input_is_one_message(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", *argv]) == 2
+    seen = capsys.readouterr()
+    assert words in seen.err
+    assert seen.err.count("\n") == 1
+    assert not seen.out
+
+
+def test_help_names_kinds_and_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    told = listed(capsys, "--help")
+    for words in ("encoder", "objective", "--why NAME", "--check", "--json"):
+        assert words in told
+
+
+def test_listing_imports_neither_torch_nor_a_component(shipped: dict[str, str]) -> None:
+    code = (
+        "import sys; from spa3d.cli import main; assert main(['list']) == 0; "
+        "heavy = {'torch', 'transformers', 'numpy', 'spa3d.config', 'spa3d_plugins.noise.mask'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, env=shipped)

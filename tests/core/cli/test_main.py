@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from spa3d import __version__, cli
+from spa3d.cli import main
+from spa3d.errors import ConfigError
+
+
+def answer(outcome: Exception | KeyboardInterrupt | int) -> object:
+    def verb(argv: object) -> int:
+        """A verb."""
+        if isinstance(outcome, int):
+            return outcome
+        raise outcome
+
+    return lambda name: verb
+
+
+def test_without_a_verb_the_verbs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    told = capsys.readouterr().out
+    assert "run" in told
+    assert "List what can be chosen" in told
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out == told
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert main(["run", "--version"]) == 0
+    assert capsys.readouterr().out == f"spa3d {__version__}\n" * 2
+
+
+@pytest.mark.parametrize("name", ["lst", "parser", "no.such", ""])
+def test_what_is_no_verb(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name]) == 2
+    assert f"no verb {name!r}" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_input_is_one_message_and_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_verb", answer(ConfigError(["--a [red]: bad", "--b: worse"])))
+    assert main(["run"]) == 2
+    seen = capsys.readouterr()
+    assert seen.err == "error: --a [red]: bad\nerror: --b: worse\n"
+    assert seen.out == ""
+    with pytest.raises(ConfigError):
+        main(["run", "--debug"])
+
+
+def test_an_interrupt_is_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(cli, "_verb", answer(KeyboardInterrupt()))
+    assert main(["run"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_verb", answer(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        main(["run"])
+
+
+def test_the_code_of_the_verb_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_verb", answer(1))
+    assert main(["list"]) == 1

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import spa3d.plan
+import spa3d.run
+from spa3d.cli import main
+from spa3d.cli.parser import parse
+from spa3d.cli.run import again, run_folder
+from spa3d.errors import ConfigError, OutputError
+from spa3d.plan import Plan, PlannedPart, PlannedStage
+
+
+@pytest.fixture(autouse=True)
+def _toys(toy_registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Toys, one process, and nobody's terminal."""
+    for name in ("COLUMNS", "RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def saved_run(name: str, *argv: str) -> Path:
+    folder = Path("runs") / name
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(parse(argv).config.model_dump(mode="json")))
+    return folder
+
+
+class TestFolder:
+    def test_given_or_made_of_time_and_names(self) -> None:
+        assert run_folder(parse(["--output", "here"])) == Path("here")
+        made = run_folder(parse(["--encoder", "plain-wide", "--seed", "3"]))
+        assert made.parent == Path("runs")
+        assert made.name.endswith("-plain-wide-quiet-fit-s3")
+
+    def test_resume_finds_the_latest_run_of_the_same_configuration(self) -> None:
+        saved_run("20260101-000000-plain-quiet-fit-s0")
+        latest = saved_run("20260102-000000-plain-quiet-fit-s0")
+        saved_run("20260103-000000-plain-quiet-fit-s0", "--train.steps", "9")
+        (Path("runs") / "20260104-000000-plain-quiet-fit-s0").mkdir()
+        assert run_folder(parse(["--resume"])) == latest
+        assert run_folder(parse(["--resume", "--output", "here"])) == Path("here")
+        with pytest.raises(
+            ConfigError, match=r"--resume: no run of this configuration among runs/\*-plain-quiet-fit-s1"
+        ):
+            run_folder(parse(["--resume", "--seed", "1"]))
+
+    def test_several_processes_need_one_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        with pytest.raises(ConfigError, match="--output: say where the run goes"):
+            run_folder(parse([]))
+        assert run_folder(parse(["--output", "here"])) == Path("here")
+
+
+def test_the_command_that_goes_on() -> None:
+    assert again(["--seed", "3"], Path("runs/a b")) == "spa3d run --seed 3 --output 'runs/a b' --resume"
+    assert again(["--output=x", "--resume"], Path("x")) == "spa3d run --output=x --resume"
+
+
+class TestRun:
+    def fake(
+        self, monkeypatch: pytest.MonkeyPatch, outcome: Exception | KeyboardInterrupt | None
+    ) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = []
+
+        def execute(config: Any, registry: Any, **options: Any) -> Path:
+            calls.append({"config": config, **options})
+            if outcome is not None:
+                raise outcome
+            options["output"].mkdir(parents=True)
+            report = {"status": "complete", "config": config.model_dump(mode="json"), "passport": {}, "data": {}}
+            (options["output"] / "report.json").write_text(json.dumps({**report, "benchmarks": BENCHMARKS}))
+            return Path(options["output"])
+
+        monkeypatch.setattr(spa3d.run, "execute", execute)
+        return calls
+
+    def test_it_ends_with_verdict_table_and_places(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        calls = self.fake(monkeypatch, None)
+        assert main(["run", "--output", "out", "--seed", "4"]) == 0
+        assert (calls[0]["config"].seed, calls[0]["output"], calls[0]["resume"]) == (4, Path("out"), False)
+        told = capsys.readouterr().out
+        assert "hurt" in told.splitlines()[1]
+        assert "choice  84.0 (82.0–86.0)   43.0  80.0 (78.0–82.0)   42.0  −4.0 (−5.0 to −3.0)    25.0  2000" in told
+        assert "out/report.html" in told
+
+    def test_an_interrupt_tells_how_to_go_on(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.fake(monkeypatch, KeyboardInterrupt())
+        assert main(["run", "--seed", "4"]) == 130
+        told = capsys.readouterr().err
+        command = shlex.split(told.partition("to go on: ")[2])
+        assert command[:4] == ["spa3d", "run", "--seed", "4"]
+        assert command[-1] == "--resume"
+        assert command[command.index("--output") + 1].startswith("runs/")
+
+    def test_a_fault_of_the_run_is_one_message(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.fake(monkeypatch, OutputError("--output out: not empty"))
+        assert main(["run", "--output", "out"]) == 2
+        assert capsys.readouterr().err == "error: --output out: not empty\n"
+
+    def test_a_dry_run_prints_configuration_and_plan_and_does_nothing(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        calls = self.fake(monkeypatch, None)
+        made = Plan(
+            [PlannedStage("base: llm", "300 steps", True), PlannedStage("post-train", "[red]3 steps", False)],
+            [PlannedPart("llm", "small", 725664, ("base: llm",)), PlannedPart("encoder", "plain", 3, ())],
+        )
+        monkeypatch.setattr(spa3d.plan, "plan", lambda config, registry: made)
+        assert main(["run", "--dry-run", "--noise.level", "0.5"]) == 0
+        assert not calls
+        assert not Path("runs").exists()
+        told = capsys.readouterr().out
+        text, _, tables = told.partition("Stages")
+        assert yaml.safe_load(text) == parse(["--noise.level", "0.5"]).config.model_dump(mode="json")
+        rows = [" ".join(word for word in line.split() if word.isascii()) for line in tables.splitlines()]
+        assert "base: llm 300 steps there" in rows
+        assert "post-train [red]3 steps to do" in rows
+        assert "llm small 725,664 base: llm" in rows
+        assert "encoder plain 3 never: frozen" in rows
+
+
+PART = {"ci95": [0.82, 0.86], "blind_ci95": [0.4, 0.46], "chance": 0.25, "n": 2000}
+PHASE = {**PART, "majority": 0.31, "invalid": 0.0, "records": 400, "kinds": {}}
+BENCHMARKS = {
+    "choice": {
+        "before": {**PHASE, "score": 0.84, "blind": 0.43},
+        "after": {**PHASE, "score": 0.80, "blind": 0.42, "ci95": [0.78, 0.82]},
+        "change": {"score": -0.04, "ci95": [-0.05, -0.03], "blind": -0.01, "p": 0.001, "kinds": {}},
+    }
+}
+"""What a report says about one benchmark that post-training hurt."""
+
+
+class TestHelp:
+    def told(self, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+        assert main(["run", *argv, "--help"]) == 0
+        return capsys.readouterr().out
+
+    def test_exactly_the_chosen_components(self, capsys: pytest.CaptureFixture[str]) -> None:
+        told = self.told(capsys, "--benchmark", "pick", "--encoder", "plain-wide")
+        for flag in (
+            "--encoder.width",
+            "--noise.level",
+            "--benchmark.pick.limit",
+            "--objective.beta",
+            "--dataset.root",
+        ):
+            assert flag in told
+        assert "--benchmark.tell.limit" not in told
+        assert "encoder plain, preset plain-wide" in told
+
+    def test_values_are_those_of_this_command_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        lines = self.told(capsys, "--encoder.width", "16", "--train.steps", "77").splitlines()
+        assert any("--encoder.width" in line and " 16 " in line and "Channels" in line for line in lines)
+        assert any("--train.steps" in line and " 77 " in line for line in lines)
+        assert any("preset plain-tiny (stands in for plain)" in line for line in lines)
+
+    def test_help_comes_with_faults_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["run", "-h", "--encoder", "gone", "--dataset", "files"]) == 0
+        seen = capsys.readouterr()
+        assert "--noise.level" in seen.out
+        assert "--dataset.root" in seen.out
+        assert "required" in seen.out
+        assert "no encoder 'gone'" in seen.err
