@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spa3d.statistics import mean_interval, sign_flip_p, unanimous_interval
+from spa3d.statistics import mean_interval, paired_interval, sign_flip_p, unanimous_interval
 
 KEY = ("test", 0)
 
@@ -64,12 +64,40 @@ def test_unanimous_clusters_keep_an_honest_interval():
     ones = mean_interval(np.ones(48), [str(i // 2) for i in range(48)], resamples=100, key=KEY)
     assert ones == pytest.approx((0.8620, 1.0), abs=1e-4)
     assert unanimous_interval(0.0, 24) == pytest.approx((0.0, 0.1380), abs=1e-4)
-    # No record of 400 changed: a change of at most 3.841 / 403.841 = 0.0095 either way remains possible.
-    assert unanimous_interval(0.0, 400, (-1, 1)) == pytest.approx((-0.0095, 0.0095), abs=1e-4)
-    # One record got worse: that alone says next to nothing.
-    low, high = unanimous_interval(-1.0, 1, (-1, 1))
-    assert low == -1
-    assert high > 0.5
+
+
+def test_paired_interval_of_one_and_of_two_unchanged_records():
+    # Drawn from (0, +1, -1), three of three: all are -1 in 1/27 = 3.7 % of the cases, more than 2.5 %.
+    assert paired_interval(np.zeros(1), ["a"], resamples=4000, key=KEY) == (-1.0, 1.0)
+    # Four of (0, 0, +1, -1): the sum is -4 in 0.4 %, -3 in 3.1 % of the cases.
+    assert paired_interval(np.zeros(2), ["a", "b"], resamples=4000, key=KEY) == (-0.75, 0.75)
+
+
+@pytest.mark.parametrize(("up", "excludes_zero"), [(4, False), (5, False), (6, True), (7, True)])
+def test_paired_interval_agrees_with_the_sign_test(up, excludes_zero):
+    # `up` of 400 records changed, all for the better: the sign test gives 2 / 2^up, 0.0625 for 5 and 0.031 for 6.
+    differences, names = np.array([1.0] * up + [0.0] * (400 - up)), [f"{i:03d}" for i in range(400)]
+    low, high = paired_interval(differences, names, resamples=4000, key=KEY)
+    assert low < up / 400 < high
+    assert (low > 0) is excludes_zero
+    assert (sign_flip_p(differences, names, resamples=4000, key=KEY) < 0.05) is excludes_zero
+
+
+def test_paired_interval_matches_bonett_and_price():
+    # 30 up, 10 down of 200: (31 - 11) / 202 -+ 1.96 sqrt((42 / 202 - (20 / 202)^2) / 202) = 0.0376, 0.1604.
+    differences = np.array([1.0] * 30 + [-1.0] * 10 + [0.0] * 160)
+    interval = paired_interval(differences, [f"{i:03d}" for i in range(200)], resamples=8000, key=KEY)
+    assert interval == pytest.approx((0.0376, 0.1604), abs=0.004)
+
+
+def test_false_alarms_are_rare_when_few_answers_change():
+    names, alarms = [f"{i:03d}" for i in range(200)], 0
+    for trial in range(200):
+        draws = np.random.default_rng(trial).random(200)
+        differences = (draws < 0.02).astype(float) - (draws > 0.98)
+        low, high = paired_interval(differences, names, resamples=300, key=("alarm", trial))
+        alarms += low > 0 or high < 0
+    assert alarms <= 10  # 5 % of 200
 
 
 @pytest.mark.parametrize(
