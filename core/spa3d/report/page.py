@@ -29,6 +29,8 @@ from spa3d.report.wording import count
 
 OPTION = re.compile(r"\s+(?=[A-H]\) )")
 """The gaps before lettered options, as `spa3d.questions` writes them."""
+PIECE = re.compile(r"(?<=,) | (?=--)")
+"""The gaps between the settings of a list, and before flags."""
 
 
 def html_page(document: Document, examples: Sequence[Example], metrics: Sequence[Mapping[str, Any]]) -> str:
@@ -160,9 +162,14 @@ def _cloud(view: View, caption: str, label: str) -> str:
 
 
 def _question(prompt: str) -> str:
-    """A prompt whose lettered options, if it has any, stay in one piece each."""
+    """A prompt; its lettered options, if it has any, step back behind the question."""
     asked, *options = OPTION.split(prompt)
-    return text(asked) + "".join(f' <span class="option">{text(option)}</span>' for option in options)
+    return text(asked) + (f' <span class="options">{_unbroken(options)}</span>' if options else "")
+
+
+def _unbroken(pieces: Iterable[str]) -> str:
+    """Pieces of text between which a line may break, but not within."""
+    return " ".join(f'<span class="whole">{text(piece)}</span>' for piece in pieces)
 
 
 def _answer(said: str, reference: str | None) -> str:
@@ -176,7 +183,7 @@ def _plain(said: str) -> str:
 
 
 def _how(document: Document) -> str:
-    pairs = [(name, text(value)) for name, value in recipe(document)]
+    pairs = [(name, _unbroken(PIECE.split(value))) for name, value in recipe(document)]
     folder, curves = escape(document.predictions), escape(document.training.curves)
     beside = (
         f"every answer in <code>{folder}</code>, curves in <code>{curves}</code>, all figures in "

@@ -61,7 +61,8 @@ def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
         return ""
     asked, component = str(chosen.get("asked", "")), str(chosen.get("component", ""))
     settings = _mapping(chosen.get("config"))
-    told = [f"{key} {_short(settings[key])}" for key in settings if only is None or key in only]
+    told = [f"{key} {_short(value)}" for key, value in settings.items() if only is None or key in only]
+    told = [words for words in told if not words.endswith(" ")]  # a setting left empty decides nothing
     name = asked if component in ("", asked) else f"{asked} ({component})"
     return ", ".join([name, *told])
 
