@@ -1,0 +1,127 @@
+"""Plugins of people we have never met: installed with pip, found through PYTHONPATH, listed and run by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spa3d
+import spa3d_plugins
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("good", "broken", "clash")
+SHORT = (
+    "--preset smoke --benchmark choice --device cpu --base.encoder.steps 1 --base.llm.steps 1 --base.align.steps 1 "
+    "--base.instruct.steps 1 --train.steps 2 --evaluate.limit 4 --encoder slabs --encoder.width 16 --noise jitter"
+)
+OBJECTIVE = """
+from spa3d import Component, Need, Objective, Term, hookimpl
+
+class Blindly(Objective):
+    needs = (Need(view="clean"), Need(view="blind", grad=False))
+
+    def terms(self, scores):
+        gain = scores["chosen", "clean"].logp - scores["chosen", "blind"].logp
+        return [Term("gain", -gain, "sequence")]
+
+@hookimpl
+def spa3d_components():
+    yield Component("objective", "blindly", "my_file:Blindly", "The cloud should be worth something")
+"""
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that pip installed the three sample packages into."""
+    folder = tmp_path_factory.mktemp("site")
+    options = "--no-deps --no-build-isolation --no-index --disable-pip-version-check --quiet"
+    sources = [str(ROOT / "tests" / "sample_plugins" / name) for name in PACKAGES]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options.split(), "--target", str(folder), *sources], check=True
+    )
+    return folder
+
+
+def tool(name: str, *argv: str, site: Path, plugins: str | None, cwd: Path, code: int = 0) -> str:
+    """Run tools/NAME with the packages on PYTHONPATH; what it said."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SPA3D_") and key != "COLUMNS"}
+    homes = [str(Path(package.__path__[0]).parent) for package in (spa3d, spa3d_plugins)]
+    path = os.pathsep.join([str(site), *homes])
+    more = {"PYTHONPATH": path, "SPA3D_BASES": str(site / "bases"), "OMP_NUM_THREADS": "1"}
+    if plugins is not None:
+        more["SPA3D_PLUGINS"] = plugins
+    command = [sys.executable, str(ROOT / "tools" / name), *argv]
+    done = subprocess.run(command, env={**kept, **more}, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code == 0 else done.stdout + done.stderr
+
+
+def test_a_stranger_is_listed_with_distribution_and_version(site: Path, tmp_path: Path) -> None:
+    document = json.loads(tool("list", "--json", site=site, plugins="good,broken", cwd=tmp_path))
+    entries = {(entry["kind"], entry["name"]): entry for entry in document["entries"]}
+    for key in (("encoder", "slabs"), ("noise", "jitter"), ("objective", "margin")):
+        assert entries[key]["origin"] == "spa3d-good 0.3.1"
+        assert entries[key]["status"] == "ready"
+    assert document["slow"] == []
+    (broken,) = document["broken"]
+    assert (broken["distribution"], broken["version"]) == ("spa3d-broken", "1.0.0")
+    assert "a_package_nobody_has" in broken["cause"]
+
+
+def test_a_broken_stranger_fails_the_check_and_no_run(site: Path, tmp_path: Path) -> None:
+    told = tool("list", "noise", "--check", site=site, plugins="good,broken", cwd=tmp_path, code=1)
+    assert "broken plugin: broken (spa3d-broken 1.0.0): ModuleNotFoundError" in told
+    argv = ["--preset", "smoke", "--noise", "jitter", "--dry-run"]
+    assert "jitter" in tool("run.py", *argv, site=site, plugins="good,broken", cwd=tmp_path)
+    told = tool("run.py", "--noise", "thunder", site=site, plugins="good,broken", cwd=tmp_path, code=2)
+    assert "no noise 'thunder'" in told
+    assert "spa3d-broken 1.0.0" in told
+
+
+def test_a_clash_is_shown_by_the_list_and_ends_a_run(site: Path, tmp_path: Path) -> None:
+    for name, argv in (("list", ["noise"]), ("run.py", ["--dry-run"])):
+        told = tool(name, *argv, site=site, plugins=None, cwd=tmp_path, code=2)
+        assert "noise 'mask' is brought by spa3d" in told
+        assert "spa3d-clash 2.1.0 (entry point clash)" in told
+
+
+def test_the_three_names_run_and_so_does_a_file(site: Path, tmp_path: Path) -> None:
+    tool(
+        "run.py",
+        *SHORT.split(),
+        "--objective",
+        "margin",
+        "--output",
+        "packaged",
+        site=site,
+        plugins="good",
+        cwd=tmp_path,
+    )
+    report = json.loads((tmp_path / "packaged" / "report.json").read_text())
+    assert report["status"] == "complete"
+    assert [report["config"][kind]["component"] for kind in ("encoder", "noise", "objective")] == [
+        "slabs",
+        "jitter",
+        "margin",
+    ]
+    (tmp_path / "my_file.py").write_text(OBJECTIVE)
+    argv = [*SHORT.split(), "--plugin", "my_file.py", "--objective", "blindly", "--output", "unpackaged"]
+    tool("run.py", *argv, site=site, plugins="good", cwd=tmp_path)
+    passport = json.loads((tmp_path / "unpackaged" / "passport.json").read_text())
+    assert passport["plugins"] == ["my_file.py"]
+    assert json.loads((tmp_path / "unpackaged" / "report.json").read_text())["status"] == "complete"
+
+
+@pytest.mark.parametrize("name", ["list", "run.py"])
+def test_without_an_environment_a_tool_says_how_to_get_one(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-S", "-E", str(ROOT / "tools" / name)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "make setup" in done.stderr
+    assert len((ROOT / "tools" / name).read_text().splitlines()) <= 15
