@@ -214,5 +214,5 @@ def test_the_blind_control_never_reads_a_cloud(bases: Path, tmp_path: Path) -> N
     rows = [json.loads(line) for line in (folder / "predictions" / "choice.after.jsonl").read_text().splitlines()]
     assert {row["view"] for row in rows} == {"blind"}
     stages = {json.loads(row)["stage"] for row in (folder / "metrics.jsonl").read_text().splitlines()}
-    assert stages == {"post-train"}
+    assert stages == {"base.llm", "base.instruct", "post-train"}
     assert yaml.safe_load((folder / "config.yaml").read_text())["blind"] is True

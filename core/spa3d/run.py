@@ -56,6 +56,7 @@ class Run:
         self.assembly, self.output, self.reporter = assembly, output, reporter
         self.config = assembly.config
         self.base = locate(assembly)
+        self.journal = Journal(output / "metrics.jsonl")
         self.timing: dict[str, float] = {}
         self.unusable: set[str] = set()
         self.splits = {split: self._usable(split) for split in assembly.dataset.splits}
@@ -66,6 +67,7 @@ class Run:
         ranks.first_only(lambda: issue_passport(self.output, self._passport()))
         with self._timed("base"):
             self._prepare_base()
+            self.journal.adopt(self.base.folder / "metrics.jsonl")
             model, processor = load_base(self.base.model_folder, self.assembly)
         with self._timed("evaluate before"):
             ranks.first_only(lambda: self._measure_before(model, processor))
@@ -140,9 +142,10 @@ class Run:
                 "dataset": self.config.dataset.asked,
                 "splits": {name: len(records) for name, records in self.splits.items()},
                 "skipped": list(self.assembly.dataset.skipped),
+                "up_axis": self.assembly.dataset.up_axis,
             },
             rows=rows,
-            warnings=[row["warning"] for row in Journal(self.output / "metrics.jsonl").rows() if "warning" in row],
+            warnings=[row["warning"] for row in self.journal.rows() if "warning" in row],
             timing=self.timing,
             bootstrap=self.config.evaluate.bootstrap,
             seed=self.config.evaluate.seed,

@@ -21,13 +21,9 @@ def examples(before: Sequence[Row], after: Sequence[Row], clouds: Clouds, noise:
     """Questions of different records, the same ones for every run that asks the same questions."""
     later = {row["id"]: row for row in after if row["view"] == "clean"}
     blind = {row["id"]: row["text"] for row in after if row["view"] == "blind" and row["set"] == "test"}
-    one_each = {
-        row["record"]: row for row in before if row["view"] == "clean" and row["set"] == "test" and row["id"] in later
-    }
-    rows = [one_each[record] for record in sorted(one_each)]
-    picked = generator("examples").permutation(len(rows))[:EXAMPLES]
+    rows = [row for row in before if row["view"] == "clean" and row["set"] == "test" and row["id"] in later]
     shown = []
-    for row in (rows[int(place)] for place in sorted(picked)):
+    for row in _varied(rows):
         clean = torch.from_numpy(clouds.get([row["record"]]))
         noised = noise.apply(clean, Draws([(seed, 0, row["record"], "noised")]))
         shown.append(
@@ -43,3 +39,14 @@ def examples(before: Sequence[Row], after: Sequence[Row], clouds: Clouds, noise:
             )
         )
     return shown
+
+
+def _varied(rows: Sequence[Row]) -> list[Row]:
+    """Rows of different records and, as far as there are any, of different kinds; a keyed choice."""
+    left = [rows[int(place)] for place in generator("examples").permutation(len(rows))]
+    picked: list[Row] = []
+    while left and len(picked) < EXAMPLES:
+        kinds, records = {row["kind"] for row in picked}, {row["record"] for row in picked}
+        left = [row for row in left if row["record"] not in records]
+        picked += ([row for row in left if row["kind"] not in kinds] or left)[:1]
+    return picked

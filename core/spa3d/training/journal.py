@@ -21,6 +21,11 @@ class Journal:
             kept = [row for row in self.rows() if row.get("stage") != stage or row.get("step", 0) <= step]
             self.path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
 
+    def adopt(self, source: Path) -> None:
+        """Begin with the rows of another journal: the curves of the base a run starts from."""
+        if ranks.is_first() and not self.path.exists() and source.exists():
+            self.path.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+
     def write(self, **row: Any) -> None:
         """Append one row; None values are left out. Of several processes only the first writes."""
         if not ranks.is_first():
