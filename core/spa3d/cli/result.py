@@ -9,7 +9,7 @@ from rich.table import Table
 from spa3d.cli.console import output, plain
 from spa3d.report.document import Document, Line, Part, score_lines
 from spa3d.report.verdict import cloud_worth, verdict
-from spa3d.report.wording import NOTHING, percent, percent_span, points, points_span
+from spa3d.report.wording import NOTHING, percent, points, points_span
 
 TONES = {"helped": "bold green", "even": "bold", "hurt": "bold red", "open": "bold yellow"}
 
@@ -18,7 +18,7 @@ def show_result(folder: Path) -> None:
     """Print what report.json in `folder` says, and where the whole report is."""
     document = Document.model_validate_json((folder / "report.json").read_text(encoding="utf-8"))
     told = verdict(document)
-    table = Table("", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table("", box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")  # fits 80 columns
     for column in ("before", "blind", "after", "blind", "change", "chance", "n"):
         table.add_column(column, justify="right")
     for line in score_lines(document):
@@ -30,7 +30,7 @@ def show_result(folder: Path) -> None:
     console.print(table)
     for warning in document.training.warnings:
         console.print(plain(f"warning: {warning}", "yellow"), soft_wrap=True)
-    console.print("\nshares in %, with 95 % intervals; blind: the same model asked without the cloud", style="dim")
+    console.print("\nshares in %, changes with paired 95 % intervals; blind: asked without the cloud", style="dim")
     console.print(plain(f"{folder / 'report.html'}  {folder / 'report.md'}"), soft_wrap=True)
 
 
@@ -50,4 +50,4 @@ def _cells(line: Line) -> list[str]:
 def _score(part: Part | None) -> tuple[str, str]:
     if part is None:
         return NOTHING, NOTHING
-    return f"{percent(part.score)} ({percent_span(part.ci95)})", percent(part.blind)
+    return percent(part.score), percent(part.blind)
