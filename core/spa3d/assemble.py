@@ -6,10 +6,11 @@ this run cannot give, a device that is not there.
 
 from __future__ import annotations
 
-import inspect
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,10 @@ class Assembly:
         return _create(self.registry, "projector", self.config.projector, dim=dim, hidden=hidden)
 
     def sources(self) -> list[Path]:
-        """Source files that decide what a base is: the library's own, and those of its parts."""
-        core = Path(__file__).parent
-        found = [core / name for name in ("points.py", "ops.py", "draws.py", "questions.py", "base.py")]
-        found += [*(core / "model").glob("*.py"), *(core / "training").glob("*.py")]
-        kinds = {"encoder": self.config.encoder, "projector": self.config.projector, "dataset": self.config.dataset}
-        for kind, selection in kinds.items():
-            target = self.registry.target(self.registry.get(kind, selection.component))
-            found.append(Path(inspect.getfile(target)))
-        return found
+        """Source files that decide what a base is: those of its parts and of training, with all that they import."""
+        chosen = {"encoder": self.config.encoder, "projector": self.config.projector, "dataset": self.config.dataset}
+        targets = [self.registry.target(self.registry.get(kind, one.component)) for kind, one in chosen.items()]
+        return source_files("spa3d.training.fit", "spa3d.training.pretrain", *(one.__module__ for one in targets))
 
 
 def assemble(config: RunConfig, registry: Registry) -> Assembly:
@@ -161,3 +157,23 @@ def _encoder_faults(assembly: Assembly) -> list[str]:
         given = tuple(tokens.shape)
         return [f"--encoder {name}: it promises tokens of shape {promised} for {count} points and gives {given}"]
     return []
+
+
+def source_files(*modules: str) -> list[Path]:
+    """Files of `modules` and of everything they import, directly or not, from their own top-level packages.
+
+    What a module imports is read off its names, so no file is parsed.
+    """
+    packages = {name.partition(".")[0] for name in modules} | {"spa3d"}
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        module = import_module(name)
+        found[name] = Path(str(module.__file__))
+        values = vars(module).values()
+        names = {str(getattr(value, "__module__", None) or getattr(value, "__name__", "")) for value in values}
+        waiting += sorted(other for other in names if other.partition(".")[0] in packages and other in sys.modules)
+    return list(found.values())

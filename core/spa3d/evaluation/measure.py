@@ -7,15 +7,16 @@ number of a report can be traced.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question
 from spa3d.contracts.dataset import Dataset
-from spa3d.draws import generator
 from spa3d.evaluation.predict import Answerer, View
 from spa3d.progress import Reporter
+from spa3d.questions import keyed_sample
 
 Item = TypeVar("Item")
 Row = dict[str, Any]
@@ -25,21 +26,18 @@ Asked = list[tuple[Question, str, str | None]]
 
 def asked(benchmark: Benchmark, dataset: Dataset, *, split: str, seed: int, limit: int) -> Asked:
     """All questions of a benchmark: the split's, the counterfactual split's, and minimal pairs of the split."""
-    found: Asked = [(q, "test", None) for q in sample(benchmark.questions(dataset, split, seed), limit, seed, split)]
+    most = limit or sys.maxsize
+
+    def some(items: Sequence[Item], name: str) -> list[Item]:
+        return keyed_sample(items, most, "limit", seed, name)
+
+    found: Asked = [(question, "test", None) for question in some(benchmark.questions(dataset, split, seed), split)]
     if "counterfactual" in dataset.splits and split != "counterfactual":
-        more = benchmark.questions(dataset, "counterfactual", seed)
-        found += [(q, "counterfactual", None) for q in sample(more, limit, seed, "counterfactual")]
-    for before, after in sample(benchmark.pairs(dataset, split, seed), limit, seed, "flip"):
+        broken = some(benchmark.questions(dataset, "counterfactual", seed), "counterfactual")
+        found += [(question, "counterfactual", None) for question in broken]
+    for before, after in some(benchmark.pairs(dataset, split, seed), "flip"):
         found += [(before, "flip", before.id), (after, "flip", before.id)]
     return found
-
-
-def sample(items: Sequence[Item], limit: int, seed: int, name: str) -> list[Item]:
-    """At most `limit` of `items` (0: all), a keyed sample in the old order."""
-    if not limit or len(items) <= limit:
-        return list(items)
-    picked = generator("limit", seed, name).choice(len(items), size=limit, replace=False)
-    return [items[i] for i in sorted(int(p) for p in picked)]
 
 
 def measure(

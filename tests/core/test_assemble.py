@@ -1,0 +1,44 @@
+"""What can be found wrong before any data are read, and what a base's key is made of."""
+
+from __future__ import annotations
+
+import pytest
+
+from spa3d.assemble import assemble, choose_device
+from spa3d.cli.parser import parse
+from spa3d.errors import ConfigError, SpaError
+
+
+def build(*arguments: str):
+    invocation = parse(["--preset", "smoke", *arguments])
+    return assemble(invocation.config, invocation.registry)
+
+
+def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match=r"cuda:7.*there is: auto, cpu"):
+        choose_device("cuda:7")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--points.count", "4"], "at least"),
+        (["--train.batch_size", "3", "--train.accumulation", "2"], "train.batch_size 3"),
+        (["--blind"], "--blind"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_is_made(arguments: list[str], said: str) -> None:
+    with pytest.raises(SpaError, match=said):
+        build(*arguments)
+
+
+def test_all_faults_come_in_one_report() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build("--blind", "--train.batch_size", "3", "--train.accumulation", "2")
+    assert len(caught.value.faults) == 2
+
+
+def test_the_key_of_a_base_follows_what_its_parts_import() -> None:
+    files = {path.name for path in build().sources()}
+    assert {"shapes.py", "objects.py", "text.py", "pointnext.py", "trainer.py", "modeling.py", "points.py"} <= files
+    assert not {"mask.py", "spa.py", "markdown.py", "choice.py"} & files
