@@ -239,8 +239,7 @@ class BaseBuilder:
             pad = int(processor.tokenizer.pad_token_id)
             return partial(LanguageTrainer, pad, model=model, train_dataset=stream(text))
         talk = captions if stage == "align" else self.talk
-        opening = "blind" if self.config.blind else "cloud"
-        samples = stream(tokenised(processor, talk, [opening]))
+        samples = stream(tokenised(processor, talk, ["cloud"], blind=self.config.blind))
         views = Views(model, clouds, make_token_store(self.assembly, model))
         return partial(ObjectiveTrainer, self.assembly.sft, views, model=model, train_dataset=samples)
 

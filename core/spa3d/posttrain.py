@@ -39,8 +39,8 @@ def post_train(
     reporter.stage("post-train", f"{steps} steps of {config.objective.asked}")
     model.set_trained(*parts_trained("post-train", settings))
     views = make_views(assembly, model, processor, splits["train"])
-    openings = ["blind"] if config.blind else needs_opening(objective.needs)
-    text = tokenised(processor, instructions(assembly.dataset, config.seed), openings)
+    talk = instructions(assembly.dataset, config.seed)
+    text = tokenised(processor, talk, needs_opening(objective.needs), blind=config.blind)
     journal = Journal(output / "metrics.jsonl")
     fit(
         partial(

@@ -87,20 +87,26 @@ def instructions(dataset: Dataset, seed: int) -> Talk:
     return choose
 
 
-def tokenised(processor: Spa3dProcessor, talk: Talk, openings: Sequence[str]) -> Callable[[Record, int], Sample]:
-    """Makes samples for `SampleStream`: the chosen conversation under each of `openings` (``cloud``, ``blind``)."""
+def tokenised(
+    processor: Spa3dProcessor, talk: Talk, openings: Sequence[str], *, blind: bool = False
+) -> Callable[[Record, int], Sample]:
+    """Makes samples for `SampleStream`: the chosen conversation under each of `openings` (``cloud``, ``blind``).
+
+    With `blind` no sample has a cloud, whatever it is opened with: the control that is trained without clouds.
+    """
 
     def text(record: Record, epoch: int) -> Sample:
         conversation = talk(record, epoch)
+        has_cloud = conversation.has_cloud and not blind
         texts = {}
         for opening in openings:
-            shown = processor.opening("cloud" if opening == "cloud" and conversation.has_cloud else "blind")
+            shown = processor.opening("cloud" if opening == "cloud" and has_cloud else "blind")
             texts[opening] = processor.tokenise(conversation, shown)
             if not texts[opening].answer_count:
                 raise DataError(
                     f"record {record.id}: no answer token is left of a conversation of "
                     f"{len(texts[opening].ids)} tokens; raise --llm.max_length or shorten the text"
                 )
-        return Sample(record.id, epoch, texts, conversation.has_cloud)
+        return Sample(record.id, epoch, texts, has_cloud)
 
     return text
