@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from spa3d.contracts.dataset import Record
 from spa3d.contracts.encoder import Encoder
 from spa3d.draws import Draws, generator
+from spa3d.errors import DataError
 from spa3d.model.labels import IGNORED
 from spa3d.model.processing import Spa3dProcessor, Tokens
 from spa3d.points import encoder_inputs
@@ -45,6 +46,9 @@ class Targets:
         max_words: size of the caption vocabulary.
         min_count: captions a word must occur in.
 
+    Raises:
+        DataError: the records leave nothing to predict.
+
     """
 
     def __init__(self, records: Sequence[Record], *, max_words: int = 400, min_count: int = 5) -> None:
@@ -57,6 +61,12 @@ class Targets:
         self.words = {word: i for i, word in enumerate(sorted(common))}
         varied = {key: sorted(found) for key, found in values.items() if len(found) > 1}
         self.facts = {key: {value: i for i, value in enumerate(found)} for key, found in sorted(varied.items())}
+        if not (self.words or self.facts):
+            raise DataError(
+                f"the captions of the {len(records)} training records give an encoder nothing to learn: no word stands "
+                f"in {min_count} of them or more but not in nearly all, and no fact differs; give more or fuller "
+                "captions, facts, or a finished 3D LLM with --base"
+            )
 
     def row(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
         """Words ``(W,)`` 0/1 and facts ``(K,)`` with the value's number, `UNKNOWN` where the record has none."""
