@@ -210,7 +210,7 @@ def test_a_folder_of_something_else_is_refused(bases: Path, tmp_path: Path) -> N
 
 def test_the_blind_control_never_reads_a_cloud(bases: Path, tmp_path: Path) -> None:
     folder = tmp_path / "blind"
-    run([*SMOKE, "--benchmark", "choice", "--objective", "sft", "--blind", "--output", str(folder)], bases)
+    run([*SMOKE, "--objective", "sft", "--blind", "--output", str(folder)], bases)
     rows = [json.loads(line) for line in (folder / "predictions" / "choice.after.jsonl").read_text().splitlines()]
     assert {row["view"] for row in rows} == {"blind"}
     stages = {json.loads(row)["stage"] for row in (folder / "metrics.jsonl").read_text().splitlines()}
