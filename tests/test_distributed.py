@@ -1,0 +1,53 @@
+"""Two processes make one step of the same size: slow, because both start a whole run."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
+
+
+def steps(folder: Path) -> list[dict[str, float]]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["stage"] == "post-train" and "loss" in row]
+
+
+@pytest.mark.parametrize("objective", ["sft", "spa", "spa-anchored"])
+def test_one_process_two_processes_and_accumulation_take_the_same_steps(tmp_path: Path, objective: str) -> None:
+    environment = {
+        **os.environ,
+        "SPA3D_BASES": str(tmp_path / "bases"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT / "plugins")]),
+    }
+    script = [str(ROOT / "tools" / "run.py"), "--preset", "smoke", "--benchmark", "choice", "--device", "cpu"]
+    script += ["--objective", objective]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", port]
+    ways = {
+        "one": [sys.executable, *script],
+        "accumulated": [sys.executable, *script, "--train.accumulation", "4"],
+        "two": [*torchrun, *script],
+    }
+    found = {}
+    for name, command in ways.items():  # "one" builds the base that the others share
+        output = tmp_path / name
+        done = subprocess.run(
+            [*command, "--output", str(output)], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found[name] = steps(output)
+    for name in ("accumulated", "two"):
+        for mine, other in zip(found["one"], found[name], strict=True):
+            assert mine["loss"] == pytest.approx(other["loss"], rel=1e-5)
+            assert mine["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)

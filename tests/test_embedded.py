@@ -1,0 +1,56 @@
+"""The embedded world as a measuring instrument: minutes, so only `make test-slow` runs it.
+
+The base is looked for where `make run` keeps it, so that it is built once.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
+def run(folder: Path, *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "tools/run.py", "--device", "cpu", "--output", str(folder), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "report.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run(tmp_path_factory.mktemp("harmless") / "run")
+
+
+def test_the_base_is_neither_at_the_floor_nor_at_the_ceiling(harmless: dict[str, Any]) -> None:
+    choice = harmless["benchmarks"]["choice"]["before"]
+    assert 0.75 <= choice["score"] <= 0.92
+    assert choice["blind"] <= 0.50
+    assert choice["blind"] >= choice["chance"] + 0.05, "text alone must beat chance clearly"
+    assert choice["score"] - choice["blind"] >= 0.25
+    assert choice["counterfactual"]["score"] < choice["score"], "broken priors must cost something"
+    assert choice["flip"]["blind"] == 0
+    assert harmless["benchmarks"]["caption"]["before"]["score"] >= 0.60
+
+
+def test_the_default_learning_rate_of_spa_is_neutral(harmless: dict[str, Any]) -> None:
+    assert harmless["training"]["warnings"] == []
+    assert abs(harmless["benchmarks"]["choice"]["change"]["score"]) <= 0.02
+
+
+def test_spa_at_ten_times_that_rate_is_caught_while_its_margin_grows(tmp_path: Path) -> None:
+    report = run(tmp_path / "run", "--train.learning_rate", "1e-4", "--noise.level", "0.5", "--benchmark", "choice")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    probes = [row for row in rows if row.get("probe")]
+    assert probes[-1]["margin"] > probes[0]["margin"] + 1
+    assert len(report["training"]["warnings"]) == 1
+    assert report["benchmarks"]["choice"]["change"]["ci95"][1] < 0
+    first = (tmp_path / "run" / "report.md").read_text().splitlines()[0]
+    assert "hurt" in first
