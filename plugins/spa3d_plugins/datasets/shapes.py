@@ -34,7 +34,7 @@ class ShapesConfig(ComponentConfig):
 
     points: int = Field(1024, ge=16, le=65536)
     """Points per cloud."""
-    train: int = Field(2000, ge=1, lt=10**6)
+    train: int = Field(4000, ge=1, lt=10**6)
     """Objects to train on."""
     val: int = Field(200, ge=1, lt=10**6)
     """Objects to tune on."""
