@@ -20,7 +20,7 @@ from spa3d.config import RunConfig
 from spa3d.contracts.dataset import Record
 from spa3d.errors import DataError
 from spa3d.evaluation.examples import examples
-from spa3d.evaluation.measure import Row, asked, measure, read_rows, write_rows
+from spa3d.evaluation.measure import Asked, Row, asked, measure, read_rows, write_rows
 from spa3d.evaluation.predict import Answerer, View
 from spa3d.folder import claim, issue_passport, link_latest
 from spa3d.model.modeling import Spa3dModel
@@ -59,10 +59,12 @@ class Run:
         self.journal = Journal(output / "metrics.jsonl")
         self.timing: dict[str, float] = {}
         self.unusable: set[str] = set()
+        self.questions: dict[str, Asked] = {}
         self.splits = {split: self._usable(split) for split in assembly.dataset.splits}
 
     def everything(self, *, resume: bool) -> Path:
-        """Claim the folder; then base, before, post-train, after, report."""
+        """Look at the data, claim the folder; then base, before, post-train, after, report."""
+        ranks.first_only(self._look_at_data)
         ranks.first_only(lambda: claim(self.output, self.config, resume=resume))
         ranks.first_only(lambda: issue_passport(self.output, self._passport()))
         with self._timed("base"):
@@ -77,6 +79,23 @@ class Run:
             ranks.first_only(lambda: self._measure_after(model, processor))
         ranks.first_only(lambda: self._report(model, processor))
         return self.output
+
+    def _look_at_data(self) -> None:
+        """Gather the questions, so that data that cannot be trained on or asked about are told before any work."""
+        settings, dataset = self.config.evaluate, self.config.dataset.asked
+        for what, split in (("to train on", "train"), ("to report on (--evaluate.split)", settings.split)):
+            if not self.splits.get(split):
+                there = ", ".join(f"{name} ({len(records)})" for name, records in self.splits.items())
+                raise DataError(f"dataset {dataset} has no record {what} in split {split!r}; there are: {there}")
+        for name, benchmark in self.assembly.benchmarks.items():
+            questions = asked(
+                benchmark, self.assembly.dataset, split=settings.split, seed=settings.seed, limit=settings.limit
+            )
+            self.questions[name] = [entry for entry in questions if entry[0].record_id not in self.unusable]
+            if not self.questions[name]:
+                self.reporter.say(f"{name}: dataset {dataset} gives it nothing to ask in split {settings.split}")
+        if not any(self.questions.values()):
+            raise DataError(f"--benchmark {', '.join(self.questions)}: dataset {dataset} gives none of them a question")
 
     def _prepare_base(self) -> None:
         if self.config.base.path:
@@ -104,15 +123,10 @@ class Run:
                 write_rows(path, self._measure(name, "after", model, processor))
 
     def _measure(self, name: str, when: str, model: Spa3dModel, processor: Spa3dProcessor) -> list[Row]:
-        settings, dataset = self.config.evaluate, self.assembly.dataset
-        self.reporter.stage(f"evaluate {when}: {name}")
-        benchmark = self.assembly.benchmarks[name]
-        questions = asked(benchmark, dataset, split=settings.split, seed=settings.seed, limit=settings.limit)
-        questions = [entry for entry in questions if entry[0].record_id not in self.unusable]
+        settings, benchmark, questions = self.config.evaluate, self.assembly.benchmarks[name], self.questions[name]
         if not questions:
-            raise DataError(
-                f"--benchmark {name}: dataset {self.config.dataset.asked} gives no question in split {settings.split}"
-            )
+            return []
+        self.reporter.stage(f"evaluate {when}: {name}")
         views: list[View] = ["blind"] if self.config.blind else ["clean", "blind"]
         answerer = Answerer(
             model,
@@ -151,7 +165,8 @@ class Run:
             seed=self.config.evaluate.seed,
         )
         clouds = make_views(self.assembly, model, processor).clouds
-        shown = examples(*rows[names[0]], clouds, self.assembly.noise, seed=self.config.seed)
+        first = next(name for name in names if self.questions[name])
+        shown = examples(*rows[first], clouds, self.assembly.noise, seed=self.config.seed)
         write_report(self.output, document, shown)
         link_latest(self.output)
 
