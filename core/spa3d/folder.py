@@ -2,38 +2,86 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from spa3d.config import RunConfig
 from spa3d.errors import OutputError
+from spa3d.files import write_whole
 from spa3d.passport import differences
 
+BEGUN = ("config.yaml", "passport.json", "metrics.jsonl", "predictions", "probe.json", "checkpoints")
+"""What a run leaves that has trained nothing yet; the base it may have built lies elsewhere."""
+LASTING = ("base", "data", "sources")
+"""Entries of the passport that must not change between a run and its continuation."""
 
-def claim(output: Path, config: RunConfig, *, resume: bool) -> None:
-    """Make `output` this run's folder, or say why it cannot be."""
-    saved = output / "config.yaml"
+
+@contextmanager
+def claimed(output: Path, config: RunConfig, *, resume: bool) -> Iterator[None]:
+    """Make `output` this run's folder, and keep other runs out of it inside the ``with`` block.
+
+    A folder in which a run was only begun is begun anew: there is nothing to lose in it, and the command that puts
+    right what ended that run must not be refused for its sake.
+
+    Raises:
+        OutputError: the folder cannot be made or written, holds something else or another run, or a run is at work
+            in it; the message says which.
+
+    """
     try:
         output.mkdir(parents=True, exist_ok=True)
-        inside = sorted(path.name for path in output.iterdir())
+        handle = os.open(output, os.O_RDONLY)
     except OSError as fault:
         raise OutputError(
             f"--output {output}: cannot be made or read ({fault.strerror}); choose another folder"
         ) from fault
-    dumped = config.model_dump(mode="json")
-    if not inside:
+    try:
         try:
-            saved.write_text(yaml.safe_dump(dumped, sort_keys=False), encoding="utf-8")
-        except OSError as fault:
-            raise OutputError(f"--output {output}: not writable ({fault.strerror}); choose another folder") from fault
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as fault:
+            raise OutputError(f"--output {output}: another run is at work in it; choose another folder") from fault
+        _claim(output, config.model_dump(mode="json"), resume=resume)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _claim(output: Path, config: dict[str, Any], *, resume: bool) -> None:
+    inside = sorted(path.name for path in output.iterdir())
+    saved = output / "config.yaml"
+    if _only_begun(output, inside):
+        _clear(output)
+    elif inside:
+        _continue(output, inside, config, resume=resume)
         return
+    try:
+        write_whole(saved, yaml.safe_dump(config, sort_keys=False))
+    except OSError as fault:
+        raise OutputError(f"--output {output}: not writable ({fault.strerror}); choose another folder") from fault
+
+
+def _continue(output: Path, inside: list[str], config: dict[str, Any], *, resume: bool) -> None:
+    """Hold what `output` holds against `config`; raises unless it is the same run, to be resumed."""
+    saved = output / "config.yaml"
     if not saved.exists():
         raise OutputError(
             f"--output {output}: not empty and no run of spa3d ({', '.join(inside[:5])} ...); choose another"
         )
-    changed = differences(yaml.safe_load(saved.read_text(encoding="utf-8")), dumped)
+    try:
+        old = yaml.safe_load(saved.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        old = None
+    if not isinstance(old, Mapping):
+        raise OutputError(f"--output {output}: not empty, and its config.yaml is none that a run saved; choose another")
+    changed = differences(old, config)
     if changed:
         raise OutputError(
             f"--output {output}: holds a run of another configuration ({'; '.join(changed[:8])}); choose another folder"
@@ -44,31 +92,51 @@ def claim(output: Path, config: RunConfig, *, resume: bool) -> None:
         )
 
 
+def _only_begun(output: Path, inside: list[str]) -> bool:
+    """Whether a run was begun here, nothing was trained in it, and nothing else lies here."""
+    if not {"config.yaml", "passport.json"} <= set(inside) <= set(BEGUN) or not _passport(output):
+        return False
+    trained = [*output.glob("checkpoints/*"), *output.glob("predictions/*.after.jsonl")]
+    return not trained
+
+
+def _clear(output: Path) -> None:
+    for name in BEGUN:
+        path = output / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 def link_latest(output: Path) -> None:
     """Point ``runs/latest`` at `output` where it lies in a folder called runs."""
-    if output.resolve().parent.name != "runs":
+    folder = output.resolve()
+    link = folder.parent / "latest"
+    if folder.parent.name != "runs" or (link.exists() and not link.is_symlink()):
         return
-    link = output.resolve().parent / "latest"
-    if link.is_symlink():
-        link.unlink()
-    if not link.exists():
-        link.symlink_to(output.resolve().name)
-
-
-LASTING = ("base", "data", "sources")
-"""Entries of the passport that must not change between a run and its continuation."""
+    fresh = folder.parent / f".latest-{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(folder.name)
+    fresh.replace(link)  # at once: two runs may end together
 
 
 def issue_passport(output: Path, passport: dict[str, object]) -> None:
     """Write the passport of a new run, or hold that of a continued one against it."""
     path = output / "passport.json"
     if not path.exists():
-        path.write_text(json.dumps(passport, indent=1), encoding="utf-8")
+        write_whole(path, json.dumps(passport, indent=1))
         return
-    old = json.loads(path.read_text(encoding="utf-8"))
-    changed = differences({name: old[name] for name in LASTING}, {name: passport[name] for name in LASTING})
+    old = _passport(output)
+    changed = differences({name: old.get(name) for name in LASTING}, {name: passport[name] for name in LASTING})
     if changed:
         raise OutputError(
             f"{output} was begun with something else ({'; '.join(changed)}); its numbers would mix two programs or "
             f"data sets: choose another --output"
         )
+
+
+def _passport(output: Path) -> dict[str, Any]:
+    """The passport that `output` holds; empty where it is none."""
+    try:
+        passport = json.loads((output / "passport.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return passport if isinstance(passport, dict) and set(LASTING) <= set(passport) else {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from transformers.utils import logging as transformers_logging
@@ -22,7 +22,8 @@ from spa3d.errors import DataError
 from spa3d.evaluation.examples import examples
 from spa3d.evaluation.measure import Asked, Row, asked, measure, read_rows, write_rows
 from spa3d.evaluation.predict import Answerer, View
-from spa3d.folder import claim, issue_passport, link_latest
+from spa3d.files import write_whole
+from spa3d.folder import claimed, issue_passport, link_latest
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.passport import hash_sources, machine, revision, versions
@@ -65,8 +66,13 @@ class Run:
     def everything(self, *, resume: bool) -> Path:
         """Look at the data, claim the folder; then base, before, post-train, after, report."""
         ranks.first_only(self._look_at_data)
-        ranks.first_only(lambda: claim(self.output, self.config, resume=resume))
-        ranks.first_only(lambda: issue_passport(self.output, self._passport()))
+        with ExitStack() as held:
+            ranks.first_only(lambda: held.enter_context(claimed(self.output, self.config, resume=resume)))
+            ranks.first_only(lambda: issue_passport(self.output, self._passport()))
+            self._work()
+        return self.output
+
+    def _work(self) -> None:
         with self._timed("base"):
             self._prepare_base()
             self.journal.adopt(self.base.folder / "metrics.jsonl")
@@ -78,7 +84,6 @@ class Run:
         with self._timed("evaluate after"):
             ranks.first_only(lambda: self._measure_after(model, processor))
         ranks.first_only(lambda: self._report(model, processor))
-        return self.output
 
     def _look_at_data(self) -> None:
         """Gather the questions, so that data that cannot be trained on or asked about are told before any work."""
@@ -148,7 +153,7 @@ class Run:
         }
         path = self.output / "passport.json"
         passport = {**json.loads(path.read_text(encoding="utf-8")), "weights": part_hashes(model)}
-        path.write_text(json.dumps(passport, indent=1), encoding="utf-8")
+        write_whole(path, json.dumps(passport, indent=1))
         document = build_document(
             config=self.config.model_dump(mode="json"),
             passport=passport,

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question
 from spa3d.contracts.dataset import Dataset
 from spa3d.evaluation.predict import Answerer, View
+from spa3d.files import write_whole
 from spa3d.progress import Reporter
 from spa3d.questions import keyed_sample
 
@@ -65,15 +66,13 @@ def measure(
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write rows as JSON lines, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torn = path.with_suffix(".part")
-    torn.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    torn.replace(path)
+    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def read_rows(path: Path) -> list[Row]:
     """Rows as `write_rows` left them."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    # Not splitlines: text may hold line breaks of Unicode's own, which JSON leaves as they are.
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def _row(

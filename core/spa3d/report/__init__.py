@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from spa3d.files import write_whole
 from spa3d.report.document import Document, build_document
 from spa3d.report.examples import Example
 from spa3d.report.markdown import markdown_page
@@ -24,13 +25,6 @@ def write_report(folder: Path, document: Document, examples: Sequence[Example]) 
 
     """
     metrics = Journal(folder / document.training.curves).rows()
-    _replace(folder / "report.json", document.json_text())
-    _replace(folder / "report.md", markdown_page(document, examples))
-    _replace(folder / "report.html", html_page(document, examples, metrics))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside `path` and rename: a reader, or a kill, never meets half a file."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8", errors="replace")  # data may hold half a surrogate pair
-    draft.replace(path)
+    write_whole(folder / "report.json", document.json_text())
+    write_whole(folder / "report.md", markdown_page(document, examples))
+    write_whole(folder / "report.html", html_page(document, examples, metrics))

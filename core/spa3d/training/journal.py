@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spa3d import ranks
+from spa3d.files import write_whole
 
 
 class Journal:
@@ -18,13 +19,14 @@ class Journal:
     def rewind(self, stage: str, step: int) -> None:
         """Forget what `stage` wrote after `step`: the steps that a resumed run makes again."""
         if self.path.exists() and ranks.is_first():
-            kept = [row for row in self.rows() if row.get("stage") != stage or row.get("step", 0) <= step]
-            self.path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+            kept = [row for row in self.rows() if row.get("stage") != stage or row.get("step", 0) <= step > 0]
+            write_whole(self.path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def adopt(self, source: Path) -> None:
-        """Begin with the rows of another journal: the curves of the base a run starts from."""
+        """Begin with the curves of the base a run starts from; what happened to that base later is another run's."""
         if ranks.is_first() and not self.path.exists() and source.exists():
-            self.path.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+            rows = [row for row in Journal(source).rows() if str(row.get("stage")).startswith("base.")]
+            write_whole(self.path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def write(self, **row: Any) -> None:
         """Append one row; None values are left out. Of several processes only the first writes."""
