@@ -77,6 +77,19 @@ class LLMSettings(Settings):
     """Token after the point tokens."""
 
 
+class PartRates(Settings):
+    """Learning rates of single parts; 0 leaves a part at the stage's own rate."""
+
+    encoder: float = Field(0.0, ge=0)
+    """Peak learning rate of the encoder."""
+    projector: float = Field(0.0, ge=0)
+    """Peak learning rate of the projector."""
+    llm: float = Field(0.0, ge=0)
+    """Peak learning rate of the LLM."""
+    embeddings: float = Field(0.0, ge=0)
+    """Peak learning rate of the point tokens' embeddings, where they train without the LLM."""
+
+
 class StageSettings(Settings):
     """One stage of training. ``steps`` wins over ``epochs`` where it is not 0."""
 
@@ -90,6 +103,8 @@ class StageSettings(Settings):
     """Micro-batches per optimiser step; divides batch_size."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate of AdamW."""
+    rates: PartRates = PartRates()
+    """Peak learning rates of single parts."""
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     """Shape of the learning rate over the stage."""
     warmup: float = Field(0.05, ge=0, lt=1)

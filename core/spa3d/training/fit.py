@@ -53,6 +53,7 @@ def fit(
     with reporter.track(steps, stage) as advance:
         advance(done)
         running = trainer(args=arguments, data_collator=as_batch)
+        running.rates = settings.rates
         running.add_callback(Watch(stage, journal, advance, lambda: running.step_metrics))
         for callback in callbacks:
             running.add_callback(callback)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from spa3d.config import StageSettings
+from spa3d.config import PartRates, StageSettings
 from spa3d.contracts.objective import Need, Objective, Scores
 from spa3d.progress import Advance
 from spa3d.training.journal import Journal
@@ -37,6 +37,7 @@ class StageTrainer(Trainer):
         # The loss is divided by counts of the whole step here, so the Trainer must not divide it again.
         self.model_accepts_loss_kwargs = True
         self.step_metrics: dict[str, float] = {}
+        self.rates = PartRates()
         for quiet in (PrinterCallback, ProgressCallback):
             self.remove_callback(quiet)
 
@@ -47,6 +48,23 @@ class StageTrainer(Trainer):
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
         """The loss of one micro-batch, already divided by the counts of the step."""
         raise TypeError(f"{type(self).__name__} does not say what its loss is")
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Transformers' hook: the usual optimizer, with one group per part that has a learning rate of its own."""
+        optimizer = super().create_optimizer(model)
+        whole: Any = self.model
+        parts = {parameter: part_of(name) for name, parameter in whole.named_parameters()}
+        groups = []
+        for group in optimizer.param_groups:
+            for part in ("encoder", "projector", "llm"):
+                members = [parameter for parameter in group["params"] if parts[parameter] == part]
+                rate = getattr(self.rates, part) or group["lr"]
+                if part == "llm" and "embeddings" in getattr(self.model, "trained", ()):
+                    rate = self.rates.embeddings or rate
+                if members:
+                    groups.append({**group, "params": members, "lr": rate})
+        optimizer.param_groups[:] = groups
+        return optimizer
 
     def get_batch_samples(
         self, epoch_iterator: Iterable[Any], num_batches: int, device: torch.device
@@ -63,6 +81,13 @@ class StageTrainer(Trainer):
         """Transformers' hook. Ranks average their gradients, so each multiplies its share by their number."""
         loss = self.loss(model, inputs, num_items_in_batch) * self.accelerator.num_processes
         return (loss, {}) if return_outputs else loss
+
+
+def part_of(name: str) -> str:
+    """The part of a 3D LLM that a parameter belongs to; heads of the encoder's stand-in belong to the encoder."""
+    return {"projector": "projector", "language_model": "llm"}.get(
+        name.removeprefix("module.").split(".")[0], "encoder"
+    )
 
 
 class ObjectiveTrainer(StageTrainer):

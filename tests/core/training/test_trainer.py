@@ -1,0 +1,89 @@
+"""What the Trainer is told: learning rates per part, whole checkpoints only, as many steps as asked for."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spa3d.config import PartRates, StageSettings
+from spa3d.registry import create
+from spa3d.training.samples import SampleStream, instructions, tokenised
+from spa3d.training.trainer import (
+    ObjectiveTrainer,
+    as_batch,
+    last_checkpoint,
+    optimiser_steps,
+    part_of,
+    training_arguments,
+)
+from spa3d.training.views import Views
+
+
+def trainer(toy: Any, dataset: Any, folder: Path, rates: PartRates, parts: tuple[str, ...]) -> Any:
+    model, processor, clouds = toy()
+    model.set_trained(*parts)
+    settings = StageSettings(batch_size=4, learning_rate=1e-3)
+    text = tokenised(processor, instructions(dataset, 0), ["cloud"])
+    samples = SampleStream(dataset.records("train"), 8, 0, text)
+    build = partial(ObjectiveTrainer, create("objective", "sft"), Views(model, clouds, None), model=model)
+    arguments = training_arguments(settings, folder=folder, steps=2, seed=0, device="cpu", bf16=False)
+    made = build(args=arguments, data_collator=as_batch, train_dataset=samples)
+    made.rates = rates
+    return made
+
+
+def rates_of(made: Any) -> dict[str, float]:
+    names = {parameter: part_of(name) for name, parameter in made.model.named_parameters()}
+    groups = made.create_optimizer().param_groups
+    return {names[parameter]: group["lr"] for group in groups for parameter in group["params"]}
+
+
+def test_each_part_has_the_rate_it_was_given(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    made = trainer(toy, toy_dataset, tmp_path, PartRates(projector=2e-2), ("projector", "llm"))
+    assert rates_of(made) == {"projector": 2e-2, "llm": 1e-3}
+
+
+def test_the_embeddings_of_the_point_tokens_have_a_rate_of_their_own(
+    toy: Any, toy_dataset: Any, tmp_path: Path
+) -> None:
+    made = trainer(toy, toy_dataset, tmp_path, PartRates(embeddings=5e-3), ("projector", "embeddings"))
+    assert rates_of(made) == {"projector": 1e-3, "llm": 5e-3}
+
+
+def test_every_trained_parameter_is_optimised_once(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    made = trainer(toy, toy_dataset, tmp_path, PartRates(llm=1e-4), ("projector", "llm"))
+    optimised = [parameter for group in made.create_optimizer().param_groups for parameter in group["params"]]
+    trained = [parameter for parameter in made.model.parameters() if parameter.requires_grad]
+    assert len(optimised) == len(trained)
+    assert {id(parameter) for parameter in optimised} == {id(parameter) for parameter in trained}
+
+
+def test_a_part_at_rate_zero_point_something_moves_accordingly(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    made = trainer(toy, toy_dataset, tmp_path, PartRates(llm=1e-12), ("projector", "llm"))
+    before = {name: value.clone() for name, value in made.model.state_dict().items()}
+    made.train()
+    moved = {
+        part_of(name)
+        for name, value in made.model.state_dict().items()
+        if not torch.allclose(value, before[name], atol=1e-6)
+    }
+    assert moved == {"projector"}
+
+
+def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    for step, text in ((5, "{}"), (10, '{"epoch": 1'), (15, None)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        if text is not None:
+            (folder / "trainer_state.json").write_text(text)
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
+    assert last_checkpoint(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(("settings", "steps"), [({"steps": 7}, 7), ({"epochs": 2}, 7), ({"epochs": 0.01}, 1)])
+def test_steps_win_over_epochs(settings: dict[str, float], steps: int) -> None:
+    assert optimiser_steps(StageSettings(batch_size=32, **settings), 100) == steps
