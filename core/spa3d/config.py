@@ -7,9 +7,9 @@ Below ``assemble`` no configuration travels: functions take plain keyword values
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Part = Literal["encoder", "projector", "llm", "embeddings"]
 
@@ -75,6 +75,15 @@ class LLMSettings(Settings):
     """Token that stands for one point embedding."""
     point_end: str = "<point_end>"
     """Token after the point tokens."""
+
+    @model_validator(mode="after")
+    def _heads_are_even(self) -> Self:
+        if not self.path and self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"hidden_size {self.hidden_size} cannot be split into {self.heads} heads of an even width; "
+                f"take a multiple of {2 * self.heads}"
+            )
+        return self
 
 
 class PartRates(Settings):
@@ -173,6 +182,8 @@ class RunConfig(Settings):
     """Seed of post-training: order, noise, fresh questions."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps; auto takes the best there is."""
+    threads: int = Field(0, ge=0)
+    """CPU threads; 0 leaves it to torch. A tiny model is quickest on one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the LLM; auto is bfloat16 on CUDA and float32 elsewhere."""
     blind: bool = False

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import torch
 from transformers.utils import logging as transformers_logging
 
 from spa3d import ops, ranks
@@ -27,6 +28,7 @@ from spa3d.folder import claimed, issue_passport, link_latest
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.passport import hash_sources, machine, revision, versions
+from spa3d.points import sound_cloud
 from spa3d.posttrain import make_views, post_train
 from spa3d.progress import Reporter
 from spa3d.registry import Registry
@@ -44,6 +46,8 @@ def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool
     # One run has one voice: transformers' own bars and notices would drown it.
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    if config.threads:
+        torch.set_num_threads(config.threads)
     assembly = assemble(config, registry)
     ranks.join(cpu=assembly.device.type == "cpu")
     with ops.use(assembly.ops):
@@ -183,11 +187,11 @@ class Run:
         records = self.assembly.dataset.records(split)
         if self.config.on_bad_data == "stop" or self.config.blind:
             return records
-        good = []
+        good, encoder = [], self.config.encoder.asked
         with self.reporter.track(len(records), f"checking {split}") as advance:
             for record in records:
                 try:
-                    record.cloud()
+                    sound_cloud(record, min_points=self.assembly.min_points, asked_by=f"encoder {encoder}")
                     good.append(record)
                 except DataError as fault:
                     self.unusable.add(record.id)
