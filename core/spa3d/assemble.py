@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from spa3d.config import RunConfig, Selection
 from spa3d.contracts.benchmark import Benchmark
@@ -43,6 +44,7 @@ class Assembly:
     sft: Objective
     benchmarks: Mapping[str, Benchmark]
     num_points: int
+    min_points: int
 
     def make_encoder(self) -> Encoder:
         """A fresh encoder; its weights come from the global generator, which the caller seeds."""
@@ -65,6 +67,7 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
     dataset: Dataset = _create(registry, "dataset", config.dataset)
     dataset.on_bad_data = config.on_bad_data
     objective: Objective = _create(registry, "objective", config.objective)
+    encoder: Encoder = _create(registry, "encoder", config.encoder)
     assembly = Assembly(
         config=config,
         registry=registry,
@@ -77,8 +80,10 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
         sft=registry.target(registry.get("objective", "sft"))(),
         benchmarks={chosen.asked: _create(registry, "benchmark", chosen) for chosen in config.benchmark},
         num_points=config.points.count or int(getattr(dataset.config, "points", 0)),
+        min_points=encoder.min_points,
     )
-    faults = [*_objective_faults(config, objective), *_stage_faults(config), *_encoder_faults(assembly)]
+    parts = _part_faults(assembly, encoder.eval())
+    faults = [*_objective_faults(config, objective), *_stage_faults(config), *parts]
     if faults:
         raise ConfigError(faults)
     return assembly
@@ -133,30 +138,54 @@ def _objective_faults(config: RunConfig, objective: Objective) -> list[str]:
 
 def _stage_faults(config: RunConfig) -> list[str]:
     stages = {f"base.{name}": getattr(config.base, name) for name in ("encoder", "llm", "align", "instruct")}
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    split = f" among {world} processes" if world > 1 else ""
     return [
-        f"--{name}.batch_size {stage.batch_size} cannot be split into --{name}.accumulation {stage.accumulation}"
+        f"--{name}.batch_size {stage.batch_size} cannot be split into --{name}.accumulation {stage.accumulation}{split}"
         for name, stage in {**stages, "train": config.train}.items()
-        if stage.batch_size % stage.accumulation
+        if stage.batch_size % (stage.accumulation * world)
     ]
 
 
-def _encoder_faults(assembly: Assembly) -> list[str]:
-    """Check the encoder's word on tokens, width and points with one small forward."""
-    count, name = assembly.num_points, assembly.config.encoder.asked
+def _part_faults(assembly: Assembly, encoder: Encoder) -> list[str]:
+    """Hold encoder, projector and LLM against each other: shapes by one small forward, room for a cloud in a prompt."""
+    from spa3d.model.llm import llm_config  # it brings transformers, for which a look at the devices should not wait
+
+    count, config = assembly.num_points, assembly.config
     if not count:
-        return [f"--points.count: say how many points a cloud has; dataset {assembly.config.dataset.asked} does not"]
-    encoder = assembly.make_encoder().eval()
+        return [f"--points.count: say how many points a cloud has; dataset {config.dataset.asked} does not"]
     if count < encoder.min_points:
-        return [f"--points.count {count}: encoder {name} needs at least {encoder.min_points} points"]
-    generator = torch.Generator().manual_seed(0)
-    points = torch.rand(1, count, encoder.channels, generator=generator)
-    with torch.no_grad():
-        tokens = encoder(points)
+        return [f"--points.count {count}: encoder {config.encoder.asked} needs at least {encoder.min_points} points"]
+    points = torch.rand(1, count, encoder.channels, generator=torch.Generator().manual_seed(0))
+    tokens = _tried(f"--encoder {config.encoder.asked}", encoder, points)
     promised = (1, encoder.num_tokens(count), encoder.dim)
-    if tuple(tokens.shape) != promised:
-        given = tuple(tokens.shape)
-        return [f"--encoder {name}: it promises tokens of shape {promised} for {count} points and gives {given}"]
-    return []
+    faults = _broken_word("encoder", config.encoder, tokens, promised)
+    if config.base.path:  # it brings its own LLM, and what else it was made of is looked at where it is located
+        return faults
+    with torch.device("meta"):
+        hidden = llm_config(config.llm).get_text_config().hidden_size
+        projector = assembly.make_projector(encoder.dim, hidden)
+        prompt = _tried(f"--projector {config.projector.asked}", projector, torch.empty(promised))
+    length = projector.num_tokens(encoder.num_tokens(count))
+    faults += _broken_word("projector", config.projector, prompt, (1, length, hidden))
+    if length + 2 >= config.llm.max_length:
+        faults.append(f"--llm.max_length {config.llm.max_length}: a cloud takes {length + 2} tokens, so no text fits")
+    return faults
+
+
+def _tried(what: str, part: nn.Module, given: torch.Tensor) -> torch.Tensor:
+    try:
+        with torch.no_grad():
+            found: torch.Tensor = part(given)
+    except Exception as fault:
+        shape = tuple(given.shape)
+        raise PluginError(f"{what}: it fails on an input of shape {shape}: {type(fault).__name__}: {fault}") from fault
+    return found
+
+
+def _broken_word(kind: str, chosen: Selection, given: torch.Tensor, promised: tuple[int, ...]) -> list[str]:
+    shape = tuple(given.shape)
+    return [f"--{kind} {chosen.asked}: it promises the shape {promised} and gives {shape}"] if shape != promised else []
 
 
 def source_files(*modules: str) -> list[Path]:

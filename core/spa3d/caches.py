@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from spa3d.assemble import Assembly
+from spa3d.assemble import Assembly, source_files
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.passport import digest, hash_weights
+from spa3d.passport import digest, hash_sources, hash_weights
 from spa3d.store import RowStore
 from spa3d.training.views import Clouds
 
@@ -21,18 +21,37 @@ def bases_folder() -> Path:
 def make_clouds(assembly: Assembly, processor: Spa3dProcessor) -> Clouds:
     """Prepared clouds, kept on disk beside the bases and shared by everything that prepares them alike."""
     config = assembly.config
-    name = digest([assembly.dataset.fingerprint(), config.points.model_dump(), assembly.num_points])
-    folder = bases_folder() / ".clouds" / name if config.cache else None
-    limit = config.cache_limit_gb * 1e9
-    return Clouds(assembly.dataset, processor, RowStore(folder, (assembly.num_points, 6), limit_bytes=limit))
+    folder = bases_folder() / ".clouds" / _clouds_key(assembly) if config.cache else None
+    store = RowStore(folder, (assembly.num_points, 6), limit_bytes=config.cache_limit_gb * 1e9)
+    needs = f"encoder {config.encoder.asked}"
+    return Clouds(assembly.dataset, processor, store, min_points=assembly.min_points, asked_by=needs)
 
 
 def make_token_store(assembly: Assembly, model: Spa3dModel) -> RowStore | None:
-    """The tokens of a frozen encoder by the hash of its weights, or None where it trains or the cache is off."""
-    config = assembly.config
+    """The tokens of a frozen encoder by all that decides them, or None where it trains or the cache is off."""
+    config, encoder = assembly.config, model.encoder
     if not config.cache or "encoder" in model.trained:
         return None
-    clouds = digest([assembly.dataset.fingerprint(), config.points.model_dump(), assembly.num_points])
-    name = digest([hash_weights(model.encoder.state_dict()), clouds, assembly.bf16])
-    shape = (model.encoder.num_tokens(assembly.num_points), model.encoder.dim)
-    return RowStore(bases_folder() / ".tokens" / name, shape, limit_bytes=config.cache_limit_gb * 1e9)
+    decides = [
+        hash_weights(encoder.state_dict()),
+        config.encoder.model_dump(include={"component", "config"}),
+        hash_sources(source_files(type(encoder).__module__)),
+        model.config.up_axis,
+        assembly.bf16,
+        assembly.device.type,
+        _clouds_key(assembly),
+    ]
+    shape = (encoder.num_tokens(assembly.num_points), encoder.dim)
+    return RowStore(bases_folder() / ".tokens" / digest(decides), shape, limit_bytes=config.cache_limit_gb * 1e9)
+
+
+def noise_mark(assembly: Assembly) -> str:
+    """Hash of the code of the noise: an edited plugin must not meet what it made before."""
+    return hash_sources(source_files(type(assembly.noise).__module__))
+
+
+def _clouds_key(assembly: Assembly) -> str:
+    """Hash of what decides a prepared cloud, and of the fewest points that were asked of its record."""
+    sources = hash_sources(source_files("spa3d.points", type(assembly.dataset).__module__))
+    points = assembly.config.points.model_dump()
+    return digest([assembly.dataset.fingerprint(), points, assembly.num_points, assembly.min_points, sources])

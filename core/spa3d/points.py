@@ -1,8 +1,8 @@
 """Adapting a cloud to an encoder, in one place.
 
-A cloud ``(N, 6)``, xyz and rgb, is resampled, normalised and given a colour once, on the way out of the dataset
-(`prepare`). Noise acts on what comes out of that. `encoder_inputs` then picks the channels the encoder asks for;
-height is measured after the noise, and nothing is normalised again.
+A cloud ``(N, 6)``, xyz and rgb, is checked (`sound_cloud`), resampled, normalised and given a colour once, on the way
+out of the dataset (`prepare`). Noise acts on what comes out of that. `encoder_inputs` then picks the channels the
+encoder asks for; height is measured after the noise, and nothing is normalised again.
 """
 
 from __future__ import annotations
@@ -16,13 +16,37 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from spa3d import ops
-from spa3d.contracts.dataset import Cloud
+from spa3d.clouds import check, require_points
+from spa3d.contracts.dataset import Cloud, Record
 from spa3d.contracts.encoder import Channel
 from spa3d.draws import Draws, Key
 from spa3d.errors import DataError
 
 Axis = Literal["x", "y", "z"]
 Method = Literal["fps", "random"]
+
+
+def sound_cloud(record: Record, *, min_points: int = 1, asked_by: str = "") -> Cloud:
+    """The cloud of `record` as its source has it, once it is certain that a model can be shown it.
+
+    Args:
+        record: of any dataset, built-in or a stranger's.
+        min_points: what the encoder needs; resampling to more would hide that there are too few.
+        asked_by: who needs so many, as the message should call it: ``"encoder pointnext"``.
+
+    Raises:
+        DataError: naming the record: its source cannot be read, it is no cloud (see `spa3d.clouds.check`), it has too
+            few points, or they coincide.
+
+    """
+    cloud = record.cloud()
+    check(cloud, source="", record_id=record.id)
+    require_points(cloud, min_points, record_id=record.id, asked_by=asked_by)
+    try:
+        normalised(cloud[:, :3])
+    except DataError as fault:
+        raise DataError(f"record {record.id}: {fault}") from fault
+    return cloud
 
 
 def prepare(
@@ -38,7 +62,7 @@ def prepare(
     """A cloud as every model sees it: resampled, normalised, with a colour in every point.
 
     Args:
-        cloud: xyz in any unit and rgb in [0, 1], checked by whoever read it.
+        cloud: xyz in any unit and rgb in [0, 1], as `sound_cloud` gives it.
         key: names the cloud; decides what is random.
         count: points wanted; 0 keeps all.
         method: how a larger cloud is reduced.

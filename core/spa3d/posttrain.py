@@ -10,7 +10,7 @@ from pathlib import Path
 from spa3d import ranks
 from spa3d.assemble import Assembly
 from spa3d.base import load_base, parts_trained, save_model
-from spa3d.caches import make_clouds, make_token_store
+from spa3d.caches import make_clouds, make_token_store, noise_mark
 from spa3d.contracts.dataset import Record
 from spa3d.draws import generator
 from spa3d.model.modeling import Spa3dModel
@@ -81,6 +81,7 @@ def make_views(
         noise=assembly.noise,
         seed=assembly.config.seed,
         others=others,
+        mark=noise_mark(assembly),
     )
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from spa3d.assemble import assemble, choose_device
 from spa3d.cli.parser import parse
-from spa3d.errors import ConfigError, SpaError
+from spa3d.errors import ConfigError, PluginError, SpaError
+from spa3d_plugins.encoders.pointnext import PointNeXt
+from spa3d_plugins.projectors.mlp import MLP
 
 
 def build(*arguments: str):
@@ -25,6 +27,7 @@ def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
         (["--points.count", "4"], "at least"),
         (["--train.batch_size", "3", "--train.accumulation", "2"], "train.batch_size 3"),
         (["--blind"], "--blind"),
+        (["--llm.max_length", "16", "--points.count", "2048"], "--llm.max_length 16: a cloud takes"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_made(arguments: list[str], said: str) -> None:
@@ -42,3 +45,25 @@ def test_the_key_of_a_base_follows_what_its_parts_import() -> None:
     files = {path.name for path in build().sources()}
     assert {"shapes.py", "objects.py", "text.py", "pointnext.py", "trainer.py", "modeling.py", "points.py"} <= files
     assert not {"mask.py", "spa.py", "markdown.py", "choice.py"} & files
+
+
+def test_a_batch_must_go_evenly_to_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ConfigError, match=r"train.batch_size 8 cannot be split .* among 3 processes"):
+        build("--train.batch_size", "8")
+
+
+@pytest.mark.parametrize("part", ["encoder", "projector"])
+@pytest.mark.parametrize(
+    ("forward", "error", "said"),
+    [
+        (lambda self, given: given[:, :1, :5], ConfigError, "it promises the shape"),
+        (lambda self, given: given.no_such_thing, PluginError, "it fails on an input of shape"),
+    ],
+)
+def test_a_part_that_does_not_keep_its_word_is_told_by_name(
+    monkeypatch: pytest.MonkeyPatch, part: str, forward: object, error: type[SpaError], said: str
+) -> None:
+    monkeypatch.setattr({"encoder": PointNeXt, "projector": MLP}[part], "forward", forward)
+    with pytest.raises(error, match=rf"--{part} (pointnext|mlp): {said}"):
+        build()

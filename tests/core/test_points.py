@@ -1,10 +1,13 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
+from spa3d.contracts.dataset import CAPTION, Conversation, Record, Round
 from spa3d.draws import Draws, generator
 from spa3d.errors import DataError
-from spa3d.points import encoder_inputs, normalised, prepare, resample
+from spa3d.points import encoder_inputs, normalised, prepare, resample, sound_cloud
 
 
 def cloud(number: int, *key: str | int) -> np.ndarray:
@@ -105,3 +108,29 @@ def test_height_is_measured_from_the_lowest_point_of_the_same_cloud(axis: str, e
     points[1] = 100
     height = encoder_inputs(points, ("xyz", "height"), axis)[..., 3]
     assert height.tolist() == [expected, [0, 0]]
+
+
+def record(points: np.ndarray) -> Record:
+    talk = Conversation(CAPTION, (Round("What?", "A thing."),))
+    return Record("lamp-7", "lamp-7", "lamp-7", lambda: points, (talk,))
+
+
+def test_a_sound_cloud_is_handed_on_as_it_is() -> None:
+    source = cloud(32)
+    assert sound_cloud(record(source), min_points=32) is source
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda c: c[:31], "record lamp-7: 31 points, but encoder pointnext needs at least 32"),
+        (lambda c: np.full_like(c, np.nan), "record lamp-7: NaN or infinity in 40 of 40 points"),
+        (lambda c: np.ones_like(c), "record lamp-7: the 40 points of the cloud all lie in one place"),
+        (lambda c: c.astype(np.float64), "record lamp-7: dtype float64"),
+        (lambda c: c[:, :3], r"record lamp-7: shape \(40, 3\)"),
+        (lambda c: c * 300, "record lamp-7: colours"),
+    ],
+)
+def test_a_cloud_that_no_model_should_see_names_its_record(spoil: Callable[..., np.ndarray], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        sound_cloud(record(spoil(cloud(40))), min_points=32, asked_by="encoder pointnext")

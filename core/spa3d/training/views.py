@@ -15,14 +15,27 @@ from spa3d.draws import Draws, generator
 from spa3d.errors import DataError
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
+from spa3d.points import sound_cloud
 from spa3d.store import Rows, RowStore
 
 
 class Clouds:
-    """Prepared clouds by record id: read, checked, resampled and normalised once."""
+    """Prepared clouds by record id: read, checked, resampled and normalised once.
 
-    def __init__(self, dataset: Dataset, processor: Spa3dProcessor, store: RowStore) -> None:
+    Args:
+        dataset: whose records they are.
+        processor: says how they are prepared.
+        store: keeps what was prepared.
+        min_points: fewest points that a record may have.
+        asked_by: who needs so many.
+
+    """
+
+    def __init__(
+        self, dataset: Dataset, processor: Spa3dProcessor, store: RowStore, *, min_points: int = 1, asked_by: str = ""
+    ) -> None:
         self.dataset, self.processor, self.store = dataset, processor, store
+        self.min_points, self.asked_by = min_points, asked_by
 
     def get(self, record_ids: Sequence[str]) -> Rows:
         """``(B, N, 6)`` float32; raises `DataError` naming file and record."""
@@ -30,7 +43,11 @@ class Clouds:
 
     def _make(self, record_id: str) -> Rows:
         record = self.dataset.record(record_id)
-        return self.processor.prepare(record.cloud(), "resample", record_id, has_color=record.has_color)
+        try:
+            cloud = sound_cloud(record, min_points=self.min_points, asked_by=self.asked_by)
+        except DataError as fault:
+            raise DataError(f"{fault} --on-bad-data skip leaves such records out and lists them.") from fault
+        return self.processor.prepare(cloud, "resample", record_id, has_color=record.has_color)
 
 
 class Views:
@@ -43,6 +60,7 @@ class Views:
         noise: makes the ``noised`` view.
         seed: seed of the noise and of the choice of other objects.
         others: the records that ``other`` draws from.
+        mark: tells the code of the noise from any other in `store`.
 
     """
 
@@ -55,12 +73,12 @@ class Views:
         noise: Noise | None = None,
         seed: int = 0,
         others: Sequence[Record] = (),
+        mark: str = "",
     ) -> None:
         self.model, self.clouds, self.store = model, clouds, store
         self.noise, self.seed, self.others = noise, seed, others
-        self.levels = store.beside("levels", (1,)) if store is not None else None
+        self.mark, self.levels = mark, store.beside("levels", (1,)) if store is not None else RowStore(None, (1,))
         self.realised_level: float | None = None
-        self._levels: dict[str, float] = {}
 
     def tokens(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> Float[Tensor, "B M D"]:
         """Encoder tokens of `record_ids` seen as `view` in their epochs, on the model's device."""
@@ -70,22 +88,32 @@ class Views:
             ids = [self._other(record, epoch) for record, epoch in zip(record_ids, epochs, strict=True)]
             return self._encode(ids, ids, lambda points, _: points)
         if view == "noised" and self.noise is not None:
-            noise = self.noise
-            mark = f"{type(noise).__name__}:{noise.config.model_dump_json()}"
-            names = [f"{r}|{self.seed}|{e}|{mark}" for r, e in zip(record_ids, epochs, strict=True)]
-
-            def apply(points: Tensor, places: list[int]) -> Tensor:
-                keys = [(self.seed, epochs[i], record_ids[i], "noised") for i in places]
-                noised = noise.apply(points, Draws(keys, points.device))
-                self._levels.update(
-                    zip((names[i] for i in places), noise.realised(points, noised).tolist(), strict=True)
-                )
-                return noised
-
-            tokens = self._encode(record_ids, names, apply)
-            self.realised_level = self._mean_level(names)
-            return tokens
+            return self._noised(record_ids, epochs, self.noise)
         raise ValueError(f"no view {view!r} of a cloud")
+
+    def _noised(self, record_ids: Sequence[str], epochs: Sequence[int], noise: Noise) -> Float[Tensor, "B M D"]:
+        """Tokens of noised clouds; their mean realised level goes to ``realised_level``."""
+        mark = f"{type(noise).__name__}:{noise.config.model_dump_json()}:{self.mark}"
+        names = [f"{r}|{self.seed}|{e}|{mark}" for r, e in zip(record_ids, epochs, strict=True)]
+        reached: dict[str, float] = {}
+
+        def apply(points: Tensor, places: list[int]) -> Tensor:
+            noised = noise.apply(
+                points, Draws([(self.seed, epochs[i], record_ids[i], "noised") for i in places], points.device)
+            )
+            reached.update(zip((names[i] for i in places), noise.realised(points, noised).tolist(), strict=True))
+            return noised
+
+        def levels(places: list[int]) -> Rows:
+            # A kill may come between tokens and levels; then the noise is made again for the levels alone.
+            unknown = [i for i in places if names[i] not in reached]
+            if unknown:
+                apply(self.points([record_ids[i] for i in unknown]), unknown)
+            return np.array([[reached[names[i]]] for i in places])
+
+        tokens = self._encode(record_ids, names, apply)
+        self.realised_level = float(self.levels.fetch(names, levels).mean())
+        return tokens
 
     def points(self, record_ids: Sequence[str]) -> Float[Tensor, "B N 6"]:
         """Prepared clouds on the model's device."""
@@ -102,16 +130,6 @@ class Views:
         with torch.no_grad():
             rows = self.store.fetch(names, lambda places: encode(places).float().cpu().numpy())
         return torch.from_numpy(rows).to(self.model.device)
-
-    def _mean_level(self, names: Sequence[str]) -> float:
-        """Mean realised level of noised clouds; kept beside their tokens, since those may come from the cache."""
-        fresh = self._levels
-        if self.levels is None:
-            level = np.array([fresh[name] for name in names])
-        else:
-            level = self.levels.fetch(names, lambda places: np.array([[fresh[names[i]]] for i in places]))
-        fresh.clear()
-        return float(level.mean())
 
     def _other(self, record_id: str, epoch: int) -> str:
         mine = self.clouds.dataset.record(record_id)
