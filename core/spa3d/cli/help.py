@@ -83,6 +83,10 @@ def _fields(model: type[BaseModel], values: Mapping[str, Any], prefix: str) -> I
         yield f"--{prefix}.{name}", describe(field), shown, field.description or ""
 
 
+STAGE_ESSENTIALS = ("epochs", "steps", "learning_rate")
+"""What a nested stage shows of itself; other nested blocks are short enough to be shown whole."""
+
+
 def _run_rows(request: Request, values: Mapping[str, Any]) -> Iterator[Row]:
     for flag, takes, _, meaning in RUN_FLAGS:
         yield flag, takes, request.preset if flag == "--preset" else "", meaning
@@ -102,8 +106,10 @@ def _block(block: str, model: Any, values: Mapping[str, Any]) -> Iterator[Row]:
         yield "--base", "folder", values["path"], "short for --base.path"
     for name in model.model_fields:
         if name in nested:
-            shown = ", ".join(f"{key} {show(values[name][key])}" for key in ("epochs", "steps", "learning_rate"))
-            yield f"--{block}.{name}.FIELD", "as in train", shown, model.model_fields[name].description or ""
+            told = [key for key in STAGE_ESSENTIALS if key in values[name]]
+            shown = ", ".join(f"{key} {show(values[name][key])}" for key in told or values[name])
+            takes = "as in train" if told else "number ≥ 0"
+            yield f"--{block}.{name}.FIELD", takes, shown, model.model_fields[name].description or ""
 
 
 def _panel(title: str, rows: Iterable[Row]) -> Panel:
