@@ -1,0 +1,231 @@
+"""The generated pages say what the code says: README's table of components and docs/settings.md.
+
+``SPA3D_UPDATE_DOCS=1 pytest tests/test_docs.py`` writes them; without it a stale page is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spa3d.catalogue import Entry, catalogue, explain
+from spa3d.cli.filling import BLOCKS, PLAIN
+from spa3d.cli.help import RUN_FLAGS
+from spa3d.cli.runfile import COMPONENTS
+from spa3d.component import KINDS
+from spa3d.config import RunConfig
+from spa3d.fields import describe, is_block, show, show_default
+from spa3d.registry import Registry, load_registry
+from spa3d.report.wording import markdown
+
+ROOT = Path(__file__).parents[1]
+README, SETTINGS = ROOT / "README.md", ROOT / "docs" / "settings.md"
+BEGIN, END = "<!-- components:begin -->\n", "<!-- components:end -->"
+UPDATE = "SPA3D_UPDATE_DOCS"
+STALE = f"is not what the code says; {UPDATE}=1 pytest tests/test_docs.py writes it"
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+INTRODUCTION = f"""\
+# Settings
+
+<!-- Written by `{UPDATE}=1 pytest tests/test_docs.py`; edits by hand are lost. -->
+
+Every flag of `tools/run.py` (or `spa3d run`) with its type, its default and its meaning. In a `run.yaml` (`--config`)
+the same names are keys, a dot being a level: `--train.steps 3` is `train: {{steps: 3}}`. In names of settings hyphens
+and underscores are the same. Lists are typed with commas, nothing as `none`. `--no-blind` and `--cache` take back what
+a `run.yaml` says.
+
+A value is taken from the strongest place that gives one: flag, `run.yaml`, what the run preset says for the objective,
+run preset, preset of the component, default. The defaults below are the weakest of these;
+[what the presets set](#what-the-presets-set) stands at the end. `tools/run.py … --help` shows the values that a
+command line comes to, `--dry-run` prints them all.
+"""
+CHOICES = """\
+## What runs
+
+Names of components or of their presets; `tools/list` shows them, `tools/list --why NAME` tells all about one.
+"""
+PARTS = """\
+## Settings of the components
+
+Only those of the chosen components can be set. A benchmark's flags carry its name, because several can be chosen.
+"""
+PRESETS = """\
+## What the presets set
+
+A *stand-in* is the preset that a component's bare name means under a run preset; values under *objectives* hold where
+that objective is chosen.
+"""
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    """What ships, without anything that happens to be installed beside it."""
+    return load_registry(ROOT / "registry.yaml", environ={"SPA3D_PLUGINS": ""})
+
+
+def test_the_table_of_components_in_the_readme(registry: Registry) -> None:
+    text = README.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    assert begin, f"README.md has lost {BEGIN}"
+    assert end, f"README.md has lost {END}"
+    hold(README, before + BEGIN + component_table(catalogue(registry)) + END + after)
+
+
+def test_the_settings(registry: Registry) -> None:
+    hold(SETTINGS, settings_page(registry))
+
+
+@pytest.mark.parametrize("page", sorted(p.relative_to(ROOT) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"(?s)```.*?```", "", (ROOT / page).read_text(encoding="utf-8"))
+    targets = [target for target in LINK.findall(text) if "://" not in target]
+    assert [target for target in targets if not ((ROOT / page).parent / target).exists()] == []
+
+
+def hold(path: Path, expected: str) -> None:
+    """Compare a page with what it should be, or write it."""
+    if os.environ.get(UPDATE):
+        path.write_text(expected, encoding="utf-8")
+    assert path.is_file(), f"{path.relative_to(ROOT)} {STALE}"
+    assert path.read_text(encoding="utf-8") == expected, f"{path.relative_to(ROOT)} {STALE}"
+
+
+def component_table(entries: Iterable[Entry]) -> str:
+    """Kind by kind; presets stand below their component."""
+    rows, last = [], ""
+    for entry in entries:
+        follows = entry.component.source if entry.component and not entry.preset_of else ""
+        name = f"{'&emsp;' if entry.preset_of else ''}`{entry.name}`{' (default)' if entry.default else ''}"
+        rows.append(("" if entry.section == last else entry.section, name, markdown(entry.summary), link(follows)))
+        last = entry.section
+    return table(("kind", "name", "what it is", "follows"), rows)
+
+
+def settings_page(registry: Registry) -> str:
+    """The whole of docs/settings.md."""
+    parts = [INTRODUCTION, CHOICES, table(("flag", "takes", "default", "there is"), choices(registry))]
+    parts += ["## The run\n", table(FIELD_HEAD, run_rows(registry))]
+    for block in BLOCKS:
+        parts += block_parts(block)
+    parts.append(PARTS)
+    for entry in catalogue(registry, KINDS):
+        if entry.component and not entry.preset_of and entry.section != "ops":
+            parts += component_parts(registry, entry)
+    parts += [PRESETS, *preset_parts(registry)]
+    return "\n".join(parts)
+
+
+FIELD_HEAD = ("flag", "type", "default", "meaning")
+
+
+def choices(registry: Registry) -> Iterator[tuple[str, ...]]:
+    for section in (*COMPONENTS, "benchmark", "llm"):
+        names = ", ".join(code(entry.name) for entry in catalogue(registry, (section,)))
+        takes = {"benchmark": "names", "llm": "name or path"}.get(section, "name")
+        yield code(f"--{section}"), takes, code(show(getattr(registry.manifest.defaults, section))), names
+
+
+def run_rows(registry: Registry) -> Iterator[tuple[str, ...]]:
+    for flag, takes, _, meaning in RUN_FLAGS:
+        default = registry.manifest.defaults.preset if flag == "--preset" else ""
+        yield code(flag), code(takes), code(default), markdown(meaning)
+    for name in PLAIN:
+        yield field_row(f"--{name}", RunConfig.model_fields[name.replace("-", "_")])
+
+
+def block_parts(block: str) -> Iterator[str]:
+    """A block of RunConfig; inner blocks that are alike, as the stages of the base, share a table."""
+    model: Any = RunConfig.model_fields[block].annotation
+    inner = {name: field for name, field in model.model_fields.items() if is_block(field)}
+    alike = [
+        name for name, field in inner.items() if [each.default for each in inner.values()].count(field.default) > 1
+    ]
+    yield f"## {block}\n\n{model.__doc__.strip().partition(chr(10))[0]}\n"
+    short = [(code("--base"), code("folder"), "", "Short for `--base.path`.")] if block == "base" else []
+    yield table(FIELD_HEAD, [*fields(model, f"--{block}", leave=alike), *short])
+    if alike:
+        yield f"`STAGE` is one of {', '.join(map(code, alike))}:\n"
+        yield table(("stage", "meaning"), [(code(name), inner[name].description or "") for name in alike])
+        yield table(FIELD_HEAD, fields(inner[alike[0]].annotation, f"--{block}.STAGE"))
+
+
+def component_parts(registry: Registry, entry: Entry) -> Iterator[str]:
+    assert entry.component is not None
+    rows = list(fields(registry.target(entry.component).Config, f"--{flag_of(entry)}"))
+    yield f"### {entry.section} {entry.name}\n\n{markdown(entry.summary)}.\n"
+    yield table(FIELD_HEAD, rows) if rows else "No settings.\n"
+
+
+def flag_of(entry: Entry) -> str:
+    return f"benchmark.{entry.name}" if entry.section == "benchmark" else entry.section
+
+
+def preset_parts(registry: Registry) -> Iterator[str]:
+    for entry in catalogue(registry):
+        if entry.preset_of and entry.component:
+            values: Mapping[str, Any] = registry.manifest.presets.of(entry.section)[entry.name].config
+            rows = [(code(f"--{flag_of(entry)}.{key}"), code(show(value))) for key, value in values.items()]
+        elif entry.component is None:
+            (told,) = explain(registry, entry.name, entry.section)
+            facts = {key: text for key, text in told.facts.items() if key not in ("summary", "set in", "status")}
+            rows = [(preset_key(entry.section, key), code(text)) for key, text in facts.items()]
+        else:
+            continue
+        of = f", preset of {entry.preset_of}" if entry.preset_of else ""
+        yield f"### {entry.section} {entry.name}{of}\n\n{markdown(entry.summary)}.\n"
+        yield table(("sets", "to"), rows)
+
+
+def preset_key(section: str, key: str) -> str:
+    """The flag that a key of a run or LLM preset sets, or in words what it means."""
+    head, _, rest = key.partition(".")
+    if head == "objectives":
+        objective, _, setting = rest.partition(".")
+        return f"objectives: {code(objective)}: {code(f'--train.{setting}')}"
+    if head == "stand_in":
+        kind, _, name = rest.partition(".")
+        return f"stand-in: {code(f'--{kind} {name}')}"
+    return code(f"--llm.{rest}") if section == "llm" else code(f"--{rest}")
+
+
+def fields(model: Any, prefix: str, *, leave: Iterable[str] = ()) -> Iterator[tuple[str, ...]]:
+    """A row per field, nested ones included; `leave` out some."""
+    for name, field in model.model_fields.items():
+        if name in leave:
+            continue
+        if is_block(field):
+            yield from fields(field.annotation, f"{prefix}.{name}")
+        else:
+            yield field_row(f"{prefix}.{name}", field)
+
+
+def field_row(flag: str, field: Any) -> tuple[str, ...]:
+    return code(flag), code(describe(field)), code(show_default(field)), markdown(field.description or "")
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [[*head], ["---" for _ in head], *rows]
+    return "".join(f"| {' | '.join(cell(text) for text in line)} |\n" for line in lines)
+
+
+def cell(text: str) -> str:
+    """Text for a cell: bars end no cell, in code spans either."""
+    return re.sub(r"(?<!\\)\|", r"\|", text)
+
+
+def code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def link(source: str) -> str:
+    """A web address as a short link; anything else as it is."""
+    if not source.startswith("https://"):
+        return source
+    return f"[{source.removeprefix('https://').replace('arxiv.org/abs/', 'arXiv ')}]({source})"

@@ -1,0 +1,274 @@
+"""The laws of the house: what holds for every setting, hook, component and file, and must hold for the next one.
+
+A law that fails says what to add, or which list to change on purpose.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import pluggy
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from spa3d import hookspecs
+from spa3d.catalogue import SECTIONS, catalogue
+from spa3d.cli.parser import parse
+from spa3d.component import KINDS, Component
+from spa3d.config import RunConfig, Selection
+from spa3d.fields import is_block, show
+from spa3d.registry import load_registry
+
+ROOT = Path(__file__).parents[1]
+REGISTRY = load_registry(ROOT / "registry.yaml", environ={"SPA3D_PLUGINS": ""})
+ROWS = [row for kind in KINDS for row in REGISTRY.components(kind)]
+
+SHIPPED = {
+    "encoder": ["pointnext", "pointnext-tiny"],
+    "projector": ["linear", "mlp", "mlp-tiny"],
+    "noise": ["mask"],
+    "objective": ["sft", "spa", "spa-anchored"],
+    "dataset": ["pointllm", "shapes", "shapes-smoke"],
+    "benchmark": ["caption", "choice", "classify"],
+    "judge": [],
+    "ops": ["torch"],
+    "llm": ["tiny"],
+    "run": ["embedded", "objects", "smoke"],
+}
+"""Everything that can be chosen. Nothing comes or goes unnoticed: change this list and the CHANGELOG together."""
+
+LONG_FILES = {
+    "core/spa3d/base.py": "the stages of a base in the order in which they are built",
+}
+"""Product files of more than 300 lines, and why."""
+LONG_FUNCTIONS = {
+    "core/spa3d/model/modeling.py:forward": "half of it says what transformers' arguments mean",
+}
+"""Product functions of more than 50 lines, and why."""
+
+MAKE_TARGETS = ["setup", "run", "test", "test-slow", "lint", "bench", "kernels", "test-kernels", "browser"]
+DUMPING_GROUNDS = {"util", "utils", "common", "helper", "helpers", "misc"}
+HOME = re.compile(r"(?<![\w.])/(work|root|home)/")
+
+
+@pytest.fixture(autouse=True)
+def _only_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPA3D_PLUGINS", "")
+    monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
+
+
+def leaves(model: type[BaseModel], *keys: str) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    """The fields of a configuration that hold a value, with the way to them; components are chosen, not set."""
+    for name, field in model.model_fields.items():
+        inner: Any = field.annotation
+        if Selection in (inner, *get_args(inner)):
+            continue
+        if is_block(field):
+            yield from leaves(inner, *keys, name)
+        else:
+            yield (*keys, name), field
+
+
+OWN = dict(leaves(RunConfig))
+TAKEN = {
+    f"{row.kind}-{row.name}.{'.'.join(keys)}": (row, keys, field)
+    for row in ROWS
+    for keys, field in leaves(REGISTRY.target(row).Config)
+}
+NEEDED = {"pointllm": ("--dataset.root", "somewhere")}
+"""What a component cannot do without."""
+
+WORDS = {
+    ("device",): "cpu",
+    ("ops",): "torch",
+    ("base", "path"): ".",
+    ("llm", "hidden_size"): "48",
+    ("root",): "elsewhere",
+    ("pattern",): "{id}.npy",
+    ("inputs",): "xyz,rgb",
+    ("strides",): "1,2,1",
+    ("head",): "64",
+    ("points",): "4096",
+    ("widths",): "7",
+}
+"""Values for the settings whose type alone does not tell what they take."""
+TYPED = {
+    ("preset",): ["--preset", "smoke"],
+    ("blind",): ["--blind"],
+    ("cache",): ["--no-cache"],
+    ("llm_name",): ["--llm", "someone/a-model"],
+    ("plugins",): ["--plugin", "spa3d_plugins"],
+}
+"""Settings of a run whose flags are not called like them."""
+
+
+def another(keys: tuple[str, ...], field: FieldInfo, now: Any) -> str:
+    """A value, as typed, that the field takes and that is not the one it has `now`."""
+    if keys in WORDS:
+        return WORDS[keys]
+    inner = field.annotation
+    if inner is bool:
+        return show(not now)
+    if inner is str:
+        return f"{now}x"
+    if inner in (int, float):
+        near = (type(now)(value) for value in (now + 1, now - 1, now / 2, 0.5))
+        return show(next(value for value in near if value != now and _allowed(value, field)))
+    words = [word for part in (inner, *get_args(inner)) for word in get_args(part) if isinstance(word, str)]
+    return next((word for word in words if word != now), "one,two")
+
+
+def _allowed(value: float, field: FieldInfo) -> bool:
+    rules = {"ge": value.__ge__, "gt": value.__gt__, "le": value.__le__, "lt": value.__lt__}
+    bounds = [(name, getattr(rule, name)) for rule in field.metadata for name in rules if hasattr(rule, name)]
+    return all(rules[name](type(value)(bound)) for name, bound in bounds)
+
+
+@cache
+def settings(*argv: str) -> dict[tuple[str, ...], Any]:
+    """Every setting that a command line comes to, by its keys."""
+
+    def flat(values: dict[str, Any], *keys: str) -> dict[tuple[str, ...], Any]:
+        found: dict[tuple[str, ...], Any] = {}
+        for key, value in values.items():
+            found |= flat(value, *keys, key) if isinstance(value, dict) else {(*keys, key): value}
+        return found
+
+    config = parse(argv).config.model_dump(mode="json")
+    config["benchmark"] = {each["asked"]: each for each in config["benchmark"]}
+    return flat(config)
+
+
+class TestSettings:
+    @pytest.mark.parametrize("model", [RunConfig, Selection], ids=lambda model: model.__name__)
+    def test_every_setting_of_a_run_is_described(self, model: type[BaseModel]) -> None:
+        assert [".".join(keys) for keys, field in leaves(model) if not field.description] == []
+
+    def test_every_setting_of_a_component_is_described(self) -> None:
+        assert [name for name, (_, _, field) in TAKEN.items() if not field.description] == []
+
+    @pytest.mark.parametrize("keys", OWN, ids=".".join)
+    def test_every_setting_of_a_run_has_a_flag(
+        self, keys: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        if keys in TYPED:
+            assert settings(*TYPED[keys])[keys] != settings()[keys]
+            return
+        before = settings()
+        typed = another(keys, OWN[keys], before[keys])
+        flag = f"--{'.'.join((keys[0].replace('_', '-'), *keys[1:]))}"
+        after = settings(flag, typed)
+        assert show(after[keys]) == typed
+        assert {key for key in after if after[key] != before[key]} == {keys}
+
+    @pytest.mark.parametrize("name", TAKEN)
+    def test_every_setting_of_a_component_has_a_flag(self, name: str) -> None:
+        row, keys, field = TAKEN[name]
+        chosen = (f"--{row.kind}", row.name, *NEEDED.get(row.name, ()))
+        start = (row.kind, row.name) if row.kind == "benchmark" else (row.kind,)
+        flag, place = f"--{'.'.join((*start, *keys))}", (*start, "config", *keys)
+        before = settings(*chosen)
+        typed = another(keys, field, before[place])
+        after = settings(*(chosen if flag not in chosen else chosen[:2]), flag, typed)
+        assert show(after[place]) == typed
+        assert {key for key in after if after[key] != before[key]} == {place}
+
+    def test_every_flag_is_in_the_list_of_settings(self) -> None:
+        text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+        flags = [f"--{'.'.join((keys[0].replace('_', '-'), *keys[1:]))}" for keys in OWN if keys not in TYPED]
+        flags += [words[0] for words in TYPED.values()]
+        for row, keys, _ in TAKEN.values():
+            start = (row.kind, row.name) if row.kind == "benchmark" else (row.kind,)
+            flags.append(f"--{'.'.join((*start, *keys))}")
+        stage = re.compile(r"^--base\.(encoder|llm|align|instruct)\.")
+        assert [flag for flag in flags if f"`{stage.sub('--base.STAGE.', flag)}`" not in text] == []
+
+
+class TestComponents:
+    def test_nothing_comes_or_goes_unnoticed(self) -> None:
+        there = {section: sorted(entry.name for entry in catalogue(REGISTRY, (section,))) for section in SECTIONS}
+        assert there == SHIPPED
+
+    @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind}-{row.name}")
+    def test_each_has_a_test_file_of_its_own_and_a_line_in_the_readme(self, row: Component) -> None:
+        package, folder, stem = row.target.partition(":")[0].split(".")
+        assert package == "spa3d_plugins"
+        assert stem == row.name.replace("-", "_")
+        assert "def test_" in (ROOT / "tests" / "plugins" / folder / f"test_{stem}.py").read_text(encoding="utf-8")
+        lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+        assert any(f"`{row.name}`" in line and line.startswith("|") for line in lines)
+
+    def test_each_hook_is_explained_and_tested(self) -> None:
+        manager = pluggy.PluginManager("spa3d")
+        manager.add_hookspecs(hookspecs)
+        hooks = [name for name in vars(manager.hook) if not name.startswith("_")]
+        assert hooks
+        explained = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        tests = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("*.py")))
+        for hook in hooks:
+            assert f"{hook}(" in explained, f"CONTRIBUTING.md does not say what {hook} is for"
+            assert f"def {hook}(" in tests, f"no test has a plugin with {hook}"
+
+
+class TestFiles:
+    def test_tools_holds_its_two_files(self) -> None:
+        there = {path.name for path in (ROOT / "tools").iterdir() if path.name != "__pycache__"}
+        assert there == {"list", "run.py"}
+
+    def test_every_module_says_what_it_is_about(self) -> None:
+        named = {path: set(path.with_suffix("").parts) & DUMPING_GROUNDS for path in repository()}
+        assert {path: words for path, words in named.items() if words} == {}
+
+    def test_no_file_knows_a_machine(self) -> None:
+        found = []
+        for path in repository():
+            raw = (ROOT / path).read_bytes()
+            text = "" if b"\0" in raw else raw.decode("utf-8")
+            found += [f"{path}: {line.strip()}" for line in text.splitlines() if HOME.search(line)]
+        assert found == []
+
+    def test_files_and_functions_are_short_or_have_a_reason(self) -> None:
+        files, functions = set(), set()
+        for path in product():
+            text = path.read_text(encoding="utf-8")
+            name = path.relative_to(ROOT).as_posix()
+            if len(text.splitlines()) > 300:
+                files.add(name)
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 50:
+                    functions.add(f"{name}:{node.name}")
+        assert files == set(LONG_FILES)
+        assert functions == set(LONG_FUNCTIONS)
+
+    def test_make_has_the_targets_a_newcomer_is_told_of(self) -> None:
+        text = (ROOT / "Makefile").read_text(encoding="utf-8")
+        named = [name for line in re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE) for name in line.split()]
+        defined = re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE)
+        assert sorted(named) == sorted(defined) == sorted(MAKE_TARGETS)
+
+    def test_importing_spa3d_brings_nothing_heavy(self) -> None:
+        heavy = "print(*sorted({'torch', 'transformers', 'numpy', 'spa3d_plugins'} & set(sys.modules)))"
+        program = f"import sys, spa3d, spa3d.cli, spa3d.cli.list; spa3d.Component, spa3d.hookimpl; {heavy}"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == []
+
+
+def product() -> list[Path]:
+    return sorted(path for folder in ("core", "plugins") for path in (ROOT / folder).rglob("*.py"))
+
+
+def repository() -> list[Path]:
+    """The files under version control, relative to the root."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout, so nothing says which files belong to it")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [Path(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]

@@ -1,0 +1,149 @@
+"""What the README and CONTRIBUTING tell a newcomer to do, done: their plugins, commands, Python and tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spa3d.cli.parser import parse
+from spa3d.draws import Draws
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RUNS = ("tools/run.py", "spa3d run", "torchrun --nproc_per_node 8 tools/run.py")
+SHORT = (
+    "--preset smoke --benchmark choice,classify --device cpu --base.encoder.steps 1 --base.llm.steps 1 "
+    "--base.align.steps 1 --base.instruct.steps 1 --train.steps 2 --evaluate.limit 4"
+)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [text for name, text in FENCED.findall(page) if name == language]
+
+
+def plugin(page: str) -> str:
+    (found,) = (text for text in blocks(page, "python") if "@hookimpl" in text)
+    return found
+
+
+def commands() -> Iterator[list[str]]:
+    """The runs that the two pages show, as words after the command."""
+    for page in (README, CONTRIBUTING):
+        for line in "\n".join(blocks(page, "sh")).splitlines():
+            start = next((start for start in RUNS if line.startswith(f"{start} ")), None)
+            if start:
+                yield shlex.split(line.removeprefix(start))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A newcomer's folder: both plugins, captioned clouds laid out as the README says, and what commands speak of."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "dusk.py").write_text(plugin(README), encoding="utf-8")
+    (folder / "hinge.py").write_text(plugin(CONTRIBUTING), encoding="utf-8")
+    for name in ("my_clouds/8192_npy", "my_clouds/anno_data", "path/to/a-causal-lm", "runs/anchored/model"):
+        (folder / name).mkdir(parents=True)
+    for split, number in (("train", 24), ("val", 8), ("test", 8)):
+        write_split(folder / "my_clouds", split, number)
+    return folder
+
+
+def write_split(root: Path, split: str, number: int) -> None:
+    clouds = Draws([(split, place) for place in range(number)]).uniform(160, 6).numpy().astype("float32")
+    talks: list[dict[str, Any]] = []
+    for place, cloud in enumerate(clouds):
+        thing = ("red mug", "blue chair", "green table", "white lamp")[place % 4]
+        turns = [
+            {"from": "human", "value": "<point>\nWhat is this?"},
+            {"from": "gpt", "value": f"A {thing} of {split}, with a number, {place}, on it."},
+        ]
+        talks.append(
+            {"object_id": f"{split}{place}", "conversation_type": "simple_description", "conversations": turns}
+        )
+        np.save(root / "8192_npy" / f"{split}{place}_8192.npy", cloud)
+    (root / "anno_data" / f"mine_{split}.json").write_text(json.dumps(talks), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def finished(home: Path) -> Path:
+    """One run on the newcomer's clouds with both plugins."""
+    argv = "--dataset pointllm --dataset.root my_clouds --plugin dusk.py --noise dusk --noise.level 0.5 "
+    argv += "--plugin hinge.py --objective hinge --objective.margin 2 --output runs/mine"
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SPA3D_")}
+    paths = os.pathsep.join([str(ROOT / "core"), str(ROOT / "plugins")])
+    more = {"PYTHONPATH": paths, "SPA3D_PLUGINS": "", "SPA3D_BASES": str(home / "bases"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "tools" / "run.py"), *SHORT.split(), *argv.split()]
+    done = subprocess.run(command, cwd=home, env={**kept, **more}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return home / "runs" / "mine"
+
+
+def test_a_plugin_is_twelve_lines() -> None:
+    assert len(plugin(README).splitlines()) == 12
+    assert "A plugin in twelve lines" in README
+
+
+def test_the_plugins_of_both_pages_run_on_clouds_laid_out_as_the_readme_says(finished: Path) -> None:
+    report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
+    config = report["config"]
+    assert report["status"] == "complete"
+    assert report["data"]["splits"] == {"train": 24, "val": 8, "test": 8}
+    assert report["passport"]["plugins"] == ["dusk.py", "hinge.py"]
+    assert (config["noise"]["component"], config["noise"]["config"]["level"]) == ("dusk", 0.5)
+    assert (config["objective"]["component"], config["objective"]["config"]["margin"]) == ("hinge", 2.0)
+    rows = [json.loads(row) for row in (finished / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert all(row["noise_level"] == 0.5 for row in rows if row["stage"] == "post-train" and "loss" in row)
+
+
+def test_clouds_without_facts_are_asked_about_by_their_captions(finished: Path) -> None:
+    report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
+    assert report["benchmarks"]["choice"]["before"]["n"] == 4
+    assert report["benchmarks"]["choice"]["before"]["chance"] == 0.25
+    assert report["not_asked"] == ["classify"]
+
+
+def test_the_lines_of_python_run(
+    finished: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (text,) = (text for text in blocks(README, "python") if "@hookimpl" not in text)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("SPA3D_PLUGINS", "")
+    assert (home / "runs" / "latest").resolve() == finished.resolve()
+    names: dict[str, Any] = {}
+    exec(text, names)
+    assert names["mask"].level == 0.5
+    assert names["written"].shape[0] == 1
+    assert capsys.readouterr().out.endswith("\n")
+
+
+@pytest.mark.parametrize("argv", list(commands()), ids=" ".join)
+def test_the_commands_are_understood(home: Path, argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("SPA3D_PLUGINS", "")
+    assert parse(argv).config.preset in ("embedded", "objects")
+
+
+def test_the_tree_names_what_is_there_and_nothing_else() -> None:
+    section = README.partition("## Where things are\n")[2].partition("\n## ")[0]
+    named, inside = set(), ""
+    for indent, names in re.findall(r"^    ( *)(\S+(?:, \S+)*)  ", section, re.MULTILINE):
+        for name in names.split(", "):
+            inside = inside if indent else name
+            path = ROOT / (inside + name if indent else name)
+            assert path.exists(), f"the tree names {path.relative_to(ROOT)}"
+            named.add(name.partition("/")[0] if not indent else inside.partition("/")[0])
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    top = {line.partition("/")[0] for line in listed.splitlines()} - {".gitignore", "README.md"}
+    assert top <= named
