@@ -54,11 +54,21 @@ class Assembly:
         """A fresh projector between two widths."""
         return _create(self.registry, "projector", self.config.projector, dim=dim, hidden=hidden)
 
+    def preparation(self) -> dict[str, Any]:
+        """How clouds are prepared: the arguments of `spa3d.points.prepare`."""
+        points = self.config.points
+        return {
+            "count": self.num_points,
+            "method": points.resample,
+            "normalise": points.normalise,
+            "missing_color": points.missing_color,
+        }
+
     def sources(self) -> list[Path]:
         """Source files that decide what a base is: those of its parts and of training, with all that they import."""
         chosen = {"encoder": self.config.encoder, "projector": self.config.projector, "dataset": self.config.dataset}
         targets = [self.registry.target(self.registry.get(kind, one.component)) for kind, one in chosen.items()]
-        return source_files("spa3d.training.fit", "spa3d.training.pretrain", *(one.__module__ for one in targets))
+        return source_files("spa3d.build", *(one.__module__ for one in targets))
 
 
 def assemble(config: RunConfig, registry: Registry) -> Assembly:

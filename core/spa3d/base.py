@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
-import inspect
 import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-from spa3d import auto as auto
-from spa3d import ranks
-from spa3d.assemble import Assembly
-from spa3d.caches import bases_folder, make_clouds, make_token_store
+from spa3d.assemble import Assembly, source_files
+from spa3d.caches import bases_folder, hash_folder
 from spa3d.config import Part, RunConfig, StageSettings
-from spa3d.contracts.dataset import Record
 from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.llm import make_llm, point_tokens
+from spa3d.model.load import describe, read
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.passport import differences, digest, hash_sources, hash_weights
-from spa3d.progress import Reporter
-from spa3d.training.fit import fit
-from spa3d.training.journal import Journal
-from spa3d.training.pretrain import EncoderPretraining, EncoderTrainer, LanguageTrainer, Targets, language_text
-from spa3d.training.samples import SampleStream, Talk, captions, instructions, tokenised
-from spa3d.training.trainer import ObjectiveTrainer, optimiser_steps
-from spa3d.training.views import Views
 
 StageName = Literal["encoder", "llm", "align", "instruct"]
 
@@ -119,13 +102,14 @@ def locate(assembly: Assembly) -> Base:
     """The base of this run, finished or not."""
     path = assembly.config.base.path
     if path:
-        base = Base(Path(path), digest(str(Path(path).resolve())))
+        base = Base(Path(path), "")
         if not (base.model_folder / "config.json").exists():
             raise CheckpointError(
                 f"--base {path}: no 3D LLM there (config.json is missing); give the model/ folder of a run, or leave "
                 f"--base out to build one"
             )
-        return base
+        _fitting(base.model_folder, assembly)
+        return Base(Path(path), hash_folder(base.model_folder))
     key = digest(ingredients(assembly))
     return Base(bases_folder() / key, key)
 
@@ -133,167 +117,56 @@ def locate(assembly: Assembly) -> Base:
 def nearest_difference(assembly: Assembly) -> list[str]:
     """What keeps the most similar finished base from being this run's: lines ``key: theirs → ours``."""
     ours, found = ingredients(assembly), []
-    for path in bases_folder().glob("*/base.json"):
-        try:
-            lines = differences(json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(ours, default=str)))
-        except json.JSONDecodeError:
-            continue
-        found.append(lines)
+    for path in sorted(bases_folder().glob("*/base.json")):
+        if Base(path.parent, path.parent.name).there:
+            theirs = json.loads(path.read_text(encoding="utf-8"))
+            found.append(differences(theirs, json.loads(json.dumps(ours, default=str))))
     return min(found, key=len, default=[])
 
 
 def load_base(folder: Path, assembly: Assembly) -> tuple[Spa3dModel, Spa3dProcessor]:
-    """Load a finished 3D LLM with this run's registry, plugins and device."""
-    config = Spa3dConfig.from_pretrained(folder)
-    asked = assembly.config.encoder
-    if config.encoder["name"] != asked.component or config.encoder["config"] != _plain(asked.config):
-        lines = differences(config.encoder["config"], _plain(asked.config)) or [
-            f"name: {config.encoder['name']!r} → {asked.component!r}"
-        ]
-        raise CheckpointError(
-            f"the base in {folder} was made with another encoder ({'; '.join(lines)}); "
-            f"choose that encoder, or leave --base out to build a base for {asked.asked}"
-        )
+    """Load a finished 3D LLM with this run's registry, plugins and device; `CheckpointError` if it does not fit."""
+    config = _fitting(folder, assembly)
     encoder = assembly.make_encoder()
     projector = assembly.make_projector(encoder.dim, config.text_config.hidden_size)
-    model = Spa3dModel.from_pretrained(folder, config=config, encoder=encoder, projector=projector)
+    model, processor = read(folder, config, encoder, projector)
+    _refuse(folder, differences({"points": processor.points}, {"points": assembly.preparation()}))
     place(model, assembly.device)
-    return model.eval(), Spa3dProcessor.from_pretrained(folder)
+    return model, processor
 
 
-class BaseBuilder:
-    """Builds the base of a run, stage after stage; a killed build goes on where it stopped."""
+def _fitting(folder: Path, assembly: Assembly) -> Spa3dConfig:
+    """What the 3D LLM in `folder` says of itself, if this run is made of the same parts."""
+    config = describe(folder)
+    _refuse(folder, differences(_parts_of(config), _parts_chosen(assembly)))
+    return config
 
-    def __init__(self, assembly: Assembly, base: Base, records: Sequence[Record], reporter: Reporter) -> None:
-        self.assembly, self.base, self.records, self.reporter = assembly, base, records, reporter
-        self.config = assembly.config
-        self.journal = Journal(base.folder / "metrics.jsonl")
-        self.talk: Talk = instructions(assembly.dataset, self.config.base.seed)
 
-    def build(self) -> None:
-        """Make every stage that is not there yet."""
-        self.base.folder.mkdir(parents=True, exist_ok=True)
-        with exclusive(self.base.folder / "lock", self.reporter):
-            ranks.first_only(self._describe)
-            if self.base.there:
-                return
-            model, processor = self._fresh()
-            for stage in stages_of(self.config):
-                self._make(stage, model, processor)
-            ranks.first_only(lambda: self._finish(model, processor))
-
-    def _describe(self) -> None:
-        text = json.dumps(ingredients(self.assembly), indent=1, default=str)
-        (self.base.folder / "base.json").write_text(text, encoding="utf-8")
-
-    def _make(self, stage: StageName, model: Spa3dModel, processor: Spa3dProcessor) -> None:
-        folder = self.base.folder / stage
-        if (folder / "done.json").exists():
-            self.reporter.stage(f"base: {stage}", "there")
-            model.load_state_dict(load_file(folder / "weights.safetensors"), strict=False)
-            return
-        settings: StageSettings = getattr(self.config.base, stage)
-        steps = optimiser_steps(settings, len(self.records))
-        self.reporter.stage(f"base: {stage}", f"{steps} steps of {settings.batch_size}")
-        trainer = self._trainer(stage, model, processor, settings)
-        fit(
-            trainer,
-            stage=f"base.{stage}",
-            settings=settings,
-            steps=steps,
-            folder=folder,
-            seed=self.config.base.seed,
-            device=self.assembly.device,
-            bf16=self.assembly.bf16,
-            journal=self.journal,
-            reporter=self.reporter,
+def _refuse(folder: Path, lines: list[str]) -> None:
+    if lines:
+        raise CheckpointError(
+            f"the 3D LLM in {folder} was made with other settings ({'; '.join(lines)}); choose those, or leave --base "
+            f"out to build a base for these"
         )
-        if stage != "instruct":
-            ranks.first_only(lambda: self._keep(stage, model))
 
-    def _keep(self, stage: StageName, model: Spa3dModel) -> None:
-        """Keep what a stage trained until the base is finished."""
-        folder = self.base.folder / stage
-        prefixes = {"encoder": ("encoder.",), "llm": ("language_model.",), "align": ("projector.", "language_model.")}
-        state = {name: value for name, value in model.state_dict().items() if name.startswith(prefixes[stage])}
-        save_file(state, folder / "weights.safetensors")
-        (folder / "done.json").write_text("{}", encoding="utf-8")
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
-    def _trainer(
-        self, stage: StageName, model: Spa3dModel, processor: Spa3dProcessor, settings: StageSettings
-    ) -> Callable[..., Any]:
-        """The trainer of a stage, still without arguments, model and samples bound by `fit`."""
-        total = optimiser_steps(settings, len(self.records)) * settings.batch_size
-        stream = partial(SampleStream, self.records, total, self.config.base.seed)
-        clouds = make_clouds(self.assembly, processor)
-        if stage == "encoder":
-            torch.manual_seed(self.config.base.seed)
-            targets = Targets(self.records)
-            module: nn.Module = EncoderPretraining(model.encoder, targets)
-            bare = partial(tokenised, processor, captions)
-            return partial(EncoderTrainer, clouds, targets, self.records, model=module, train_dataset=stream(bare([])))
-        model.set_trained(*parts_trained(stage, settings))
-        if stage == "llm":
-            text = language_text(processor, self.talk, self.config.base.seed)
-            pad = int(processor.tokenizer.pad_token_id)
-            return partial(LanguageTrainer, pad, model=model, train_dataset=stream(text))
-        talk = captions if stage == "align" else self.talk
-        samples = stream(tokenised(processor, talk, ["cloud"], blind=self.config.blind))
-        views = Views(model, clouds, make_token_store(self.assembly, model))
-        return partial(ObjectiveTrainer, self.assembly.sft, views, model=model, train_dataset=samples)
+def _parts_of(config: Spa3dConfig) -> dict[str, Any]:
+    """What a saved 3D LLM was made of, as far as this run must be made of the same."""
+    chosen: dict[str, Any] = {
+        kind: {key: entry.get(key) for key in ("name", "distribution", "config")}
+        for kind, entry in (("encoder", config.encoder), ("projector", config.projector))
+    }
+    return {**chosen, "points.count": config.num_points, "dataset.up_axis": config.up_axis}
 
-    def _fresh(self) -> tuple[Spa3dModel, Spa3dProcessor]:
-        """Model and processor before the first stage, a pure function of ``base.seed``."""
-        config, seed = self.config, self.config.base.seed
-        torch.manual_seed(seed)
-        encoder = self.assembly.make_encoder()
-        llm, tokenizer, ids = make_llm(config.llm, lambda: training_text(self.records, self.talk))
-        projector = self.assembly.make_projector(encoder.dim, llm.config.hidden_size)
-        described = Spa3dConfig(
-            text_config=llm.config,
-            encoder=self._entry("encoder"),
-            projector=self._entry("projector"),
-            num_points=self.assembly.num_points,
-            up_axis=self.assembly.dataset.up_axis,
-            point_ids=ids,
-        )
-        model = Spa3dModel(described, encoder, projector, llm)
-        place(model, self.assembly.device)
-        settings = config.points
-        processor = Spa3dProcessor(
-            tokenizer,
-            num_point_tokens=model.num_point_tokens(),
-            points={
-                "count": self.assembly.num_points,
-                "method": settings.resample,
-                "normalise": settings.normalise,
-                "missing_color": settings.missing_color,
-            },
-            conversation=config.llm.template,
-            system=config.llm.system,
-            point_tokens=point_tokens(config.llm),
-            max_length=config.llm.max_length,
-        )
-        return model, processor
 
-    def _entry(self, kind: str) -> dict[str, Any]:
-        selection = getattr(self.config, kind)
-        component = self.assembly.registry.get(kind, selection.component)
-        origin = self.assembly.registry.origin(component)
-        entry = {
-            "name": component.name,
-            "distribution": origin.distribution,
-            "version": origin.version,
-            "config": _plain(selection.config),
-        }
-        return entry if origin.distribution else {**entry, "plugin": origin.plugin}
-
-    def _finish(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
-        save_model(model, processor, self.base.model_folder)
-        (self.base.model_folder / "done.json").write_text(json.dumps({"hashes": part_hashes(model)}), encoding="utf-8")
-        for stage in stages_of(self.config):
-            shutil.rmtree(self.base.folder / stage, ignore_errors=True)
+def _parts_chosen(assembly: Assembly) -> dict[str, Any]:
+    """The same of this run."""
+    chosen: dict[str, Any] = {}
+    for kind, selection in (("encoder", assembly.config.encoder), ("projector", assembly.config.projector)):
+        component = assembly.registry.get(kind, selection.component)
+        distribution = assembly.registry.origin(component).distribution
+        chosen[kind] = {"name": component.name, "distribution": distribution, "config": plain(selection.config)}
+    return {**chosen, "points.count": assembly.num_points, "dataset.up_axis": assembly.dataset.up_axis}
 
 
 def place(model: nn.Module, device: torch.device) -> None:
@@ -314,15 +187,6 @@ def save_model(model: Spa3dModel, processor: Spa3dProcessor, folder: Path) -> No
     processor.save_pretrained(folder)
 
 
-def training_text(records: Sequence[Record], talk: Talk) -> Iterator[str]:
-    """The text of the training split, for the tokenizer: captions, questions and answers."""
-    for record in records:
-        yield f"USER: ASSISTANT: {record.caption or ''}"
-        for turn in talk(record, 0).rounds:
-            yield f" {turn.question}"
-            yield f" {turn.answer}"
-
-
 def answers_file(base: Base, assembly: Assembly, name: str) -> Path:
     """Where the base's answers to a benchmark's questions are kept."""
     config = assembly.config
@@ -332,27 +196,12 @@ def answers_file(base: Base, assembly: Assembly, name: str) -> Path:
         selection.config,
         config.evaluate.model_dump(exclude={"bootstrap", "batch_size"}),
         assembly.dataset.fingerprint(),
-        hash_sources([Path(inspect.getfile(target))]),
+        hash_sources(source_files("spa3d.evaluation.measure", target.__module__)),
         config.blind,
     ]
-    return base.folder / "predictions" / f"{name}.{digest(marks)}.jsonl"
+    return bases_folder() / base.key / "predictions" / f"{name}.{digest(marks)}.jsonl"
 
 
-@contextmanager
-def exclusive(path: Path, reporter: Reporter) -> Iterator[None]:
-    """Hold a lock file: two runs that want the same base build it once. The first process holds it for all."""
-    if not ranks.is_first():
-        yield
-        return
-    with path.open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            reporter.say(f"another run is building the base in {path.parent}; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
+def plain(value: dict[str, Any]) -> dict[str, Any]:
     """Tuples as lists: how a value looks once it has been through JSON."""
     return dict(json.loads(json.dumps(value)))

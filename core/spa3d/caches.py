@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 from spa3d.assemble import Assembly, source_files
+from spa3d.files import write_whole
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.passport import digest, hash_sources, hash_weights
@@ -53,5 +55,17 @@ def noise_mark(assembly: Assembly) -> str:
 def _clouds_key(assembly: Assembly) -> str:
     """Hash of what decides a prepared cloud, and of the fewest points that were asked of its record."""
     sources = hash_sources(source_files("spa3d.points", type(assembly.dataset).__module__))
-    points = assembly.config.points.model_dump()
-    return digest([assembly.dataset.fingerprint(), points, assembly.num_points, assembly.min_points, sources])
+    return digest([assembly.dataset.fingerprint(), assembly.preparation(), assembly.min_points, sources])
+
+
+def hash_folder(folder: Path) -> str:
+    """Hash of the contents of a saved model; that of a file is kept by path, size and time, for the next run."""
+    parts = []
+    for path in sorted((*folder.glob("*.json"), *folder.glob("*.safetensors"))):
+        place = path.stat()
+        known = bases_folder() / ".hashes" / digest([str(path.resolve()), place.st_size, place.st_mtime_ns])
+        if not known.exists():
+            with path.open("rb") as file:
+                write_whole(known, hashlib.file_digest(file, "sha256").hexdigest())
+        parts.append((path.name, known.read_text(encoding="utf-8")))
+    return digest(parts)

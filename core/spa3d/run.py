@@ -16,7 +16,8 @@ from transformers.utils import logging as transformers_logging
 
 from spa3d import ops, ranks
 from spa3d.assemble import Assembly, assemble
-from spa3d.base import BaseBuilder, answers_file, load_base, locate, nearest_difference, part_hashes
+from spa3d.base import answers_file, load_base, locate, nearest_difference, part_hashes
+from spa3d.build import BaseBuilder
 from spa3d.config import RunConfig
 from spa3d.contracts.dataset import Record
 from spa3d.errors import DataError

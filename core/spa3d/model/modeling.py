@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import ValidationError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
@@ -21,7 +22,7 @@ from spa3d.errors import CheckpointError, RegistryError
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.labels import IGNORED
 from spa3d.points import encoder_inputs
-from spa3d.registry import load_registry
+from spa3d.registry import Registry, load_registry
 
 
 @dataclass
@@ -57,13 +58,12 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         self.language_model: Any = (
             language_model if language_model is not None else AutoModelForCausalLM.from_config(config.text_config)
         )
-        self.encoder = encoder if encoder is not None else _create("encoder", config.encoder)
-        hidden = config.text_config.hidden_size
-        self.projector = (
-            projector
-            if projector is not None
-            else _create("projector", config.projector, dim=self.encoder.dim, hidden=hidden)
-        )
+        if encoder is None:
+            encoder = create_part(load_registry(), "encoder", config.encoder)
+        if projector is None:
+            widths = {"dim": encoder.dim, "hidden": config.text_config.hidden_size}
+            projector = create_part(load_registry(), "projector", config.projector, **widths)
+        self.encoder, self.projector = encoder, projector
         self.trained: frozenset[str] = frozenset()
         self._row_hook: Any = None
         _refuse_scaled_logits(config)
@@ -226,18 +226,29 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         return inputs
 
 
-def _create(kind: str, entry: dict[str, Any], **widths: Any) -> Any:
-    """The part a saved model names, through the registry; a missing plugin is answered with what to install."""
-    registry = load_registry(plugins=[entry["plugin"]] if entry.get("plugin") else [])
+def create_part(registry: Registry, kind: str, entry: dict[str, Any], **widths: int) -> Any:
+    """The part a saved model names, with fresh weights; what is missing is answered with what to do about it.
+
+    Raises:
+        CheckpointError: the plugin that brings the part is not there, or the part does not take its saved settings.
+
+    """
     try:
         component = registry.get(kind, entry["name"])
     except RegistryError as fault:
-        origin = f"{entry.get('distribution')} {entry.get('version')}"
-        cure = f"pip install {entry['distribution']}" if entry.get("distribution") else "pass its file with --plugin"
+        cure = f"pip install {entry['distribution']}" if entry.get("distribution") else "is it the right model?"
+        if entry.get("plugin"):
+            cure = f"if you trust {entry['plugin']}, spa3d.load(folder, plugins=[{entry['plugin']!r}]) loads it"
+        origin = f"{entry.get('distribution', '')} {entry.get('version', '')}".strip() or str(entry.get("plugin", ""))
         raise CheckpointError(
             f"the model needs {kind} {entry['name']!r} of {origin}, which is not here; {cure}"
         ) from fault
-    return registry.target(component)(**widths, **entry["config"])
+    try:
+        return registry.target(component)(**widths, **entry["config"])
+    except (ValidationError, TypeError) as fault:
+        raise CheckpointError(
+            f"{kind} {entry['name']!r} does not take the settings of the saved model: {fault}"
+        ) from fault
 
 
 def _refuse_scaled_logits(config: Spa3dConfig) -> None:
