@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 COLLECTIONS = (tuple, list, set, frozenset)
-WORDS: dict[Any, str] = {bool: "true|false", int: "integer", float: "number", str: "text", type(None): "none"}
+WORDS: dict[Any, str] = {bool: "true|false", int: "integer", float: "number", str: "text", Path: "path", type(None): "none"}
 BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 
