@@ -13,7 +13,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 COLLECTIONS = (tuple, list, set, frozenset)
-WORDS: dict[Any, str] = {bool: "true|false", int: "integer", float: "number", str: "text", Path: "path", type(None): "none"}
+WORDS: dict[Any, str] = {
+    bool: "true|false",
+    int: "integer",
+    float: "number",
+    str: "text",
+    Path: "path",
+    type(None): "none",
+}
 BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 
