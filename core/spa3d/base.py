@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,8 +49,14 @@ def stages_of(config: RunConfig) -> list[StageName]:
     return [*stages, "instruct"]
 
 
-def ingredients(assembly: Assembly) -> dict[str, Any]:
-    """Everything that decides what the base is; its hash is the base's key."""
+def ingredients(assembly: Assembly, left_out: Collection[str] = ()) -> dict[str, Any]:
+    """Everything that decides what the base is; its hash is the base's key.
+
+    Args:
+        assembly: of the run that wants it.
+        left_out: ids of the training records that cannot be read and are skipped.
+
+    """
     config = assembly.config
     stages = {name: getattr(config.base, name).model_dump() for name in stages_of(config)}
     for stage in stages.values():
@@ -63,6 +70,7 @@ def ingredients(assembly: Assembly) -> dict[str, Any]:
         "seed": config.base.seed,
         "blind": config.blind,
         "data": assembly.dataset.fingerprint(),
+        "left_out": sorted(left_out),
         "device": assembly.device.type,
         "bf16": assembly.bf16,
         "sources": hash_sources(assembly.sources()),
@@ -75,12 +83,14 @@ class Base:
 
     Attributes:
         folder: its folder: ``model/``, ``metrics.jsonl``, ``base.json``.
-        key: hash of its ingredients.
+        key: hash of its ingredients; of a given base, of its contents.
+        ingredients: what decides it; empty for a given base.
 
     """
 
     folder: Path
     key: str
+    ingredients: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def model_folder(self) -> Path:
@@ -98,8 +108,8 @@ class Base:
         return self.there or (self.folder / stage / "done.json").exists()
 
 
-def locate(assembly: Assembly) -> Base:
-    """The base of this run, finished or not."""
+def locate(assembly: Assembly, *, left_out: Collection[str] = ()) -> Base:
+    """The base of this run, finished or not; `left_out` as for `ingredients`."""
     path = assembly.config.base.path
     if path:
         base = Base(Path(path), "")
@@ -110,17 +120,18 @@ def locate(assembly: Assembly) -> Base:
             )
         _fitting(base.model_folder, assembly)
         return Base(Path(path), hash_folder(base.model_folder))
-    key = digest(ingredients(assembly))
-    return Base(bases_folder() / key, key)
+    made_of = ingredients(assembly, left_out)
+    key = digest(made_of)
+    return Base(bases_folder() / key, key, made_of)
 
 
-def nearest_difference(assembly: Assembly) -> list[str]:
-    """What keeps the most similar finished base from being this run's: lines ``key: theirs → ours``."""
-    ours, found = ingredients(assembly), []
+def nearest_difference(base: Base) -> list[str]:
+    """What keeps the most similar finished base from being this one: lines ``key: theirs → ours``."""
+    ours, found = json.loads(json.dumps(base.ingredients, default=str)), []
     for path in sorted(bases_folder().glob("*/base.json")):
         if Base(path.parent, path.parent.name).there:
             theirs = json.loads(path.read_text(encoding="utf-8"))
-            found.append(differences(theirs, json.loads(json.dumps(ours, default=str))))
+            found.append(differences(theirs, ours))
     return min(found, key=len, default=[])
 
 
@@ -187,8 +198,8 @@ def save_model(model: Spa3dModel, processor: Spa3dProcessor, folder: Path) -> No
     processor.save_pretrained(folder)
 
 
-def answers_file(base: Base, assembly: Assembly, name: str) -> Path:
-    """Where the base's answers to a benchmark's questions are kept."""
+def answers_file(base: Base, assembly: Assembly, name: str, *, left_out: Collection[str] = ()) -> Path:
+    """Where the base's answers to a benchmark's questions are kept; `left_out` are records that nobody asks about."""
     config = assembly.config
     selection = next(chosen for chosen in config.benchmark if chosen.asked == name)
     target = assembly.registry.target(assembly.registry.get("benchmark", selection.component))
@@ -198,6 +209,7 @@ def answers_file(base: Base, assembly: Assembly, name: str) -> Path:
         assembly.dataset.fingerprint(),
         hash_sources(source_files("spa3d.evaluation.measure", target.__module__)),
         config.blind,
+        sorted(left_out),
     ]
     return bases_folder() / base.key / "predictions" / f"{name}.{digest(marks)}.jsonl"
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from spa3d import ranks
 from spa3d.assemble import Assembly
-from spa3d.base import Base, StageName, ingredients, part_hashes, parts_trained, place, plain, save_model, stages_of
+from spa3d.base import Base, StageName, part_hashes, parts_trained, place, plain, save_model, stages_of
 from spa3d.caches import make_clouds, make_token_store
 from spa3d.config import StageSettings
 from spa3d.contracts.dataset import Record
@@ -57,7 +57,7 @@ class BaseBuilder:
             ranks.first_only(lambda: self._finish(model, processor))
 
     def _describe(self) -> None:
-        write_whole(self.base.folder / "base.json", json.dumps(ingredients(self.assembly), indent=1, default=str))
+        write_whole(self.base.folder / "base.json", json.dumps(self.base.ingredients, indent=1, default=str))
 
     def _make(self, stage: StageName, model: Spa3dModel, processor: Spa3dProcessor) -> None:
         folder = self.base.folder / stage

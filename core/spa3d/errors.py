@@ -7,7 +7,8 @@ these is a bug and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class SpaError(Exception):
@@ -32,6 +33,15 @@ class ConfigError(SpaError):
 
 class DataError(SpaError):
     """A file or a record that is not what it should be; the message names both."""
+
+
+@contextmanager
+def about(record_id: str) -> Iterator[None]:
+    """Let a `DataError` raised inside say whose data it is about."""
+    try:
+        yield
+    except DataError as fault:
+        raise DataError(f"record {record_id}: {fault}") from fault
 
 
 class OutputError(SpaError):

@@ -20,7 +20,7 @@ from spa3d.clouds import check, require_points
 from spa3d.contracts.dataset import Cloud, Record
 from spa3d.contracts.encoder import Channel
 from spa3d.draws import Draws, Key
-from spa3d.errors import DataError
+from spa3d.errors import DataError, about
 
 Axis = Literal["x", "y", "z"]
 Method = Literal["fps", "random"]
@@ -42,10 +42,8 @@ def sound_cloud(record: Record, *, min_points: int = 1, asked_by: str = "") -> C
     cloud = record.cloud()
     check(cloud, source="", record_id=record.id)
     require_points(cloud, min_points, record_id=record.id, asked_by=asked_by)
-    try:
+    with about(record.id):
         normalised(cloud[:, :3])
-    except DataError as fault:
-        raise DataError(f"record {record.id}: {fault}") from fault
     return cloud
 
 

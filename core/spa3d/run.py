@@ -19,15 +19,17 @@ from spa3d.assemble import Assembly, assemble
 from spa3d.base import answers_file, load_base, locate, nearest_difference, part_hashes
 from spa3d.build import BaseBuilder
 from spa3d.config import RunConfig
-from spa3d.contracts.dataset import Record
-from spa3d.errors import DataError
+from spa3d.contracts.benchmark import Question
+from spa3d.contracts.dataset import Record, Round
+from spa3d.errors import DataError, about
 from spa3d.evaluation.examples import examples
 from spa3d.evaluation.measure import Asked, Row, asked, measure, read_rows, write_rows
 from spa3d.evaluation.predict import Answerer, View
 from spa3d.files import write_whole
 from spa3d.folder import claimed, issue_passport, link_latest
+from spa3d.model.llm import own_marks
 from spa3d.model.modeling import Spa3dModel
-from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.processing import Spa3dProcessor, refuse_marks
 from spa3d.passport import hash_sources, machine, revision, versions
 from spa3d.points import sound_cloud
 from spa3d.posttrain import make_views, post_train
@@ -61,12 +63,12 @@ class Run:
     def __init__(self, assembly: Assembly, output: Path, reporter: Reporter) -> None:
         self.assembly, self.output, self.reporter = assembly, output, reporter
         self.config = assembly.config
-        self.base = locate(assembly)
         self.journal = Journal(output / "metrics.jsonl")
         self.timing: dict[str, float] = {}
-        self.unusable: set[str] = set()
+        self.left_out: dict[str, set[str]] = {}
         self.questions: dict[str, Asked] = {}
         self.splits = {split: self._usable(split) for split in assembly.dataset.splits}
+        self.base = locate(assembly, left_out=self.left_out.get("train", ()))
 
     def everything(self, *, resume: bool) -> Path:
         """Look at the data, claim the folder; then base, before, post-train, after, report."""
@@ -101,11 +103,32 @@ class Run:
             questions = asked(
                 benchmark, self.assembly.dataset, split=settings.split, seed=settings.seed, limit=settings.limit
             )
-            self.questions[name] = [entry for entry in questions if entry[0].record_id not in self.unusable]
+            self.questions[name] = self._answerable(questions)
             if not self.questions[name]:
                 self.reporter.say(f"{name}: dataset {dataset} gives it nothing to ask in split {settings.split}")
         if not any(self.questions.values()):
             raise DataError(f"--benchmark {', '.join(self.questions)}: dataset {dataset} gives none of them a question")
+
+    def _answerable(self, questions: Asked) -> Asked:
+        """Those that can be asked; of a pair both members or none."""
+        lost = [entry for entry in questions if not self._can_be_asked(entry[0])]
+        ids, pairs = {question.id for question, _, _ in lost}, {pair for _, _, pair in lost if pair is not None}
+        return [entry for entry in questions if entry[0].id not in ids and entry[2] not in pairs]
+
+    def _can_be_asked(self, question: Question) -> bool:
+        """Whether cloud and text are fit; a fault of the text ends the run, or is listed where bad data are skipped."""
+        if any(question.record_id in ids for ids in self.left_out.values()):
+            return False
+        try:
+            with about(question.record_id):
+                texts = [Round(question.prompt, option) for option in question.options or (question.answer,)]
+                refuse_marks(texts, own_marks(self.config.llm))
+        except DataError as fault:
+            if self.config.on_bad_data == "stop":
+                raise
+            self.assembly.dataset.skipped.append(str(fault))
+            return False
+        return True
 
     def _prepare_base(self) -> None:
         if self.config.base.path:
@@ -113,7 +136,7 @@ class Run:
         elif self.base.there:
             self.reporter.stage("base", f"there: {self.base.folder}")
         else:
-            changed = nearest_difference(self.assembly)
+            changed = nearest_difference(self.base)
             if changed:
                 self.reporter.say("no base fits; the nearest differs in " + "; ".join(changed[:4]))
             BaseBuilder(self.assembly, self.base, self.splits["train"], self.reporter).build()
@@ -121,7 +144,7 @@ class Run:
     def _measure_before(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
         """Measure the base, once for all runs that ask it the same questions."""
         for name in self.assembly.benchmarks:
-            shared = answers_file(self.base, self.assembly, name)
+            shared = answers_file(self.base, self.assembly, name, left_out=set().union(*self.left_out.values()))
             if not shared.exists():
                 write_rows(shared, self._measure(name, "before", model, processor))
             write_rows(self._predictions(name, "before"), read_rows(shared))
@@ -184,21 +207,29 @@ class Run:
         return self.output / "predictions" / f"{name}.{when}.jsonl"
 
     def _usable(self, split: str) -> Sequence[Record]:
-        """The records of `split`; with ``--on-bad-data skip`` every cloud is read once and bad ones are listed."""
+        """The records of `split`; with ``--on-bad-data skip`` each is looked at once, and bad ones are listed."""
         records = self.assembly.dataset.records(split)
-        if self.config.on_bad_data == "stop" or self.config.blind:
+        if self.config.on_bad_data == "stop":
             return records
-        good, encoder = [], self.config.encoder.asked
+        good = []
         with self.reporter.track(len(records), f"checking {split}") as advance:
             for record in records:
                 try:
-                    sound_cloud(record, min_points=self.assembly.min_points, asked_by=f"encoder {encoder}")
+                    self._check(record)
                     good.append(record)
                 except DataError as fault:
-                    self.unusable.add(record.id)
+                    self.left_out.setdefault(split, set()).add(record.id)
                     self.assembly.dataset.skipped.append(str(fault))
                 advance(1)
         return good
+
+    def _check(self, record: Record) -> None:
+        """Raise `DataError` where training or measuring would stop at `record`."""
+        config = self.config
+        if not config.blind:
+            sound_cloud(record, min_points=self.assembly.min_points, asked_by=f"encoder {config.encoder.asked}")
+        with about(record.id):
+            refuse_marks((turn for talk in record.conversations for turn in talk.rounds), own_marks(config.llm))
 
     def _passport(self) -> dict[str, object]:
         config = self.config

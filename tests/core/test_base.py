@@ -88,13 +88,21 @@ def test_a_given_base_is_known_by_its_contents_and_left_alone(saved: Path, tmp_p
 
 
 def test_only_a_finished_base_is_the_nearest(bases: Path) -> None:
-    assembly = build()
+    base = locate(build())
     folder = bases / "0123"
     (folder / "model").mkdir(parents=True)
     (folder / "base.json").write_text(json.dumps({"seed": 7}))
-    assert nearest_difference(assembly) == []
+    assert nearest_difference(base) == []
     (folder / "model" / "done.json").write_text("{}")
-    assert "seed: 7 → 0" in nearest_difference(assembly)
+    assert "seed: 7 → 0" in nearest_difference(base)
+
+
+def test_another_base_comes_of_other_training_records(bases: Path) -> None:
+    assembly = build()
+    every, fewer = locate(assembly), locate(assembly, left_out={"b", "a"})
+    assert every.key != fewer.key == locate(assembly, left_out=["a", "b"]).key
+    answers = {answers_file(every, assembly, "choice", left_out=left) for left in ((), ("t",))}
+    assert len(answers) == 2
 
 
 def test_a_stage_of_an_llm_with_tied_embeddings_is_kept(bases: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from spa3d.assemble import assemble
 from spa3d.cli.parser import parse
 from spa3d.contracts.benchmark import Question
 from spa3d.errors import DataError
 from spa3d.progress import Silent
-from spa3d.run import execute
+from spa3d.run import Run, execute
 from spa3d_plugins.benchmarks.classify import Classify
 
 
@@ -44,3 +49,72 @@ def test_data_that_no_benchmark_can_ask_about_are_refused(tmp_path: Path, monkey
     monkeypatch.setattr(Classify, "questions", nothing)
     said = refusal(tmp_path, "--benchmark", "classify")
     assert said == "--benchmark classify: dataset shapes gives none of them a question"
+
+
+def lay_out(root: Path, spoil: dict[str, Callable[[np.ndarray], np.ndarray]], captions: dict[str, str]) -> None:
+    """Eight objects a split in PointLLM's layout; some clouds are spoiled, some captions given."""
+    (root / "8192_npy").mkdir(parents=True)
+    (root / "anno_data").mkdir()
+    for split in ("train", "val", "test"):
+        entries = []
+        for name in (f"{split}{i}" for i in range(8)):
+            cloud = np.random.default_rng(len(name)).random((64, 6)).astype(np.float32)
+            np.save(root / "8192_npy" / f"{name}_8192.npy", spoil.get(name, lambda c: c)(cloud))
+            caption = captions.get(name, f"A thing called {name}.")
+            turns = [{"from": "human", "value": "<point>\nWhat is it?"}, {"from": "gpt", "value": caption}]
+            entries.append({"object_id": name, "conversations": turns})
+        (root / "anno_data" / f"brief_{split}.json").write_text(json.dumps(entries))
+
+
+BAD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "train1": lambda cloud: cloud * np.float32(np.nan),
+    "train2": lambda cloud: cloud[:9],
+    "test0": np.ones_like,
+}
+MARKED = {"train3": "It ends </s> here.", "test5": "A <point_patch>."}
+
+
+def begin(folder: Path, *argv: str) -> Run:
+    """A run up to where its work begins."""
+    data = ("--dataset", "pointllm", "--dataset.root", str(folder), "--points.count", "64")
+    asked = parse(["--preset", "smoke", "--device", "cpu", *data, *argv])
+    return Run(assemble(asked.config, asked.registry), folder / "run", Silent())
+
+
+def test_skipped_data_are_listed_and_nobody_is_asked_about_them(tmp_path: Path) -> None:
+    lay_out(tmp_path, BAD, MARKED)
+    run = begin(tmp_path, "--on-bad-data", "skip")
+    run._look_at_data()
+    assert run.left_out == {"train": {"train1", "train2", "train3"}, "test": {"test0", "test5"}}
+    assert [record.id for record in run.splits["train"]] == [f"train{i}" for i in (0, 4, 5, 6, 7)]
+    assert {question.record_id for question, _, _ in run.questions["choice"]} <= {
+        f"test{i}" for i in (1, 2, 3, 4, 6, 7)
+    }
+    told = "\n".join(run.assembly.dataset.skipped)
+    for record, fault in (
+        ("train1", "NaN or infinity"),
+        ("train2", "9 points, but encoder pointnext needs at least"),
+        ("train3", "holds '</s>'"),
+        ("test0", "all lie in one place"),
+        ("test5", "holds '<point_patch>'"),
+    ):
+        assert any(record in line and fault in line for line in told.splitlines())
+    assert run.base.key != begin(tmp_path).base.key
+
+
+def test_a_question_with_a_mark_ends_a_run_before_its_work(tmp_path: Path) -> None:
+    lay_out(tmp_path, {}, MARKED)
+    with pytest.raises(DataError, match=r"record test\d: the text .* holds '<point_patch>'"):
+        begin(tmp_path)._look_at_data()
+
+
+def test_of_a_pair_both_members_go_or_none(tmp_path: Path) -> None:
+    asked = parse(["--preset", "smoke", "--device", "cpu", "--benchmark", "choice"])
+    run = Run(assemble(asked.config, asked.registry), tmp_path / "run", Silent())
+    run._look_at_data()
+    whole = run.questions["choice"]
+    twin = next(question.record_id for question, _, pair in whole if pair and "~" in question.record_id)
+    run.left_out = {"test": {twin}}
+    left = run._answerable(whole)
+    assert len(left) == len(whole) - 2
+    assert all(count == 2 for count in Counter(pair for _, _, pair in left if pair).values())

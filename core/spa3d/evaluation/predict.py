@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from spa3d.contracts.benchmark import Prediction, Question
+from spa3d.errors import about
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.progress import Advance
@@ -65,9 +66,10 @@ class Answerer:
 
     def _choose(self, batch: Sequence[Question], view: View) -> list[Prediction]:
         """Sum of answer-token log p per option, end token included; ties go to the first."""
-        encoded = [
-            self.processor.option_ids(question.prompt, question.options or (), _opening(view)) for question in batch
-        ]
+        encoded = []
+        for question in batch:
+            with about(question.record_id):
+                encoded.append(self.processor.option_ids(question.prompt, question.options or (), _opening(view)))
         tails = [tail for _, options in encoded for tail in options]
         logp = self._tail_logp([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
         predictions = []
@@ -114,7 +116,10 @@ class Answerer:
 
     def _write(self, batch: Sequence[Question], view: View) -> list[Prediction]:
         """Greedy decoding: the same question gets the same answer."""
-        rows = [self.processor.question_ids(question.prompt, _opening(view)) for question in batch]
+        rows = []
+        for question in batch:
+            with about(question.record_id):
+                rows.append(self.processor.question_ids(question.prompt, _opening(view)))
         prompt = {name: value.to(self.model.device) for name, value in self.processor.pad(rows, side="left").items()}
         tokenizer = self.processor.tokenizer
         model: Any = self.model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
 
 from spa3d.contracts.dataset import Conversation, Round
+from spa3d.errors import DataError
 from spa3d.model.labels import IGNORED
 from spa3d.model.prompts import Prompt, Template, plain, vicuna
 from spa3d.points import prepare
@@ -99,7 +100,13 @@ class Spa3dProcessor(ProcessorMixin):
         return start + patch * self.num_point_tokens + end + "\n"
 
     def prompt(self, rounds: Sequence[Round], before: str, *, open_ended: bool) -> Prompt:
-        """The conversation in this processor's template, `before` in front of the first question."""
+        """The conversation in this processor's template, `before` in front of the first question.
+
+        Raises:
+            DataError: a question or an answer holds one of the model's own marks.
+
+        """
+        refuse_marks(rounds, {*self.tokenizer.all_special_tokens, *self.point_tokens})
         if self.conversation == "chat":
             return self._chat(rounds, before, open_ended)
         templates: dict[str, Template] = {
@@ -110,30 +117,26 @@ class Spa3dProcessor(ProcessorMixin):
 
     def tokenise(self, talk: Conversation, before: str) -> Tokens:
         """A whole conversation with labels on the answers; cut at ``max_length`` tokens."""
-        prompt = self.prompt(talk.rounds, before, open_ended=False)
-        encoded = self._encode(prompt.text, return_offsets_mapping=True)
-        ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
-        rounds = _rounds_of(offsets, prompt.answers)
-        labels = [token if index >= 0 else IGNORED for token, index in zip(ids, rounds, strict=True)]
-        cut = slice(self.max_length)
-        return Tokens(ids[cut], labels[cut], rounds[cut])
+        tokens, cut = self._tokens(talk, before), slice(self.max_length)
+        return Tokens(tokens.ids[cut], tokens.labels[cut], tokens.rounds[cut])
 
     def question_ids(self, question: str, opening: Opening) -> list[int]:
-        """Token ids of one question, ready to be answered."""
+        """Token ids of one question, ready to be answered; raises `DataError` where they are too many."""
         prompt = self.prompt([Round(question, "")], self.opening(opening), open_ended=True)
-        return self._encode(prompt.text)["input_ids"]
+        return self._fitting(self._encode(prompt.text)["input_ids"])
 
     def option_ids(self, question: str, options: Sequence[str], opening: Opening) -> tuple[list[int], list[list[int]]]:
         """Ids of the prompt that all options share, and of each option with the end token.
 
-        Each option is tokenised inside its prompt, as in training, and split where the answer begins.
+        Each option is tokenised inside its prompt, as in training, and split where the answer begins. Raises
+        `DataError` where one does not fit: cut short it would be scored by its beginning.
         """
         before = self.opening(opening)
         prefix, tails = [], []
         for option in options:
-            tokens = self.tokenise(Conversation("option", (Round(question, option),)), before)
+            tokens = self._tokens(Conversation("option", (Round(question, option),)), before)
             start = tokens.rounds.index(0)
-            prefix, tail = tokens.ids[:start], tokens.ids[start:]
+            prefix, tail = self._fitting(tokens.ids)[:start], tokens.ids[start:]
             tails.append(tail)
         return prefix, tails
 
@@ -151,6 +154,20 @@ class Spa3dProcessor(ProcessorMixin):
     def decode_answer(self, ids: Sequence[int] | Tensor) -> str:
         """Generated ids as text, special tokens dropped."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+    def _tokens(self, talk: Conversation, before: str) -> Tokens:
+        prompt = self.prompt(talk.rounds, before, open_ended=False)
+        encoded = self._encode(prompt.text, return_offsets_mapping=True)
+        ids, rounds = encoded["input_ids"], _rounds_of(encoded["offset_mapping"], prompt.answers)
+        labels = [token if index >= 0 else IGNORED for token, index in zip(ids, rounds, strict=True)]
+        return Tokens(ids, labels, rounds)
+
+    def _fitting(self, ids: list[int]) -> list[int]:
+        if len(ids) > self.max_length:
+            raise DataError(
+                f"a question of {len(ids)} tokens; raise --llm.max_length ({self.max_length}) or shorten it"
+            )
+        return ids
 
     def _encode(self, text: str, **options: Any) -> Any:
         """Tokenise; a chat template has written its own start token."""
@@ -170,6 +187,19 @@ class Spa3dProcessor(ProcessorMixin):
             text = self.tokenizer.apply_chat_template(messages, tokenize=False)
             spans.append((start, len(text.rstrip())))
         return Prompt(text, tuple(spans))
+
+
+def refuse_marks(rounds: Iterable[Round], marks: Collection[str]) -> None:
+    """Refuse text that holds one of a model's own marks: it would be read as a cloud, or as the end of an answer.
+
+    Raises:
+        DataError: with the text and the mark.
+
+    """
+    for text in (text for talk in rounds for text in (talk.question, talk.answer)):
+        found = sorted(mark for mark in marks if mark in text)
+        if found:
+            raise DataError(f"the text {text[:80]!r} holds {found[0]!r}, a mark of the model's own; change the text")
 
 
 def _rounds_of(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[int]:

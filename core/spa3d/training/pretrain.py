@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from spa3d.contracts.dataset import Record
 from spa3d.contracts.encoder import Encoder
 from spa3d.draws import Draws, generator
-from spa3d.errors import DataError
+from spa3d.errors import DataError, about
 from spa3d.model.labels import IGNORED
 from spa3d.model.processing import Spa3dProcessor, Tokens
 from spa3d.points import encoder_inputs
@@ -57,7 +57,9 @@ class Targets:
             words.update(_words(record))
             for fact in record.facts:
                 values.setdefault((fact.kind, fact.subject), set()).add(fact.answer)
-        common = [word for word, count in words.most_common(max_words) if min_count <= count < 0.95 * len(records)]
+        # By count and then by name: sets, which the counts come from, are in another order in every process.
+        frequent = sorted(words, key=lambda word: (-words[word], word))[:max_words]
+        common = [word for word in frequent if min_count <= words[word] < 0.95 * len(records)]
         self.words = {word: i for i, word in enumerate(sorted(common))}
         varied = {key: sorted(found) for key, found in values.items() if len(found) > 1}
         self.facts = {key: {value: i for i, value in enumerate(found)} for key, found in sorted(varied.items())}
@@ -171,13 +173,14 @@ class LanguageTrainer(StageTrainer):
         return -model(**inputs).answer_logp.sum() / counts["token"]
 
 
-def language_text(processor: Spa3dProcessor, talk: Talk, seed: int) -> Any:
+def language_text(processor: Spa3dProcessor, talk: Talk, seed: int) -> Callable[[Record, int], Sample]:
     """Samples for `LanguageTrainer`: a conversation behind its caption or behind nothing, every token a label."""
 
     def text(record: Record, epoch: int) -> Sample:
         described = generator("described", seed, epoch, record.id).random() < DESCRIBED
         before = f"{record.caption}\n" if described and record.caption else ""
-        tokens = processor.tokenise(talk(record, epoch), before)
+        with about(record.id):
+            tokens = processor.tokenise(talk(record, epoch), before)
         supervised = [IGNORED, *tokens.ids[1:]]
         return Sample(record.id, epoch, {"text": Tokens(tokens.ids, supervised, tokens.rounds)}, has_cloud=False)
 

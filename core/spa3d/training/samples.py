@@ -13,7 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Record
 from spa3d.draws import generator
-from spa3d.errors import DataError
+from spa3d.errors import DataError, about
 from spa3d.model.processing import Spa3dProcessor, Tokens
 
 Talk = Callable[[Record, int], Conversation]
@@ -99,14 +99,15 @@ def tokenised(
         conversation = talk(record, epoch)
         has_cloud = conversation.has_cloud and not blind
         texts = {}
-        for opening in openings:
-            shown = processor.opening("cloud" if opening == "cloud" and has_cloud else "blind")
-            texts[opening] = processor.tokenise(conversation, shown)
-            if not texts[opening].answer_count:
-                raise DataError(
-                    f"record {record.id}: no answer token is left of a conversation of "
-                    f"{len(texts[opening].ids)} tokens; raise --llm.max_length or shorten the text"
-                )
+        with about(record.id):
+            for opening in openings:
+                shown = processor.opening("cloud" if opening == "cloud" and has_cloud else "blind")
+                texts[opening] = processor.tokenise(conversation, shown)
+                if not texts[opening].answer_count:
+                    raise DataError(
+                        f"no answer token is left of a conversation of {len(texts[opening].ids)} tokens; "
+                        "raise --llm.max_length or shorten the text"
+                    )
         return Sample(record.id, epoch, texts, has_cloud)
 
     return text

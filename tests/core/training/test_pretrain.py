@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -39,3 +42,28 @@ def test_words_that_are_neither_rare_nor_everywhere_and_facts_that_differ() -> N
 def test_captions_that_teach_nothing_are_refused_before_any_training() -> None:
     with pytest.raises(DataError, match="captions of the 6 training records give an encoder nothing to learn"):
         Targets([record(i, "A thing.") for i in range(6)])
+
+
+WHICH_WORDS = """
+from spa3d.contracts.dataset import CAPTION, Conversation, Record, Round
+from spa3d.training.pretrain import Targets
+text = "a red chair with four brown legs and one tall straight back"
+talks = [(Conversation(CAPTION, (Round("?", text if i % 2 else "b"),)),) for i in range(20)]
+records = [Record(str(i), str(i), str(i), None, talk) for i, talk in enumerate(talks)]
+print(sorted(Targets(records, max_words=5).words))
+"""
+
+
+def test_the_vocabulary_is_the_same_in_every_process() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", WHICH_WORDS],
+            env={**environment, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert found == {"['a', 'and', 'b', 'back', 'brown']\n"}
