@@ -49,7 +49,7 @@ def fit(
     checkpoint = last_checkpoint(checkpoints)
     done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     journal.rewind(stage, done)
-    arguments = training_arguments(settings, folder=checkpoints, steps=steps, seed=seed, device=device.type, bf16=bf16)
+    arguments = training_arguments(settings, folder=checkpoints, steps=steps, seed=seed, device=device, bf16=bf16)
     with reporter.track(steps, stage) as advance:
         advance(done)
         running = trainer(args=arguments, data_collator=as_batch)

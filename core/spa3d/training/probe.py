@@ -21,7 +21,7 @@ from spa3d.contracts.objective import Need
 from spa3d.training.journal import Journal
 from spa3d.training.samples import Sample
 from spa3d.training.scoring import score
-from spa3d.training.trainer import preference_metrics
+from spa3d.training.trainer import mean_metrics, preference_metrics
 from spa3d.training.views import Views
 
 FALL = 0.03
@@ -98,19 +98,17 @@ class Probe(TrainerCallback):
                 per_sample.append((clean.logp / clean.length).cpu().numpy())
                 rows.append((len(batch), preference_metrics(scores)))
         model.train(training)
-        weights = [size for size, _ in rows]
-        means = {
-            name: float(np.average([metrics[name] for _, metrics in rows], weights=weights)) for name in rows[0][1]
-        }
-        self.journal.write(stage="post-train", step=step, probe=True, **means)
+        self.journal.write(stage="post-train", step=step, probe=True, **mean_metrics(rows))
         return np.concatenate(per_sample)
 
 
 def fall(before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:
     """How far the mean of `now` lies below that of `before` and its standard error, if that is too far.
 
-    Both ``(B,)``, nats per token, of the same samples.
+    Both ``(B,)``, nats per token, of the same samples. A log p that is no number any more has fallen for good.
     """
+    if not np.isfinite(now).all():
+        return math.inf, 0.0
     difference = before - now
     error = float(difference.std(ddof=1) / math.sqrt(len(difference)))
     size = float(difference.mean())

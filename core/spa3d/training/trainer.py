@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,15 @@ class StageTrainer(Trainer):
         super().__init__(*args, **kwargs)
         # The loss is divided by counts of the whole step here, so the Trainer must not divide it again.
         self.model_accepts_loss_kwargs = True
-        self.step_metrics: dict[str, float] = {}
+        self.seen: list[tuple[int, dict[str, float]]] = []
         self.rates = PartRates()
         for quiet in (PrinterCallback, ProgressCallback):
             self.remove_callback(quiet)
+
+    @property
+    def step_metrics(self) -> dict[str, float]:
+        """What this rank saw in the latest step, averaged over its micro-batches."""
+        return mean_metrics(self.seen)
 
     def count(self, batches: Sequence[Any]) -> Counts:
         """What the loss of this step is divided by, on this rank."""
@@ -58,9 +64,9 @@ class StageTrainer(Trainer):
         for group in optimizer.param_groups:
             for part in ("encoder", "projector", "llm"):
                 members = [parameter for parameter in group["params"] if parts[parameter] == part]
-                rate = getattr(self.rates, part) or group["lr"]
-                if part == "llm" and "embeddings" in getattr(self.model, "trained", ()):
-                    rate = self.rates.embeddings or rate
+                # Without the LLM, all of it that trains are the embeddings of the point tokens.
+                own = "embeddings" if part == "llm" and "llm" not in getattr(self.model, "trained", ()) else part
+                rate = getattr(self.rates, own) or group["lr"]
                 if members:
                     groups.append({**group, "params": members, "lr": rate})
         optimizer.param_groups[:] = groups
@@ -71,6 +77,7 @@ class StageTrainer(Trainer):
     ) -> tuple[list[Any], Any]:
         """Transformers' hook: fetch the micro-batches of a step and count their units over all ranks."""
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        self.seen = []
         counts = self.count(batches)
         summed = self.accelerator.reduce(torch.tensor(list(counts.values()), device=device), reduction="sum")
         return batches, dict(zip(counts, summed.tolist(), strict=True))
@@ -106,9 +113,8 @@ class ObjectiveTrainer(StageTrainer):
         """Score what the objective needs, and sum its terms."""
         samples: Sequence[Sample] = batch["samples"]
         scores = score(model, self.objective.needs, samples, self.views)
-        self.step_metrics = preference_metrics(scores)
-        if self.views.realised_level is not None:
-            self.step_metrics["noise_level"] = self.views.realised_level
+        level = {} if self.views.realised_level is None else {"noise_level": self.views.realised_level}
+        self.seen.append((len(samples), preference_metrics(scores) | level))
         return total(self.objective.terms(scores), counts)
 
 
@@ -125,6 +131,12 @@ def preference_metrics(scores: Scores) -> dict[str, float]:
         metrics["sign_accuracy"] = float((margin > 0).float().mean())
         metrics["saturation"] = float((torch.sigmoid(margin) > SATURATED).float().mean())
     return metrics
+
+
+def mean_metrics(rows: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
+    """Metrics of batches, each weighted with its number of samples."""
+    total = sum(size for size, _ in rows)
+    return {name: sum(size * metrics[name] for size, metrics in rows) / total for name in (rows[0][1] if rows else ())}
 
 
 class Watch(TrainerCallback):
@@ -163,12 +175,36 @@ def optimiser_steps(settings: StageSettings, records: int) -> int:
     return settings.steps or max(1, math.ceil(settings.epochs * records / settings.batch_size))
 
 
+@dataclass
+class StageArguments(TrainingArguments):
+    """Keeps a process to one device: the one that was chosen, and no DataParallel over all that are there.
+
+    DataParallel would multiply the batch by the number of GPUs, and scatter texts and clouds independently.
+    """
+
+    place: str = "cpu"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the Trainer works."""
+        found: torch.device = super().device
+        if self.distributed_state is not None and self.distributed_state.num_processes > 1:
+            return found
+        return torch.device(self.place)
+
+    @property
+    def n_gpu(self) -> int:
+        """At most one."""
+        return min(1, super().n_gpu)
+
+
 def training_arguments(
-    settings: StageSettings, *, folder: Path, steps: int, seed: int, device: str, bf16: bool
+    settings: StageSettings, *, folder: Path, steps: int, seed: int, device: torch.device, bf16: bool
 ) -> TrainingArguments:
     """Our stage in the Trainer's words."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    return TrainingArguments(
+    arguments = StageArguments(
+        place=str(device),
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=settings.batch_size // (settings.accumulation * world),
@@ -185,13 +221,16 @@ def training_arguments(
         save_total_limit=2,
         seed=seed,
         bf16=bf16,
-        use_cpu=device == "cpu",
+        use_cpu=device.type == "cpu",
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
+    if device.type == "cuda":
+        torch.cuda.set_device(arguments.device)  # looking for devices has made the first one current
+    return arguments
 
 
 def as_batch(samples: list[Any]) -> dict[str, list[Any]]:

@@ -16,7 +16,7 @@ from spa3d.progress import Silent
 from spa3d.registry import create
 from spa3d.training.fit import fit
 from spa3d.training.journal import Journal
-from spa3d.training.probe import Probe, fall
+from spa3d.training.probe import Probe, fall, watchdog_text
 from spa3d.training.samples import SampleStream, instructions, tokenised
 from spa3d.training.trainer import ObjectiveTrainer
 from spa3d.training.views import Views
@@ -38,6 +38,13 @@ def test_a_fall_must_be_large_and_certain(drop: float, spread: float, fires: boo
     if found is not None:
         assert found[0] == pytest.approx(drop)
         assert found[1] == pytest.approx(noise.std(ddof=1) / 8)
+
+
+def test_a_log_p_that_is_no_number_has_fallen() -> None:
+    for lost in (np.nan, -np.inf):
+        found = fall(np.zeros(4), np.array([0.0, 0.0, lost, 0.0]))
+        assert found is not None
+        assert "fell by inf" in watchdog_text(3, *found)
 
 
 def train(toy: Any, dataset: Any, folder: Path, objective: Any, steps: int, rate: float, warnings: list[str]) -> Any:

@@ -16,6 +16,7 @@ from spa3d.training.trainer import (
     ObjectiveTrainer,
     as_batch,
     last_checkpoint,
+    mean_metrics,
     optimiser_steps,
     part_of,
     training_arguments,
@@ -30,7 +31,7 @@ def trainer(toy: Any, dataset: Any, folder: Path, rates: PartRates, parts: tuple
     text = tokenised(processor, instructions(dataset, 0), ["cloud"])
     samples = SampleStream(dataset.records("train"), 8, 0, text)
     build = partial(ObjectiveTrainer, create("objective", "sft"), Views(model, clouds, None), model=model)
-    arguments = training_arguments(settings, folder=folder, steps=2, seed=0, device="cpu", bf16=False)
+    arguments = training_arguments(settings, folder=folder, steps=2, seed=0, device=torch.device("cpu"), bf16=False)
     made = build(args=arguments, data_collator=as_batch, train_dataset=samples)
     made.rates = rates
     return made
@@ -52,6 +53,33 @@ def test_the_embeddings_of_the_point_tokens_have_a_rate_of_their_own(
 ) -> None:
     made = trainer(toy, toy_dataset, tmp_path, PartRates(embeddings=5e-3), ("projector", "embeddings"))
     assert rates_of(made) == {"projector": 1e-3, "llm": 5e-3}
+
+
+def test_where_the_llm_trains_its_embeddings_train_with_it(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    rates = PartRates(llm=1e-4, embeddings=5e-3)
+    made = trainer(toy, toy_dataset, tmp_path, rates, ("projector", "llm", "embeddings"))
+    assert rates_of(made) == {"projector": 1e-3, "llm": 1e-4}
+
+
+def test_a_process_keeps_to_one_device(tmp_path: Path) -> None:
+    settings, place = (
+        StageSettings(batch_size=8, accumulation=2),
+        torch.device("meta"),
+    )  # a device that is not the first
+    arguments: Any = training_arguments(settings, folder=tmp_path, steps=1, seed=0, device=place, bf16=False)
+    arguments._n_gpu = 4
+    assert arguments.device == place
+    assert arguments.n_gpu == 1
+    assert arguments.train_batch_size == 4
+    assert arguments.parallel_mode.value == "not_parallel"
+
+
+def test_what_a_step_saw_is_the_mean_of_its_pieces() -> None:
+    assert mean_metrics([(3, {"margin": 1.0, "level": 0.5}), (1, {"margin": 5.0, "level": 0.5})]) == {
+        "margin": 2.0,
+        "level": 0.5,
+    }
+    assert mean_metrics([]) == {}
 
 
 def test_every_trained_parameter_is_optimised_once(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
