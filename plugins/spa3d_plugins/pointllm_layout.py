@@ -99,7 +99,7 @@ class Layout:
         self.faults: list[str] = []
         self.notes: list[str] = []
         self._clouds, self._cloud_name, self._allow_text_only = clouds, cloud_name, allow_text_only
-        self._there = {entry.name for entry in os.scandir(clouds)}
+        self._there = {entry.name for entry in os.scandir(clouds) if entry.is_file()}  # a link may lead nowhere
         self._taken: dict[str, str] = {}
         # Held-out splits come first: an object or a look-alike that is also in train leaves train.
         indexed = {split: self._index(split, annotations[split], facts[split]) for split in reversed(list(annotations))}

@@ -138,7 +138,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of what the data are: configuration, annotation files, file count and sizes; reads no cloud."""
+        """Hash of what the data are: configuration, annotation files, file count and sizes, at most a few clouds."""
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
         """What to train on in `epoch`: the fixed conversations, or questions drawn afresh."""

@@ -23,12 +23,14 @@ from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round
 from spa3d.draws import generator
 from spa3d.errors import DataError
-from spa3d.questions import draw_options, with_options
+from spa3d.questions import draw_options, keyed_sample, with_options
 from spa3d.rules import mentions
 from spa3d_plugins.pointllm_layout import SPLITS, Known, Layout
 
 ROUNDS = 3
 """Rounds of a conversation drawn afresh."""
+SAMPLED, MEGABYTE = 32, 1 << 20
+"""Clouds whose contents the fingerprint knows, a keyed sample, and how much it reads of each."""
 QUESTIONS = {
     # "What is this?" is how these data ask for the caption; a second answer to it would teach a coin toss.
     "category": "What kind of object is this?",
@@ -132,16 +134,26 @@ class PointLLM(Dataset):
         return (*captions, self._fresh(record, epoch))
 
     def fingerprint(self) -> str:
-        """Hash of configuration (without root), annotations, and number and size of the clouds in use."""
+        """Hash of configuration (without root), annotations, number and sizes of the clouds, and a few of them."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         used = {self._cloud_name(record_id) for index in self._layout.splits.values() for record_id in index.places}
-        sizes = [entry.stat().st_size for entry in os.scandir(self._clouds) if entry.name in used]
+        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(self._clouds) if entry.name in used}
         what = {
             "config": self.config.model_dump(mode="json", exclude={"root"}),
             "annotations": {split: index.digests for split, index in self._layout.splits.items()},
             "records": {split: len(index.places) for split, index in self._layout.splits.items()},
-            "clouds": [len(sizes), sum(sizes)],
+            "clouds": [len(sizes), sum(sizes.values())],
+            # Clouds that were all made anew, with other colours say, have the sizes of the old ones.
+            "some": [self._digest(name) for name in keyed_sample(sorted(sizes), SAMPLED, "fingerprint")],
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+    def _digest(self, name: str) -> str:
+        with (self._clouds / name).open("rb") as file:
+            return hashlib.sha256(file.read(MEGABYTE)).hexdigest()
 
     @cached_property
     def _layout(self) -> Layout:

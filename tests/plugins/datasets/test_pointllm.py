@@ -332,12 +332,25 @@ def test_the_fingerprint_follows_what_the_data_are(world: Folder, tmp_path: Path
     moved.cloud("nobody speaks of it")
     assert moved.open().fingerprint() == first
     others = {world.open(fresh=False).fingerprint(), world.open(colors="0-255").fingerprint()}
+    for path in sorted((moved.root / "8192_npy").glob("o*.npy"))[:1]:  # another cloud of the same size
+        raw = path.read_bytes()
+        path.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+        others.add(moved.open().fingerprint())
+        path.write_bytes(raw)
     moved.cloud("o03", np.zeros((17, 6), dtype=np.float32))
     others.add(moved.open().fingerprint())
     facts = json.loads((world.root / "anno_data" / "facts_val.json").read_text())
     world.write("facts_val", facts[:-1])
     others.add(world.open().fingerprint())
-    assert len(others | {first}) == 5
+    assert len(others | {first}) == 6
+
+
+def test_a_link_that_leads_nowhere_is_a_missing_cloud(world: Folder) -> None:
+    path = world.root / "8192_npy" / "o05_8192.npy"
+    path.unlink()
+    path.symlink_to(world.root / "gone.npy")
+    with pytest.raises(DataError, match=r"o05_8192\.npy \(record o05\): there is no such file"):
+        world.open().records("train")
 
 
 def test_records_and_dataset_go_to_another_process(world: Folder) -> None:
