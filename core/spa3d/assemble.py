@@ -74,8 +74,7 @@ class Assembly:
 def assemble(config: RunConfig, registry: Registry) -> Assembly:
     """Build the parts of a run; raises one `ConfigError` with everything that does not fit."""
     device = choose_device(config.device)
-    dataset: Dataset = _create(registry, "dataset", config.dataset)
-    dataset.on_bad_data = config.on_bad_data
+    dataset = make_dataset(config, registry)
     objective: Objective = _create(registry, "objective", config.objective)
     encoder: Encoder = _create(registry, "encoder", config.encoder)
     assembly = Assembly(
@@ -97,6 +96,13 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
     if faults:
         raise ConfigError(faults)
     return assembly
+
+
+def make_dataset(config: RunConfig, registry: Registry) -> Dataset:
+    """The dataset of a run, told what to do with bad data."""
+    dataset: Dataset = _create(registry, "dataset", config.dataset)
+    dataset.on_bad_data = config.on_bad_data
+    return dataset
 
 
 def choose_device(asked: str) -> torch.device:

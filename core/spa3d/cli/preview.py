@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.table import Table
 
-from spa3d.cli.console import output, plain
+from spa3d.cli.console import complaints, output, plain
 from spa3d.cli.flags import Arguments, Flag, scan
 from spa3d.cli.naming import SWITCHES
 from spa3d.cli.parser import parse
-from spa3d.contracts.dataset import Dataset, Record
-from spa3d.errors import ConfigError, OutputError
+from spa3d.contracts.dataset import Cloud, Dataset, Record
+from spa3d.errors import ConfigError, DataError, OutputError
 from spa3d.fields import unknown
 from spa3d.render import contact_sheet, upright
 
@@ -33,18 +33,37 @@ def main(argv: Sequence[str]) -> int:
     if "--help" in argv or "-h" in argv:
         _print_usage()
         return 0
+    from spa3d.assemble import make_dataset  # it brings torch, for which a list of the verbs should not wait
+
     typed = scan(argv, switches=SWITCHES, repeatable={"plugin"})
     path, split, count = _request(typed)
     chosen = parse([_typed(flag) for flag in typed.flags if flag.name not in OWN])
-    selection = chosen.config.dataset
-    target = chosen.registry.target(chosen.registry.get("dataset", selection.component))
-    dataset: Dataset = target(**selection.config)
+    dataset = make_dataset(chosen.config, chosen.registry)
     records = dataset.records(split)
     shown = [records[i] for i in range(min(count, len(records)))]
-    clouds = [upright(record.cloud(), dataset.up_axis) for record in shown]
-    contact_sheet(clouds, [_label(record) for record in shown], path)
-    output().print(plain(f"{path}: {len(shown)} of the {len(records)} records of {selection.asked}, split {split}"))
+    drawn = list(_clouds(dataset, shown))
+    for line in dataset.skipped:
+        complaints().print(plain(f"left out: {line}", "yellow"), soft_wrap=True)
+    try:
+        contact_sheet([cloud for _, cloud in drawn], [_label(record) for record, _ in drawn], path)
+    except OSError as fault:
+        raise OutputError(f"{path}: cannot be written ({fault.strerror}); choose another file") from fault
+    name = chosen.config.dataset.asked
+    output().print(plain(f"{path}: {len(drawn)} of the {len(records)} records of {name}, split {split}"))
     return 0
+
+
+def _clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Record, Cloud]]:
+    """Each record with its cloud, y up; one that cannot be read is a fault, or is skipped where that was asked for."""
+    from spa3d.points import sound_cloud
+
+    for record in records:
+        try:
+            yield record, upright(sound_cloud(record), dataset.up_axis)
+        except DataError as fault:
+            if dataset.on_bad_data == "stop":
+                raise
+            dataset.skipped.append(str(fault))
 
 
 def _request(typed: Arguments) -> tuple[Path, str, int]:
@@ -52,7 +71,7 @@ def _request(typed: Arguments) -> tuple[Path, str, int]:
     faults = [*typed.faults]
     subject, *files = typed.words or [""]
     if subject not in SUBJECTS:
-        faults.append(f"spa3d preview {subject}: {unknown('subject', subject, SUBJECTS)}")
+        faults.append(f"spa3d preview: {unknown('subject', subject, SUBJECTS)}")
     if len(files) != 1:
         faults.append("spa3d preview dataset: name one file to write, as in: spa3d preview dataset sheet.png")
     count = typed.value("count") or str(COUNT)

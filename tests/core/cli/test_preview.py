@@ -1,5 +1,7 @@
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -46,6 +48,8 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         ("preview dataset sheet.png --dataset shaps", "did you mean 'shapes'"),
         ("preview dataset sheet.png --dataset.points 3", "--dataset.points 3"),
         ("preview dataset sheet.png --colour red", "--colour red"),
+        ("preview dataset /dev/null/sheet.png", "there is no folder /dev/null"),
+        ("preview dataset /proc/sheet.png --dataset shapes-smoke --count 1", "/proc/sheet.png: cannot be written"),
     ],
 )
 def test_faults_are_told_in_one_message(
@@ -57,3 +61,29 @@ def test_faults_are_told_in_one_message(
     assert told in caught.err
     assert not caught.out
     assert not list(tmp_path.iterdir())
+
+
+def lay_out(root: Path) -> None:
+    """Two objects in PointLLM's layout, one of them without a shape."""
+    (root / "8192_npy").mkdir(parents=True)
+    (root / "anno_data").mkdir()
+    entries = []
+    for name, cloud in (("good", np.random.default_rng(0).random((40, 6))), ("bad", np.ones((40, 6)))):
+        np.save(root / "8192_npy" / f"{name}_8192.npy", cloud.astype(np.float32))
+        turns = [{"from": "human", "value": "<point>"}, {"from": "gpt", "value": "[/red]<script>|"}]
+        turns[0]["value"] += "What is it?"
+        entries.append({"object_id": name, "conversations": turns})
+    (root / "anno_data" / "brief_test.json").write_text(json.dumps(entries))
+
+
+def test_bad_clouds_end_it_or_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay_out(tmp_path / "data")
+    sheet = tmp_path / "sheet.png"
+    argv = ["preview", "dataset", str(sheet), "--dataset", "pointllm", "--dataset.root", str(tmp_path / "data")]
+    assert main(argv) == 2
+    assert "record bad: the 40 points" in capsys.readouterr().err
+    assert not sheet.exists()
+    assert main([*argv, "--on-bad-data", "skip"]) == 0
+    caught = capsys.readouterr()
+    assert "1 of the 2 records" in caught.out
+    assert "left out: record bad" in caught.err
