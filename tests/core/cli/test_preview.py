@@ -49,7 +49,6 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         ("preview dataset sheet.png --dataset.points 3", "--dataset.points 3"),
         ("preview dataset sheet.png --colour red", "--colour red"),
         ("preview dataset /dev/null/sheet.png", "there is no folder /dev/null"),
-        ("preview dataset /proc/sheet.png --dataset shapes-smoke --count 1", "/proc/sheet.png: cannot be written"),
     ],
 )
 def test_faults_are_told_in_one_message(
@@ -61,6 +60,12 @@ def test_faults_are_told_in_one_message(
     assert told in caught.err
     assert not caught.out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sheet.png").mkdir()
+    assert main(["preview", "dataset", str(tmp_path / "sheet.png"), *SMALL, "--count", "1"]) == 2
+    assert "sheet.png: cannot be written (Is a directory)" in capsys.readouterr().err
 
 
 def lay_out(root: Path) -> None:
