@@ -49,7 +49,8 @@ def main(argv: Sequence[str]) -> int:
     except OSError as fault:
         raise OutputError(f"{path}: cannot be written ({fault.strerror}); choose another file") from fault
     name = chosen.config.dataset.asked
-    output().print(plain(f"{path}: {len(drawn)} of the {len(records)} records of {name}, split {split}"))
+    told = plain(f"{path}: {len(drawn)} of the {len(records)} records of {name}, split {split}")
+    output().print(told, soft_wrap=True)
     return 0
 
 

@@ -52,7 +52,7 @@ def usual_share(records: list[Record], kind: str) -> float:
 
 def test_sizes_and_random_access(world: Shapes) -> None:
     assert {split: len(world.records(split)) for split in world.splits} == {
-        "train": 2000,
+        "train": 4000,
         "val": 200,
         "test": 400,
         "counterfactual": 400,
