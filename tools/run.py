@@ -7,6 +7,8 @@ try:
     from spa3d.cli import main
 except ModuleNotFoundError as missing:
     sys.exit(f"tools/run.py: no module {missing.name!r} here; run `make setup`, then `.venv/bin/python tools/run.py`")
+except KeyboardInterrupt:
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(main(["run", *sys.argv[1:]]))

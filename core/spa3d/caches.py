@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 from spa3d.assemble import Assembly, source_files
+from spa3d.errors import OutputError
 from spa3d.files import write_whole
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
@@ -18,6 +20,19 @@ from spa3d.training.views import Clouds
 def bases_folder() -> Path:
     """Where bases are shared: ``$SPA3D_BASES``, or ``runs/.bases``."""
     return Path(os.environ.get("SPA3D_BASES", "runs/.bases"))
+
+
+def make_bases_folder() -> None:
+    """Make the folder of the bases where it is missing; raises `OutputError` where it cannot be written."""
+    folder = bases_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as fault:
+        raise OutputError(
+            f"{folder}: bases cannot be kept there ({fault.strerror}); name another folder in the variable SPA3D_BASES"
+        ) from fault
 
 
 def make_clouds(assembly: Assembly, processor: Spa3dProcessor) -> Clouds:

@@ -18,6 +18,7 @@ from spa3d import ops, ranks
 from spa3d.assemble import Assembly, assemble
 from spa3d.base import answers_file, load_base, locate, nearest_difference, part_hashes
 from spa3d.build import BaseBuilder
+from spa3d.caches import make_bases_folder
 from spa3d.config import RunConfig
 from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Record, Round
@@ -72,6 +73,7 @@ class Run:
 
     def everything(self, *, resume: bool) -> Path:
         """Look at the data, claim the folder; then base, before, post-train, after, report."""
+        ranks.first_only(make_bases_folder)
         ranks.first_only(self._look_at_data)
         with ExitStack() as held:
             ranks.first_only(lambda: held.enter_context(claimed(self.output, self.config, resume=resume)))

@@ -13,7 +13,7 @@ import pytest
 from spa3d.assemble import assemble
 from spa3d.cli.parser import parse
 from spa3d.contracts.benchmark import Question
-from spa3d.errors import DataError
+from spa3d.errors import DataError, OutputError
 from spa3d.progress import Silent
 from spa3d.run import Run, execute
 from spa3d_plugins.benchmarks.classify import Classify
@@ -31,7 +31,7 @@ def refusal(folder: Path, *argv: str) -> str:
     asked = parse(["--preset", "smoke", "--device", "cpu", *argv])
     with pytest.raises(DataError) as caught:
         execute(asked.config, asked.registry, output=folder / "run", resume=False, reporter=Silent())
-    assert list(folder.iterdir()) == []
+    assert not (folder / "run").exists()
     return str(caught.value)
 
 
@@ -49,6 +49,15 @@ def test_data_that_no_benchmark_can_ask_about_are_refused(tmp_path: Path, monkey
     monkeypatch.setattr(Classify, "questions", nothing)
     said = refusal(tmp_path, "--benchmark", "classify")
     assert said == "--benchmark classify: dataset shapes gives none of them a question"
+
+
+def test_bases_that_cannot_be_kept_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "file" / "bases"))
+    asked = parse(["--preset", "smoke", "--device", "cpu"])
+    with pytest.raises(OutputError, match=r"bases cannot be kept there .* SPA3D_BASES"):
+        execute(asked.config, asked.registry, output=tmp_path / "run", resume=False, reporter=Silent())
+    assert not (tmp_path / "run").exists()
 
 
 def lay_out(root: Path, spoil: dict[str, Callable[[np.ndarray], np.ndarray]], captions: dict[str, str]) -> None:
