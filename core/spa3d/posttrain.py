@@ -96,7 +96,6 @@ def watchdogs(assembly: Assembly, views: Views, splits: Splits, output: Path, re
         Probe(
             views,
             [text(held_out[int(place)], 0) for place in sorted(places)],
-            noised=True,
             every=settings.probe_every,
             batch_size=assembly.config.evaluate.batch_size,
             start=output / "probe.json",

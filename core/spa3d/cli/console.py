@@ -47,14 +47,6 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def quiet_libraries() -> None:
-    """Keep transformers' and the hub's own bars and notices off the terminal: a run has one voice."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-
-
 def make_reporter() -> Reporter:
     """Bars on a terminal, lines elsewhere."""
     if not is_first_process():

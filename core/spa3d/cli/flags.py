@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import difflib
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
 
 
@@ -38,7 +39,7 @@ class Arguments:
         return any(flag.name == name for flag in self.flags)
 
 
-def scan(argv: Sequence[str], *, switches: Container[str], repeatable: Container[str] = ()) -> Arguments:
+def scan(argv: Sequence[str], *, switches: Collection[str], repeatable: Container[str] = ()) -> Arguments:
     """Split `argv` into flags.
 
     Args:
@@ -64,7 +65,9 @@ def scan(argv: Sequence[str], *, switches: Container[str], repeatable: Container
         elif waiting and not waiting[0].startswith("--"):
             flag = Flag(name, waiting.pop(0))
         else:
-            found.faults.append(f"--{name}: its value is missing; give it as --{name} VALUE or --{name}=VALUE")
+            near = difflib.get_close_matches(name, switches, n=1)
+            guess = f"; did you mean --{near[0]}?" if near else f"; give it as --{name} VALUE or --{name}=VALUE"
+            found.faults.append(f"--{name}: its value is missing{guess}")
             continue
         if found.has(name) and name not in repeatable:
             found.faults.append(f"{flag}: --{name} is given twice; keep one of them")

@@ -11,6 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from spa3d.catalogue import BROKEN, IMPORTS, READY, SECTIONS, UNAVAILABLE, Entry, Explanation, catalogue, explain
+from spa3d.cli import FAULT
 from spa3d.cli.console import complaints, output, plain
 from spa3d.cli.flags import Arguments, scan
 from spa3d.errors import ConfigError
@@ -25,7 +26,6 @@ FLAGS = {
     "--plugin FILE": "load an unpackaged plugin (a file or a module), too",
     "--registry FILE": "read another registry.yaml",
 }
-CLASH = 2
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
     for clash in registry.clashes:
         complaints().print(plain("error: ", "bold red") + plain(clash), soft_wrap=True)
     broken = bool(registry.broken) or any(entry.status.word == BROKEN for entry in entries)
-    return CLASH if registry.clashes else int(check and broken)
+    return FAULT if registry.clashes else int(check and broken)
 
 
 def _section(typed: Arguments) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spa3d.cli.flags import Arguments, scan
 from spa3d.cli.runfile import COMPONENTS, Block, RunFile
+from spa3d.errors import ConfigError
 from spa3d.located import Keys
 from spa3d.registry import Registry, load_registry, missed
 
@@ -69,6 +70,8 @@ def read(argv: Sequence[str]) -> Request:
     """Phase one: the registry, the run preset, and the names."""
     typed = scan(["--help" if word == "-h" else word for word in argv], switches=SWITCHES, repeatable={"plugin"})
     path, registry = typed.value("config"), typed.value("registry")
+    if path and not Path(path).is_file():
+        raise ConfigError(f"--config {path}: there is no such file; a run's own config.yaml is one to begin with")
     file = RunFile(Path(path) if path else None)
     plugins = [*typed.values("plugin"), *file.plugins]
     choosing = _Choosing(typed, file, load_registry(Path(registry) if registry else None, plugins=plugins))

@@ -25,7 +25,6 @@ class Invocation:
     output: Path | None
     resume: bool
     dry_run: bool
-    debug: bool
 
 
 def parse(argv: Sequence[str]) -> Invocation:
@@ -51,5 +50,4 @@ def invocation(request: Request, config: RunConfig) -> Invocation:
         output=Path(output) if output else None,
         resume=typed.has("resume"),
         dry_run=typed.has("dry-run"),
-        debug=typed.has("debug"),
     )

@@ -12,12 +12,11 @@ import yaml
 from rich.table import Table
 
 from spa3d import __version__
-from spa3d.cli.console import complaints, is_first_process, make_reporter, output, plain, quiet_libraries
+from spa3d.cli import INTERRUPTED
+from spa3d.cli.console import complaints, is_first_process, make_reporter, output, plain
 from spa3d.cli.parser import Invocation, parse
 from spa3d.config import RunConfig, default_folder
 from spa3d.errors import ConfigError
-
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,7 +47,6 @@ def run(invocation: Invocation, folder: Path) -> None:
     from spa3d.cli.result import show_result
     from spa3d.run import execute
 
-    quiet_libraries()
     execute(invocation.config, invocation.registry, output=folder, resume=invocation.resume, reporter=make_reporter())
     if is_first_process():
         show_result(folder)

@@ -14,7 +14,7 @@ from torch import Tensor
 from spa3d.contracts.benchmark import Prediction, Question
 from spa3d.errors import about
 from spa3d.model.modeling import Spa3dModel
-from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.processing import Spa3dProcessor, opening_of
 from spa3d.progress import Advance
 from spa3d.training.views import Views
 
@@ -69,7 +69,7 @@ class Answerer:
         encoded = []
         for question in batch:
             with about(question.record_id):
-                encoded.append(self.processor.option_ids(question.prompt, question.options or (), _opening(view)))
+                encoded.append(self.processor.option_ids(question.prompt, question.options or (), opening_of(view)))
         tails = [tail for _, options in encoded for tail in options]
         logp = self._tail_logp([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
         predictions = []
@@ -119,7 +119,7 @@ class Answerer:
         rows = []
         for question in batch:
             with about(question.record_id):
-                rows.append(self.processor.question_ids(question.prompt, _opening(view)))
+                rows.append(self.processor.question_ids(question.prompt, opening_of(view)))
         prompt = {name: value.to(self.model.device) for name, value in self.processor.pad(rows, side="left").items()}
         tokenizer = self.processor.tokenizer
         model: Any = self.model
@@ -141,7 +141,3 @@ class Answerer:
 
     def _precision(self) -> AbstractContextManager[object]:
         return torch.autocast(self.model.device.type, torch.bfloat16) if self.bf16 else nullcontext()
-
-
-def _opening(view: View) -> Literal["cloud", "blind"]:
-    return "blind" if view == "blind" else "cloud"

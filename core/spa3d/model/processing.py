@@ -21,6 +21,11 @@ from spa3d.points import prepare
 Opening = Literal["cloud", "blind"]
 
 
+def opening_of(view: str) -> Opening:
+    """The opening of the prompt that shows `view`."""
+    return "blind" if view == "blind" else "cloud"
+
+
 @dataclass(frozen=True)
 class Tokens:
     """A tokenised conversation: ids, labels (`IGNORED` outside answers) and the round each label belongs to."""

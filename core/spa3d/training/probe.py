@@ -35,7 +35,6 @@ class Probe(TrainerCallback):
     Args:
         views: of the model that is being trained.
         samples: the held-out slice.
-        noised: whether there is a noise to be scored as well.
         every: steps between scorings.
         batch_size: samples per forward.
         start: file that keeps the scores from before the first step, for a resumed run.
@@ -49,7 +48,6 @@ class Probe(TrainerCallback):
         views: Views,
         samples: Sequence[Sample],
         *,
-        noised: bool,
         every: int,
         batch_size: int,
         start: Path,
@@ -57,7 +55,7 @@ class Probe(TrainerCallback):
         warn: Callable[[str], None],
     ) -> None:
         self.views, self.samples, self.every, self.batch_size = views, samples, every, batch_size
-        self.needs = [Need("chosen", "clean"), *([Need("chosen", "noised")] if noised else [])]
+        self.needs = [Need("chosen", "clean"), *([Need("chosen", "noised")] if views.noise is not None else [])]
         self.start, self.journal, self.warn = start, journal, warn
         self.warned = False
 

@@ -12,17 +12,12 @@ from torch import Tensor
 
 from spa3d.contracts.objective import Need, Score, Scores, Term
 from spa3d.model.labels import IGNORED
-from spa3d.model.processing import Tokens
+from spa3d.model.processing import Tokens, opening_of
 from spa3d.training.samples import Sample
 from spa3d.training.views import Views
 
 Counts = dict[str, float]
 """Answer tokens (``token``) and sequences (``sequence``) in the whole optimiser step."""
-
-
-def opening_of(view: str) -> str:
-    """The opening of the prompt that shows `view`."""
-    return "blind" if view == "blind" else "cloud"
 
 
 def count_units(batches: Sequence[Sequence[Sample]], needs: Sequence[Need]) -> Counts:

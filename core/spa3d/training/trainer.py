@@ -17,6 +17,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from spa3d.config import PartRates, StageSettings
 from spa3d.contracts.objective import Need, Objective, Scores
+from spa3d.model.processing import opening_of
 from spa3d.progress import Advance
 from spa3d.training.journal import Journal
 from spa3d.training.samples import Sample
@@ -252,4 +253,4 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 def needs_opening(needs: Sequence[Need]) -> list[str]:
     """The prompt openings that `needs` ask for, in a fixed order."""
-    return sorted({"blind" if need.view == "blind" else "cloud" for need in needs}, reverse=True)
+    return sorted({opening_of(need.view) for need in needs}, reverse=True)

@@ -33,6 +33,11 @@ def test_a_missing_value_is_told_and_does_not_swallow_the_next_flag() -> None:
     assert [fault.partition(":")[0] for fault in arguments.faults] == ["--output", "--config"]
 
 
+def test_a_misspelt_switch_is_not_asked_for_a_value() -> None:
+    [fault] = scan(["--dryrun"], switches={"dry-run", "resume"}).faults
+    assert fault == "--dryrun: its value is missing; did you mean --dry-run?"
+
+
 def test_twice_is_told_unless_it_may_be_repeated() -> None:
     arguments = scan(
         ["--seed", "1", "--seed", "2", "--plugin", "a", "--plugin", "b"], switches=(), repeatable={"plugin"}

@@ -125,7 +125,7 @@ class TestFlags:
         assert (filled.base.seed, filled.llm.layers, filled.evaluate.split) == (4, 2, "val")
         assert (filled.on_bad_data, filled.cache_limit_gb, filled.blind, filled.cache) == ("skip", 3.0, True, False)
         assert invocation == Invocation(
-            filled, invocation.registry, output=Path("out"), resume=True, dry_run=True, debug=True
+            filled, invocation.registry, output=Path("out"), resume=True, dry_run=True
         )
 
     def test_a_switch_may_be_turned_back(self) -> None:
@@ -178,7 +178,7 @@ class TestFlags:
             ("--device gpu", "--device gpu: "),
             ("--dtype float8", "possible: auto|float32|bfloat16"),
             ("--ops lops", "--ops lops: no ops 'lops'; did you mean 'loops'?"),
-            ("--config gone.yaml", "gone.yaml: cannot be read: No such file"),
+            ("--config gone.yaml", "--config gone.yaml: there is no such file"),
             ("--dataset files", "--dataset files: --dataset.root needs a value: text (Folder of the files)"),
         ],
     )

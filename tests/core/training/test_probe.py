@@ -57,7 +57,6 @@ def train(toy: Any, dataset: Any, folder: Path, objective: Any, steps: int, rate
     probe = Probe(
         views,
         [text(record, 0) for record in dataset.records("train")],
-        noised=True,
         every=5,
         batch_size=8,
         start=folder / "probe.json",
