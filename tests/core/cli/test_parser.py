@@ -124,9 +124,7 @@ class TestFlags:
         assert (filled.points.count, filled.train.learning_rate, filled.base.instruct.epochs) == (128, 1e-3, 2.5)
         assert (filled.base.seed, filled.llm.layers, filled.evaluate.split) == (4, 2, "val")
         assert (filled.on_bad_data, filled.cache_limit_gb, filled.blind, filled.cache) == ("skip", 3.0, True, False)
-        assert invocation == Invocation(
-            filled, invocation.registry, output=Path("out"), resume=True, dry_run=True
-        )
+        assert invocation == Invocation(filled, invocation.registry, output=Path("out"), resume=True, dry_run=True)
 
     def test_a_switch_may_be_turned_back(self) -> None:
         path = write("blind: true\ncache: false\n")
