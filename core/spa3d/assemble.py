@@ -54,6 +54,14 @@ class Assembly:
         """A fresh projector between two widths."""
         return _create(self.registry, "projector", self.config.projector, dim=dim, hidden=hidden)
 
+    def owners(self) -> dict[str, str]:
+        """Who brings each component: its distribution and version, or the file of a plugin."""
+        config = self.config
+        chosen = {kind: getattr(config, kind) for kind in ("encoder", "projector", "noise", "objective", "dataset")}
+        rows = {kind: self.registry.get(kind, one.component) for kind, one in chosen.items()}
+        rows |= {f"benchmark {one.asked}": self.registry.get("benchmark", one.component) for one in config.benchmark}
+        return {name: self.registry.origin(row).owner for name, row in rows.items()}
+
     def preparation(self) -> dict[str, Any]:
         """How clouds are prepared: the arguments of `spa3d.points.prepare`."""
         points = self.config.points

@@ -11,6 +11,7 @@ from spa3d.assemble import Assembly, assemble
 from spa3d.base import answers_file, locate, parts_trained, stages_of
 from spa3d.config import RunConfig
 from spa3d.model.llm import llm_config
+from spa3d.model.load import describe
 from spa3d.registry import Registry
 from spa3d.training.trainer import optimiser_steps
 
@@ -68,10 +69,11 @@ def plan(config: RunConfig, registry: Registry) -> Plan:
 
 
 def _parts(assembly: Assembly) -> list[PlannedPart]:
-    config = assembly.config
+    config, base = assembly.config, locate(assembly)
+    given = describe(base.model_folder).text_config if config.base.path else None
     with torch.device("meta"):
         encoder = assembly.make_encoder()
-        llm = AutoModelForCausalLM.from_config(llm_config(config.llm))
+        llm = AutoModelForCausalLM.from_config(given or llm_config(config.llm))
         projector = assembly.make_projector(encoder.dim, llm.config.hidden_size)
     stages = [(f"base: {name}", parts_trained(name, getattr(config.base, name))) for name in stages_of(config)]
     stages.append(("post-train", parts_trained("post-train", config.train)))
@@ -85,5 +87,5 @@ def _parts(assembly: Assembly) -> list[PlannedPart]:
     return [
         PlannedPart("encoder", config.encoder.component, size(encoder), trains("encoder")),
         PlannedPart("projector", config.projector.component, size(projector), trains("projector")),
-        PlannedPart("llm", config.llm_name, size(llm), trains("llm")),
+        PlannedPart("llm", "of the base" if given else config.llm_name, size(llm), trains("llm")),
     ]

@@ -15,7 +15,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from spa3d import ops, ranks
-from spa3d.assemble import Assembly, assemble
+from spa3d.assemble import Assembly, assemble, source_files
 from spa3d.base import answers_file, load_base, locate, nearest_difference, part_hashes
 from spa3d.build import BaseBuilder
 from spa3d.caches import make_bases_folder
@@ -234,15 +234,18 @@ class Run:
             refuse_marks((turn for talk in record.conversations for turn in talk.rounds), own_marks(config.llm))
 
     def _passport(self) -> dict[str, object]:
-        config = self.config
+        config, assembly = self.config, self.assembly
+        parts = (assembly.noise, assembly.objective, *assembly.benchmarks.values())
+        modules = ("spa3d.posttrain", "spa3d.evaluation.measure", *(type(part).__module__ for part in parts))
         return {
             "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
             "base": self.base.key,
-            "data": self.assembly.dataset.fingerprint(),
-            "sources": hash_sources(self.assembly.sources()),
+            "data": assembly.dataset.fingerprint(),
+            "sources": hash_sources([*assembly.sources(), *source_files(*modules)]),
             "revision": revision(),
             "versions": versions(),
-            "machine": machine(self.assembly.device),
+            "machine": machine(assembly.device),
+            "components": assembly.owners(),
             "plugins": list(config.plugins),
             "seeds": {"run": config.seed, "base": config.base.seed, "questions": config.evaluate.seed},
         }

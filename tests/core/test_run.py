@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spa3d import __version__
 from spa3d.assemble import assemble
 from spa3d.cli.parser import parse
 from spa3d.contracts.benchmark import Question
@@ -127,3 +128,14 @@ def test_of_a_pair_both_members_go_or_none(tmp_path: Path) -> None:
     left = run._answerable(whole)
     assert len(left) == len(whole) - 2
     assert all(count == 2 for count in Counter(pair for _, _, pair in left if pair).values())
+
+
+def test_a_passport_names_who_brought_what_and_holds_all_code_that_decides(tmp_path: Path) -> None:
+    lay_out(tmp_path, {}, {})
+    spa, sft = (begin(tmp_path, "--objective", name)._passport() for name in ("spa", "sft"))
+    told = f"spa3d {__version__} (built-in)"
+    assert spa["components"] == dict.fromkeys(
+        ("encoder", "projector", "noise", "objective", "dataset", "benchmark choice", "benchmark classify"), told
+    ) | {"benchmark caption": told}
+    assert spa["base"] == sft["base"]
+    assert spa["sources"] != sft["sources"]

@@ -22,7 +22,7 @@ from spa3d.report.figures import line_chart
 from spa3d.report.glossary import GLOSSARY
 from spa3d.report.markdown import notes, skipped
 from spa3d.report.pictures import PICTURE_SIZE, PITCH, View, scene
-from spa3d.report.recipe import noise_name, recipe, reported_split, title
+from spa3d.report.recipe import llm_name, noise_name, recipe, reported_split, title
 from spa3d.report.tables import LEGEND, score_table, text
 from spa3d.report.verdict import cloud_worth, verdict
 from spa3d.report.wording import count
@@ -68,7 +68,7 @@ def html_page(document: Document, examples: Sequence[Example], metrics: Sequence
 
 def _head(document: Document) -> str:
     judged, worth = verdict(document), cloud_worth(document)
-    told = [title(document), str(document.data.get("dataset", "")), str(document.config.get("llm_name", ""))]
+    told = [title(document), str(document.data.get("dataset", "")), llm_name(document)]
     told += [f"measured on {reported_split(document)}"] if reported_split(document) else []
     told += [document.status] if document.status != "complete" else []
     first, *others = judged.evidence

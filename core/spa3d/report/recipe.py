@@ -16,7 +16,7 @@ def recipe(document: Document) -> list[tuple[str, str]]:
     """Name and value of what decided the numbers; what a configuration does not say is left out."""
     config, machine = document.config, _mapping(document.passport.get("machine"))
     pairs = [(part.capitalize(), _selection(config.get(part))) for part in PARTS]
-    pairs.insert(2, ("LLM", str(config.get("llm_name", ""))))
+    pairs.insert(2, ("LLM", llm_name(document)))
     pairs += [
         ("Splits", ", ".join(f"{name} {size:,}" for name, size in _mapping(document.data.get("splits")).items())),
         ("Reported split", reported_split(document)),
@@ -38,6 +38,12 @@ def title(document: Document) -> str:
     seed = document.config.get("seed")
     words = [str(name) for name in names if name] + ([f"seed {seed}"] if seed is not None else [])
     return " · ".join(words) or "spa3d run"
+
+
+def llm_name(document: Document) -> str:
+    """The LLM as it was asked for; a base that was given brought its own."""
+    given = _mapping(document.config.get("base")).get("path")
+    return f"that of {given}" if given else str(document.config.get("llm_name", ""))
 
 
 def reported_split(document: Document) -> str:

@@ -1,0 +1,50 @@
+"""A plan says what a run would do and what it would be made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spa3d.assemble import assemble
+from spa3d.base import locate, save_model
+from spa3d.build import BaseBuilder
+from spa3d.cli.parser import parse
+from spa3d.plan import plan
+from spa3d.progress import Silent
+
+SMOKE = ("--preset", "smoke", "--device", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPA3D_PLUGINS", "")
+    monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
+    monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
+
+
+def test_a_plan_makes_nothing(tmp_path: Path) -> None:
+    asked = parse([*SMOKE])
+    planned = plan(asked.config, asked.registry)
+    assert [stage.name for stage in planned.stages if not stage.there] == [
+        *(f"base: {name}" for name in ("encoder", "llm", "align", "instruct")),
+        *("evaluate before", "post-train", "evaluate after", "report"),
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_a_given_base_its_own_llm_is_planned(tmp_path: Path) -> None:
+    asked = parse([*SMOKE, "--llm.hidden_size", "48"])
+    assembly = assemble(asked.config, asked.registry)
+    builder = BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())
+    model, processor = builder._fresh()
+    save_model(model, processor, tmp_path / "model")
+    given = parse([*SMOKE, "--base", str(tmp_path / "model")])
+    parts = {part.name: part for part in plan(given.config, given.registry).parts}
+    for name, module in (
+        ("encoder", model.encoder),
+        ("projector", model.projector),
+        ("llm", model.language_model),
+    ):
+        assert parts[name].parameters == sum(parameter.numel() for parameter in module.parameters())
+    assert (parts["llm"].what, parts["llm"].trains_in) == ("of the base", ("post-train",))
