@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from spa3d.visible import visible
+
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&#$])")
@@ -55,5 +57,5 @@ def count(number: int, noun: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Untrusted text for a line or table cell of Markdown: it reads as it is and marks nothing up."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    """Untrusted text for a line or table cell of Markdown: it reads as it is, marks nothing up, steers no terminal."""
+    return _SPECIAL.sub(r"\\\1", visible(" ".join(text.split())))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spa3d.report.wording import MINUS, count, duration, p_value, percent, percent_span, points, points_span
+from spa3d.report.wording import MINUS, count, duration, markdown, p_value, percent, percent_span, points, points_span
 
 
 def test_shares_and_differences():
@@ -27,3 +27,8 @@ def test_p_values_and_counts():
 def test_durations():
     seconds = (0.42, 48.2, 59.7, 125, 3600, 4330)
     assert [duration(s) for s in seconds] == ["0.4 s", "48 s", "1 min 00 s", "2 min 05 s", "1 h 00 min", "1 h 12 min"]
+
+
+def test_markdown_steers_no_terminal_and_marks_nothing_up():
+    assert markdown("[/red]<script>|") == r"\[/red\]\<script\>\|"
+    assert markdown("a\x1b[2J\u2028b\r\n\u202ec") == r"a\\x1b\[2J b \\u202ec"
