@@ -19,7 +19,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from spa3d.progress import Advance, Reporter, Silent
-from spa3d.visible import visible
 
 PLAIN_WIDTH = 200
 """Columns where nobody looks: wide enough that a table row stays one line."""
@@ -39,7 +38,8 @@ def complaints() -> Console:
 
 def plain(text: object, style: str = "") -> Text:
     """`text` as it is: no markup, and control characters as escapes."""
-    return Text(visible(str(text)), style=style)
+    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(text))
+    return Text(shown, style=style)
 
 
 def is_first_process() -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from spa3d.visible import visible
-
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&#$])")
 
 
@@ -58,4 +57,5 @@ def count(number: int, noun: str) -> str:
 
 def markdown(text: str) -> str:
     """Untrusted text for a line or table cell of Markdown: it reads as it is, marks nothing up, steers no terminal."""
-    return _SPECIAL.sub(r"\\\1", visible(" ".join(text.split())))
+    line = _CONTROL.sub(lambda found: repr(found[0])[1:-1], " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", line)
