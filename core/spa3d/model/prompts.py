@@ -28,45 +28,26 @@ Template = Callable[[Sequence[Round], str, str, bool], Prompt]
 
 def vicuna(eos: str) -> Template:
     """Vicuna v1.1, as PointLLM uses it: ``SYSTEM USER: q ASSISTANT: a</s>USER: q ASSISTANT: a</s>``."""
-
-    def render(rounds: Sequence[Round], opening: str, system: str, open_ended: bool) -> Prompt:
-        return _join(
-            rounds,
-            opening,
-            before=f"{system} " if system else "",
-            question="USER: {} ASSISTANT:",
-            answer=f" {{}}{eos}",
-            open_ended=open_ended,
-        )
-
-    return render
+    return _template(head="{} ", question="USER: {} ASSISTANT:", answer=" {}" + eos)
 
 
 def plain(eos: str) -> Template:
     """Bare lines: ``question`` newline ``answer</s>``, for LLMs without a conversation format."""
+    return _template(head="{}\n", question="{}\n", answer="{}" + eos)
+
+
+def _template(*, head: str, question: str, answer: str) -> Template:
+    """A template of three frames: around the system prompt (left out where it is empty), a question, an answer."""
 
     def render(rounds: Sequence[Round], opening: str, system: str, open_ended: bool) -> Prompt:
-        return _join(
-            rounds,
-            opening,
-            before=f"{system}\n" if system else "",
-            question="{}\n",
-            answer=f"{{}}{eos}",
-            open_ended=open_ended,
-        )
+        text, spans = head.format(system) if system else "", []
+        for number, talk in enumerate(rounds):
+            text += question.format(opening + talk.question if number == 0 else talk.question)
+            if open_ended and number == len(rounds) - 1:
+                break
+            start = len(text)
+            text += answer.format(talk.answer)
+            spans.append((start, len(text)))
+        return Prompt(text, tuple(spans))
 
     return render
-
-
-def _join(
-    rounds: Sequence[Round], opening: str, *, before: str, question: str, answer: str, open_ended: bool
-) -> Prompt:
-    text, spans = before, []
-    for number, talk in enumerate(rounds):
-        text += question.format(opening + talk.question if number == 0 else talk.question)
-        if open_ended and number == len(rounds) - 1:
-            break
-        start = len(text)
-        text += answer.format(talk.answer)
-        spans.append((start, len(text)))
-    return Prompt(text, tuple(spans))
