@@ -164,7 +164,12 @@ def _stage_faults(config: RunConfig) -> list[str]:
     stages = {f"base.{name}": getattr(config.base, name) for name in ("encoder", "llm", "align", "instruct")}
     world = int(os.environ.get("WORLD_SIZE", "1"))
     split = f" among {world} processes" if world > 1 else ""
-    return [
+    faults = [
+        f"--base.{name}.train {','.join(stage.train)}: this stage trains the {name} alone; leave it out"
+        for name, stage in (("encoder", config.base.encoder), ("llm", config.base.llm))
+        if stage.train not in ((), (name,))
+    ]
+    return faults + [
         f"--{name}.batch_size {stage.batch_size} cannot be split into --{name}.accumulation {stage.accumulation}{split}"
         for name, stage in {**stages, "train": config.train}.items()
         if stage.batch_size % (stage.accumulation * world)

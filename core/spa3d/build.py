@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from spa3d import ranks
 from spa3d.assemble import Assembly
 from spa3d.base import Base, StageName, part_hashes, parts_trained, place, plain, save_model, stages_of
 from spa3d.caches import make_clouds, make_token_store
-from spa3d.config import StageSettings
+from spa3d.config import Part, StageSettings
 from spa3d.contracts.dataset import Record
 from spa3d.files import write_whole
 from spa3d.model.configuration import Spa3dConfig
@@ -87,8 +87,8 @@ class BaseBuilder:
     def _keep(self, stage: StageName, model: Spa3dModel) -> None:
         """Keep what a stage trained until the base is finished."""
         folder = self.base.folder / stage
-        prefixes = {"encoder": ("encoder.",), "llm": ("language_model.",), "align": ("projector.", "language_model.")}
-        state = {name: value for name, value in model.state_dict().items() if name.startswith(prefixes[stage])}
+        parts = parts_trained(stage, getattr(self.config.base, stage))
+        state = {name: value for name, value in model.state_dict().items() if name.startswith(prefixes(parts))}
         # Many LLMs tie their input and output embeddings: one tensor under two names, of which one is enough.
         twice = dict(model.named_parameters(remove_duplicate=False)).keys() - dict(model.named_parameters()).keys()
         save_file({name: state[name] for name in state.keys() - twice}, folder / "weights.safetensors")
@@ -163,6 +163,12 @@ class BaseBuilder:
         (self.base.model_folder / "done.json").write_text(json.dumps({"hashes": part_hashes(model)}), encoding="utf-8")
         for stage in stages_of(self.config):
             shutil.rmtree(self.base.folder / stage, ignore_errors=True)
+
+
+def prefixes(parts: Iterable[Part]) -> tuple[str, ...]:
+    """What the names of the weights of `parts` begin with."""
+    own = {"encoder": "encoder.", "projector": "projector.", "llm": "language_model.", "embeddings": "language_model."}
+    return tuple(own[part] for part in parts)
 
 
 def training_text(records: Sequence[Record], talk: Talk) -> Iterator[str]:

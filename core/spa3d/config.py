@@ -102,7 +102,7 @@ class PartRates(Settings):
 class StageSettings(Settings):
     """One stage of training. ``steps`` wins over ``epochs`` where it is not 0."""
 
-    epochs: float = Field(1.0, ge=0)
+    epochs: float = Field(1.0, gt=0)
     """Passes over the training records."""
     steps: int = Field(0, ge=0)
     """Optimiser steps; 0: as many as the epochs need."""

@@ -27,6 +27,8 @@ def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
         (["--points.count", "4"], "at least"),
         (["--train.batch_size", "3", "--train.accumulation", "2"], "train.batch_size 3"),
         (["--blind"], "--blind"),
+        (["--base.llm.train", "projector"], "--base.llm.train projector: this stage trains the llm alone"),
+        (["--base.encoder.train", "encoder,llm"], "--base.encoder.train encoder,llm: this stage trains the encoder"),
         (["--llm.max_length", "16", "--points.count", "2048"], "--llm.max_length 16: a cloud takes"),
     ],
 )

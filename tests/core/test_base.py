@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from spa3d.assemble import Assembly, assemble
 from spa3d.base import answers_file, load_base, locate, nearest_difference, save_model
@@ -32,8 +33,8 @@ def build(*arguments: str) -> Assembly:
     return assemble(asked.config, asked.registry)
 
 
-def builder() -> BaseBuilder:
-    assembly = build()
+def builder(*arguments: str) -> BaseBuilder:
+    assembly = build(*arguments)
     return BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())
 
 
@@ -103,6 +104,15 @@ def test_another_base_comes_of_other_training_records(bases: Path) -> None:
     assert every.key != fewer.key == locate(assembly, left_out=["a", "b"]).key
     answers = {answers_file(every, assembly, "choice", left_out=left) for left in ((), ("t",))}
     assert len(answers) == 2
+
+
+def test_a_stage_keeps_what_it_trained_and_nothing_else(bases: Path) -> None:
+    making = builder("--base.align.train", "encoder,projector")
+    model, _ = making._fresh()
+    (making.base.folder / "align").mkdir(parents=True)
+    making._keep("align", model)
+    kept = load_file(making.base.folder / "align" / "weights.safetensors")
+    assert {name.partition(".")[0] for name in kept} == {"encoder", "projector"}
 
 
 def test_a_stage_of_an_llm_with_tied_embeddings_is_kept(bases: Path) -> None:
