@@ -132,7 +132,7 @@ def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entr
 
 def _defaults(defaults: Defaults, section: str) -> tuple[str, ...]:
     chosen = getattr(defaults, "preset" if section == "run" else section, ())
-    return (chosen,) if isinstance(chosen, str) else chosen
+    return (chosen,) if isinstance(chosen, str) else tuple(chosen)
 
 
 def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, Any]:

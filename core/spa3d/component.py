@@ -22,6 +22,7 @@ class Component:
         requires: import names that must be there for the target to import.
         source: paper or repository it follows.
         licence: SPDX name of the licence of code or weights it derives from.
+        programs: executables of which one must be on the ``PATH`` for the component to work.
 
     """
 
@@ -32,3 +33,4 @@ class Component:
     requires: tuple[str, ...] = field(default=())
     source: str = ""
     licence: str = ""
+    programs: tuple[str, ...] = ()

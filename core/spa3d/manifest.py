@@ -45,6 +45,7 @@ class Row(Entry):
     target: str
     summary: str
     requires: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
     source: str = ""
     licence: str = ""
 
@@ -59,11 +60,12 @@ class Weights(Entry):
 
 
 class Preset(Entry):
-    """A named configuration of a component."""
+    """A named configuration of a component; `points` are settings of a run that an encoder's clouds should have."""
 
     component: Name
     summary: str = ""
     config: dict[str, Any] = {}
+    points: dict[str, Any] = {}
     weights: Weights | None = None
 
 
@@ -101,6 +103,8 @@ class Defaults(Entry):
     dataset: str = ""
     benchmark: tuple[str, ...] = ()
     llm: str = ""
+    ops: dict[str, tuple[str, ...]] = {}
+    """Backends that ``--ops auto`` tries, in order, by type of device."""
 
 
 class Presets(Entry):
@@ -150,6 +154,8 @@ class Manifest(Entry):
             for name, preset in presets.items():
                 if name in rows:
                     yield ("presets", kind, name), f"{kind} {name!r} is also a component; rename one of them"
+                if preset.points and kind != "encoder":
+                    yield ("presets", kind, name, "points"), "only an encoder's preset says how clouds are prepared"
                 if preset.component not in rows:
                     keys = ("presets", kind, name, "component")
                     yield keys, f"no {kind} {preset.component!r} among the components of this file"
@@ -162,6 +168,10 @@ class Manifest(Entry):
                 for bare, name in settings.stand_in.get(kind, {}).items():
                     if name not in rows and name not in presets:
                         yield ("presets", "run", run, "stand_in", kind, bare), f"no {kind} {name!r} in this file"
+        for device, names in self.defaults.ops.items():
+            for number, name in enumerate(names):
+                if name not in self.components.get("ops", {}):
+                    yield ("defaults", "ops", device, str(number)), f"no ops {name!r} among the components of this file"
 
 
 def find_manifest(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:

@@ -12,9 +12,15 @@ from spa3d.contracts.config import ComponentConfig
 
 
 class Ops(ABC):
-    """One backend. Inputs are float32 and contiguous (``spa3d.ops`` sees to it); indices are int64."""
+    """One backend. Inputs are float32, contiguous and finite (``spa3d.ops`` sees to it); indices are int64.
+
+    Distances are squared, float32, ``((dx·dx) + (dy·dy)) + (dz·dz)``, each operation rounded: no fused
+    multiply-add, no expanded form. Backends that keep to it agree in every index.
+    """
 
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig
+    devices: ClassVar[tuple[str, ...]] = ()
+    """Types of device whose tensors it takes (``cpu``, ``cuda``); empty: all."""
 
     @abstractmethod
     def fps(self, xyz: Float[Tensor, "B N 3"], count: int, start: Int[Tensor, " B"]) -> Int[Tensor, "B count"]:
@@ -22,7 +28,7 @@ class Ops(ABC):
 
     @abstractmethod
     def knn(self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], k: int) -> Int[Tensor, "B Q k"]:
-        """The k nearest points, sorted by (distance, index)."""
+        """The k nearest points, sorted by (distance, index); three-NN is the case k = 3."""
 
     @abstractmethod
     def ball_query(

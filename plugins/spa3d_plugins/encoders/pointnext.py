@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
+from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, normalised
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -146,26 +147,12 @@ class _Trunk(nn.Module):
         return self.encoder[-1]((xyz, features))
 
 
-class _Pointwise(nn.Module):
-    """A 1x1 convolution on channel-last input, with the weight shape of a `dims`-dimensional one."""
-
-    def __init__(self, inside: int, outside: int, *, dims: int, bias: bool) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(outside, inside, *[1] * dims))
-        self.bias = nn.Parameter(torch.zeros(outside)) if bias else None
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # torch's own choice for convolutions
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(..., inside)`` to ``(..., outside)``."""
-        return F.linear(x, self.weight.flatten(1), self.bias)
-
-
 class _Stem(nn.Module):
     """Input channels to the first width, linearly."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.convs = nn.ModuleList([nn.Sequential(_Pointwise(channels, width, dims=1, bias=True))])
+        self.convs = nn.ModuleList([nn.Sequential(Pointwise(channels, width, dims=1, bias=True))])
 
     def forward(self, points: Tensor) -> Tensor:
         """``(B, N, C)`` to ``(B, N, W)``."""
@@ -176,11 +163,11 @@ class _Layer(nn.Sequential):
     """A 1x1 convolution without bias and batch normalisation over all places."""
 
     def __init__(self, inside: int, outside: int) -> None:
-        super().__init__(_Pointwise(inside, outside, dims=2, bias=False), nn.BatchNorm1d(outside))
+        super().__init__(Pointwise(inside, outside, dims=2, bias=False), nn.BatchNorm1d(outside))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., inside)`` to ``(..., outside)``."""
-        return self[1](self[0](x).flatten(0, -2)).unflatten(0, x.shape[:-1])
+        return normalised(x, *self)
 
 
 class _GroupLayer(nn.Sequential):
@@ -191,14 +178,16 @@ class _GroupLayer(nn.Sequential):
     """
 
     def __init__(self, inside: int, outside: int) -> None:
-        super().__init__(_Pointwise(3 + inside, outside, dims=2, bias=False), nn.BatchNorm1d(outside))
+        super().__init__(Pointwise(3 + inside, outside, dims=2, bias=False), nn.BatchNorm1d(outside))
 
     def forward(self, balls: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """Offsets ``(B, M, k, 3)`` and features ``(B, N, C)`` taken at ``(B, M, k)``, to ``(B, M, k, outside)``."""
         offsets, features, index = balls
-        near, far = self[0].get_parameter("weight").flatten(1).tensor_split([3], dim=1)
-        hidden = F.linear(offsets, near) + ops.group(F.linear(features, far), index)
-        return self[1](hidden.flatten(0, -2)).unflatten(0, index.shape)
+        layer, norm = self
+        weight, bias = (layer.weight.flatten(1), None) if norm.training else folded(layer, norm)
+        near, far = weight.tensor_split([3], dim=1)
+        hidden = F.linear(offsets, near) + ops.group(F.linear(features, far, bias), index)
+        return batch_normalised(hidden, norm) if norm.training else hidden
 
 
 class _SetAbstraction(nn.Module):
@@ -208,7 +197,7 @@ class _SetAbstraction(nn.Module):
         super().__init__()
         widths = [inside, *[outside // 2] * (layers - 1), outside]
         first, *others = pairwise(widths)
-        self.skipconv = nn.Sequential(_Pointwise(inside, outside, dims=1, bias=True))
+        self.skipconv = nn.Sequential(Pointwise(inside, outside, dims=1, bias=True))
         self.convs = nn.ModuleList([_GroupLayer(*first), *(_Layer(*pair) for pair in others)])
         self.radius, self.nsample = radius, nsample
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,48 @@ import pytest
 import torch
 from torch import Tensor
 
+from spa3d import available, create, ops
+
 FOLDER = Path(__file__).parents[2] / "golden"
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What the official code made of one cloud."""
+
+    arrays: Mapping[str, np.ndarray]
+
+    @property
+    def points(self) -> Tensor:
+        """The cloud, ``(1, N, C)``, ready to be fed."""
+        return torch.from_numpy(self.arrays["points"])[None]
+
+    def check(self, name: str, found: Tensor, atol: float, rtol: float = 1e-4) -> None:
+        """Compare ``(tokens, channels)`` or a vector with whatever is stored of it: all, some channels, sums."""
+        value = found.detach().numpy()
+        forms = {name: (value, atol)}
+        if value.ndim == 2:
+            forms |= {f"{name}__sum_c": (value.sum(1), 30 * atol), f"{name}__sum_t": (value.sum(0), 30 * atol)}
+            forms |= {f"{name}__c{step}": (value[:, ::step], atol) for step in (2, 4, 8, 16, 24, 32, 64)}
+        stored = [key for key in forms if key in self.arrays]
+        assert stored, f"nothing is stored of {name}"
+        for key in stored:
+            np.testing.assert_allclose(forms[key][0], self.arrays[key], rtol=rtol, atol=forms[key][1], err_msg=key)
+
+    def check_indices(self, name: str, found: Tensor, *, ordered: bool = True) -> None:
+        """Compare indices with the stored rows, of which there may be the first few only; knn rows are sorted."""
+        wanted = self.arrays[name]
+        rows = found.numpy()[: len(wanted)]
+        np.testing.assert_array_equal(rows if ordered else np.sort(rows, axis=-1), wanted, err_msg=name)
+
+
+@dataclass(frozen=True)
 class Golden:
-    """One encoder's goldens: its parameters in order, (name, shape, dtype), and its outputs for one cloud."""
+    """One encoder's goldens: its parameters in order, (name, shape, dtype), and its outputs for three clouds.
+
+    C, of 1024 points, is stored as it was made. Of A and B, of 8192 points and more, there are the first indices,
+    sums over tokens and over channels, and the final vector.
+    """
 
     parameters: list[tuple[str, list[int], str]]
     arrays: Mapping[str, np.ndarray]
@@ -30,24 +66,38 @@ class Golden:
         assert _fingerprint(state) == int(self.arrays["weights_fingerprint"])
         return state
 
-    def check(self, name: str, found: Tensor, atol: float, rtol: float = 1e-4) -> None:
-        """Compare ``(tokens, channels)`` or a vector with whatever is stored of it: all, some channels, sums."""
-        value = found.numpy()
-        forms = {name: (value, atol)}
-        if value.ndim == 2:
-            forms |= {f"{name}__sum_c": (value.sum(1), 30 * atol), f"{name}__sum_t": (value.sum(0), 30 * atol)}
-            forms |= {f"{name}__c{step}": (value[:, ::step], atol) for step in (16, 32, 64)}
-        stored = [key for key in forms if key in self.arrays]
-        assert stored, f"nothing is stored of {name}"
-        for key in stored:
-            np.testing.assert_allclose(forms[key][0], self.arrays[key], rtol=rtol, atol=forms[key][1], err_msg=key)
+    def on(self, cloud: str) -> Expected:
+        """The outputs for one of the clouds."""
+        start = f"{cloud}."
+        return Expected({key.removeprefix(start): self.arrays[key] for key in self.arrays if key.startswith(start)})
 
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
-    """The goldens of the encoder named by the test's indirect parameter."""
-    parameters = json.loads((FOLDER / f"{request.param}.keys.json").read_text())
-    return Golden([tuple(row) for row in parameters], np.load(FOLDER / f"{request.param}.npz"))
+    """The goldens of the preset named by the test's indirect parameter."""
+    arrays = FOLDER / f"{request.param}.npz"
+    return Golden(parameters(request.param), np.load(arrays))
+
+
+def parameters(preset: str) -> list[tuple[str, list[int], str]]:
+    """Names, shapes and types of the published weights behind a preset."""
+    return [tuple(row) for row in json.loads((FOLDER / f"{preset}.keys.json").read_text(encoding="utf-8"))]
+
+
+@pytest.fixture(params=[pytest.param("A", marks=pytest.mark.slow), pytest.param("B", marks=pytest.mark.slow), "C"])
+def cloud(request: pytest.FixtureRequest) -> str:
+    """Name of a golden cloud."""
+    return str(request.param)
+
+
+@pytest.fixture(params=available("ops"))
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each point-op backend that works on the CPU here, in use during the test."""
+    chosen = create("ops", request.param)
+    if chosen.devices and "cpu" not in chosen.devices:
+        pytest.skip(f"{request.param} does not work on the CPU")
+    with ops.use(chosen):
+        yield request.param
 
 
 def _value(name: str, shape: tuple[int, ...]) -> np.ndarray:

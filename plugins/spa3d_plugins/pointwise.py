@@ -1,0 +1,61 @@
+"""The layer that all encoders of point clouds are made of: a 1x1 convolution, mostly followed by batch normalisation.
+
+Published weights have the shapes of 1- and 2-dimensional convolutions over channel-first tensors. Here they are applied
+to channel-last tensors as matrix products, and in eval mode a normalisation is folded into the product before it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Pointwise(nn.Module):
+    """A 1x1 convolution on channel-last input, with the weight shape of a `dims`-dimensional one."""
+
+    def __init__(self, inside: int, outside: int, *, dims: int, bias: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outside, inside, *[1] * dims))
+        self.bias = nn.Parameter(torch.zeros(outside)) if bias else None
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # torch's own choice for convolutions
+
+    def forward(self, x: Float[Tensor, "*places inside"]) -> Float[Tensor, "*places outside"]:
+        """Every place by itself."""
+        return F.linear(x, self.weight.flatten(1), self.bias)
+
+
+def normalised(
+    x: Float[Tensor, "*places inside"], layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d
+) -> Float[Tensor, "*places outside"]:
+    """``norm(layer(x))``, the statistics of a training step being those over all places.
+
+    In eval mode it is one product, see `folded`: the result is not read and written once more.
+    """
+    if norm.training:
+        return batch_normalised(layer(x), norm)
+    weight, bias = folded(layer, norm)
+    return F.linear(x, weight, bias)
+
+
+def batch_normalised(
+    x: Float[Tensor, "*places outside"], norm: nn.BatchNorm1d | nn.BatchNorm2d
+) -> Float[Tensor, "*places outside"]:
+    """Batch normalisation over all places of a channel-last tensor, with the running statistics kept up to date."""
+    flat = x.flatten(0, -2)
+    flat = flat[..., None, None] if isinstance(norm, nn.BatchNorm2d) else flat
+    return norm(flat).reshape(x.shape)
+
+
+def folded(
+    layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d
+) -> tuple[Float[Tensor, "outside inside"], Float[Tensor, " outside"]]:
+    """Weight and bias of `layer` followed by `norm` in eval mode; differentiable in the parameters of both."""
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("a normalisation without running statistics cannot be folded")
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    offset = -norm.running_mean if layer.bias is None else layer.bias - norm.running_mean
+    return layer.weight.flatten(1) * scale[:, None], norm.bias + offset * scale
