@@ -1,0 +1,135 @@
+"""Which backend does the point operations: the one asked for, or the first that is there.
+
+registry.yaml says what ``auto`` tries on each type of device (``defaults.ops``); the reference takes every other.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+from spa3d.errors import ConfigError, PluginError
+from spa3d.registry import Registry, load_registry
+
+if TYPE_CHECKING:  # it brings torch, and which backends there are can be told without
+    from spa3d.contracts.ops import Ops
+
+REFERENCE = "torch"
+
+
+class SlowerBackend(UserWarning):
+    """A faster backend could be had; the results are the same."""
+
+
+def takes(backend: Ops, device: str) -> bool:
+    """Whether `backend` works on tensors of this type of device."""
+    return not backend.devices or device in backend.devices
+
+
+def candidates(registry: Registry, device: str) -> list[str]:
+    """What ``auto`` tries on a type of device, the fastest first and the reference last."""
+    return list(dict.fromkeys([*registry.manifest.defaults.ops.get(device, ()), REFERENCE]))
+
+
+def first_there(registry: Registry, device: str) -> str:
+    """What ``auto`` takes, as far as that can be told without importing anything."""
+    return next(name for name in candidates(registry, device) if not registry.unmet(registry.get("ops", name)))
+
+
+@cache
+def automatic(device: str) -> Ops:
+    """The fastest backend for a type of device; if that is not the one for it, a `SlowerBackend` warning says why."""
+    return _first_working(load_registry(), device)
+
+
+def backends_for(asked: str, device: str, registry: Registry) -> tuple[Ops, ...]:
+    """The backends of a run: what was asked for does the work on `device`, ``auto`` the rest (data on the CPU).
+
+    Args:
+        asked: ``auto`` or a backend's name.
+        device: type of the run's device.
+        registry: what can be chosen.
+
+    Raises:
+        PluginError: the backend asked for cannot work here.
+        ConfigError: it does not take the run's device.
+
+    """
+    chosen = tuple(_asked(asked, device, registry))
+    return chosen if any(takes(each, "cpu") for each in chosen) else (*chosen, _first_working(registry, "cpu"))
+
+
+def _asked(name: str, device: str, registry: Registry) -> Iterator[Ops]:
+    if name == "auto":
+        yield _first_working(registry, device)
+        return
+    backend = cast("Ops", registry.target(registry.get("ops", name))())
+    if not takes(backend, device):
+        raise ConfigError(
+            f"--ops {name}: it works on {', '.join(backend.devices)} and this run is on {device}; "
+            f"take --ops auto or one of: {', '.join(candidates(registry, device))}"
+        )
+    yield backend
+
+
+def _first_working(registry: Registry, device: str) -> Ops:
+    faults = []
+    for name in candidates(registry, device):
+        try:
+            backend = cast("Ops", registry.target(registry.get("ops", name))())
+        except PluginError as fault:
+            faults.append(str(fault))
+            continue
+        if faults:
+            text = f"point operations on {device} are done by {name}, more slowly, because {'; '.join(faults)}"
+            # The place it comes from is this line, whoever asked: Python says it once.
+            warnings.warn(text, SlowerBackend, stacklevel=1)
+        return backend
+    raise PluginError(f"no backend for point operations on {device}: {'; '.join(faults)}")
+
+
+def works_on(backend: Ops) -> str:
+    """The types of device here on which `backend` gives the reference's answers, as ``cpu, cuda``.
+
+    Raises:
+        PluginError: on one of them it fails, or gives others.
+
+    """
+    import torch
+
+    there = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    mine = [device for device in there if takes(backend, device)]
+    for device in mine:
+        fault = _fault_of(backend, device)
+        if fault:
+            raise PluginError(f"on {device}: {fault}")
+    return ", ".join(mine) or f"not tried: it is for {', '.join(backend.devices)}"
+
+
+def _fault_of(backend: Ops, device: str) -> str:
+    """What is wrong with the answers of `backend` for a small cloud in which some points coincide; else empty."""
+    import torch
+
+    from spa3d import ops
+
+    xyz = torch.rand(2, 500, 3, generator=torch.Generator().manual_seed(0)).to(device)
+    xyz[:, 400:] = xyz[:, :100]
+    reference = cast("Ops", load_registry().target(load_registry().get("ops", REFERENCE))())
+    questions: dict[str, Callable[[], torch.Tensor]] = {
+        "farthest point sampling": lambda: ops.farthest_point_sample(xyz, 50),
+        "kNN": lambda: ops.knn(xyz[:, :50], xyz, 16),
+        "ball query": lambda: ops.ball_query(xyz[:, :50], xyz, 0.2, 16, closed=True),
+    }
+    for name, ask in questions.items():
+        with ops.use(reference):
+            wanted = ask()
+        try:
+            with ops.use(backend):
+                found = ask()
+        except Exception as fault:
+            return f"{name} fails: {type(fault).__name__}: {fault}"
+        if not torch.equal(wanted, found):
+            return f"{name} differs from the reference"
+    return ""
