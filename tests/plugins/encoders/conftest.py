@@ -113,13 +113,17 @@ def _value(name: str, shape: tuple[int, ...]) -> np.ndarray:
             values = 0.1 * unit
         case "running_var", _:
             values = 1 + 0.5 * uniform
-        case "weight", 1:
+        case ("weight", 1) | ("affine_alpha", _):
             values = 1 + 0.1 * unit
+        case "affine_beta", _:
+            values = 0.1 * unit
         case "bias", _:
             values = 0.05 * unit
-        case _:
-            gain = 1.6 if len(shape) == 4 else 1.0
+        case "weight", dimensions:
+            gain = 1.6 if dimensions == 4 else 1.0
             values = gain * unit / np.sqrt(math.prod(shape[1:]))
+        case _:
+            values = 0.5 * unit
     return values.reshape(shape).astype(np.float32)
 
 
