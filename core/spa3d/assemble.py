@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from spa3d.backends import backends_for
 from spa3d.config import RunConfig, Selection
 from spa3d.contracts.benchmark import Benchmark
 from spa3d.contracts.dataset import Dataset
@@ -37,7 +38,7 @@ class Assembly:
     registry: Registry
     device: torch.device
     bf16: bool
-    ops: Ops
+    ops: tuple[Ops, ...]
     dataset: Dataset
     noise: Noise
     objective: Objective
@@ -90,7 +91,7 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
         registry=registry,
         device=device,
         bf16=config.dtype == "bfloat16" or (config.dtype == "auto" and device.type == "cuda"),
-        ops=registry.target(registry.get("ops", backend_name(config.ops)))(),
+        ops=backends_for(config.ops, device.type, registry),
         dataset=dataset,
         noise=_create(registry, "noise", config.noise),
         objective=objective,
@@ -127,11 +128,6 @@ def choose_device(asked: str) -> torch.device:
     if asked not in there:
         raise ConfigError(f"--device {asked}: not on this machine; there is: auto, {', '.join(there)}")
     return torch.device(asked)
-
-
-def backend_name(asked: str) -> str:
-    """The backend of the point operations that `asked` stands for."""
-    return "torch" if asked == "auto" else asked
 
 
 def _create(registry: Registry, kind: str, selection: Selection, **values: Any) -> Any:

@@ -12,20 +12,25 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from spa3d.backends import first_there, works_on
 from spa3d.component import KINDS, Component
 from spa3d.errors import PluginError, RegistryError
 from spa3d.fields import complaint, describe, show, show_default, unknown
-from spa3d.manifest import Defaults, Preset, RunPreset
-from spa3d.registry import Registry, missing_requirements
+from spa3d.manifest import Preset, RunPreset
+from spa3d.registry import Registry
 
 SECTIONS = (*KINDS, "llm", "run")
 """The kinds of components, then the two that have presets only: the LLM's and whole runs'."""
-READY, IMPORTS, UNAVAILABLE, BROKEN = "ready", "imports", "unavailable", "broken"
+READY, IMPORTS, WORKS, UNAVAILABLE, BROKEN = "ready", "imports", "works", "unavailable", "broken"
 
 
 @dataclass(frozen=True)
 class Status:
-    """``ready`` (not tried), ``imports`` (tried), ``unavailable`` (something it requires is missing) or ``broken``."""
+    """How far something works here.
+
+    ``ready`` (not tried), ``imports`` (tried), ``works`` (a backend that gave the right answers), ``unavailable``
+    (something it requires is missing) or ``broken``.
+    """
 
     word: str
     cause: str = ""
@@ -109,7 +114,7 @@ def _section(registry: Registry, section: str, *, check: bool) -> Iterator[Entry
     if section not in KINDS:
         yield from _settings(registry, section, check=check)
         return
-    defaults = _defaults(registry.manifest.defaults, section)
+    defaults = _defaults(registry, section)
     for row in registry.components(section):
         origin = str(registry.origin(row))
         status, target = _state(registry, row, check=check)
@@ -123,27 +128,36 @@ def _section(registry: Registry, section: str, *, check: bool) -> Iterator[Entry
 def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entry]:
     """The presets of LLMs and runs."""
     presets: Mapping[str, Any] = getattr(registry.manifest.presets, section)
-    defaults = _defaults(registry.manifest.defaults, section)
+    defaults = _defaults(registry, section)
     for name, preset in presets.items():
         fault = "" if not check else _run_fault(name, preset) if section == "run" else _llm_fault(preset.config)
         status = Status(BROKEN, fault) if fault else Status(IMPORTS if check else READY)
         yield Entry(section, name, preset.summary, "built-in", status, name in defaults)
 
 
-def _defaults(defaults: Defaults, section: str) -> tuple[str, ...]:
-    chosen = getattr(defaults, "preset" if section == "run" else section, ())
+def _defaults(registry: Registry, section: str) -> tuple[str, ...]:
+    """What is taken where nothing is chosen; of the point operations, on any device."""
+    if section == "ops":
+        return tuple(automatic_backends(registry).values())
+    chosen = getattr(registry.manifest.defaults, "preset" if section == "run" else section, ())
     return (chosen,) if isinstance(chosen, str) else tuple(chosen)
+
+
+def automatic_backends(registry: Registry) -> dict[str, str]:
+    """What ``--ops auto`` takes per type of device, as far as that can be told without importing anything."""
+    return {device: first_there(registry, device) for device in registry.manifest.defaults.ops}
 
 
 def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, Any]:
     """The state of a component, and its class if it was imported."""
-    missing = missing_requirements(row)
-    if missing:
-        return Status(UNAVAILABLE, f"needs {', '.join(missing)}"), None
+    lacking = registry.unmet(row)
+    if lacking:
+        return Status(UNAVAILABLE, lacking), None
     if not check:
         return Status(READY), None
     try:
-        return Status(IMPORTS), registry.target(row)
+        target = registry.target(row)
+        return Status(WORKS, works_on(target())) if row.kind == "ops" else Status(IMPORTS), target
     except PluginError as error:
         return Status(BROKEN, str(error)), None
 

@@ -22,7 +22,9 @@ class Component:
         requires: import names that must be there for the target to import.
         source: paper or repository it follows.
         licence: SPDX name of the licence of code or weights it derives from.
-        programs: executables of which one must be on the ``PATH`` for the component to work.
+        programs: executables of which one must be on the ``PATH`` for the component to work; ``$CXX`` is the one
+            that the variable names.
+        install: how to get what it requires, where ``pip install`` of the same names would not do.
 
     """
 
@@ -34,3 +36,4 @@ class Component:
     source: str = ""
     licence: str = ""
     programs: tuple[str, ...] = ()
+    install: str = ""

@@ -48,6 +48,7 @@ class Row(Entry):
     programs: tuple[str, ...] = ()
     source: str = ""
     licence: str = ""
+    install: str = ""
 
 
 class Weights(Entry):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,12 +116,9 @@ class Registry:
 
         """
         what = f"{component.kind} {component.name!r} ({self.origin(component)})"
-        missing = missing_requirements(component)
-        if missing:
-            packages = " ".join(name.replace("_", "-") for name in missing)
-            raise PluginError(
-                f"{what} needs {', '.join(missing)}, which is not installed; usually: pip install {packages}"
-            )
+        lacking = self.unmet(component)
+        if lacking:
+            raise PluginError(f"{what} {lacking}; {_cure(component)}")
         module, _, attribute = component.target.partition(":")
         try:
             target = getattr(importlib.import_module(module), attribute)
@@ -132,6 +130,15 @@ class Registry:
         if fault:
             raise PluginError(f"{what}: {component.target} {fault}")
         return target
+
+    def unmet(self, component: Component) -> str:
+        """What keeps `component` from working here, as far as that can be told without importing it; else empty."""
+        missing = missing_requirements(component)
+        if missing:
+            return f"needs {', '.join(missing)}"
+        if component.programs and not any(map(_on_path, component.programs)):
+            return f"needs one of {', '.join(component.programs)} on the PATH"
+        return ""
 
     def _row(self, kind: str, name: str) -> Component:
         if (kind, name) in self._rows:
@@ -183,7 +190,7 @@ def load_registry(
 def available(kind: str) -> list[str]:
     """The names of `kind` that `create` can build here: components with all they require, and their presets."""
     registry = load_registry()
-    return [name for name in registry.names(kind) if not missing_requirements(registry.get(kind, name))]
+    return [name for name in registry.names(kind) if not registry.unmet(registry.get(kind, name))]
 
 
 def create(kind: str, name_or_preset: str, **config: Any) -> Any:
@@ -222,6 +229,20 @@ def missed(what: str, name: str, there: Iterable[str], command: str) -> str:
 def missing_requirements(component: Component) -> list[str]:
     """The import names that `component` requires and that are not installed; imports nothing."""
     return [name for name in component.requires if not _installed(name.partition(".")[0])]
+
+
+def _cure(component: Component) -> str:
+    """What to do about what `component` lacks."""
+    packages = " ".join(name.replace("_", "-") for name in missing_requirements(component))
+    if packages:
+        return f"install with: {component.install}" if component.install else f"usually: pip install {packages}"
+    return f"install one, or choose another {component.kind} (tools/list {component.kind})"
+
+
+def _on_path(program: str) -> bool:
+    """Whether a program can be started; ``$CXX`` is the one that the variable names, arguments apart."""
+    words = os.path.expandvars(program).split()
+    return bool(words) and shutil.which(words[0]) is not None
 
 
 def _installed(module: str) -> bool:

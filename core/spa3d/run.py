@@ -54,7 +54,7 @@ def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool
         torch.set_num_threads(config.threads)
     assembly = assemble(config, registry)
     ranks.join(cpu=assembly.device.type == "cpu")
-    with ops.use(assembly.ops):
+    with ops.use(*assembly.ops):
         return Run(assembly, output, reporter).everything(resume=resume)
 
 

@@ -10,7 +10,20 @@ from typing import Any
 
 from rich.table import Table
 
-from spa3d.catalogue import BROKEN, IMPORTS, READY, SECTIONS, UNAVAILABLE, Entry, Explanation, catalogue, explain
+from spa3d.backends import REFERENCE
+from spa3d.catalogue import (
+    BROKEN,
+    IMPORTS,
+    READY,
+    SECTIONS,
+    UNAVAILABLE,
+    WORKS,
+    Entry,
+    Explanation,
+    automatic_backends,
+    catalogue,
+    explain,
+)
 from spa3d.cli import FAULT
 from spa3d.cli.console import complaints, output, plain
 from spa3d.cli.flags import Arguments, scan
@@ -18,10 +31,10 @@ from spa3d.errors import ConfigError
 from spa3d.fields import unknown
 from spa3d.registry import Registry, missed, open_registry
 
-STYLES = {READY: "green", IMPORTS: "green", UNAVAILABLE: "yellow", BROKEN: "bold red"}
+STYLES = {READY: "green", IMPORTS: "green", WORKS: "green", UNAVAILABLE: "yellow", BROKEN: "bold red"}
 FLAGS = {
     "--why NAME": "everything about one name: file, licence, source, weights, fields",
-    "--check": "import everything; exit code 1 if something is broken",
+    "--check": "import everything and try the point operations; exit code 1 if something is broken",
     "--json": "the same for programs",
     "--plugin FILE": "load an unpackaged plugin (a file or a module), too",
     "--registry FILE": "read another registry.yaml",
@@ -46,6 +59,9 @@ def main(argv: Sequence[str]) -> int:
         _print_json(_document(registry, entries))
     else:
         _print_table(entries)
+        if section == "ops":
+            taken = ", ".join(f"{name} on {device}" for device, name in automatic_backends(registry).items())
+            output().print(plain(f"--ops auto takes {taken}, and {REFERENCE} on any other device; all give the same."))
         _print_plugins(registry)
     for clash in registry.clashes:
         complaints().print(plain("error: ", "bold red") + plain(clash), soft_wrap=True)
@@ -136,6 +152,7 @@ def _document(registry: Registry, entries: Sequence[Entry]) -> dict[str, Any]:
         "slow": [{**asdict(p.origin), "seconds": round(p.seconds, 2)} for p in registry.plugins if p.imports_torch],
         "broken": [{**asdict(plugin.origin), "cause": plugin.cause} for plugin in registry.broken],
         "clashes": list(registry.clashes),
+        "ops_auto": automatic_backends(registry),
     }
 
 
@@ -145,5 +162,5 @@ def _row(entry: Entry) -> dict[str, Any]:
     row |= {"preset_of": entry.preset_of}
     if entry.component is not None:
         component = asdict(entry.component)
-        row |= {key: component[key] for key in ("target", "requires", "source", "licence")}
+        row |= {key: component[key] for key in ("target", "requires", "programs", "source", "licence")}
     return row

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -167,7 +167,8 @@ class _Layer(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., inside)`` to ``(..., outside)``."""
-        return normalised(x, *self)
+        layer, norm = cast("tuple[Pointwise, nn.BatchNorm1d]", tuple(self))
+        return normalised(x, layer, norm)
 
 
 class _GroupLayer(nn.Sequential):
@@ -183,7 +184,7 @@ class _GroupLayer(nn.Sequential):
     def forward(self, balls: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """Offsets ``(B, M, k, 3)`` and features ``(B, N, C)`` taken at ``(B, M, k)``, to ``(B, M, k, outside)``."""
         offsets, features, index = balls
-        layer, norm = self
+        layer, norm = cast("tuple[Pointwise, nn.BatchNorm1d]", tuple(self))
         weight, bias = (layer.weight.flatten(1), None) if norm.training else folded(layer, norm)
         near, far = weight.tensor_split([3], dim=1)
         hidden = F.linear(offsets, near) + ops.group(F.linear(features, far, bias), index)
