@@ -1,0 +1,204 @@
+"""Point-BERT: a transformer over local groups of points (arXiv 2111.14819), as PointLLM, ULIP and ULIP-2 use it.
+
+Module names and weight shapes are those of the published checkpoints. The computation is channel-last, and 1x1
+convolutions are matrix products.
+"""
+
+from __future__ import annotations
+
+from spa3d import torchvision_guard as torchvision_guard  # isort: split
+
+from typing import Any, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from pydantic import Field, model_validator
+from timm.layers import Attention, DropPath, Mlp
+from torch import Tensor, nn
+
+from spa3d import ops
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.encoder import Channel, Encoder
+from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, normalised
+
+POSITION_WIDTH = 128
+"""Width of the hidden layer that turns a centre into a position."""
+
+
+class PointBERTConfig(ComponentConfig):
+    """Shape of the encoder; the defaults are PointLLM's v1.2 with colour."""
+
+    inputs: tuple[Channel, ...] = ("xyz", "rgb")
+    """Channels per point, xyz first; positions are taken from it."""
+    width: int = Field(384, ge=1)
+    """Width of the tokens."""
+    heads: int = Field(6, ge=1)
+    """Attention heads; they divide the width."""
+    depth: int = Field(12, ge=1)
+    """Transformer blocks."""
+    groups: int = Field(512, ge=1)
+    """Local groups; each becomes a token, and the class token is one more."""
+    group_size: int = Field(32, ge=1)
+    """Points per group, nearest to its centre; groups overlap."""
+    group_width: int = Field(256, ge=1)
+    """Width of a group's feature before it is brought to that of the tokens."""
+    group_hidden: int = Field(128, ge=1)
+    """Width of the first layer on a group's points; the layers behind it are two and four times as wide."""
+    drop_path: float = Field(0.1, ge=0, lt=1)
+    """Rate at which the last block's branches are left out in training; it grows linearly from 0 at the first."""
+    fps: Literal["plain", "pointnet2"] = "plain"
+    """How centres are sampled: PointLLM's way, or that of ULIP's CUDA operator, which passes over the origin."""
+    random_start: bool = False
+    """Sampling starts at a random point, another one at each call, as in PointLLM; a forward is not repeatable then."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.inputs[:1] != ("xyz",) or len(set(self.inputs)) < len(self.inputs):
+            raise ValueError(f"inputs must begin with xyz and name each channel once; they are {list(self.inputs)}")
+        if self.width % self.heads:
+            raise ValueError(f"heads must divide the width {self.width}; they are {self.heads}")
+        return self
+
+
+class PointBERT(Encoder):
+    """A class token and one token per group, in the order in which the groups' centres were sampled."""
+
+    Config = PointBERTConfig
+    config: PointBERTConfig
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        config = self.config
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.cls_pos = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.encoder = _GroupEncoder(self.channels, config.group_hidden, config.group_width)
+        self.reduce_dim = nn.Linear(config.group_width, config.width)
+        self.pos_embed = nn.Sequential(nn.Linear(3, POSITION_WIDTH), nn.GELU(), nn.Linear(POSITION_WIDTH, config.width))
+        self.blocks = _Transformer(config.width, config.heads, config.depth, config.drop_path)
+        self.norm = nn.LayerNorm(config.width)
+        nn.init.trunc_normal_(self.cls_token, std=0.02)
+        nn.init.trunc_normal_(self.cls_pos, std=0.02)
+
+    @property
+    def inputs(self) -> tuple[Channel, ...]:
+        """The channels it was configured for."""
+        return self.config.inputs
+
+    @property
+    def min_points(self) -> int:
+        """Every group has a centre of its own and as many different members as it has places."""
+        return max(self.config.groups, self.config.group_size)
+
+    @property
+    def dim(self) -> int:
+        """The configured width."""
+        return self.config.width
+
+    def num_tokens(self, num_points: int) -> int:
+        """The groups and the class token, whatever the size of the cloud."""
+        return self.config.groups + 1
+
+    def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
+        """The class token, then the groups in the order of farthest point sampling; coordinates in radii."""
+        groups, centres = self._grouped(points)
+        dtype = self.cls_token.dtype
+        tokens = self.reduce_dim(self.encoder(groups.to(dtype)))
+        positions = self.pos_embed(centres.to(dtype))
+        clouds = len(points)
+        return self.norm(
+            self.blocks(
+                torch.cat([self.cls_token.expand(clouds, -1, -1), tokens], dim=1),
+                torch.cat([self.cls_pos.expand(clouds, -1, -1), positions], dim=1),
+            )
+        )
+
+    def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
+        """What ULIP's encoder returns: the class token beside the maximum over the groups; ``(B, 2 width)``."""
+        tokens = self(points)
+        return torch.cat([tokens[:, 0], tokens[:, 1:].amax(dim=1)], dim=1)
+
+    def _grouped(self, points: Tensor) -> tuple[Float[Tensor, "B G k C"], Float[Tensor, "B G 3"]]:
+        """Points relative to their group's centre (colours as they are), and the centres."""
+        points = points.float()
+        xyz, config = points[..., :3], self.config
+        compat = None if config.fps == "plain" else config.fps
+        centres = ops.group(xyz, ops.farthest_point_sample(xyz, config.groups, start=self._start(xyz), compat=compat))
+        members = ops.group(points, ops.knn(centres, xyz, config.group_size))
+        return members - F.pad(centres, (0, points.shape[-1] - 3))[:, :, None], centres
+
+    def _start(self, xyz: Tensor) -> int | Int[Tensor, " B"]:
+        """Where sampling starts; PointLLM draws from torch's own generator, on the CPU."""
+        clouds, number, _ = xyz.shape
+        return torch.randint(number, (clouds,)).to(xyz.device) if self.config.random_start else 0
+
+
+class _GroupEncoder(nn.Module):
+    """A small PointNet for all groups: two layers, the group's maximum beside each point's feature, two layers.
+
+    Two products are smaller than they look. The maximum is the same for all points of a group, so that its half of
+    the third layer is computed once per group. And no activation stands between the second layer and the other half:
+    both are one matrix, as narrow as the first layer's output. Together they nearly halve the work.
+    """
+
+    def __init__(self, channels: int, hidden: int, width: int) -> None:
+        super().__init__()
+        self.first_conv = _layers(channels, hidden, 2 * hidden)
+        self.second_conv = _layers(4 * hidden, 4 * hidden, width)
+
+    def forward(self, groups: Float[Tensor, "B G k C"]) -> Float[Tensor, "B G W"]:
+        """One feature per group."""
+        first, norm, _, second = self.first_conv
+        hidden = F.relu_(normalised(groups, first, norm))
+        of_group = second(hidden).amax(dim=-2, keepdim=True)
+
+        third, norm, _, last = self.second_conv
+        weight, bias = (third.weight.flatten(1), third.bias) if norm.training else folded(third, norm)
+        whole, single = weight.tensor_split(2, dim=1)
+        shared = F.linear(of_group, whole, F.linear(second.bias, single, bias))
+        hidden = F.linear(hidden, single @ second.weight.flatten(1)).add_(shared)
+        if norm.training:
+            hidden = batch_normalised(hidden, norm)
+        return last(F.relu_(hidden)).amax(dim=-2)
+
+
+def _layers(inside: int, hidden: int, outside: int) -> nn.Sequential:
+    """Two 1x1 convolutions, the first with batch normalisation and ReLU."""
+    return nn.Sequential(
+        Pointwise(inside, hidden, dims=1, bias=True),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        Pointwise(hidden, outside, dims=1, bias=True),
+    )
+
+
+class _Transformer(nn.Module):
+    """Blocks that are told the positions anew before each of them."""
+
+    def __init__(self, width: int, heads: int, depth: int, drop_path: float) -> None:
+        super().__init__()
+        rates = torch.linspace(0, drop_path, depth, device="cpu").tolist()
+        self.blocks = nn.ModuleList(_Block(width, heads, rate) for rate in rates)
+
+    def forward(self, tokens: Float[Tensor, "B M D"], positions: Float[Tensor, "B M D"]) -> Float[Tensor, "B M D"]:
+        """Tokens after the last block."""
+        for block in self.blocks:
+            tokens = block(tokens + positions)
+        return tokens
+
+
+class _Block(nn.Module):
+    """Attention and MLP on normalised input, each beside a shortcut; the parts are in the checkpoints' order."""
+
+    def __init__(self, width: int, heads: int, drop_path: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.drop_path = DropPath(drop_path)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = Mlp(width, 4 * width)
+        self.attn = Attention(width, heads)
+
+    def forward(self, tokens: Float[Tensor, "B M D"]) -> Float[Tensor, "B M D"]:
+        """``(B, M, D)`` to ``(B, M, D)``."""
+        tokens = tokens + self.drop_path(self.attn(self.norm1(tokens)))
+        return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
