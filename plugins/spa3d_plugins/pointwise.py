@@ -7,11 +7,16 @@ to channel-last tensors as matrix products, and in eval mode a normalisation is 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+TILE = 1 << 18
+"""Numbers per piece of a layer's result: 1 MiB of float32, so that a piece is still in a CPU core's own cache when the
+next layer reads it."""
 
 
 class Pointwise(nn.Module):
@@ -59,3 +64,29 @@ def folded(
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     offset = -norm.running_mean if layer.bias is None else layer.bias - norm.running_mean
     return layer.weight.flatten(1) * scale[:, None], norm.bias + offset * scale
+
+
+def prepared(layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
+    """`normalised` with the folding done beforehand, for a tensor that comes in pieces."""
+    if norm.training:
+        return lambda x: batch_normalised(layer(x), norm)
+    weight, bias = folded(layer, norm)
+    return lambda x: F.linear(x, weight, bias)
+
+
+def in_pieces(part: Callable[..., Tensor], *tensors: Tensor, numbers: int, whole: bool) -> Tensor:
+    """``part(*tensors)`` of a function that treats each row by itself, a few rows at a time.
+
+    On a CPU the layers of a group cost more time in memory than in arithmetic unless their results stay in the cache.
+
+    Args:
+        part: maps some rows of the tensors to as many rows.
+        tensors: all with the same number of rows.
+        numbers: how many numbers `part` holds per row in its largest intermediate result.
+        whole: whether the rows depend on each other, as they do where a normalisation takes its statistics from them.
+
+    """
+    rows = len(tensors[0]) if whole or tensors[0].device.type != "cpu" else max(1, TILE // numbers)
+    if rows >= len(tensors[0]) or torch.compiler.is_compiling():
+        return part(*tensors)
+    return torch.cat([part(*some) for some in zip(*(tensor.split(rows) for tensor in tensors), strict=True)])

@@ -1,0 +1,150 @@
+"""PointNet++ with single-scale grouping: balls around sampled centres, twice, then all centres as one group.
+
+arXiv 1706.02413. Module names and weight shapes are those of the published ULIP checkpoint. The computation is
+channel-last, and 1x1 convolutions are matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self, cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from spa3d import ops
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.encoder import Channel, Encoder
+from spa3d_plugins.pointwise import Pointwise, normalised
+from spa3d_plugins.set_abstraction import Layer, abstracted
+
+Positive = Annotated[int, Field(ge=1)]
+Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+
+class PointNet2Config(ComponentConfig):
+    """Shape of the encoder; the defaults are ULIP's PointNet++ SSG."""
+
+    inputs: tuple[Channel, ...] = ("xyz",)
+    """Channels per point, xyz first; the others are features of the points from the first balls on."""
+    centres: tuple[Positive, ...] = Field((512, 128), min_length=1)
+    """Centres of each set abstraction, fewer from one to the next; the last number is that of the tokens."""
+    radius: tuple[Annotated[float, Field(gt=0)], ...] = (0.2, 0.4)
+    """Radius of the balls of each set abstraction; the unit is the radius of the cloud."""
+    nsample: tuple[Positive, ...] = (32, 64)
+    """Places per ball of each set abstraction."""
+    widths: tuple[Widths, ...] = ((64, 64, 128), (128, 128, 256))
+    """Widths of the layers of each set abstraction."""
+    last: Widths = (256, 512, 1024)
+    """Widths of the layers of the global stage, which sees all centres as one group."""
+    head: Widths = (512, 256)
+    """Widths of the head behind the global stage; the last one is that of the pooled feature."""
+    dropout: float = Field(0.4, ge=0, lt=1)
+    """Dropout in the head."""
+    tokens: Literal["stage", "prepool"] = "stage"
+    """What a token is: a feature of the last set abstraction, or of the global stage before its maximum."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.inputs[:1] != ("xyz",) or len(set(self.inputs)) < len(self.inputs):
+            raise ValueError(f"inputs must begin with xyz and name each channel once; they are {list(self.inputs)}")
+        lengths = {name: len(getattr(self, name)) for name in ("centres", "radius", "nsample", "widths")}
+        if len(set(lengths.values())) > 1:
+            given = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise ValueError(f"each set abstraction needs one value of each; there are {given}")
+        if any(here < there for here, there in pairwise(self.centres)):
+            raise ValueError(f"centres must not grow from one set abstraction to the next: {list(self.centres)}")
+        return self
+
+
+class PointNet2(Encoder):
+    """Tokens are the centres of the last set abstraction, 128 of width 256 in the published shape."""
+
+    Config = PointNet2Config
+    config: PointNet2Config
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        config = self.config
+        inside = self.channels - 3
+        for number, widths in enumerate((*config.widths, config.last), start=1):
+            self.add_module(f"sa{number}", _Layers((3 + inside, *widths)))
+            inside = widths[-1]
+        for number, (before, after) in enumerate(pairwise((inside, *config.head)), start=1):
+            self.add_module(f"fc{number}", nn.Linear(before, after))
+            self.add_module(f"bn{number}", nn.BatchNorm1d(after))
+
+    @property
+    def inputs(self) -> tuple[Channel, ...]:
+        """The channels it was configured for."""
+        return self.config.inputs
+
+    @property
+    def min_points(self) -> int:
+        """The centres of the first set abstraction."""
+        return self.config.centres[0]
+
+    @property
+    def dim(self) -> int:
+        """Width of the last set abstraction, or of the global stage."""
+        return (self.config.last if self.config.tokens == "prepool" else self.config.widths[-1])[-1]
+
+    def num_tokens(self, num_points: int) -> int:
+        """The centres of the last set abstraction, whatever the size of the cloud."""
+        return self.config.centres[-1]
+
+    def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
+        """Tokens in the order of farthest point sampling; coordinates in units of the cloud's radius."""
+        xyz, features = self._abstracted(points)
+        return features if self.config.tokens == "stage" else self._last(xyz, features)
+
+    def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
+        """The published encoder's output: global stage, maximum, head; ``(B, 256)`` in the published shape."""
+        feature = self._last(*self._abstracted(points)).amax(dim=1)
+        for number in range(1, len(self.config.head) + 1):
+            layer, norm = self.get_submodule(f"fc{number}"), self.get_submodule(f"bn{number}")
+            feature = F.relu(normalised(feature, cast("nn.Linear", layer), cast("nn.BatchNorm1d", norm)))
+            feature = F.dropout(feature, self.config.dropout, self.training)
+        return feature
+
+    def _abstracted(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Centres ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
+        config = self.config
+        xyz, features = points[..., :3].float(), points[..., 3:]
+        # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
+        # serves all stages: each takes the first of the centres before it.
+        sampled = ops.group(xyz, ops.farthest_point_sample(xyz, config.centres[0]))
+        shapes = zip(config.centres, config.radius, config.nsample, strict=True)
+        for number, (count, radius, nsample) in enumerate(shapes, start=1):
+            centres = sampled[:, :count]
+            ball = ops.ball_query(centres, xyz, radius, nsample, closed=True)
+            features = F.relu(abstracted((xyz, features), centres, ball, self._layers(number)))
+            xyz = centres
+        return xyz, features
+
+    def _last(self, xyz: Tensor, features: Tensor) -> Tensor:
+        """Point-wise part of the global stage, ``(B, M, D)``, on absolute coordinates and features."""
+        hidden = torch.cat([xyz.to(features.dtype), features], dim=-1)
+        for layer in self._layers(len(self.config.centres) + 1):
+            hidden = F.relu(normalised(hidden, *layer), inplace=True)
+        return hidden
+
+    def _layers(self, number: int) -> Sequence[Layer]:
+        return cast("_Layers", self.get_submodule(f"sa{number}")).pairs()
+
+
+class _Layers(nn.Module):
+    """1x1 convolutions, each with batch normalisation."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.mlp_convs = nn.ModuleList(Pointwise(*pair, dims=2, bias=True) for pair in pairwise(widths))
+        self.mlp_bns = nn.ModuleList(nn.BatchNorm1d(width) for width in widths[1:])
+
+    def pairs(self) -> Sequence[Layer]:
+        """Convolution and normalisation of each layer."""
+        return cast("Sequence[Layer]", list(zip(self.mlp_convs, self.mlp_bns, strict=True)))
