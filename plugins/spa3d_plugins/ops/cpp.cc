@@ -1,0 +1,670 @@
+// Point operations on CPUs; cpp.py compiles this file, loads it and says what the functions at its end take.
+//
+// Distances are ((dx*dx) + (dy*dy)) + (dz*dz), every operation rounded (compile with -ffp-contract=off), so that
+// every index is the one of the reference. Points are sorted once into buckets of neighbours with their bounding
+// boxes. Rounding is monotonic: a distance to a box, computed in the same order of operations, is never above the
+// computed distance to a point inside, so that skipping a bucket by its box loses nothing, not even a tie.
+//
+// The kernels are written for LANES floats at a time. The file includes itself once per instruction set with another
+// LANES; which of them runs is decided by the CPU at hand.
+
+#ifndef LANES
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+using std::int32_t;
+using std::int64_t;
+
+constexpr float INFINITE = std::numeric_limits<float>::infinity();
+constexpr float NOTHING = std::numeric_limits<float>::quiet_NaN();  // a padding point: every comparison is false
+constexpr int32_t NOBODY = std::numeric_limits<int32_t>::max();
+constexpr int64_t WIDEST = 16;   // lanes of the widest instruction set: arrays are padded to it
+constexpr int64_t BUCKET = 32;   // points per bucket
+constexpr int64_t GROUP = 16;    // buckets per group
+constexpr int64_t SAMPLE = 128;  // points from which the slabs of the sorting grid are estimated
+
+int64_t padded(int64_t size, int64_t whole) { return (size + whole - 1) / whole * whole; }
+
+// Memory that starts on a cache line.
+template <class T>
+class Array {
+  public:
+    explicit Array(int64_t size)
+        : data_(static_cast<T*>(::operator new(static_cast<std::size_t>(size) * sizeof(T), LINE))), size_(size) {}
+    Array(int64_t size, T value) : Array(size) { std::fill(begin(), end(), value); }
+    Array(Array&& other) noexcept : data_(other.data_), size_(other.size_) { other.data_ = nullptr; }
+    Array(const Array&) = delete;
+    ~Array() { ::operator delete(data_, LINE); }
+    operator T*() { return data_; }
+    operator const T*() const { return data_; }
+    T* begin() { return data_; }
+    T* end() { return data_ + size_; }
+
+  private:
+    static constexpr std::align_val_t LINE{64};
+    T* data_;
+    int64_t size_;
+};
+
+// Bounding boxes; those of the padding are infinitely far from everything.
+struct Boxes {
+    explicit Boxes(int64_t size)
+        : low{{size, INFINITE}, {size, INFINITE}, {size, INFINITE}},
+          high{{size, -INFINITE}, {size, -INFINITE}, {size, -INFINITE}} {}
+    Array<float> low[3], high[3];
+};
+
+// A cloud sorted into buckets of neighbours; `index` says where each point came from.
+struct Cloud {
+    explicit Cloud(int64_t points)
+        : points(points),
+          buckets(padded(padded(points, BUCKET) / BUCKET, GROUP)),
+          groups(buckets / GROUP),
+          size(buckets * BUCKET),
+          place{Array<float>(size), Array<float>(size), Array<float>(size)},
+          index(size),
+          bucket(buckets),
+          group(padded(groups, WIDEST)) {}
+    int64_t points, buckets, groups, size;
+    Array<float> place[3];
+    Array<int32_t> index;
+    Boxes bucket, group;
+};
+
+// What a kernel needs besides the search structure; one per thread and call.
+struct Scratch {
+    explicit Scratch(const Cloud& cloud)
+        : bound(cloud.buckets),
+          distance(cloud.size + WIDEST),
+          ordered(cloud.size + WIDEST),
+          index(cloud.size + WIDEST),
+          key(cloud.size + WIDEST) {}
+    Array<float> bound, distance, ordered;
+    Array<int32_t> index;
+    Array<int64_t> key;
+};
+
+struct Ball {
+    float limit;  // squared radius
+    int64_t places;
+    bool closed;
+};
+
+struct Kernels {
+    void (*sort)(const float* xyz, Cloud& cloud);
+    void (*fps)(const Cloud& cloud, const float* xyz, int64_t count, int64_t start, int64_t* chosen);
+    void (*knn)(const Cloud& cloud, Scratch& scratch, const float* query, int64_t k, int64_t* found);
+    void (*three)(const float* xyz, int64_t points, const float* query, int64_t queries, int64_t k, int64_t* found);
+    void (*ball)(const float* const* plane, int64_t points, const float* query, Ball ball, int64_t* found);
+};
+
+}  // namespace
+
+#define LANES 4
+#define VARIANT plain
+#include "cpp.cc"
+#undef VARIANT
+#undef LANES
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define SPA3D_X86_VARIANTS
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2")
+#endif
+#define LANES 8
+#define VARIANT avx2
+#include "cpp.cc"
+#undef VARIANT
+#undef LANES
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))), apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl")
+#endif
+#define LANES 16
+#define VARIANT avx512
+#include "cpp.cc"
+#undef VARIANT
+#undef LANES
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
+
+namespace {
+
+int best_level() {
+#ifdef SPA3D_X86_VARIANTS
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        return 2;
+    if (__builtin_cpu_supports("avx2")) return 1;
+#endif
+    return 0;
+}
+
+const Kernels& kernels(int level) {
+#ifdef SPA3D_X86_VARIANTS
+    if (level == 2) return avx512::kernels;
+    if (level == 1) return avx2::kernels;
+#endif
+    return plain::kernels;
+}
+
+// Do task(0) … task(tasks - 1) on up to `threads` threads; 1 where memory ran out.
+template <class Task>
+int parallel(int64_t tasks, int64_t threads, const Task& task) {
+    std::atomic<int64_t> next{0};
+    std::atomic<int> failed{0};
+    const auto work = [&] {
+        try {
+            for (int64_t i; !failed && (i = next++) < tasks;) task(i);
+        } catch (const std::bad_alloc&) {
+            failed = 1;
+        }
+    };
+    std::vector<std::thread> others;
+    try {
+        others.reserve(static_cast<std::size_t>(std::max<int64_t>(threads, 1)));
+        for (int64_t i = 1; i < std::min(threads, tasks); ++i) others.emplace_back(work);
+    } catch (const std::system_error&) {
+        // The system gives no more threads; those there are do all of it.
+    }
+    work();
+    for (std::thread& other : others) other.join();
+    return failed;
+}
+
+// Threads that some work is worth; starting one costs as much as some 10,000 distances.
+int64_t worth(int64_t threads, int64_t distances) { return std::min(threads, 1 + distances / 100000); }
+
+constexpr int64_t CHUNK = 128;  // queries per task
+
+int64_t chunks(int64_t queries) { return (queries + CHUNK - 1) / CHUNK; }
+
+}  // namespace
+
+extern "C" {
+
+int spa3d_level() { return best_level(); }
+
+int spa3d_fps(int level, int64_t threads, const float* xyz, int64_t clouds, int64_t points, int64_t count,
+              const int64_t* start, int64_t* chosen) {
+    const Kernels& run = kernels(level);
+    return parallel(clouds, worth(threads, clouds * points * 16), [&](int64_t i) {
+        const float* from = xyz + 3 * points * i;
+        Cloud cloud(points);
+        run.sort(from, cloud);
+        run.fps(cloud, from, count, start[i], chosen + count * i);
+    });
+}
+
+int spa3d_knn(int level, int64_t threads, const float* query, const float* xyz, int64_t clouds, int64_t queries,
+              int64_t points, int64_t k, int64_t* found) try {
+    const Kernels& run = kernels(level);
+    const int64_t many = worth(threads, clouds * (points * 16 + queries * k * 16));
+    const int64_t tasks = chunks(queries);
+    if (k <= 4 && points <= 4096)
+        return parallel(clouds * tasks, many, [&](int64_t i) {
+            const int64_t first = i % tasks * CHUNK, cloud = i / tasks;
+            const int64_t place = queries * cloud + first;
+            run.three(xyz + 3 * points * cloud, points, query + 3 * place, std::min(CHUNK, queries - first), k,
+                      found + k * place);
+        });
+    std::vector<Cloud> sorted;
+    sorted.reserve(static_cast<std::size_t>(clouds));
+    for (int64_t i = 0; i < clouds; ++i) sorted.emplace_back(points);
+    const int failed = parallel(clouds, many, [&](int64_t i) { run.sort(xyz + 3 * points * i, sorted[i]); });
+    if (failed) return failed;
+    return parallel(clouds * tasks, many, [&](int64_t i) {
+        const Cloud& cloud = sorted[i / tasks];
+        Scratch scratch(cloud);
+        const int64_t first = i % tasks * CHUNK, place = queries * (i / tasks);
+        for (int64_t q = first; q < std::min(first + CHUNK, queries); ++q)
+            run.knn(cloud, scratch, query + 3 * (place + q), k, found + k * (place + q));
+    });
+} catch (const std::bad_alloc&) {
+    return 1;
+}
+
+int spa3d_ball_query(int level, int64_t threads, const float* query, const float* xyz, int64_t clouds,
+                     int64_t queries, int64_t points, float limit, int64_t places, int closed, int64_t* found) {
+    const Kernels& run = kernels(level);
+    const Ball ball{limit, places, closed != 0};
+    return parallel(clouds, worth(threads, clouds * queries * points), [&](int64_t i) {
+        const int64_t size = padded(points, WIDEST);
+        Array<float> plane(3 * size, NOTHING);
+        const float* planes[3] = {plane, plane + size, plane + 2 * size};
+        const float* from = xyz + 3 * points * i;
+        for (int64_t p = 0; p < points; ++p)
+            for (int64_t axis = 0; axis < 3; ++axis) plane[axis * size + p] = from[3 * p + axis];
+        for (int64_t q = queries * i; q < queries * (i + 1); ++q)
+            run.ball(planes, points, query + 3 * q, ball, found + places * q);
+    });
+}
+
+}  // extern "C"
+
+#else  // LANES: the kernels, for one instruction set
+
+namespace {
+namespace VARIANT {
+
+typedef float Floats __attribute__((vector_size(4 * LANES)));
+typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
+typedef unsigned Mask;  // bit i: lane i
+
+inline Floats load(const float* from) {
+    Floats value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+}
+
+inline Ints load(const int32_t* from) {
+    Ints value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+}
+
+template <class T, class V>
+inline void store(T* to, V value) {
+    std::memcpy(to, &value, sizeof value);
+}
+
+inline Floats all(float value) { return Floats{} + value; }
+
+#if LANES == 16
+
+inline Floats least(Floats a, Floats b) { return _mm512_min_ps(a, b); }  // b where there is a NaN
+inline Floats most(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+inline Mask below(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+inline Mask within(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+inline Mask equal(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+inline float highest(Floats a) { return _mm512_reduce_max_ps(a); }
+inline float lowest(Floats a) { return _mm512_reduce_min_ps(a); }
+inline int32_t lowest(Ints a) { return _mm512_reduce_min_epi32(reinterpret_cast<__m512i>(a)); }
+
+// Write the lanes of the mask one after the other; whole vectors are written, the rest is rubbish.
+inline void pack(float* to, Floats a, Mask mask) {
+    _mm512_storeu_ps(to, _mm512_maskz_compress_ps(static_cast<__mmask16>(mask), a));
+}
+inline void pack(int32_t* to, Ints a, Mask mask) {
+    const __m512i packed = _mm512_maskz_compress_epi32(static_cast<__mmask16>(mask), reinterpret_cast<__m512i>(a));
+    _mm512_storeu_si512(to, packed);
+}
+
+#else
+
+inline Floats least(Floats a, Floats b) { return a < b ? a : b; }  // b where there is a NaN
+inline Floats most(Floats a, Floats b) { return a > b ? a : b; }
+
+#if LANES == 8
+inline Mask bits(Ints a) { return static_cast<Mask>(_mm256_movemask_ps(reinterpret_cast<__m256>(a))); }
+#elif defined(__x86_64__)
+inline Mask bits(Ints a) { return static_cast<Mask>(_mm_movemask_ps(reinterpret_cast<__m128>(a))); }
+#else
+inline Mask bits(Ints a) {
+    Mask mask = 0;
+    for (int i = 0; i < LANES; ++i) mask |= (static_cast<Mask>(a[i]) & 1u) << i;
+    return mask;
+}
+#endif
+
+inline Mask below(Floats a, Floats b) { return bits(a < b); }
+inline Mask within(Floats a, Floats b) { return bits(a <= b); }
+inline Mask equal(Floats a, Floats b) { return bits(a == b); }
+
+inline float highest(Floats a) {
+    float best = a[0];
+    for (int i = 1; i < LANES; ++i) best = a[i] > best ? a[i] : best;
+    return best;
+}
+
+inline float lowest(Floats a) {
+    float best = a[0];
+    for (int i = 1; i < LANES; ++i) best = a[i] < best ? a[i] : best;
+    return best;
+}
+
+inline int32_t lowest(Ints a) {
+    int32_t best = a[0];
+    for (int i = 1; i < LANES; ++i) best = a[i] < best ? a[i] : best;
+    return best;
+}
+
+template <class T, class V>
+inline void pack(T* to, V a, Mask mask) {
+    for (; mask; mask &= mask - 1) *to++ = a[__builtin_ctz(mask)];
+}
+
+#endif
+
+struct Point {
+    explicit Point(const float* xyz) : x(all(xyz[0])), y(all(xyz[1])), z(all(xyz[2])) {}
+    Floats x, y, z;
+};
+
+inline Floats sum_of_squares(Floats x, Floats y, Floats z) { return (x * x + y * y) + z * z; }
+
+inline Floats squared(const float* x, const float* y, const float* z, const Point& from) {
+    return sum_of_squares(load(x) - from.x, load(y) - from.y, load(z) - from.z);
+}
+
+inline Floats squared(const Cloud& cloud, int64_t first, const Point& from) {
+    return squared(cloud.place[0] + first, cloud.place[1] + first, cloud.place[2] + first, from);
+}
+
+inline Floats outside(Floats low, Floats high, Floats at) { return most(most(low - at, at - high), Floats{}); }
+
+// Squared distances to boxes: no point in a box is nearer.
+inline Floats bound(const Boxes& box, int64_t first, const Point& from) {
+    return sum_of_squares(outside(load(box.low[0] + first), load(box.high[0] + first), from.x),
+                          outside(load(box.low[1] + first), load(box.high[1] + first), from.y),
+                          outside(load(box.low[2] + first), load(box.high[2] + first), from.z));
+}
+
+// The boxes around every `each` consecutive ones of `count` intervals low … high.
+void enclose(const float* low, const float* high, int64_t count, int64_t each, float* lows, float* highs) {
+    for (int64_t first = 0; first < count; first += each) {
+        Floats least_low = all(INFINITE), most_high = all(-INFINITE);
+        for (int64_t i = first; i < first + each; i += LANES) {
+            least_low = least(load(low + i), least_low);  // a NaN is passed over
+            most_high = most(load(high + i), most_high);
+        }
+        *lows++ = lowest(least_low);
+        *highs++ = highest(most_high);
+    }
+}
+
+// Bits 0 … 4 moved three places apart.
+inline int32_t spread(int32_t value) {
+    value = (value | value << 8) & 0x100F;
+    value = (value | value << 4) & 0x10C3;
+    return (value | value << 2) & 0x1249;
+}
+
+// Sort a cloud along a Z-curve over a grid. Each axis is cut into slabs that hold as many points each (estimated
+// from a sample), so that neither outliers nor clusters spoil the buckets.
+void sort(const float* xyz, Cloud& cloud) {
+    const int64_t points = cloud.points;
+    const int bits = points > 16384 ? 5 : 4, slabs = 1 << bits;
+    Array<float> plane(padded(points, WIDEST));
+    Array<int32_t> cell(padded(points, WIDEST), 0);
+    const int64_t taken = std::min(points, SAMPLE);
+    for (int axis = 0; axis < 3; ++axis) {
+        for (int64_t i = 0; i < points; ++i) plane[i] = xyz[3 * i + axis];
+        float sample[SAMPLE];
+        for (int64_t i = 0; i < taken; ++i) sample[i] = plane[i * points / taken];
+        std::sort(sample, sample + taken);
+        for (int64_t i = 0; i < points; i += LANES) {
+            const Floats value = load(plane + i);
+            Ints slab{};
+            for (int s = 1; s < slabs; ++s) slab -= value > all(sample[s * taken / slabs]);
+            store(cell + i, slab + (load(cell + i) << 8));
+        }
+    }
+    std::vector<int32_t> first(static_cast<std::size_t>(1) << 3 * bits);
+    for (int64_t i = 0; i < points; ++i) {
+        const int32_t slab = cell[i];
+        cell[i] = spread(slab >> 16) | spread(slab >> 8 & 0xFF) << 1 | spread(slab & 0xFF) << 2;
+        ++first[cell[i]];
+    }
+    int32_t before = 0;
+    for (int32_t& entry : first) {
+        const int32_t here = entry;
+        entry = before;
+        before += here;
+    }
+    for (int64_t i = 0; i < points; ++i) {
+        const int32_t at = first[cell[i]]++;
+        for (int axis = 0; axis < 3; ++axis) cloud.place[axis][at] = xyz[3 * i + axis];
+        cloud.index[at] = static_cast<int32_t>(i);
+    }
+    std::fill(cloud.index + points, cloud.index.end(), NOBODY);
+    for (int axis = 0; axis < 3; ++axis) {
+        float* place = cloud.place[axis];
+        std::fill(place + points, cloud.place[axis].end(), NOTHING);
+        enclose(place, place, cloud.size, BUCKET, cloud.bucket.low[axis], cloud.bucket.high[axis]);
+        enclose(cloud.bucket.low[axis], cloud.bucket.high[axis], cloud.buckets, GROUP, cloud.group.low[axis],
+                cloud.group.high[axis]);
+    }
+}
+
+// Farthest point sampling. A bucket is looked at only where its box is nearer to the latest point than its farthest
+// point is to those chosen before: elsewhere no minimum would change.
+void fps(const Cloud& cloud, const float* xyz, int64_t count, int64_t start, int64_t* chosen) {
+    Array<float> nearest(cloud.size, 0.0f);  // 0: the padding is never the farthest
+    std::fill(nearest.begin(), nearest.begin() + cloud.points, INFINITE);
+    const int64_t groups = padded(cloud.groups, LANES);
+    Array<float> bucket(cloud.buckets, 0.0f), group(padded(cloud.groups, WIDEST), 0.0f);  // largest `nearest` inside
+    std::fill(bucket.begin(), bucket.begin() + padded(cloud.points, BUCKET) / BUCKET, INFINITE);
+    std::fill(group.begin(), group.begin() + cloud.groups, INFINITE);
+    chosen[0] = start;
+    for (int64_t step = 1; step < count; ++step) {
+        const Point latest(xyz + 3 * chosen[step - 1]);
+        Floats largest{};
+        for (int64_t g = 0; g < groups; g += LANES) {
+            Mask near = below(bound(cloud.group, g, latest), load(group + g));
+            for (; near; near &= near - 1) {
+                const int64_t which = g + __builtin_ctz(near);
+                Floats inside{};
+                for (int64_t b = which * GROUP; b < (which + 1) * GROUP; b += LANES) {
+                    Mask nearer = below(bound(cloud.bucket, b, latest), load(bucket + b));
+                    for (; nearer; nearer &= nearer - 1) {
+                        const int64_t one = b + __builtin_ctz(nearer);
+                        Floats farthest{};
+                        for (int64_t i = one * BUCKET; i < (one + 1) * BUCKET; i += LANES) {
+                            const Floats now = least(squared(cloud, i, latest), load(nearest + i));
+                            store(nearest + i, now);
+                            farthest = most(now, farthest);
+                        }
+                        bucket[one] = highest(farthest);
+                    }
+                    inside = most(load(bucket + b), inside);
+                }
+                group[which] = highest(inside);
+            }
+            largest = most(load(group + g), largest);
+        }
+        const float farthest = highest(largest);
+        if (farthest == 0.0f) {  // every point is chosen or lies on one that is
+            std::fill(chosen + step, chosen + count, 0);
+            return;
+        }
+        const Floats wanted = all(farthest);
+        Ints first = Ints{} + NOBODY;
+        for (int64_t g = 0; g < groups; g += LANES)
+            for (Mask in = equal(load(group + g), wanted); in; in &= in - 1) {
+                const int64_t which = g + __builtin_ctz(in);
+                for (int64_t b = which * GROUP; b < (which + 1) * GROUP; b += LANES)
+                    for (Mask at = equal(load(bucket + b), wanted); at; at &= at - 1) {
+                        const int64_t one = b + __builtin_ctz(at);
+                        for (int64_t i = one * BUCKET; i < (one + 1) * BUCKET; i += LANES) {
+                            const Ints index = load(cloud.index + i) | ~(load(nearest + i) == wanted);
+                            first = index >= 0 && index < first ? index : first;
+                        }
+                    }
+            }
+        chosen[step] = lowest(first);
+    }
+}
+
+// The k-th smallest (from 1) of some distances; rearranges them where they are many.
+float kth(float* distance, int64_t count, int64_t k) {
+    if (count > 256) {
+        std::nth_element(distance, distance + k - 1, distance + count);
+        return distance[k - 1];
+    }
+    for (int64_t i = count; i < padded(count, LANES); ++i) distance[i] = NOTHING;
+    for (int64_t i = 0; i < count; ++i) {
+        const Floats value = all(distance[i]);
+        Ints less{}, same{};
+        for (int64_t j = 0; j < count; j += LANES) {
+            less -= load(distance + j) < value;
+            same -= load(distance + j) == value;
+        }
+        int64_t before = 0, equals = 0;
+        for (int lane = 0; lane < LANES; ++lane) before += less[lane], equals += same[lane];
+        if (before < k && k <= before + equals) return distance[i];
+    }
+    return INFINITE;
+}
+
+// The indices of the k smallest keys, in order.
+void smallest(int64_t* key, int64_t count, int64_t k, int64_t* found) {
+    if (count > 256) {
+        std::nth_element(key, key + k - 1, key + count);
+        std::sort(key, key + k);
+        for (int64_t i = 0; i < k; ++i) found[i] = key[i] & 0xFFFFFFFF;
+        return;
+    }
+    // Few: the place of each is the number of smaller ones, counted without a branch.
+    typedef int64_t Longs __attribute__((vector_size(4 * LANES)));
+    constexpr int HALF = LANES / 2;
+    for (int64_t i = count; i < padded(count, HALF); ++i) key[i] = std::numeric_limits<int64_t>::max();
+    for (int64_t i = 0; i < count; ++i) {
+        const Longs value = Longs{} + key[i];
+        Longs less{};
+        for (int64_t j = 0; j < count; j += HALF) {
+            Longs other;
+            std::memcpy(&other, key + j, sizeof other);
+            less -= other < value;
+        }
+        int64_t place = 0;
+        for (int lane = 0; lane < HALF; ++lane) place += less[lane];
+        if (place < k) found[place] = key[i] & 0xFFFFFFFF;
+    }
+}
+
+// The k nearest points of one query: some near buckets give a limit, then all buckets within it are searched.
+void knn(const Cloud& cloud, Scratch& scratch, const float* query, int64_t k, int64_t* found) {
+    const Point from(query);
+    float* box = scratch.bound;
+    float* distance = scratch.distance;
+    for (int64_t b = 0; b < cloud.buckets; b += LANES) store(box + b, bound(cloud.bucket, b, from));
+    int64_t count = 0;
+    const auto search = [&](int64_t bucket, Floats limit) {
+        for (int64_t i = bucket * BUCKET; i < (bucket + 1) * BUCKET; i += LANES) {
+            const Floats apart = squared(cloud, i, from);
+            const Mask near = within(apart, limit);
+            pack(distance + count, apart, near);
+            pack(scratch.index + count, load(cloud.index + i), near);
+            count += __builtin_popcount(near);
+        }
+    };
+    const int64_t enough = std::min(cloud.points, k + BUCKET);
+    while (count < enough) {
+        Floats nearest = all(INFINITE);
+        for (int64_t b = 0; b < cloud.buckets; b += LANES) nearest = least(load(box + b), nearest);
+        const Floats wanted = all(lowest(nearest));
+        for (int64_t b = 0; b < cloud.buckets; b += LANES)
+            if (const Mask at = equal(load(box + b), wanted)) {
+                const int64_t bucket = b + __builtin_ctz(at);
+                box[bucket] = NOTHING;  // searched
+                search(bucket, all(INFINITE));
+                break;
+            }
+    }
+    std::copy(distance, distance + count, scratch.ordered.begin());
+    const Floats limit = all(kth(scratch.ordered, count, k));
+    const int64_t seen = count;
+    count = 0;
+    for (int64_t i = 0; i < seen; i += LANES) {
+        const Floats apart = load(distance + i);
+        const Ints index = load(scratch.index + i);
+        Mask near = within(apart, limit);
+        if (seen - i < LANES) near &= (1u << (seen - i)) - 1;
+        pack(distance + count, apart, near);
+        pack(scratch.index + count, index, near);
+        count += __builtin_popcount(near);
+    }
+    for (int64_t b = 0; b < cloud.buckets; b += LANES)
+        for (Mask near = within(load(box + b), limit); near; near &= near - 1)
+            search(b + __builtin_ctz(near), limit);
+    for (int64_t i = 0; i < count; ++i) {  // a float that is not negative orders like its bits
+        int32_t bits;
+        std::memcpy(&bits, distance + i, sizeof bits);
+        scratch.key[i] = static_cast<int64_t>(bits) << 32 | scratch.index[i];
+    }
+    smallest(scratch.key, count, k, found);
+}
+
+// The K nearest points of LANES queries at a time, over all points in index order: only a smaller distance moves in.
+// Distances are compared by their bits, which order alike and leave room for one beyond infinity.
+template <int K>
+void few(const float* xyz, int64_t points, const float* query, int64_t queries, int64_t* found) {
+    for (int64_t first = 0; first < queries; first += LANES) {
+        Floats at[3];
+        Ints nearest[K], index[K];
+        for (int lane = 0; lane < LANES; ++lane)
+            for (int axis = 0; axis < 3; ++axis) at[axis][lane] = query[3 * std::min(first + lane, queries - 1) + axis];
+        for (int n = 0; n < K; ++n) nearest[n] = Ints{} + NOBODY, index[n] = Ints{};
+        for (int64_t i = 0; i < points; ++i) {
+            const float* point = xyz + 3 * i;
+            const Floats squares = sum_of_squares(at[0] - point[0], at[1] - point[1], at[2] - point[2]);
+            const Ints apart = reinterpret_cast<Ints>(squares), who = Ints{} + static_cast<int32_t>(i);
+            for (int n = K - 1; n > 0; --n) {
+                const Ints shift = apart < nearest[n - 1], here = apart < nearest[n];
+                nearest[n] = shift ? nearest[n - 1] : here ? apart : nearest[n];
+                index[n] = shift ? index[n - 1] : here ? who : index[n];
+            }
+            const Ints here = apart < nearest[0];
+            nearest[0] = here ? apart : nearest[0];
+            index[0] = here ? who : index[0];
+        }
+        for (int lane = 0; lane < LANES && first + lane < queries; ++lane)
+            for (int n = 0; n < K; ++n) found[K * (first + lane) + n] = index[n][lane];
+    }
+}
+
+void three(const float* xyz, int64_t points, const float* query, int64_t queries, int64_t k, int64_t* found) {
+    if (k == 1) few<1>(xyz, points, query, queries, found);
+    if (k == 2) few<2>(xyz, points, query, queries, found);
+    if (k == 3) few<3>(xyz, points, query, queries, found);
+    if (k == 4) few<4>(xyz, points, query, queries, found);
+}
+
+// The first members of one ball, in index order.
+void ball(const float* const* plane, int64_t points, const float* query, Ball ball, int64_t* found) {
+    const Point from(query);
+    const Floats limit = all(ball.limit);
+    int64_t count = 0;
+    for (int64_t i = 0; i < points; i += LANES) {
+        const Floats apart = squared(plane[0] + i, plane[1] + i, plane[2] + i, from);
+        for (Mask in = ball.closed ? within(apart, limit) : below(apart, limit); in; in &= in - 1) {
+            found[count++] = i + __builtin_ctz(in);
+            if (count == ball.places) return;
+        }
+    }
+    std::fill(found + count, found + ball.places, count ? found[0] : 0);
+}
+
+constexpr Kernels kernels{sort, fps, knn, three, ball};
+
+}  // namespace VARIANT
+}  // namespace
+
+#endif
