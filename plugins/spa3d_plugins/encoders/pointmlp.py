@@ -1,0 +1,220 @@
+"""PointMLP: residual MLPs on groups of nearest neighbours, shifted and scaled per cloud (arXiv 2202.07123).
+
+Module names and weight shapes are those of the published ULIP checkpoint. The computation is channel-last, and
+1x1 convolutions are matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Annotated, Any, Self, cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from spa3d import ops
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.encoder import Channel, Encoder
+from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, in_pieces, normalised, prepared
+
+Positive = Annotated[int, Field(ge=1)]
+
+EPSILON = 1e-5
+"""Added to the standard deviation that a cloud's groups are divided by."""
+
+
+class PointMLPConfig(ComponentConfig):
+    """Shape of the encoder; the defaults are ULIP's PointMLP."""
+
+    inputs: tuple[Channel, ...] = ("xyz",)
+    """Channels per point, xyz first; all of them go into the embedding, positions are taken from xyz."""
+    points: int = Field(1024, ge=2)
+    """Points the stages' sizes are counted from, whatever the size of the cloud: each stage has half the points."""
+    width: int = Field(64, ge=2)
+    """Width of the embedding; each stage doubles it."""
+    stages: int = Field(4, ge=1)
+    """Stages of grouping and residual blocks."""
+    k: int = Field(24, ge=1)
+    """Neighbours per group."""
+    blocks: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] = (2, 2)
+    """Residual blocks per stage: on the neighbours, and on the centres after the maximum over the neighbours."""
+    head: tuple[Positive, ...] = Field((512, 256), min_length=1)
+    """Widths of the head behind the maximum over the centres; the last one is that of the pooled feature."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Dropout in the head."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.inputs[:1] != ("xyz",) or len(set(self.inputs)) < len(self.inputs):
+            raise ValueError(f"inputs must begin with xyz and name each channel once; they are {list(self.inputs)}")
+        if self.points < 2**self.stages:
+            raise ValueError(f"points must be at least {2**self.stages}, so that {self.stages} stages can halve them")
+        if self.stages > 1 and self.k > self.points >> self.stages - 1:
+            raise ValueError(
+                f"k is {self.k}, more than the {self.points >> self.stages - 1} points that enter the last stage"
+            )
+        return self
+
+
+class PointMLP(Encoder):
+    """Tokens are the centres of the last stage, 64 of width 1024 in the published shape."""
+
+    Config = PointMLPConfig
+    config: PointMLPConfig
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        config = self.config
+        widths = [config.width << stage for stage in range(config.stages + 1)]
+        before, after = config.blocks
+        self.embedding = _Layer(self.channels, config.width)
+        self.local_grouper_list = nn.ModuleList(_Affine(width) for width in widths[:-1])
+        self.pre_blocks_list = nn.ModuleList(_Groups(*pair, blocks=before) for pair in pairwise(widths))
+        self.pos_blocks_list = nn.ModuleList(_Centres(width, blocks=after) for width in widths[1:])
+        self.classifier = _head((widths[-1], *config.head), config.dropout)
+
+    @property
+    def inputs(self) -> tuple[Channel, ...]:
+        """The channels it was configured for."""
+        return self.config.inputs
+
+    @property
+    def min_points(self) -> int:
+        """The centres of the first stage, or the neighbours of a group."""
+        return max(self.config.points // 2, self.config.k)
+
+    @property
+    def dim(self) -> int:
+        """Width of the last stage."""
+        return self.config.width << self.config.stages
+
+    def num_tokens(self, num_points: int) -> int:
+        """The centres of the last stage, whatever the size of the cloud."""
+        return self.config.points >> self.config.stages
+
+    def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
+        """Tokens in the order of farthest point sampling; coordinates in units of the cloud's radius."""
+        xyz, features = points[..., :3].float(), F.relu(self.embedding(points), inplace=True)
+        # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
+        # serves all stages: each takes the first of the centres before it.
+        index = ops.farthest_point_sample(xyz, self.config.points // 2)
+        stages = zip(self.local_grouper_list, self.pre_blocks_list, self.pos_blocks_list, strict=True)
+        for number, (affine, groups, centres) in enumerate(stages, start=1):
+            index = index[:, : self.config.points >> number]
+            middle = ops.group(xyz, index)
+            near = ops.knn(middle, xyz, self.config.k)
+            xyz, features = middle, centres(groups(features, index, near, affine))
+            index = torch.arange(index.shape[1], device=index.device).expand_as(index)
+        return features
+
+    def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
+        """The published encoder's output: maximum over the centres, head; ``(B, 256)`` in the published shape."""
+        return cast("Tensor", self.classifier(self(points).amax(dim=1)))
+
+
+class _Layer(nn.Module):
+    """A 1x1 convolution without bias and batch normalisation over all places."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(Pointwise(inside, outside, dims=1, bias=False), nn.BatchNorm1d(outside))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., inside)`` to ``(..., outside)``."""
+        return normalised(x, *_parts(self.net))
+
+
+class _Affine(nn.Module):
+    """Scale and shift of the normalised neighbours."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.affine_alpha = nn.Parameter(torch.ones(1, 1, 1, width))
+        self.affine_beta = nn.Parameter(torch.zeros(1, 1, 1, width))
+
+
+class _Residual(nn.Module):
+    """ReLU(layer(ReLU(layer(x))) + x)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.net1, self.net2 = (
+            nn.Sequential(Pointwise(width, width, dims=1, bias=False), nn.BatchNorm1d(width)) for _ in range(2)
+        )
+
+    def prepared(self) -> Callable[[Tensor], Tensor]:
+        """The block as a function, ready for a tensor that comes in pieces."""
+        first, second = prepared(*_parts(self.net1)), prepared(*_parts(self.net2))
+        return lambda x: F.relu(second(F.relu(first(x), inplace=True)).add_(x), inplace=True)
+
+
+class _Centres(nn.Module):
+    """Residual blocks on the centres."""
+
+    def __init__(self, width: int, *, blocks: int) -> None:
+        super().__init__()
+        self.operation = nn.ModuleList(_Residual(width) for _ in range(blocks))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every centre by itself."""
+        for block in self.operation:
+            x = cast("_Residual", block).prepared()(x)
+        return x
+
+
+class _Groups(nn.Module):
+    """[normalised neighbour − centre, centre] → layer → residual blocks → maximum over the neighbours."""
+
+    def __init__(self, inside: int, outside: int, *, blocks: int) -> None:
+        super().__init__()
+        self.transfer = _Layer(2 * inside, outside)
+        self.operation = nn.ModuleList(_Residual(outside) for _ in range(blocks))
+
+    def forward(self, features: Tensor, index: Tensor, near: Tensor, affine: _Affine) -> Tensor:
+        """Features ``(B, N, C)``, centres ``(B, M)`` and their neighbours ``(B, M, k)`` to ``(B, M, 2C)``.
+
+        The first layer is linear in the differences and in the centre: what depends on the centre alone is computed
+        once per centre instead of once per neighbour.
+        """
+        layer, norm = _parts(self.transfer.net)
+        weight, bias = (layer.weight.flatten(1), None) if norm.training else folded(layer, norm)
+        near_weight, centre_weight = weight.chunk(2, dim=1)
+        anchor = ops.group(features, index)
+        difference = ops.group(features, near) - anchor[:, :, None]
+        scale = 1 / (difference.float().flatten(1).std(dim=1) + EPSILON)
+        shift = F.linear(anchor, centre_weight, bias) + F.linear(affine.affine_beta.flatten(), near_weight)
+        near_weight = near_weight * affine.affine_alpha.view(-1)
+        blocks = [cast("_Residual", block).prepared() for block in self.operation]
+
+        def part(difference: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+            hidden = F.linear(difference * scale.to(difference.dtype), near_weight).add_(shift)
+            hidden = F.relu(batch_normalised(hidden, norm) if norm.training else hidden, inplace=True)
+            for block in blocks:
+                hidden = block(hidden)
+            return hidden.amax(dim=1)
+
+        return in_pieces(
+            part,
+            difference.flatten(0, 1),
+            shift.flatten(0, 1)[:, None],
+            scale.repeat_interleave(index.shape[1])[:, None, None],
+            numbers=near.shape[2] * weight.shape[0],
+            whole=norm.training,
+        ).view(*index.shape, -1)
+
+
+def _parts(net: nn.Module) -> tuple[Pointwise, nn.BatchNorm1d]:
+    layer, norm = cast("nn.Sequential", net)
+    return cast("Pointwise", layer), cast("nn.BatchNorm1d", norm)
+
+
+def _head(widths: tuple[int, ...], dropout: float) -> nn.Sequential:
+    """Linear layers, each with batch normalisation, ReLU and dropout."""
+    layers: list[nn.Module] = []
+    for inside, outside in pairwise(widths):
+        layers += [nn.Linear(inside, outside), nn.BatchNorm1d(outside), nn.ReLU(inplace=True), nn.Dropout(dropout)]
+    return nn.Sequential(*layers)
