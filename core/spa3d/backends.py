@@ -90,8 +90,8 @@ def _first_working(registry: Registry, device: str) -> Ops:
     raise PluginError(f"no backend for point operations on {device}: {'; '.join(faults)}")
 
 
-def works_on(backend: Ops) -> str:
-    """The types of device here on which `backend` gives the reference's answers, as ``cpu, cuda``.
+def works_on(backend: Ops, registry: Registry) -> str:
+    """The types of device here on which `backend` gives the answers of the reference, as ``cpu, cuda``.
 
     Raises:
         PluginError: on one of them it fails, or gives others.
@@ -99,16 +99,17 @@ def works_on(backend: Ops) -> str:
     """
     import torch
 
+    reference = cast("Ops", registry.target(registry.get("ops", REFERENCE))())
     there = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     mine = [device for device in there if takes(backend, device)]
     for device in mine:
-        fault = _fault_of(backend, device)
+        fault = _fault_of(backend, reference, device)
         if fault:
             raise PluginError(f"on {device}: {fault}")
     return ", ".join(mine) or f"not tried: it is for {', '.join(backend.devices)}"
 
 
-def _fault_of(backend: Ops, device: str) -> str:
+def _fault_of(backend: Ops, reference: Ops, device: str) -> str:
     """What is wrong with the answers of `backend` for a small cloud in which some points coincide; else empty."""
     import torch
 
@@ -116,7 +117,6 @@ def _fault_of(backend: Ops, device: str) -> str:
 
     xyz = torch.rand(2, 500, 3, generator=torch.Generator().manual_seed(0)).to(device)
     xyz[:, 400:] = xyz[:, :100]
-    reference = cast("Ops", load_registry().target(load_registry().get("ops", REFERENCE))())
     questions: dict[str, Callable[[], torch.Tensor]] = {
         "farthest point sampling": lambda: ops.farthest_point_sample(xyz, 50),
         "kNN": lambda: ops.knn(xyz[:, :50], xyz, 16),

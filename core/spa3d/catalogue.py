@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spa3d.backends import first_there, works_on
+from spa3d.backends import REFERENCE, first_there, works_on
 from spa3d.component import KINDS, Component
 from spa3d.errors import PluginError, RegistryError
 from spa3d.fields import complaint, describe, show, show_default, unknown
@@ -157,7 +157,8 @@ def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, 
         return Status(READY), None
     try:
         target = registry.target(row)
-        return Status(WORKS, works_on(target())) if row.kind == "ops" else Status(IMPORTS), target
+        compared = row.kind == "ops" and REFERENCE in registry.names("ops")
+        return Status(WORKS, works_on(target(), registry)) if compared else Status(IMPORTS), target
     except PluginError as error:
         return Status(BROKEN, str(error)), None
 

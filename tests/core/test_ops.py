@@ -12,13 +12,17 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from spa3d import available, create, ops
+from spa3d.backends import takes
 from spa3d.contracts.ops import Ops
 from spa3d.draws import Draws
 
 
 @pytest.fixture(autouse=True, scope="module", params=available("ops"))
 def backend(request: pytest.FixtureRequest) -> Iterator[None]:
-    with ops.use(create("ops", request.param)):
+    chosen = create("ops", request.param)
+    if not takes(chosen, "cpu"):
+        pytest.skip(f"{request.param} takes {', '.join(chosen.devices)} only")
+    with ops.use(chosen):
         yield
 
 
@@ -44,13 +48,17 @@ def slow_fps(xyz: Tensor, count: int, start: int) -> list[int]:
     return chosen
 
 
+Points = list[tuple[int, int, int]]
 # Coordinates on a coarse grid: most distances are equal to others, and points coincide.
-grid = st.lists(st.tuples(*[st.integers(-2, 2)] * 3), min_size=1, max_size=40)
+scattered = st.lists(st.tuples(*[st.integers(-2, 2)] * 3), min_size=1, max_size=40)
+collinear = st.lists(st.integers(-9, 9).map(lambda place: (place, -place, 2 * place)), min_size=1, max_size=40)
+identical = st.tuples(st.tuples(*[st.integers(-2, 2)] * 3), st.integers(1, 40)).map(lambda drawn: [drawn[0]] * drawn[1])
+grid = st.one_of(scattered, collinear, identical)
 
 
 @settings(deadline=None, max_examples=60)
 @given(points=grid, count=st.integers(1, 45), data=st.data())
-def test_fps_ties_go_to_the_lowest_index(points: list[tuple[int, int, int]], count: int, data: st.DataObject) -> None:
+def test_fps_ties_go_to_the_lowest_index(points: Points, count: int, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(points) - 1))
     xyz = cloud(*points)
     assert ops.farthest_point_sample(xyz, count, start=start)[0].tolist() == slow_fps(xyz[0], count, start)
@@ -58,9 +66,7 @@ def test_fps_ties_go_to_the_lowest_index(points: list[tuple[int, int, int]], cou
 
 @settings(deadline=None, max_examples=60)
 @given(points=grid, queries=grid, data=st.data())
-def test_knn_sorts_by_distance_then_index(
-    points: list[tuple[int, int, int]], queries: list[tuple[int, int, int]], data: st.DataObject
-) -> None:
+def test_knn_sorts_by_distance_then_index(points: Points, queries: Points, data: st.DataObject) -> None:
     k = data.draw(st.integers(1, len(points)))
     xyz, query = cloud(*points), cloud(*queries)
     expected = np.argsort(distances(query[0], xyz[0]), axis=1, kind="stable")[:, :k]
@@ -70,8 +76,8 @@ def test_knn_sorts_by_distance_then_index(
 @settings(deadline=None, max_examples=60)
 @given(points=grid, queries=grid, squared=st.integers(1, 12), nsample=st.integers(1, 45), closed=st.booleans())
 def test_balls_hold_the_first_members_in_index_order(
-    points: list[tuple[int, int, int]],
-    queries: list[tuple[int, int, int]],
+    points: Points,
+    queries: Points,
     squared: int,
     nsample: int,
     closed: bool,
@@ -82,6 +88,110 @@ def test_balls_hold_the_first_members_in_index_order(
     for row, apart in zip(found, distances(query[0], xyz[0]), strict=True):
         members = np.flatnonzero(apart <= limit if closed else apart < limit)[:nsample].tolist()
         assert row == members + (members or [0])[:1] * (nsample - len(members))
+
+
+def padded(*clouds: Points) -> tuple[Tensor, Tensor]:
+    """Clouds of different sizes in one tensor, behind each the worst that padding may hold, and their lengths."""
+    xyz = torch.full((len(clouds), max(map(len, clouds)) + 1, 3), torch.nan)
+    for row, points in zip(xyz, clouds, strict=True):
+        row[: len(points)] = torch.tensor(points)
+    return xyz, torch.tensor([len(points) for points in clouds])
+
+
+@settings(deadline=None, max_examples=30)
+@given(clouds=st.lists(grid, min_size=1, max_size=4), count=st.integers(1, 45), data=st.data())
+def test_ragged_clouds_are_each_searched_alone(clouds: list[Points], count: int, data: st.DataObject) -> None:
+    xyz, lengths = padded(*clouds)
+    k = data.draw(st.integers(1, int(lengths.min())))
+    query = torch.stack([cloud(*points)[0, :1] for points in clouds])
+    compat = data.draw(st.sampled_from([None, "pointnet2"]))
+    found = (
+        ops.farthest_point_sample(xyz, count, compat=compat, lengths=lengths),
+        ops.knn(query, xyz, k, lengths=lengths),
+        ops.ball_query(query, xyz, 1.5, 4, closed=True, lengths=lengths),
+    )
+    for i, points in enumerate(clouds):
+        alone, centre = cloud(*points), query[i : i + 1]
+        assert found[0][i].tolist() == ops.farthest_point_sample(alone, count, compat=compat)[0].tolist()
+        assert found[1][i].tolist() == ops.knn(centre, alone, k)[0].tolist()
+        assert found[2][i].tolist() == ops.ball_query(centre, alone, 1.5, 4, closed=True)[0].tolist()
+
+
+@settings(deadline=None, max_examples=30)
+@given(points=grid, wide=st.integers(4, 9), dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float64]))
+def test_half_precision_and_views_are_searched_as_they_are(points: Points, wide: int, dtype: torch.dtype) -> None:
+    xyz = cloud(*points)
+    # Small integers are exact in every type; every second row and the first three columns of something wider.
+    view = torch.zeros(1, 2 * xyz.shape[1], wide, dtype=dtype)[:, ::2, :3]
+    view.copy_(xyz)
+    k = xyz.shape[1]
+    assert torch.equal(ops.farthest_point_sample(view, k), ops.farthest_point_sample(xyz, k))
+    assert torch.equal(ops.knn(view, view, k), ops.knn(xyz, xyz, k))
+    assert torch.equal(ops.ball_query(view, view, 1.0, k, closed=True), ops.ball_query(xyz, xyz, 1.0, k, closed=True))
+
+
+@settings(deadline=None, max_examples=40)
+@given(points=grid, queries=grid)
+def test_interpolation_weighs_three_points_by_inverse_squared_distance(points: Points, queries: Points) -> None:
+    xyz, query = cloud(*points), cloud(*queries)
+    features = torch.arange(2.0 * len(points)).view(1, len(points), 2)
+    apart, index = ops.three_nn(query, xyz)
+    assert apart.shape == index.shape == (1, len(queries), 3)
+    expected = []
+    for row in distances(query[0], xyz[0]).astype(np.float64):
+        nearest = np.argsort(row, kind="stable")[:3]
+        weights = 1 / (row[nearest] + 1e-8)
+        expected.append((weights[:, None] * features[0].numpy()[nearest]).sum(axis=0) / weights.sum())
+        assert sorted(row)[:3] == apart[0, len(expected) - 1].tolist()[: len(nearest)]
+    found = ops.interpolate(features, query, xyz)[0]
+    np.testing.assert_allclose(found.numpy(), np.array(expected), rtol=1e-5, atol=1e-5)
+
+
+def test_interpolation_by_hand_and_its_gradient() -> None:
+    features = torch.tensor([[[3.0], [6.0], [30.0], [100.0]]]).requires_grad_()
+    xyz, query = line(0, 2, -2, 50), line(1, 0).requires_grad_()
+    apart, index = ops.three_nn(query, xyz)
+    assert (apart[0].tolist(), index[0].tolist()) == ([[1, 1, 9], [0, 4, 4]], [[0, 1, 2], [0, 1, 2]])
+    # Weights 1, 1 and 1/9 of the first; the second coincides with a point and takes its value.
+    found = ops.interpolate(features, query, xyz)
+    torch.testing.assert_close(found[0, :, 0], torch.tensor([(3 + 6 + 30 / 9) / (19 / 9), 3.0]))
+    found[0, 0].backward()
+    torch.testing.assert_close(features.grad[0, :, 0], torch.tensor([9, 9, 1, 0]) / 19)
+    assert query.grad[0, 0, 0] > 0  # towards 2, where the value is larger
+
+
+def test_fewer_than_three_points_leave_places_empty() -> None:
+    apart, index = ops.three_nn(line(1), line(4, 0))
+    assert (apart.tolist(), index.tolist()) == ([[[1, 9, torch.inf]]], [[[1, 0, 0]]])
+    assert ops.interpolate(torch.tensor([[[7.0]]]), line(5), line(1)).tolist() == [[[7]]]
+
+
+def test_each_cloud_may_start_where_it_is_told() -> None:
+    xyz = line(*range(11)).repeat(2, 1, 1)
+    assert ops.farthest_point_sample(xyz, 3, start=torch.tensor([0, 4])).tolist() == [[0, 10, 5], [4, 10, 0]]
+    with pytest.raises(ValueError, match="start must be between 0 and 10"):
+        ops.farthest_point_sample(xyz, 3, start=torch.tensor([0, 11]))
+
+
+@pytest.mark.parametrize("lengths", [[0, 3], [3, 12], [3]])
+def test_lengths_that_cannot_be_are_told(lengths: list[int]) -> None:
+    xyz = line(*range(11)).repeat(2, 1, 1)
+    with pytest.raises(ValueError, match="lengths must be 2 numbers from 1 to 11"):
+        ops.farthest_point_sample(xyz, 3, lengths=torch.tensor(lengths))
+
+
+def searched(xyz: Tensor) -> Tensor:
+    index = ops.farthest_point_sample(xyz, 8)
+    centres = ops.group(xyz, index)
+    near = ops.group(xyz, ops.knn(centres, xyz, 4)) - centres[:, :, None]
+    ball = ops.group(xyz, ops.ball_query(centres, xyz, 0.7, 4, closed=False))
+    return (near + ball).amax(dim=2) + ops.interpolate(xyz, centres, xyz)
+
+
+def test_a_whole_graph_is_compiled_around_the_operators() -> None:
+    xyz = torch.rand(2, 64, 3, generator=torch.Generator().manual_seed(0))
+    compiled = torch.compile(searched, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(xyz), searched(xyz))
 
 
 def test_fps_by_hand() -> None:
@@ -157,13 +267,6 @@ def test_more_queries_than_one_block_holds() -> None:
     assert balls[:, 0].tolist() == first
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
-def test_other_float_types_are_searched_in_float32(dtype: torch.dtype) -> None:
-    xyz = torch.randn(1, 200, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
-    assert torch.equal(ops.farthest_point_sample(xyz, 20), ops.farthest_point_sample(xyz.float(), 20))
-    assert torch.equal(ops.knn(xyz, xyz, 3), ops.knn(xyz.float(), xyz.float(), 3))
-
-
 def test_views_are_taken_as_they_are() -> None:
     points = torch.randn(2, 50, 6, generator=torch.Generator().manual_seed(0))
     kept = points.clone()
@@ -198,9 +301,9 @@ def test_the_operators_pass_torchs_own_check() -> None:
     xyz = torch.randn(2, 30, 3, generator=torch.Generator().manual_seed(0))
     tests = ("test_schema", "test_faketensor")
     start = torch.zeros(2, dtype=torch.int64)
-    torch.library.opcheck(torch.ops.spa3d.farthest_point_sample.default, (xyz, 5, start), test_utils=tests)
-    torch.library.opcheck(torch.ops.spa3d.knn.default, (xyz, xyz, 5), test_utils=tests)
-    torch.library.opcheck(torch.ops.spa3d.ball_query.default, (xyz, xyz, 0.5, 5, True), test_utils=tests)
+    torch.library.opcheck(torch.ops.spa3d.farthest_point_sample.default, (xyz, 5, start, None), test_utils=tests)
+    torch.library.opcheck(torch.ops.spa3d.knn.default, (xyz, xyz, 5, None), test_utils=tests)
+    torch.library.opcheck(torch.ops.spa3d.ball_query.default, (xyz, xyz, 0.5, 5, True, None), test_utils=tests)
 
 
 class Constant(Ops):
@@ -225,7 +328,16 @@ def test_the_innermost_choice_of_a_backend_counts_and_ends_with_its_block() -> N
     assert ops.farthest_point_sample(xyz, 1).tolist() == [[0]]
 
 
-def test_a_thread_without_a_choice_asks_the_reference() -> None:
+def test_a_backend_is_passed_over_on_a_device_it_does_not_take() -> None:
+    elsewhere = Constant(7)
+    elsewhere.devices = ("cuda",)
+    with ops.use(elsewhere, Constant(8)):
+        assert ops.farthest_point_sample(line(0, 1, 2), 1).tolist() == [[8]]
+    with ops.use(elsewhere):
+        assert ops.farthest_point_sample(line(0, 1, 2), 1).tolist() == [[0]]
+
+
+def test_a_thread_without_a_choice_asks_what_is_there() -> None:
     with ops.use(Constant(7)), ThreadPoolExecutor(1) as pool:
         assert pool.submit(ops.farthest_point_sample, line(0, 1, 2), 1).result().tolist() == [[0]]
 

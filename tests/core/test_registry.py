@@ -68,7 +68,7 @@ def test_under_a_run_preset_a_bare_name_means_its_stand_in(registry: Registry) -
 def test_targets_are_checked_against_the_contract(registry: Registry) -> None:
     assert registry.target(registry.get("noise", "quiet")).__name__ == "ToyNoise"
     for name, words in [
-        ("compiled", "needs kernel_nobody_has, which is not installed; usually: pip install kernel-nobody-has"),
+        ("compiled", "needs kernel_nobody_has; usually: pip install kernel-nobody-has"),
         ("unfinished", "leaves out apply of spa3d.Noise"),
         ("number", "is no subclass of spa3d.Noise"),
         ("lost", "cannot be imported: AttributeError"),

@@ -7,6 +7,7 @@ message; 130 interrupted. Everything else is a bug and keeps its traceback.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pkgutil import iter_modules
@@ -14,7 +15,7 @@ from pkgutil import iter_modules
 from rich.table import Table
 
 from spa3d import __version__
-from spa3d.cli.console import complaints, output, plain
+from spa3d.cli.console import complaints, output, plain, show_warning
 from spa3d.errors import SpaError
 from spa3d.fields import unknown
 
@@ -32,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         output().print(plain(f"spa3d {__version__}"))
         return 0
     try:
-        return _verb(words[0])(words[1:])
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            return _verb(words[0])(words[1:])
     except SpaError as error:
         if "--debug" in words:
             raise

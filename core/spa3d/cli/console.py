@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from spa3d.backends import SlowerBackend
 from spa3d.progress import Advance, Reporter, Silent
 
 PLAIN_WIDTH = 200
@@ -40,6 +42,22 @@ def plain(text: object, style: str = "") -> Text:
     """`text` as it is: no markup, and control characters as escapes."""
     shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(text))
     return Text(shown, style=style)
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """What Python does with a warning that is due: ours is one line to the user, others look as ever."""
+    if issubclass(category, SlowerBackend):
+        complaints().print(plain("note: ", "yellow") + plain(message), soft_wrap=True)
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        (file or sys.stderr).write(text)
 
 
 def is_first_process() -> bool:

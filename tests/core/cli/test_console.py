@@ -5,8 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
+from spa3d.backends import SlowerBackend
 from spa3d.cli import console
-from spa3d.cli.console import Bars, Lines, make_reporter, plain
+from spa3d.cli.console import Bars, Lines, make_reporter, plain, show_warning
 from spa3d.progress import Reporter, Silent
 
 HOSTILE = "[/red]<script>|"
@@ -76,3 +77,9 @@ def test_silence_keeps_the_contract() -> None:
     silent.warn("c")
     with silent.track(3, "d") as advance:
         advance(2)
+
+
+def test_our_warnings_are_a_note_and_those_of_others_look_as_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    show_warning(SlowerBackend("[b]slow[/b]"), SlowerBackend, "file.py", 3)
+    show_warning(UserWarning("theirs"), UserWarning, "file.py", 3)
+    assert capsys.readouterr().err == "note: [b]slow[/b]\nfile.py:3: UserWarning: theirs\n"

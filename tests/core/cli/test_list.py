@@ -54,6 +54,7 @@ def test_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
         "preset_of": "",
         "target": "toy_parts:ToyEncoder",
         "requires": [],
+        "programs": [],
         "source": "a paper",
         "licence": "MIT",
     }
@@ -133,3 +134,29 @@ def test_listing_imports_neither_torch_nor_a_component(shipped: dict[str, str]) 
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, env=shipped)
+
+
+def test_which_backend_auto_takes_depends_on_the_compiler(shipped: dict[str, str], tmp_path: Path) -> None:
+    compiler = tmp_path / "c++"
+    compiler.touch(mode=0o755)
+    shipped.pop("CXX", None)
+
+    def ops(*argv: str, path: str) -> str:
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from spa3d.cli import main; sys.exit(main())",
+            "list",
+            "ops",
+            *argv,
+        ]
+        return subprocess.run(command, check=True, capture_output=True, text=True, env={**shipped, "PATH": path}).stdout
+
+    there, away = ops(path=str(tmp_path)), ops(path="")
+    assert "--ops auto takes cpp on cpu" in there
+    assert "--ops auto takes torch on cpu" in away
+    assert "unavailable: needs one of $CXX, c++, g++, clang++ on the PATH" in away
+    assert "unavailable: needs one of" not in there
+    document = json.loads(ops("--json", path=""))
+    assert document["ops_auto"]["cpu"] == "torch"
+    assert next(entry["name"] for entry in document["entries"] if entry["default"]) == "torch"

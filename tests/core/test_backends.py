@@ -1,0 +1,119 @@
+"""Which backend does the point operations on which device, and what is said where a faster one could be had."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from spa3d import backends
+from spa3d.backends import SlowerBackend, backends_for, candidates, first_there, works_on
+from spa3d.component import Component
+from spa3d.contracts.ops import Ops
+from spa3d.errors import ConfigError, PluginError, RegistryError
+from spa3d.markers import hookimpl
+from spa3d.registry import Registry, load_registry
+from spa3d_plugins.ops.torch import TorchOps
+
+
+class Elsewhere(TorchOps):
+    """Works on no device that is here."""
+
+    devices: ClassVar[tuple[str, ...]] = ("cuda",)
+
+
+class Wrong(TorchOps):
+    """Gives the neighbours in the wrong order."""
+
+    def knn(self, query: Tensor, xyz: Tensor, k: int) -> Tensor:
+        return super().knn(query, xyz, k).flip(-1)
+
+
+class Failing(TorchOps):
+    """Does not work."""
+
+    def fps(self, xyz: Tensor, count: int, start: Tensor) -> Tensor:
+        raise RuntimeError("no kernel image")
+
+
+@hookimpl
+def spa3d_components() -> list[Component]:
+    """Backends for a GPU, as a stranger brings them."""
+    return [Component("ops", "elsewhere", f"{__name__}:Elsewhere", "Another device's")]
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The shipped registry on a machine without a compiler."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    return load_registry(plugins=[__file__])
+
+
+def test_auto_tries_the_list_of_the_device_and_the_reference_last() -> None:
+    registry = load_registry()
+    assert candidates(registry, "cpu") == ["cpp", "torch"]
+    assert candidates(registry, "cuda") == ["triton", "torch"]
+    assert candidates(registry, "mps") == ["torch"]
+
+
+def test_without_a_compiler_the_reference_takes_over_and_says_so_once(registry: Registry) -> None:
+    assert first_there(registry, "cpu") == "torch"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            (chosen,) = backends_for("auto", "cpu", registry)
+    assert type(chosen).__name__ == "TorchOps"
+    (warning,) = said
+    assert issubclass(warning.category, SlowerBackend)
+    assert "done by torch" in str(warning.message)
+    assert "needs one of $CXX, c++, g++, clang++ on the PATH" in str(warning.message)
+
+
+def test_a_compiler_may_be_named_by_a_variable(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = tmp_path / "mine"
+    compiler.touch(mode=0o755)
+    monkeypatch.setenv("CXX", f"{compiler} -pipe")
+    assert first_there(registry, "cpu") == "cpp"
+
+
+def test_what_was_asked_for_works_on_the_device_and_auto_on_the_rest(registry: Registry) -> None:
+    assert [type(each).__name__ for each in backends_for("torch", "cuda", registry)] == ["TorchOps"]
+    with pytest.warns(SlowerBackend):
+        chosen = backends_for("elsewhere", "cuda", registry)
+    assert [type(each).__name__ for each in chosen] == ["Elsewhere", "TorchOps"]
+
+
+def test_a_backend_of_another_device_is_refused(registry: Registry) -> None:
+    message = r"--ops elsewhere: it works on cuda and this run is on cpu; take --ops auto or one of: cpp, torch"
+    with pytest.raises(ConfigError, match=message):
+        backends_for("elsewhere", "cpu", registry)
+
+
+def test_a_backend_that_is_not_there_is_told(registry: Registry) -> None:
+    with pytest.raises(PluginError, match=r"needs one of .* on the PATH; install one, or choose another ops"):
+        backends_for("cpp", "cpu", registry)
+    with pytest.raises(RegistryError, match="no ops 'cuda'"):
+        backends_for("cuda", "cpu", registry)
+
+
+def test_trying_a_backend_finds_wrong_answers_and_failures() -> None:
+    registry = load_registry()
+    assert works_on(TorchOps(), registry).startswith("cpu")
+    assert torch.cuda.is_available() or works_on(Elsewhere(), registry) == "not tried: it is for cuda"
+    with pytest.raises(PluginError, match="on cpu: kNN differs from the reference"):
+        works_on(Wrong(), registry)
+    with pytest.raises(PluginError, match="on cpu: farthest point sampling fails: RuntimeError: no kernel image"):
+        works_on(Failing(), registry)
+
+
+def test_the_choice_is_made_once_per_device() -> None:
+    chosen: Ops = backends.automatic("mps")
+    assert type(chosen).__name__ == "TorchOps"
+    assert backends.automatic("mps") is chosen
