@@ -1,0 +1,228 @@
+"""Point operations as Triton kernels for a GPU; no compiler is needed beyond what Triton brings.
+
+The kernels take coordinates as three planes ``(B, 3, N)`` and are compiled without fused multiply-add, so that every
+distance, and with it every index, is the reference's. Distances are never negative, hence they order like the
+integers of the same bits; all searches compare these.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+import triton
+import triton.language as tl
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from spa3d_plugins.ops.torch import TorchOps
+
+IN_REGISTERS = 8192
+"""Points of a cloud up to which farthest point sampling keeps all it needs in registers: 128 of the 256 KiB."""
+TILE = 4096
+"""Points looked at together where a cloud is larger."""
+LARGEST_K = 128
+"""Neighbours up to which the kernel's insertion pays off; more are left to the reference's selection."""
+
+Value = Any
+"""What a kernel computes with: pointers, numbers and blocks of them exist only inside Triton's compiler."""
+
+
+class TritonOps(TorchOps):
+    """Exact, in the order of the reference; more than 128 neighbours are the reference's own work.
+
+    Takes CUDA tensors, and under ``TRITON_INTERPRET=1`` (set before Triton is imported) CPU tensors as well, for
+    tests: the interpreter is slow.
+    """
+
+    devices = ("cuda", "cpu") if triton.knobs.runtime.interpret else ("cuda",)
+
+    def fps(self, xyz: Float[Tensor, "B N 3"], count: int, start: Int[Tensor, " B"]) -> Int[Tensor, "B count"]:
+        """One program per cloud, which holds coordinates and nearest distances in registers if they fit."""
+        clouds, points = xyz.shape[:2]
+        planes, chosen = xyz.mT.contiguous(), start.new_empty(clouds, count)
+        with _on(xyz):
+            if points <= IN_REGISTERS:
+                tile = max(16, triton.next_power_of_2(points))
+                _fps[(clouds,)](planes, start, chosen, points, count, TILE=tile, **_options(tile // 512))
+            else:
+                nearest = torch.full_like(planes[:, 0], torch.inf)
+                _fps_large[(clouds,)](planes, start, chosen, nearest, points, count, TILE=TILE, **_options(16))
+        return chosen
+
+    def knn(self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], k: int) -> Int[Tensor, "B Q k"]:
+        """A few queries per program; the points of a tile enter the lists of the k nearest one by one."""
+        if k > LARGEST_K:
+            return super().knn(query, xyz, k)
+        found = query.new_empty(*query.shape[:2], k, dtype=torch.int64)
+        tile = min(512, max(16, triton.next_power_of_2(xyz.shape[1])))
+        rows, grid = _split(query, 4)
+        with _on(xyz):
+            _knn[grid](
+                *_searched(query, xyz), found, k, ROWS=rows, SLOTS=triton.next_power_of_2(k), TILE=tile, **_options(4)
+            )
+        return found
+
+    def ball_query(
+        self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], radius: float, nsample: int, *, closed: bool
+    ) -> Int[Tensor, "B Q nsample"]:
+        """A few balls per program; points are scanned in index order until all of these are full."""
+        limit, slots = float(np.square(np.float32(radius))), triton.next_power_of_2(nsample)
+        found = query.new_empty(*query.shape[:2], nsample, dtype=torch.int64)
+        rows, grid = _split(query, 8)
+        with _on(xyz):
+            _ball_query[grid](
+                *_searched(query, xyz), found, limit, nsample,
+                CLOSED=closed, ROWS=rows, SLOTS=slots, TILE=128, **_options(4),
+            )  # fmt: skip
+        return found
+
+
+def _on(xyz: Tensor) -> AbstractContextManager[object]:
+    """Kernels are launched on the current device; make it the one of `xyz`."""
+    return torch.cuda.device(xyz.device) if xyz.is_cuda else nullcontext()
+
+
+def _options(warps: int) -> dict[str, Any]:
+    """Launch options: 4 to 16 warps, products rounded before they are summed."""
+    return {"num_warps": min(16, max(4, warps)), "enable_fp_fusion": False}
+
+
+def _split(query: Tensor, rows: int) -> tuple[int, tuple[int, int]]:
+    """Queries per program and the grid. The interpreter runs programs in turn, so there they take many queries."""
+    clouds, queries = query.shape[:2]
+    rows = min(rows if query.is_cuda else 256, triton.next_power_of_2(queries))
+    return rows, (triton.cdiv(queries, rows), clouds)
+
+
+def _searched(query: Tensor, xyz: Tensor) -> tuple[Tensor, Tensor, int, int]:
+    """What both searches take first: planes of queries and points, and how many there are."""
+    return query.mT.contiguous(), xyz.mT.contiguous(), query.shape[1], xyz.shape[1]
+
+
+@triton.jit
+def _squared(planes: Value, place: Value, points: Value, x: Value, y: Value, z: Value) -> Value:
+    """Squared distances of the points at `place` from (x, y, z); of 0 where there is no point."""
+    there = place < points
+    dx = tl.load(planes + place, mask=there, other=0.0) - x
+    dy = tl.load(planes + points + place, mask=there, other=0.0) - y
+    dz = tl.load(planes + 2 * points + place, mask=there, other=0.0) - z
+    return dx * dx + dy * dy + dz * dz
+
+
+@triton.jit
+def _fps(planes: Value, start: Value, chosen: Value, points: Value, count: Value, TILE: tl.constexpr) -> None:
+    cloud = tl.program_id(0).to(tl.int64)
+    planes += cloud * 3 * points
+    chosen += cloud * count
+    place = tl.arange(0, TILE)
+    there = place < points
+    x = tl.load(planes + place, mask=there, other=0.0)
+    y = tl.load(planes + points + place, mask=there, other=0.0)
+    z = tl.load(planes + 2 * points + place, mask=there, other=0.0)
+    nearest = tl.where(there, float("inf"), -1.0)  # a negative distance is never the largest
+    latest = tl.load(start + cloud)
+    tl.store(chosen, latest)
+    for step in range(1, count):
+        dx = x - tl.load(planes + latest)
+        dy = y - tl.load(planes + points + latest)
+        dz = z - tl.load(planes + 2 * points + latest)
+        nearest = tl.minimum(nearest, dx * dx + dy * dy + dz * dz)
+        bits = nearest.to(tl.int32, bitcast=True)
+        latest = tl.min(tl.where(bits == tl.max(bits, axis=0), place, TILE), axis=0).to(tl.int64)
+        tl.store(chosen + step, latest)
+
+
+@triton.jit
+def _fps_large(
+    planes: Value, start: Value, chosen: Value, nearest: Value, points: Value, count: Value, TILE: tl.constexpr
+) -> None:
+    cloud = tl.program_id(0).to(tl.int64)
+    planes += cloud * 3 * points
+    chosen += cloud * count
+    nearest += cloud * points
+    latest = tl.load(start + cloud)
+    tl.store(chosen, latest)
+    for step in range(1, count):
+        x, y, z = tl.load(planes + latest), tl.load(planes + points + latest), tl.load(planes + 2 * points + latest)
+        # Every lane keeps the first of its largest distances; the lowest place among the lanes' best is taken.
+        best, best_place = tl.full([TILE], -1, tl.int32), tl.full([TILE], 0, tl.int32)
+        for first in range(0, points, TILE):
+            place = first + tl.arange(0, TILE)
+            distance = tl.minimum(
+                tl.load(nearest + place, mask=place < points, other=-1.0), _squared(planes, place, points, x, y, z)
+            )
+            tl.store(nearest + place, distance, mask=place < points)
+            bits = distance.to(tl.int32, bitcast=True)
+            best_place = tl.where(bits > best, place, best_place)
+            best = tl.maximum(bits, best)
+        latest = tl.min(tl.where(best == tl.max(best, axis=0), best_place, points), axis=0).to(tl.int64)
+        tl.store(chosen + step, latest)
+
+
+@triton.jit
+def _knn(
+    query: Value, planes: Value, queries: Value, points: Value, found: Value, k: Value,
+    ROWS: tl.constexpr, SLOTS: tl.constexpr, TILE: tl.constexpr,
+) -> None:  # fmt: skip
+    LAST: tl.constexpr = 2**63 - 1  # noqa: N806 - Triton's constants are written so
+    row, cloud = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.program_id(1).to(tl.int64)
+    query += cloud * 3 * queries
+    planes += cloud * 3 * points
+    asked = row < queries
+    x = tl.load(query + row, mask=asked, other=0.0)[:, None]
+    y = tl.load(query + queries + row, mask=asked, other=0.0)[:, None]
+    z = tl.load(query + 2 * queries + row, mask=asked, other=0.0)[:, None]
+    # Keys are (distance, index). A list starts with different keys beyond all real ones; slots beyond k are never left.
+    slot = tl.arange(0, SLOTS).to(tl.int64)[None, :] + tl.zeros([ROWS, SLOTS], tl.int64)
+    listed = tl.where(slot < k, LAST - slot, -1)
+    for first in range(0, points, TILE):
+        place = first + tl.arange(0, TILE)[None, :]
+        bits = _squared(planes, place, points, x, y, z).to(tl.int32, bitcast=True)
+        key = (bits.to(tl.int64) << 32) | place
+        key = tl.where((place < points) & asked[:, None], key, LAST)
+        least, most = tl.min(key, axis=1), tl.max(listed, axis=1)
+        while tl.max((least < most).to(tl.int32), axis=0) > 0:
+            left = (listed == most[:, None]) & (least < most)[:, None]
+            listed = tl.where(left, least[:, None], listed)
+            key = tl.where(key == least[:, None], LAST, key)
+            least, most = tl.min(key, axis=1), tl.max(listed, axis=1)
+    listed = tl.where(slot < k, listed, LAST)
+    found += (cloud * queries + row) * k
+    for place in range(k):
+        least = tl.min(listed, axis=1)
+        tl.store(found + place, least & 0xFFFFFFFF, mask=asked)
+        listed = tl.where(listed == least[:, None], LAST, listed)
+
+
+@triton.jit
+def _ball_query(
+    query: Value, planes: Value, queries: Value, points: Value, found: Value, limit: Value, nsample: Value,
+    CLOSED: tl.constexpr, ROWS: tl.constexpr, SLOTS: tl.constexpr, TILE: tl.constexpr,
+) -> None:  # fmt: skip
+    row, cloud = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.program_id(1).to(tl.int64)
+    query += cloud * 3 * queries
+    planes += cloud * 3 * points
+    asked = row < queries
+    x = tl.load(query + row, mask=asked, other=0.0)[:, None]
+    y = tl.load(query + queries + row, mask=asked, other=0.0)[:, None]
+    z = tl.load(query + 2 * queries + row, mask=asked, other=0.0)[:, None]
+    ball = (found + (cloud * queries + row) * nsample)[:, None]
+    count = tl.where(asked, 0, nsample)  # rows beyond the last are full from the start
+    lowest = tl.full([ROWS], 2**31 - 1, tl.int32)
+    first = 0
+    while (first < points) & (tl.min(count, axis=0) < nsample):
+        place = first + tl.arange(0, TILE)[None, :]
+        distance = _squared(planes, place, points, x, y, z)
+        inside = (distance <= limit) if CLOSED else (distance < limit)
+        inside = (inside & (place < points) & asked[:, None]).to(tl.int32)
+        rank = count[:, None] + tl.cumsum(inside, axis=1)
+        tl.store(ball + rank - 1, place.to(tl.int64), mask=(inside > 0) & (rank <= nsample))
+        lowest = tl.minimum(lowest, tl.min(tl.where(inside > 0, place, 2**31 - 1), axis=1))
+        count += tl.sum(inside, axis=1)
+        first += TILE
+    slot = tl.arange(0, SLOTS)[None, :]
+    filler = tl.where(count > 0, lowest, 0).to(tl.int64)[:, None]
+    tl.store(ball + slot, filler, mask=asked[:, None] & (slot >= count[:, None]) & (slot < nsample))
