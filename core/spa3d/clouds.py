@@ -54,12 +54,31 @@ def read_npy(
             raise DataError(f"{where}: truncated: {there} of {header.size} bytes of points; copy it again.")
         body = file.read(header.size)
     stored = np.frombuffer(body, header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
-    cloud = np.zeros((len(stored), 6), dtype=np.float32)
+    return from_array(stored, where=where, colors=colors)
+
+
+def from_array(given: np.ndarray, *, where: str, colors: Colors = "0-1") -> Float32[np.ndarray, "N 6"]:
+    """A cloud from an array of coordinates and perhaps colours.
+
+    Args:
+        given: ``(N, 6)``, or ``(N, 3)`` for a cloud without colour (its rgb is then 0); floating point.
+        where: what the message should call it.
+        colors: the range of its colours. They are divided by 255 only where that is asked for, never by a guess.
+
+    Raises:
+        DataError: it is no such array, or no cloud (see `check`).
+
+    """
+    if given.ndim != 2 or given.shape[1] not in (3, 6):
+        raise DataError(f"{where}: shape {given.shape}; a cloud is (N, 6), xyz and rgb, or (N, 3) without colour.")
+    if not np.issubdtype(given.dtype, np.floating):
+        raise DataError(f"{where}: dtype {given.dtype}; a cloud holds floats (convert it with .astype('float32')).")
+    cloud = np.zeros((len(given), 6), dtype=np.float32)
     with np.errstate(over="ignore"):  # what does not fit float32 becomes infinite, and `check` says so
-        cloud[:, : stored.shape[1]] = stored
-    if stored.shape[1] == 6 and np.isfinite(cloud).all():
+        cloud[:, : given.shape[1]] = given
+    if given.shape[1] == 6 and np.isfinite(cloud).all():
         cloud[:, 3:] = _unit_colors(cloud[:, 3:], colors, where)
-    check(cloud, source=path, record_id=record_id)
+    _refuse_unsound(cloud, where)
     return cloud
 
 
@@ -82,20 +101,7 @@ def check(cloud: np.ndarray, *, source: Path | str, record_id: str) -> None:
         DataError: wrong shape or dtype, no points, NaN or infinity, colours outside [0, 1].
 
     """
-    where = _where(source, record_id)
-    if cloud.ndim != 2 or cloud.shape[1] != 6:
-        raise DataError(f"{where}: shape {cloud.shape}; a cloud is (N, 6), xyz and rgb.")
-    if cloud.dtype != np.float32:
-        raise DataError(f"{where}: dtype {cloud.dtype}; a cloud is float32.")
-    if not len(cloud):
-        raise DataError(f"{where}: the cloud has no points.")
-    finite = np.isfinite(cloud).all(axis=1)
-    if not finite.all():
-        bad, first = int((~finite).sum()), int(np.argmin(finite))
-        raise DataError(f"{where}: NaN or infinity in {bad} of {len(cloud)} points, first in point {first}.")
-    low, high = float(cloud[:, 3:].min()), float(cloud[:, 3:].max())
-    if low < 0 or high > 1:
-        raise DataError(f"{where}: {_range_fault(low, high, 1.0)}")
+    _refuse_unsound(cloud, _where(source, record_id))
 
 
 def require_points(cloud: np.ndarray, minimum: int, *, record_id: str, asked_by: str, source: Path | str = "") -> None:
@@ -117,6 +123,22 @@ def require_points(cloud: np.ndarray, minimum: int, *, record_id: str, asked_by:
             f"{_where(source, record_id)}: {len(cloud)} points, but {asked_by} needs at least {minimum}. "
             "Give it denser clouds, or choose an encoder (or a configuration of it) that needs fewer."
         )
+
+
+def _refuse_unsound(cloud: np.ndarray, where: str) -> None:
+    if cloud.ndim != 2 or cloud.shape[1] != 6:
+        raise DataError(f"{where}: shape {cloud.shape}; a cloud is (N, 6), xyz and rgb.")
+    if cloud.dtype != np.float32:
+        raise DataError(f"{where}: dtype {cloud.dtype}; a cloud is float32.")
+    if not len(cloud):
+        raise DataError(f"{where}: the cloud has no points.")
+    finite = np.isfinite(cloud).all(axis=1)
+    if not finite.all():
+        bad, first = int((~finite).sum()), int(np.argmin(finite))
+        raise DataError(f"{where}: NaN or infinity in {bad} of {len(cloud)} points, first in point {first}.")
+    low, high = float(cloud[:, 3:].min()), float(cloud[:, 3:].max())
+    if low < 0 or high > 1:
+        raise DataError(f"{where}: {_range_fault(low, high, 1.0)}")
 
 
 @dataclass(frozen=True)

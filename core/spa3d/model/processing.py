@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
 
+from spa3d.clouds import Colors, from_array
 from spa3d.contracts.dataset import Conversation, Round
 from spa3d.errors import DataError
 from spa3d.model.labels import IGNORED
@@ -80,18 +81,34 @@ class Spa3dProcessor(ProcessorMixin):
         self,
         text: str | Sequence[str],
         clouds: Sequence[np.ndarray] | np.ndarray | None = None,
+        colors: Colors = "0-1",
         **kwargs: Any,
     ) -> BatchFeature:
-        """Questions, and a cloud ``(N, 6)`` each or none, as the inputs of ``generate`` (padded on the left)."""
+        """Questions, and a cloud each or none, as the inputs of ``generate`` (padded on the left).
+
+        Args:
+            text: one question or several.
+            clouds: ``(N, 6)`` xyz in any unit and rgb, or ``(N, 3)`` without colour; floating point.
+            colors: the range of rgb; 0-255 is divided only where that is asked for.
+            kwargs: transformers' own, which mean nothing here.
+
+        Raises:
+            DataError: an array is no cloud.
+
+        """
         questions = [text] if isinstance(text, str) else list(text)
         opening: Opening = "blind" if clouds is None else "cloud"
         batch = self.pad([self.question_ids(question, opening) for question in questions], side="left")
         if clouds is not None:
             given = [clouds] if isinstance(clouds, np.ndarray) and clouds.ndim == 2 else list(clouds)
             batch["points"] = torch.from_numpy(
-                np.stack([self.prepare(cloud, "call", i) for i, cloud in enumerate(given)])
+                np.stack([self._adopted(cloud, i, colors) for i, cloud in enumerate(given)])
             )
         return BatchFeature(batch)
+
+    def _adopted(self, given: np.ndarray, number: int, colors: Colors) -> Float32[np.ndarray, "N 6"]:
+        cloud = from_array(given, where=f"cloud {number}", colors=colors)
+        return self.prepare(cloud, "call", number, has_color=given.shape[1] == 6)
 
     def prepare(self, cloud: np.ndarray, *key: str | int, has_color: bool = True) -> Float32[np.ndarray, "N 6"]:
         """One cloud as the model wants it: resampled, normalised, with a colour in every point."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from spa3d.contracts.dataset import Conversation, Round
 from spa3d.errors import DataError
@@ -43,3 +45,31 @@ def test_a_question_that_does_not_fit_is_not_asked_by_half(toy: Any) -> None:
     processor.max_length = len(processor.question_ids("What is this?", "cloud")) - 1
     with pytest.raises(DataError, match=r"raise --llm\.max_length"):
         processor.question_ids("What is this?", "cloud")
+
+
+def test_a_cloud_without_colour_gets_the_filling_and_bytes_are_divided_on_request_only(toy: Any) -> None:
+    _, processor, clouds = toy()
+    cloud = clouds.dataset.record("train-0").cloud()
+    processor.points = {**processor.points, "missing_color": 0.4}
+    bare = processor("What is this?", cloud[:, :3])["points"][0]
+    full = processor("What is this?", cloud)["points"][0]
+    assert torch.equal(bare[:, :3], full[:, :3])
+    assert (bare[:, 3:] == np.float32(0.4)).all()
+    bright = np.concatenate([cloud[:, :3], np.float32(255) * cloud[:, 3:]], axis=1)
+    torch.testing.assert_close(processor("What is this?", bright, colors="0-255")["points"][0], full)
+    with pytest.raises(DataError, match="cloud 0: colours look like 0-255"):
+        processor("What is this?", bright)
+
+
+@pytest.mark.parametrize(
+    ("cloud", "message"),
+    [
+        (np.zeros((4, 5), np.float32), r"cloud 1: shape \(4, 5\); a cloud is \(N, 6\)"),
+        (np.zeros((4, 3), np.int64), "cloud 1: dtype int64; a cloud holds floats"),
+        (np.full((4, 3), np.nan), "cloud 1: NaN or infinity in 4 of 4 points"),
+    ],
+)
+def test_what_is_no_cloud_is_told(toy: Any, cloud: np.ndarray, message: str) -> None:
+    _, processor, clouds = toy()
+    with pytest.raises(DataError, match=message):
+        processor(["What?", "What?"], [clouds.dataset.record("train-0").cloud(), cloud])
