@@ -44,6 +44,7 @@ _LAZY = {
     "available": "spa3d.registry",
     "create": "spa3d.registry",
     "load": "spa3d.model.load",
+    "load_weights": "spa3d.checkpoints",
 }
 
 __all__ = ["Component", "__version__", "hookimpl", *_LAZY]

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from spa3d.backends import backends_for
+from spa3d.checkpoints import Loaded, load_weights
 from spa3d.config import RunConfig, Selection
 from spa3d.contracts.benchmark import Benchmark
 from spa3d.contracts.dataset import Dataset
@@ -26,7 +27,8 @@ from spa3d.contracts.noise import Noise
 from spa3d.contracts.objective import Objective
 from spa3d.contracts.ops import Ops
 from spa3d.contracts.projector import Projector
-from spa3d.errors import ConfigError, PluginError, SpaError
+from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
+from spa3d.published import not_given
 from spa3d.registry import Registry
 
 
@@ -46,10 +48,20 @@ class Assembly:
     benchmarks: Mapping[str, Benchmark]
     num_points: int
     min_points: int
+    weights: Loaded | None
 
     def make_encoder(self) -> Encoder:
         """A fresh encoder; its weights come from the global generator, which the caller seeds."""
         return _create(self.registry, "encoder", self.config.encoder)
+
+    def load_weights(self, encoder: Encoder) -> None:
+        """Give `encoder` the weights of ``--encoder.checkpoint``, where there is one."""
+        _load_weights(self.config, self.registry, encoder)
+
+    def weights_told(self) -> str:
+        """Where the encoder's weights come from, or could come from; empty where there is nothing to tell."""
+        given = self.weights
+        return f"encoder weights: {given}" if given else not_given(self.config, self.registry.manifest)
 
     def make_projector(self, dim: int, hidden: int) -> Projector:
         """A fresh projector between two widths."""
@@ -99,9 +111,10 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
         benchmarks={chosen.asked: _create(registry, "benchmark", chosen) for chosen in config.benchmark},
         num_points=config.points.count or int(getattr(dataset.config, "points", 0)),
         min_points=encoder.min_points,
+        weights=_load_weights(config, registry, encoder),
     )
     parts = _part_faults(assembly, encoder.eval())
-    faults = [*_objective_faults(config, objective), *_stage_faults(config), *parts]
+    faults = [*_weights_faults(config), *_objective_faults(config, objective), *_stage_faults(config), *parts]
     if faults:
         raise ConfigError(faults)
     return assembly
@@ -141,6 +154,24 @@ def _create(registry: Registry, kind: str, selection: Selection, **values: Any) 
             f"{kind} {selection.component!r} ({registry.origin(component)}) could not be built from "
             f"{selection.config}: {type(fault).__name__}: {fault}"
         ) from fault
+
+
+def _load_weights(config: RunConfig, registry: Registry, encoder: Encoder) -> Loaded | None:
+    """Load what ``--encoder.checkpoint`` names; raises `CheckpointError` where it does not fit."""
+    chosen = config.encoder
+    if not chosen.checkpoint or config.base.path:
+        return None
+    try:
+        return load_weights(encoder, chosen.checkpoint, name=chosen.asked, registry=registry, run_preset=config.preset)
+    except CheckpointError as fault:
+        raise CheckpointError(f"--encoder.checkpoint {fault}") from fault
+
+
+def _weights_faults(config: RunConfig) -> list[str]:
+    if not config.base.path or not config.encoder.checkpoint:
+        return []
+    given = f"--encoder.checkpoint {config.encoder.checkpoint}"
+    return [f"{given}: --base {config.base.path} brings the weights of its own encoder; give one of the two"]
 
 
 def _objective_faults(config: RunConfig, objective: Objective) -> list[str]:

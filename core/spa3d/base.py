@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from spa3d.assemble import Assembly, source_files
-from spa3d.caches import bases_folder, hash_folder
+from spa3d.caches import bases_folder, hash_files, hash_folder
 from spa3d.config import Part, RunConfig, StageSettings
 from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
@@ -43,7 +43,7 @@ def stages_of(config: RunConfig) -> list[StageName]:
     """The stages that make this base, in order."""
     if config.base.path:
         return []
-    stages: list[StageName] = [] if config.blind else ["encoder"]
+    stages: list[StageName] = [] if config.blind or config.encoder.checkpoint else ["encoder"]
     stages += [] if config.llm.path else ["llm"]
     stages += [] if config.blind else ["align"]
     return [*stages, "instruct"]
@@ -63,6 +63,7 @@ def ingredients(assembly: Assembly, left_out: Collection[str] = ()) -> dict[str,
         stage.pop("save_every"), stage.pop("log_every")
     return {
         "encoder": config.encoder.model_dump(include={"component", "config"}),
+        "weights": hash_files(assembly.weights.files) if assembly.weights else "",
         "projector": config.projector.model_dump(include={"component", "config"}),
         "llm": config.llm.model_dump(),
         "points": config.points.model_dump(),

@@ -123,6 +123,7 @@ class BaseBuilder:
         config, seed = self.config, self.config.base.seed
         torch.manual_seed(seed)
         encoder = self.assembly.make_encoder()
+        self.assembly.load_weights(encoder)
         llm, tokenizer, ids = make_llm(config.llm, lambda: training_text(self.records, self.talk))
         projector = self.assembly.make_projector(encoder.dim, llm.config.hidden_size)
         described = Spa3dConfig(

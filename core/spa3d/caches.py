@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from spa3d.assemble import Assembly, source_files
@@ -75,12 +77,22 @@ def _clouds_key(assembly: Assembly) -> str:
 
 def hash_folder(folder: Path) -> str:
     """Hash of the contents of a saved model; that of a file is kept by path, size and time, for the next run."""
-    parts = []
-    for path in sorted((*folder.glob("*.json"), *folder.glob("*.safetensors"))):
-        place = path.stat()
-        known = bases_folder() / ".hashes" / digest([str(path.resolve()), place.st_size, place.st_mtime_ns])
-        if not known.exists():
-            with path.open("rb") as file:
-                write_whole(known, hashlib.file_digest(file, "sha256").hexdigest())
-        parts.append((path.name, known.read_text(encoding="utf-8")))
-    return digest(parts)
+    paths = sorted((*folder.glob("*.json"), *folder.glob("*.safetensors")))
+    return digest([(path.name, _hash_file(path)) for path in paths])
+
+
+def hash_files(paths: Sequence[Path]) -> str:
+    """Hash of the contents of files, whatever they are called; kept as `hash_folder` keeps it."""
+    return digest([_hash_file(path) for path in paths])
+
+
+def _hash_file(path: Path) -> str:
+    place = path.stat()
+    known = bases_folder() / ".hashes" / digest([str(path.resolve()), place.st_size, place.st_mtime_ns])
+    if known.exists():
+        return known.read_text(encoding="utf-8")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    with suppress(OSError):  # what cannot be kept is found out again
+        write_whole(known, found)
+    return found

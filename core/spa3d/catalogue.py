@@ -213,8 +213,16 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
     facts |= {"target": row.target, "file": _location(target) if target else ""}
     facts |= {"source": row.source, "licence": row.licence, "requires": ", ".join(row.requires)}
     facts |= {f"weights: {key}": text for key, text in weights or ()}
+    if section == "encoder":
+        facts["--encoder.checkpoint"] = _about_checkpoint()
     fields = tuple(_fields(target.Config, values)) if target else ()
     return Explanation(section, entry.name, {key: text for key, text in facts.items() if text}, fields)
+
+
+def _about_checkpoint() -> str:
+    from spa3d.config import EncoderSelection
+
+    return EncoderSelection.model_fields["checkpoint"].description or ""
 
 
 def _location(target: type[Any]) -> str:

@@ -35,6 +35,13 @@ class Selection(Settings):
     """Every field of the component's Config, filled."""
 
 
+class EncoderSelection(Selection):
+    """The encoder, and where its weights come from; no encoder has a setting of that name."""
+
+    checkpoint: str = ""
+    """Published weights (ULIP, PointLLM, safetensors, a saved model); empty: fresh ones, pretrained in the base."""
+
+
 class PointsSettings(Settings):
     """How a cloud is prepared before any encoder sees it."""
 
@@ -194,7 +201,7 @@ class RunConfig(Settings):
     """Size at which the token cache stops growing, in GB."""
     on_bad_data: Literal["stop", "skip"] = "stop"
     """What to do with a record that cannot be read: stop, or count it, list it and go on."""
-    encoder: Selection
+    encoder: EncoderSelection
     projector: Selection
     noise: Selection
     objective: Selection

@@ -41,6 +41,8 @@ class Plan:
 
     stages: list[PlannedStage]
     parts: list[PlannedPart]
+    weights: str
+    """Where the encoder's weights come from, or could come from; empty where there is nothing to tell."""
 
 
 def plan(config: RunConfig, registry: Registry) -> Plan:
@@ -65,7 +67,7 @@ def plan(config: RunConfig, registry: Registry) -> Plan:
         PlannedStage("post-train", f"{steps} steps of {config.objective.asked} on {config.noise.asked}", False)
     )
     stages += [PlannedStage("evaluate after", names, False), PlannedStage("report", "report.html, .md, .json", False)]
-    return Plan(stages, _parts(assembly))
+    return Plan(stages, _parts(assembly), assembly.weights_told())
 
 
 def _parts(assembly: Assembly) -> list[PlannedPart]:

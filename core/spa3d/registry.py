@@ -263,6 +263,6 @@ def _breach(kind: str, target: Any) -> str:
     config = getattr(target, "Config", None)
     if not isinstance(config, type) or not issubclass(config, contract.Config):
         return f"has a Config that is no subclass of spa3d.{contract.Config.__name__}"
-    if kind == "encoder" and "checkpoint" in config.model_fields:
+    if kind == "encoder" and "checkpoint" in getattr(config, "model_fields", ()):
         return "has a setting called checkpoint, which is the run's own word for where weights come from; rename it"
     return ""

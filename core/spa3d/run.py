@@ -18,7 +18,7 @@ from spa3d import ops, ranks
 from spa3d.assemble import Assembly, assemble, source_files
 from spa3d.base import answers_file, load_base, locate, nearest_difference, part_hashes
 from spa3d.build import BaseBuilder
-from spa3d.caches import make_bases_folder
+from spa3d.caches import hash_files, make_bases_folder
 from spa3d.config import RunConfig
 from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Record, Round
@@ -133,6 +133,9 @@ class Run:
         return True
 
     def _prepare_base(self) -> None:
+        told = self.assembly.weights_told()
+        if told:
+            self.reporter.say(told)
         if self.config.base.path:
             self.reporter.stage("base", f"given: {self.config.base.path}")
         elif self.base.there:
@@ -246,9 +249,17 @@ class Run:
             "versions": versions(),
             "machine": machine(assembly.device),
             "components": assembly.owners(),
+            "encoder_weights": self._weights_given(),
             "plugins": list(config.plugins),
             "seeds": {"run": config.seed, "base": config.base.seed, "questions": config.evaluate.seed},
         }
+
+    def _weights_given(self) -> dict[str, str] | None:
+        """The published weights that the encoder was given, if it was."""
+        weights = self.assembly.weights
+        if weights is None:
+            return None
+        return {"file": weights.source.name, "layout": weights.layout, "hash": hash_files(weights.files)}
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spa3d.config import RunConfig, Selection
+from spa3d.config import RunConfig
 from spa3d.errors import OutputError
 from spa3d.files import write_whole
 from spa3d.folder import claimed, issue_passport, link_latest
@@ -18,9 +18,9 @@ PASSPORT: dict[str, object] = {"base": "b", "data": "d", "sources": "s"}
 
 
 def config(seed: int = 0) -> RunConfig:
-    part = Selection(asked="x", component="x")
+    part = {"asked": "x", "component": "x"}
     parts = dict.fromkeys(("encoder", "projector", "noise", "objective", "dataset"), part)
-    return RunConfig(preset="smoke", seed=seed, benchmark=(part,), **parts)
+    return RunConfig.model_validate({"preset": "smoke", "seed": seed, "benchmark": (part,), **parts})
 
 
 def claim(folder: Path, seed: int = 0, *, resume: bool = False) -> AbstractContextManager[None]:

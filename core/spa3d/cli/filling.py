@@ -16,12 +16,13 @@ from pydantic import BaseModel, ValidationError
 from spa3d.cli.flags import Flag
 from spa3d.cli.layers import Layers, Place
 from spa3d.cli.naming import OPTIONS, SWITCHES, TOGGLES, Choice, Request
-from spa3d.cli.runfile import COMPONENTS
-from spa3d.config import RunConfig, Selection
+from spa3d.cli.runfile import CHECKPOINT, COMPONENTS
+from spa3d.config import EncoderSelection, RunConfig, Selection
 from spa3d.errors import ConfigError, SpaError
 from spa3d.fields import complaint, field_at, from_text, unknown
 from spa3d.located import Keys
 from spa3d.manifest import RunPreset
+from spa3d.published import published_weights
 from spa3d.registry import Resolved, missed
 
 CHOSEN = (*COMPONENTS, "benchmark")
@@ -128,6 +129,8 @@ class Filling:
     def _lay_block(self, choice: Choice) -> None:
         located, keys = self.request.file.located, choice.block.keys
         self.layers.lay(choice.keys, choice.block.values, lambda rest: located.place(*keys, *rest))
+        if choice.block.checkpoint is not None:
+            self.layers.lay(CHECKPOINT, choice.block.checkpoint, _at(located.place(*CHECKPOINT)))
 
     def _lay_flag(self, flag: Flag) -> None:
         if flag.name in TOGGLES:
@@ -175,7 +178,7 @@ class Filling:
         """The whole configuration, checked; every fault is noted."""
         values = {key: value for key, value in self.layers.values.items() if key not in CHOSEN}
         for kind in COMPONENTS:
-            values[kind] = Selection(asked="", component="")
+            values[kind] = {"asked": "", "component": ""}
         values["benchmark"] = []
         for choice in self.request.components:
             if choice.keys in self.models:
@@ -193,14 +196,26 @@ class Filling:
 
     def _selection(self, choice: Choice) -> Selection:
         resolved, model = self.resolved[choice.keys], self.models[choice.keys]
+        asked = {"asked": choice.name, "component": resolved.component.name, "preset": resolved.preset or ""}
+        values = dict(self.layers.block(choice.keys))
+        checkpoint = values.pop("checkpoint", "") if choice.kind == "encoder" else ""
         config: dict[str, Any] = {}
         try:
-            config = model.model_validate(self.layers.block(choice.keys)).model_dump(mode="json")
+            config = model.model_validate(values).model_dump(mode="json")
         except ValidationError as error:
             self._note(model, error, choice.keys)
-        return Selection(
-            asked=choice.name, component=resolved.component.name, preset=resolved.preset or "", config=config
-        )
+        if choice.kind != "encoder":
+            return Selection(**asked, config=config)
+        return EncoderSelection(**asked, config=config, checkpoint=self._checkpoint(checkpoint))
+
+    def _checkpoint(self, given: Any) -> str:
+        """The file of an encoder's weights, if it is there; what is in it is looked at by the assembly."""
+        if isinstance(given, str) and (not given or Path(given).exists()):
+            return given
+        fault = "no such file or folder" if isinstance(given, str) else f"{given!r} is no file"
+        published = published_weights(self.manifest, self.resolved["encoder",].preset or "")
+        self.faults.append(f"{self.layers.place(CHECKPOINT)}: {fault}; {published or 'give a file of weights'}")
+        return ""
 
     def _note(self, model: type[BaseModel], error: ValidationError, at: Keys) -> None:
         for fault in error.errors():

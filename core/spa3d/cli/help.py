@@ -12,8 +12,8 @@ from rich.table import Table
 from spa3d.cli.console import complaints, output, plain
 from spa3d.cli.filling import BLOCKS, PLAIN, Filling
 from spa3d.cli.naming import Choice, Request, read
-from spa3d.cli.runfile import COMPONENTS
-from spa3d.config import RunConfig
+from spa3d.cli.runfile import CHECKPOINT, COMPONENTS
+from spa3d.config import EncoderSelection, RunConfig
 from spa3d.fields import describe, is_block, show
 
 Row = tuple[str, str, str, str]
@@ -43,7 +43,7 @@ def show_help(argv: Sequence[str]) -> None:
     console = output()
     console.print("usage: tools/run.py [--FLAG VALUE] …      or: spa3d run …")
     console.print("lists are typed with commas; values shown are those this command line gives\n", style="dim")
-    console.print(_panel("What runs", _choices(request)))
+    console.print(_panel("What runs", _choices(request, filling.layers.block(CHECKPOINT[:1]))))
     for choice in request.components:
         if choice.keys in filling.models:
             rows = _fields(
@@ -58,11 +58,17 @@ def show_help(argv: Sequence[str]) -> None:
         complaints().print(plain("error: ", "bold red") + plain(fault), soft_wrap=True)
 
 
-def _choices(request: Request) -> Iterator[Row]:
+CHECKPOINT_FLAG = f"--{'.'.join(CHECKPOINT)}"
+CHECKPOINT_MEANING = EncoderSelection.model_fields["checkpoint"].description or ""
+
+
+def _choices(request: Request, encoder: Mapping[str, Any]) -> Iterator[Row]:
     registry = request.registry
     for kind in (*COMPONENTS, "benchmark"):
         names = ",".join(choice.name for choice in request.components if choice.kind == kind)
         yield f"--{kind}", "names" if kind == "benchmark" else "name", names, ", ".join(registry.names(kind))
+        if kind == "encoder":
+            yield CHECKPOINT_FLAG, "file", show(encoder.get("checkpoint", "")), CHECKPOINT_MEANING
     known = ", ".join([*registry.manifest.presets.llm, "or a causal LM that transformers loads"])
     yield "--llm", "name|path", request.llm.name if request.llm else "", known
 

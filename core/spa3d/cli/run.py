@@ -101,6 +101,8 @@ def show_plan(invocation: Invocation) -> None:
         trains = ", ".join(part.trains_in) or "never: frozen"
         parts.add_row(plain(part.name), plain(part.what), f"{part.parameters:,}", plain(trains))
     console.print(stages, parts)
+    if planned.weights:
+        console.print(plain(planned.weights), soft_wrap=True)
 
 
 def _holds(folder: Path, config: RunConfig) -> bool:

@@ -6,12 +6,14 @@ may be written in three ways::
     encoder: pointnext
     encoder: {name: pointnext, width: 32}
     encoder: {asked: pointnext, component: pointnext, preset: pointnext-tiny, config: {width: 32}}   # as saved
+
+The `checkpoint` of an encoder stands beside its fields, and in a saved one beside its `config`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from spa3d.located import Keys, Located, read_located
 
 COMPONENTS = ("encoder", "projector", "noise", "objective", "dataset")
 SAVED = {"asked", "component", "preset", "config"}
+CHECKPOINT = ("encoder", "checkpoint")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Block:
         values: the values it sets.
         keys: where these stand in the file.
         component: what the name stood for when the file was saved, if it was.
+        checkpoint: where an encoder's weights come from; None where nothing is said.
 
     """
 
@@ -38,6 +42,7 @@ class Block:
     values: Mapping[str, Any] = field(default_factory=dict)
     keys: Keys = ()
     component: str = ""
+    checkpoint: Any = None
 
 
 class RunFile:
@@ -69,10 +74,12 @@ class RunFile:
     def _block(self, value: Any, keys: Keys) -> Block:
         if not isinstance(value, dict):
             return Block(self._text(value, *keys), keys=keys)
+        checkpoint = value.get("checkpoint") if keys == CHECKPOINT[:1] else None
+        value = {key: inner for key, inner in value.items() if (*keys, key) != CHECKPOINT}
         if "asked" in value or "component" in value:
-            return self._saved(value, keys)
-        values = {key: inner for key, inner in value.items() if key != "name"}
-        return Block(self._text(value.get("name"), *keys, "name"), values, keys)
+            return replace(self._saved(value, keys), checkpoint=checkpoint)
+        name = self._text(value.pop("name", None), *keys, "name")
+        return Block(name, value, keys, checkpoint=checkpoint)
 
     def _saved(self, value: dict[str, Any], keys: Keys) -> Block:
         for key in sorted(value.keys() - SAVED):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from spa3d.report.document import Document
@@ -70,7 +71,8 @@ def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
     told = [f"{key} {_short(value)}" for key, value in settings.items() if only is None or key in only]
     told = [words for words in told if not words.endswith(" ")]  # a setting left empty decides nothing
     name = asked if component in ("", asked) else f"{asked} ({component})"
-    return ", ".join([name, *told])
+    weights = chosen.get("checkpoint")
+    return ", ".join([name, *([f"weights of {PurePath(str(weights)).name}"] if weights else []), *told])
 
 
 def _short(value: object) -> str:
