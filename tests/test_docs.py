@@ -15,7 +15,7 @@ import pytest
 
 from spa3d.catalogue import Entry, catalogue, explain
 from spa3d.cli.filling import BLOCKS, PLAIN
-from spa3d.cli.help import RUN_FLAGS
+from spa3d.cli.help import CHECKPOINT_FLAG, CHECKPOINT_MEANING, RUN_FLAGS
 from spa3d.cli.runfile import COMPONENTS
 from spa3d.component import KINDS
 from spa3d.config import RunConfig
@@ -130,6 +130,8 @@ def choices(registry: Registry) -> Iterator[tuple[str, ...]]:
         names = ", ".join(code(entry.name) for entry in catalogue(registry, (section,)))
         takes = {"benchmark": "names", "llm": "name or path"}.get(section, "name")
         yield code(f"--{section}"), takes, code(show(getattr(registry.manifest.defaults, section))), names
+        if section == "encoder":
+            yield code(CHECKPOINT_FLAG), "file", "", markdown(CHECKPOINT_MEANING)
 
 
 def run_rows(registry: Registry) -> Iterator[tuple[str, ...]]:

@@ -24,7 +24,7 @@ from spa3d import hookspecs
 from spa3d.catalogue import SECTIONS, catalogue
 from spa3d.cli.parser import parse
 from spa3d.component import KINDS, Component
-from spa3d.config import RunConfig, Selection
+from spa3d.config import EncoderSelection, RunConfig, Selection
 from spa3d.fields import is_block, show
 from spa3d.registry import load_registry
 
@@ -70,7 +70,9 @@ def leaves(model: type[BaseModel], *keys: str) -> Iterator[tuple[tuple[str, ...]
         inner: Any = field.annotation
         if Selection in (inner, *get_args(inner)):
             continue
-        if is_block(field):
+        if inner is EncoderSelection:
+            yield (name, "checkpoint"), EncoderSelection.model_fields["checkpoint"]
+        elif is_block(field):
             yield from leaves(inner, *keys, name)
         else:
             yield (*keys, name), field
@@ -89,6 +91,7 @@ WORDS = {
     ("device",): "cpu",
     ("ops",): "torch",
     ("base", "path"): ".",
+    ("encoder", "checkpoint"): ".",
     ("llm", "hidden_size"): "48",
     ("root",): "elsewhere",
     ("pattern",): "{id}.npy",
@@ -147,7 +150,7 @@ def settings(*argv: str) -> dict[tuple[str, ...], Any]:
 
 
 class TestSettings:
-    @pytest.mark.parametrize("model", [RunConfig, Selection], ids=lambda model: model.__name__)
+    @pytest.mark.parametrize("model", [RunConfig, Selection, EncoderSelection], ids=lambda model: model.__name__)
     def test_every_setting_of_a_run_is_described(self, model: type[BaseModel]) -> None:
         assert [".".join(keys) for keys, field in leaves(model) if not field.description] == []
 
