@@ -74,7 +74,16 @@ class TestRow:
             assert config.model_validate(filled).model_dump() == filled
 
 
-@pytest.mark.parametrize("name", available("encoder"))
+def inputs_of(encoder: Encoder) -> Tensor:
+    """Two clouds that are large enough for `encoder`, as it wants them."""
+    return encoder_inputs(clouds(max(128, encoder.min_points))[:2], encoder.inputs)
+
+
+PUBLISHED = [name for name, preset in load_registry().manifest.presets.encoder.items() if preset.weights]
+"""Encoders in the shape of published weights: too large to be run for every promise, and what they are made of is."""
+
+
+@pytest.mark.parametrize("name", [name for name in available("encoder") if name not in PUBLISHED])
 class TestEncoder:
     @pytest.fixture
     def encoder(self, name: str) -> Encoder:
@@ -83,7 +92,7 @@ class TestEncoder:
 
     def test_its_tokens_are_as_many_and_as_wide_as_it_says(self, encoder: Encoder) -> None:
         assert encoder.channels == sum(CHANNELS[channel] for channel in encoder.inputs)
-        for number in (encoder.min_points, encoder.min_points + 1, 200):
+        for number in (encoder.min_points, encoder.min_points + 1, max(encoder.min_points, 200)):
             points = encoder_inputs(clouds(number)[:2], encoder.inputs)
             with torch.no_grad():
                 tokens, pooled = encoder(points), encoder.pooled(points)
@@ -96,12 +105,13 @@ class TestEncoder:
     def test_shapes_are_known_without_values(self, name: str) -> None:
         with torch.device("meta"):
             encoder = create("encoder", name).eval()
-        tokens = encoder(torch.empty(2, 256, encoder.channels, device="meta"))
-        assert tokens.shape == (2, encoder.num_tokens(256), encoder.dim)
+        number = max(256, encoder.min_points)
+        tokens = encoder(torch.empty(2, number, encoder.channels, device="meta"))
+        assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim)
 
     def test_in_eval_mode_nothing_moves_and_the_batch_does_not_matter(self, encoder: Encoder) -> None:
         before = {key: value.clone() for key, value in encoder.state_dict().items()}
-        points = encoder_inputs(clouds(), encoder.inputs)
+        points = inputs_of(encoder)
         kept = points.clone()
         with torch.no_grad():
             together = encoder(points)
@@ -112,7 +122,7 @@ class TestEncoder:
         assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
 
     def test_it_sees_every_channel_and_learns(self, encoder: Encoder) -> None:
-        points = encoder_inputs(clouds(), encoder.inputs).requires_grad_()
+        points = inputs_of(encoder).requires_grad_()
         encoder.train()(points).square().sum().backward()
         assert (points.grad.abs().sum(dim=(0, 1)) > 0).all()
         assert any(value.grad is not None and value.grad.any() for value in encoder.parameters())
@@ -120,9 +130,21 @@ class TestEncoder:
     def test_its_weights_travel(self, encoder: Encoder, name: str) -> None:
         other = create("encoder", name).eval()
         other.load_state_dict(encoder.state_dict())
-        points = encoder_inputs(clouds(), encoder.inputs)
+        points = inputs_of(encoder)
         with torch.no_grad():
             assert torch.equal(encoder(points), other(points))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_an_encoder_in_a_published_shape_says_where_its_weights_are(name: str) -> None:
+    preset = load_registry().manifest.presets.encoder[name]
+    assert preset.weights
+    assert all((preset.weights.file, preset.weights.layout, preset.weights.url, preset.weights.licence))
+    with torch.device("meta"):
+        encoder = create("encoder", name).eval()
+        points = torch.empty(2, 8192, encoder.channels)
+    assert encoder(points).shape == (2, encoder.num_tokens(8192), encoder.dim)
+    assert encoder.pooled(points).shape[0] == 2
 
 
 @pytest.mark.parametrize("name", available("projector"))
