@@ -26,9 +26,6 @@ TILE = 4096
 LARGEST_K = 128
 """Neighbours up to which the kernel's insertion pays off; more are left to the reference's selection."""
 
-Value = Any
-"""What a kernel computes with: pointers, numbers and blocks of them exist only inside Triton's compiler."""
-
 
 class TritonOps(TorchOps):
     """Exact, in the order of the reference; more than 128 neighbours are the reference's own work.
@@ -103,7 +100,9 @@ def _searched(query: Tensor, xyz: Tensor) -> tuple[Tensor, Tensor, int, int]:
 
 
 @triton.jit
-def _squared(planes: Value, place: Value, points: Value, x: Value, y: Value, z: Value) -> Value:
+def _squared(
+    planes: tl.tensor, place: tl.tensor, points: tl.tensor, x: tl.tensor, y: tl.tensor, z: tl.tensor
+) -> tl.tensor:
     """Squared distances of the points at `place` from (x, y, z); of 0 where there is no point."""
     there = place < points
     dx = tl.load(planes + place, mask=there, other=0.0) - x
@@ -113,7 +112,9 @@ def _squared(planes: Value, place: Value, points: Value, x: Value, y: Value, z: 
 
 
 @triton.jit
-def _fps(planes: Value, start: Value, chosen: Value, points: Value, count: Value, TILE: tl.constexpr) -> None:
+def _fps(
+    planes: tl.tensor, start: tl.tensor, chosen: tl.tensor, points: tl.tensor, count: tl.tensor, TILE: tl.constexpr
+) -> None:
     cloud = tl.program_id(0).to(tl.int64)
     planes += cloud * 3 * points
     chosen += cloud * count
@@ -137,7 +138,13 @@ def _fps(planes: Value, start: Value, chosen: Value, points: Value, count: Value
 
 @triton.jit
 def _fps_large(
-    planes: Value, start: Value, chosen: Value, nearest: Value, points: Value, count: Value, TILE: tl.constexpr
+    planes: tl.tensor,
+    start: tl.tensor,
+    chosen: tl.tensor,
+    nearest: tl.tensor,
+    points: tl.tensor,
+    count: tl.tensor,
+    TILE: tl.constexpr,
 ) -> None:
     cloud = tl.program_id(0).to(tl.int64)
     planes += cloud * 3 * points
@@ -164,7 +171,7 @@ def _fps_large(
 
 @triton.jit
 def _knn(
-    query: Value, planes: Value, queries: Value, points: Value, found: Value, k: Value,
+    query: tl.tensor, planes: tl.tensor, queries: tl.tensor, points: tl.tensor, found: tl.tensor, k: tl.tensor,
     ROWS: tl.constexpr, SLOTS: tl.constexpr, TILE: tl.constexpr,
 ) -> None:  # fmt: skip
     LAST: tl.constexpr = 2**63 - 1  # noqa: N806 - Triton's constants are written so
@@ -199,7 +206,7 @@ def _knn(
 
 @triton.jit
 def _ball_query(
-    query: Value, planes: Value, queries: Value, points: Value, found: Value, limit: Value, nsample: Value,
+    query: tl.tensor, planes: tl.tensor, queries: tl.tensor, points: tl.tensor, found: tl.tensor, limit: tl.tensor, nsample: tl.tensor,
     CLOSED: tl.constexpr, ROWS: tl.constexpr, SLOTS: tl.constexpr, TILE: tl.constexpr,
 ) -> None:  # fmt: skip
     row, cloud = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.program_id(1).to(tl.int64)
