@@ -89,13 +89,10 @@ struct Cloud {
 struct Scratch {
     explicit Scratch(const Cloud& cloud)
         : bound(cloud.buckets),
-          distance(cloud.size + WIDEST),
-          ordered(cloud.size + WIDEST),
-          index(cloud.size + WIDEST),
-          key(cloud.size + WIDEST) {}
-    Array<float> bound, distance, ordered;
-    Array<int32_t> index;
-    Array<int64_t> key;
+          bits(cloud.size + WIDEST),
+          index(cloud.size + WIDEST) {}
+    Array<float> bound;
+    Array<int32_t> bits, index;
 };
 
 struct Ball {
@@ -123,10 +120,10 @@ struct Kernels {
 #if defined(__x86_64__) && defined(__GNUC__)
 #define SPA3D_X86_VARIANTS
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,popcnt,bmi"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx2")
+#pragma GCC target("avx2,popcnt,bmi")
 #endif
 #define LANES 8
 #define VARIANT avx2
@@ -135,11 +132,11 @@ struct Kernels {
 #undef LANES
 #if defined(__clang__)
 #pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,popcnt,bmi"))), apply_to = function)
 #else
 #pragma GCC pop_options
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl")
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,popcnt,bmi")
 #endif
 #define LANES 16
 #define VARIANT avx512
@@ -294,7 +291,8 @@ inline void store(T* to, V value) {
     std::memcpy(to, &value, sizeof value);
 }
 
-inline Floats all(float value) { return Floats{} + value; }
+inline Floats all(float value) { return value - Floats{}; }
+inline Ints all(int32_t value) { return value - Ints{}; }
 
 #if LANES == 16
 
@@ -302,6 +300,9 @@ inline Floats least(Floats a, Floats b) { return _mm512_min_ps(a, b); }  // b wh
 inline Floats most(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 inline Mask below(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 inline Mask within(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+inline Mask within(Ints a, Ints b) {
+    return _mm512_cmple_epi32_mask(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b));
+}
 inline Mask equal(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 inline float highest(Floats a) { return _mm512_reduce_max_ps(a); }
 inline float lowest(Floats a) { return _mm512_reduce_min_ps(a); }
@@ -335,6 +336,7 @@ inline Mask bits(Ints a) {
 
 inline Mask below(Floats a, Floats b) { return bits(a < b); }
 inline Mask within(Floats a, Floats b) { return bits(a <= b); }
+inline Mask within(Ints a, Ints b) { return bits(a <= b); }
 inline Mask equal(Floats a, Floats b) { return bits(a == b); }
 
 inline float highest(Floats a) {
@@ -400,38 +402,43 @@ void enclose(const float* low, const float* high, int64_t count, int64_t each, f
 }
 
 // Bits 0 … 4 moved three places apart.
-inline int32_t spread(int32_t value) {
+inline Ints spread(Ints value) {
     value = (value | value << 8) & 0x100F;
     value = (value | value << 4) & 0x10C3;
     return (value | value << 2) & 0x1249;
 }
 
-// Sort a cloud along a Z-curve over a grid. Each axis is cut into slabs that hold as many points each (estimated
-// from a sample), so that neither outliers nor clusters spoil the buckets.
+// Cut one axis into 2^BITS slabs that hold as many points each, estimated from a sample, and add each point's slab to
+// the number of its cell on the Z-curve. Neither outliers nor clusters spoil such a grid.
+template <int BITS>
+void slabs(const float* plane, int64_t points, int axis, int32_t* cell) {
+    constexpr int64_t SLABS = 1 << BITS;
+    const int64_t taken = std::min(points, SAMPLE);
+    float sample[SAMPLE], border[SLABS];
+    for (int64_t i = 0; i < taken; ++i) sample[i] = plane[i * points / taken];
+    std::sort(sample, sample + taken);
+    for (int64_t s = 1; s < SLABS; ++s) border[s] = sample[s * taken / SLABS];
+    for (int64_t i = 0; i < points; i += LANES) {
+        const Floats value = load(plane + i);
+        Ints slab{};
+#pragma GCC unroll 32
+        for (int64_t s = 1; s < SLABS; ++s) slab -= value > all(border[s]);
+        store(cell + i, load(cell + i) | spread(slab) << axis);
+    }
+}
+
+// Sort a cloud along a Z-curve, and find the boxes around its buckets.
 void sort(const float* xyz, Cloud& cloud) {
     const int64_t points = cloud.points;
-    const int bits = points > 16384 ? 5 : 4, slabs = 1 << bits;
-    Array<float> plane(padded(points, WIDEST));
+    const int bits = points > 16384 ? 5 : 4;
+    Array<float> plane(padded(points, WIDEST), 0.0f);
     Array<int32_t> cell(padded(points, WIDEST), 0);
-    const int64_t taken = std::min(points, SAMPLE);
     for (int axis = 0; axis < 3; ++axis) {
         for (int64_t i = 0; i < points; ++i) plane[i] = xyz[3 * i + axis];
-        float sample[SAMPLE];
-        for (int64_t i = 0; i < taken; ++i) sample[i] = plane[i * points / taken];
-        std::sort(sample, sample + taken);
-        for (int64_t i = 0; i < points; i += LANES) {
-            const Floats value = load(plane + i);
-            Ints slab{};
-            for (int s = 1; s < slabs; ++s) slab -= value > all(sample[s * taken / slabs]);
-            store(cell + i, slab + (load(cell + i) << 8));
-        }
+        (bits == 5 ? slabs<5> : slabs<4>)(plane, points, axis, cell);
     }
     std::vector<int32_t> first(static_cast<std::size_t>(1) << 3 * bits);
-    for (int64_t i = 0; i < points; ++i) {
-        const int32_t slab = cell[i];
-        cell[i] = spread(slab >> 16) | spread(slab >> 8 & 0xFF) << 1 | spread(slab & 0xFF) << 2;
-        ++first[cell[i]];
-    }
+    for (int64_t i = 0; i < points; ++i) ++first[cell[i]];
     int32_t before = 0;
     for (int32_t& entry : first) {
         const int32_t here = entry;
@@ -512,67 +519,75 @@ void fps(const Cloud& cloud, const float* xyz, int64_t count, int64_t start, int
     }
 }
 
-// The k-th smallest (from 1) of some distances; rearranges them where they are many.
-float kth(float* distance, int64_t count, int64_t k) {
-    if (count > 256) {
-        std::nth_element(distance, distance + k - 1, distance + count);
-        return distance[k - 1];
-    }
-    for (int64_t i = count; i < padded(count, LANES); ++i) distance[i] = NOTHING;
-    for (int64_t i = 0; i < count; ++i) {
-        const Floats value = all(distance[i]);
-        Ints less{}, same{};
-        for (int64_t j = 0; j < count; j += LANES) {
-            less -= load(distance + j) < value;
-            same -= load(distance + j) == value;
+// A limit within which at least k of some distances are, and few more; distances and limit as bits.
+int32_t limit_of(int32_t* bits, int64_t count, int64_t k) {
+    std::fill(bits + count, bits + padded(count, LANES), NOBODY);
+    int32_t low = -1, high = *std::max_element(bits, bits + count);
+    int64_t members = count;
+    while (members > k + k / 8 && high - low > 1) {
+        const int32_t middle = low + (high - low) / 2;
+        int64_t inside = 0;
+        for (int64_t i = 0; i < count; i += LANES)
+            inside += __builtin_popcount(within(load(bits + i), all(middle)));
+        if (inside < k) {
+            low = middle;
+        } else {
+            high = middle;
+            members = inside;
         }
-        int64_t before = 0, equals = 0;
-        for (int lane = 0; lane < LANES; ++lane) before += less[lane], equals += same[lane];
-        if (before < k && k <= before + equals) return distance[i];
     }
-    return INFINITE;
+    return high;
 }
 
-// The indices of the k smallest keys, in order.
-void smallest(int64_t* key, int64_t count, int64_t k, int64_t* found) {
-    if (count > 256) {
-        std::nth_element(key, key + k - 1, key + count);
-        std::sort(key, key + k);
-        for (int64_t i = 0; i < k; ++i) found[i] = key[i] & 0xFFFFFFFF;
+// The place of each point among `count` is the number of those before it, counted without a branch; `TIES` lets
+// the index decide between equal distances. The sum of all places says whether there were any.
+template <bool TIES>
+bool rank(const int32_t* bits, const int32_t* index, int64_t count, int64_t k, int64_t* found) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < count; i += LANES) {
+        const Ints own = load(bits + i), name = load(index + i);
+        Ints place{};
+        for (int64_t j = 0; j < count; ++j) {
+            const Ints other = all(bits[j]);
+            place -= TIES ? (other < own) | ((other == own) & (all(index[j]) < name)) : other < own;
+        }
+        for (int64_t lane = 0; lane < std::min<int64_t>(LANES, count - i); ++lane) {
+            sum += place[lane];
+            if (place[lane] < k) found[place[lane]] = index[i + lane];
+        }
+    }
+    return sum == count * (count - 1) / 2;
+}
+
+// The indices of the k smallest by (distance, index), in order.
+void smallest(const int32_t* bits, const int32_t* index, int64_t count, int64_t k, int64_t* found) {
+    if (count <= 256) {
+        if (!rank<false>(bits, index, count, k, found)) rank<true>(bits, index, count, k, found);
         return;
     }
-    // Few: the place of each is the number of smaller ones, counted without a branch.
-    typedef int64_t Longs __attribute__((vector_size(4 * LANES)));
-    constexpr int HALF = LANES / 2;
-    for (int64_t i = count; i < padded(count, HALF); ++i) key[i] = std::numeric_limits<int64_t>::max();
-    for (int64_t i = 0; i < count; ++i) {
-        const Longs value = Longs{} + key[i];
-        Longs less{};
-        for (int64_t j = 0; j < count; j += HALF) {
-            Longs other;
-            std::memcpy(&other, key + j, sizeof other);
-            less -= other < value;
-        }
-        int64_t place = 0;
-        for (int lane = 0; lane < HALF; ++lane) place += less[lane];
-        if (place < k) found[place] = key[i] & 0xFFFFFFFF;
-    }
+    Array<int64_t> key(count);
+    for (int64_t i = 0; i < count; ++i) key[i] = static_cast<int64_t>(bits[i]) << 32 | index[i];
+    std::nth_element(key.begin(), key + (k - 1), key.end());
+    std::sort(key.begin(), key + k);
+    for (int64_t i = 0; i < k; ++i) found[i] = key[i] & 0xFFFFFFFF;
 }
 
 // The k nearest points of one query: some near buckets give a limit, then all buckets within it are searched.
 void knn(const Cloud& cloud, Scratch& scratch, const float* query, int64_t k, int64_t* found) {
     const Point from(query);
     float* box = scratch.bound;
-    float* distance = scratch.distance;
+    int32_t *bits = scratch.bits, *index = scratch.index;
     for (int64_t b = 0; b < cloud.buckets; b += LANES) store(box + b, bound(cloud.bucket, b, from));
     int64_t count = 0;
+    const auto keep = [&](Ints apart, Ints who, Mask mask) {
+        pack(bits + count, apart, mask);
+        pack(index + count, who, mask);
+        count += __builtin_popcount(mask);
+    };
     const auto search = [&](int64_t bucket, Floats limit) {
         for (int64_t i = bucket * BUCKET; i < (bucket + 1) * BUCKET; i += LANES) {
             const Floats apart = squared(cloud, i, from);
-            const Mask near = within(apart, limit);
-            pack(distance + count, apart, near);
-            pack(scratch.index + count, load(cloud.index + i), near);
-            count += __builtin_popcount(near);
+            keep(reinterpret_cast<Ints>(apart), load(cloud.index + i), within(apart, limit));
         }
     };
     const int64_t enough = std::min(cloud.points, k + BUCKET);
@@ -588,28 +603,20 @@ void knn(const Cloud& cloud, Scratch& scratch, const float* query, int64_t k, in
                 break;
             }
     }
-    std::copy(distance, distance + count, scratch.ordered.begin());
-    const Floats limit = all(kth(scratch.ordered, count, k));
+    const int32_t most_bits = limit_of(bits, count, k);
     const int64_t seen = count;
     count = 0;
     for (int64_t i = 0; i < seen; i += LANES) {
-        const Floats apart = load(distance + i);
-        const Ints index = load(scratch.index + i);
-        Mask near = within(apart, limit);
-        if (seen - i < LANES) near &= (1u << (seen - i)) - 1;
-        pack(distance + count, apart, near);
-        pack(scratch.index + count, index, near);
-        count += __builtin_popcount(near);
+        const Ints apart = load(bits + i);
+        const Mask there = seen - i < LANES ? (1u << (seen - i)) - 1 : ~0u;
+        keep(apart, load(index + i), within(apart, all(most_bits)) & there);
     }
+    float limit;
+    std::memcpy(&limit, &most_bits, sizeof limit);
     for (int64_t b = 0; b < cloud.buckets; b += LANES)
-        for (Mask near = within(load(box + b), limit); near; near &= near - 1)
-            search(b + __builtin_ctz(near), limit);
-    for (int64_t i = 0; i < count; ++i) {  // a float that is not negative orders like its bits
-        int32_t bits;
-        std::memcpy(&bits, distance + i, sizeof bits);
-        scratch.key[i] = static_cast<int64_t>(bits) << 32 | scratch.index[i];
-    }
-    smallest(scratch.key, count, k, found);
+        for (Mask near = within(load(box + b), all(limit)); near; near &= near - 1)
+            search(b + __builtin_ctz(near), all(limit));
+    smallest(bits, index, count, k, found);
 }
 
 // The K nearest points of LANES queries at a time, over all points in index order: only a smaller distance moves in.
