@@ -119,12 +119,17 @@ class BaseBuilder:
         return partial(ObjectiveTrainer, self.assembly.sft, views, model=model, train_dataset=samples)
 
     def _fresh(self) -> tuple[Spa3dModel, Spa3dProcessor]:
-        """Model and processor before the first stage, a pure function of ``base.seed``."""
+        """Model and processor before the first stage, a pure function of ``base.seed``.
+
+        Each part begins at the seed anew: encoders that are compared meet the same LLM.
+        """
         config, seed = self.config, self.config.base.seed
         torch.manual_seed(seed)
         encoder = self.assembly.make_encoder()
         self.assembly.load_weights(encoder)
+        torch.manual_seed(seed)
         llm, tokenizer, ids = make_llm(config.llm, lambda: training_text(self.records, self.talk))
+        torch.manual_seed(seed)
         projector = self.assembly.make_projector(encoder.dim, llm.config.hidden_size)
         described = Spa3dConfig(
             text_config=llm.config,

@@ -177,7 +177,7 @@ defaults:
   llm: small
 presets:
   encoder:
-    plain-wide: {component: plain, summary: Wider, config: {width: 32}}
+    plain-wide: {component: plain, summary: Wider, config: {width: 32}, points: {missing_color: 0.4}}
     plain-tiny: {component: plain, config: {width: 4, inputs: [xyz, rgb]},
                  weights: {file: tiny.safetensors, layout: toy, url: "https://example.org", licence: CC0}}
   objective:

@@ -106,7 +106,11 @@ class Filling:
             )
         self.models[choice.keys], self.resolved[choice.keys] = model, resolved
         self.layers.name(choice.keys, choice.whole)
-        self.layers.lay(choice.keys, resolved.config, self._preset(choice.kind, resolved.preset or "", "config"))
+        preset = resolved.preset or ""
+        self.layers.lay(choice.keys, resolved.config, self._preset(choice.kind, preset, "config"))
+        if preset:
+            points = self.manifest.presets.of(choice.kind)[preset].points
+            self.layers.lay(("points",), points, self._preset(choice.kind, preset, "points"))
 
     def _lay_run_preset(self) -> None:
         name = self.request.preset

@@ -73,6 +73,11 @@ class TestNames:
             32,
         )
 
+    def test_an_encoders_preset_says_how_its_clouds_are_prepared(self) -> None:
+        assert config("--encoder", "plain-wide").points.missing_color == 0.4
+        assert config("--encoder", "plain").points.missing_color == 0
+        assert config("--encoder", "plain-wide", "--points.missing_color", "0.1").points.missing_color == 0.1
+
     def test_a_stand_in_is_shown(self) -> None:
         chosen = config("--encoder", "plain").encoder
         assert (chosen.asked, chosen.component, chosen.preset, chosen.config["width"]) == (
