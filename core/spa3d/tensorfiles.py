@@ -170,6 +170,8 @@ class _Safetensors(Mapping[str, Tensor]):
             raise CheckpointError(f"{path}: cannot be read as safetensors ({_first_line(fault)}); {AGAIN}") from fault
 
     def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
         try:
             tensor: Tensor = self._file.get_tensor(name)
         except SafetensorError as fault:
@@ -199,9 +201,11 @@ class _Shards(Mapping[str, Tensor]):
         shard = self._places[name]
         if shard not in self._open:
             self._open[shard] = read_tensors(self.place(name))
-        if name not in self._open[shard]:
-            raise CheckpointError(f"{self.place(name)}: {shown(name)} is not in it, though {self._index.name} says so")
-        return self._open[shard][name]
+        try:
+            return self._open[shard][name]
+        except KeyError as fault:
+            said = f"{shown(name)} is not in it, though {self._index.name} says so"
+            raise CheckpointError(f"{self.place(name)}: {said}; {AGAIN}") from fault
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
