@@ -22,7 +22,7 @@ from spa3d.checkpoints import Loaded, load_weights
 from spa3d.config import RunConfig, Selection
 from spa3d.contracts.benchmark import Benchmark
 from spa3d.contracts.dataset import Dataset
-from spa3d.contracts.encoder import Encoder
+from spa3d.contracts.encoder import Channel, Encoder
 from spa3d.contracts.noise import Noise
 from spa3d.contracts.objective import Objective
 from spa3d.contracts.ops import Ops
@@ -48,6 +48,7 @@ class Assembly:
     benchmarks: Mapping[str, Benchmark]
     num_points: int
     min_points: int
+    inputs: tuple[Channel, ...]
     weights: Loaded | None
 
     def make_encoder(self) -> Encoder:
@@ -111,6 +112,7 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
         benchmarks={chosen.asked: _create(registry, "benchmark", chosen) for chosen in config.benchmark},
         num_points=config.points.count or int(getattr(dataset.config, "points", 0)),
         min_points=encoder.min_points,
+        inputs=encoder.inputs,
         weights=_load_weights(config, registry, encoder),
     )
     parts = _part_faults(assembly, encoder.eval())

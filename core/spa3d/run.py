@@ -249,6 +249,12 @@ class Run:
             "versions": versions(),
             "machine": machine(assembly.device),
             "components": assembly.owners(),
+            "clouds": {
+                **assembly.preparation(),
+                "inputs": list(assembly.inputs),
+                "up_axis": assembly.dataset.up_axis,
+                "ops": [type(backend).__name__ for backend in assembly.ops],
+            },
             "encoder_weights": self._weights_given(),
             "plugins": list(config.plugins),
             "seeds": {"run": config.seed, "base": config.base.seed, "questions": config.evaluate.seed},

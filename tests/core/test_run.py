@@ -130,6 +130,15 @@ def test_of_a_pair_both_members_go_or_none(tmp_path: Path) -> None:
     assert all(count == 2 for count in Counter(pair for _, _, pair in left if pair).values())
 
 
+def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
+    lay_out(tmp_path, {}, {})
+    clouds = begin(tmp_path, "--points.missing_color", "0.4", "--ops", "torch")._passport()["clouds"]
+    assert isinstance(clouds, dict)
+    assert (clouds["method"], clouds["normalise"], clouds["missing_color"]) == ("fps", True, 0.4)
+    assert (clouds["inputs"], clouds["up_axis"], clouds["ops"]) == (["xyz", "rgb", "height"], "y", ["TorchOps"])
+    assert clouds["count"] > 0
+
+
 def test_a_passport_names_who_brought_what_and_holds_all_code_that_decides(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
     spa, sft = (begin(tmp_path, "--objective", name)._passport() for name in ("spa", "sft"))
