@@ -603,19 +603,27 @@ void knn(const Cloud& cloud, Scratch& scratch, const float* query, int64_t k, in
                 break;
             }
     }
-    const int32_t most_bits = limit_of(bits, count, k);
-    const int64_t seen = count;
-    count = 0;
-    for (int64_t i = 0; i < seen; i += LANES) {
-        const Ints apart = load(bits + i);
-        const Mask there = seen - i < LANES ? (1u << (seen - i)) - 1 : ~0u;
-        keep(apart, load(index + i), within(apart, all(most_bits)) & there);
-    }
-    float limit;
-    std::memcpy(&limit, &most_bits, sizeof limit);
-    for (int64_t b = 0; b < cloud.buckets; b += LANES)
-        for (Mask near = within(load(box + b), all(limit)); near; near &= near - 1)
-            search(b + __builtin_ctz(near), all(limit));
+    Floats limit;
+    const auto narrow = [&] {
+        const Ints highest = all(limit_of(bits, count, k));
+        const int64_t seen = count;
+        count = 0;
+        for (int64_t i = 0; i < seen; i += LANES) {
+            const Ints apart = load(bits + i);
+            const Mask there = seen - i < LANES ? (1u << (seen - i)) - 1 : ~0u;
+            keep(apart, load(index + i), within(apart, highest) & there);
+        }
+        limit = reinterpret_cast<Floats>(highest);
+    };
+    narrow();
+    for (int64_t b = 0, room = count + k; b < cloud.buckets; b += LANES)
+        for (Mask near = within(load(box + b), limit); near; near &= near - 1) {
+            search(b + __builtin_ctz(near), limit);
+            if (count > room) {
+                narrow();
+                room = count + k;
+            }
+        }
     smallest(bits, index, count, k, found);
 }
 
