@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -13,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
+
+import spa3d
+from spa3d.checkpoints import load_weights
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ["--preset", "smoke", "--benchmark", "choice,classify", "--device", "cpu"]
@@ -116,8 +122,6 @@ def test_every_score_follows_from_the_predictions_on_disk(undisturbed: Path) -> 
 
 
 def test_the_saved_model_can_be_asked(undisturbed: Path) -> None:
-    import spa3d
-
     model, processor = spa3d.load(undisturbed)
     record = spa3d.create("dataset", "shapes-smoke").records("test")[0]
     inputs = processor("What is this?", record.cloud())
@@ -206,6 +210,38 @@ def test_a_folder_of_something_else_is_refused(bases: Path, tmp_path: Path) -> N
     assert process.returncode == 2
     assert "thesis.tex" in text
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_given_weights_are_the_encoder_of_the_whole_run(bases: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    given = spa3d.create("encoder", "pointnext-tiny").state_dict()
+    state = {f"module.point_encoder.{name}": value for name, value in given.items()}
+    weights, folder = tmp_path / "checkpoint.pt", tmp_path / "run"
+    torch.save({"state_dict": state, "args": argparse.Namespace(npoints=128), "best_acc1": 1.0}, weights)
+    chosen = [*SMOKE, "--encoder", "pointnext-tiny", "--encoder.checkpoint", str(weights)]
+    text = run([*chosen, "--output", str(folder)], bases)
+    assert f"encoder weights: {weights} (ULIP layout, {len(given)} tensors)" in text
+    stages = {json.loads(row)["stage"] for row in (folder / "metrics.jsonl").read_text().splitlines()}
+    assert stages == {"base.llm", "base.align", "base.instruct", "post-train"}
+    saved = load_file(folder / "model" / "model.safetensors")
+    assert all(saved[f"encoder.{name}"].equal(value) for name, value in given.items())
+    told = json.loads((folder / "passport.json").read_text())["encoder_weights"]
+    assert (told["file"], told["layout"], len(told["hash"])) == ("checkpoint.pt", "ULIP", 16)
+    again = run(["--config", str(folder / "config.yaml"), "--output", str(folder), "--resume"], bases)
+    assert "base.llm" not in again
+    load_weights(spa3d.create("encoder", "pointnext-tiny"), folder)
+
+
+def test_weights_that_do_not_fit_end_a_run_before_it_begins(bases: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "checkpoint.pt"
+    torch.save(spa3d.create("encoder", "pointnext").state_dict(), weights)
+    process = start([*SMOKE, "--encoder.checkpoint", str(weights), "--output", str(tmp_path / "run")], bases)
+    text, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 2
+    assert text.startswith(f"error: --encoder.checkpoint {weights}: its weights (bare layout) are not those of encoder")
+    assert text.endswith("They fit --encoder pointnext-ulip, with the settings it comes with\n")
+    assert text.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_blind_control_never_reads_a_cloud(bases: Path, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 
 from spa3d.assemble import assemble, choose_device
 from spa3d.cli.parser import parse
-from spa3d.errors import ConfigError, PluginError, SpaError
+from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
 from spa3d_plugins.encoders.pointnext import PointNeXt
 from spa3d_plugins.projectors.mlp import MLP
 
@@ -35,6 +38,22 @@ def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
 def test_what_does_not_fit_is_said_before_anything_is_made(arguments: list[str], said: str) -> None:
     with pytest.raises(SpaError, match=said):
         build(*arguments)
+
+
+def test_weights_of_another_encoder_are_refused_with_the_flag(tmp_path: Path) -> None:
+    torch.save(PointNeXt().state_dict(), tmp_path / "full.pt")
+    with pytest.raises(CheckpointError) as caught:
+        build("--encoder.checkpoint", str(tmp_path / "full.pt"))
+    said = str(caught.value)
+    assert said.startswith(f"--encoder.checkpoint {tmp_path / 'full.pt'}: its weights (bare layout) are not those of ")
+    assert "of encoder pointnext: 34 unexpected" in said
+    assert said.endswith("They fit --encoder pointnext-ulip, with the settings it comes with")
+
+
+def test_a_base_and_weights_for_its_encoder_are_one_too_many(tmp_path: Path) -> None:
+    (tmp_path / "enc.pt").touch()
+    with pytest.raises(ConfigError, match=r"--encoder.checkpoint .*enc.pt: --base .* brings the weights of its own"):
+        build("--base", str(tmp_path), "--encoder.checkpoint", str(tmp_path / "enc.pt"))
 
 
 def test_all_faults_come_in_one_report() -> None:

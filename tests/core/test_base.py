@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
+from spa3d import create
 from spa3d.assemble import Assembly, assemble
-from spa3d.base import answers_file, load_base, locate, nearest_difference, save_model
+from spa3d.base import answers_file, load_base, locate, nearest_difference, save_model, stages_of
 from spa3d.build import BaseBuilder
 from spa3d.cli.parser import parse
 from spa3d.errors import CheckpointError
@@ -86,6 +89,53 @@ def test_a_given_base_is_known_by_its_contents_and_left_alone(saved: Path, tmp_p
     keys = {folder: locate(assembly).key for folder, assembly in assemblies.items()}
     assert keys[saved] == keys[copy] != keys[other]
     assert answers_file(locate(assemblies[copy]), assemblies[copy], "choice").is_relative_to(bases)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A file of weights for `smoke`'s encoder."""
+    torch.manual_seed(5)
+    state = create("encoder", "pointnext-tiny").state_dict()
+    torch.save({"state_dict": {f"module.point_encoder.{name}": v for name, v in state.items()}}, tmp_path / "enc.pt")
+    return tmp_path / "enc.pt"
+
+
+def test_a_base_begins_with_the_weights_its_encoder_was_given(weights: Path) -> None:
+    making = builder("--encoder.checkpoint", str(weights))
+    assert stages_of(making.config) == ["llm", "align", "instruct"]
+    model, _ = making._fresh()
+    given = torch.load(weights)["state_dict"]
+    assert all(value.equal(given[f"module.point_encoder.{name}"]) for name, value in model.encoder.state_dict().items())
+    fresh, _ = builder()._fresh()
+    assert not model.encoder.state_dict()["encoder.encoder.0.0.convs.0.0.weight"].equal(
+        fresh.encoder.state_dict()["encoder.encoder.0.0.convs.0.0.weight"]
+    )
+    assert all(  # what else is random is as it was
+        value.equal(dict(fresh.named_parameters())[name])
+        for name, value in model.named_parameters()
+        if not name.startswith("encoder.")
+    )
+
+
+def test_a_base_is_known_by_the_content_of_the_weights(weights: Path, tmp_path: Path) -> None:
+    copy, other = tmp_path / "copy.pth", tmp_path / "other.pt"
+    shutil.copy(weights, copy)
+    held = torch.load(weights)
+    held["epoch"] = 250
+    torch.save(held, other)
+    keys = {path: locate(build("--encoder.checkpoint", str(path))).key for path in (weights, copy, other)}
+    assert keys[weights] == keys[copy] != keys[other]
+    assert locate(build()).key not in keys.values()
+
+
+def test_weights_are_hashed_once(weights: Path) -> None:
+    assembly = build("--encoder.checkpoint", str(weights))
+    key, before = locate(assembly).key, weights.stat()
+    weights.write_bytes(bytes(before.st_size))
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert locate(assembly).key == key
+    weights.touch()
+    assert locate(assembly).key != key
 
 
 def test_only_a_finished_base_is_the_nearest(bases: Path) -> None:

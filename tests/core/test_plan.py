@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from spa3d import create
 from spa3d.assemble import assemble
 from spa3d.base import locate, save_model
 from spa3d.build import BaseBuilder
@@ -31,6 +33,29 @@ def test_a_plan_makes_nothing(tmp_path: Path) -> None:
         *("evaluate before", "post-train", "evaluate after", "report"),
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_an_encoder_to_pretrain_there_is_no_stage_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "encoder.pt"
+    torch.save(create("encoder", "pointnext-tiny").state_dict(), path)
+    asked = parse([*SMOKE, "--encoder.checkpoint", str(path)])
+    planned = plan(asked.config, asked.registry)
+    assert [stage.name for stage in planned.stages][:3] == ["base: llm", "base: align", "base: instruct"]
+    assert planned.parts[0].trains_in == ()
+    assert planned.weights == f"encoder weights: {path} (bare layout, 48 tensors)"
+
+
+def test_published_weights_that_are_not_given_are_named_and_nothing_else_changes() -> None:
+    asked = parse([*SMOKE, "--encoder", "pointnext-ulip"])
+    planned = plan(asked.config, asked.registry)
+    assert planned.stages[0].name == "base: encoder"
+    assert planned.weights == (
+        "encoder pointnext-ulip starts from fresh weights: the published weights of pointnext-ulip are "
+        "checkpoint_pointnext.pt or ULIP_2-pointnext_objaverse.pt, from https://github.com/salesforce/ULIP; "
+        "--encoder.checkpoint FILE reads them"
+    )
+    tiny = parse([*SMOKE])
+    assert plan(tiny.config, tiny.registry).weights == ""
 
 
 def test_of_a_given_base_its_own_llm_is_planned(tmp_path: Path) -> None:

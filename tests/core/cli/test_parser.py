@@ -291,6 +291,88 @@ class TestFile:
         assert any("presets.encoder.plain-wide.config.width: 320 is not allowed" in each for each in told)
 
 
+class TestCheckpoint:
+    """Where an encoder's weights come from is the run's word, beside the settings of the encoder itself."""
+
+    @pytest.fixture(autouse=True)
+    def _weights(self) -> None:
+        Path("w.pt").touch()
+        Path("v.pt").touch()
+
+    @pytest.mark.parametrize(
+        ("text", "argv"),
+        [
+            ("", "--encoder.checkpoint w.pt"),
+            ("encoder: {name: plain, checkpoint: w.pt}\n", ""),
+            ("encoder: {checkpoint: w.pt}\n", "--encoder plain"),
+            ("encoder: {checkpoint: v.pt}\n", "--encoder.checkpoint w.pt"),
+        ],
+    )
+    def test_a_flag_or_a_file_gives_it_and_the_encoder_never_sees_it(self, text: str, argv: str) -> None:
+        chosen = config("--config", write(text), *argv.split()).encoder
+        assert (chosen.asked, chosen.checkpoint) == ("plain", "w.pt")
+        assert "checkpoint" not in chosen.config
+
+    def test_it_is_saved_beside_the_settings(self) -> None:
+        first = config("--encoder.checkpoint", "w.pt", "--encoder.width", "16")
+        path = write(yaml.safe_dump(first.model_dump(mode="json"), sort_keys=False))
+        assert config("--config", path) == first
+        assert config("--config", path, "--encoder.checkpoint=").encoder.checkpoint == ""
+
+    def test_in_a_file_it_goes_with_the_name_in_the_file(self) -> None:
+        path = write("encoder: {name: other, checkpoint: w.pt}\n")
+        assert config("--config", path).encoder.checkpoint == "w.pt"
+        assert config("--config", path, "--encoder", "plain").encoder.checkpoint == ""
+
+    @pytest.mark.parametrize(
+        ("argv", "said"),
+        [
+            (
+                "--encoder.checkpoint gone.pt",
+                "--encoder.checkpoint gone.pt: no such file or folder; the published weights of plain-tiny are ti",
+            ),
+            (
+                "--encoder other --encoder.checkpoint gone.pt",
+                "--encoder.checkpoint gone.pt: no such file or folder; give a file of weights",
+            ),
+            ("--noise.checkpoint w.pt", "--noise.checkpoint w.pt: no field 'checkpoint'"),
+        ],
+    )
+    def test_what_is_not_there_is_told_with_what_there_could_be(self, argv: str, said: str) -> None:
+        assert fault(*argv.split()).startswith(said)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("encoder: {name: other, checkpoint: gone.pt}\n", "run.yaml:1 encoder.checkpoint: no such file or folder"),
+            ("encoder:\n  name: plain\n  checkpoint: 3\n", "run.yaml:3 encoder.checkpoint: 3 is no file"),
+            ("encoder: {asked: plain, checkpoint: [w.pt]}\n", "run.yaml:1 encoder.checkpoint: ['w.pt'] is no file"),
+            ("noise: {asked: quiet, checkpoint: w.pt}\n", "run.yaml:1 noise.checkpoint: no such key beside asked"),
+        ],
+    )
+    def test_in_a_file_a_fault_names_its_line(self, text: str, said: str) -> None:
+        assert fault("--config", write(text)).startswith(said)
+
+    def test_no_encoder_may_have_a_setting_of_that_name(self) -> None:
+        Path("plug_own.py").write_text(
+            """
+from spa3d import Component, ComponentConfig, hookimpl
+from toy_parts import ToyEncoder
+
+class Own(ToyEncoder):
+    class Config(ComponentConfig):
+        checkpoint: str = ""
+
+@hookimpl
+def spa3d_components():
+    yield Component("encoder", "own", "plug_own:Own", "Loads itself")
+"""
+        )
+        assert "has a setting called checkpoint, which is the run's own word" in fault(
+            "--plugin", "plug_own.py", "--encoder", "own"
+        )
+
+
 class TestPlugins:
     def test_one_unpackaged_plugin_for_this_run(self) -> None:
         plugin = write_plugin("plug_once")
