@@ -14,9 +14,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-TILE = 1 << 18
-"""Numbers per piece of a layer's result: 1 MiB of float32, so that a piece is still in a CPU core's own cache when the
+PIECE = 1 << 17
+"""Numbers per piece of a layer's result: 512 KiB of float32, so that a piece is still in a CPU core's own cache when the
 next layer reads it."""
+LEAST = 512
+"""Places per piece, at least: with fewer the product waits for its weights."""
 
 
 class Pointwise(nn.Module):
@@ -74,7 +76,9 @@ def prepared(layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d
     return lambda x: F.linear(x, weight, bias)
 
 
-def in_pieces(part: Callable[..., Tensor], *tensors: Tensor, numbers: int, whole: bool) -> Tensor:
+def in_pieces(
+    part: Callable[..., Tensor], *tensors: Tensor, places: int, width: int, whole: bool
+) -> Float[Tensor, "rows *rest"]:
     """``part(*tensors)`` of a function that treats each row by itself, a few rows at a time.
 
     On a CPU the layers of a group cost more time in memory than in arithmetic unless their results stay in the cache.
@@ -82,11 +86,12 @@ def in_pieces(part: Callable[..., Tensor], *tensors: Tensor, numbers: int, whole
     Args:
         part: maps some rows of the tensors to as many rows.
         tensors: all with the same number of rows.
-        numbers: how many numbers `part` holds per row in its largest intermediate result.
+        places: places of a group, which `part` holds at once for each of its rows.
+        width: of the widest result that `part` holds for each place.
         whole: whether the rows depend on each other, as they do where a normalisation takes its statistics from them.
 
     """
-    rows = len(tensors[0]) if whole or tensors[0].device.type != "cpu" else max(1, TILE // numbers)
-    if rows >= len(tensors[0]) or torch.compiler.is_compiling():
+    rows = max(1, max(PIECE // width, LEAST) // places)
+    if whole or rows >= len(tensors[0]) or tensors[0].device.type != "cpu" or torch.compiler.is_compiling():
         return part(*tensors)
     return torch.cat([part(*some) for some in zip(*(tensor.split(rows) for tensor in tensors), strict=True)])

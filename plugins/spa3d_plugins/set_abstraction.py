@@ -52,7 +52,8 @@ def abstracted(
         part,
         (ball + offset[:, None, None]).flatten(0, 1),
         centres.flatten(0, 1),
-        numbers=ball.shape[2] * widest,
+        places=ball.shape[2],
+        width=widest,
         whole=any(norm.training for _, norm in layers),
     )
     return pooled.view(*centres.shape[:2], -1)
