@@ -85,6 +85,17 @@ struct Cloud {
     Boxes bucket, group;
 };
 
+// A cloud as it came, one axis after the other.
+struct Planes {
+    Planes(const float* xyz, int64_t points) : size(padded(points, WIDEST)), value(3 * size, NOTHING) {
+        for (int64_t i = 0; i < points; ++i)
+            for (int64_t axis = 0; axis < 3; ++axis) value[axis * size + i] = xyz[3 * i + axis];
+    }
+    const float* operator[](int64_t axis) const { return value + axis * size; }
+    int64_t size;
+    Array<float> value;
+};
+
 // What a kernel needs besides the search structure; one per thread and call.
 struct Scratch {
     explicit Scratch(const Cloud& cloud)
@@ -106,7 +117,8 @@ struct Kernels {
     void (*fps)(const Cloud& cloud, const float* xyz, int64_t count, int64_t start, int64_t* chosen);
     void (*knn)(const Cloud& cloud, Scratch& scratch, const float* query, int64_t k, int64_t* found);
     void (*three)(const float* xyz, int64_t points, const float* query, int64_t queries, int64_t k, int64_t* found);
-    void (*ball)(const float* const* plane, int64_t points, const float* query, Ball ball, int64_t* found);
+    void (*ball)(const Cloud& cloud, const Planes& plane, Scratch& scratch, const float* query, Ball ball,
+                 int64_t* found);
 };
 
 }  // namespace
@@ -198,9 +210,26 @@ int parallel(int64_t tasks, int64_t threads, const Task& task) {
 // Threads that some work is worth; starting one costs as much as some 10,000 distances.
 int64_t worth(int64_t threads, int64_t distances) { return std::min(threads, 1 + distances / 100000); }
 
-constexpr int64_t CHUNK = 128;  // queries per task
+constexpr int64_t CHUNK = 256;  // queries per task
 
 int64_t chunks(int64_t queries) { return (queries + CHUNK - 1) / CHUNK; }
+
+// Sort all clouds, then search for all queries: `begin(cloud, number)` gives what answers query q (counted over all
+// clouds), once per chunk of queries.
+template <class Begin>
+int over_sorted(const Kernels& run, int64_t threads, const float* xyz, int64_t clouds, int64_t points,
+                int64_t queries, const Begin& begin) {
+    std::vector<Cloud> sorted;
+    sorted.reserve(static_cast<std::size_t>(clouds));
+    for (int64_t i = 0; i < clouds; ++i) sorted.emplace_back(points);
+    if (parallel(clouds, threads, [&](int64_t i) { run.sort(xyz + 3 * points * i, sorted[i]); })) return 1;
+    const int64_t tasks = chunks(queries);
+    return parallel(clouds * tasks, threads, [&](int64_t task) {
+        const int64_t i = task / tasks, first = task % tasks * CHUNK;
+        auto search = begin(sorted[i], i);
+        for (int64_t q = first; q < std::min(first + CHUNK, queries); ++q) search(queries * i + q);
+    });
+}
 
 }  // namespace
 
@@ -231,36 +260,27 @@ int spa3d_knn(int level, int64_t threads, const float* query, const float* xyz, 
             run.three(xyz + 3 * points * cloud, points, query + 3 * place, std::min(CHUNK, queries - first), k,
                       found + k * place);
         });
-    std::vector<Cloud> sorted;
-    sorted.reserve(static_cast<std::size_t>(clouds));
-    for (int64_t i = 0; i < clouds; ++i) sorted.emplace_back(points);
-    const int failed = parallel(clouds, many, [&](int64_t i) { run.sort(xyz + 3 * points * i, sorted[i]); });
-    if (failed) return failed;
-    return parallel(clouds * tasks, many, [&](int64_t i) {
-        const Cloud& cloud = sorted[i / tasks];
-        Scratch scratch(cloud);
-        const int64_t first = i % tasks * CHUNK, place = queries * (i / tasks);
-        for (int64_t q = first; q < std::min(first + CHUNK, queries); ++q)
-            run.knn(cloud, scratch, query + 3 * (place + q), k, found + k * (place + q));
+    return over_sorted(run, many, xyz, clouds, points, queries, [&](const Cloud& cloud, int64_t) {
+        return [&, scratch = Scratch(cloud)](int64_t q) mutable {
+            run.knn(cloud, scratch, query + 3 * q, k, found + k * q);
+        };
     });
 } catch (const std::bad_alloc&) {
     return 1;
 }
 
 int spa3d_ball_query(int level, int64_t threads, const float* query, const float* xyz, int64_t clouds,
-                     int64_t queries, int64_t points, float limit, int64_t places, int closed, int64_t* found) {
+                     int64_t queries, int64_t points, float limit, int64_t places, int closed, int64_t* found) try {
     const Kernels& run = kernels(level);
     const Ball ball{limit, places, closed != 0};
-    return parallel(clouds, worth(threads, clouds * queries * points), [&](int64_t i) {
-        const int64_t size = padded(points, WIDEST);
-        Array<float> plane(3 * size, NOTHING);
-        const float* planes[3] = {plane, plane + size, plane + 2 * size};
-        const float* from = xyz + 3 * points * i;
-        for (int64_t p = 0; p < points; ++p)
-            for (int64_t axis = 0; axis < 3; ++axis) plane[axis * size + p] = from[3 * p + axis];
-        for (int64_t q = queries * i; q < queries * (i + 1); ++q)
-            run.ball(planes, points, query + 3 * q, ball, found + places * q);
+    const int64_t many = worth(threads, clouds * (points * 16 + queries * points / 8));
+    return over_sorted(run, many, xyz, clouds, points, queries, [&](const Cloud& cloud, int64_t i) {
+        return [&, scratch = Scratch(cloud), plane = Planes(xyz + 3 * points * i, points)](int64_t q) mutable {
+            run.ball(cloud, plane, scratch, query + 3 * q, ball, found + places * q);
+        };
     });
+} catch (const std::bad_alloc&) {
+    return 1;
 }
 
 }  // extern "C"
@@ -371,13 +391,15 @@ struct Point {
 
 inline Floats sum_of_squares(Floats x, Floats y, Floats z) { return (x * x + y * y) + z * z; }
 
-inline Floats squared(const float* x, const float* y, const float* z, const Point& from) {
-    return sum_of_squares(load(x) - from.x, load(y) - from.y, load(z) - from.z);
-}
-
-inline Floats squared(const Cloud& cloud, int64_t first, const Point& from) {
-    return squared(cloud.place[0] + first, cloud.place[1] + first, cloud.place[2] + first, from);
-}
+// Coordinates, one axis after the other: plain local pointers, which no store makes the compiler load again.
+struct Axes {
+    explicit Axes(const Cloud& cloud) : x(cloud.place[0]), y(cloud.place[1]), z(cloud.place[2]) {}
+    explicit Axes(const Planes& plane) : x(plane[0]), y(plane[1]), z(plane[2]) {}
+    Floats squared(int64_t i, const Point& from) const {
+        return sum_of_squares(load(x + i) - from.x, load(y + i) - from.y, load(z + i) - from.z);
+    }
+    const float *x, *y, *z;
+};
 
 inline Floats outside(Floats low, Floats high, Floats at) { return most(most(low - at, at - high), Floats{}); }
 
@@ -469,6 +491,8 @@ void fps(const Cloud& cloud, const float* xyz, int64_t count, int64_t start, int
     Array<float> bucket(cloud.buckets, 0.0f), group(padded(cloud.groups, WIDEST), 0.0f);  // largest `nearest` inside
     std::fill(bucket.begin(), bucket.begin() + padded(cloud.points, BUCKET) / BUCKET, INFINITE);
     std::fill(group.begin(), group.begin() + cloud.groups, INFINITE);
+    const Axes place(cloud);
+    const int32_t* index = cloud.index;
     chosen[0] = start;
     for (int64_t step = 1; step < count; ++step) {
         const Point latest(xyz + 3 * chosen[step - 1]);
@@ -484,7 +508,7 @@ void fps(const Cloud& cloud, const float* xyz, int64_t count, int64_t start, int
                         const int64_t one = b + __builtin_ctz(nearer);
                         Floats farthest{};
                         for (int64_t i = one * BUCKET; i < (one + 1) * BUCKET; i += LANES) {
-                            const Floats now = least(squared(cloud, i, latest), load(nearest + i));
+                            const Floats now = least(place.squared(i, latest), load(nearest + i));
                             store(nearest + i, now);
                             farthest = most(now, farthest);
                         }
@@ -510,8 +534,8 @@ void fps(const Cloud& cloud, const float* xyz, int64_t count, int64_t start, int
                     for (Mask at = equal(load(bucket + b), wanted); at; at &= at - 1) {
                         const int64_t one = b + __builtin_ctz(at);
                         for (int64_t i = one * BUCKET; i < (one + 1) * BUCKET; i += LANES) {
-                            const Ints index = load(cloud.index + i) | ~(load(nearest + i) == wanted);
-                            first = index >= 0 && index < first ? index : first;
+                            const Ints who = load(nearest + i) == wanted ? load(index + i) : first;
+                            first = who < first ? who : first;
                         }
                     }
             }
@@ -575,7 +599,9 @@ void smallest(const int32_t* bits, const int32_t* index, int64_t count, int64_t 
 // The k nearest points of one query: some near buckets give a limit, then all buckets within it are searched.
 void knn(const Cloud& cloud, Scratch& scratch, const float* query, int64_t k, int64_t* found) {
     const Point from(query);
+    const Axes place(cloud);
     float* box = scratch.bound;
+    const int32_t* names = cloud.index;
     int32_t *bits = scratch.bits, *index = scratch.index;
     for (int64_t b = 0; b < cloud.buckets; b += LANES) store(box + b, bound(cloud.bucket, b, from));
     int64_t count = 0;
@@ -586,8 +612,8 @@ void knn(const Cloud& cloud, Scratch& scratch, const float* query, int64_t k, in
     };
     const auto search = [&](int64_t bucket, Floats limit) {
         for (int64_t i = bucket * BUCKET; i < (bucket + 1) * BUCKET; i += LANES) {
-            const Floats apart = squared(cloud, i, from);
-            keep(reinterpret_cast<Ints>(apart), load(cloud.index + i), within(apart, limit));
+            const Floats apart = place.squared(i, from);
+            keep(reinterpret_cast<Ints>(apart), load(names + i), within(apart, limit));
         }
     };
     const int64_t enough = std::min(cloud.points, k + BUCKET);
@@ -662,17 +688,59 @@ void three(const float* xyz, int64_t points, const float* query, int64_t queries
     if (k == 4) few<4>(xyz, points, query, queries, found);
 }
 
-// The first members of one ball, in index order.
-void ball(const float* const* plane, int64_t points, const float* query, Ball ball, int64_t* found) {
-    const Point from(query);
+// The first members of one ball in index order, looked for in that order until there are enough.
+int64_t scan(const Planes& plane, const Point& from, Ball ball, int32_t* index) {
+    const Axes place(plane);
+    const int64_t size = plane.size;
     const Floats limit = all(ball.limit);
+    Ints who;
+    for (int lane = 0; lane < LANES; ++lane) who[lane] = lane;
     int64_t count = 0;
-    for (int64_t i = 0; i < points; i += LANES) {
-        const Floats apart = squared(plane[0] + i, plane[1] + i, plane[2] + i, from);
-        for (Mask in = ball.closed ? within(apart, limit) : below(apart, limit); in; in &= in - 1) {
-            found[count++] = i + __builtin_ctz(in);
-            if (count == ball.places) return;
-        }
+    for (int64_t i = 0; i < size && count < ball.places; i += LANES, who += LANES) {
+        const Floats apart = place.squared(i, from);
+        const Mask in = ball.closed ? within(apart, limit) : below(apart, limit);
+        pack(index + count, who, in);
+        count += __builtin_popcount(in);
+    }
+    return count;
+}
+
+// All members of one ball, in the order of the buckets; none (-1) where looking for them in index order is quicker.
+int64_t gather(const Cloud& cloud, const Point& from, Ball ball, int32_t* index) {
+    const Axes place(cloud);
+    const int32_t* names = cloud.index;
+    const Floats limit = all(ball.limit);
+    int64_t near = 0;
+    for (int64_t b = 0; b < cloud.buckets; b += LANES)
+        near += __builtin_popcount(within(bound(cloud.bucket, b, from), limit));
+    // In cycles: searching the buckets and ordering their members (a tenth of the points in them, say), against
+    // going through the cloud until there are enough.
+    const int64_t members = near * BUCKET / 10 + 1;
+    const int64_t way = std::min(cloud.points, cloud.points * ball.places / members);
+    if (near * BUCKET / 2 + members * members / 16 > way / 4) return -1;
+    int64_t count = 0;
+    for (int64_t b = 0; b < cloud.buckets; b += LANES)
+        for (Mask in = within(bound(cloud.bucket, b, from), limit); in; in &= in - 1)
+            for (int64_t i = (b + __builtin_ctz(in)) * BUCKET, end = i + BUCKET; i < end; i += LANES) {
+                const Floats apart = place.squared(i, from);
+                const Mask inside = ball.closed ? within(apart, limit) : below(apart, limit);
+                pack(index + count, load(names + i), inside);
+                count += __builtin_popcount(inside);
+            }
+    return count;
+}
+
+// The first members of one ball; the first fills what is missing.
+void ball(const Cloud& cloud, const Planes& plane, Scratch& scratch, const float* query, Ball ball, int64_t* found) {
+    const Point from(query);
+    int32_t* index = scratch.index;
+    int64_t count = gather(cloud, from, ball, index);
+    if (count < 0 || count > 256) {
+        count = std::min(scan(plane, from, ball, index), ball.places);
+        std::copy(index, index + count, found);
+    } else {
+        rank<false>(index, index, count, ball.places, found);
+        count = std::min(count, ball.places);
     }
     std::fill(found + count, found + ball.places, count ? found[0] : 0);
 }
