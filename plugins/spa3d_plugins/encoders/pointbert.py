@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from spa3d import torchvision_guard as torchvision_guard  # isort: split
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, normalised
+from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, in_pieces, prepared
 
 POSITION_WIDTH = 128
 """Width of the hidden layer that turns a centre into a position."""
@@ -143,33 +143,43 @@ class _GroupEncoder(nn.Module):
 
     def __init__(self, channels: int, hidden: int, width: int) -> None:
         super().__init__()
-        self.first_conv = _layers(channels, hidden, 2 * hidden)
-        self.second_conv = _layers(4 * hidden, 4 * hidden, width)
+        self.first_conv = _Layers(channels, hidden, 2 * hidden)
+        self.second_conv = _Layers(4 * hidden, 4 * hidden, width)
 
     def forward(self, groups: Float[Tensor, "B G k C"]) -> Float[Tensor, "B G W"]:
         """One feature per group."""
-        first, norm, _, second = self.first_conv
-        hidden = F.relu_(normalised(groups, first, norm))
-        of_group = second(hidden).amax(dim=-2, keepdim=True)
-
-        third, norm, _, last = self.second_conv
+        first, first_norm, second = self.first_conv.parts()
+        third, norm, last = self.second_conv.parts()
         weight, bias = (third.weight.flatten(1), third.bias) if norm.training else folded(third, norm)
-        whole, single = weight.tensor_split(2, dim=1)
-        shared = F.linear(of_group, whole, F.linear(second.bias, single, bias))
-        hidden = F.linear(hidden, single @ second.weight.flatten(1)).add_(shared)
-        if norm.training:
-            hidden = batch_normalised(hidden, norm)
-        return last(F.relu_(hidden)).amax(dim=-2)
+        of_group, of_point = weight.tensor_split(2, dim=1)
+        bias = F.linear(cast("Tensor", second.bias), of_point, bias)
+        of_point = of_point @ second.weight.flatten(1)
+        enter = prepared(first, first_norm)
+
+        def features(points: Tensor) -> Tensor:
+            hidden = F.relu_(enter(points))
+            shared = F.linear(second(hidden).amax(dim=-2, keepdim=True), of_group, bias)
+            hidden = F.linear(hidden, of_point).add_(shared)
+            if norm.training:
+                hidden = batch_normalised(hidden, norm)
+            return last(F.relu_(hidden)).amax(dim=-2)
+
+        whole, places = first_norm.training or norm.training, groups.shape[2]
+        found = in_pieces(features, groups.flatten(0, 1), places=places, width=len(third.weight), whole=whole)
+        return found.unflatten(0, groups.shape[:2])
 
 
-def _layers(inside: int, hidden: int, outside: int) -> nn.Sequential:
+class _Layers(nn.Sequential):
     """Two 1x1 convolutions, the first with batch normalisation and ReLU."""
-    return nn.Sequential(
-        Pointwise(inside, hidden, dims=1, bias=True),
-        nn.BatchNorm1d(hidden),
-        nn.ReLU(),
-        Pointwise(hidden, outside, dims=1, bias=True),
-    )
+
+    def __init__(self, inside: int, hidden: int, outside: int) -> None:
+        first = Pointwise(inside, hidden, dims=1, bias=True)
+        super().__init__(first, nn.BatchNorm1d(hidden), nn.ReLU(), Pointwise(hidden, outside, dims=1, bias=True))
+
+    def parts(self) -> tuple[Pointwise, nn.BatchNorm1d, Pointwise]:
+        """What has parameters."""
+        first, norm, _, second = self
+        return cast("Pointwise", first), cast("nn.BatchNorm1d", norm), cast("Pointwise", second)
 
 
 class _Transformer(nn.Module):

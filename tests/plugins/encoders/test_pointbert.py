@@ -1,0 +1,288 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spa3d import create, ops
+from spa3d_plugins.encoders.pointbert import PointBERT
+
+ATOL = 1e-4
+"""Thirty times the float32 noise of the official code (3e-6); a neighbour too few moves the result by 6e-3 on."""
+
+WITH_OUTPUTS = ["pointbert-pointllm", "pointbert-ulip", "pointbert-ulip2"]
+STORED = {
+    "group_feat": "encoder",
+    "group_tokens": "reduce_dim",
+    "pos": "pos_embed",
+    "block0": "blocks.blocks.0",
+    "tokens": "",
+}
+"""Which module gives what is stored under a name; the last one is the encoder itself."""
+
+
+def sphere(clouds: int, number: int, channels: int = 6) -> Tensor:
+    points = torch.randn(clouds, number, channels, generator=torch.Generator().manual_seed(0))
+    points[..., :3] = F.normalize(points[..., :3], dim=-1)
+    return points
+
+
+def small(**values: Any) -> PointBERT:
+    torch.manual_seed(0)
+    shape = {"width": 16, "heads": 2, "depth": 2, "groups": 8, "group_size": 8, "group_width": 8, "group_hidden": 4}
+    return PointBERT(**{**shape, **values}).eval()
+
+
+def results(encoder: nn.Module) -> dict[str, Tensor]:
+    """What `STORED` names, for the first cloud of the latest forward."""
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        return lambda module, inputs, output: found.update({name: output[0]})
+
+    for name, module in STORED.items():
+        encoder.get_submodule(module).register_forward_hook(keep(name))
+    return found
+
+
+def inputs_of(module: nn.Module) -> list[Tensor]:
+    """The first argument of each call of `module` from now on."""
+    seen: list[Tensor] = []
+    module.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("golden", "preset", "number"),
+    [
+        ("pointbert-pointllm", "pointbert", 21_859_200),
+        ("pointbert-pointllm", "pointbert-pointllm", 21_859_200),
+        ("pointbert-pointllm-v11", "pointbert-pointllm-v11", 192_546_432),
+        ("pointbert-ulip", "pointbert-ulip", 21_858_816),
+        ("pointbert-ulip2", "pointbert-ulip2", 32_499_072),
+    ],
+    indirect=["golden"],
+)
+def test_the_presets_have_the_published_parameters(golden: Any, preset: str, number: int) -> None:
+    with torch.device("meta"):
+        encoder = create("encoder", preset)
+    state = encoder.state_dict()
+    found = [(name, list(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in state.items()]
+    assert found == golden.parameters
+    assert sum(value.numel() for value in encoder.parameters()) == number
+
+
+@pytest.mark.parametrize("golden", WITH_OUTPUTS, indirect=True)
+def test_it_computes_what_the_official_code_does(
+    golden: Any, cloud: str, backend: str, request: pytest.FixtureRequest
+) -> None:
+    with torch.device("meta"):  # nobody needs fresh weights here
+        encoder = create("encoder", request.node.callspec.params["golden"]).eval()
+    encoder.load_state_dict(golden.weights(), assign=True)
+    found, expected = results(encoder), golden.on(cloud)
+    with torch.no_grad():
+        final = encoder.pooled(expected.points)[0]
+
+    stored = [name for name in STORED if any(key.startswith(name) for key in expected.arrays)]
+    assert set(STORED) - {"tokens"} <= set(stored)
+    for name in stored:
+        expected.check(name, found[name], ATOL)
+    expected.check("final", final, ATOL)
+
+
+@pytest.mark.parametrize("golden", WITH_OUTPUTS, indirect=True)
+def test_the_indices_are_the_official_ones(
+    golden: Any, cloud: str, backend: str, request: pytest.FixtureRequest
+) -> None:
+    expected = golden.on(cloud)
+    xyz = expected.points[..., :3]
+    compat = None if request.node.callspec.params["golden"] == "pointbert-pointllm" else "pointnet2"
+    index = ops.farthest_point_sample(xyz, 512, compat=compat)
+    centres = ops.group(xyz, index)
+    expected.check_indices("fps_idx_1", index[0])
+    expected.check_indices("knn_idx_1", ops.knn(centres, xyz, 32)[0], ordered=False)
+    if "centers" in expected.arrays:
+        assert torch.equal(centres[0], torch.from_numpy(expected.arrays["centers"]))
+
+
+def test_the_published_shape() -> None:
+    with torch.device("meta"):
+        encoder, wide = PointBERT(), create("encoder", "pointbert-pointllm-v11")
+    assert (encoder.inputs, encoder.channels, encoder.dim, encoder.min_points) == (("xyz", "rgb"), 6, 384, 512)
+    assert [encoder.num_tokens(number) for number in (512, 8192)] == [513, 513]
+    assert encoder(torch.empty(2, 777, 6, device="meta")).shape == (2, 513, 384)
+    assert encoder.eval().pooled(torch.empty(2, 8192, 6, device="meta")).shape == (2, 768)
+    assert wide(torch.empty(1, 601, 6, device="meta")).shape == (1, 513, 1152)
+
+
+def test_the_published_shape_takes_what_farthest_point_sampling_runs_out_of() -> None:
+    encoder = create("encoder", "pointbert-ulip").eval()
+    cloud = torch.zeros(3, 600, 3)
+    cloud[0] = sphere(1, 300, 3).repeat(1, 2, 1)  # each point twice: 300 centres, and the first one for the others
+    cloud[1, :, 0] = torch.linspace(-1, 1, 600)  # all but those near the origin are candidates
+    seen = inputs_of(encoder.pos_embed)
+    with torch.no_grad():
+        assert encoder(cloud).isfinite().all()
+    assert [len(centres.unique(dim=0)) for centres in seen[0]] == [300, 512, 1]
+
+
+@pytest.mark.parametrize("number", [8, 9, 100, 128])
+@pytest.mark.parametrize("inputs", [("xyz",), ("xyz", "rgb")])
+def test_as_many_tokens_as_it_says(number: int, inputs: Any) -> None:
+    encoder = small(inputs=inputs)
+    tokens = encoder(sphere(2, number, encoder.channels))
+    assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim) == (2, 9, 16)
+    assert tokens.isfinite().all()
+
+
+@pytest.mark.parametrize(("groups", "group_size"), [(8, 20), (20, 8)])
+def test_the_smallest_cloud_has_as_many_points_as_there_are_groups_and_places(groups: int, group_size: int) -> None:
+    encoder = small(groups=groups, group_size=group_size)
+    assert encoder.min_points == 20
+    assert encoder(sphere(2, 20)).shape == (2, groups + 1, 16)
+
+
+def test_the_batch_does_not_matter_in_eval_mode() -> None:
+    encoder, points = small(), sphere(3, 200)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    with torch.no_grad():
+        together = encoder(points)
+        alone = torch.cat([encoder(cloud[None]) for cloud in points])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+
+
+def test_pooled_is_the_class_token_beside_the_maximum_of_the_others() -> None:
+    encoder, points = small(), sphere(2, 200)
+    with torch.no_grad():
+        tokens, pooled = encoder(points), encoder.pooled(points)
+    assert torch.equal(pooled, torch.cat([tokens[:, 0], tokens[:, 1:].max(dim=1).values], dim=1))
+
+
+def test_moving_a_cloud_moves_positions_only() -> None:
+    encoder, points = small(), sphere(1, 200)
+    groups = inputs_of(encoder.encoder)
+    with torch.no_grad():
+        encoder(points)
+        encoder(points + torch.tensor([4.0, 0, 0, 0, 0, 0]))
+    torch.testing.assert_close(groups[0], groups[1], atol=1e-5, rtol=0)
+    assert (groups[0][..., :3].norm(dim=-1).amin(dim=2) == 0).all()  # a centre belongs to its group
+
+
+def plain(encoder: nn.Module, groups: Tensor) -> Tensor:
+    """The group encoder as published: channel-first, every product in full width, for ``(B, G, k, C)``."""
+
+    def layers(x: Tensor, first: Any, norm: nn.BatchNorm1d, _: nn.Module, second: Any) -> Tensor:
+        return F.conv1d(F.relu(norm(F.conv1d(x, first.weight, first.bias))), second.weight, second.bias)
+
+    local = layers(groups.flatten(0, 1).mT, *encoder.first_conv)
+    whole = local.max(dim=2, keepdim=True).values.expand_as(local)
+    both = layers(torch.cat([whole, local], dim=1), *encoder.second_conv)
+    return both.max(dim=2).values.unflatten(0, groups.shape[:2])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_smaller_products_give_the_published_feature_gradient_and_statistics(training: bool) -> None:
+    ours, theirs = small(group_hidden=32).encoder, small(group_hidden=32).encoder
+    for encoder in (ours, theirs):
+        encoder.second_conv[1].running_var.fill_(0.5)
+        encoder.train(training)
+    groups = torch.randn(4, 50, 16, 6)
+    found, wanted = ours(groups), plain(theirs, groups)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    found.square().mean().backward()
+    wanted.square().mean().backward()
+    for (name, value), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(
+            value.grad, other.grad, atol=1e-6, rtol=1e-4, msg=lambda text, n=name: f"{n}: {text}"
+        )
+    for (name, value), other in zip(ours.named_buffers(), theirs.buffers(), strict=True):
+        torch.testing.assert_close(value, other, msg=name)
+
+
+def test_every_parameter_learns() -> None:
+    encoder = small(drop_path=0).train()
+    points = sphere(4, 128).requires_grad_()
+    encoder.pooled(points).square()[:, ::3].sum().backward()
+    for name, value in encoder.named_parameters():
+        assert value.grad is not None, name
+        assert value.grad.isfinite().all(), name
+    assert (points.grad.abs().sum(dim=(0, 1)) > 0).all()
+
+
+def test_branches_are_left_out_in_training_only() -> None:
+    encoder, points = small(depth=3, drop_path=0.8), sphere(8, 64)
+    assert [block.drop_path.drop_prob for block in encoder.blocks.blocks] == pytest.approx([0, 0.4, 0.8])
+    blocks, tokens = encoder.blocks, torch.randn(8, 9, 16)
+    with torch.no_grad():
+        assert torch.equal(encoder(points), encoder(points))
+        assert not torch.equal(blocks.train()(tokens, tokens), blocks(tokens, tokens))
+
+
+def test_a_random_start_is_drawn_at_each_call_where_asked_for() -> None:
+    points = sphere(4, 200)
+    usual, other = small(), small(random_start=True)
+    with torch.no_grad():
+        state = torch.random.get_rng_state()
+        assert torch.equal(usual(points), usual(points))
+        assert torch.equal(torch.random.get_rng_state(), state)
+        seen = inputs_of(other.pos_embed)
+        torch.manual_seed(1)
+        first, second = other(points), other(points)
+        torch.manual_seed(1)
+        assert torch.equal(other(points), first)
+    assert not torch.equal(first, second)
+    torch.manual_seed(1)
+    start = torch.randint(200, (4,))
+    assert torch.equal(seen[0][:, 0], points[torch.arange(4), start, :3])
+    assert len(start.unique()) > 1
+
+
+def test_under_autocast_positions_stay_exact() -> None:
+    encoder, points = small(), sphere(2, 200)
+    seen = inputs_of(encoder.pos_embed)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        tokens = encoder(points)
+    assert seen[0].dtype == torch.float32
+    assert torch.equal(seen[0], ops.group(points[..., :3], ops.farthest_point_sample(points[..., :3], 8)))
+    with torch.no_grad():
+        torch.testing.assert_close(tokens.float(), encoder(points), atol=0.1, rtol=0.1)
+
+
+def test_a_half_precision_module_groups_in_full_precision() -> None:
+    encoder, points = small(), sphere(2, 200)
+    groups = inputs_of(encoder.encoder)
+    with torch.no_grad():
+        encoder(points)
+        tokens = encoder.to(torch.bfloat16)(points)
+    assert tokens.dtype == torch.bfloat16
+    assert torch.equal(groups[1], groups[0].to(torch.bfloat16))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"inputs": ("rgb", "xyz")}, "inputs must begin with xyz"),
+        ({"inputs": ("xyz", "rgb", "rgb")}, "name each channel once"),
+        ({"inputs": ("xyz", "normal")}, "inputs"),
+        ({"heads": 7}, "heads must divide the width 384; they are 7"),
+        ({"depth": 0}, "depth"),
+        ({"groups": 0}, "groups"),
+        ({"drop_path": 1}, "drop_path"),
+        ({"fps": "random"}, "fps"),
+        ({"nsample": 3}, "nsample"),
+    ],
+)
+def test_shapes_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PointBERT(**values)
+
+
+def test_the_tiny_preset_takes_clouds_of_both_sizes() -> None:
+    encoder = create("encoder", "pointbert-tiny").eval()
+    assert encoder.inputs == ("xyz", "rgb")
+    assert encoder.min_points <= 128
+    assert encoder(sphere(1, 1024)).shape == encoder(sphere(1, 128)).shape == (1, encoder.num_tokens(128), encoder.dim)
+    assert encoder.num_tokens(1024) in (32, 33)
