@@ -88,8 +88,7 @@ def _distance(
     query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], index: Int[Tensor, "B Q k"]
 ) -> Float[Tensor, "B Q k"]:
     """Squared distances to the points at `index`, rounded as the reference rounds them."""
-    clouds, _, places = index.shape
-    flat = index.reshape(clouds, -1)
+    flat = index.flatten(start_dim=1)
     total = None
     for axis in range(3):
         apart = xyz[..., axis].gather(1, flat).view(index.shape).sub_(query[..., axis, None])

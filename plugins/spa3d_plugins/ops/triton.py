@@ -21,7 +21,7 @@ from spa3d_plugins.ops.torch import TorchOps
 
 IN_REGISTERS = 8192
 """Points of a cloud up to which farthest point sampling keeps all it needs in registers: 128 of the 256 KiB."""
-TILE = 4096
+LARGE_TILE = 4096
 """Points looked at together where a cloud is larger."""
 LARGEST_K = 128
 """Neighbours up to which the kernel's insertion pays off; more are left to the reference's selection."""
@@ -43,10 +43,10 @@ class TritonOps(TorchOps):
         with _on(xyz):
             if points <= IN_REGISTERS:
                 tile = max(16, triton.next_power_of_2(points))
-                _fps[(clouds,)](planes, start, chosen, points, count, TILE=tile, **_options(tile // 512))
+                _fps[(clouds,)](planes, start, chosen, points, count, tile=tile, **_options(tile // 512))
             else:
                 nearest = torch.full_like(planes[:, 0], torch.inf)
-                _fps_large[(clouds,)](planes, start, chosen, nearest, points, count, TILE=TILE, **_options(16))
+                _fps_large[(clouds,)](planes, start, chosen, nearest, points, count, tile=LARGE_TILE, **_options(16))
         return chosen
 
     def knn(self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], k: int) -> Int[Tensor, "B Q k"]:
@@ -58,7 +58,7 @@ class TritonOps(TorchOps):
         rows, grid = _split(query, 4)
         with _on(xyz):
             _knn[grid](
-                *_searched(query, xyz), found, k, ROWS=rows, SLOTS=triton.next_power_of_2(k), TILE=tile, **_options(4)
+                *_searched(query, xyz), found, k, rows=rows, slots=triton.next_power_of_2(k), tile=tile, **_options(4)
             )
         return found
 
@@ -72,7 +72,7 @@ class TritonOps(TorchOps):
         with _on(xyz):
             _ball_query[grid](
                 *_searched(query, xyz), found, limit, nsample,
-                CLOSED=closed, ROWS=rows, SLOTS=slots, TILE=128, **_options(4),
+                closed=closed, rows=rows, slots=slots, tile=128, **_options(4),
             )  # fmt: skip
         return found
 
@@ -113,12 +113,12 @@ def _squared(
 
 @triton.jit
 def _fps(
-    planes: tl.tensor, start: tl.tensor, chosen: tl.tensor, points: tl.tensor, count: tl.tensor, TILE: tl.constexpr
+    planes: tl.tensor, start: tl.tensor, chosen: tl.tensor, points: tl.tensor, count: tl.tensor, tile: tl.constexpr
 ) -> None:
     cloud = tl.program_id(0).to(tl.int64)
     planes += cloud * 3 * points
     chosen += cloud * count
-    place = tl.arange(0, TILE)
+    place = tl.arange(0, tile)
     there = place < points
     x = tl.load(planes + place, mask=there, other=0.0)
     y = tl.load(planes + points + place, mask=there, other=0.0)
@@ -132,7 +132,7 @@ def _fps(
         dz = z - tl.load(planes + 2 * points + latest)
         nearest = tl.minimum(nearest, dx * dx + dy * dy + dz * dz)
         bits = nearest.to(tl.int32, bitcast=True)
-        latest = tl.min(tl.where(bits == tl.max(bits, axis=0), place, TILE), axis=0).to(tl.int64)
+        latest = tl.min(tl.where(bits == tl.max(bits, axis=0), place, tile), axis=0).to(tl.int64)
         tl.store(chosen + step, latest)
 
 
@@ -144,7 +144,7 @@ def _fps_large(
     nearest: tl.tensor,
     points: tl.tensor,
     count: tl.tensor,
-    TILE: tl.constexpr,
+    tile: tl.constexpr,
 ) -> None:
     cloud = tl.program_id(0).to(tl.int64)
     planes += cloud * 3 * points
@@ -155,9 +155,9 @@ def _fps_large(
     for step in range(1, count):
         x, y, z = tl.load(planes + latest), tl.load(planes + points + latest), tl.load(planes + 2 * points + latest)
         # Every lane keeps the first of its largest distances; the lowest place among the lanes' best is taken.
-        best, best_place = tl.full([TILE], -1, tl.int32), tl.full([TILE], 0, tl.int32)
-        for first in range(0, points, TILE):
-            place = first + tl.arange(0, TILE)
+        best, best_place = tl.full([tile], -1, tl.int32), tl.full([tile], 0, tl.int32)
+        for first in range(0, points, tile):
+            place = first + tl.arange(0, tile)
             distance = tl.minimum(
                 tl.load(nearest + place, mask=place < points, other=-1.0), _squared(planes, place, points, x, y, z)
             )
@@ -172,10 +172,10 @@ def _fps_large(
 @triton.jit
 def _knn(
     query: tl.tensor, planes: tl.tensor, queries: tl.tensor, points: tl.tensor, found: tl.tensor, k: tl.tensor,
-    ROWS: tl.constexpr, SLOTS: tl.constexpr, TILE: tl.constexpr,
+    rows: tl.constexpr, slots: tl.constexpr, tile: tl.constexpr,
 ) -> None:  # fmt: skip
-    LAST: tl.constexpr = 2**63 - 1  # noqa: N806 - Triton's constants are written so
-    row, cloud = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.program_id(1).to(tl.int64)
+    last: tl.constexpr = 2**63 - 1
+    row, cloud = tl.program_id(0) * rows + tl.arange(0, rows), tl.program_id(1).to(tl.int64)
     query += cloud * 3 * queries
     planes += cloud * 3 * points
     asked = row < queries
@@ -183,33 +183,33 @@ def _knn(
     y = tl.load(query + queries + row, mask=asked, other=0.0)[:, None]
     z = tl.load(query + 2 * queries + row, mask=asked, other=0.0)[:, None]
     # Keys are (distance, index). A list starts with different keys beyond all real ones; slots beyond k are never left.
-    slot = tl.arange(0, SLOTS).to(tl.int64)[None, :] + tl.zeros([ROWS, SLOTS], tl.int64)
-    listed = tl.where(slot < k, LAST - slot, -1)
-    for first in range(0, points, TILE):
-        place = first + tl.arange(0, TILE)[None, :]
+    slot = tl.arange(0, slots).to(tl.int64)[None, :] + tl.zeros([rows, slots], tl.int64)
+    listed = tl.where(slot < k, last - slot, -1)
+    for first in range(0, points, tile):
+        place = first + tl.arange(0, tile)[None, :]
         bits = _squared(planes, place, points, x, y, z).to(tl.int32, bitcast=True)
         key = (bits.to(tl.int64) << 32) | place
-        key = tl.where((place < points) & asked[:, None], key, LAST)
+        key = tl.where((place < points) & asked[:, None], key, last)
         least, most = tl.min(key, axis=1), tl.max(listed, axis=1)
         while tl.max((least < most).to(tl.int32), axis=0) > 0:
             left = (listed == most[:, None]) & (least < most)[:, None]
             listed = tl.where(left, least[:, None], listed)
-            key = tl.where(key == least[:, None], LAST, key)
+            key = tl.where(key == least[:, None], last, key)
             least, most = tl.min(key, axis=1), tl.max(listed, axis=1)
-    listed = tl.where(slot < k, listed, LAST)
+    listed = tl.where(slot < k, listed, last)
     found += (cloud * queries + row) * k
     for place in range(k):
         least = tl.min(listed, axis=1)
         tl.store(found + place, least & 0xFFFFFFFF, mask=asked)
-        listed = tl.where(listed == least[:, None], LAST, listed)
+        listed = tl.where(listed == least[:, None], last, listed)
 
 
 @triton.jit
 def _ball_query(
-    query: tl.tensor, planes: tl.tensor, queries: tl.tensor, points: tl.tensor, found: tl.tensor, limit: tl.tensor, nsample: tl.tensor,
-    CLOSED: tl.constexpr, ROWS: tl.constexpr, SLOTS: tl.constexpr, TILE: tl.constexpr,
+    query: tl.tensor, planes: tl.tensor, queries: tl.tensor, points: tl.tensor, found: tl.tensor, limit: tl.tensor,
+    nsample: tl.tensor, closed: tl.constexpr, rows: tl.constexpr, slots: tl.constexpr, tile: tl.constexpr,
 ) -> None:  # fmt: skip
-    row, cloud = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.program_id(1).to(tl.int64)
+    row, cloud = tl.program_id(0) * rows + tl.arange(0, rows), tl.program_id(1).to(tl.int64)
     query += cloud * 3 * queries
     planes += cloud * 3 * points
     asked = row < queries
@@ -218,18 +218,18 @@ def _ball_query(
     z = tl.load(query + 2 * queries + row, mask=asked, other=0.0)[:, None]
     ball = (found + (cloud * queries + row) * nsample)[:, None]
     count = tl.where(asked, 0, nsample)  # rows beyond the last are full from the start
-    lowest = tl.full([ROWS], 2**31 - 1, tl.int32)
+    lowest = tl.full([rows], 2**31 - 1, tl.int32)
     first = 0
     while (first < points) & (tl.min(count, axis=0) < nsample):
-        place = first + tl.arange(0, TILE)[None, :]
+        place = first + tl.arange(0, tile)[None, :]
         distance = _squared(planes, place, points, x, y, z)
-        inside = (distance <= limit) if CLOSED else (distance < limit)
+        inside = (distance <= limit) if closed else (distance < limit)
         inside = (inside & (place < points) & asked[:, None]).to(tl.int32)
         rank = count[:, None] + tl.cumsum(inside, axis=1)
         tl.store(ball + rank - 1, place.to(tl.int64), mask=(inside > 0) & (rank <= nsample))
         lowest = tl.minimum(lowest, tl.min(tl.where(inside > 0, place, 2**31 - 1), axis=1))
         count += tl.sum(inside, axis=1)
-        first += TILE
-    slot = tl.arange(0, SLOTS)[None, :]
+        first += tile
+    slot = tl.arange(0, slots)[None, :]
     filler = tl.where(count > 0, lowest, 0).to(tl.int64)[:, None]
     tl.store(ball + slot, filler, mask=asked[:, None] & (slot >= count[:, None]) & (slot < nsample))
