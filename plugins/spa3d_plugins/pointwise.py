@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 PIECE = 1 << 17
-"""Numbers per piece of a layer's result: 512 KiB of float32, so that a piece is still in a CPU core's own cache when the
-next layer reads it."""
+"""Numbers per piece of a layer's result: 512 KiB of float32, still in a CPU core's own cache when the next layer reads
+them."""
 LEAST = 512
 """Places per piece, at least: with fewer the product waits for its weights."""
 
@@ -76,9 +76,7 @@ def prepared(layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d
     return lambda x: F.linear(x, weight, bias)
 
 
-def in_pieces(
-    part: Callable[..., Tensor], *tensors: Tensor, places: int, width: int, whole: bool
-) -> Float[Tensor, "rows *rest"]:
+def in_pieces(part: Callable[..., Tensor], *tensors: Tensor, places: int, width: int, whole: bool) -> Tensor:
     """``part(*tensors)`` of a function that treats each row by itself, a few rows at a time.
 
     On a CPU the layers of a group cost more time in memory than in arithmetic unless their results stay in the cache.
