@@ -1,0 +1,225 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spa3d import create, ops
+from spa3d_plugins.encoders.pointmlp import PointMLP
+
+ATOL = 5e-4
+"""Over ten times the float32 noise of the official code (4e-5); one neighbour too few moves it by 0.03 and more."""
+
+
+def sphere(clouds: int, number: int, channels: int = 3) -> Tensor:
+    points = torch.randn(clouds, number, channels, generator=torch.Generator().manual_seed(0))
+    points[..., :3] = torch.nn.functional.normalize(points[..., :3], dim=-1)
+    return points
+
+
+def small(**values: Any) -> PointMLP:
+    torch.manual_seed(0)
+    shape = {"points": 64, "width": 8, "stages": 2, "k": 6, "blocks": (1, 1), "head": (16,)}
+    return PointMLP(**{**shape, **values}).eval()
+
+
+def shake(encoder: PointMLP) -> PointMLP:
+    """Values other than the neutral ones for what scales and shifts."""
+    draws = torch.Generator().manual_seed(1)
+    for name, value in [*encoder.named_parameters(), *encoder.named_buffers()]:
+        if value.dim() in (1, 4) and value.is_floating_point():
+            low = 0.5 if name.endswith(("weight", "alpha", "var")) else -0.5
+            value.data = low + torch.rand(value.shape, generator=draws)
+    return encoder
+
+
+@pytest.mark.parametrize("golden", ["pointmlp-ulip"], indirect=True)
+def test_the_default_has_the_published_parameters(golden: Any) -> None:
+    with torch.device("meta"):
+        state = PointMLP().state_dict()
+    found = [(name, list(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in state.items()]
+    assert found == golden.parameters
+
+
+@pytest.mark.parametrize("golden", ["pointmlp-ulip"], indirect=True)
+def test_it_computes_what_the_official_code_does(golden: Any, cloud: str, backend: str) -> None:
+    encoder = create("encoder", "pointmlp-ulip").eval()
+    encoder.load_state_dict(golden.weights())
+    outputs: list[Tensor] = []
+    for stage in (encoder.embedding, *encoder.pos_blocks_list):
+        stage.register_forward_hook(lambda module, inputs, output: outputs.append(output[0]))
+    expected = golden.on(cloud)
+
+    with torch.no_grad():
+        final = encoder.pooled(expected.points)[0]
+        tokens = encoder(expected.points)[0]
+
+    expected.check("embedding", outputs[0], ATOL)
+    for number, features in enumerate(outputs[1:5], start=1):
+        expected.check(f"stage{number}_feat", features, ATOL)
+    expected.check("stage4_feat", tokens, ATOL)
+    expected.check("final", final, ATOL)
+
+
+@pytest.mark.parametrize("golden", ["pointmlp-ulip"], indirect=True)
+def test_the_groups_are_the_official_ones(golden: Any, cloud: str, backend: str) -> None:
+    expected = golden.on(cloud)
+    xyz = expected.points
+    index = ops.farthest_point_sample(xyz, 512)
+    centres = ops.group(xyz, index)
+    near = ops.knn(centres, xyz, 24)
+    expected.check_indices("fps_idx_1", index[0])
+    expected.check_indices("knn_idx_1", near[0], ordered=False)
+    if cloud == "C":
+        for stage, count in ((2, 256), (3, 128), (4, 64)):
+            expected.check_indices(f"fps_idx_{stage}", ops.farthest_point_sample(centres, count)[0])
+        for stage, count in ((1, 512), (4, 64)):
+            expected.check(f"stage{stage}_xyz", centres[0, :count], atol=0, rtol=0)
+
+    encoder = create("encoder", "pointmlp-ulip").eval()
+    encoder.load_state_dict(golden.weights())
+    with torch.no_grad():
+        entering = grouped(encoder, 0, encoder.embedding(xyz).relu(), index, near)[0]
+    found = [entering.mean(), entering.std(), entering.abs().max()]
+    np.testing.assert_allclose(found, expected.arrays["grouped1_stats"], atol=ATOL, rtol=1e-4)
+
+
+def test_the_published_shape() -> None:
+    with torch.device("meta"):
+        encoder = PointMLP()
+    assert sum(value.numel() for value in encoder.parameters()) == 13_228_224
+    assert (encoder.inputs, encoder.channels, encoder.dim, encoder.min_points) == (("xyz",), 3, 1024, 512)
+    assert [encoder.num_tokens(number) for number in (8192, 512)] == [64, 64]
+    assert encoder(torch.empty(2, 8192, 3, device="meta")).shape == (2, 64, 1024)
+    assert encoder.eval().pooled(torch.empty(2, 8192, 3, device="meta")).shape == (2, 256)
+
+
+def grouped(encoder: PointMLP, stage: int, features: Tensor, index: Tensor, near: Tensor) -> Tensor:
+    """What enters a stage's first layer: [alpha (neighbour - centre) / (std + 1e-5) + beta, centre]."""
+    rows = torch.arange(len(features))[:, None]
+    centre = features[rows, index][:, :, None].expand(-1, -1, near.shape[2], -1)
+    difference = features[rows[..., None], near] - centre
+    deviation = torch.stack([cloud.std() for cloud in difference])[:, None, None, None]
+    affine = encoder.local_grouper_list[stage]
+    return torch.cat([affine.affine_alpha * difference / (deviation + 1e-5) + affine.affine_beta, centre], dim=-1)
+
+
+def plain(encoder: PointMLP, points: Tensor) -> Tensor:
+    """The tokens by the paper's formula: every group is written out, every layer sees all of it."""
+
+    def layer(net: Any, x: Tensor) -> Tensor:
+        conv, norm = net
+        y = torch.einsum("...i,oi->...o", x, conv.weight.flatten(1))
+        over = tuple(range(y.dim() - 1))
+        if encoder.training:
+            mean, variance = y.mean(over), y.var(over, unbiased=False)
+        else:
+            mean, variance = norm.running_mean, norm.running_var
+        return (y - mean) / (variance + norm.eps).sqrt() * norm.weight + norm.bias
+
+    xyz, features = points[..., :3], layer(encoder.embedding.net, points).clamp(min=0)
+    for stage, (before, after) in enumerate(zip(encoder.pre_blocks_list, encoder.pos_blocks_list, strict=True)):
+        index = ops.farthest_point_sample(xyz, encoder.config.points // 2 ** (stage + 1))
+        centres = ops.group(xyz, index)
+        x = grouped(encoder, stage, features, index, ops.knn(centres, xyz, encoder.config.k))
+        x = layer(before.transfer.net, x).clamp(min=0)
+        for block in before.operation:
+            x = (layer(block.net2, layer(block.net1, x).clamp(min=0)) + x).clamp(min=0)
+        x = x.amax(dim=2)
+        for block in after.operation:
+            x = (layer(block.net2, layer(block.net1, x).clamp(min=0)) + x).clamp(min=0)
+        xyz, features = centres, x
+    return features
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("inputs", [("xyz",), ("xyz", "rgb")])
+def test_it_is_the_formula_of_the_paper(inputs: tuple[str, ...], training: bool) -> None:
+    encoder = shake(small(inputs=inputs)).train(training)
+    points = sphere(3, 300, encoder.channels)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(points), plain(encoder, points), atol=1e-4, rtol=1e-4)
+
+
+def test_pieces_of_groups_are_as_good_as_all_groups() -> None:
+    encoder = shake(small(points=1024, width=32, k=8))  # 512 centres of 8 places: more than a piece holds
+    points = sphere(2, 600)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(points), plain(encoder, points), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("number", [32, 33, 100, 3000])
+def test_as_many_tokens_as_it_says(number: int) -> None:
+    encoder = small()
+    tokens = encoder(sphere(2, number))
+    assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim) == (2, 16, 32)
+    assert tokens.isfinite().all()
+
+
+def test_a_cloud_of_one_place_has_no_deviation_and_still_a_gradient() -> None:
+    encoder, points = shake(small()), torch.full((2, 100, 3), 0.37).requires_grad_()
+    tokens = encoder(points)
+    tokens.sum().backward()
+    torch.testing.assert_close(tokens, plain(encoder, points), atol=1e-4, rtol=1e-4)
+    assert points.grad.isfinite().all()
+    assert all(value.grad.isfinite().all() for value in encoder.parameters() if value.grad is not None)
+
+
+def test_the_batch_does_not_matter_in_eval_mode() -> None:
+    encoder, points = small(), sphere(3, 200)
+    points[1] *= 3
+    with torch.no_grad():
+        together = encoder(points)
+        alone = torch.cat([encoder(cloud[None]) for cloud in points])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_every_parameter_learns() -> None:
+    encoder = small(inputs=("xyz", "rgb")).train()
+    points = sphere(4, 128, 6).requires_grad_()
+    encoder.pooled(points).square().sum().backward()
+    for name, value in encoder.named_parameters():
+        assert value.grad is not None, name
+        assert value.grad.isfinite().all(), name
+    assert (points.grad.abs().sum(dim=(0, 1)) > 0).all()
+
+
+def test_under_autocast_positions_stay_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, points = small(), sphere(2, 200)
+    seen: list[Tensor] = []
+    knn = ops.knn
+    monkeypatch.setattr(ops, "knn", lambda query, xyz, k: (seen.append(query), knn(query, xyz, k))[1])
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        tokens = encoder(points)
+    assert seen[1].dtype == torch.float32
+    assert torch.equal(seen[1], ops.group(points, ops.farthest_point_sample(points, 16)))
+    with torch.no_grad():
+        torch.testing.assert_close(tokens.float(), encoder(points), atol=0.1, rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"inputs": ("rgb", "xyz")}, "inputs must begin with xyz"),
+        ({"inputs": ("xyz", "rgb", "rgb")}, "name each channel once"),
+        ({"points": 8}, "points must be at least 16, so that 4 stages can halve them"),
+        ({"points": 128}, "k is 24, more than the 16 points that enter the last stage"),
+        ({"blocks": (2,)}, "blocks"),
+        ({"k": 0}, "k"),
+        ({"dropout": 1}, "dropout"),
+        ({"depth": 3}, "depth"),
+    ],
+)
+def test_shapes_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PointMLP(**values)
+
+
+def test_the_tiny_preset_takes_clouds_of_both_sizes() -> None:
+    encoder = create("encoder", "pointmlp-tiny").eval()
+    assert encoder.inputs == ("xyz", "rgb")
+    assert encoder.min_points <= 128
+    assert encoder.num_tokens(1024) == 32
+    for number in (1024, 128):
+        assert encoder(sphere(1, number, 6)).shape == (1, 32, encoder.dim)
