@@ -55,6 +55,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "hinge.py").write_text(plugin(CONTRIBUTING), encoding="utf-8")
     for name in ("my_clouds/8192_npy", "my_clouds/anno_data", "path/to/a-causal-lm", "runs/anchored/model"):
         (folder / name).mkdir(parents=True)
+    (folder / "point_bert_v1.2.pt").touch()
     for split, number in (("train", 24), ("val", 8), ("test", 8)):
         write_split(folder / "my_clouds", split, number)
     return folder
