@@ -359,27 +359,54 @@ inline Mask within(Floats a, Floats b) { return bits(a <= b); }
 inline Mask within(Ints a, Ints b) { return bits(a <= b); }
 inline Mask equal(Floats a, Floats b) { return bits(a == b); }
 
+#if LANES == 8
+
+inline float highest(Floats a) {
+    const __m256 whole = reinterpret_cast<__m256>(a);
+    __m128 half = _mm_max_ps(_mm256_castps256_ps128(whole), _mm256_extractf128_ps(whole, 1));
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_shuffle_ps(half, half, 1)));
+}
+
+// For each mask, the lanes it keeps, one after the other.
+struct Kept {
+    constexpr Kept() : lanes{} {
+        for (int mask = 0; mask < 256; ++mask)
+            for (int lane = 0, to = 0; lane < 8; ++lane)
+                if (mask >> lane & 1) lanes[mask][to++] = lane;
+    }
+    int32_t lanes[256][8];
+};
+constexpr Kept KEPT;
+
+template <class T, class V>
+inline void pack(T* to, V a, Mask mask) {
+    const __m256 kept = _mm256_permutevar8x32_ps(reinterpret_cast<__m256>(a),
+                                                 reinterpret_cast<__m256i>(load(KEPT.lanes[mask])));
+    std::memcpy(to, &kept, sizeof kept);
+}
+
+#else
+
 inline float highest(Floats a) {
     float best = a[0];
     for (int i = 1; i < LANES; ++i) best = a[i] > best ? a[i] : best;
     return best;
 }
 
-inline float lowest(Floats a) {
-    float best = a[0];
-    for (int i = 1; i < LANES; ++i) best = a[i] < best ? a[i] : best;
-    return best;
+template <class T, class V>
+inline void pack(T* to, V a, Mask mask) {
+    for (; mask; mask &= mask - 1) *to++ = a[__builtin_ctz(mask)];
 }
+
+#endif
+
+inline float lowest(Floats a) { return -highest(-a); }
 
 inline int32_t lowest(Ints a) {
     int32_t best = a[0];
     for (int i = 1; i < LANES; ++i) best = a[i] < best ? a[i] : best;
     return best;
-}
-
-template <class T, class V>
-inline void pack(T* to, V a, Mask mask) {
-    for (; mask; mask &= mask - 1) *to++ = a[__builtin_ctz(mask)];
 }
 
 #endif
@@ -705,6 +732,19 @@ int64_t scan(const Planes& plane, const Point& from, Ball ball, int32_t* index) 
     return count;
 }
 
+// Keep the lowest `places` of `count` numbers, and perhaps a few more.
+int64_t keep_lowest(int32_t* index, int64_t count, int64_t places) {
+    const Ints limit = all(limit_of(index, count, places));
+    int64_t kept = 0;
+    for (int64_t i = 0; i < count; i += LANES) {  // the padding is above the limit
+        const Ints who = load(index + i);
+        const Mask low = within(who, limit);
+        pack(index + kept, who, low);
+        kept += __builtin_popcount(low);
+    }
+    return kept;
+}
+
 // All members of one ball, in the order of the buckets; none (-1) where looking for them in index order is quicker.
 int64_t gather(const Cloud& cloud, const Point& from, Ball ball, int32_t* index) {
     const Axes place(cloud);
@@ -713,11 +753,10 @@ int64_t gather(const Cloud& cloud, const Point& from, Ball ball, int32_t* index)
     int64_t near = 0;
     for (int64_t b = 0; b < cloud.buckets; b += LANES)
         near += __builtin_popcount(within(bound(cloud.bucket, b, from), limit));
-    // In cycles: searching the buckets and ordering their members (a tenth of the points in them, say), against
-    // going through the cloud until there are enough.
-    const int64_t members = near * BUCKET / 10 + 1;
-    const int64_t way = std::min(cloud.points, cloud.points * ball.places / members);
-    if (near * BUCKET / 2 + members * members / 16 > way / 4) return -1;
+    // In cycles: searching the buckets, of whose points a fifth may be members, against going through the cloud until
+    // there are enough.
+    const int64_t way = std::min(cloud.points, cloud.points * ball.places * 5 / (near * BUCKET + 1));
+    if (near * BUCKET / 2 > way / 4) return -1;
     int64_t count = 0;
     for (int64_t b = 0; b < cloud.buckets; b += LANES)
         for (Mask in = within(bound(cloud.bucket, b, from), limit); in; in &= in - 1)
@@ -735,11 +774,12 @@ void ball(const Cloud& cloud, const Planes& plane, Scratch& scratch, const float
     const Point from(query);
     int32_t* index = scratch.index;
     int64_t count = gather(cloud, from, ball, index);
-    if (count < 0 || count > 256) {
+    if (count < 0) {
         count = std::min(scan(plane, from, ball, index), ball.places);
         std::copy(index, index + count, found);
     } else {
-        rank<false>(index, index, count, ball.places, found);
+        if (count > ball.places) count = keep_lowest(index, count, ball.places);
+        smallest(index, index, count, std::min(count, ball.places), found);
         count = std::min(count, ball.places);
     }
     std::fill(found + count, found + ball.places, count ? found[0] : 0);
