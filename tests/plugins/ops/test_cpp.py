@@ -1,0 +1,273 @@
+"""The C++ backend: compiled once, safely cached, told when it cannot be, and equal to the reference on real sizes."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import pickle
+import stat
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+import spa3d_plugins.ops.cpp as backend
+from spa3d.errors import PluginError
+from spa3d_plugins.ops.cpp import LEVELS, CppOps
+from spa3d_plugins.ops.torch import TorchOps
+
+pytestmark = pytest.mark.skipif(
+    not any(backend.shutil.which(name) for name in backend.COMPILERS), reason="there is no C++ compiler"
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library, compiled for real into a new cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("CXX", raising=False)
+        backend.load()
+        (library,) = (Path(os.environ["XDG_CACHE_HOME"]) / "spa3d").glob("*.so")
+    return library
+
+
+class Fake:
+    """A compiler that copies what was built before, and notes that it was called."""
+
+    def __init__(self, folder: Path, library: Path) -> None:
+        self.log, self.cache = folder / "calls", folder / "cache" / "spa3d"
+        self.program = folder / "fake-c++"
+        self.write(f'echo call >> {self.log}\nwhile [ "$1" != -o ]; do shift; done\ncp {library} "$2"\n')
+
+    def write(self, body: str) -> None:
+        self.program.write_text(f'#!/bin/sh\ncase "$*" in *--version) echo fake 1; exit;; esac\n{body}')
+        self.program.chmod(0o755)
+
+    @property
+    def calls(self) -> int:
+        return self.log.read_text().count("call") if self.log.exists() else 0
+
+    @property
+    def library(self) -> Path:
+        (library,) = self.cache.glob("*.so")
+        return library
+
+
+@pytest.fixture
+def fake(tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    fake = Fake(tmp_path, built)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXX", str(fake.program))
+    return fake
+
+
+@pytest.fixture
+def ops(built: Path, monkeypatch: pytest.MonkeyPatch) -> CppOps:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(built.parents[1]))
+    monkeypatch.delenv("CXX", raising=False)
+    return CppOps()
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_the_cache_holds_the_library_and_its_checksum_for_this_user_only(built: Path) -> None:
+    names = sorted(path.name for path in built.parent.iterdir())
+    assert names == [f"{built.stem}.sha256", built.name, f"{built.name}.lock"]
+    assert stat.S_IMODE(built.stat().st_mode) == stat.S_IMODE(built.parent.stat().st_mode) == 0o700
+    assert built.with_suffix(".sha256").read_text() == hashlib.sha256(built.read_bytes()).hexdigest()
+
+
+def test_it_is_compiled_once(fake: Fake) -> None:
+    CppOps()
+    CppOps()
+    assert fake.calls == 1
+
+
+def test_another_compiler_is_another_library(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    CppOps()
+    fake.program = fake.program.rename(tmp_path / "other-c++")
+    monkeypatch.setenv("CXX", f"{fake.program} -g")
+    CppOps()
+    assert (fake.calls, len(list(fake.cache.glob("*.so")))) == (2, 2)
+
+
+def test_many_processes_that_start_at_once_compile_once(fake: Fake) -> None:
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        levels = pool.map(level, range(8), chunksize=1)
+    assert (levels, fake.calls) == ([CppOps().level] * 8, 1)
+
+
+def level(_: int) -> int:
+    return CppOps().level
+
+
+def cut(library: Path) -> None:
+    library.write_bytes(library.read_bytes()[:5000])
+
+
+def exchange(library: Path) -> None:
+    """As a file of another machine would be: whole, and not to be loaded."""
+    library.write_bytes(b"not a library")
+    library.with_suffix(".sha256").write_text(hashlib.sha256(b"not a library").hexdigest())
+
+
+def open_to_others(library: Path) -> None:
+    library.chmod(0o722)
+
+
+def forget_checksum(library: Path) -> None:
+    library.with_suffix(".sha256").unlink()
+
+
+@pytest.mark.parametrize("damage", [cut, exchange, open_to_others, forget_checksum])
+def test_a_file_that_cannot_be_trusted_is_made_again(fake: Fake, damage: Callable[[Path], None]) -> None:
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.map(level, [0])  # elsewhere: what a process has loaded from a path stays
+    library = fake.library
+    damage(library)
+    CppOps()
+    assert fake.calls == 2
+    assert stat.S_IMODE(fake.library.stat().st_mode) == 0o700
+    CppOps()
+    assert fake.calls == 2
+
+
+def test_a_folder_others_can_write_to_is_not_used(fake: Fake) -> None:
+    fake.cache.mkdir(parents=True)
+    fake.cache.chmod(0o777)
+    CppOps()
+    assert fake.calls == 1
+    assert not list(fake.cache.iterdir())
+
+
+def test_without_a_place_for_the_cache_it_still_works(fake: Fake) -> None:
+    fake.cache.parent.write_text("a file where the folder should be")
+    assert CppOps().fps(torch.eye(3)[None], 2, torch.tensor([1])).tolist() == [[1, 0]]
+
+
+def test_no_compiler_is_told(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-c++ -O1")
+    with pytest.raises(PluginError, match=r"\$CXX is 'no-such-c\+\+', which is not there.*--ops torch"):
+        CppOps()
+    monkeypatch.delenv("CXX")
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    with pytest.raises(
+        PluginError, match=r"none of c\+\+, g\+\+, clang\+\+ is on the PATH\. Install one .*--ops torch"
+    ):
+        CppOps()
+
+
+def test_a_compiler_that_fails_is_quoted(fake: Fake) -> None:
+    fake.write("for i in 1 2 3 4 5 6 7 8 9; do echo line $i >&2; done; exit 3\n")
+    with pytest.raises(PluginError, match=r"failed with code 3") as caught:
+        CppOps()
+    assert f"{fake.program} -std=c++17" in str(caught.value)
+    assert str(caught.value).splitlines()[-8:] == [f"line {i}" for i in range(2, 10)]
+    assert not list(fake.cache.glob("*.part"))
+
+
+def clouds(kind: str, points: int) -> Tensor:
+    """Two clouds of a kind that is hard on a search structure or on ties."""
+    generator = torch.Generator().manual_seed(points)
+    normal = torch.randn(2, points, 3, generator=generator)
+    if kind == "surface":
+        return normal / normal.norm(dim=-1, keepdim=True)
+    if kind == "lattice":
+        return torch.randint(-4, 5, (2, points, 3), generator=generator).float()
+    if kind == "duplicates":
+        return normal[:, torch.randint(0, points // 3, (points,), generator=generator)].contiguous()
+    if kind == "collinear":
+        return torch.linspace(-1, 1, points)[None, :, None] * torch.tensor([[[1.0, 2, 3]], [[0, 0, 1]]])
+    if kind == "identical":
+        return normal[:, :1].expand(-1, points, -1).contiguous()
+    if kind == "outliers":
+        normal[:, ::97] *= 1e5
+    if kind == "beyond float32":  # squared distances that are infinite
+        normal[:, ::5] *= 3e19
+    return normal
+
+
+KINDS = (
+    *("volume", "surface", "lattice", "duplicates"),
+    *("collinear", "identical", "outliers", "beyond float32"),
+)
+
+
+@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_instruction_set_gives_what_the_reference_gives(ops: CppOps, kind: str, name: str) -> None:
+    level = LEVELS.index(name)
+    if level > ops.level:
+        pytest.skip(f"this CPU has no {name}")
+    ops.level, reference = level, TorchOps()
+    for points in (600, 4000):
+        xyz = clouds(kind, points)
+        query = torch.cat([xyz[:, ::97], clouds("volume", 25) * 2], dim=1)
+        start = torch.tensor([0, points - 1])
+        assert torch.equal(ops.fps(xyz, 300, start), reference.fps(xyz, 300, start))
+        for k in (1, 3, 5, 32, 300, points):
+            assert torch.equal(ops.knn(query, xyz, k), reference.knn(query, xyz, k)), k
+        for radius, places, closed in ((0.1, 32, False), (0.3, 64, True), (1.0, 16, False), (9.0, points + 3, True)):
+            arguments = (query, xyz, radius, places)
+            found, expected = (one.ball_query(*arguments, closed=closed) for one in (ops, reference))
+            assert torch.equal(found, expected), radius
+
+
+@pytest.mark.parametrize("kind", ["volume", "surface", "outliers"])
+def test_ten_thousand_points(ops: CppOps, kind: str) -> None:
+    xyz, reference = clouds(kind, 10_000), TorchOps()
+    start = torch.tensor([7, 42])
+    assert torch.equal(ops.fps(xyz, 512, start), reference.fps(xyz, 512, start))
+    query = xyz[:, :200].contiguous()
+    assert torch.equal(ops.knn(query, xyz, 32), reference.knn(query, xyz, 32))
+    assert torch.equal(ops.knn(xyz, query, 3), reference.knn(xyz, query, 3))
+
+
+def test_more_points_than_the_fine_grid_begins_at(ops: CppOps) -> None:
+    xyz, start = clouds("surface", 20_000), torch.tensor([0, 1])
+    assert torch.equal(ops.fps(xyz, 200, start), TorchOps().fps(xyz, 200, start))
+
+
+def test_threads_change_nothing(ops: CppOps, threads: Callable[[int], None]) -> None:
+    xyz = torch.cat([clouds(kind, 3000) for kind in ("volume", "surface", "lattice")])
+    query = xyz[:, :700].contiguous()
+    work: list[Callable[[], Tensor]] = [
+        lambda: ops.fps(xyz, 100, torch.arange(6)),
+        lambda: ops.knn(query, xyz, 16),
+        lambda: ops.knn(xyz, query, 3),
+        lambda: ops.ball_query(query, xyz, 0.2, 32, closed=True),
+    ]
+    threads(1)
+    alone = [one() for one in work]
+    threads(4)
+    assert all(torch.equal(one(), expected) for one, expected in zip(work, alone, strict=True))
+    with ThreadPoolExecutor(4) as pool:  # the interpreter's lock is free meanwhile
+        together = [pool.submit(one) for _ in range(5) for one in work]
+        assert all(torch.equal(done.result(), alone[i % 4]) for i, done in enumerate(together))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_of_a_loader_may_use_it(ops: CppOps, threads: Callable[[int], None], method: str) -> None:
+    threads(2)
+    batches = [clouds("volume", 1000), clouds("surface", 1200)]
+    sample = partial(ops.fps, count=200, start=torch.zeros(2, dtype=torch.int64))
+    here = [sample(batch) for batch in batches]  # with threads of its own, before the fork
+    loader = DataLoader(batches, batch_size=None, collate_fn=sample, num_workers=1, multiprocessing_context=method)
+    assert all(torch.equal(got, expected) for got, expected in zip(loader, here, strict=True))
+
+
+def test_a_copy_loads_the_library_again(ops: CppOps) -> None:
+    copy = pickle.loads(pickle.dumps(ops))
+    assert copy.fps(torch.eye(3)[None], 2, torch.tensor([2])).tolist() == [[2, 0]]
