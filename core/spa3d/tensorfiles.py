@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -83,7 +84,7 @@ def read_tensors(path: Path) -> Mapping[str, Tensor]:
     if _is_safetensors(start, size):
         return _Safetensors(path)
     if start.startswith((b"PK\x03\x04", b"\x80")):
-        return _of_pickle(path, zipped=start.startswith(b"PK"))
+        return _of_pickle(path, mapped=start.startswith(b"PK") and _can_be_mapped(path))
     raise CheckpointError(f"{path}: {_what_else(start, size)}")
 
 
@@ -118,9 +119,17 @@ def _what_else(start: bytes, size: int) -> str:
     return f"is no file of weights (it begins with {begins!r}); possible: a torch file (.pt, .pth, .bin) or safetensors"
 
 
-def _of_pickle(path: Path, *, zipped: bool) -> Mapping[str, Tensor]:
-    # torch takes a file named .safetensors for one, whatever is in it; an open file it looks into.
-    mapped = zipped and path.suffix != ".safetensors"
+def _can_be_mapped(path: Path) -> bool:
+    """Whether torch can take the tensors of a zip from where they lie: packed ones it would take for numbers."""
+    try:
+        with ZipFile(path) as file:
+            stored = all(part.compress_type == ZIP_STORED for part in file.infolist())
+    except (BadZipFile, OSError, ValueError, NotImplementedError):
+        return False  # what is wrong with it, torch tells
+    return stored and path.suffix != ".safetensors"  # where torch would go by the name
+
+
+def _of_pickle(path: Path, *, mapped: bool) -> Mapping[str, Tensor]:
     try:
         with path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals(STAND_INS):
             warnings.simplefilter("ignore")  # about protocols and storages that the reader cannot change

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -73,6 +74,23 @@ def test_of_a_large_file_only_what_is_used_is_read(tmp_path: Path, monkeypatch: 
     torch.save(state(), tmp_path / "weights.pt")
     assert holds(tmp_path / "weights.pt")
     assert (told["mmap"], told["weights_only"]) == (True, True)
+
+
+def test_a_file_that_was_packed_again_is_unpacked(tmp_path: Path) -> None:
+    torch.save({"big": torch.zeros(100_000), **state()}, tmp_path / "weights.pt")
+    with ZipFile(tmp_path / "weights.pt") as old, ZipFile(tmp_path / "packed.pt", "w", ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    found = read_tensors(tmp_path / "packed.pt")
+    assert found["big"].count_nonzero() == 0
+    assert all(found[name].equal(value) for name, value in state().items())
+
+
+def test_nothing_that_hangs_on_a_tensor_comes_with_it(tmp_path: Path) -> None:
+    tensor: Any = torch.ones(2)
+    tensor.isfinite = "of course"
+    torch.save({"a": tensor}, tmp_path / "weights.pt")
+    assert vars(read_tensors(tmp_path / "weights.pt")["a"]) == {}
 
 
 def test_safetensors_by_whatever_name(tmp_path: Path) -> None:
