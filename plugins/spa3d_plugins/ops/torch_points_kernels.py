@@ -89,11 +89,10 @@ def _distance(
 ) -> Float[Tensor, "B Q k"]:
     """Squared distances to the points at `index`, rounded as the reference rounds them."""
     flat = index.flatten(start_dim=1)
-    total = None
-    for axis in range(3):
-        apart = xyz[..., axis].gather(1, flat).view(index.shape).sub_(query[..., axis, None])
-        total = apart.square_() if total is None else total.add_(apart.square_())
-    return total
+    x, y, z = (
+        xyz[..., axis].gather(1, flat).view(index.shape).sub_(query[..., axis, None]).square_() for axis in range(3)
+    )
+    return x.add_(y).add_(z)
 
 
 def _sorted(
