@@ -118,7 +118,7 @@ def test_the_published_shape() -> None:
 
 
 def test_the_published_shape_takes_what_farthest_point_sampling_runs_out_of() -> None:
-    encoder = create("encoder", "pointbert-ulip").eval()
+    encoder = create("encoder", "pointbert-ulip", depth=1).eval()
     cloud = torch.zeros(3, 600, 3)
     cloud[0] = sphere(1, 300, 3).repeat(1, 2, 1)  # each point twice: 300 centres, and the first one for the others
     cloud[1, :, 0] = torch.linspace(-1, 1, 600)  # all but those near the origin are candidates
