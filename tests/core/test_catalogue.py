@@ -93,6 +93,7 @@ def test_a_preset_is_explained_with_its_values_and_weights(registry: Registry) -
     assert told.facts["preset of"] == "plain"
     assert told.facts["weights: file"] == "tiny.safetensors"
     assert told.facts["weights: url"] == "https://example.org"
+    assert told.facts["--encoder.checkpoint"].startswith("Published weights")
     assert {field.name: field.default for field in told.fields}["inputs"] == "xyz,rgb"
     assert told.facts["set in"].startswith(str(registry.manifest.place("presets").partition(":")[0]))
 

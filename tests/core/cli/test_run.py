@@ -115,6 +115,7 @@ class TestRun:
         made = Plan(
             [PlannedStage("base: llm", "300 steps", True), PlannedStage("post-train", "[red]3 steps", False)],
             [PlannedPart("llm", "small", 725664, ("base: llm",)), PlannedPart("encoder", "plain", 3, ())],
+            "encoder weights: [red]w.pt",
         )
         monkeypatch.setattr(spa3d.plan, "plan", lambda config, registry: made)
         assert main(["run", "--dry-run", "--noise.level", "0.5"]) == 0
@@ -128,6 +129,7 @@ class TestRun:
         assert "post-train [red]3 steps to do" in rows
         assert "llm small 725,664 base: llm" in rows
         assert "encoder plain 3 never: frozen" in rows
+        assert rows[-1] == "encoder weights: [red]w.pt"
 
 
 PART = {"ci95": [0.82, 0.86], "blind_ci95": [0.4, 0.46], "chance": 0.25, "n": 2000}
@@ -165,6 +167,14 @@ class TestHelp:
         assert any("--encoder.width" in line and " 16 " in line and "Channels" in line for line in lines)
         assert any("--train.steps" in line and " 77 " in line for line in lines)
         assert any("preset plain-tiny (stands in for plain)" in line for line in lines)
+
+    def test_the_weights_of_the_encoder_stand_beside_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+        Path("w.pt").touch()
+        lines = self.told(capsys, "--encoder.checkpoint", "w.pt").splitlines()
+        (place,) = [number for number, line in enumerate(lines) if "--encoder.checkpoint" in line]
+        assert "--encoder " in lines[place - 1]
+        assert " w.pt " in lines[place]
+        assert "Published weights" in lines[place]
 
     def test_help_comes_with_faults_too(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["run", "-h", "--encoder", "gone", "--dataset", "files"]) == 0
