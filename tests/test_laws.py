@@ -33,14 +33,30 @@ REGISTRY = load_registry(ROOT / "registry.yaml", environ={"SPA3D_PLUGINS": ""})
 ROWS = [row for kind in KINDS for row in REGISTRY.components(kind)]
 
 SHIPPED = {
-    "encoder": ["pointnext", "pointnext-tiny"],
+    "encoder": [
+        "pointbert",
+        "pointbert-pointllm",
+        "pointbert-pointllm-v11",
+        "pointbert-tiny",
+        "pointbert-ulip",
+        "pointbert-ulip2",
+        "pointmlp",
+        "pointmlp-tiny",
+        "pointmlp-ulip",
+        "pointnet2",
+        "pointnet2-tiny",
+        "pointnet2-ulip",
+        "pointnext",
+        "pointnext-tiny",
+        "pointnext-ulip",
+    ],
     "projector": ["linear", "mlp", "mlp-tiny"],
     "noise": ["mask"],
     "objective": ["sft", "spa", "spa-anchored"],
     "dataset": ["pointllm", "shapes", "shapes-smoke"],
     "benchmark": ["caption", "choice", "classify"],
     "judge": [],
-    "ops": ["torch"],
+    "ops": ["cpp", "torch", "torch-points-kernels", "torch-quickfps", "triton"],
     "llm": ["tiny"],
     "run": ["embedded", "objects", "smoke"],
 }
@@ -95,13 +111,21 @@ WORDS = {
     ("llm", "hidden_size"): "48",
     ("root",): "elsewhere",
     ("pattern",): "{id}.npy",
-    ("inputs",): "xyz,rgb",
+    ("inputs",): "xyz",
+    ("pointbert", "width"): "256",
+    ("pointbert", "heads"): "2",
+    ("pointmlp", "blocks"): "2,1",
+    ("pointnet2", "centres"): "48,16",
+    ("pointnet2", "radius"): "0.25,0.5",
+    ("pointnet2", "nsample"): "8,4",
+    ("pointnet2", "widths"): "[[8,16], [16,32]]",
+    ("pointnet2", "last"): "64,32",
     ("strides",): "1,2,1",
     ("head",): "64",
     ("points",): "4096",
     ("widths",): "7",
 }
-"""Values for the settings whose type alone does not tell what they take."""
+"""Values for the settings whose type alone does not tell what they take, of one component or of all."""
 TYPED = {
     ("preset",): ["--preset", "smoke"],
     ("blind",): ["--blind"],
@@ -112,8 +136,10 @@ TYPED = {
 """Settings of a run whose flags are not called like them."""
 
 
-def another(keys: tuple[str, ...], field: FieldInfo, now: Any) -> str:
+def another(keys: tuple[str, ...], field: FieldInfo, now: Any, owner: str = "") -> str:
     """A value, as typed, that the field takes and that is not the one it has `now`."""
+    if (owner, *keys) in WORDS:
+        return WORDS[owner, *keys]
     if keys in WORDS:
         return WORDS[keys]
     inner = field.annotation
@@ -179,7 +205,7 @@ class TestSettings:
         start = (row.kind, row.name) if row.kind == "benchmark" else (row.kind,)
         flag, place = f"--{'.'.join((*start, *keys))}", (*start, "config", *keys)
         before = settings(*chosen)
-        typed = another(keys, field, before[place])
+        typed = another(keys, field, before[place], row.name)
         after = settings(*(chosen if flag not in chosen else chosen[:2]), flag, typed)
         assert show(after[place]) == typed
         assert {key for key in after if after[key] != before[key]} == {place}

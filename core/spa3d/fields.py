@@ -58,6 +58,8 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, COLLECTIONS):
+        if any(isinstance(item, COLLECTIONS) for item in value):
+            return f"[{', '.join(f'[{show(item)}]' for item in value)}]"
         return ",".join(map(show, value)) or "(none)"
     return str(value) if str(value) else '""'
 

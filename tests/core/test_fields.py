@@ -108,7 +108,8 @@ def test_a_missing_value_and_an_unknown_field() -> None:
 
 
 def test_values_are_shown_as_they_would_be_typed() -> None:
-    assert [show(value) for value in (None, False, (1, 2), "", 0.1)] == ["none", "false", "1,2", '""', "0.1"]
+    values = (None, False, (1, 2), ((1, 2), (3,)), "", 0.1)
+    assert [show(value) for value in values] == ["none", "false", "1,2", "[[1,2], [3]]", '""', "0.1"]
 
 
 def test_unknown_names_the_list_even_where_nothing_is_near() -> None:
