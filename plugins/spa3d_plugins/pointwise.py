@@ -73,7 +73,7 @@ def prepared(layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d
     if norm.training:
         return lambda x: batch_normalised(layer(x), norm)
     weight, bias = folded(layer, norm)
-    return lambda x: F.linear(x, weight, bias)
+    return lambda x: F.linear(x, weight).add_(bias)  # a bias given to linear is first copied to every place
 
 
 def in_pieces(part: Callable[..., Tensor], *tensors: Tensor, places: int, width: int, whole: bool) -> Tensor:
