@@ -163,8 +163,10 @@ def _load_weights(config: RunConfig, registry: Registry, encoder: Encoder) -> Lo
     chosen = config.encoder
     if not chosen.checkpoint or config.base.path:
         return None
+    stands_for = f" (here {chosen.preset})" if chosen.preset not in ("", chosen.asked) else ""
+    name = f"{chosen.asked}{stands_for}"
     try:
-        return load_weights(encoder, chosen.checkpoint, name=chosen.asked, registry=registry, run_preset=config.preset)
+        return load_weights(encoder, chosen.checkpoint, name=name, registry=registry, run_preset=config.preset)
     except CheckpointError as fault:
         raise CheckpointError(f"--encoder.checkpoint {fault}") from fault
 

@@ -10,6 +10,8 @@ import os
 import pathlib
 import pickle
 import subprocess
+import sys
+import types
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -182,6 +184,17 @@ def test_a_pickle_that_does_fire_would_be_noticed(tmp_path: Path) -> None:
         pickle.loads(pickle.dumps(evil))
         assert fired.exists()
         fired.unlink()
+
+
+def test_dictionaries_with_attributes_are_read_as_dictionaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("easydict")
+    easy = type("EasyDict", (dict,), {"__module__": "easydict"})
+    vars(module)["EasyDict"] = easy
+    monkeypatch.setitem(sys.modules, "easydict", module)
+    settings = easy(depth=12)
+    settings.depth = 12
+    torch.save({"state_dict": state(), "args": argparse.Namespace(config=settings)}, tmp_path / "weights.pt")
+    assert holds(tmp_path / "weights.pt")
 
 
 def test_what_stands_in_for_other_things_keeps_nothing(tmp_path: Path) -> None:
