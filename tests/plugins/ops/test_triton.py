@@ -47,6 +47,13 @@ def test_the_shared_properties_hold_when_interpreted() -> None:
     assert re.search(r"\b[4-9] passed", said), said
 
 
+@pytest.mark.slow
+def test_the_whole_shared_suite_passes_when_interpreted() -> None:
+    said = interpreted(str(TESTS / "core" / "test_ops.py"), "-k", "[triton]")
+    assert "passed" in said
+    assert "skipped" not in said
+
+
 def test_without_the_interpreter_it_takes_gpus_only() -> None:
     assert backend.TritonOps.devices == ("cuda",)
 
