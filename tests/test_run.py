@@ -246,7 +246,7 @@ class Hostile:
     ("kind", "said"),
     [
         ("hostile", "holds more than tensors: it asks for posix.system, which could run code, so nothing of it was "),
-        ("another's", "its weights (ULIP layout) are not those of encoder pointnext (here pointnext-tiny): 34 unexpec"),
+        ("another's", "its weights (ULIP layout) are not those of encoder pointnext (here pointnext-tiny): "),
     ],
 )
 def test_weights_that_are_none_end_a_run_before_it_begins(bases: Path, tmp_path: Path, kind: str, said: str) -> None:

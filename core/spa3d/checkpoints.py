@@ -30,6 +30,11 @@ SAVED = "encoder."
 BESIDE = "language_model."
 COUNTS = "num_batches_tracked"
 """How often a normalisation was trained: nothing here reads it, and files of before 2018 do not have it."""
+NUMBERS = (
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+)
+"""What a tensor may hold; floats of fewer bits mean nothing without the scales that go with them."""
 LAYOUTS = "a ULIP or PointLLM file, a model saved by spa3d, or the bare state dict of an encoder"
 
 
@@ -136,11 +141,11 @@ def _below(prefix: str, names: Iterable[str]) -> dict[str, str]:
 
 def _plain(tensor: Tensor, source: Path, name: str) -> Tensor:
     """`tensor`, if it is one that a parameter can be made of."""
-    odd = tensor.is_nested or tensor.is_quantized or tensor.is_sparse or tensor.layout is not torch.strided
-    if odd or tensor.is_meta or tensor.is_complex():
+    odd = tensor.is_nested or tensor.layout is not torch.strided or tensor.is_meta
+    if odd or tensor.dtype not in NUMBERS:
+        what = "sparse, nested or without content" if odd else str(tensor.dtype).removeprefix("torch.")
         raise CheckpointError(
-            f"{source}: {shown(name)} is no plain tensor of numbers (it is sparse, quantised, complex or empty); "
-            f"save the weights as plain float tensors"
+            f"{source}: {shown(name)} is no plain tensor of numbers ({what}); save the weights as plain floats"
         )
     return tensor
 
@@ -179,7 +184,7 @@ def _summary(names: Iterable[str]) -> str:
     """What is in a file, by the first two parts of its names: ``model.layers (290), lm_head (1)``."""
     counted = Counter(".".join(name.split(".")[:-1][:2]) or name for name in names)
     told = [f"{shown(start)} ({count})" for start, count in counted.most_common(5)]
-    return ", ".join(told) + (", …" if len(counted) > len(told) else "")
+    return ", ".join(told) + (", …" if len(counted) > len(told) else "") or "nothing"
 
 
 def _few(keys: list[str]) -> str:

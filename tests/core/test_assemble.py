@@ -46,7 +46,7 @@ def test_weights_of_another_encoder_are_refused_with_the_flag(tmp_path: Path) ->
         build("--encoder.checkpoint", str(tmp_path / "full.pt"))
     said = str(caught.value)
     assert said.startswith(f"--encoder.checkpoint {tmp_path / 'full.pt'}: its weights (bare layout) are not those of ")
-    assert "of encoder pointnext (here pointnext-tiny): 34 unexpected" in said
+    assert "of encoder pointnext (here pointnext-tiny): " in said
     assert said.endswith("They fit --encoder pointnext-ulip, with the settings it comes with")
 
 
