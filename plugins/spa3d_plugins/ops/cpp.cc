@@ -35,6 +35,7 @@ constexpr int32_t NOBODY = std::numeric_limits<int32_t>::max();
 constexpr int64_t WIDEST = 16;   // lanes of the widest instruction set: arrays are padded to it
 constexpr int64_t BUCKET = 32;   // points per bucket
 constexpr int64_t GROUP = 16;    // buckets per group
+constexpr int64_t FEW = 256;     // numbers that are sorted by comparing each with each
 constexpr int64_t SAMPLE = 128;  // points from which the slabs of the sorting grid are estimated
 
 int64_t padded(int64_t size, int64_t whole) { return (size + whole - 1) / whole * whole; }
@@ -411,6 +412,13 @@ inline int32_t lowest(Ints a) {
 
 #endif
 
+// 0, 1, 2, …
+inline Ints counting() {
+    Ints lanes{};
+    for (int lane = 0; lane < LANES; ++lane) lanes[lane] = lane;
+    return lanes;
+}
+
 struct Point {
     explicit Point(const float* xyz) : x(all(xyz[0])), y(all(xyz[1])), z(all(xyz[2])) {}
     Floats x, y, z;
@@ -593,7 +601,7 @@ int32_t limit_of(int32_t* bits, int64_t count, int64_t k) {
 // The place of each point among `count` is the number of those before it, counted without a branch; `TIES` lets
 // the index decide between equal distances. The sum of all places says whether there were any.
 template <bool TIES>
-bool rank(const int32_t* bits, const int32_t* index, int64_t count, int64_t k, int64_t* found) {
+bool rank(const int32_t* bits, const int32_t* index, int64_t count, int32_t* order) {
     int64_t sum = 0;
     for (int64_t i = 0; i < count; i += LANES) {
         const Ints own = load(bits + i), name = load(index + i);
@@ -604,7 +612,7 @@ bool rank(const int32_t* bits, const int32_t* index, int64_t count, int64_t k, i
         }
         for (int64_t lane = 0; lane < std::min<int64_t>(LANES, count - i); ++lane) {
             sum += place[lane];
-            if (place[lane] < k) found[place[lane]] = index[i + lane];
+            order[place[lane]] = index[i + lane];
         }
     }
     return sum == count * (count - 1) / 2;
@@ -612,8 +620,10 @@ bool rank(const int32_t* bits, const int32_t* index, int64_t count, int64_t k, i
 
 // The indices of the k smallest by (distance, index), in order.
 void smallest(const int32_t* bits, const int32_t* index, int64_t count, int64_t k, int64_t* found) {
-    if (count <= 256) {
-        if (!rank<false>(bits, index, count, k, found)) rank<true>(bits, index, count, k, found);
+    if (count <= FEW) {
+        int32_t order[FEW];
+        if (!rank<false>(bits, index, count, order)) rank<true>(bits, index, count, order);
+        std::copy(order, order + k, found);
         return;
     }
     Array<int64_t> key(count);
@@ -720,8 +730,7 @@ int64_t scan(const Planes& plane, const Point& from, Ball ball, int32_t* index) 
     const Axes place(plane);
     const int64_t size = plane.size;
     const Floats limit = all(ball.limit);
-    Ints who;
-    for (int lane = 0; lane < LANES; ++lane) who[lane] = lane;
+    Ints who = counting();
     int64_t count = 0;
     for (int64_t i = 0; i < size && count < ball.places; i += LANES, who += LANES) {
         const Floats apart = place.squared(i, from);
@@ -746,26 +755,31 @@ int64_t keep_lowest(int32_t* index, int64_t count, int64_t places) {
 }
 
 // All members of one ball, in the order of the buckets; none (-1) where looking for them in index order is quicker.
-int64_t gather(const Cloud& cloud, const Point& from, Ball ball, int32_t* index) {
+int64_t gather(const Cloud& cloud, Scratch& scratch, const Point& from, Ball ball) {
     const Axes place(cloud);
     const int32_t* names = cloud.index;
+    int32_t* index = scratch.index;
     const Floats limit = all(ball.limit);
+    int32_t* buckets = scratch.bits;  // those the ball may touch
     int64_t near = 0;
-    for (int64_t b = 0; b < cloud.buckets; b += LANES)
-        near += __builtin_popcount(within(bound(cloud.bucket, b, from), limit));
+    Ints which = counting();
+    for (int64_t b = 0; b < cloud.buckets; b += LANES, which += LANES) {
+        const Mask touched = within(bound(cloud.bucket, b, from), limit);
+        pack(buckets + near, which, touched);
+        near += __builtin_popcount(touched);
+    }
     // In cycles: searching the buckets, of whose points a fifth may be members, against going through the cloud until
     // there are enough.
     const int64_t way = std::min(cloud.points, cloud.points * ball.places * 5 / (near * BUCKET + 1));
     if (near * BUCKET / 2 > way / 4) return -1;
     int64_t count = 0;
-    for (int64_t b = 0; b < cloud.buckets; b += LANES)
-        for (Mask in = within(bound(cloud.bucket, b, from), limit); in; in &= in - 1)
-            for (int64_t i = (b + __builtin_ctz(in)) * BUCKET, end = i + BUCKET; i < end; i += LANES) {
-                const Floats apart = place.squared(i, from);
-                const Mask inside = ball.closed ? within(apart, limit) : below(apart, limit);
-                pack(index + count, load(names + i), inside);
-                count += __builtin_popcount(inside);
-            }
+    for (int64_t b = 0; b < near; ++b)
+        for (int64_t i = buckets[b] * BUCKET, end = i + BUCKET; i < end; i += LANES) {
+            const Floats apart = place.squared(i, from);
+            const Mask inside = ball.closed ? within(apart, limit) : below(apart, limit);
+            pack(index + count, load(names + i), inside);
+            count += __builtin_popcount(inside);
+        }
     return count;
 }
 
@@ -773,12 +787,12 @@ int64_t gather(const Cloud& cloud, const Point& from, Ball ball, int32_t* index)
 void ball(const Cloud& cloud, const Planes& plane, Scratch& scratch, const float* query, Ball ball, int64_t* found) {
     const Point from(query);
     int32_t* index = scratch.index;
-    int64_t count = gather(cloud, from, ball, index);
+    int64_t count = gather(cloud, scratch, from, ball);
     if (count < 0) {
         count = std::min(scan(plane, from, ball, index), ball.places);
         std::copy(index, index + count, found);
     } else {
-        if (count > ball.places) count = keep_lowest(index, count, ball.places);
+        if (count > ball.places && count > FEW / 2) count = keep_lowest(index, count, ball.places);
         smallest(index, index, count, std::min(count, ball.places), found);
         count = std::min(count, ball.places);
     }

@@ -32,7 +32,7 @@ from spa3d.errors import PluginError
 
 SOURCE = Path(__file__).with_suffix(".cc")
 COMPILERS = ("c++", "g++", "clang++")
-FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-pthread", "-ffp-contract=off", "-Wno-psabi")
+FLAGS = ("-std=c++17", "-O2", "-shared", "-fPIC", "-pthread", "-ffp-contract=off", "-Wno-psabi")
 """No fast-math and no fused operations, which would change indices; no -march, which would not run elsewhere."""
 LEVELS = ("plain", "avx2", "avx512")
 """Instruction sets in the order in which the library numbers them."""
