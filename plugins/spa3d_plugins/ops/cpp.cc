@@ -215,11 +215,18 @@ constexpr int64_t CHUNK = 256;  // queries per task
 
 int64_t chunks(int64_t queries) { return (queries + CHUNK - 1) / CHUNK; }
 
-// Sort all clouds, then search for all queries: `begin(cloud, number)` gives what answers query q (counted over all
-// clouds), once per chunk of queries.
+// Sort the clouds and search for all queries: `begin(cloud, number)` gives what answers query q (counted over all
+// clouds), once per cloud or chunk of queries.
 template <class Begin>
 int over_sorted(const Kernels& run, int64_t threads, const float* xyz, int64_t clouds, int64_t points,
                 int64_t queries, const Begin& begin) {
+    if (clouds >= 2 * threads)  // enough of them: one at a time, whose memory stays in the cache
+        return parallel(clouds, threads, [&](int64_t i) {
+            Cloud cloud(points);
+            run.sort(xyz + 3 * points * i, cloud);
+            auto search = begin(cloud, i);
+            for (int64_t q = queries * i; q < queries * (i + 1); ++q) search(q);
+        });
     std::vector<Cloud> sorted;
     sorted.reserve(static_cast<std::size_t>(clouds));
     for (int64_t i = 0; i < clouds; ++i) sorted.emplace_back(points);

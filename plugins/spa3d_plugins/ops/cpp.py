@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ LEVELS = ("plain", "avx2", "avx512")
 """Instruction sets in the order in which the library numbers them."""
 
 _SIZE, _POINTER = ctypes.c_int64, ctypes.c_void_p
-_SIGNATURES: dict[str, list[type[ctypes._SimpleCData]]] = {
+_SIGNATURES: dict[str, list[Any]] = {
     "spa3d_level": [],
     "spa3d_fps": [ctypes.c_int, _SIZE, _POINTER, *[_SIZE] * 3, *[_POINTER] * 2],
     "spa3d_knn": [ctypes.c_int, _SIZE, *[_POINTER] * 2, *[_SIZE] * 4, _POINTER],
