@@ -36,6 +36,8 @@ test-slow: $(READY)
 	$(BIN)/pytest -m slow
 
 bench: $(READY)
+	$(BIN)/python benchmarks/ops.py
+	$(BIN)/python benchmarks/encoders.py
 	$(BIN)/python benchmarks/main_job.py
 
 # PyPI's torch-points-kernels 0.7.0 lacks an include, needs torch at build time, and asks for a NumPy below 1.20 that

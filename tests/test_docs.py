@@ -100,9 +100,12 @@ def hold(path: Path, expected: str) -> None:
 def component_table(entries: Iterable[Entry]) -> str:
     """Kind by kind; presets stand below their component."""
     rows, last = [], ""
+    wished = {names[0] for names in load_registry().manifest.defaults.ops.values()}
     for entry in entries:
         follows = entry.component.source if entry.component and not entry.preset_of else ""
-        name = f"{'&emsp;' if entry.preset_of else ''}`{entry.name}`{' (default)' if entry.default else ''}"
+        # What auto takes of the backends depends on the machine; the page tells what it would like to take.
+        default = entry.name in wished if entry.section == "ops" else entry.default
+        name = f"{'&emsp;' if entry.preset_of else ''}`{entry.name}`{' (default)' if default else ''}"
         rows.append(("" if entry.section == last else entry.section, name, markdown(entry.summary), link(follows)))
         last = entry.section
     return table(("kind", "name", "what it is", "follows"), rows)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from spa3d.cli.parser import parse
 from spa3d.draws import Draws
@@ -118,7 +119,7 @@ def test_clouds_without_facts_are_asked_about_by_their_captions(finished: Path) 
 def test_the_lines_of_python_run(
     finished: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (text,) = (text for text in blocks(README, "python") if "@hookimpl" not in text)
+    (text,) = (text for text in blocks(README, "python") if 'spa3d.load("' in text)
     monkeypatch.chdir(home)
     monkeypatch.setenv("SPA3D_PLUGINS", "")
     assert (home / "runs" / "latest").resolve() == finished.resolve()
@@ -127,6 +128,20 @@ def test_the_lines_of_python_run(
     assert names["mask"].level == 0.5
     assert names["written"].shape[0] == 1
     assert capsys.readouterr().out.endswith("\n")
+
+
+def test_an_encoder_by_itself() -> None:
+    (text,) = (text for text in blocks(README, "python") if "encoder.pooled" in text)
+    names: dict[str, Any] = {}
+    exec(text, names)
+    assert (names["tokens"].shape, names["feature"].shape) == ((2, 512, 512), (2, 256))
+
+
+def test_the_point_operations_by_themselves() -> None:
+    (text,) = blocks((ROOT / "docs" / "point-operations.md").read_text(encoding="utf-8"), "python")
+    names: dict[str, Any] = {"xyz": torch.rand(1, 600, 3), "values": torch.rand(1, 512, 4)}
+    exec(text, names)
+    assert (names["ball"].shape, names["features"].shape) == ((1, 512, 32), (1, 600, 4))
 
 
 @pytest.mark.parametrize("argv", list(commands()), ids=" ".join)
