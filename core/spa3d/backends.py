@@ -80,7 +80,7 @@ def _first_working(registry: Registry, device: str) -> Ops:
         try:
             backend = cast("Ops", registry.target(registry.get("ops", name))())
         except PluginError as fault:
-            faults.append(str(fault))
+            faults.append(str(fault).partition("\n")[0])  # what a compiler says is for those who insist on it
             continue
         if faults:
             text = f"point operations on {device} are done by {name}, more slowly, because {'; '.join(faults)}"

@@ -83,6 +83,20 @@ def test_a_compiler_may_be_named_by_a_variable(
     assert first_there(registry, "cpu") == "cpp"
 
 
+def test_a_compiler_that_fails_is_a_note_of_one_line_and_a_fault_for_who_insists(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compiler = tmp_path / "broken"
+    compiler.write_text("#!/bin/sh\necho no such header >&2\nexit 3\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.warns(SlowerBackend, match=r"the C\+\+ compiler failed with code 3\.[^\n]*$"):
+        backends_for("auto", "cpu", load_registry())
+    with pytest.raises(PluginError, match="no such header"):
+        backends_for("cpp", "cpu", load_registry())
+
+
 def test_what_was_asked_for_works_on_the_device_and_auto_on_the_rest(registry: Registry) -> None:
     assert [type(each).__name__ for each in backends_for("torch", "cuda", registry)] == ["TorchOps"]
     with pytest.warns(SlowerBackend):
