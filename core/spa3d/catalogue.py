@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from spa3d.backends import REFERENCE, first_there, works_on
 from spa3d.component import KINDS, Component
 from spa3d.errors import PluginError, RegistryError
-from spa3d.fields import complaint, describe, show, show_default, unknown
+from spa3d.fields import complaint, describe, faults_of, show, show_default, unknown
 from spa3d.manifest import Preset, RunPreset
 from spa3d.registry import Registry
 
@@ -190,7 +190,7 @@ def _fault(model: type[BaseModel], values: Mapping[str, Any]) -> str:
     try:
         model.model_validate(dict(values))
     except ValidationError as error:
-        faults = [(".".join(map(str, fault["loc"])), fault) for fault in error.errors() if fault["type"] != "missing"]
+        faults = [(".".join(map(str, fault["loc"])), fault) for fault in faults_of(error) if fault["type"] != "missing"]
         return "; ".join(f"{place}: {complaint(model, fault)}" for place, fault in faults)
     return ""
 

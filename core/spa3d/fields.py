@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 COLLECTIONS = (tuple, list, set, frozenset)
@@ -21,6 +21,7 @@ WORDS: dict[Any, str] = {
     Path: "path",
     type(None): "none",
 }
+LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
 BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 
@@ -45,10 +46,7 @@ def is_block(field: FieldInfo) -> bool:
 
 def describe(field: FieldInfo) -> str:
     """Type and bounds: ``number ≥ 0 and ≤ 1``, ``fps|random``, ``integer, …``."""
-    bounds = [
-        f"{sign} {getattr(rule, name)}" for rule in field.metadata for name, sign in BOUNDS if hasattr(rule, name)
-    ]
-    return " ".join([_words(field.annotation), " and ".join(bounds)]).strip()
+    return _bounded(_words(field.annotation), field.metadata)
 
 
 def show(value: Any) -> str:
@@ -88,6 +86,15 @@ def from_text(text: str, field: FieldInfo) -> Any:
     return [part.strip() for part in text.split(",")] if text else []
 
 
+def faults_of(error: ValidationError) -> list[Mapping[str, Any]]:
+    """Pydantic's faults, without the one that a list is too short where its items are there and are at fault."""
+    return [fault for fault in error.errors() if not (fault["type"] == "too_short" and _long_enough(fault))]
+
+
+def _long_enough(fault: Mapping[str, Any]) -> bool:
+    return isinstance(fault["input"], COLLECTIONS) and len(fault["input"]) >= fault["ctx"]["min_length"]
+
+
 def complaint(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
     """One of pydantic's faults in words: what is wrong, what is possible, what the field is for."""
     loc = fault["loc"]
@@ -106,6 +113,10 @@ def complaint(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
         return f"needs a value: {describe(field)}{purpose}"
     if fault["type"] == "value_error":
         return f"{said}{purpose}"
+    if fault["type"] in LENGTHS:
+        most, bound = LENGTHS[fault["type"]]
+        number = fault["ctx"][bound]
+        return f"takes {most} {number} value{'s' * (number != 1)}; possible: {describe(field)}{purpose}"
     given = fault["input"] if isinstance(fault["input"], (str, int, float)) else type(fault["input"]).__name__
     near = _near(given, field)
     return f"{given!r} is not allowed{near or ';'} possible: {describe(field)}{purpose}"
@@ -144,10 +155,22 @@ def _words(annotation: Any) -> str:
     if len(_members(annotation)) > 1:
         return " or ".join(map(_words, _members(annotation)))
     if get_origin(annotation) is Annotated:
-        return _words(get_args(annotation)[0])
+        inside, *rules = get_args(annotation)
+        return _bounded(_words(inside), [rule for each in rules for rule in getattr(each, "metadata", [each])])
     if get_origin(annotation) is Literal:
         return "|".join(map(str, get_args(annotation)))
     if get_origin(annotation) in COLLECTIONS:
-        inner = [_words(item) if item is not ... else "…" for item in get_args(annotation)]
+        inner = [_item(item) if item is not ... else "…" for item in get_args(annotation)]
         return ", ".join(inner if get_origin(annotation) is tuple else [*inner, "…"])
     return WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
+
+
+def _item(annotation: Any) -> str:
+    """A list inside a list stands in brackets, as it is typed."""
+    inside = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return f"[{_words(annotation)}]" if get_origin(inside) in COLLECTIONS else _words(annotation)
+
+
+def _bounded(words: str, rules: Iterable[Any]) -> str:
+    bounds = [f"{sign} {getattr(rule, name)}" for rule in rules for name, sign in BOUNDS if hasattr(rule, name)]
+    return " ".join([words, " and ".join(bounds)]).strip()

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from spa3d.component import KINDS, Component
 from spa3d.errors import ConfigError, PluginError, RegistryError
-from spa3d.fields import complaint, unknown
+from spa3d.fields import complaint, faults_of, unknown
 from spa3d.manager import BrokenPlugin, Origin, Plugin, load_plugins
 from spa3d.manifest import Manifest, find_manifest, load_manifest
 
@@ -216,7 +216,7 @@ def create(kind: str, name_or_preset: str, **config: Any) -> Any:
         values = target.Config.model_validate({**resolved.config, **config}).model_dump()
     except ValidationError as error:
         what = f"{kind} {name_or_preset!r}"
-        faults = [(".".join(map(str, fault["loc"])), complaint(target.Config, fault)) for fault in error.errors()]
+        faults = [(".".join(map(str, fault["loc"])), complaint(target.Config, fault)) for fault in faults_of(error)]
         raise ConfigError([f"{what}: {place}: {fault}" for place, fault in faults]) from error
     return target(**widths, **values)
 

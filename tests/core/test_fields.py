@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spa3d.fields import complaint, describe, field_at, from_text, show, show_default, unknown
+from spa3d.fields import complaint, describe, faults_of, field_at, from_text, show, show_default, unknown
 
 
 class Inner(BaseModel):
@@ -22,6 +22,9 @@ class Model(BaseModel):
     pair: tuple[int, float] = (1, 2.0)
     sizes: list[int] = []
     grid: tuple[tuple[int, ...], ...] = ()
+    layers: tuple[Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)], ...] = Field(
+        ((1,),), min_length=1, max_length=2
+    )
     maybe: int | None = None
     table: dict[str, int] = {}
     flag: bool = True
@@ -35,7 +38,7 @@ FIELDS = Model.model_fields
 def said(**values: object) -> list[str]:
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({"count": 1, **values})
-    return [complaint(Model, fault) for fault in caught.value.errors()]
+    return [complaint(Model, fault) for fault in faults_of(caught.value)]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,8 @@ def said(**values: object) -> list[str]:
         ("parts", "left|right, …", "left"),
         ("pair", "integer, number", "1,2.0"),
         ("sizes", "integer, …", "(none)"),
+        ("grid", "[integer, …], …", "(none)"),
+        ("layers", "[integer ≥ 1, …], …", "[[1]]"),
         ("maybe", "integer or none", "none"),
         ("flag", "true|false", "true"),
         ("text", "text", '""'),
@@ -93,6 +98,12 @@ def test_nested_fields_are_found() -> None:
         ({"inner": {"depth": 0}}, "0 is not allowed; possible: integer ≥ 1"),
         ({"inner": 3}, "is a block of fields, depth, and takes no value itself"),
         ({"sizes": {"a": 1}}, "'dict' is not allowed; possible: integer, …"),
+        ({"layers": ["one"]}, "'one' is not allowed; possible: [integer ≥ 1, …], …"),
+        ({"layers": [["one"]]}, "'one' is not allowed; possible: [integer ≥ 1, …], …"),
+        ({"layers": [[0], [1]]}, "0 is not allowed; possible: [integer ≥ 1, …], …"),
+        ({"layers": []}, "takes at least 1 value; possible: [integer ≥ 1, …], …"),
+        ({"layers": [[1], []]}, "takes at least 1 value; possible: [integer ≥ 1, …], …"),
+        ({"layers": [[1], [1], [1]]}, "takes at most 2 values; possible: [integer ≥ 1, …], …"),
     ],
 )
 def test_a_fault_says_what_is_possible(values: dict[str, object], words: str) -> None:

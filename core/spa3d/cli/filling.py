@@ -19,7 +19,7 @@ from spa3d.cli.naming import OPTIONS, SWITCHES, TOGGLES, Choice, Request
 from spa3d.cli.runfile import CHECKPOINT, COMPONENTS
 from spa3d.config import EncoderSelection, RunConfig, Selection
 from spa3d.errors import ConfigError, SpaError
-from spa3d.fields import complaint, field_at, from_text, unknown
+from spa3d.fields import complaint, faults_of, field_at, from_text, unknown
 from spa3d.located import Keys
 from spa3d.manifest import RunPreset
 from spa3d.published import published_weights
@@ -222,7 +222,7 @@ class Filling:
         return ""
 
     def _note(self, model: type[BaseModel], error: ValidationError, at: Keys) -> None:
-        for fault in error.errors():
+        for fault in faults_of(error):
             keys: Keys = (*at, *fault["loc"])
             dotted = ".".join(map(str, keys))
             what = f"--{dotted} " if fault["type"] == "missing" else ""
