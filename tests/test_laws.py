@@ -51,7 +51,7 @@ SHIPPED = {
         "pointnext-ulip",
     ],
     "projector": ["linear", "mlp", "mlp-tiny"],
-    "noise": ["mask"],
+    "noise": ["color-strip", "crop", "gaussian", "mask", "random-drop", "rotate"],
     "objective": ["sft", "spa", "spa-anchored"],
     "dataset": ["pointllm", "shapes", "shapes-smoke"],
     "benchmark": ["caption", "choice", "classify"],

@@ -10,8 +10,9 @@ from pydantic import Field
 from torch import Tensor
 
 from spa3d import ops
-from spa3d.contracts.noise import Noise, NoiseConfig
+from spa3d.contracts.noise import NoiseConfig
 from spa3d.draws import Draws
+from spa3d_plugins.noise.removal import Removal
 
 
 class MaskConfig(NoiseConfig):
@@ -25,33 +26,18 @@ class MaskConfig(NoiseConfig):
     """Points per patch; 0: twice the points per patch, 2N / patches, so that neighbouring patches overlap."""
 
 
-class Mask(Noise):
+class Mask(Removal):
     """FPS centres, their nearest neighbours as patches, random patches removed (SPA, section 3.1 and figure 5).
 
     Patches go one by one, in random order, until at least ``level`` of the points are gone. The points of the
     last patch in that order are never removed, so something survives even level 1. Survivors stay in their
-    places; every removed place is taken by a random survivor, so N and the number of tokens stay the same.
+    places and random ones of them fill the holes, so N and the number of tokens stay the same.
     """
 
     Config = MaskConfig
     config: MaskConfig
 
-    def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
-        """Masked clouds, ``(B, N, C)`` with xyz first; `draws` decide patches and refill."""
-        if self.level == 0:
-            return points
-        removed = self._removed(points[..., :3], draws)
-        survivors = removed.int().argsort(dim=1, stable=True)
-        number = (~removed).sum(dim=1, keepdim=True)
-        pick = (draws.uniform(points.shape[1]).to(points.device) * number).long().clamp_max(number - 1)
-        place = torch.arange(points.shape[1], device=points.device).expand_as(removed)
-        return ops.group(points, torch.where(removed, survivors.gather(1, pick), place))
-
-    def realised(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
-        """Share of the places whose point was replaced."""
-        return (points != noised).any(dim=-1).float().mean(dim=1)
-
-    def _removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
+    def removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
         """True for the points to remove."""
         total = xyz.shape[1]
         patches = min(self.config.patches, total)

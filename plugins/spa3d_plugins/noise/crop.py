@@ -1,0 +1,40 @@
+"""Crop: one side of a cloud disappears."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor
+
+from spa3d.contracts.noise import NoiseConfig
+from spa3d.draws import Draws
+from spa3d_plugins.noise.removal import Removal
+
+
+class CropConfig(NoiseConfig):
+    """Strength of the crop."""
+
+    level: float = Field(0.25, ge=0, le=1)
+    """Share of the points removed, all on the far side of a random plane; 0 removes none, 1 leaves a single point."""
+
+
+class Crop(Removal):
+    """Everything beyond a plane of random direction is removed, the plane where `level` wants it.
+
+    RPM-Net makes its partial clouds so (arXiv 2003.13479: the half-space of a random direction keeps 70 % of them).
+    Unlike the points nearest to a viewpoint (PoinTr, arXiv 2108.08839) or to a point of the surface (drop-local of
+    ModelNet-C, arXiv 2202.03377, of which `mask` makes many), what a plane takes looks the same at every level: one
+    clean cut, whatever the shape and the density. What survives at one level survives at every lower one.
+    """
+
+    Config = CropConfig
+    config: CropConfig
+
+    def removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
+        """True for the points that lie farthest along a random direction; of equally far ones the first."""
+        direction = F.normalize(draws.normal(3), dim=-1).to(xyz)
+        order = (xyz * direction[:, None]).sum(dim=-1).argsort(dim=1, descending=True, stable=True)
+        beyond = torch.zeros(xyz.shape[:2], dtype=torch.bool, device=xyz.device)
+        return beyond.scatter_(1, order[:, : self.share(xyz.shape[1])], True)

@@ -1,0 +1,34 @@
+"""Random drop: points disappear here and there, wherever they are."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor
+
+from spa3d.contracts.noise import NoiseConfig
+from spa3d.draws import Draws
+from spa3d_plugins.noise.removal import Removal
+
+
+class RandomDropConfig(NoiseConfig):
+    """Strength of the drop."""
+
+    level: float = Field(0.25, ge=0, le=1)
+    """Share of the points removed, scattered over the cloud; 0 removes none, 1 leaves a single point."""
+
+
+class RandomDrop(Removal):
+    """A random subset of the points is removed (SPA, table 2; drop-global of ModelNet-C, arXiv 2202.03377).
+
+    The shape stays and its sampling gets coarser: half the points dropped is the same object at half the resolution.
+    What survives at one level survives at every lower one.
+    """
+
+    Config = RandomDropConfig
+    config: RandomDropConfig
+
+    def removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
+        """True for the first points of a random order."""
+        total = xyz.shape[1]
+        return draws.permutation(total).to(xyz.device) < self.share(total)

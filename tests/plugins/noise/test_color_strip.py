@@ -1,0 +1,78 @@
+import pytest
+import torch
+from torch import Tensor
+
+from spa3d.draws import Draws
+from spa3d_plugins.noise.color_strip import ColorStrip
+
+KEYS = [(0, 3, f"record-{number}", "noised") for number in range(3)]
+
+
+@pytest.fixture(scope="module")
+def points() -> Tensor:
+    draws = Draws(KEYS)
+    return torch.cat([draws.normal(50, 3), draws.uniform(50, 3)], dim=-1)
+
+
+def one(*rgb: float) -> Tensor:
+    return torch.tensor([[[0.5, -1.0, 2.0, *rgb]]])
+
+
+def faded(rgb: tuple[float, float, float], level: float, **options: str) -> list[float]:
+    return ColorStrip(level=level, **options).apply(one(*rgb), Draws(KEYS[:1]))[0, 0, 3:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("rgb", "grey"), [((1, 0, 0), 0.299), ((0, 1, 0), 0.587), ((0, 0, 1), 0.114), ((1, 1, 0), 0.886), ((0, 0, 0), 0)]
+)
+def test_level_1_leaves_the_luminance(rgb: tuple[float, float, float], grey: float) -> None:
+    assert faded(rgb, 1) == pytest.approx([grey] * 3)
+
+
+def test_level_1_is_grey_to_the_last_bit(points: Tensor) -> None:
+    rgb = ColorStrip(level=1).apply(points, Draws(KEYS))[..., 3:]
+    assert torch.equal(rgb, rgb[..., :1].expand_as(rgb))
+    assert ((rgb >= 0) & (rgb <= 1)).all()
+
+
+def test_in_between_by_hand() -> None:
+    """Red at 0.25: (1, 0, 0) + 0.25 ((0.299, 0.299, 0.299) - (1, 0, 0)) = (0.82475, 0.07475, 0.07475)."""
+    assert faded((1, 0, 0), 0.25) == pytest.approx([0.82475, 0.07475, 0.07475])
+    assert faded((0.8, 0.4, 0.2), 0.5, towards="black") == pytest.approx([0.4, 0.2, 0.1])
+    assert faded((0.8, 0.4, 0.2), 1, towards="black") == [0, 0, 0]
+
+
+def test_the_luminance_stays_and_the_points_too(points: Tensor) -> None:
+    weights = torch.tensor([0.299, 0.587, 0.114])
+    for level in (0.1, 0.5, 1):
+        noised = ColorStrip(level=level).apply(points, Draws(KEYS))
+        torch.testing.assert_close(noised[..., 3:] @ weights, points[..., 3:] @ weights)
+        assert torch.equal(noised[..., :3], points[..., :3])
+
+
+def test_every_key_gives_the_same(points: Tensor) -> None:
+    others = [("another", number) for number in range(3)]
+    assert torch.equal(*(ColorStrip(level=0.4).apply(points, Draws(keys)) for keys in (KEYS, others)))
+
+
+def test_realised_is_0_where_there_is_nothing_to_lose(points: Tensor) -> None:
+    """A grey cloud is its own grey, exactly; towards black it has its light to lose, and a black cloud nothing."""
+    grey, black = points.clone(), points.clone()
+    grey[..., 3:], black[..., 3:] = points[..., 3:4], 0
+    for towards, expected in (("grey", [0.75, 0, 0]), ("black", [0.75, 0.75, 0])):
+        noise = ColorStrip(level=0.75, towards=towards)
+        clouds = torch.cat([points[:1], grey[:1], black[:1]])
+        assert noise.realised(clouds, noise.apply(clouds, Draws(KEYS))).tolist() == expected
+
+
+def test_a_cloud_of_coordinates_alone_comes_back() -> None:
+    points = Draws(KEYS).normal(5, 3)
+    noise = ColorStrip()
+    noised = noise.apply(points, Draws(KEYS))
+    assert torch.equal(noised, points)
+    assert noise.realised(points, noised).tolist() == [0, 0, 0]
+
+
+def test_what_it_fades_to_is_one_of_two() -> None:
+    with pytest.raises(ValueError, match="towards"):
+        ColorStrip(towards="white")

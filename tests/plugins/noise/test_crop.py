@@ -1,0 +1,66 @@
+import pytest
+import torch
+from torch import Tensor
+
+from spa3d.draws import Draws
+from spa3d_plugins.noise.crop import Crop
+
+KEYS = [(0, 3, f"record-{number}", "noised") for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def points() -> Tensor:
+    draws = Draws(KEYS)
+    return torch.cat([torch.nn.functional.normalize(draws.normal(200, 3), dim=-1), draws.uniform(200, 3)], dim=-1)
+
+
+def gone(points: Tensor, noised: Tensor) -> Tensor:
+    return (points != noised).any(dim=-1)
+
+
+@pytest.mark.parametrize(("level", "number"), [(0.1, 20), (0.25, 50), (0.5, 100), (0.903, 181), (0.7, 140)])
+def test_the_share_removed_is_the_level(points: Tensor, level: float, number: int) -> None:
+    noise = Crop(level=level)
+    noised = noise.apply(points, Draws(KEYS))
+    assert gone(points, noised).sum(dim=1).tolist() == [number] * 6
+    assert noise.realised(points, noised).tolist() == pytest.approx([number / 200] * 6)
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
+def test_a_plane_parts_what_goes_from_what_stays(points: Tensor, level: float) -> None:
+    """The direction is the first thing drawn: along it everything removed lies beyond everything kept."""
+    direction = Draws(KEYS).normal(3)
+    noised = Crop(level=level).apply(points, Draws(KEYS))
+    far = (points[..., :3] * direction[:, None]).sum(dim=-1)
+    for removed, along, worse in zip(gone(points, noised), far, noised, strict=True):
+        assert along[removed].min() > along[~removed].max()
+        assert {tuple(row) for row in worse.tolist()} == {tuple(row) for row in worse[~removed].tolist()}
+
+
+def test_it_takes_the_one_cluster_or_the_other() -> None:
+    """Of two clusters of ten far apart, half the points is always one of them, and not the same in every cloud."""
+    ends = torch.tensor([[-1.0, 0, 0], [1, 0, 0]]).repeat_interleave(10, dim=0)
+    points = ends + 1e-4 * Draws(KEYS).uniform(20, 3)
+    per_cluster = gone(points, Crop(level=0.5).apply(points, Draws(KEYS))).view(6, 2, 10).sum(dim=2)
+    assert sorted({tuple(row) for row in per_cluster.tolist()}) == [(0, 10), (10, 0)]
+
+
+def test_a_survivor_of_one_level_survives_lower_ones(points: Tensor) -> None:
+    before = torch.zeros(6, 200, dtype=torch.bool)
+    for level in (0.1, 0.3, 0.6, 0.9):
+        now = gone(points, Crop(level=level).apply(points, Draws(KEYS)))
+        assert not (before & ~now).any()
+        before = now
+
+
+@pytest.mark.parametrize("number", [1, 2, 7])
+def test_level_1_leaves_a_single_point(points: Tensor, number: int) -> None:
+    noised = Crop(level=1).apply(points[:, :number], Draws(KEYS))
+    assert noised.shape == (6, number, 6)
+    assert all(len(cloud.unique(dim=0)) == 1 for cloud in noised)
+
+
+def test_equal_points_go_in_their_order() -> None:
+    points = torch.cat([torch.ones(6, 10, 3), (torch.arange(10.0) / 10).expand(6, -1)[..., None]], dim=-1)
+    removed = gone(points, Crop(level=0.3).apply(points, Draws(KEYS)))
+    assert removed.tolist() == [[True] * 3 + [False] * 7] * 6
