@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from spa3d import ops
 from spa3d.backends import backends_for
 from spa3d.checkpoints import Loaded, load_weights
 from spa3d.config import RunConfig, Selection
@@ -106,7 +107,7 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
         bf16=config.dtype == "bfloat16" or (config.dtype == "auto" and device.type == "cuda"),
         ops=backends_for(config.ops, device.type, registry),
         dataset=dataset,
-        noise=_create(registry, "noise", config.noise),
+        noise=make_noise(config, registry),
         objective=objective,
         sft=registry.target(registry.get("objective", "sft"))(),
         benchmarks={chosen.asked: _create(registry, "benchmark", chosen) for chosen in config.benchmark},
@@ -115,7 +116,8 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
         inputs=encoder.inputs,
         weights=_load_weights(config, registry, encoder),
     )
-    parts = _part_faults(assembly, encoder.eval())
+    with ops.use(*assembly.ops):
+        parts = _part_faults(assembly, encoder.eval())
     faults = [*_weights_faults(config), *_objective_faults(config, objective), *_stage_faults(config), *parts]
     if faults:
         raise ConfigError(faults)
@@ -127,6 +129,13 @@ def make_dataset(config: RunConfig, registry: Registry) -> Dataset:
     dataset: Dataset = _create(registry, "dataset", config.dataset)
     dataset.on_bad_data = config.on_bad_data
     return dataset
+
+
+def make_noise(config: RunConfig, registry: Registry, **values: Any) -> Noise:
+    """The noise of a run; `values` overrule its settings."""
+    chosen = config.noise.model_copy(update={"config": {**config.noise.config, **values}})
+    noise: Noise = _create(registry, "noise", chosen)
+    return noise
 
 
 def choose_device(asked: str) -> torch.device:
@@ -215,7 +224,8 @@ def _part_faults(assembly: Assembly, encoder: Encoder) -> list[str]:
     if not count:
         return [f"--points.count: say how many points a cloud has; dataset {config.dataset.asked} does not"]
     if count < encoder.min_points:
-        return [f"--points.count {count}: encoder {config.encoder.asked} needs at least {encoder.min_points} points"]
+        needs = f"encoder {config.encoder.asked} needs at least {encoder.min_points} points"
+        return [f"--points.count {count}: {needs}; raise it, or choose an encoder that needs fewer"]
     points = torch.rand(1, count, encoder.channels, generator=torch.Generator().manual_seed(0))
     tokens = _tried(f"--encoder {config.encoder.asked}", encoder, points)
     promised = (1, encoder.num_tokens(count), encoder.dim)
@@ -229,7 +239,8 @@ def _part_faults(assembly: Assembly, encoder: Encoder) -> list[str]:
     length = projector.num_tokens(encoder.num_tokens(count))
     faults += _broken_word("projector", config.projector, prompt, (1, length, hidden))
     if length + 2 >= config.llm.max_length:
-        faults.append(f"--llm.max_length {config.llm.max_length}: a cloud takes {length + 2} tokens, so no text fits")
+        takes = f"a cloud takes {length + 2} tokens, so no text fits"
+        faults.append(f"--llm.max_length {config.llm.max_length}: {takes}; raise it, or choose fewer point tokens")
     return faults
 
 

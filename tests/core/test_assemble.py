@@ -40,6 +40,11 @@ def test_what_does_not_fit_is_said_before_anything_is_made(arguments: list[str],
         build(*arguments)
 
 
+def test_parts_are_tried_with_the_backend_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spa3d.backends.automatic", lambda device: pytest.fail("nobody asked for the fastest"))
+    assert [type(backend).__name__ for backend in build("--ops", "torch").ops] == ["TorchOps"]
+
+
 def test_weights_of_another_encoder_are_refused_with_the_flag(tmp_path: Path) -> None:
     torch.save(PointNeXt().state_dict(), tmp_path / "full.pt")
     with pytest.raises(CheckpointError) as caught:

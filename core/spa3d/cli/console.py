@@ -54,7 +54,8 @@ def show_warning(
 ) -> None:
     """What Python does with a warning that is due: ours is one line to the user, others look as ever."""
     if issubclass(category, SlowerBackend):
-        complaints().print(plain("note: ", "yellow") + plain(message), soft_wrap=True)
+        if is_first_process():
+            complaints().print(plain("note: ", "yellow") + plain(message), soft_wrap=True)
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         (file or sys.stderr).write(text)

@@ -83,3 +83,11 @@ def test_our_warnings_are_a_note_and_those_of_others_look_as_ever(capsys: pytest
     show_warning(SlowerBackend("[b]slow[/b]"), SlowerBackend, "file.py", 3)
     show_warning(UserWarning("theirs"), UserWarning, "file.py", 3)
     assert capsys.readouterr().err == "note: [b]slow[/b]\nfile.py:3: UserWarning: theirs\n"
+
+
+def test_a_note_is_said_by_the_first_of_several_processes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    show_warning(SlowerBackend("slow"), SlowerBackend, "file.py", 3)
+    assert not capsys.readouterr().err
