@@ -23,7 +23,7 @@ class Component:
         source: paper or repository it follows.
         licence: SPDX name of the licence of code or weights it derives from.
         programs: executables of which one must be on the ``PATH`` for the component to work; ``$CXX`` is the one
-            that the variable names.
+            that the variable names, and the only one that counts where it is set.
         install: how to get what it requires, where ``pip install`` of the same names would not do.
 
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -136,9 +137,7 @@ class Registry:
         missing = missing_requirements(component)
         if missing:
             return f"needs {', '.join(missing)}"
-        if component.programs and not any(map(_on_path, component.programs)):
-            return f"needs one of {', '.join(component.programs)} on the PATH"
-        return ""
+        return _without(component.programs) if component.programs else ""
 
     def _row(self, kind: str, name: str) -> Component:
         if (kind, name) in self._rows:
@@ -239,9 +238,21 @@ def _cure(component: Component) -> str:
     return f"install one, or choose another {component.kind} (tools/list {component.kind})"
 
 
-def _on_path(program: str) -> bool:
-    """Whether a program can be started; ``$CXX`` is the one that the variable names, arguments apart."""
-    words = os.path.expandvars(program).split()
+def _without(programs: Sequence[str]) -> str:
+    """What is wrong where none of some programs can be started; a variable that is set (``$CXX``) has the say."""
+    for program in programs:
+        chosen = os.environ.get(program[1:], "").strip() if program.startswith("$") else ""
+        if chosen:
+            return "" if _starts(chosen) else f"needs {program}, and {chosen!r} is not there"
+    return "" if any(map(_starts, programs)) else f"needs one of {', '.join(programs)} on the PATH"
+
+
+def _starts(command: str) -> bool:
+    """Whether the program of a command, arguments apart, is there."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quotation without an end
+        return False
     return bool(words) and shutil.which(words[0]) is not None
 
 

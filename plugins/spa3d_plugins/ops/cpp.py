@@ -127,7 +127,11 @@ def load() -> ctypes.CDLL:
 
 def _compiler() -> list[str]:
     """The command that compiles C++, from ``$CXX`` or the ``PATH``."""
-    chosen = shlex.split(os.environ.get("CXX", ""))
+    given = os.environ.get("CXX", "")
+    try:
+        chosen = shlex.split(given)
+    except ValueError as fault:
+        raise PluginError(f"ops cpp: $CXX is {given!r}, which is no command: {fault}") from fault
     for command in [chosen] if chosen else [[name] for name in COMPILERS]:
         if shutil.which(command[0]):
             return command

@@ -161,6 +161,9 @@ def test_no_compiler_is_told(fake: Fake, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("CXX", "no-such-c++ -O1")
     with pytest.raises(PluginError, match=r"\$CXX is 'no-such-c\+\+', which is not there.*--ops torch"):
         CppOps()
+    monkeypatch.setenv("CXX", '"no end')
+    with pytest.raises(PluginError, match=r"""\$CXX is '"no end', which is no command: No closing quotation"""):
+        CppOps()
     monkeypatch.delenv("CXX")
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(
