@@ -6,7 +6,7 @@ registry.yaml says what ``auto`` tries on each type of device (``defaults.ops``)
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
@@ -33,9 +33,10 @@ def candidates(registry: Registry, device: str) -> list[str]:
     return list(dict.fromkeys([*registry.manifest.defaults.ops.get(device, ()), REFERENCE]))
 
 
-def first_there(registry: Registry, device: str) -> str:
-    """What ``auto`` takes, as far as that can be told without importing anything."""
-    return next(name for name in candidates(registry, device) if not registry.unmet(registry.get("ops", name)))
+def first_there(registry: Registry, device: str, *, broken: Collection[str] = ()) -> str:
+    """What ``auto`` takes, as far as that can be told without importing anything; not what was found `broken`."""
+    names = [name for name in candidates(registry, device) if name not in broken]
+    return next((name for name in names if not registry.unmet(registry.get("ops", name))), REFERENCE)
 
 
 @cache
@@ -91,7 +92,7 @@ def _first_working(registry: Registry, device: str) -> Ops:
 
 
 def works_on(backend: Ops, registry: Registry) -> str:
-    """The types of device here on which `backend` gives the answers of the reference, as ``cpu, cuda``.
+    """The types of device here on which `backend` gives the answers of the reference, as ``cpu, cuda``; may be none.
 
     Raises:
         PluginError: on one of them it fails, or gives others.
@@ -106,7 +107,7 @@ def works_on(backend: Ops, registry: Registry) -> str:
         fault = _fault_of(backend, reference, device)
         if fault:
             raise PluginError(f"on {device}: {fault}")
-    return ", ".join(mine) or f"not tried: it is for {', '.join(backend.devices)}"
+    return ", ".join(mine)
 
 
 def _fault_of(backend: Ops, reference: Ops, device: str) -> str:

@@ -6,7 +6,7 @@ Nothing is imported unless a check is asked for, or one component is to be expla
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,10 +114,13 @@ def _section(registry: Registry, section: str, *, check: bool) -> Iterator[Entry
     if section not in KINDS:
         yield from _settings(registry, section, check=check)
         return
-    defaults = _defaults(registry, section)
+    states = {row.name: _state(registry, row, check=check) for row in registry.components(section)}
+    defaults = _defaults(
+        registry, section, broken=[name for name, (status, _) in states.items() if status.word == BROKEN]
+    )
     for row in registry.components(section):
         origin = str(registry.origin(row))
-        status, target = _state(registry, row, check=check)
+        status, target = states[row.name]
         yield Entry(section, row.name, row.summary, origin, status, row.name in defaults, "", row)
         for name, preset in registry.manifest.presets.of(section).items():
             if preset.component == row.name:
@@ -135,17 +138,17 @@ def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entr
         yield Entry(section, name, preset.summary, "built-in", status, name in defaults)
 
 
-def _defaults(registry: Registry, section: str) -> tuple[str, ...]:
+def _defaults(registry: Registry, section: str, *, broken: Collection[str] = ()) -> tuple[str, ...]:
     """What is taken where nothing is chosen; of the point operations, on any device."""
     if section == "ops":
-        return tuple(automatic_backends(registry).values())
+        return tuple(automatic_backends(registry, broken=broken).values())
     chosen = getattr(registry.manifest.defaults, "preset" if section == "run" else section, ())
     return (chosen,) if isinstance(chosen, str) else tuple(chosen)
 
 
-def automatic_backends(registry: Registry) -> dict[str, str]:
-    """What ``--ops auto`` takes per type of device, as far as that can be told without importing anything."""
-    return {device: first_there(registry, device) for device in registry.manifest.defaults.ops}
+def automatic_backends(registry: Registry, *, broken: Collection[str] = ()) -> dict[str, str]:
+    """What ``--ops auto`` takes per type of device; without those found `broken`, which cannot be told by a look."""
+    return {device: first_there(registry, device, broken=broken) for device in registry.manifest.defaults.ops}
 
 
 def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, Any]:
@@ -158,9 +161,14 @@ def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, 
     try:
         target = registry.target(row)
         compared = row.kind == "ops" and REFERENCE in registry.names("ops")
-        return Status(WORKS, works_on(target(), registry)) if compared else Status(IMPORTS), target
+        return _tried(target(), registry) if compared else Status(IMPORTS), target
     except PluginError as error:
         return Status(BROKEN, str(error)), None
+
+
+def _tried(backend: Any, registry: Registry) -> Status:
+    devices = works_on(backend, registry)
+    return Status(WORKS, devices) if devices else Status(IMPORTS, f"it is for {', '.join(backend.devices)}, not here")
 
 
 def _preset_status(component: Status, target: Any, preset: Preset) -> Status:
@@ -204,14 +212,16 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
         preset = getattr(manifest.presets, section)[entry.name]
         facts |= _flat(preset.model_dump(exclude={"summary"}, exclude_defaults=True))
         return Explanation(section, entry.name, {key: text for key, text in facts.items() if text})
-    row, values, weights = entry.component, {}, None
+    row, values, weights, points = entry.component, {}, None, {}
     if entry.preset_of:
         preset = manifest.presets.of(section)[entry.name]
-        values, weights = preset.config, preset.weights
+        values, weights, points = preset.config, preset.weights, preset.points
     status, target = _state(registry, row, check=True)
     facts |= {"preset of": entry.preset_of, "origin": registry.origin(row).owner, "status": str(status)}
     facts |= {"target": row.target, "file": _location(target) if target else ""}
     facts |= {"source": row.source, "licence": row.licence, "requires": ", ".join(row.requires)}
+    facts |= {"one of the programs": ", ".join(row.programs), "install": row.install}
+    facts |= _flat(points, "--points.")
     facts |= {f"weights: {key}": text for key, text in weights or ()}
     if section == "encoder":
         facts["--encoder.checkpoint"] = _about_checkpoint()

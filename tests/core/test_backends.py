@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from spa3d import backends
 from spa3d.backends import SlowerBackend, backends_for, candidates, first_there, works_on
+from spa3d.catalogue import catalogue
 from spa3d.component import Component
 from spa3d.contracts.ops import Ops
 from spa3d.errors import ConfigError, PluginError, RegistryError
@@ -83,6 +85,19 @@ def test_a_compiler_may_be_named_by_a_variable(
     assert first_there(registry, "cpu") == "cpp"
 
 
+@pytest.mark.parametrize("named", ["gone -pipe", '"c++'])
+def test_a_variable_that_names_no_compiler_is_not_passed_over(
+    named: str, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c++").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert first_there(registry, "cpu") == "cpp"
+    monkeypatch.setenv("CXX", named)
+    assert first_there(registry, "cpu") == "torch"
+    with pytest.raises(PluginError, match=rf"needs \$CXX, and '{re.escape(named)}' is not there; install one"):
+        backends_for("cpp", "cpu", registry)
+
+
 def test_a_compiler_that_fails_is_a_note_of_one_line_and_a_fault_for_who_insists(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -95,6 +110,11 @@ def test_a_compiler_that_fails_is_a_note_of_one_line_and_a_fault_for_who_insists
         backends_for("auto", "cpu", load_registry())
     with pytest.raises(PluginError, match="no such header"):
         backends_for("cpp", "cpu", load_registry())
+    tried = {entry.name: entry for entry in catalogue(load_registry(plugins=[__file__]), ("ops",), check=True)}
+    assert tried["cpp"].status.word == "broken"
+    assert not tried["cpp"].default
+    assert tried["torch"].default
+    assert torch.cuda.is_available() or str(tried["elsewhere"].status) == "imports: it is for cuda, not here"
 
 
 def test_what_was_asked_for_works_on_the_device_and_auto_on_the_rest(registry: Registry) -> None:
@@ -120,7 +140,7 @@ def test_a_backend_that_is_not_there_is_told(registry: Registry) -> None:
 def test_trying_a_backend_finds_wrong_answers_and_failures() -> None:
     registry = load_registry()
     assert works_on(TorchOps(), registry).startswith("cpu")
-    assert torch.cuda.is_available() or works_on(Elsewhere(), registry) == "not tried: it is for cuda"
+    assert torch.cuda.is_available() or works_on(Elsewhere(), registry) == ""
     with pytest.raises(PluginError, match="on cpu: kNN differs from the reference"):
         works_on(Wrong(), registry)
     with pytest.raises(PluginError, match="on cpu: farthest point sampling fails: RuntimeError: no kernel image"):

@@ -98,6 +98,13 @@ def test_a_preset_is_explained_with_its_values_and_weights(registry: Registry) -
     assert told.facts["set in"].startswith(str(registry.manifest.place("presets").partition(":")[0]))
 
 
+def test_what_a_preset_wants_of_clouds_and_a_component_of_the_machine_is_explained() -> None:
+    shipped = load_registry()
+    assert explain(shipped, "pointbert-ulip2")[0].facts["--points.missing_color"] == "0.4"
+    assert "clang++" in explain(shipped, "cpp")[0].facts["one of the programs"]
+    assert "make kernels" in explain(shipped, "torch-points-kernels")[0].facts["install"]
+
+
 def test_presets_of_runs_are_explained(registry: Registry) -> None:
     (told,) = explain(registry, "short", "run")
     assert told.facts["stand_in.encoder.plain"] == "plain-tiny"

@@ -99,7 +99,8 @@ def _run_rows(request: Request, values: Mapping[str, Any]) -> Iterator[Row]:
     for name in PLAIN:
         key = name.replace("-", "_")
         field = RunConfig.model_fields[key]
-        yield f"--{name}", describe(field), show(values[key]), field.description or ""
+        takes = "|".join(["auto", *request.registry.names("ops")]) if name == "ops" else describe(field)
+        yield f"--{name}", takes, show(values[key]), field.description or ""
 
 
 def _block(block: str, model: Any, values: Mapping[str, Any]) -> Iterator[Row]:

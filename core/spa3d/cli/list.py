@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
     else:
         _print_table(entries)
         if section == "ops":
-            taken = ", ".join(f"{name} on {device}" for device, name in automatic_backends(registry).items())
+            taken = ", ".join(f"{name} on {device}" for device, name in _automatic(registry, entries).items())
             output().print(plain(f"--ops auto takes {taken}, and {REFERENCE} on any other device; all give the same."))
         _print_plugins(registry)
     for clash in registry.clashes:
@@ -152,8 +152,14 @@ def _document(registry: Registry, entries: Sequence[Entry]) -> dict[str, Any]:
         "slow": [{**asdict(p.origin), "seconds": round(p.seconds, 2)} for p in registry.plugins if p.imports_torch],
         "broken": [{**asdict(plugin.origin), "cause": plugin.cause} for plugin in registry.broken],
         "clashes": list(registry.clashes),
-        "ops_auto": automatic_backends(registry),
+        "ops_auto": _automatic(registry, entries),
     }
+
+
+def _automatic(registry: Registry, entries: Sequence[Entry]) -> dict[str, str]:
+    """What ``--ops auto`` takes per type of device, as far as `entries` tell."""
+    broken = [entry.name for entry in entries if entry.section == "ops" and entry.status.word == BROKEN]
+    return automatic_backends(registry, broken=broken)
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -162,5 +168,5 @@ def _row(entry: Entry) -> dict[str, Any]:
     row |= {"preset_of": entry.preset_of}
     if entry.component is not None:
         component = asdict(entry.component)
-        row |= {key: component[key] for key in ("target", "requires", "programs", "source", "licence")}
+        row |= {key: component[key] for key in ("target", "requires", "programs", "install", "source", "licence")}
     return row

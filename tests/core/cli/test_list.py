@@ -55,6 +55,7 @@ def test_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
         "target": "toy_parts:ToyEncoder",
         "requires": [],
         "programs": [],
+        "install": "",
         "source": "a paper",
         "licence": "MIT",
     }
@@ -157,6 +158,11 @@ def test_which_backend_auto_takes_depends_on_the_compiler(shipped: dict[str, str
     assert "--ops auto takes torch on cpu" in away
     assert "unavailable: needs one of $CXX, c++, g++, clang++ on the PATH" in away
     assert "unavailable: needs one of" not in there
+    shipped["CXX"] = "gone"
+    named = ops(path=str(tmp_path))
+    assert "--ops auto takes torch on cpu" in named
+    assert "unavailable: needs $CXX, and 'gone' is not there" in named
+    del shipped["CXX"]
     document = json.loads(ops("--json", path=""))
     assert document["ops_auto"]["cpu"] == "torch"
     assert next(entry["name"] for entry in document["entries"] if entry["default"]) == "torch"
