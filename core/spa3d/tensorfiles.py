@@ -34,7 +34,7 @@ IN_A_FOLDER = (
 WEIGHTS = (".pt", ".pth", ".bin", ".safetensors", ".ckpt")
 AGAIN = "get the file again, whole"
 ASKED_FOR = re.compile(r"GLOBAL (\S+)")
-REASON = re.compile(r"WeightsUnpickler error: (.+)")
+REASON = re.compile(r"WeightsUnpickler error:\s*(.+)")
 
 
 class Unread:

@@ -245,6 +245,7 @@ def test_a_file_that_was_cut_short(tmp_path: Path, name: str) -> None:
         ((2).to_bytes(8, "little") + b"{]", "cannot be read as safetensors"),
         (b"PK\x03\x04 and so on", "cannot be read as a file of torch"),
         (b"\x80\x02.", "cannot be read as a file of torch"),
+        (b"\x80\x04\x95\x01", r"cannot be read as a file of torch \(Unsupported operand 149\)"),
     ],
 )
 def test_what_is_no_file_of_weights(tmp_path: Path, content: bytes, said: str) -> None:
