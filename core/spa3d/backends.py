@@ -66,7 +66,7 @@ def _asked(name: str, device: str, registry: Registry) -> Iterator[Ops]:
     if name == "auto":
         yield _first_working(registry, device)
         return
-    backend = cast("Ops", registry.target(registry.get("ops", name))())
+    backend = built(registry, name)
     if not takes(backend, device):
         raise ConfigError(
             f"--ops {name}: it works on {', '.join(backend.devices)} and this run is on {device}; "
@@ -79,7 +79,7 @@ def _first_working(registry: Registry, device: str) -> Ops:
     faults = []
     for name in candidates(registry, device):
         try:
-            backend = cast("Ops", registry.target(registry.get("ops", name))())
+            backend = built(registry, name)
         except PluginError as fault:
             faults.append(str(fault).partition("\n")[0])  # what a compiler says is for those who insist on it
             continue
@@ -91,6 +91,24 @@ def _first_working(registry: Registry, device: str) -> Ops:
     raise PluginError(f"no backend for point operations on {device}: {'; '.join(faults)}")
 
 
+def built(registry: Registry, name: str) -> Ops:
+    """The backend called `name`.
+
+    Raises:
+        PluginError: it cannot be imported, or it does not come up on this machine, in whatever way it fails.
+
+    """
+    component = registry.get("ops", name)
+    target = registry.target(component)
+    try:
+        return cast("Ops", target())
+    except PluginError:
+        raise
+    except Exception as fault:
+        owner = registry.origin(component)
+        raise PluginError(f"ops {name!r} ({owner}) does not come up: {type(fault).__name__}: {fault}") from fault
+
+
 def works_on(backend: Ops, registry: Registry) -> str:
     """The types of device here on which `backend` gives the answers of the reference, as ``cpu, cuda``; may be none.
 
@@ -100,7 +118,7 @@ def works_on(backend: Ops, registry: Registry) -> str:
     """
     import torch
 
-    reference = cast("Ops", registry.target(registry.get("ops", REFERENCE))())
+    reference = built(registry, REFERENCE)
     there = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     mine = [device for device in there if takes(backend, device)]
     for device in mine:

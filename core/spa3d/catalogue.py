@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spa3d.backends import REFERENCE, first_there, works_on
+from spa3d.backends import REFERENCE, built, first_there, works_on
 from spa3d.component import KINDS, Component
 from spa3d.errors import PluginError, RegistryError
 from spa3d.fields import complaint, describe, faults_of, show, show_default, unknown
@@ -161,12 +161,13 @@ def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, 
     try:
         target = registry.target(row)
         compared = row.kind == "ops" and REFERENCE in registry.names("ops")
-        return _tried(target(), registry) if compared else Status(IMPORTS), target
+        return _tried(row.name, registry) if compared else Status(IMPORTS), target
     except PluginError as error:
         return Status(BROKEN, str(error)), None
 
 
-def _tried(backend: Any, registry: Registry) -> Status:
+def _tried(name: str, registry: Registry) -> Status:
+    backend = built(registry, name)
     devices = works_on(backend, registry)
     return Status(WORKS, devices) if devices else Status(IMPORTS, f"it is for {', '.join(backend.devices)}, not here")
 

@@ -42,10 +42,20 @@ class Failing(TorchOps):
         raise RuntimeError("no kernel image")
 
 
+class Stillborn(TorchOps):
+    """Cannot be made."""
+
+    def __init__(self) -> None:
+        raise OSError(8, "Exec format error")
+
+
 @hookimpl
 def spa3d_components() -> list[Component]:
-    """Backends for a GPU, as a stranger brings them."""
-    return [Component("ops", "elsewhere", f"{__name__}:Elsewhere", "Another device's")]
+    """Backends as a stranger brings them."""
+    return [
+        Component("ops", "elsewhere", f"{__name__}:Elsewhere", "Another device's"),
+        Component("ops", "stillborn", f"{__name__}:Stillborn", "Never comes up"),
+    ]
 
 
 @pytest.fixture
@@ -114,6 +124,7 @@ def test_a_compiler_that_fails_is_a_note_of_one_line_and_a_fault_for_who_insists
     assert tried["cpp"].status.word == "broken"
     assert not tried["cpp"].default
     assert tried["torch"].default
+    assert "does not come up: OSError: [Errno 8] Exec format error" in tried["stillborn"].status.cause
     assert torch.cuda.is_available() or str(tried["elsewhere"].status) == "imports: it is for cuda, not here"
 
 
@@ -135,6 +146,8 @@ def test_a_backend_that_is_not_there_is_told(registry: Registry) -> None:
         backends_for("cpp", "cpu", registry)
     with pytest.raises(RegistryError, match="no ops 'cuda'"):
         backends_for("cuda", "cpu", registry)
+    with pytest.raises(PluginError, match=r"ops 'stillborn' \(.*\) does not come up: OSError"):
+        backends_for("stillborn", "cpu", registry)
 
 
 def test_trying_a_backend_finds_wrong_answers_and_failures() -> None:
