@@ -179,7 +179,10 @@ def ball_query(
 
 
 def group(features: Float[Tensor, "B N C"], index: Int[Tensor, "B ..."]) -> Float[Tensor, "B ... C"]:
-    """Rows of `features` by index, ``(B, N, C)`` and ``(B, …)`` to ``(B, …, C)``; differentiable in the features."""
+    """Rows of `features` by index, ``(B, N, C)`` and ``(B, …)`` to ``(B, …, C)``; differentiable in the features.
+
+    The indices are trusted, as they come from the searches here: one outside its cloud may give a row of another.
+    """
     batch, points, width = features.shape
     offset = torch.arange(batch, device=index.device).mul_(points).view(-1, *[1] * (index.dim() - 1))
     return features.reshape(-1, width).index_select(0, (index + offset).flatten()).view(*index.shape, width)
@@ -249,7 +252,9 @@ def _fps(xyz: Tensor, count: int, start: Tensor, lengths: Tensor | None) -> Tens
     found = []
     for cloud, first in _each(lengths, xyz, start):
         if not bool(((first >= 0) & (first < cloud.shape[1])).all()):
-            raise ValueError(f"farthest_point_sample: start must be between 0 and {cloud.shape[1] - 1}; it is {first}")
+            raise ValueError(
+                f"farthest_point_sample: start must be between 0 and {cloud.shape[1] - 1}; it is {first.tolist()}"
+            )
         found.append(_backend(xyz.device).fps(cloud, count, first))
     return torch.cat(found)
 
