@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 Picture = UInt8[np.ndarray, "H W 3"]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 BACKGROUND = (0.80, 0.83, 0.87)
 COLOURLESS = (0.55, 0.60, 0.66)
@@ -28,10 +30,32 @@ PROBES = 64
 """Points at which that distance is measured."""
 INK = (30, 34, 40)
 LABEL_LINES = 4
+MARGIN = 6
+"""Pixels beside a text."""
+GAP = 3
+"""Pixels between the pictures of a strip."""
+FARTHEST = 2.0
+"""Radii of its first cloud that the pictures of a strip show at most: beyond, little is left of that cloud."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row of a comparison: what it is about, and clouds that are drawn in one frame, each with its label."""
+
+    name: str
+    meaning: str
+    clouds: Sequence[Float[np.ndarray, "N 6"]]
+    labels: Sequence[str]
 
 
 def render(
-    cloud: Float[np.ndarray, "N 6"], *, size: int = 256, yaw: float | None = None, pitch: float = 25.0
+    cloud: Float[np.ndarray, "N 6"],
+    *,
+    size: int = 256,
+    yaw: float | None = None,
+    pitch: float = 25.0,
+    like: Float[np.ndarray, "M 6"] | None = None,
+    reach: float = 1.0,
 ) -> Picture:
     """A picture of `cloud`, ``(size, size, 3)`` uint8.
 
@@ -41,15 +65,21 @@ def render(
         yaw: how far the camera has walked round the object, in degrees; at 0 it looks along -z. None takes
             `telling_yaw`; pass a number where several clouds must be seen from the same place.
         pitch: how far it looks down, in degrees.
+        like: the cloud that place, scale and grain of the picture are taken from, where several must be compared;
+            None takes `cloud` itself.
+        reach: how much is shown, in radii of that cloud; what lies beyond is left out.
 
     """
     width = size * OVERSAMPLING
-    across, down, depth = _project(cloud[:, :3], telling_yaw(cloud) if yaw is None else yaw, pitch)
+    model = (cloud if like is None else like)[:, :3]
+    origin, unit = _frame(model)
+    scaled = (cloud[:, :3] - origin) / (unit * reach)
+    across, down, depth = _project(scaled, telling_yaw(cloud) if yaw is None else yaw, pitch)
     rgb = cloud[:, 3:6] if cloud[:, 3:6].any() else np.broadcast_to(COLOURLESS, (len(cloud), 3))
     middle = width / 2
     pixels = np.stack([middle + across * middle * 0.92, middle - down * middle * 0.92], -1)
     order = np.argsort(depth)  # far to near, so that the last disc written on a pixel is the nearest
-    radius = min(max(1.0, FOOTPRINT * _spacing(cloud[:, :3]) * middle), width / 16)
+    radius = min(max(1.0, FOOTPRINT * _spacing(model) / (unit * reach) * middle), width / 16)
     image, distance = _splat(pixels[order], depth[order], rgb[order], radius=radius, width=width)
     shaded = image * _lighting(distance, width)[..., None]
     small = shaded.reshape(size, OVERSAMPLING, size, OVERSAMPLING, 3).mean((1, 3))
@@ -89,7 +119,7 @@ def contact_sheet(
 ) -> None:
     """Write a PNG with one picture per cloud and its label below, row by row, `columns` to a row."""
     font = ImageFont.load_default(size=max(10, size // 17))
-    line = int(font.getbbox("Ag")[3] * 1.25)
+    line = _line(font)
     tall = size + line * LABEL_LINES + line // 2
     columns = max(1, min(columns, len(clouds)))
     rows = math.ceil(len(clouds) / columns)
@@ -102,34 +132,86 @@ def contact_sheet(
     sheet.save(path, format="PNG")
 
 
+def comparison_sheet(parts: Sequence[tuple[str, Sequence[Strip]]], path: Path | str, *, size: int = 200) -> None:
+    """Write a PNG with a title per part and below it its strips: name and meaning on the left, then the pictures.
+
+    All pictures of a part are seen from the side that tells most of its first cloud. Those of a strip have the place
+    and the grain of the strip's first cloud, and one scale, at which up to `FARTHEST` of its radii can be seen.
+    """
+    columns = 1 + max((len(strip.clouds) for _, strips in parts for strip in strips), default=0)
+    bands = []
+    for title, strips in parts:
+        yaw = telling_yaw(strips[0].clouds[0])
+        bands += [_title(title, columns * size, size // 11), *(_band(strip, size, yaw) for strip in strips)]
+    sheet = Image.new("RGB", (columns * size, max(1, sum(band.height for band in bands))), "white")
+    y = 0
+    for band in bands:
+        sheet.paste(band, (0, y))
+        y += band.height
+    sheet.save(path, format="PNG")
+
+
+def _title(title: str, width: int, size: int) -> Image.Image:
+    font = ImageFont.load_default(size=size)
+    lines = _fitted(title, font, width - 2 * MARGIN)
+    band = Image.new("RGB", (width, (lines.count("\n") + 3) * _line(font)), "white")
+    ImageDraw.Draw(band).multiline_text((MARGIN, _line(font)), lines, fill=INK, font=font)
+    return band
+
+
+def _band(strip: Strip, size: int, yaw: float) -> Image.Image:
+    """What the strip is about, and its pictures with their labels below."""
+    name, font = ImageFont.load_default(size=size // 11), ImageFont.load_default(size=size // 14)
+    first, line = strip.clouds[0], _line(font)
+    band = Image.new("RGB", (size * (1 + len(strip.clouds)), size + 2 * line), "white")
+    pen = ImageDraw.Draw(band)
+    pen.text((MARGIN, 0), _fitted(strip.name, name, size - 2 * MARGIN, lines=1), fill=INK, font=name)
+    meaning = _fitted(strip.meaning, font, size - 3 * MARGIN, lines=(size - 2 * _line(name)) // line)
+    pen.multiline_text((MARGIN, 2 * _line(name)), meaning, fill=INK, font=font)
+    middle, radius = _frame(first[:, :3])
+    far = max(float(np.linalg.norm(cloud[:, :3] - middle, axis=1).max()) for cloud in strip.clouds)
+    reach = min(max(far / radius, 1.0), FARTHEST)
+    for i, (cloud, label) in enumerate(zip(strip.clouds, strip.labels, strict=True), 1):
+        picture = render(cloud, size=size - GAP, yaw=yaw, like=first, reach=reach)
+        band.paste(Image.fromarray(picture), (i * size, 0))
+        pen.text((i * size, size), _fitted(label, font, size - MARGIN, lines=1), fill=INK, font=font)
+    return band
+
+
+def _line(font: Font) -> int:
+    """Height of a line with the space to the next."""
+    return int(font.getbbox("Ag")[3] * 1.25)
+
+
 def _spacing(xyz: Float[np.ndarray, "N 3"]) -> float:
-    """Median distance to the third nearest neighbour, in units of the cloud's radius as `_project` has it."""
+    """Median distance to the third nearest neighbour."""
     few = xyz[:: max(1, len(xyz) // PROBES)]
     apart = np.sqrt(((few[:, None] - xyz) ** 2).sum(-1))
     third = np.partition(apart, min(3, len(xyz) - 1), axis=1)[:, min(3, len(xyz) - 1)]
-    return float(np.median(third)) / _radius(xyz)
+    return float(np.median(third))
 
 
-def _radius(xyz: Float[np.ndarray, "N 3"]) -> float:
-    radius = float(np.sqrt(((xyz - (xyz.max(0) + xyz.min(0)) / 2) ** 2).sum(1)).max())
-    return radius if radius > 0 else 1.0
+def _frame(xyz: Float[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, " 3"], float]:
+    """The middle of the bounding box, and the largest distance to it."""
+    middle = (xyz.max(0) + xyz.min(0)) / 2
+    radius = float(np.sqrt(((xyz - middle) ** 2).sum(1)).max())
+    return middle, radius if radius > 0 else 1.0
 
 
-def _fitted(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """`label` in at most `LABEL_LINES` lines no wider than `width` pixels."""
+def _fitted(label: str, font: Font, width: int, *, lines: int = LABEL_LINES) -> str:
+    """`label` in at most as many lines, no wider than `width` pixels."""
     for letters in range(min(len(label), width // 2), 1, -1):  # no letter is narrower than two pixels
-        lines = textwrap.wrap(label, letters, max_lines=LABEL_LINES, placeholder=" …")
-        if max(map(font.getlength, lines), default=0) <= width:
-            return "\n".join(lines)
+        wrapped = textwrap.wrap(label, letters, max_lines=lines, placeholder=" …")
+        if max(map(font.getlength, wrapped), default=0) <= width:
+            return "\n".join(wrapped)
     return ""
 
 
 def _project(
     xyz: Float[np.ndarray, "N 3"], yaw: float, pitch: float
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-    """Right, up and towards the camera, in units of the cloud's radius (parallel projection)."""
-    middle = (xyz.max(0) + xyz.min(0)) / 2
-    x, y, z = ((xyz - middle) / _radius(xyz)).T
+    """Right, up and towards the camera, in the units of `xyz` (parallel projection)."""
+    x, y, z = xyz.T
     turn, tilt = math.radians(yaw), math.radians(pitch)
     right = x * math.cos(turn) - z * math.sin(turn)
     near = x * math.sin(turn) + z * math.cos(turn)
@@ -153,7 +235,8 @@ def _splat(
         x, y = corner[:, 0] + dx, corner[:, 1] + dy
         dome = depth - (dx * dx + dy * dy) / (radius * width)
         flat = np.clip(y, 0, width - 1) * width + np.clip(x, 0, width - 1)
-        seen = dome > distance[flat]
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < width)
+        seen = inside & (dome > distance[flat])
         # Where two points share a pixel numpy keeps the last value, which is the nearer point's.
         image[flat[seen]] = rgb[seen]
         distance[flat[seen]] = dome[seen]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spa3d.render import BACKGROUND, contact_sheet, render, telling_yaw, upright
+from spa3d.render import BACKGROUND, Strip, comparison_sheet, contact_sheet, render, telling_yaw, upright
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -109,6 +109,49 @@ def test_an_empty_contact_sheet_is_a_blank_page(tmp_path: Path) -> None:
 def test_as_many_labels_as_clouds(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="zip"):
         contact_sheet([ball((0, 0, 0), RED)], [], tmp_path / "sheet.png", size=40)
+
+
+def test_a_part_is_drawn_where_it_is_in_the_whole() -> None:
+    """Alone the right one of two balls fills the picture; like the two it stays on the right, in its size."""
+    right, both = ball((1, 0, 0), RED), np.vstack([ball((1, 0, 0), RED), ball((-1, 0, 0), BLUE)])
+    alone, whole = render(right, size=64, yaw=0, pitch=0), render(both, size=64, yaw=0, pitch=0)
+    part = render(right, size=64, yaw=0, pitch=0, like=both)
+    assert len(where(alone, 0)[0]) > 5 * len(where(whole, 0)[0])
+    assert where(part, 0)[1].min() > 32
+    assert abs(len(where(part, 0)[0]) - len(where(whole, 0)[0])) < 10
+
+
+def test_what_lies_beyond_the_reach_is_left_out() -> None:
+    near, both = ball((0, 0, 0), RED), np.vstack([ball((0, 0, 0), RED), ball((1, 0, 0), BLUE)])
+    for reach, seen in ((1.0, 0), (8.0, 1)):
+        picture = render(both, size=64, yaw=0, pitch=0, like=near, reach=reach)
+        assert (len(where(picture, 2)[0]) > 0) == seen
+        assert len(where(picture, 0)[0]) > 0
+    empty = render(ball((9, 0, 0), BLUE), size=64, yaw=0, like=near)
+    np.testing.assert_allclose(empty / 255, np.broadcast_to(BACKGROUND, empty.shape), atol=0.01)
+
+
+def test_a_comparison_has_a_row_per_strip_and_a_cell_per_cloud(tmp_path: Path) -> None:
+    red, blue = ball((0, 0, 0), RED), ball((0, 0, 0), BLUE)
+    strips = [Strip("one", "its meaning", [red, blue], ["a", "b"]), Strip("two " * 30, "long " * 200, [blue], ["c"])]
+    comparison_sheet([("title", strips), ("[/red]<b>" * 40, strips[:1])], tmp_path / "sheet.png", size=100)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    assert pixels.shape[1] == 300
+    reds, blues = (where(pixels[:, 100:], channel) for channel in (0, 2))
+    assert reds[1].max() < 100, "the clean cloud stands first"
+    middle = int(np.median(reds[0]))
+    assert (blues[0] < middle).any()
+    assert (blues[0] > middle).any()
+    grey = pixels[:, :100].max(axis=2) - pixels[:, :100].min(axis=2)
+    assert grey.max() < 60, "nothing but ink on the left"
+    assert (pixels[:, :100] < 100).any()
+
+
+def test_a_comparison_of_nothing_is_a_blank_page(tmp_path: Path) -> None:
+    comparison_sheet([], tmp_path / "sheet.png", size=40)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (40, 1)
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spa3d import available
 from spa3d.cli import main
 
 SMALL = ("--dataset", "shapes-smoke")
@@ -28,7 +29,7 @@ def test_no_more_than_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["preview", "--help"]) == 0
     told = capsys.readouterr().out
-    for flag in ("--split", "--count", "--dataset", "--config", "--plugin"):
+    for flag in ("--split", "--count", "--level", "--noise", "--dataset", "--config", "--plugin"):
         assert flag in told
 
 
@@ -49,6 +50,16 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         ("preview dataset sheet.png --dataset.points 3", "--dataset.points 3"),
         ("preview dataset sheet.png --colour red", "--colour red"),
         ("preview dataset /dev/null/sheet.png", "there is no folder /dev/null"),
+        ("preview dataset sheet.png --level 0.5", "--level 0.5"),
+        ("preview noise", "as in: spa3d preview noise sheet.png"),
+        ("preview noise sheet.png --level 0.5,1.5", "--level 0.5,1.5: numbers from 0 to 1"),
+        ("preview noise sheet.png --level nan", "--level nan: numbers from 0 to 1"),
+        ("preview noise sheet.png --level half", "--level half: numbers from 0 to 1"),
+        ("preview noise sheet.png --noise.level 0.5", "--noise.level: a sheet shows several; give them as --level"),
+        ("preview noise sheet.png --noise mask,gausian", "did you mean 'gaussian'"),
+        ("preview noise sheet.png --noise mask,crop --noise.patches 8", "--noise.patches"),
+        ("preview noise sheet.png --split dev", "no split 'dev'"),
+        ("preview noise sheet.png --count 0", "--count 0: a whole number"),
     ],
 )
 def test_faults_are_told_in_one_message(
@@ -66,6 +77,65 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.C
     (tmp_path / "sheet.png").mkdir()
     assert main(["preview", "dataset", str(tmp_path / "sheet.png"), *SMALL, "--count", "1"]) == 2
     assert "sheet.png: cannot be written (Is a directory)" in capsys.readouterr().err
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as sheet:
+        return np.asarray(sheet.convert("RGB"))
+
+
+def test_every_noise_is_drawn_at_every_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "noise.png"
+    assert main(["preview", "noise", str(path), *SMALL, "--level", "0.2,0.8", "--count", "2"]) == 0
+    names = available("noise")
+    told = capsys.readouterr().out
+    assert f"{', '.join(names)} at 0.2, 0.8 on 2 of the 24 records of shapes-smoke, split test" in told
+    sheet = pixels(path)
+    assert sheet.shape[1] == (1 + 1 + 2) * 200
+    assert sheet.shape[0] > 2 * len(names) * 200
+
+
+def test_one_noise_takes_its_settings(tmp_path: Path) -> None:
+    """Towards black and towards grey are two pictures of level 1, and one of the clean cloud."""
+    sheets = []
+    for towards in ("grey", "black"):
+        path = tmp_path / f"{towards}.png"
+        argv = ["preview", "noise", str(path), *SMALL, "--noise", "color-strip", "--level", "1"]
+        assert main([*argv, "--noise.towards", towards]) == 0
+        sheets.append(pixels(path))
+    grey, black = sheets
+    assert np.array_equal(grey[:, 200:400], black[:, 200:400])
+    assert not np.array_equal(grey[:, 400:], black[:, 400:])
+    spread = grey[:, 400:].max(axis=2).astype(int) - grey[:, 400:].min(axis=2)
+    assert spread.max() < 30, "nothing is left but grey, on a ground that is bluish"
+
+
+PLUGIN = """
+from spa3d import Component, Noise, hookimpl
+
+class Gone(Noise):
+    def apply(self, points, draws):
+        return points[:, :0]
+
+@hookimpl
+def spa3d_components():
+    yield Component("noise", "gone", "gone:Gone", "Leaves nothing")
+"""
+
+
+def test_a_strangers_noise_is_drawn_and_its_faults_are_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["preview", "noise", str(tmp_path / "sheet.png"), *SMALL, "--level", "0.5"]
+    for name, body in (("gone", "points[:, :0]"), ("faint", "points * (1 - self.level)")):
+        (tmp_path / f"{name}.py").write_text(PLUGIN.replace("gone", name).replace("points[:, :0]", body))
+        argv += ["--plugin", str(tmp_path / f"{name}.py")]
+    assert main([*argv, "--noise", "faint,gone"]) == 2
+    told = capsys.readouterr().err
+    assert "--noise gone: it fails at level 0.5 on points of shape (1, 1024, 6)" in told
+    assert "of shape (1, 0, 6), must be as many finite numbers" in told
+    assert main([*argv, "--noise", "faint,mask"]) == 0
+    assert "faint, mask at 0.5 on 1 of the 24 records" in capsys.readouterr().out
 
 
 def lay_out(root: Path) -> None:
@@ -92,3 +162,6 @@ def test_bad_clouds_end_it_or_are_listed(tmp_path: Path, capsys: pytest.CaptureF
     caught = capsys.readouterr()
     assert "1 of the 2 records" in caught.out
     assert "left out: record bad" in caught.err
+    words = ["noise", str(sheet), "--noise", "mask", "--level", "0.5", "--count", "2", "--on-bad-data", "skip"]
+    assert main(["preview", *words, *argv[3:]]) == 0
+    assert "mask at 0.5 on 1 of the 2 records of pointllm" in capsys.readouterr().out
