@@ -74,7 +74,8 @@ def farthest_point_sample(
     first = _first(xyz, start, lengths)
     if compat is None:
         return cast("Tensor", torch.ops.spa3d.farthest_point_sample(xyz, count, first, lengths))
-    central = _squared_norm(xyz) <= ORIGIN
+    x, y, z = xyz.square().unbind(dim=-1)
+    central = x + y + z <= ORIGIN
     if lengths is not None:
         central |= torch.arange(xyz.shape[1], device=xyz.device) >= lengths[:, None]
     # Points moved onto the first one are at distance 0 from the start, so that no backend takes them
@@ -216,11 +217,6 @@ def _first(xyz: Tensor, start: int | Draws | Tensor, lengths: Tensor | None) -> 
     return torch.full((clouds,), start, dtype=torch.int64, device=xyz.device)
 
 
-def _squared_norm(xyz: Tensor) -> Tensor:
-    x, y, z = xyz.square().unbind(dim=-1)
-    return x + y + z
-
-
 def _backend(device: torch.device) -> Ops:
     """What this context chose for the device, else the fastest there is."""
     for chosen in _chosen.get():
@@ -251,10 +247,9 @@ def _each(lengths: Tensor | None, xyz: Tensor, *others: Tensor) -> Iterator[tupl
 def _fps(xyz: Tensor, count: int, start: Tensor, lengths: Tensor | None) -> Tensor:
     found = []
     for cloud, first in _each(lengths, xyz, start):
-        if not bool(((first >= 0) & (first < cloud.shape[1])).all()):
-            raise ValueError(
-                f"farthest_point_sample: start must be between 0 and {cloud.shape[1] - 1}; it is {first.tolist()}"
-            )
+        last = cloud.shape[1] - 1
+        if not bool(((first >= 0) & (first <= last)).all()):
+            raise ValueError(f"farthest_point_sample: start must be between 0 and {last}; it is {first.tolist()}")
         found.append(_backend(xyz.device).fps(cloud, count, first))
     return torch.cat(found)
 
