@@ -83,12 +83,20 @@ def _first_working(registry: Registry, device: str) -> Ops:
         except PluginError as fault:
             faults.append(str(fault).partition("\n")[0])  # what a compiler says is for those who insist on it
             continue
-        if faults:
+        if faults and _speaks():
             text = f"point operations on {device} are done by {name}, more slowly, because {'; '.join(faults)}"
             # The place it comes from is this line, whoever asked: Python says it once.
             warnings.warn(text, SlowerBackend, stacklevel=1)
         return backend
     raise PluginError(f"no backend for point operations on {device}: {'; '.join(faults)}")
+
+
+def _speaks() -> bool:
+    """Whether this process says what many would say alike: of the workers of a DataLoader the first one does."""
+    from torch.utils.data import get_worker_info
+
+    worker = get_worker_info()
+    return worker is None or worker.id == 0
 
 
 def built(registry: Registry, name: str) -> Ops:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -84,6 +85,16 @@ def test_without_a_compiler_the_reference_takes_over_and_says_so_once(registry: 
     assert issubclass(warning.category, SlowerBackend)
     assert "done by torch" in str(warning.message)
     assert "needs one of $CXX, c++, g++, clang++ on the PATH" in str(warning.message)
+
+
+def test_of_the_workers_of_a_loader_the_first_one_says_so(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setattr("torch.utils.data.get_worker_info", lambda: SimpleNamespace(id=1))
+        assert type(backends_for("auto", "cpu", registry)[0]).__name__ == "TorchOps"
+    monkeypatch.setattr("torch.utils.data.get_worker_info", lambda: SimpleNamespace(id=0))
+    with pytest.warns(SlowerBackend):
+        backends_for("auto", "cpu", registry)
 
 
 def test_a_compiler_may_be_named_by_a_variable(
