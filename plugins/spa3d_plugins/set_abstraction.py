@@ -41,7 +41,7 @@ def abstracted(
 
     def part(index: Tensor, middle: Tensor) -> Tensor:
         offsets = places.index_select(0, index.flatten()).view(*index.shape, 3).sub_(middle[:, None])
-        hidden = enter(offsets, index)
+        hidden = enter(offsets.to(first[0].weight.dtype), index)
         for step in steps:
             hidden = step(F.relu(hidden, inplace=True))
         return hidden.amax(dim=1)

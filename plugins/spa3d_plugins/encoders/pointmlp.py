@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
+from spa3d_plugins.accepted import accepted
 from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, in_pieces, normalised, prepared
 
 Positive = Annotated[int, Field(ge=1)]
@@ -99,7 +100,9 @@ class PointMLP(Encoder):
 
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
         """Tokens in the order of farthest point sampling; coordinates in units of the cloud's radius."""
-        xyz, features = points[..., :3].float(), F.relu(self.embedding(points), inplace=True)
+        points = accepted(self, points)
+        xyz, features = points[..., :3], points.to(next(self.parameters()).dtype)
+        features = F.relu(self.embedding(features), inplace=True)
         # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
         # serves all stages: each takes the first of the centres before it.
         index = ops.farthest_point_sample(xyz, self.config.points // 2)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
+from spa3d_plugins.accepted import accepted
 from spa3d_plugins.pointwise import Pointwise, normalised
 from spa3d_plugins.set_abstraction import Layer, abstracted
 
@@ -113,8 +114,8 @@ class PointNet2(Encoder):
 
     def _abstracted(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Centres ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
-        config = self.config
-        xyz, features = points[..., :3].float(), points[..., 3:]
+        config, points = self.config, accepted(self, points)
+        xyz, features = points[..., :3], points[..., 3:].to(next(self.parameters()).dtype)
         # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
         # serves all stages: each takes the first of the centres before it.
         sampled = ops.group(xyz, ops.farthest_point_sample(xyz, config.centres[0]))

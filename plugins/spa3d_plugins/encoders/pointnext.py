@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
+from spa3d_plugins.accepted import accepted
 from spa3d_plugins.pointwise import Pointwise, normalised
 from spa3d_plugins.set_abstraction import Layer, abstracted
 
@@ -107,13 +108,18 @@ class PointNeXt(Encoder):
 
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
         """Tokens in the order of farthest point sampling; coordinates in units of the cloud's radius."""
-        xyz, features = self.encoder(points, self._sizes(points.shape[1]))
+        xyz, features = self._abstracted(points)
         return features if self.config.tokens == "stage" else self.encoder.last(xyz, features)
 
     def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
         """The published encoder's output: global stage, maximum, head; ``(B, 256)`` in the published shape."""
-        xyz, features = self.encoder(points, self._sizes(points.shape[1]))
+        xyz, features = self._abstracted(points)
         return self.prediction["head"](self.encoder.last(xyz, features).amax(dim=1))
+
+    def _abstracted(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Centres ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
+        points = accepted(self, points)
+        return cast("tuple[Tensor, Tensor]", self.encoder(points, self._sizes(points.shape[1])))
 
     def _sizes(self, num_points: int) -> list[int]:
         """Number of centres after each set abstraction."""
@@ -133,8 +139,8 @@ class _Trunk(nn.Module):
 
     def forward(self, points: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
         """Centres ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
-        xyz = points[..., :3].float()
-        features = self.encoder[0](points)
+        xyz = points[..., :3]
+        features = self.encoder[0](points.to(next(self.parameters()).dtype))
         # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
         # serves all stages: each takes the first of the centres before it.
         index = ops.farthest_point_sample(xyz, sizes[0])
