@@ -20,10 +20,14 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
+from spa3d_plugins.accepted import accepted
 from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, in_pieces, prepared
 
 POSITION_WIDTH = 128
 """Width of the hidden layer that turns a centre into a position."""
+
+THREADS = 512
+"""Threads of ULIP's sampling operator, at most; it has a power of two of them, and no more than points."""
 
 
 class PointBERTConfig(ComponentConfig):
@@ -120,12 +124,25 @@ class PointBERT(Encoder):
 
     def _grouped(self, points: Tensor) -> tuple[Float[Tensor, "B G k C"], Float[Tensor, "B G 3"]]:
         """Points relative to their group's centre (colours as they are), and the centres."""
-        points = points.float()
-        xyz, config = points[..., :3], self.config
-        compat = None if config.fps == "plain" else config.fps
-        centres = ops.group(xyz, ops.farthest_point_sample(xyz, config.groups, start=self._start(xyz), compat=compat))
-        members = ops.group(points, ops.knn(centres, xyz, config.group_size))
+        points = accepted(self, points)
+        xyz = points[..., :3]
+        centres = ops.group(xyz, self._sampled(xyz))
+        members = ops.group(points, ops.knn(centres, xyz, self.config.group_size))
         return members - F.pad(centres, (0, points.shape[-1] - 3))[:, :, None], centres
+
+    def _sampled(self, xyz: Float[Tensor, "B N 3"]) -> Int[Tensor, "B G"]:
+        """Indices of the centres.
+
+        Of equally far points ULIP's operator takes the one that its lowest thread looks at: points are dealt to the
+        threads in turn. It is the first one when the points are in the threads' order.
+        """
+        count, start = self.config.groups, self._start(xyz)
+        if self.config.fps == "plain":
+            return ops.farthest_point_sample(xyz, count, start=start)
+        number = xyz.shape[1]
+        threads = min(1 << number.bit_length() - 1, THREADS)
+        order = torch.arange(number, device=xyz.device).remainder(threads).argsort(stable=True)
+        return order[ops.farthest_point_sample(xyz[:, order], count, start=start, compat="pointnet2")]
 
     def _start(self, xyz: Tensor) -> int | Int[Tensor, " B"]:
         """Where sampling starts; PointLLM draws from torch's own generator, on the CPU."""

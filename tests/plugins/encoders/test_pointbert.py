@@ -128,6 +128,27 @@ def test_the_published_shape_takes_what_farthest_point_sampling_runs_out_of() ->
     assert [len(centres.unique(dim=0)) for centres in seen[0]] == [300, 512, 1]
 
 
+def test_of_equally_far_points_ulips_operator_takes_the_one_of_the_lowest_thread() -> None:
+    # Six points are dealt to four threads: 0 and 4 to the first one, 1 and 5 to the second. 1 and 4 are equally far.
+    cloud = torch.tensor([[[1.0, 0, 0], [-1, 1, 0], [1, 0.1, 0], [1, -0.1, 0], [-1, -1, 0], [1, 0, 0.1]]])
+    for fps, order in (("plain", [0, 1, 4]), ("pointnet2", [0, 4, 1])):
+        encoder = small(inputs=("xyz",), groups=3, group_size=2, fps=fps)
+        seen = inputs_of(encoder.pos_embed)
+        encoder(cloud)
+        assert torch.equal(seen[0][0], cloud[0, order])
+
+
+def test_what_is_repeated_when_ulips_operator_has_nothing_left() -> None:
+    # 700 points, 512 threads: 0 and all but three lie in the middle; 600 is the second one of thread 88.
+    cloud = torch.zeros(1, 700, 3)
+    cloud[0, [100, 300, 600], 0] = torch.tensor([1.0, -0.5, 0.3])
+    encoder = create("encoder", "pointbert-ulip", depth=1, groups=5).eval()
+    seen = inputs_of(encoder.pos_embed)
+    with torch.no_grad():
+        encoder(cloud)
+    assert seen[0][0, :, 0].tolist() == pytest.approx([0, 1, -0.5, 0.3, 0.3])
+
+
 @pytest.mark.parametrize("number", [8, 9, 100, 128])
 @pytest.mark.parametrize("inputs", [("xyz",), ("xyz", "rgb")])
 def test_as_many_tokens_as_it_says(number: int, inputs: Any) -> None:
