@@ -1,11 +1,24 @@
-"""What every encoder asks of a cloud, checked where the cloud comes in."""
+"""What every encoder here asks of its inputs: of their list in its Config, and of the clouds it is given."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from jaxtyping import Float
+from pydantic import AfterValidator
 from torch import Tensor
 
-from spa3d.contracts.encoder import Encoder
+from spa3d.contracts.encoder import Channel, Encoder
+
+
+def _xyz_first(inputs: tuple[Channel, ...]) -> tuple[Channel, ...]:
+    if inputs[:1] != ("xyz",) or len(set(inputs)) < len(inputs):
+        raise ValueError(f"inputs must begin with xyz and name each channel once; they are {list(inputs)}")
+    return inputs
+
+
+Inputs = Annotated[tuple[Channel, ...], AfterValidator(_xyz_first)]
+"""Channels per point; positions are taken from the first three."""
 
 
 def accepted(encoder: Encoder, points: Tensor) -> Float[Tensor, "B N C"]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.accepted import accepted
+from spa3d_plugins.accepted import Inputs, accepted
 from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, in_pieces, prepared
 
 POSITION_WIDTH = 128
@@ -33,7 +33,7 @@ THREADS = 512
 class PointBERTConfig(ComponentConfig):
     """Shape of the encoder; the defaults are PointLLM's v1.2 with colour."""
 
-    inputs: tuple[Channel, ...] = ("xyz", "rgb")
+    inputs: Inputs = ("xyz", "rgb")
     """Channels per point, xyz first; positions are taken from it."""
     width: int = Field(384, ge=1)
     """Width of the tokens."""
@@ -58,8 +58,6 @@ class PointBERTConfig(ComponentConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.inputs[:1] != ("xyz",) or len(set(self.inputs)) < len(self.inputs):
-            raise ValueError(f"inputs must begin with xyz and name each channel once; they are {list(self.inputs)}")
         if self.width % self.heads:
             raise ValueError(f"heads must divide the width {self.width}; they are {self.heads}")
         return self

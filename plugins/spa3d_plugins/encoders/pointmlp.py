@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.accepted import accepted
+from spa3d_plugins.accepted import Inputs, accepted
 from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, in_pieces, normalised, prepared
 
 Positive = Annotated[int, Field(ge=1)]
@@ -32,7 +32,7 @@ EPSILON = 1e-5
 class PointMLPConfig(ComponentConfig):
     """Shape of the encoder; the defaults are ULIP's PointMLP."""
 
-    inputs: tuple[Channel, ...] = ("xyz",)
+    inputs: Inputs = ("xyz",)
     """Channels per point, xyz first; all of them go into the embedding, positions are taken from xyz."""
     points: int = Field(1024, ge=2)
     """Points the stages' sizes are counted from, whatever the size of the cloud: each stage has half the points."""
@@ -51,8 +51,6 @@ class PointMLPConfig(ComponentConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.inputs[:1] != ("xyz",) or len(set(self.inputs)) < len(self.inputs):
-            raise ValueError(f"inputs must begin with xyz and name each channel once; they are {list(self.inputs)}")
         if self.points < 2**self.stages:
             raise ValueError(f"points must be at least {2**self.stages}, so that {self.stages} stages can halve them")
         if self.stages > 1 and self.k > self.points >> self.stages - 1:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.accepted import accepted
+from spa3d_plugins.accepted import Inputs, accepted
 from spa3d_plugins.pointwise import Pointwise, normalised
 from spa3d_plugins.set_abstraction import Layer, abstracted
 
@@ -30,7 +30,7 @@ Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
 class PointNet2Config(ComponentConfig):
     """Shape of the encoder; the defaults are ULIP's PointNet++ SSG."""
 
-    inputs: tuple[Channel, ...] = ("xyz",)
+    inputs: Inputs = ("xyz",)
     """Channels per point, xyz first; the others are features of the points from the first balls on."""
     centres: tuple[Positive, ...] = Field((512, 128), min_length=1)
     """Centres of each set abstraction, fewer from one to the next; the last number is that of the tokens."""
@@ -51,8 +51,6 @@ class PointNet2Config(ComponentConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.inputs[:1] != ("xyz",) or len(set(self.inputs)) < len(self.inputs):
-            raise ValueError(f"inputs must begin with xyz and name each channel once; they are {list(self.inputs)}")
         lengths = {name: len(getattr(self, name)) for name in ("centres", "radius", "nsample", "widths")}
         if len(set(lengths.values())) > 1:
             given = ", ".join(f"{name} {length}" for name, length in lengths.items())

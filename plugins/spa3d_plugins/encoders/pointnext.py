@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.accepted import accepted
+from spa3d_plugins.accepted import Inputs, accepted
 from spa3d_plugins.pointwise import Pointwise, normalised
 from spa3d_plugins.set_abstraction import Layer, abstracted
 
@@ -29,7 +29,7 @@ Positive = Annotated[int, Field(ge=1)]
 class PointNeXtConfig(ComponentConfig):
     """Shape of the encoder; the defaults are ULIP's PointNeXt-S."""
 
-    inputs: tuple[Channel, ...] = ("xyz", "height")
+    inputs: Inputs = ("xyz", "height")
     """Channels per point, xyz first; positions are taken from it."""
     width: int = Field(32, ge=1)
     """Channels after the stem; each down-sampling stage doubles them."""
@@ -54,8 +54,6 @@ class PointNeXtConfig(ComponentConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.inputs[:1] != ("xyz",) or len(set(self.inputs)) < len(self.inputs):
-            raise ValueError(f"inputs must begin with xyz and name each channel once; they are {list(self.inputs)}")
         first, *middle, last = self.strides
         if first != 1 or last != 1 or min(middle) < 2:
             raise ValueError(f"strides must be 1, then numbers from 2 on, then 1; they are {list(self.strides)}")
