@@ -98,6 +98,7 @@ OWN = dict(leaves(RunConfig))
 TAKEN = {
     f"{row.kind}-{row.name}.{'.'.join(keys)}": (row, keys, field)
     for row in ROWS
+    if not REGISTRY.unmet(row)
     for keys, field in leaves(REGISTRY.target(row).Config)
 }
 NEEDED = {"pointllm": ("--dataset.root", "somewhere")}

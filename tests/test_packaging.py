@@ -63,6 +63,8 @@ def test_every_dependency_is_pinned_within_its_range(project: dict[str, Any]) ->
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["dev"], *extras["browser"]]
     for requirement in map(Requirement, wanted):
+        if requirement.name == "triton":  # a torch for GPUs asks for one version of it, another one with each release
+            continue
         assert requirement.name.lower() in PINNED, f"constraints.txt does not pin {requirement.name}"
         (pin,) = PINNED[requirement.name.lower()].specifier
         assert pin.operator == "=="

@@ -42,7 +42,13 @@ def environment(bases: Path, **more: str) -> dict[str, str]:
 def start(arguments: Sequence[str], bases: Path) -> subprocess.Popen[str]:
     command = [sys.executable, str(ROOT / "tools" / "run.py"), *arguments]
     return subprocess.Popen(
-        command, env=environment(bases), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=environment(bases),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # In the background of a script Ctrl-C is ignored, and children would take that over.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -52,7 +52,7 @@ def test_published_weights_that_are_not_given_are_named_and_nothing_else_changes
     assert planned.stages[0].name == "base: encoder"
     assert planned.weights == (
         "encoder pointnext-ulip starts from fresh weights: the published weights of pointnext-ulip are "
-        "checkpoint_pointnext.pt or ULIP_2-pointnext_objaverse.pt, from https://github.com/salesforce/ULIP; "
+        "checkpoint_pointnext.pt or ULIP_2-pointnext_objaverse.pt, from https://huggingface.co/datasets/SFXX/ulip; "
         "--encoder.checkpoint FILE reads them"
     )
     tiny = parse([*SMOKE])
