@@ -54,17 +54,6 @@ def inputs_of(module: nn.Module) -> list[Tensor]:
     return seen
 
 
-@pytest.mark.parametrize(
-    ("golden", "preset", "number"),
-    [
-        ("pointbert-pointllm", "pointbert", 21_859_200),
-        ("pointbert-pointllm", "pointbert-pointllm", 21_859_200),
-        ("pointbert-pointllm-v11", "pointbert-pointllm-v11", 192_546_432),
-        ("pointbert-ulip", "pointbert-ulip", 21_858_816),
-        ("pointbert-ulip2", "pointbert-ulip2", 32_499_072),
-    ],
-    indirect=["golden"],
-)
 @pytest.mark.parametrize("golden", WITH_OUTPUTS, indirect=True)
 def test_it_computes_what_the_official_code_does(
     golden: Any, cloud: str, backend: str, request: pytest.FixtureRequest
