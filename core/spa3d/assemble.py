@@ -79,13 +79,7 @@ class Assembly:
 
     def preparation(self) -> dict[str, Any]:
         """How clouds are prepared: the arguments of `spa3d.points.prepare`."""
-        points = self.config.points
-        return {
-            "count": self.num_points,
-            "method": points.resample,
-            "normalise": points.normalise,
-            "missing_color": points.missing_color,
-        }
+        return preparation(self.config, count=self.num_points)
 
     def sources(self) -> list[Path]:
         """Source files that decide what a base is: those of its parts and of training, with all that they import."""
@@ -122,6 +116,17 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
     if faults:
         raise ConfigError(faults)
     return assembly
+
+
+def preparation(config: RunConfig, *, count: int) -> dict[str, Any]:
+    """The settings of `config` as arguments of `spa3d.points.prepare`, for clouds of `count` points."""
+    points = config.points
+    return {
+        "count": count,
+        "method": points.resample,
+        "normalise": points.normalise,
+        "missing_color": points.missing_color,
+    }
 
 
 def make_dataset(config: RunConfig, registry: Registry) -> Dataset:

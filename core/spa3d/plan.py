@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from spa3d.assemble import Assembly, assemble
-from spa3d.base import answers_file, locate, parts_trained, stages_of
+from spa3d.base import Base, answers_file, locate, parts_trained, stages_of
 from spa3d.config import RunConfig
 from spa3d.model.llm import llm_config
 from spa3d.model.load import describe
@@ -67,11 +67,11 @@ def plan(config: RunConfig, registry: Registry) -> Plan:
         PlannedStage("post-train", f"{steps} steps of {config.objective.asked} on {config.noise.asked}", False)
     )
     stages += [PlannedStage("evaluate after", names, False), PlannedStage("report", "report.html, .md, .json", False)]
-    return Plan(stages, _parts(assembly), assembly.weights_told())
+    return Plan(stages, _parts(assembly, base), assembly.weights_told())
 
 
-def _parts(assembly: Assembly) -> list[PlannedPart]:
-    config, base = assembly.config, locate(assembly)
+def _parts(assembly: Assembly, base: Base) -> list[PlannedPart]:
+    config = assembly.config
     given = describe(base.model_folder).text_config if config.base.path else None
     with torch.device("meta"):
         encoder = assembly.make_encoder()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from jaxtyping import Float
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from spa3d.contracts.encoder import Channel, Encoder
@@ -17,6 +17,7 @@ def _xyz_first(inputs: tuple[Channel, ...]) -> tuple[Channel, ...]:
     return inputs
 
 
+Positive = Annotated[int, Field(ge=1)]
 Inputs = Annotated[tuple[Channel, ...], AfterValidator(_xyz_first)]
 """Channels per point; positions are taken from the first three."""
 

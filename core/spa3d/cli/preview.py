@@ -135,12 +135,11 @@ def _noises(wish: Wish) -> list[str]:
 
 def _prepared(record: Record, cloud: Cloud, chosen: Invocation) -> Cloud:
     """The cloud as a run would give it to the noise."""
+    from spa3d.assemble import preparation
     from spa3d.points import prepare
 
-    asked = chosen.config.points.model_dump()
-    return prepare(
-        cloud, key=("resample", record.id), method=asked.pop("resample"), has_color=record.has_color, **asked
-    )
+    asked = preparation(chosen.config, count=chosen.config.points.count)
+    return prepare(cloud, key=("resample", record.id), has_color=record.has_color, **asked)
 
 
 def _strip(kind: Invocation, levels: Sequence[float], clean: Cloud, *, record_id: str, up_axis: str) -> Strip:

@@ -19,11 +19,10 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.accepted import Inputs, accepted
+from spa3d_plugins.accepted import Inputs, Positive, accepted
 from spa3d_plugins.pointwise import Pointwise, normalised
 from spa3d_plugins.set_abstraction import Layer, abstracted
 
-Positive = Annotated[int, Field(ge=1)]
 Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
 
 

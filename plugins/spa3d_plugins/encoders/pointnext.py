@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +19,9 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.accepted import Inputs, accepted
+from spa3d_plugins.accepted import Inputs, Positive, accepted
 from spa3d_plugins.pointwise import Pointwise, normalised
 from spa3d_plugins.set_abstraction import Layer, abstracted
-
-Positive = Annotated[int, Field(ge=1)]
 
 
 class PointNeXtConfig(ComponentConfig):

@@ -112,6 +112,16 @@ def _squared(
 
 
 @triton.jit
+def _columns(planes: tl.tensor, row: tl.tensor, points: tl.tensor) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Coordinates of the points at `row`, a column each; 0 where there is no point."""
+    there = row < points
+    x = tl.load(planes + row, mask=there, other=0.0)[:, None]
+    y = tl.load(planes + points + row, mask=there, other=0.0)[:, None]
+    z = tl.load(planes + 2 * points + row, mask=there, other=0.0)[:, None]
+    return x, y, z
+
+
+@triton.jit
 def _fps(
     planes: tl.tensor, start: tl.tensor, chosen: tl.tensor, points: tl.tensor, count: tl.tensor, tile: tl.constexpr
 ) -> None:
@@ -179,9 +189,7 @@ def _knn(
     query += cloud * 3 * queries
     planes += cloud * 3 * points
     asked = row < queries
-    x = tl.load(query + row, mask=asked, other=0.0)[:, None]
-    y = tl.load(query + queries + row, mask=asked, other=0.0)[:, None]
-    z = tl.load(query + 2 * queries + row, mask=asked, other=0.0)[:, None]
+    x, y, z = _columns(query, row, queries)
     # Keys are (distance, index). A list starts with different keys beyond all real ones; slots beyond k are never left.
     slot = tl.arange(0, slots).to(tl.int64)[None, :] + tl.zeros([rows, slots], tl.int64)
     listed = tl.where(slot < k, last - slot, -1)
@@ -213,9 +221,7 @@ def _ball_query(
     query += cloud * 3 * queries
     planes += cloud * 3 * points
     asked = row < queries
-    x = tl.load(query + row, mask=asked, other=0.0)[:, None]
-    y = tl.load(query + queries + row, mask=asked, other=0.0)[:, None]
-    z = tl.load(query + 2 * queries + row, mask=asked, other=0.0)[:, None]
+    x, y, z = _columns(query, row, queries)
     ball = (found + (cloud * queries + row) * nsample)[:, None]
     count = tl.where(asked, 0, nsample)  # rows beyond the last are full from the start
     lowest = tl.full([rows], 2**31 - 1, tl.int32)
