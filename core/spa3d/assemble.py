@@ -25,7 +25,7 @@ from spa3d.contracts.benchmark import Benchmark
 from spa3d.contracts.dataset import Dataset
 from spa3d.contracts.encoder import Channel, Encoder
 from spa3d.contracts.noise import Noise
-from spa3d.contracts.objective import Objective
+from spa3d.contracts.objective import Objective, asks_for_pairs, asks_for_twins
 from spa3d.contracts.ops import Ops
 from spa3d.contracts.projector import Projector
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
@@ -112,7 +112,7 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
     )
     with ops.use(*assembly.ops):
         parts = _part_faults(assembly, encoder.eval())
-    faults = [*_weights_faults(config), *_objective_faults(config, objective), *_stage_faults(config), *parts]
+    faults = [*_weights_faults(config), *_objective_faults(config, objective, dataset), *_stage_faults(config), *parts]
     if faults:
         raise ConfigError(faults)
     return assembly
@@ -192,16 +192,20 @@ def _weights_faults(config: RunConfig) -> list[str]:
     return [f"{given}: --base {config.base.path} brings the weights of its own encoder; give one of the two"]
 
 
-def _objective_faults(config: RunConfig, objective: Objective) -> list[str]:
-    faults = []
-    for need in objective.needs:
-        if need.text == "rejected" or need.view == "twin" or need.model == "reference":
-            faults.append(
-                f"--objective {config.objective.asked}: it asks for {need.text} text under the {need.view} view by the "
-                f"{need.model} model; runs score the chosen text by the policy under clean, noised, other and blind"
-            )
-        if config.blind and need.view not in ("clean", "blind"):
-            faults.append(f"--blind: there is no cloud for the {need.view} view that {config.objective.asked} asks for")
+def _objective_faults(config: RunConfig, objective: Objective, dataset: Dataset) -> list[str]:
+    """What `objective` asks for that this run cannot give."""
+    faults, asked = [], config.objective.asked
+    if asks_for_pairs(objective.needs) and not (config.pairs.path or config.pairs.mode):
+        faults.append(
+            f"--objective {asked}: it needs rejected answers; make them in this run with --pairs.mode augmentation "
+            "(the model's own answers to noised clouds) or --pairs.mode corruption (true answers rewritten), or "
+            "beforehand with `spa3d pairs FILE`, and give them with --pairs.path FILE"
+        )
+    if asks_for_twins(objective.needs) and type(dataset).twin is Dataset.twin:
+        faults.append(f"--objective {asked}: it needs twins, and dataset {config.dataset.asked} makes none")
+    views = sorted({need.view for need in objective.needs} - {"clean", "blind"})
+    if config.blind and views:
+        faults.append(f"--blind: there is no cloud for the {views[0]} view that {asked} asks for")
     return faults
 
 

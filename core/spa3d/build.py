@@ -29,8 +29,9 @@ from spa3d.model.processing import Spa3dProcessor
 from spa3d.progress import Reporter
 from spa3d.training.fit import fit
 from spa3d.training.journal import Journal
+from spa3d.training.lessons import ordinary, tokenised
 from spa3d.training.pretrain import EncoderPretraining, EncoderTrainer, LanguageTrainer, Targets, language_text
-from spa3d.training.samples import SampleStream, Talk, captions, instructions, tokenised
+from spa3d.training.samples import SampleStream, Talk, captions, instructions
 from spa3d.training.trainer import ObjectiveTrainer, optimiser_steps
 from spa3d.training.views import Views
 
@@ -106,15 +107,15 @@ class BaseBuilder:
             torch.manual_seed(self.config.base.seed)
             targets = Targets(self.records)
             module: nn.Module = EncoderPretraining(model.encoder, targets)
-            bare = partial(tokenised, processor, captions)
-            return partial(EncoderTrainer, clouds, targets, self.records, model=module, train_dataset=stream(bare([])))
+            bare = tokenised(processor, ordinary(captions), [])
+            return partial(EncoderTrainer, clouds, targets, self.records, model=module, train_dataset=stream(bare))
         model.set_trained(*parts_trained(stage, settings))
         if stage == "llm":
             text = language_text(processor, self.talk, self.config.base.seed)
             pad = int(processor.tokenizer.pad_token_id)
             return partial(LanguageTrainer, pad, model=model, train_dataset=stream(text))
         talk = captions if stage == "align" else self.talk
-        samples = stream(tokenised(processor, talk, ["cloud"], blind=self.config.blind))
+        samples = stream(tokenised(processor, ordinary(talk), [("chosen", "cloud")], blind=self.config.blind))
         views = Views(model, clouds, make_token_store(self.assembly, model))
         return partial(ObjectiveTrainer, self.assembly.sft, views, model=model, train_dataset=samples)
 

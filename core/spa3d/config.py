@@ -156,13 +156,59 @@ class BaseSettings(Settings):
     """Instruction tuning of projector and LLM, encoder frozen."""
 
 
+class LoRASettings(Settings):
+    """Low-rank adapters in the LLM (peft): it trains through them, its own weights stand still."""
+
+    rank: int = Field(0, ge=0)
+    """Rank of the adapters; 0: no adapters, the LLM's own weights train."""
+    alpha: float = Field(16.0, gt=0)
+    """Their output is scaled by alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout in front of them, in training only."""
+    targets: tuple[str, ...] = ()
+    """Names of the layers that get one, such as q_proj,v_proj; empty: every linear layer of the decoder."""
+
+
 class TrainSettings(StageSettings):
     """Post-training with the chosen objective and noise."""
+
+    lora: LoRASettings = LoRASettings()
+    reference: Literal["auto", "precomputed", "adapters-off", "copy"] = "auto"
+    """Where an objective's reference model comes from: scored beforehand, the model without its adapters, or a copy."""
+    fresh: bool = False
+    """Ask questions that the base was not trained on (for datasets that draw questions afresh each epoch)."""
+    twin_share: float = Field(0.5, gt=0, le=1)
+    """Share of the samples that are minimal pairs, for objectives that ask for twins."""
+    early_stop: bool = False
+    """Stop when the watchdog fires: held-out log p(y|x) has fallen."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights are kept: those of the last step, or of the probe with the highest held-out log p(y|x)."""
 
     probe_every: int = Field(10, ge=1)
     """Steps between scorings of the held-out slice (log p of clean and noised, margin; the watchdog's data)."""
     probe_size: int = Field(64, ge=2)
     """Records of the held-out slice, taken from the val split."""
+
+
+class PairsSettings(Settings):
+    """Preference pairs, for objectives that need rejected answers."""
+
+    path: str = ""
+    """Pairs to train on: JSON lines as ``spa3d pairs`` writes them."""
+    mode: Literal["", "augmentation", "corruption"] = ""
+    """Make the pairs in this run: rejected is the model's answer to the noised cloud, or a corrupted truth."""
+    chosen: Literal["truth", "model"] = "truth"
+    """Augmentation: chosen is the ground truth, or the model's own answer to the clean cloud."""
+    writer: Literal["rule", "model", "endpoint"] = "rule"
+    """Corruption: who rewrites the true answer: a rule (from the facts), a local LLM, an OpenAI-compatible endpoint."""
+    llm: str = ""
+    """Corruption: folder or hub name of the local LLM, or the endpoint's name of the model."""
+    url: str = ""
+    """Corruption: base URL of the endpoint, such as http://localhost:8000/v1; its key is read from OPENAI_API_KEY."""
+    limit: int = Field(0, ge=0)
+    """At most so many pairs are asked for; 0: one per training record."""
+    batch_size: int = Field(64, ge=1)
+    """Answers generated at once."""
 
 
 class EvaluateSettings(Settings):
@@ -214,6 +260,7 @@ class RunConfig(Settings):
     llm: LLMSettings = LLMSettings()
     points: PointsSettings = PointsSettings()
     base: BaseSettings = BaseSettings()
+    pairs: PairsSettings = PairsSettings()
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     plugins: tuple[str, ...] = ()

@@ -3,44 +3,67 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from spa3d import ranks
 from spa3d.assemble import Assembly
 from spa3d.base import load_base, parts_trained, save_model
 from spa3d.caches import make_clouds, make_token_store, noise_mark
-from spa3d.contracts.dataset import Record
+from spa3d.contracts.dataset import Conversation, Record
+from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.draws import generator
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
+from spa3d.pairs.pair import Pair
 from spa3d.progress import Reporter
 from spa3d.training.fit import fit
 from spa3d.training.journal import Journal
+from spa3d.training.lessons import Lesson, ordinary, paired, tokenised, twinned, wanted
 from spa3d.training.probe import Probe
-from spa3d.training.samples import SampleStream, instructions, tokenised
-from spa3d.training.trainer import ObjectiveTrainer, needs_opening, optimiser_steps
+from spa3d.training.samples import SampleStream, Talk, instructions
+from spa3d.training.trainer import ObjectiveTrainer, optimiser_steps
 from spa3d.training.views import Views
 
 Splits = Mapping[str, Sequence[Record]]
 
 
 def post_train(
-    assembly: Assembly, model: Spa3dModel, processor: Spa3dProcessor, splits: Splits, output: Path, reporter: Reporter
+    assembly: Assembly,
+    model: Spa3dModel,
+    processor: Spa3dProcessor,
+    splits: Splits,
+    output: Path,
+    reporter: Reporter,
+    *,
+    pairs: Sequence[Pair] = (),
 ) -> Spa3dModel:
-    """Train `model` in place and save it under ``output/model``; load that where it is there already."""
+    """Train `model` in place and save it under ``output/model``; load that where it is there already.
+
+    Args:
+        assembly: of the run.
+        model: the base.
+        processor: its processor.
+        splits: the records of each split.
+        output: the run's folder.
+        reporter: where progress goes.
+        pairs: the preference pairs, for an objective that needs rejected answers.
+
+    """
     folder, config = output / "model", assembly.config
     if (folder / "done.json").exists():
         reporter.stage("post-train", "there")
         return load_base(folder, assembly)[0]
-    settings, objective, records = config.train, assembly.objective, splits["train"]
-    steps = optimiser_steps(settings, len(records))
+    settings, objective = config.train, assembly.objective
+    items, lesson = lessons(assembly, splits["train"], pairs)
+    steps = optimiser_steps(settings, len(items))
     reporter.stage("post-train", f"{steps} steps of {config.objective.asked}")
     model.set_trained(*parts_trained("post-train", settings))
     views = make_views(assembly, model, processor, splits["train"])
-    talk = instructions(assembly.dataset, config.seed)
-    text = tokenised(processor, talk, needs_opening(objective.needs), blind=config.blind)
+    text = tokenised(processor, lesson, wanted(objective.needs), blind=config.blind)
     journal = Journal(output / "metrics.jsonl")
     fit(
         partial(
@@ -48,7 +71,7 @@ def post_train(
             objective,
             views,
             model=model,
-            train_dataset=SampleStream(records, steps * settings.batch_size, config.seed, text),
+            train_dataset=SampleStream(items, steps * settings.batch_size, config.seed, text),
         ),
         stage="post-train",
         settings=settings,
@@ -68,6 +91,34 @@ def post_train(
 
     ranks.first_only(save)
     return model
+
+
+def lessons(
+    assembly: Assembly, records: Sequence[Record], pairs: Sequence[Pair]
+) -> tuple[Sequence[Any], Callable[[Any, int], Lesson]]:
+    """What post-training goes through, records or pairs, and how one of them becomes a lesson."""
+    config, needs = assembly.config, assembly.objective.needs
+    if asks_for_pairs(needs):
+        return pairs, paired
+    talk = post_training_talk(assembly, len(records))
+    if asks_for_twins(needs):
+        return records, twinned(assembly.dataset, talk, share=config.train.twin_share, seed=config.seed)
+    return records, ordinary(talk)
+
+
+def post_training_talk(assembly: Assembly, records: int) -> Talk:
+    """The conversations of post-training: of the epochs that the base has seen, or of those that follow."""
+    config = assembly.config
+    talk = instructions(assembly.dataset, config.seed)
+    if not config.train.fresh:
+        return talk
+    stage = config.base.instruct
+    seen = math.ceil(optimiser_steps(stage, records) * stage.batch_size / records)
+
+    def later(record: Record, epoch: int) -> Conversation:
+        return talk(record, epoch + seen)
+
+    return later
 
 
 def make_views(
@@ -90,7 +141,7 @@ def watchdogs(assembly: Assembly, views: Views, splits: Splits, output: Path, re
     held_out, settings = splits.get("val") or (), assembly.config.train
     if assembly.config.blind or len(held_out) < 2:
         return []
-    text = tokenised(views.clouds.processor, instructions(assembly.dataset, 0), ["cloud"])
+    text = tokenised(views.clouds.processor, ordinary(instructions(assembly.dataset, 0)), [("chosen", "cloud")])
     places = generator("probe").permutation(len(held_out))[: settings.probe_size]
     return [
         Probe(

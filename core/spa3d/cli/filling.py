@@ -26,7 +26,7 @@ from spa3d.published import published_weights
 from spa3d.registry import Resolved, missed
 
 CHOSEN = (*COMPONENTS, "benchmark")
-BLOCKS = ("llm", "points", "base", "train", "evaluate")
+BLOCKS = ("llm", "points", "base", "pairs", "train", "evaluate")
 PLAIN = ("seed", "device", "threads", "dtype", "ops", "cache-limit-gb", "on-bad-data")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 

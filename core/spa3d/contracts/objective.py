@@ -25,17 +25,34 @@ class Need:
     Views: ``clean`` the record's own cloud; ``noised`` the same after the run's noise; ``other`` another
     object's cloud, never of the same group or category; ``twin`` the same object with one asked fact changed;
     ``blind`` the text-only prompt.
+
+    Texts: ``chosen`` the true answers. ``rejected`` comes from preference pairs; where an objective asks for the view
+    ``twin`` it is the answer that is true of the twin. Then only a share of the samples are minimal pairs (one
+    question about the changed fact): the others have neither a rejected text nor a twin, and `Score.present` says so.
+
+    ``vocabulary`` asks for log p of the whole vocabulary at the answer positions, `Score.vocabulary`.
     """
 
     text: Text = "chosen"
     view: View = "clean"
     model: Model = "policy"
     grad: bool = True
+    vocabulary: bool = False
 
     @property
     def key(self) -> tuple[str, str, str]:
         """What the scores are looked up by."""
         return (self.text, self.view, self.model)
+
+
+def asks_for_twins(needs: Sequence[Need]) -> bool:
+    """Whether any of `needs` shows the twin; its rejected text is then what is true of the twin."""
+    return any(need.view == "twin" for need in needs)
+
+
+def asks_for_pairs(needs: Sequence[Need]) -> bool:
+    """Whether `needs` want rejected answers that preference pairs must bring."""
+    return any(need.text == "rejected" for need in needs) and not asks_for_twins(needs)
 
 
 @dataclass(frozen=True)
@@ -46,12 +63,15 @@ class Score:
         token_logp: log p of each token, 0 where ``answer_mask`` is false.
         answer_mask: true on answer tokens and the end token of every round.
         round_index: number of the conversation round of each token, -1 outside answers.
+        vocabulary: log p of every token of the vocabulary at the answer positions, in the row-major order of
+            ``answer_mask``; None unless the need asks for it.
 
     """
 
     token_logp: Float[Tensor, "B T"]
     answer_mask: Bool[Tensor, "B T"]
     round_index: Int[Tensor, "B T"]
+    vocabulary: Float[Tensor, "A V"] | None = None
 
     @property
     def logp(self) -> Float[Tensor, " B"]:
@@ -60,8 +80,18 @@ class Score:
 
     @property
     def length(self) -> Int[Tensor, " B"]:
-        """Number of answer tokens."""
+        """Number of answer tokens; 0 where the sample has no such text or view."""
         return self.answer_mask.sum(dim=1)
+
+    @property
+    def mean_logp(self) -> Float[Tensor, " B"]:
+        """Log p per answer token; 0 where there are none."""
+        return self.logp / self.length.clamp(min=1)
+
+    @property
+    def present(self) -> Bool[Tensor, " B"]:
+        """Whether the sample has this text and this view at all."""
+        return self.answer_mask.any(dim=1)
 
 
 class Scores(Mapping[tuple[str, str, str], Score]):
@@ -85,8 +115,8 @@ class Scores(Mapping[tuple[str, str, str], Score]):
 class Term:
     """One unreduced part of a loss.
 
-    The trainer divides the sum of ``values`` by the number of answer tokens (unit ``token``, values ``(B, T)``)
-    or of sequences (unit ``sequence``, values ``(B,)``) in the whole optimiser step, over all micro-batches and
+    The trainer divides the sum of ``values`` by the number of chosen answer tokens (unit ``token``, values ``(B, T)``)
+    or of samples (unit ``sequence``, values ``(B,)``) in the whole optimiser step, over all micro-batches and
     ranks, and multiplies by ``coefficient``.
     """
 

@@ -27,9 +27,14 @@ from spa3d.registry import Registry, load_registry
 
 @dataclass
 class Spa3dOutput(CausalLMOutputWithPast):
-    """Adds ``answer_logp`` ``(B, T)``: log p of each labelled token in nats, float32, 0 elsewhere."""
+    """Adds what labels give, in nats and float32.
+
+    ``answer_logp`` ``(B, T)``: log p of each labelled token, 0 elsewhere. ``answer_vocabulary`` ``(A, V)``, where it is
+    asked for: log p of every token of the vocabulary at the labelled positions, in row-major order.
+    """
 
     answer_logp: Tensor | None = None
+    answer_vocabulary: Tensor | None = None
 
 
 class Spa3dModel(PreTrainedModel, GenerationMixin):
@@ -164,6 +169,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         inputs_embeds: Float[Tensor, "B T H"] | None = None,
         labels: Int[Tensor, "B T"] | None = None,
         logits_to_keep: int | Tensor = 0,
+        vocabulary: bool = False,
         **kwargs: Any,
     ) -> Spa3dOutput:
         """One pass over prompts with clouds.
@@ -179,6 +185,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
             labels: with them, the vocabulary projection runs at answer positions only; ``answer_logp`` and
                 ``loss`` (mean NLL per answer token, nats) are returned and ``logits`` are not.
             logits_to_keep: the last so many positions get logits; 0: all.
+            vocabulary: with labels, return ``answer_vocabulary`` as well.
             kwargs: whatever the LLM takes.
 
         """
@@ -197,9 +204,13 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         )
         hidden = outputs.last_hidden_state
         if labels is not None:
-            answer_logp = self.answer_logp(hidden, labels)
+            answer_logp, whole = self.answer_logp(hidden, labels)
             count = (labels[:, 1:] != IGNORED).sum().clamp(min=1)
-            return Spa3dOutput(loss=-answer_logp.sum() / count, answer_logp=answer_logp)
+            return Spa3dOutput(
+                loss=-answer_logp.sum() / count,
+                answer_logp=answer_logp,
+                answer_vocabulary=whole if vocabulary else None,
+            )
         kept: Any = logits_to_keep
         if isinstance(logits_to_keep, int):
             kept = slice(-logits_to_keep or None, None)
@@ -207,14 +218,19 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
             logits=self.get_output_embeddings()(hidden[:, kept]), past_key_values=outputs.past_key_values
         )
 
-    def answer_logp(self, hidden: Float[Tensor, "B T H"], labels: Int[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-        """Log p of the labelled tokens in nats, float32, 0 elsewhere; projects only the positions before them."""
+    def answer_logp(
+        self, hidden: Float[Tensor, "B T H"], labels: Int[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "A V"]]:
+        """Log p of the labelled tokens in nats, float32, 0 elsewhere, and of the whole vocabulary in their places.
+
+        Only the positions before labelled tokens are projected.
+        """
         wanted = labels[:, 1:] != IGNORED
         logits = self.get_output_embeddings()(hidden[:, :-1][wanted]).float()  # (answer tokens, vocabulary)
-        logp = torch.log_softmax(logits, dim=-1).gather(1, labels[:, 1:][wanted].unsqueeze(1)).squeeze(1)
+        whole = torch.log_softmax(logits, dim=-1)
         result = torch.zeros(labels.shape, dtype=torch.float32, device=hidden.device)
-        result[:, 1:][wanted] = logp
-        return result
+        result[:, 1:][wanted] = whole.gather(1, labels[:, 1:][wanted].unsqueeze(1)).squeeze(1)
+        return result, whole
 
     def prepare_inputs_for_generation(  # type: ignore[override]  # multimodal models add their own inputs
         self, input_ids: Any, points: Tensor | None = None, point_tokens: Tensor | None = None, **kwargs: Any

@@ -163,11 +163,11 @@ class LanguageTrainer(StageTrainer):
     def count(self, batches: Sequence[Any]) -> Counts:
         """Supervised tokens of the step."""
         samples = [sample for batch in batches for sample in batch["samples"]]
-        return {"token": float(sum(sample.texts["text"].answer_count for sample in samples))}
+        return {"token": float(sum(sample.texts["chosen", "blind"].answer_count for sample in samples))}
 
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
         """Mean NLL per token over the whole step, nats."""
-        rows = [sample.texts["text"] for sample in batch["samples"]]
+        rows = [sample.texts["chosen", "blind"] for sample in batch["samples"]]
         inputs = collate(rows, self.pad, self.args.device)
         inputs.pop("rounds")
         return -model(**inputs).answer_logp.sum() / counts["token"]
@@ -182,7 +182,8 @@ def language_text(processor: Spa3dProcessor, talk: Talk, seed: int) -> Callable[
         with about(record.id):
             tokens = processor.tokenise(talk(record, epoch), before)
         supervised = [IGNORED, *tokens.ids[1:]]
-        return Sample(record.id, epoch, {"text": Tokens(tokens.ids, supervised, tokens.rounds)}, has_cloud=False)
+        tokens = Tokens(tokens.ids, supervised, tokens.rounds)
+        return Sample(record.id, epoch, {("chosen", "blind"): tokens}, has_cloud=False)
 
     return text
 

@@ -8,26 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from torch.utils.data import Dataset as TorchDataset
 
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Record
+from spa3d.contracts.objective import Need, Text
 from spa3d.draws import generator
-from spa3d.errors import DataError, about
-from spa3d.model.processing import Spa3dProcessor, Tokens
+from spa3d.errors import DataError
+from spa3d.model.processing import Opening, Tokens, opening_of
 
+Item = TypeVar("Item")
 Talk = Callable[[Record, int], Conversation]
 """(record, epoch) → the conversation to train on."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One record in one epoch, with its conversation tokenised for each opening of the prompt."""
+    """One record in one epoch, with its texts tokenised for each opening of the prompt that is needed.
+
+    ``twin_id`` is the record of its twin where the sample is a minimal pair, and empty otherwise.
+    """
 
     record_id: str
     epoch: int
-    texts: dict[str, Tokens]
+    texts: dict[tuple[Text, Opening], Tokens]
     has_cloud: bool = True
+    twin_id: str = ""
+
+    def tokens(self, need: Need) -> Tokens | None:
+        """The text to be scored for `need`; None where this sample has no such text or view."""
+        if need.view == "twin" and not self.twin_id:
+            return None
+        return self.texts.get((need.text, opening_of(need.view)))
 
 
 def order(length: int, epoch: int, seed: int) -> list[int]:
@@ -35,18 +48,18 @@ def order(length: int, epoch: int, seed: int) -> list[int]:
     return [int(i) for i in generator("order", seed, epoch).permutation(length)]
 
 
-class SampleStream(TorchDataset[Sample]):
+class SampleStream(TorchDataset[Sample], Generic[Item]):
     """All samples of a stage in order, as the map-style dataset that the Trainer reads sequentially.
 
     Args:
-        records: the training records.
+        records: the training records, or the pairs.
         total: number of samples in the stage, over all epochs.
         seed: seed of the order.
-        text: makes the sample of a record in an epoch.
+        text: makes the sample of a record or a pair in an epoch.
 
     """
 
-    def __init__(self, records: Sequence[Record], total: int, seed: int, text: Callable[[Record, int], Sample]) -> None:
+    def __init__(self, records: Sequence[Item], total: int, seed: int, text: Callable[[Item, int], Sample]) -> None:
         if not len(records):
             raise DataError("there is no record to train on; the training split is empty")
         self.records, self.total, self.seed, self.text = records, total, seed, text
@@ -85,29 +98,3 @@ def instructions(dataset: Dataset, seed: int) -> Talk:
         return [talk for talk in rich for _ in talk.rounds][place]
 
     return choose
-
-
-def tokenised(
-    processor: Spa3dProcessor, talk: Talk, openings: Sequence[str], *, blind: bool = False
-) -> Callable[[Record, int], Sample]:
-    """Makes samples for `SampleStream`: the chosen conversation under each of `openings` (``cloud``, ``blind``).
-
-    With `blind` no sample has a cloud, whatever it is opened with: the control that is trained without clouds.
-    """
-
-    def text(record: Record, epoch: int) -> Sample:
-        conversation = talk(record, epoch)
-        has_cloud = conversation.has_cloud and not blind
-        texts = {}
-        with about(record.id):
-            for opening in openings:
-                shown = processor.opening("cloud" if opening == "cloud" and has_cloud else "blind")
-                texts[opening] = processor.tokenise(conversation, shown)
-                if not texts[opening].answer_count:
-                    raise DataError(
-                        f"no answer token is left of a conversation of {len(texts[opening].ids)} tokens; "
-                        "raise --llm.max_length or shorten the text"
-                    )
-        return Sample(record.id, epoch, texts, has_cloud)
-
-    return text

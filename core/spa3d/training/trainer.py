@@ -16,10 +16,10 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from spa3d.config import PartRates, StageSettings
-from spa3d.contracts.objective import Need, Objective, Scores
-from spa3d.model.processing import opening_of
+from spa3d.contracts.objective import Objective, Scores
 from spa3d.progress import Advance
 from spa3d.training.journal import Journal
+from spa3d.training.reference import Reference
 from spa3d.training.samples import Sample
 from spa3d.training.scoring import Counts, count_units, score, total
 from spa3d.training.views import Views
@@ -101,9 +101,12 @@ def part_of(name: str) -> str:
 class ObjectiveTrainer(StageTrainer):
     """Trains a 3D LLM with an objective over views."""
 
-    def __init__(self, objective: Objective, views: Views, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, objective: Objective, views: Views, *args: Any, reference: Reference | None = None, **kwargs: Any
+    ) -> None:
         self.objective: Objective = objective
         self.views: Views = views
+        self.reference: Reference | None = reference
         super().__init__(*args, **kwargs)
 
     def count(self, batches: Sequence[Any]) -> Counts:
@@ -113,31 +116,43 @@ class ObjectiveTrainer(StageTrainer):
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
         """Score what the objective needs, and sum its terms."""
         samples: Sequence[Sample] = batch["samples"]
-        scores = score(model, self.objective.needs, samples, self.views)
+        scores = score(model, [need for need in self.objective.needs if need.model == "policy"], samples, self.views)
+        if self.reference is not None:
+            asked = [need for need in self.objective.needs if need.model == "reference"]
+            scores = Scores({**scores, **self.reference.scores(asked, samples)})
         level = {} if self.views.realised_level is None else {"noise_level": self.views.realised_level}
         self.seen.append((len(samples), preference_metrics(scores) | level))
         return total(self.objective.terms(scores), counts)
 
 
 def preference_metrics(scores: Scores) -> dict[str, float]:
-    """Log p of clean and noised answers per token, margin, sign accuracy and saturation of a batch, in nats."""
+    """Log p of each scored text per token, and of each contrast margin, sign accuracy and saturation; in nats.
+
+    The margin is that of the answer given the cloud over the same answer given the noised one; names that begin with
+    ``pair_`` are those of the chosen answer over the rejected one.
+    """
     metrics: dict[str, float] = {}
-    for view in ("clean", "noised", "blind"):
-        found = scores.get(("chosen", view, "policy"))
-        if found is not None:
-            metrics[f"logp_{view}"] = float((found.logp.sum() / found.length.sum()).detach())
-    if "logp_clean" in metrics and "logp_noised" in metrics:
-        margin = (scores["chosen", "clean"].logp - scores["chosen", "noised"].logp).detach()
-        metrics["margin"] = float(margin.mean())
-        metrics["sign_accuracy"] = float((margin > 0).float().mean())
-        metrics["saturation"] = float((torch.sigmoid(margin) > SATURATED).float().mean())
+    for (text, view, model), found in scores.items():
+        if model == "policy" and found.present.any():
+            name = f"logp_{view}" if text == "chosen" else f"logp_{text}" if view == "clean" else f"logp_{text}_{view}"
+            metrics[name] = float((found.logp.sum() / found.length.sum()).detach())
+    for prefix, text, view in (("", "chosen", "noised"), ("pair_", "rejected", "clean")):
+        worse, better = scores.get((text, view, "policy")), scores.get(("chosen", "clean", "policy"))
+        if better is not None and worse is not None and worse.present.any():
+            margin = (better.logp - worse.logp)[worse.present].detach()
+            metrics[f"{prefix}margin"] = float(margin.mean())
+            metrics[f"{prefix}sign_accuracy"] = float((margin > 0).float().mean())
+            metrics[f"{prefix}saturation"] = float((torch.sigmoid(margin) > SATURATED).float().mean())
     return metrics
 
 
 def mean_metrics(rows: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
-    """Metrics of batches, each weighted with its number of samples."""
-    total = sum(size for size, _ in rows)
-    return {name: sum(size * metrics[name] for size, metrics in rows) / total for name in (rows[0][1] if rows else ())}
+    """Metrics of batches, each weighted with its number of samples; a batch that lacks one does not count for it."""
+    found: dict[str, float] = {}
+    for name in dict.fromkeys(name for _, metrics in rows for name in metrics):
+        having = [(size, metrics[name]) for size, metrics in rows if name in metrics]
+        found[name] = sum(size * value for size, value in having) / sum(size for size, _ in having)
+    return found
 
 
 class Watch(TrainerCallback):
@@ -249,8 +264,3 @@ def last_checkpoint(folder: Path) -> Path | None:
             continue
         return path
     return None
-
-
-def needs_opening(needs: Sequence[Need]) -> list[str]:
-    """The prompt openings that `needs` ask for, in a fixed order."""
-    return sorted({opening_of(need.view) for need in needs}, reverse=True)

@@ -1,4 +1,4 @@
-"""What the model is shown of a record: its cloud, the noised cloud, another object's cloud, or nothing."""
+"""What the model is shown of a record: its cloud, the noised cloud, its twin's, another object's, or nothing."""
 
 from __future__ import annotations
 
@@ -81,8 +81,11 @@ class Views:
         self.realised_level: float | None = None
 
     def tokens(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> Float[Tensor, "B M D"]:
-        """Encoder tokens of `record_ids` seen as `view` in their epochs, on the model's device."""
-        if view == "clean":
+        """Encoder tokens of `record_ids` seen as `view` in their epochs, on the model's device.
+
+        A twin is a record of its own: for ``twin`` the ids are those of the twins.
+        """
+        if view in ("clean", "twin"):
             return self._encode(record_ids, record_ids, lambda points, _: points)
         if view == "other":
             ids = [self._other(record, epoch) for record, epoch in zip(record_ids, epochs, strict=True)]

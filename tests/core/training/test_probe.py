@@ -16,8 +16,9 @@ from spa3d.progress import Silent
 from spa3d.registry import create
 from spa3d.training.fit import fit
 from spa3d.training.journal import Journal
+from spa3d.training.lessons import ordinary, tokenised
 from spa3d.training.probe import Probe, fall, watchdog_text
-from spa3d.training.samples import SampleStream, instructions, tokenised
+from spa3d.training.samples import SampleStream, instructions
 from spa3d.training.trainer import ObjectiveTrainer
 from spa3d.training.views import Views
 
@@ -51,7 +52,7 @@ def train(toy: Any, dataset: Any, folder: Path, objective: Any, steps: int, rate
     model, processor, clouds = toy
     model.set_trained("projector", "llm")
     views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8))
-    text = tokenised(processor, instructions(dataset, 0), ["cloud"])
+    text = tokenised(processor, ordinary(instructions(dataset, 0)), [("chosen", "cloud")])
     settings = StageSettings(batch_size=8, learning_rate=rate, log_every=5, save_every=1000)
     journal = Journal(folder / "metrics.jsonl")
     probe = Probe(

@@ -9,7 +9,8 @@ import pytest
 
 from spa3d.errors import DataError
 from spa3d.model.labels import IGNORED
-from spa3d.training.samples import Sample, SampleStream, captions, instructions, tokenised
+from spa3d.training.lessons import ordinary, tokenised
+from spa3d.training.samples import Sample, SampleStream, captions, instructions
 
 
 def bare(record: Any, epoch: int) -> Sample:
@@ -42,9 +43,11 @@ def test_no_record_is_a_fault_of_the_data() -> None:
 def test_labels_cover_the_answers_and_the_end_token_of_every_round(toy: Any, toy_dataset: Any) -> None:
     _, processor, _ = toy()
     record = toy_dataset.record("train-3")
-    sample = tokenised(processor, instructions(toy_dataset, 0), ["cloud", "blind"])(record, 0)
+    sample = tokenised(processor, ordinary(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")])(
+        record, 0
+    )
     for opening, patches in (("cloud", 4), ("blind", 0)):
-        tokens = sample.texts[opening]
+        tokens = sample.texts["chosen", opening]
         answers: dict[int, list[int]] = {}
         for label, number in zip(tokens.labels, tokens.rounds, strict=True):
             assert (label == IGNORED) == (number == -1)
@@ -63,4 +66,4 @@ def test_a_prompt_that_leaves_no_answer_token_is_refused(toy: Any, toy_dataset: 
     _, processor, _ = toy()
     processor.max_length = 8
     with pytest.raises(DataError, match=r"train-2.*max_length"):
-        tokenised(processor, captions, ["cloud"])(toy_dataset.record("train-2"), 0)
+        tokenised(processor, ordinary(captions), [("chosen", "cloud")])(toy_dataset.record("train-2"), 0)

@@ -11,7 +11,8 @@ import torch
 from spa3d.contracts.objective import Need, Objective, Scores, Term
 from spa3d.model.labels import IGNORED
 from spa3d.registry import create
-from spa3d.training.samples import instructions, tokenised
+from spa3d.training.lessons import ordinary, tokenised
+from spa3d.training.samples import instructions
 from spa3d.training.scoring import count_units, score, total
 from spa3d.training.views import Views
 
@@ -23,7 +24,7 @@ def world(toy: Any, toy_dataset: Any) -> Any:
     model, processor, clouds = toy()
     model.set_trained("projector", "llm")
     views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8), seed=3)
-    text = tokenised(processor, instructions(toy_dataset, 0), ["cloud", "blind"])
+    text = tokenised(processor, ordinary(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")])
     batch = [text(record, 0) for record in toy_dataset.records("train")]
     return model, views, batch
 
@@ -31,7 +32,7 @@ def world(toy: Any, toy_dataset: Any) -> Any:
 def test_log_probabilities_are_those_of_a_full_forward(world: Any) -> None:
     model, views, batch = world
     sample = batch[0]
-    tokens = sample.texts["cloud"]
+    tokens = sample.texts["chosen", "cloud"]
     found = score(model, [CLEAN], [sample], views)["chosen", "clean"]
     points = views.tokens("clean", [sample.record_id], [0])
     logits = model(input_ids=torch.tensor([tokens.ids]), point_tokens=points).logits[0].log_softmax(-1).detach()

@@ -11,7 +11,8 @@ import torch
 
 from spa3d.config import PartRates, StageSettings
 from spa3d.registry import create
-from spa3d.training.samples import SampleStream, instructions, tokenised
+from spa3d.training.lessons import ordinary, tokenised
+from spa3d.training.samples import SampleStream, instructions
 from spa3d.training.trainer import (
     ObjectiveTrainer,
     as_batch,
@@ -28,7 +29,7 @@ def trainer(toy: Any, dataset: Any, folder: Path, rates: PartRates, parts: tuple
     model, processor, clouds = toy()
     model.set_trained(*parts)
     settings = StageSettings(batch_size=4, learning_rate=1e-3)
-    text = tokenised(processor, instructions(dataset, 0), ["cloud"])
+    text = tokenised(processor, ordinary(instructions(dataset, 0)), [("chosen", "cloud")])
     samples = SampleStream(dataset.records("train"), 8, 0, text)
     build = partial(ObjectiveTrainer, create("objective", "sft"), Views(model, clouds, None), model=model)
     arguments = training_arguments(settings, folder=folder, steps=2, seed=0, device=torch.device("cpu"), bf16=False)
