@@ -31,6 +31,9 @@ def _name(value: str) -> str:
 
 Kind = Annotated[str, AfterValidator(_kind)]
 Name = Annotated[str, AfterValidator(_name)]
+Scalar = bool | int | float | str
+Axis = Literal["objectives", "noises", "levels", "pair-modes", "encoders", "learning-rates"]
+Budget = Literal["steps", "samples", "compute"]
 
 
 class Entry(BaseModel):
@@ -86,6 +89,31 @@ class RunPreset(Entry):
     objectives: dict[Name, dict[str, Any]] = {}
 
 
+class CompareRow(Entry):
+    """A row of a comparison: dotted run flags without dashes, and their values."""
+
+    label: str = ""
+    settings: dict[str, Scalar] = {}
+
+
+class Paper(Entry):
+    """Figures of a paper, shown beside a comparison of the same form: ``{row: {column: figure}}``."""
+
+    caption: str
+    rows: dict[str, dict[str, float]] = {}
+
+
+class ComparePreset(Entry):
+    """A named comparison: every one of its rows with every combination of its axes."""
+
+    summary: str = ""
+    rows: tuple[CompareRow, ...] = ()
+    axes: dict[Axis, tuple[Scalar, ...]] = {}
+    seeds: tuple[int, ...] = (0, 1, 2)
+    budget: Budget = "steps"
+    paper: Paper | None = None
+
+
 class Plugins(Entry):
     """Modules that are loaded as built-in plugins, and names of plugins that never are."""
 
@@ -109,7 +137,7 @@ class Defaults(Entry):
 
 
 class Presets(Entry):
-    """Presets per kind, of the LLM, and of runs."""
+    """Presets per kind, of the LLM, of runs, and of comparisons."""
 
     encoder: dict[Name, Preset] = {}
     projector: dict[Name, Preset] = {}
@@ -121,6 +149,7 @@ class Presets(Entry):
     ops: dict[Name, Preset] = {}
     llm: dict[Name, LLMPreset] = {}
     run: dict[Name, RunPreset] = {}
+    compare: dict[Name, ComparePreset] = {}
 
     def of(self, kind: str) -> dict[str, Preset]:
         """The presets of a kind of component."""
