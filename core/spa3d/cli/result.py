@@ -8,6 +8,7 @@ from rich.table import Table
 
 from spa3d.cli.console import output, plain
 from spa3d.report.document import Document, Line, Part, score_lines
+from spa3d.report.health import health_sentence
 from spa3d.report.verdict import cloud_worth, verdict
 from spa3d.report.wording import NOTHING, percent, points, points_span
 
@@ -26,7 +27,10 @@ def show_result(folder: Path) -> None:
         table.add_row(plain(name), *_cells(line))
     console = output()
     console.print(plain(f"\n{told.sentence}", TONES[told.tone]), soft_wrap=True)
-    console.print(plain(f"{cloud_worth(document)}\n"), soft_wrap=True)
+    for sentence in (cloud_worth(document), health_sentence(document.training.health)):
+        if sentence:
+            console.print(plain(sentence), soft_wrap=True)
+    console.print()
     console.print(table)
     for warning in document.training.warnings:
         console.print(plain(f"warning: {warning}", "yellow"), soft_wrap=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from spa3d.evaluation.health import measure_health
 from spa3d.evaluation.summary import Row, change, summarise
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -93,11 +94,30 @@ class Comparison(_Model):
     change: Change | None = None
 
 
+class Course(_Model):
+    """A quantity before the first step and after the last."""
+
+    first: float
+    last: float
+
+
+class Health(_Model):
+    """How post-training went on held-out records, and whether generated answers repeat themselves."""
+
+    logp_clean: Course | None = None
+    margin: Course | None = None
+    saturation: Course | None = None
+    repetition: Course | None = None
+    stopped: int | None = None
+    kept: int | None = None
+
+
 class Training(_Model):
-    """Where the curves are, and what the watchdog said."""
+    """Where the curves are, what the watchdog said, and how it went."""
 
     curves: str = "metrics.jsonl"
     warnings: tuple[str, ...] = ()
+    health: Health = Health()
 
 
 class Document(_Model):
@@ -140,7 +160,7 @@ def build_document(
     *,
     bootstrap: int,
     seed: int,
-    warnings: Sequence[str] = (),
+    metrics: Rows = (),
     timing: Mapping[str, float] | None = None,
     status: str = "complete",
 ) -> Document:
@@ -154,7 +174,7 @@ def build_document(
         rows: the prediction rows of every benchmark. One without any row is listed under ``not_asked``.
         bootstrap: resamples behind each interval.
         seed: seed of the resampling.
-        warnings: what the watchdog said, one sentence each; with any of them the report says that training hurt.
+        metrics: the rows of metrics.jsonl; with a watchdog's warning among them the report says that training hurt.
         timing: seconds per stage.
         status: ``complete``, ``interrupted``, or another word that says how far the run came.
 
@@ -172,7 +192,10 @@ def build_document(
             "data": data,
             "benchmarks": blocks,
             "not_asked": [name for name in rows if name not in asked],
-            "training": {"warnings": list(warnings)},
+            "training": {
+                "warnings": [row["warning"] for row in metrics if "warning" in row],
+                "health": measure_health(metrics, *(_all(rows, side) for side in (0, 1))),
+            },
             "timing": {stage: round(seconds, 1) for stage, seconds in (timing or {}).items()},
         }
     )
@@ -195,6 +218,11 @@ def kind_lines(block: Comparison) -> Iterator[Line]:
     for kind in after or before:
         moved = block.change.kinds.get(kind) if block.change else None
         yield Line("", "kind", kind, before.get(kind), after.get(kind), moved)
+
+
+def _all(rows: RowsByBenchmark, side: int) -> list[Row]:
+    """The rows of every benchmark before (0) or after (1) post-training."""
+    return [row for sides in rows.values() for row in sides[side]]
 
 
 def _comparison(before: Rows, after: Rows, *, bootstrap: int, seed: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from spa3d.report.document import Document, Kind, Line, Phase, kind_lines, score_lines
 from spa3d.report.examples import Example
+from spa3d.report.health import health_sentence
 from spa3d.report.recipe import recipe
 from spa3d.report.verdict import cloud_worth, verdict
 from spa3d.report.wording import NOTHING, count, markdown, p_value, percent, percent_span, points, points_span
@@ -20,6 +21,7 @@ LEGEND = (
 def markdown_page(document: Document, examples: Sequence[Example]) -> str:
     """The text of report.md. Its first line is the verdict."""
     blocks = [f"**{markdown(verdict(document).sentence)}**", markdown(cloud_worth(document))]
+    blocks += [markdown(health_sentence(document.training.health))]
     blocks += _warnings(document)
     blocks += ["## Scores", _table("", score_lines(document)), LEGEND]
     blocks += [markdown(note) for note in notes(document)]

@@ -20,6 +20,7 @@ from spa3d.report.document import Document, kind_lines, score_lines
 from spa3d.report.examples import Example
 from spa3d.report.figures import line_chart
 from spa3d.report.glossary import GLOSSARY
+from spa3d.report.health import health_sentence
 from spa3d.report.markdown import notes, skipped
 from spa3d.report.pictures import PICTURE_SIZE, PITCH, View, scene
 from spa3d.report.recipe import llm_name, noise_name, recipe, reported_split, title
@@ -67,13 +68,13 @@ def html_page(document: Document, examples: Sequence[Example], metrics: Sequence
 
 
 def _head(document: Document) -> str:
-    judged, worth = verdict(document), cloud_worth(document)
+    judged, worth, health = verdict(document), cloud_worth(document), health_sentence(document.training.health)
     told = [title(document), str(document.data.get("dataset", "")), llm_name(document)]
     told += [f"measured on {reported_split(document)}"] if reported_split(document) else []
     told += [document.status] if document.status != "complete" else []
     first, *others = judged.evidence
     more = f"Also: {'; '.join(others)}." if others else ""
-    ledes = "".join(f'<p class="lede">{text(line)}</p>' for line in (more, worth) if line)
+    ledes = "".join(f'<p class="lede">{text(line)}</p>' for line in (more, worth, health) if line)
     meta = " <span>/</span> ".join(text(item) for item in told if item)
     return (
         f'<header class="{judged.tone}"><h1><span class="claim">{text(judged.claim)}:</span> '

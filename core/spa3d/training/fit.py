@@ -54,7 +54,7 @@ def fit(
         advance(done)
         running = trainer(args=arguments, data_collator=as_batch)
         running.rates = settings.rates
-        running.add_callback(Watch(stage, journal, advance, lambda: running.step_metrics))
+        running.add_callback(Watch(stage, journal, advance, running.told))
         for callback in callbacks:
             running.add_callback(callback)
         running.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

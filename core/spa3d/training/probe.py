@@ -18,6 +18,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from spa3d import ranks
 from spa3d.contracts.objective import Need
+from spa3d.files import write_whole
+from spa3d.training.best import Best
 from spa3d.training.journal import Journal
 from spa3d.training.samples import Sample
 from spa3d.training.scoring import score
@@ -40,6 +42,9 @@ class Probe(TrainerCallback):
         start: file that keeps the scores from before the first step, for a resumed run.
         journal: where the curve goes.
         warn: shows a warning.
+        early_stop: end training when the warning comes.
+        best: where the weights of the highest held-out log p(y|x) are kept and taken from at the end; None keeps the
+            last ones.
 
     """
 
@@ -53,10 +58,13 @@ class Probe(TrainerCallback):
         start: Path,
         journal: Journal,
         warn: Callable[[str], None],
+        early_stop: bool = False,
+        best: Best | None = None,
     ) -> None:
         self.views, self.samples, self.every, self.batch_size = views, samples, every, batch_size
         self.needs = [Need("chosen", "clean"), *([Need("chosen", "noised")] if views.noise is not None else [])]
         self.start, self.journal, self.warn = start, journal, warn
+        self.early_stop, self.best = early_stop, best
         self.warned = False
 
     def on_train_begin(
@@ -66,22 +74,34 @@ class Probe(TrainerCallback):
         self.warned = any("warning" in row for row in self.journal.rows())
         if state.global_step == 0:
             found = self._look(0).tolist()  # by every process: a sharded model needs them all
-            if ranks.is_first():
-                self.start.write_text(json.dumps(found), encoding="utf-8")
+            ranks.first_only(lambda: write_whole(self.start, json.dumps(found)))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Look every so many steps and after the last one."""
         if state.global_step % self.every and state.global_step != state.max_steps:
             return
-        now = self._look(state.global_step)
-        if not ranks.is_first():
+        # Every process sees the same slice and comes to the same decision.
+        found = fall(np.array(json.loads(self.start.read_text(encoding="utf-8"))), self._look(state.global_step))
+        if found is None:
             return
-        found = fall(np.array(json.loads(self.start.read_text(encoding="utf-8"))), now)
-        if found is not None and not self.warned:
+        if not self.warned:
             self.warned = True
             text = watchdog_text(state.global_step, *found)
             self.journal.write(stage="post-train", step=state.global_step, warning=text)
-            self.warn(text)
+            if ranks.is_first():
+                self.warn(text)
+        if self.early_stop:
+            self.journal.write(stage="post-train", step=state.global_step, stopped=state.global_step)
+            control.should_training_stop = True
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Put the best weights back, where they are wanted."""
+        kept = self.best.kept() if self.best is not None else None
+        if self.best is not None and kept is not None:
+            self.best.restore()
+            self.journal.write(stage="post-train", step=state.global_step, kept=kept[0])
 
     def _look(self, step: int) -> np.ndarray:
         """Log p(y|x) per token of each sample, nats; one row for the journal."""
@@ -97,7 +117,10 @@ class Probe(TrainerCallback):
                 rows.append((len(batch), preference_metrics(scores)))
         model.train(training)
         self.journal.write(stage="post-train", step=step, probe=True, **mean_metrics(rows))
-        return np.concatenate(per_sample)
+        found = np.concatenate(per_sample)
+        if self.best is not None and np.isfinite(found).all():
+            self.best.offer(step, float(found.mean()))
+        return found
 
 
 def fall(before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from spa3d.config import PartRates, StageSettings
-from spa3d.contracts.objective import Objective, Scores
+from spa3d.contracts.objective import Need, Objective, Score, Scores
 from spa3d.progress import Advance
 from spa3d.training.journal import Journal
-from spa3d.training.reference import Reference
+from spa3d.training.reference import Key, Reference, refuse_difference
 from spa3d.training.samples import Sample
 from spa3d.training.scoring import Counts, count_units, score, total
 from spa3d.training.views import Views
@@ -48,6 +48,10 @@ class StageTrainer(Trainer):
         """What this rank saw in the latest step, averaged over its micro-batches."""
         return mean_metrics(self.seen)
 
+    def told(self) -> dict[str, Any]:
+        """What the journal is told of the latest step."""
+        return self.step_metrics
+
     def count(self, batches: Sequence[Any]) -> Counts:
         """What the loss of this step is divided by, on this rank."""
         return {"sequence": float(sum(len(batch["samples"]) for batch in batches))}
@@ -65,8 +69,9 @@ class StageTrainer(Trainer):
         for group in optimizer.param_groups:
             for part in ("encoder", "projector", "llm"):
                 members = [parameter for parameter in group["params"] if parts[parameter] == part]
-                # Without the LLM, all of it that trains are the embeddings of the point tokens.
-                own = "embeddings" if part == "llm" and "llm" not in getattr(self.model, "trained", ()) else part
+                # Without the LLM and adapters in it, all of it that trains are the point tokens' embeddings.
+                through = {"llm", "adapters"} & {*getattr(self.model, "trained", ())}
+                own = "embeddings" if part == "llm" and not through else part
                 rate = getattr(self.rates, own) or group["lr"]
                 if members:
                     groups.append({**group, "params": members, "lr": rate})
@@ -90,6 +95,16 @@ class StageTrainer(Trainer):
         loss = self.loss(model, inputs, num_items_in_batch) * self.accelerator.num_processes
         return (loss, {}) if return_outputs else loss
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Transformers' hook: with adapters a checkpoint holds what trains; the rest is in the base that it resumes from.
+
+        Read back, it is loaded into the model without strictness. Sharded training gathers a state of its own.
+        """
+        model: Any = self.model
+        if state_dict is None and attached(model):
+            state_dict = trained_state(model)
+        super()._save(output_dir, state_dict)
+
 
 def part_of(name: str) -> str:
     """The part of a 3D LLM that a parameter belongs to; heads of the encoder's stand-in belong to the encoder."""
@@ -107,10 +122,16 @@ class ObjectiveTrainer(StageTrainer):
         self.objective: Objective = objective
         self.views: Views = views
         self.reference: Reference | None = reference
+        self.step_terms: dict[str, float] = {}
         super().__init__(*args, **kwargs)
 
+    def told(self) -> dict[str, Any]:
+        """The metrics of the step, and its loss by term where there are several."""
+        return self.step_metrics | ({"terms": dict(self.step_terms)} if len(self.step_terms) > 1 else {})
+
     def count(self, batches: Sequence[Any]) -> Counts:
-        """Answer tokens and sequences."""
+        """Answer tokens and sequences; a new step begins, so its terms are summed anew."""
+        self.step_terms = {}
         return count_units([batch["samples"] for batch in batches], self.objective.needs)
 
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
@@ -119,10 +140,28 @@ class ObjectiveTrainer(StageTrainer):
         scores = score(model, [need for need in self.objective.needs if need.model == "policy"], samples, self.views)
         if self.reference is not None:
             asked = [need for need in self.objective.needs if need.model == "reference"]
-            scores = Scores({**scores, **self.reference.scores(asked, samples)})
+            known = self.reference.scores(asked, samples)
+            if self.state.global_step == 0 and not self.seen:
+                self._refuse_difference(model, asked, samples, known)
+            scores = Scores({**scores, **known})
         level = {} if self.views.realised_level is None else {"noise_level": self.views.realised_level}
         self.seen.append((len(samples), preference_metrics(scores) | level))
-        return total(self.objective.terms(scores), counts)
+        terms = self.objective.terms(scores)
+        for term in terms:  # this process's share, as the loss that the Trainer logs is the mean over processes
+            share = float(total([term], counts).detach()) * self.accelerator.num_processes
+            self.step_terms[term.name] = self.step_terms.get(term.name, 0.0) + share
+        return total(terms, counts)
+
+    def _refuse_difference(
+        self, model: nn.Module, asked: Sequence[Need], samples: Sequence[Sample], known: Mapping[Key, Score]
+    ) -> None:
+        """Before the first step policy and reference are one model: on the first batch, both in eval mode."""
+        was = model.training
+        model.eval()
+        with torch.no_grad():
+            ours = score(model, [replace(need, model="policy", grad=False) for need in asked], samples, self.views)
+        model.train(was)
+        refuse_difference(ours, known, bf16=self.args.bf16)
 
 
 def preference_metrics(scores: Scores) -> dict[str, float]:
@@ -143,7 +182,24 @@ def preference_metrics(scores: Scores) -> dict[str, float]:
             metrics[f"{prefix}margin"] = float(margin.mean())
             metrics[f"{prefix}sign_accuracy"] = float((margin > 0).float().mean())
             metrics[f"{prefix}saturation"] = float((torch.sigmoid(margin) > SATURATED).float().mean())
-    return metrics
+    return metrics | _rewards(scores)
+
+
+def _rewards(scores: Scores) -> dict[str, float]:
+    """How far the policy has moved from the reference towards the chosen answers, more than to the rejected, in nats.
+
+    The margin is DPO's implicit reward without its β.
+    """
+    keys = [(text, "clean", model) for model in ("policy", "reference") for text in ("chosen", "rejected")]
+    if any(key not in scores for key in keys):
+        return {}
+    chosen, rejected, known_chosen, known_rejected = (scores[key] for key in keys)
+    both = chosen.present & rejected.present
+    if not both.any():
+        return {}
+    moved = (chosen.logp - rejected.logp) - (known_chosen.logp - known_rejected.logp)
+    margin = moved[both].detach()
+    return {"reward_margin": float(margin.mean()), "reward_accuracy": float((margin > 0).float().mean())}
 
 
 def mean_metrics(rows: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:

@@ -46,6 +46,7 @@ def make_rows(clean: float, blind: float = 0.4, *, records: int = 40, sets=("tes
 
 def make_document(before=0.8, after=0.8, **more):
     settings = {"bootstrap": 200, "seed": 0, "timing": {"base": 300.0, "post-train": 41.5}} | more
+    settings["metrics"] = [{"warning": text} for text in settings.pop("warnings", ())] + settings.get("metrics", [])
     rows = settings.pop("rows", {"choice": (make_rows(before), make_rows(after))})
     config, passport, data = (settings.pop(name, known) for name, known in
                               (("config", CONFIG), ("passport", PASSPORT), ("data", DATA)))  # fmt: skip

@@ -17,7 +17,7 @@ def test_the_promised_keys(document):
     report = json.loads(document().json_text())
     assert report["schema"] == 1
     assert report["status"] == "complete"
-    assert report["training"] == {"curves": "metrics.jsonl", "warnings": []}
+    assert report["training"] == {"curves": "metrics.jsonl", "warnings": [], "health": {}}
     assert report["predictions"] == "predictions/"
     assert report["timing"] == {"base": 300.0, "post-train": 41.5}
     block = report["benchmarks"]["choice"]
@@ -32,7 +32,11 @@ def test_the_promised_keys(document):
 def test_every_key_is_documented(document, rows):
     page = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="utf-8")
     named = {word for code in re.findall(r"`([a-z0-9_.]+)`", page) for word in code.split(".")}
-    report = document(warnings=["down"], rows={"choice": (rows(0.8), rows(0.8)), "caption": ([], [])})
+    probe = {"stage": "post-train", "probe": True, "logp_clean": -0.3, "margin": 1.0, "saturation": 0.1}
+    metrics = [probe, probe, {"stopped": 5}, {"kept": 0}]
+    sides = {"choice": (rows(0.8), rows(0.8)), "caption": ([], [])}
+    report = document(warnings=["down"], metrics=metrics, rows=sides)
+    assert report.training.health.kept == 0
     assert _keys(json.loads(report.json_text())) - named == set()
 
 

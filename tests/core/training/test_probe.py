@@ -14,6 +14,7 @@ import torch
 from spa3d.config import StageSettings
 from spa3d.progress import Silent
 from spa3d.registry import create
+from spa3d.training.best import Best
 from spa3d.training.fit import fit
 from spa3d.training.journal import Journal
 from spa3d.training.lessons import ordinary, tokenised
@@ -48,7 +49,9 @@ def test_a_log_p_that_is_no_number_has_fallen() -> None:
         assert "fell by inf" in watchdog_text(3, *found)
 
 
-def train(toy: Any, dataset: Any, folder: Path, objective: Any, steps: int, rate: float, warnings: list[str]) -> Any:
+def train(
+    toy: Any, dataset: Any, folder: Path, objective: Any, steps: int, rate: float, warnings: list[str], **how: Any
+) -> Any:
     model, processor, clouds = toy
     model.set_trained("projector", "llm")
     views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8))
@@ -63,6 +66,8 @@ def train(toy: Any, dataset: Any, folder: Path, objective: Any, steps: int, rate
         start=folder / "probe.json",
         journal=journal,
         warn=warnings.append,
+        early_stop=how.get("early_stop", False),
+        best=Best(model, folder / "best.safetensors") if how.get("best") else None,
     )
     samples = SampleStream(dataset.records("train"), steps * 8, 0, text)
     fit(
@@ -95,3 +100,43 @@ def test_spa_at_a_reckless_learning_rate_is_caught(toy: Any, toy_dataset: Any, t
     assert "log p(y|x) fell" in warnings[0]
     assert [row["warning"] for row in rows if "warning" in row] == warnings
     assert len(json.loads((tmp_path / "post" / "probe.json").read_text())) == 8
+
+
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+def test_early_stop_ends_training_when_the_watchdog_fires(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    parts, warnings = toy(), []
+    for name in ("base", "post"):
+        (tmp_path / name).mkdir()
+    train(parts, toy_dataset, tmp_path / "base", create("objective", "sft"), 150, 1e-2, warnings)
+    settings = {"early_stop": True, "best": True}
+    before = weights(parts[0])
+    rows = train(parts, toy_dataset, tmp_path / "post", create("objective", "spa"), 60, 1e-2, warnings, **settings)
+    stopped = [row["stopped"] for row in rows if "stopped" in row]
+    assert len(warnings) == len(stopped) == 1
+    assert stopped[0] == max(row["step"] for row in rows) < 60
+    probes = {row["step"]: row["logp_clean"] for row in rows if row.get("probe")}
+    kept = next(row["kept"] for row in rows if "kept" in row)
+    assert kept == max(probes, key=probes.__getitem__)
+    if kept == 0:  # nothing helped: what comes out is the base itself
+        assert all(torch.equal(value, before[name]) for name, value in weights(parts[0]).items())
+
+
+def test_the_best_weights_come_back(toy: Any, tmp_path: Path) -> None:
+    model, _, _ = toy()
+    model.set_trained("projector")
+    best = Best(model, tmp_path / "best.safetensors")
+    assert best.kept() is None
+    best.offer(0, -1.0)
+    good = weights(model)
+    with torch.no_grad():
+        for parameter in model.projector.parameters():
+            parameter.add_(1)
+    best.offer(5, -2.0)
+    assert best.kept() == (0, -1.0)
+    best.restore()
+    assert all(torch.equal(value, good[name]) for name, value in weights(model).items())
+    best.offer(10, -0.5)
+    assert best.kept() == (10, -0.5)
