@@ -112,7 +112,8 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
     )
     with ops.use(*assembly.ops):
         parts = _part_faults(assembly, encoder.eval())
-    faults = [*_weights_faults(config), *_objective_faults(config, objective, dataset), *_stage_faults(config), *parts]
+    faults = [*_weights_faults(config), *_objective_faults(config, objective, dataset), *_stage_faults(config)]
+    faults += [*_adapter_faults(config), *parts]
     if faults:
         raise ConfigError(faults)
     return assembly
@@ -201,6 +202,10 @@ def _objective_faults(config: RunConfig, objective: Objective, dataset: Dataset)
             "(the model's own answers to noised clouds) or --pairs.mode corruption (true answers rewritten), or "
             "beforehand with `spa3d pairs FILE`, and give them with --pairs.path FILE"
         )
+    if config.pairs.path and config.pairs.mode:
+        faults.append(
+            f"--pairs.path {config.pairs.path} and --pairs.mode {config.pairs.mode}: read pairs or make them; give one"
+        )
     if asks_for_twins(objective.needs) and type(dataset).twin is Dataset.twin:
         faults.append(f"--objective {asked}: it needs twins, and dataset {config.dataset.asked} makes none")
     views = sorted({need.view for need in objective.needs} - {"clean", "blind"})
@@ -223,6 +228,14 @@ def _stage_faults(config: RunConfig) -> list[str]:
         for name, stage in {**stages, "train": config.train}.items()
         if stage.batch_size % (stage.accumulation * world)
     ]
+
+
+def _adapter_faults(config: RunConfig) -> list[str]:
+    """What keeps the LLM from being trained through adapters; they and the stages' parts stand on assemblies."""
+    from spa3d.base import parts_trained
+    from spa3d.model.adapters import faults
+
+    return faults(config.train.lora, parts_trained("post-train", config.train))
 
 
 def _part_faults(assembly: Assembly, encoder: Encoder) -> list[str]:

@@ -6,6 +6,7 @@ Follows transformers' multimodal conventions (LLaVA): point embeddings replace t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
             projector = create_part(load_registry(), "projector", config.projector, **widths)
         self.encoder, self.projector = encoder, projector
         self.trained: frozenset[str] = frozenset()
+        self.adapters: tuple[nn.Module, ...] = ()
         self._row_hook: Any = None
         _refuse_scaled_logits(config)
         self.post_init()
@@ -105,7 +107,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         so its parameters and buffers are bit-identical after training. ``embeddings`` are the input embeddings of
         the point tokens alone (PointLLM's first stage trains them with the projector).
         """
-        self.trained = frozenset(parts)
+        self.trained, self.adapters = frozenset(parts), ()
         if self._row_hook is not None:
             self._row_hook.remove()
             self._row_hook = None
@@ -119,12 +121,22 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
             self._row_hook = weight.register_hook(lambda gradient: gradient * rows.to(gradient))
         self.train(self.training)
 
+    def set_adapted(self, *parts: str, adapters: Iterable[nn.Module]) -> None:
+        """Say that `adapters` and `parts` train, which `spa3d.model.adapters` has prepared.
+
+        The LLM around the adapters is frozen and stays in eval mode; they follow ``train()``.
+        """
+        self.trained, self.adapters = frozenset((*parts, "adapters")), tuple(adapters)
+        self.train(self.training)
+
     def train(self, mode: bool = True) -> Spa3dModel:
         """Set the training mode, which frozen parts ignore."""
         super().train(mode)
         for name, module in (("encoder", self.encoder), ("projector", self.projector), ("llm", self.language_model)):
             if name not in self.trained:
                 module.eval()
+        for module in self.adapters:
+            module.train(mode)
         return self
 
     def num_point_tokens(self, num_points: int | None = None) -> int:

@@ -17,6 +17,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from spa3d.config import PartRates, StageSettings
 from spa3d.contracts.objective import Need, Objective, Score, Scores
+from spa3d.model.adapters import attached, trained_state
 from spa3d.progress import Advance
 from spa3d.training.journal import Journal
 from spa3d.training.reference import Key, Reference, refuse_difference
@@ -96,7 +97,7 @@ class StageTrainer(Trainer):
         return (loss, {}) if return_outputs else loss
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """Transformers' hook: with adapters a checkpoint holds what trains; the rest is in the base that it resumes from.
+        """Transformers' hook: with adapters a checkpoint holds what trains, and the base that it resumes from the rest.
 
         Read back, it is loaded into the model without strictness. Sharded training gathers a state of its own.
         """
