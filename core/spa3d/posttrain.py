@@ -13,9 +13,11 @@ from spa3d import ranks
 from spa3d.assemble import Assembly
 from spa3d.base import load_base, parts_trained, save_model
 from spa3d.caches import make_clouds, make_token_store, noise_mark
+from spa3d.config import TrainSettings
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.draws import generator
+from spa3d.model import adapters
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pairs.pair import Pair
@@ -61,7 +63,7 @@ def post_train(
     items, lesson = lessons(assembly, splits["train"], pairs)
     steps = optimiser_steps(settings, len(items))
     reporter.stage("post-train", f"{steps} steps of {config.objective.asked}")
-    model.set_trained(*parts_trained("post-train", settings))
+    let_train(model, settings, seed=config.seed)
     views = make_views(assembly, model, processor, splits["train"])
     text = tokenised(processor, lesson, wanted(objective.needs), blind=config.blind)
     journal = Journal(output / "metrics.jsonl")
@@ -84,6 +86,9 @@ def post_train(
         reporter=reporter,
         callbacks=watchdogs(assembly, views, splits, output, reporter),
     )
+    if adapters.attached(model):
+        ranks.first_only(lambda: adapters.save(model, output / "adapter"))
+        adapters.merge(model)
 
     def save() -> None:
         save_model(model, processor, folder)
@@ -91,6 +96,15 @@ def post_train(
 
     ranks.first_only(save)
     return model
+
+
+def let_train(model: Spa3dModel, settings: TrainSettings, *, seed: int) -> None:
+    """Let the parts that post-training trains train, the LLM through adapters where there is a rank."""
+    parts = parts_trained("post-train", settings)
+    if settings.lora.rank:
+        adapters.attach(model, parts, settings.lora, seed=seed)
+    else:
+        model.set_trained(*parts)
 
 
 def lessons(
