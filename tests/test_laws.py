@@ -52,7 +52,7 @@ SHIPPED = {
     ],
     "projector": ["linear", "mlp", "mlp-tiny"],
     "noise": ["color-strip", "crop", "gaussian", "mask", "random-drop", "rotate"],
-    "objective": ["sft", "spa", "spa-anchored"],
+    "objective": ["dpo", "sft", "simpo", "spa", "spa-anchored"],
     "dataset": ["pointllm", "shapes", "shapes-smoke"],
     "benchmark": ["caption", "choice", "classify"],
     "judge": [],
@@ -125,6 +125,7 @@ WORDS = {
     ("head",): "64",
     ("points",): "4096",
     ("widths",): "7",
+    ("clip",): "5.0",
 }
 """Values for the settings whose type alone does not tell what they take, of one component or of all."""
 TYPED = {

@@ -1,4 +1,6 @@
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -78,7 +80,126 @@ def test_both_views_are_scored_with_gradient() -> None:
     assert all(need.grad for need in SPA().needs)
 
 
-@pytest.mark.parametrize("values", [{"coefficient": 0}, {"anchor": -1}, {"coefficient": float("nan")}, {"beta": 1}])
+VALUES = [
+    {"coefficient": 0},
+    {"anchor": -1},
+    {"coefficient": float("nan")},
+    {"beta": 0},
+    {"clip": 0},
+    {"normalise": "rows"},
+]
+
+
+@pytest.mark.parametrize("values", VALUES)
 def test_values_that_make_no_sense_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         SPA(**values)
+
+
+@pytest.mark.parametrize(
+    ("setting", "beta"), [("spa", 1.0), ("spa_scaled/beta=0.1", 0.1), ("spa_scaled/beta=0.5", 0.5)]
+)
+def test_losses_and_gradients_are_those_of_the_formula(losses, setting, beta) -> None:
+    named = {"logp_chosen": "dloss_dclean", "logp_chosen_noised_cloud": "dloss_dnoised"} if setting == "spa" else {}
+    losses.hold(SPA(beta=beta), setting, **named)
+
+
+class TestOptions:
+    """By hand, on one conversation of two rounds: 1 and 3 nats better, in one and in two tokens."""
+
+    @pytest.fixture
+    def talk(self) -> Callable[..., Scores]:
+        rounds = torch.tensor([[-1, 0, -1, 1, 1]])
+
+        def score(*logp: float) -> Score:
+            tokens = (
+                torch.zeros(1, 5).masked_scatter(rounds >= 0, torch.tensor(logp, dtype=torch.float32)).requires_grad_()
+            )
+            return Score(tokens, rounds >= 0, rounds)
+
+        def scores(**worse: Score) -> Scores:
+            given = {
+                ("chosen", "clean", "policy"): score(-1, -2, -3),
+                ("chosen", "noised", "policy"): score(-2, -4, -4),
+            }
+            return Scores(given | {tuple(name.split("_")): found for name, found in worse.items()})
+
+        scores.score = score
+        return scores
+
+    def value(self, scores: Scores, **options: Any) -> float:
+        (term,) = SPA(**options).terms(scores)
+        return term.values.item()
+
+    def logistic(self, margin: float) -> Any:
+        return pytest.approx(math.log(1 + math.exp(-margin)), rel=1e-6)
+
+    def test_the_factor(self, talk) -> None:
+        assert self.value(talk()) == self.logistic(4)
+        assert self.value(talk(), beta=0.25) == self.logistic(1)
+
+    def test_the_length(self, talk) -> None:
+        assert self.value(talk(), normalise="length") == self.logistic(4 / 3)
+
+    def test_a_margin_per_round(self, talk) -> None:
+        each = [math.log(1 + math.exp(-margin)) for margin in (1, 3)]
+        assert self.value(talk(), per_round=True) == pytest.approx(sum(each) / 2, rel=1e-6)
+        each = [math.log(1 + math.exp(-margin)) for margin in (1, 1.5)]
+        assert self.value(talk(), per_round=True, normalise="length") == pytest.approx(sum(each) / 2, rel=1e-6)
+
+    def test_a_round_that_others_lack_does_not_count(self) -> None:
+        rounds = torch.tensor([[0, 1], [0, -1]])
+        clean = Score(torch.tensor([[-1.0, -1.0], [-1.0, 0.0]]), rounds >= 0, rounds)
+        worse = Score(torch.tensor([[-2.0, -2.0], [-2.0, 0.0]]), rounds >= 0, rounds)
+        given = {("chosen", "clean", "policy"): clean, ("chosen", "noised", "policy"): worse}
+        (term,) = SPA(per_round=True).terms(Scores(given))
+        assert term.values.tolist() == [self.logistic(1)] * 2
+
+    def test_beyond_the_clip_nothing_is_learned(self, talk) -> None:
+        scores = talk()
+        (term,) = SPA(clip=2.0, beta=0.5).terms(scores)
+        assert term.values.item() == self.logistic(1)
+        term.values.sum().backward()
+        assert not scores["chosen", "clean"].token_logp.grad.any()
+        assert self.value(talk(), clip=4.5) == self.logistic(4)
+
+    def test_rounds_are_clipped_one_by_one(self, talk) -> None:
+        scores = talk()
+        (term,) = SPA(clip=2.0, per_round=True).terms(scores)
+        term.values.sum().backward()
+        assert scores["chosen", "clean"].token_logp.grad.bool().tolist() == [[False, True, False, False, False]]
+
+    def test_the_margin_of_the_reference_is_subtracted(self, talk) -> None:
+        known = {
+            "chosen_clean_reference": talk.score(-1, -2, -2.5),
+            "chosen_noised_reference": talk.score(-2, -2, -3),
+        }
+        assert self.value(talk(**known), reference=True) == self.logistic(2.5)
+
+    def test_another_object_may_be_the_worse_view(self, talk) -> None:
+        scores = talk(chosen_other_policy=talk.score(-3, -3, -3))
+        assert self.value(scores, negative="other") == self.logistic(3)
+
+    @pytest.mark.parametrize(
+        ("options", "asked"),
+        [
+            ({}, "clean policy learns, noised policy learns"),
+            ({"detach": True}, "clean policy learns, noised policy rests"),
+            ({"negative": "other"}, "clean policy learns, other policy learns"),
+            (
+                {"reference": True},
+                "clean policy learns, noised policy learns, clean reference rests, noised reference rests",
+            ),
+        ],
+    )
+    def test_what_is_scored(self, options, asked) -> None:
+        needs = SPA(**options).needs
+        assert {need.text for need in needs} == {"chosen"}
+        said = (f"{need.view} {need.model} {'learns' if need.grad else 'rests'}" for need in needs)
+        assert ", ".join(said) == asked
+
+    def test_a_sample_without_the_worse_view_costs_nothing(self, talk) -> None:
+        rounds = torch.full((1, 1), -1)
+        scores = talk(chosen_noised_policy=Score(torch.zeros(1, 1), rounds >= 0, rounds))
+        for options in ({}, {"per_round": True}, {"normalise": "length"}):
+            assert self.value(scores, **options) == 0

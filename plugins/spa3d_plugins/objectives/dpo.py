@@ -1,0 +1,36 @@
+"""DPO: prefer the chosen answer to the rejected one, more than the reference model does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.objective import Objective, Scores, Term
+from spa3d_plugins.objectives.preference import PAIR, difference, log_ratio, prefer, with_reference
+
+
+class DPOConfig(ComponentConfig):
+    """How fast a margin over the reference saturates."""
+
+    beta: float = Field(0.1, gt=0)
+    """Factor of the margin, per nat of log p summed over an answer; small values let the policy move far."""
+
+
+class DPO(Objective):
+    """−log σ(β [(c − c_ref) − (r − r_ref)]) (Rafailov et al., arXiv 2305.18290, equation 7).
+
+    c and r are log p of the chosen and of the rejected answer given the clean cloud, summed over tokens; those of the
+    reference model carry the index ref.
+    """
+
+    Config = DPOConfig
+    config: DPOConfig
+    needs = with_reference(*PAIR)
+
+    def terms(self, scores: Scores) -> Sequence[Term]:
+        """One term in nats per sequence, ``(B,)``; samples without a rejected answer contribute 0."""
+        margin = difference(log_ratio(scores, "chosen", "clean"), log_ratio(scores, "rejected", "clean"))
+        loss = prefer(self.config.beta * margin, scores["rejected", "clean"].present)
+        return (Term("dpo", loss, "sequence"),)
