@@ -206,7 +206,7 @@ class PairsSettings(Settings):
     url: str = ""
     """Corruption: base URL of the endpoint, such as http://localhost:8000/v1; its key is read from OPENAI_API_KEY."""
     limit: int = Field(0, ge=0)
-    """At most so many pairs are asked for; 0: one per training record."""
+    """At most so many pairs are asked for; 0: one per record that post-training meets."""
     batch_size: int = Field(64, ge=1)
     """Answers generated at once."""
 

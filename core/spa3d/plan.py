@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +11,11 @@ from transformers import AutoModelForCausalLM
 from spa3d.assemble import Assembly, assemble
 from spa3d.base import Base, answers_file, locate, parts_trained, stages_of
 from spa3d.config import RunConfig
+from spa3d.contracts.dataset import Record
 from spa3d.model.llm import llm_config
 from spa3d.model.load import describe
+from spa3d.pairs.gather import Gathering
+from spa3d.progress import Silent
 from spa3d.registry import Registry
 from spa3d.training.trainer import optimiser_steps
 
@@ -62,12 +66,24 @@ def plan(config: RunConfig, registry: Registry) -> Plan:
             "evaluate before", names, all(answers_file(base, assembly, b).exists() for b in assembly.benchmarks)
         )
     )
+    stages += _pairs(assembly, base, records)
     steps = optimiser_steps(config.train, len(records))
     stages.append(
         PlannedStage("post-train", f"{steps} steps of {config.objective.asked} on {config.noise.asked}", False)
     )
     stages += [PlannedStage("evaluate after", names, False), PlannedStage("report", "report.html, .md, .json", False)]
     return Plan(stages, _parts(assembly, base), assembly.weights_told())
+
+
+def _pairs(assembly: Assembly, base: Base, records: Sequence[Record]) -> list[PlannedStage]:
+    gathering = Gathering(assembly, base, records, (), Silent())
+    if not gathering.wanted:
+        return []
+    if assembly.config.pairs.path:
+        return [PlannedStage("pairs", f"{len(gathering.given())} given in {assembly.config.pairs.path}", True)]
+    order = gathering.order()
+    told = f"{len(order.requests)} requests, by {assembly.config.pairs.mode}, in {order.path}"
+    return [PlannedStage("pairs", told, order.there)]
 
 
 def _parts(assembly: Assembly, base: Base) -> list[PlannedPart]:

@@ -15,10 +15,10 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from spa3d import ops, ranks
-from spa3d.assemble import Assembly, assemble, source_files
+from spa3d.assemble import Assembly, assemble
 from spa3d.base import answers_file, load_base, locate, nearest_difference, part_hashes
 from spa3d.build import BaseBuilder
-from spa3d.caches import hash_files, make_bases_folder
+from spa3d.caches import make_bases_folder
 from spa3d.config import RunConfig
 from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Record, Round
@@ -31,7 +31,10 @@ from spa3d.folder import claimed, issue_passport, link_latest
 from spa3d.model.llm import own_marks
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor, refuse_marks
-from spa3d.passport import hash_sources, machine, revision, versions
+from spa3d.pairs import gather
+from spa3d.pairs.files import read_pairs
+from spa3d.pairs.make import Pairs
+from spa3d.pairs.pair import Pair
 from spa3d.points import sound_cloud
 from spa3d.posttrain import make_views, post_train
 from spa3d.progress import Reporter
@@ -47,6 +50,24 @@ def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool
         SpaError: any fault of the input; what was made so far stays on disk.
 
     """
+    assembly = _begin(config, registry)
+    with ops.use(*assembly.ops):
+        return Run(assembly, output, reporter).everything(resume=resume)
+
+
+def execute_pairs(config: RunConfig, registry: Registry, *, path: Path, reporter: Reporter) -> Pairs:
+    """Make the preference pairs that a run of `config` would train on, and write them to `path`.
+
+    Raises:
+        SpaError: any fault of the input; answers that are there already are kept beside the bases.
+
+    """
+    assembly = _begin(config, registry)
+    with ops.use(*assembly.ops):
+        return Run(assembly, path.parent, reporter).pairs_alone(path)
+
+
+def _begin(config: RunConfig, registry: Registry) -> Assembly:
     # One run has one voice: transformers' own bars and notices would drown it.
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
@@ -54,8 +75,7 @@ def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool
         torch.set_num_threads(config.threads)
     assembly = assemble(config, registry)
     ranks.join(cpu=assembly.device.type == "cpu")
-    with ops.use(*assembly.ops):
-        return Run(assembly, output, reporter).everything(resume=resume)
+    return assembly
 
 
 class Run:
@@ -69,7 +89,9 @@ class Run:
         self.left_out: dict[str, set[str]] = {}
         self.questions: dict[str, Asked] = {}
         self.splits = {split: self._usable(split) for split in assembly.dataset.splits}
-        self.base = locate(assembly, left_out=self.left_out.get("train", ()))
+        left_out = self.left_out.get("train", set())
+        self.base = locate(assembly, left_out=left_out)
+        self.pairs = gather.Gathering(assembly, self.base, self.splits.get("train", ()), left_out, reporter)
 
     def everything(self, *, resume: bool) -> Path:
         """Look at the data, claim the folder; then base, before, post-train, after, report."""
@@ -77,7 +99,7 @@ class Run:
         ranks.first_only(self._look_at_data)
         with ExitStack() as held:
             ranks.first_only(lambda: held.enter_context(claimed(self.output, self.config, resume=resume)))
-            ranks.first_only(lambda: issue_passport(self.output, self._passport()))
+            ranks.first_only(lambda: issue_passport(self.output, passport_of(self.assembly, self.base)))
             self._work()
         return self.output
 
@@ -88,8 +110,13 @@ class Run:
             model, processor = load_base(self.base.model_folder, self.assembly)
         with self._timed("evaluate before"):
             ranks.first_only(lambda: self._measure_before(model, processor))
+        pairs: list[Pair] = []
+        if self.pairs.wanted:
+            with self._timed("pairs"):
+                ranks.first_only(lambda: self._gather_pairs(model, processor))
+                pairs = read_pairs(self.output / gather.NAME)
         with self._timed("post-train"):
-            model = post_train(self.assembly, model, processor, self.splits, self.output, self.reporter)
+            model = post_train(self.assembly, model, processor, self.splits, self.output, self.reporter, pairs=pairs)
         with self._timed("evaluate after"):
             ranks.first_only(lambda: self._measure_after(model, processor))
         ranks.first_only(lambda: self._report(model, processor))
@@ -110,6 +137,7 @@ class Run:
                 self.reporter.say(f"{name}: dataset {dataset} gives it nothing to ask in split {settings.split}")
         if not any(self.questions.values()):
             raise DataError(f"--benchmark {', '.join(self.questions)}: dataset {dataset} gives none of them a question")
+        self.pairs.check()
 
     def _answerable(self, questions: Asked) -> Asked:
         """Those that can be asked; of a pair both members or none."""
@@ -166,16 +194,30 @@ class Run:
             return []
         self.reporter.stage(f"evaluate {when}: {name}")
         views: list[View] = ["blind"] if self.config.blind else ["clean", "blind"]
-        answerer = Answerer(
-            model,
-            processor,
-            make_views(self.assembly, model, processor),
-            batch_size=settings.batch_size,
-            bf16=self.assembly.bf16,
-        )
+        answerer = self._answerer(model, processor, settings.batch_size)
         return measure(
             answerer, benchmark, questions, split=settings.split, views=views, reporter=self.reporter, title=name
         )
+
+    def _answerer(self, model: Spa3dModel, processor: Spa3dProcessor, batch_size: int) -> Answerer:
+        views = make_views(self.assembly, model, processor)
+        return Answerer(model, processor, views, batch_size=batch_size, bf16=self.assembly.bf16)
+
+    def _gather_pairs(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
+        def answerer() -> Answerer:
+            return self._answerer(model, processor, self.config.pairs.batch_size)
+
+        self._add_to_passport(pairs=self.pairs.into(self.output, answerer))
+
+    def pairs_alone(self, path: Path) -> Pairs:
+        """Make pairs without training, and the base first where that is who answers."""
+        make_bases_folder()
+
+        def answerer() -> Answerer:
+            self._prepare_base()
+            return self._answerer(*load_base(self.base.model_folder, self.assembly), self.config.pairs.batch_size)
+
+        return self.pairs.alone(path, answerer)
 
     def _report(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
         self.reporter.stage("report")
@@ -184,9 +226,7 @@ class Run:
             name: (read_rows(self._predictions(name, "before")), read_rows(self._predictions(name, "after")))
             for name in names
         }
-        path = self.output / "passport.json"
-        passport = {**json.loads(path.read_text(encoding="utf-8")), "weights": part_hashes(model)}
-        write_whole(path, json.dumps(passport, indent=1))
+        passport = self._add_to_passport(weights=part_hashes(model))
         document = build_document(
             config=self.config.model_dump(mode="json"),
             passport=passport,
@@ -197,7 +237,7 @@ class Run:
                 "up_axis": self.assembly.dataset.up_axis,
             },
             rows=rows,
-            warnings=[row["warning"] for row in self.journal.rows() if "warning" in row],
+            metrics=self.journal.rows(),
             timing=self.timing,
             bootstrap=self.config.evaluate.bootstrap,
             seed=self.config.evaluate.seed,
@@ -236,36 +276,11 @@ class Run:
         with about(record.id):
             refuse_marks((turn for talk in record.conversations for turn in talk.rounds), own_marks(config.llm))
 
-    def _passport(self) -> dict[str, object]:
-        config, assembly = self.config, self.assembly
-        parts = (assembly.noise, assembly.objective, *assembly.benchmarks.values())
-        modules = ("spa3d.posttrain", "spa3d.evaluation.measure", *(type(part).__module__ for part in parts))
-        return {
-            "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
-            "base": self.base.key,
-            "data": assembly.dataset.fingerprint(),
-            "sources": hash_sources([*assembly.sources(), *source_files(*modules)]),
-            "revision": revision(),
-            "versions": versions(),
-            "machine": machine(assembly.device),
-            "components": assembly.owners(),
-            "clouds": {
-                **assembly.preparation(),
-                "inputs": list(assembly.inputs),
-                "up_axis": assembly.dataset.up_axis,
-                "ops": [type(backend).__name__ for backend in assembly.ops],
-            },
-            "encoder_weights": self._weights_given(),
-            "plugins": list(config.plugins),
-            "seeds": {"run": config.seed, "base": config.base.seed, "questions": config.evaluate.seed},
-        }
-
-    def _weights_given(self) -> dict[str, str] | None:
-        """The published weights that the encoder was given, if it was."""
-        weights = self.assembly.weights
-        if weights is None:
-            return None
-        return {"file": weights.source.name, "layout": weights.layout, "hash": hash_files(weights.files)}
+    def _add_to_passport(self, **more: object) -> dict[str, object]:
+        path = self.output / "passport.json"
+        passport: dict[str, object] = {**json.loads(path.read_text(encoding="utf-8")), **more}
+        write_whole(path, json.dumps(passport, indent=1))
+        return passport
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

@@ -16,6 +16,7 @@ from spa3d.cli.parser import parse
 from spa3d.contracts.benchmark import Question
 from spa3d.errors import DataError, OutputError
 from spa3d.progress import Silent
+from spa3d.provenance import passport_of
 from spa3d.run import Run, execute
 from spa3d_plugins.benchmarks.classify import Classify
 
@@ -132,7 +133,8 @@ def test_of_a_pair_both_members_go_or_none(tmp_path: Path) -> None:
 
 def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
-    clouds = begin(tmp_path, "--points.missing_color", "0.4", "--ops", "torch")._passport()["clouds"]
+    run = begin(tmp_path, "--points.missing_color", "0.4", "--ops", "torch")
+    clouds = passport_of(run.assembly, run.base)["clouds"]
     assert isinstance(clouds, dict)
     assert (clouds["method"], clouds["normalise"], clouds["missing_color"]) == ("fps", True, 0.4)
     assert (clouds["inputs"], clouds["up_axis"], clouds["ops"]) == (["xyz", "rgb"], "y", ["TorchOps"])
@@ -141,7 +143,8 @@ def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
 
 def test_a_passport_names_who_brought_what_and_holds_all_code_that_decides(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
-    spa, sft = (begin(tmp_path, "--objective", name)._passport() for name in ("spa", "sft"))
+    runs = [begin(tmp_path, "--objective", name) for name in ("spa", "sft")]
+    spa, sft = (passport_of(run.assembly, run.base) for run in runs)
     told = f"spa3d {__version__} (built-in)"
     assert spa["components"] == dict.fromkeys(
         ("encoder", "projector", "noise", "objective", "dataset", "benchmark choice", "benchmark classify"), told

@@ -58,6 +58,12 @@ def show_help(argv: Sequence[str]) -> None:
         complaints().print(plain("error: ", "bold red") + plain(fault), soft_wrap=True)
 
 
+def show_block(block: str) -> None:
+    """Print the flags of one block of settings, with their defaults."""
+    model: Any = RunConfig.model_fields[block].annotation
+    output().print(_panel(block, _fields(model, {}, block)))
+
+
 CHECKPOINT_FLAG = f"--{'.'.join(CHECKPOINT)}"
 CHECKPOINT_MEANING = EncoderSelection.model_fields["checkpoint"].description or ""
 

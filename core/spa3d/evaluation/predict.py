@@ -21,7 +21,8 @@ from spa3d.training.views import Views
 LONGEST_ANSWER = 64
 """Tokens after which a free answer is cut."""
 
-View = Literal["clean", "blind"]
+View = Literal["clean", "noised", "blind"]
+"""What the model is shown with a question; the noise is that of its first epoch."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Answerer:
     def _tokens(self, batch: Sequence[Question], view: View) -> Float[Tensor, "B M D"] | None:
         if view == "blind":
             return None
-        return self.views.tokens("clean", [question.record_id for question in batch], [0] * len(batch))
+        return self.views.tokens(view, [question.record_id for question in batch], [0] * len(batch))
 
     def _precision(self) -> AbstractContextManager[object]:
         return torch.autocast(self.model.device.type, torch.bfloat16) if self.bf16 else nullcontext()

@@ -1,0 +1,109 @@
+"""``spa3d pairs``: preference pairs without training.
+
+What brings torch is imported where it is needed: a list of the verbs should not wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from spa3d.cli.console import complaints, make_reporter, output, plain
+from spa3d.cli.flags import Flag, scan
+from spa3d.cli.help import show_block
+from spa3d.cli.naming import SWITCHES
+from spa3d.cli.parser import Invocation, parse
+from spa3d.errors import ConfigError, OutputError
+
+if TYPE_CHECKING:
+    from spa3d.pairs.make import Pairs
+
+STRANGE = ("output", "resume", "dry-run")
+"""Flags of a run that mean nothing here."""
+MODES = (
+    "--pairs.mode augmentation (rejected: the model's own answers to noised clouds) or "
+    "--pairs.mode corruption (rejected: true answers rewritten into wrong ones)"
+)
+EXAMPLES = 3
+"""Pairs that are shown when all are there."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Make preference pairs, for objectives that need answers to avoid (JSON lines)."""
+    if "--help" in argv or "-h" in argv:
+        _print_usage()
+        return 0
+    path, invocation = _wish(argv)
+    from spa3d.run import execute_pairs
+
+    try:
+        found = execute_pairs(invocation.config, invocation.registry, path=path, reporter=make_reporter())
+    except KeyboardInterrupt:
+        complaints().print("the answers so far are kept; the same command goes on from them")
+        raise
+    _show(path, found)
+    return 0
+
+
+def _wish(argv: Sequence[str]) -> tuple[Path, Invocation]:
+    """Where the pairs go, and the run that they are for."""
+    typed = scan(argv, switches=SWITCHES, repeatable={"plugin"})
+    faults = [f"--{name}: spa3d pairs writes one file, and goes on by itself" for name in STRANGE if typed.has(name)]
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        faults.append("spa3d pairs: one process makes them; start it without torchrun")
+    if len(typed.words) != 1:
+        faults.append("spa3d pairs: name one file to write, as in: spa3d pairs pairs.jsonl --pairs.mode augmentation")
+    if typed.has("pairs.path"):
+        faults.append("--pairs.path: it is where a run reads pairs; spa3d pairs makes them")
+    if faults:
+        raise ConfigError([*typed.faults, *faults])
+    path = Path(typed.words[0])
+    invocation = parse([_again(flag) for flag in typed.flags])
+    if invocation.config.pairs.path:
+        raise ConfigError(
+            f"pairs.path {invocation.config.pairs.path}: it is where a run reads pairs; leave it out here"
+        )
+    if not invocation.config.pairs.mode:
+        raise ConfigError(f"--pairs.mode: say how the pairs are made: {MODES}")
+    if path.exists():
+        raise OutputError(f"{path}: there is one already; name another file, or delete it")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
+    return path, invocation
+
+
+def _again(flag: Flag) -> str:
+    return f"--{flag.name}" if flag.value is None else f"--{flag.name}={flag.value}"
+
+
+def _show(path: Path, found: Pairs) -> None:
+    console = output()
+    counts = Table(box=None, show_header=False, pad_edge=False)
+    for number, what in [
+        (found.asked, "requests"),
+        *((count, f"dropped: {why}") for why, count in found.dropped.items()),
+        (len(found.kept), f"pairs in {path}"),
+    ]:
+        counts.add_row(f"{number:>8,}", plain(what))
+    console.print(counts)
+    shown = Table("record", "question", "chosen", "rejected", title="For example", title_justify="left")
+    for pair in found.kept[:EXAMPLES]:
+        shown.add_row(*(plain(text) for text in (pair.record_id, pair.question, pair.chosen, pair.rejected)))
+    console.print(shown)
+
+
+def _print_usage() -> None:
+    console = output()
+    console.print(
+        "usage: spa3d pairs OUT.jsonl --pairs.mode augmentation|corruption [FLAGS of spa3d run]\n", markup=False
+    )
+    show_block("pairs")
+    console.print(
+        "\nA run of an objective that needs pairs makes them itself, with the same flags; spa3d run --help has the "
+        "others.\nAnswers are kept as they come: after a kill the same command goes on, and asks nothing twice.",
+        style="dim",
+    )

@@ -1,0 +1,92 @@
+"""Where a run gets its preference pairs from: the file it was given, or the making of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spa3d.assemble import Assembly
+from spa3d.base import Base
+from spa3d.caches import hash_files
+from spa3d.contracts.dataset import Record
+from spa3d.contracts.objective import asks_for_pairs
+from spa3d.errors import OutputError
+from spa3d.evaluation.predict import Answerer
+from spa3d.pairs.files import of_training, read_pairs, text_of, write_pairs
+from spa3d.pairs.make import Commission, Pairs, commission, make_pairs
+from spa3d.pairs.pair import Pair
+from spa3d.progress import Reporter
+
+NAME = "pairs.jsonl"
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """The pairs of one run.
+
+    Attributes:
+        assembly: of the run.
+        base: answers, where the mode is data augmentation.
+        records: the training records that can be read.
+        left_out: ids of those that cannot, and are skipped.
+        reporter: where progress goes.
+
+    """
+
+    assembly: Assembly
+    base: Base
+    records: Sequence[Record]
+    left_out: Collection[str]
+    reporter: Reporter
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the objective trains on pairs."""
+        return asks_for_pairs(self.assembly.objective.needs)
+
+    def given(self) -> list[Pair]:
+        """The pairs of ``--pairs.path``; raises `DataError` where they are none, or not of these records."""
+        config = self.assembly.config
+        return of_training(
+            read_pairs(Path(config.pairs.path)), self.records, left_out=self.left_out, dataset=config.dataset.asked
+        )
+
+    def order(self) -> Commission:
+        """What is asked where pairs are made; raises `ConfigError` where the mode lacks something."""
+        return commission(self.assembly, self.base, self.records)
+
+    def check(self) -> None:
+        """Find what is wrong with the pairs before any work is done."""
+        if self.wanted:
+            self.given() if self.assembly.config.pairs.path else self.order()
+
+    def into(self, output: Path, answerer: Callable[[], Answerer]) -> dict[str, Any]:
+        """Read or make the pairs, keep a copy in `output`, and return what the passport says of them.
+
+        Raises:
+            OutputError: the run in `output` was begun with other pairs.
+            DataError: no pair is left.
+
+        """
+        settings, told = self.assembly.config.pairs, {}
+        if settings.path:
+            self.reporter.stage("pairs", f"given: {settings.path}")
+            kept: Sequence[Pair] = self.given()
+        else:
+            order = self.order()
+            self.reporter.stage("pairs", f"{len(order.requests)} requests, by {settings.mode}")
+            found = make_pairs(self.assembly, order, answerer, self.reporter)
+            kept, told = found.kept, {"asked": found.asked, "dropped": dict(found.dropped)}
+        path = output / NAME
+        if path.exists() and path.read_text(encoding="utf-8") != text_of(kept):
+            raise OutputError(f"{path}: the run was begun with other pairs than these; choose another --output")
+        write_pairs(path, kept)
+        return {"hash": hash_files([path]), "kept": len(kept), **told}
+
+    def alone(self, path: Path, answerer: Callable[[], Answerer]) -> Pairs:
+        """Make the pairs and write them to `path`."""
+        found = make_pairs(self.assembly, self.order(), answerer, self.reporter)
+        write_pairs(path, found.kept)
+        return found
