@@ -96,22 +96,19 @@ class CompareRow(Entry):
     settings: dict[str, Scalar] = {}
 
 
-class Paper(Entry):
-    """Figures of a paper, shown beside a comparison of the same form: ``{row: {column: figure}}``."""
-
-    caption: str
-    rows: dict[str, dict[str, float]] = {}
-
-
 class ComparePreset(Entry):
-    """A named comparison: every one of its rows with every combination of its axes."""
+    """A named comparison: every one of its rows with every combination of its axes.
+
+    `paper` holds what a paper prints in a table of the same form, ``{row: {column: figure}}``, and `caption` which.
+    """
 
     summary: str = ""
     rows: tuple[CompareRow, ...] = ()
     axes: dict[Axis, tuple[Scalar, ...]] = {}
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: Budget = "steps"
-    paper: Paper | None = None
+    caption: str = ""
+    paper: dict[str, dict[str, float]] = {}
 
 
 class Plugins(Entry):
