@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,17 +21,21 @@ from pydantic import Field, field_validator
 
 from spa3d.clouds import Colors, columns, read_npy
 from spa3d.contracts.config import ComponentConfig
-from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round
+from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round, Twin
 from spa3d.draws import generator
 from spa3d.errors import DataError
+from spa3d.passport import hash_sources
 from spa3d.questions import draw_options, keyed_sample, with_options
 from spa3d.rules import mentions
+from spa3d_plugins import cloud_twins, cloud_words
 from spa3d_plugins.pointllm_layout import SPLITS, Known, Layout
 
 ROUNDS = 3
 """Rounds of a conversation drawn afresh."""
 SAMPLED, MEGABYTE = 32, 1 << 20
 """Clouds whose contents the fingerprint knows, a keyed sample, and how much it reads of each."""
+TWIN = re.compile(r"(.+)~(\d{1,9})")
+"""A twin's id: its original's, and its number."""
 QUESTIONS = {
     # "What is this?" is how these data ask for the caption; a second answer to it would teach a coin toss.
     "category": "What kind of object is this?",
@@ -120,15 +125,30 @@ class PointLLM(Dataset):
         return _Records(tuple(self._layout.splits[split].places), partial(self._record, split))
 
     def record(self, record_id: str) -> Record:
-        """The record of the object with this id."""
+        """The record of the object with this id, or with ``~<number>`` behind it its twin's."""
         for split, index in self._layout.splits.items():
             if record_id in index.places:
                 return self._record(split, record_id)
+        if named := TWIN.fullmatch(record_id):
+            twin = self.twin(self.record(named[1]), int(named[2]))
+            if twin and twin.record.id == record_id:
+                return twin.record
         raise DataError(f"{self._annotations}: no record {record_id!r} in {', '.join(self.splits)}.")
 
+    def twin(self, record: Record, number: int = 0) -> Twin | None:
+        """The `number`-th twin, recoloured or stretched; None for a twin and where the facts allow none."""
+        if record.id != record.object_id:
+            return None
+        try:
+            return cloud_twins.cloud_twin(record, number, self.up_axis)
+        except DataError:
+            if self.on_bad_data == "stop":
+                raise
+            return None
+
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
-        """The annotated conversations; with facts, the caption and rounds drawn for this epoch."""
-        if not (self.config.fresh and record.facts):
+        """The annotated conversations; with facts, the caption and rounds drawn afresh; a twin's one round."""
+        if not (self.config.fresh and record.facts) or record.id != record.object_id:
             return record.conversations
         captions = (talk for talk in record.conversations if talk.kind == CAPTION)
         return (*captions, self._fresh(record, epoch))
@@ -146,6 +166,7 @@ class PointLLM(Dataset):
             "annotations": {split: index.digests for split, index in self._layout.splits.items()},
             "records": {split: len(index.places) for split, index in self._layout.splits.items()},
             "clouds": [len(sizes), sum(sizes.values())],
+            "twins": hash_sources([Path(cloud_twins.__file__), Path(cloud_words.__file__)]),
             # Clouds that were all made anew, with other colours say, have the sizes of the old ones.
             "some": [self._digest(name) for name in keyed_sample(sorted(sizes), SAMPLED, "fingerprint")],
         }

@@ -143,6 +143,59 @@ def test_annotated_rounds_stay_as_they_are_without_facts_or_on_request(world: Fo
     assert data.conversations(plain, 3) == plain.conversations == record.conversations
 
 
+@pytest.fixture
+def painted(world: Folder) -> Folder:
+    """The world, where o00 (red, tall) and o02 (green, flat) look as their facts say, and the others do not."""
+    for name, rgb, high in (("o00", (0.85, 0.2, 0.2), 2.0), ("o02", (0.3, 0.6, 0.25), 0.3)):
+        xyz = (np.random.default_rng(1).random((64, 3)) - 0.5) * (1, high, 1)
+        world.cloud(name, np.column_stack([xyz, np.tile(rgb, (64, 1))]).astype(np.float32))
+    return world
+
+
+def test_a_twin_is_an_edit_of_the_cloud_and_found_by_its_id(painted: Folder) -> None:
+    data, again = painted.open(), painted.open()
+    kinds = Counter[str]()
+    for name in ("o00", "o02"):
+        record = data.record(name)
+        for number in range(12):
+            twin = data.twin(record, number)
+            assert twin is not None
+            assert twin == again.twin(again.record(name), number)
+            assert again.record(f"{name}~{number}") == twin.record
+            np.testing.assert_array_equal(again.record(f"{name}~{number}").cloud(), twin.record.cloud())
+            differ = [(a, b) for a, b in zip(record.facts, twin.record.facts, strict=True) if a != b]
+            assert differ == [(twin.before, twin.after)]
+            kind = {"colour": slice(3, 6), "shape": slice(0, 3)}[twin.after.kind]
+            changed = (twin.record.cloud() != record.cloud()).any(0)
+            assert changed[kind].any()
+            assert changed.sum() == changed[kind].sum()
+            kinds[twin.after.kind] += 1
+            # Nothing else is told of it, in no epoch: a caption may name the old colour.
+            said = data.conversations(twin.record, 3)
+            assert said == twin.record.conversations
+            assert [r.answer for talk in said for r in talk.rounds] == [twin.after.answer]
+            assert data.twin(twin.record) is None
+    assert min(kinds["colour"], kinds["shape"]) > 3
+
+
+def test_no_twin_where_the_cloud_is_not_what_its_facts_say(painted: Folder) -> None:
+    data = painted.open()
+    assert data.twin(data.record("o01")) is None
+    for name in ("o01~0", "o00~0~0", "o00~01", "o00~", "o00~-1", "~0", "o99~0"):
+        with pytest.raises(DataError, match="no record"):
+            data.record(name)
+
+
+def test_a_cloud_that_cannot_be_read_has_no_twin_or_stops(painted: Folder) -> None:
+    path = painted.root / "8192_npy" / "o00_8192.npy"
+    path.write_bytes(path.read_bytes()[:200])
+    data = painted.open()
+    with pytest.raises(DataError, match=re.escape(f"{path} (record o00): truncated")):
+        data.twin(data.record("o00"))
+    data.on_bad_data = "skip"
+    assert data.twin(data.record("o00")) is None
+
+
 def test_official_file_names_are_given_by_hand(folder: Folder) -> None:
     for name in "abc":
         folder.cloud(name)
