@@ -64,6 +64,25 @@ def make_token_store(assembly: Assembly, model: Spa3dModel) -> RowStore | None:
     return RowStore(bases_folder() / ".tokens" / digest(decides), shape, limit_bytes=config.cache_limit_gb * 1e9)
 
 
+def make_reference_store(assembly: Assembly, model: Spa3dModel) -> RowStore:
+    """Rows beside the bases for the scores that `model`, as it is now, gives as a reference.
+
+    It is no cache, so ``--no-cache`` and the limit leave it alone: once training has begun the rows cannot be made
+    again.
+    """
+    decides = [
+        hash_weights(model.state_dict()),
+        model.config.to_dict(),
+        hash_sources(
+            source_files(type(model).__module__, type(model.encoder).__module__, type(model.projector).__module__)
+        ),
+        assembly.bf16,
+        assembly.device.type,
+        _clouds_key(assembly),
+    ]
+    return RowStore(bases_folder() / ".reference" / digest(decides), (1,))
+
+
 def noise_mark(assembly: Assembly) -> str:
     """Hash of the code of the noise: an edited plugin must not meet what it made before."""
     return hash_sources(source_files(type(assembly.noise).__module__))

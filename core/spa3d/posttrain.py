@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from spa3d import ranks
 from spa3d.assemble import Assembly
 from spa3d.base import load_base, parts_trained, save_model
-from spa3d.caches import make_clouds, make_token_store, noise_mark
+from spa3d.caches import make_clouds, make_reference_store, make_token_store, noise_mark
 from spa3d.config import TrainSettings
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
@@ -22,10 +23,12 @@ from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pairs.pair import Pair
 from spa3d.progress import Reporter
+from spa3d.training.best import Best
 from spa3d.training.fit import fit
 from spa3d.training.journal import Journal
 from spa3d.training.lessons import Lesson, ordinary, paired, tokenised, twinned, wanted
 from spa3d.training.probe import Probe
+from spa3d.training.reference import Frozen, Precomputed, Reference
 from spa3d.training.samples import SampleStream, Talk, instructions
 from spa3d.training.trainer import ObjectiveTrainer, optimiser_steps
 from spa3d.training.views import Views
@@ -66,6 +69,8 @@ def post_train(
     let_train(model, settings, seed=config.seed)
     views = make_views(assembly, model, processor, splits["train"])
     text = tokenised(processor, lesson, wanted(objective.needs), blind=config.blind)
+    samples = SampleStream(items, steps * settings.batch_size, config.seed, text)
+    reference = make_reference(assembly, model, views, samples, reporter)
     journal = Journal(output / "metrics.jsonl")
     fit(
         partial(
@@ -73,7 +78,8 @@ def post_train(
             objective,
             views,
             model=model,
-            train_dataset=SampleStream(items, steps * settings.batch_size, config.seed, text),
+            train_dataset=samples,
+            reference=reference,
         ),
         stage="post-train",
         settings=settings,
@@ -150,6 +156,34 @@ def make_views(
     )
 
 
+def make_reference(
+    assembly: Assembly, model: Spa3dModel, views: Views, samples: SampleStream[Any], reporter: Reporter
+) -> Reference | None:
+    """The reference model, where the objective asks for one; `model` must still be the base that training starts from.
+
+    A resumed run comes here before its checkpoint is loaded, so it finds the same reference.
+    """
+    config, bf16 = assembly.config, assembly.bf16
+    needs = [need for need in assembly.objective.needs if need.model == "reference"]
+    if not needs:
+        return None
+    if config.train.reference == "copy":
+        reporter.stage("reference", "a copy of the base")
+        frozen = deepcopy(model)
+        frozen.set_trained()
+        return Frozen(make_views(assembly, frozen, views.clouds.processor, views.others), bf16=bf16)
+
+    def fill() -> None:
+        reporter.stage("reference", "scored before training")
+        rows = Precomputed(make_reference_store(assembly, model), views)
+        with reporter.track(len(samples), "reference") as advance:
+            met = (samples[place] for place in range(len(samples)))
+            rows.fill(met, needs, Frozen(views, bf16=bf16), batch_size=config.evaluate.batch_size, advance=advance)
+
+    ranks.first_only(fill)
+    return Precomputed(make_reference_store(assembly, model), views)
+
+
 def watchdogs(assembly: Assembly, views: Views, splits: Splits, output: Path, reporter: Reporter) -> list[Probe]:
     """The held-out probe, where there is a val split to hold out and a cloud to look at."""
     held_out, settings = splits.get("val") or (), assembly.config.train
@@ -166,5 +200,7 @@ def watchdogs(assembly: Assembly, views: Views, splits: Splits, output: Path, re
             start=output / "probe.json",
             journal=Journal(output / "metrics.jsonl"),
             warn=reporter.warn,
+            early_stop=settings.early_stop,
+            best=Best(views.model, output / "best.safetensors") if settings.keep == "best" else None,
         )
     ]

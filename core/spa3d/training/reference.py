@@ -1,16 +1,201 @@
-"""Scores of the reference model: the policy as it was before the first step."""
+"""Scores of the reference model: the policy as it was before the first step.
+
+Three ways lead to the same numbers: they are computed before training begins and kept on disk (`Precomputed`), a frozen
+copy is asked in every step, or the policy itself while the adapters that alone train are switched off (`Frozen`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
 
-from spa3d.contracts.objective import Need, Score
+import numpy as np
+import torch
+from torch import Tensor
+
+from spa3d.contracts.objective import Need, Score, Scores
+from spa3d.errors import CheckpointError
+from spa3d.model.labels import IGNORED
+from spa3d.model.processing import Tokens
+from spa3d.passport import digest
+from spa3d.progress import Advance
+from spa3d.store import Rows, RowStore
 from spa3d.training.samples import Sample
+from spa3d.training.scoring import collate, score
+from spa3d.training.views import Views
+
+Key = tuple[str, str, str]
+ABSENT = Tokens([0], [IGNORED], [-1])
+"""Stands in the layout for a sample that has no such text or view."""
+EXACT = 1e-5
+"""Largest difference of a token between policy and reference before the first step: nats, and nats per nat of log p."""
+ROUNDED = 0.5
+"""The same under bfloat16, in nats: its logits between 16 and 32 lie 0.125 apart, and in a batch of another shape a
+token moves by a few such steps. A reference of another text, cloud or model is further off."""
 
 
 class Reference(Protocol):
     """Where the scores of the reference model come from."""
 
-    def scores(self, needs: Sequence[Need], batch: Sequence[Sample]) -> Mapping[tuple[str, str, str], Score]:
+    def scores(self, needs: Sequence[Need], batch: Sequence[Sample]) -> Mapping[Key, Score]:
         """The scores of `needs`, all of the model ``reference``, without gradient."""
+
+
+class Frozen:
+    """A model that is asked in every step: a copy, or the policy itself while its adapters are switched off.
+
+    Args:
+        views: what the model is shown; its model is the one that is asked.
+        bf16: forward under bfloat16 autocast.
+        switched: makes the policy the reference for a moment; a copy needs no such thing.
+
+    """
+
+    def __init__(
+        self, views: Views, *, bf16: bool, switched: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
+        self.views, self.bf16, self.switched = views, bf16, switched
+
+    def scores(self, needs: Sequence[Need], batch: Sequence[Sample]) -> Mapping[Key, Score]:
+        """One forward in eval mode and without gradient; the model is left in the mode it was found in."""
+        model = self.views.model
+        was = model.training
+        model.eval()
+
+        def forward(**inputs: Any) -> Any:
+            # As in a training step only the forward is rounded, and the encoding of the clouds is not.
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=self.bf16):
+                return model(**inputs)
+
+        try:
+            with torch.no_grad(), self.switched():
+                return score(forward, [replace(need, grad=False) for need in needs], batch, self.views)
+        finally:
+            model.train(was)
+
+
+class Precomputed:
+    """Scores that were computed before training began, by text and view.
+
+    A row holds log p of the answer tokens of one text. Its width is the next power of two, and each width has a store
+    of its own: a run with longer answers still finds what another has kept.
+
+    Args:
+        store: its folder, named after all that decides a score but text and view, holds the rows.
+        views: tell one view of a record from another.
+
+    """
+
+    def __init__(self, store: RowStore, views: Views) -> None:
+        self.store, self.views = store, views
+        self.widths: dict[int, RowStore] = {}
+
+    def fill(
+        self,
+        samples: Iterable[Sample],
+        needs: Sequence[Need],
+        model: Reference,
+        *,
+        batch_size: int,
+        advance: Advance,
+    ) -> None:
+        """Let `model` score what of `samples` is not there yet, `batch_size` of them at once."""
+        waiting: list[Sample] = []
+        awaited: set[str] = set()
+        for sample in samples:
+            lacking = {name for name, text in self._texts(needs, sample) if name not in self._rows(text)} - awaited
+            if lacking:
+                waiting.append(sample)
+                awaited |= lacking
+            if len(waiting) == batch_size:
+                self._keep(waiting, needs, model)
+                waiting, awaited = [], set()
+            advance(1)
+        if waiting:
+            self._keep(waiting, needs, model)
+
+    def scores(self, needs: Sequence[Need], batch: Sequence[Sample]) -> Mapping[Key, Score]:
+        """What was kept, at the answer positions of the texts of `batch`."""
+        return {need.key: self._score(need, batch) for need in needs}
+
+    def _score(self, need: Need, batch: Sequence[Sample]) -> Score:
+        device = self.views.model.device
+        found = [(name, text) for sample in batch for name, text in self._texts([need], sample)]
+        values = [self._rows(text).fetch([name], _lost)[0, : text.answer_count] for name, text in found]
+        layout = collate([sample.tokens(need) or ABSENT for sample in batch], 0, device)
+        mask = layout["labels"] != IGNORED
+        token_logp = torch.zeros(mask.shape, device=device)
+        if values:
+            token_logp[mask] = torch.from_numpy(np.concatenate(values)).to(device)
+        return Score(token_logp, mask, layout["rounds"])
+
+    def _keep(self, samples: Sequence[Sample], needs: Sequence[Need], model: Reference) -> None:
+        """Score `samples` and keep their rows, each width in one write."""
+        scores = model.scores(needs, samples)
+        made: dict[RowStore, dict[str, Rows]] = {}
+        for need in needs:
+            for place, sample in enumerate(samples):
+                for name, text in self._texts([need], sample):
+                    rows, found = self._rows(text), scores[need.key]
+                    row = np.zeros(rows.shape, dtype=np.float32)
+                    row[: text.answer_count] = found.token_logp[place][found.answer_mask[place]].cpu().numpy()
+                    made.setdefault(rows, {})[name] = row
+        for rows, by_name in made.items():
+            rows.fetch(list(by_name), partial(_of, list(by_name.values())))
+
+    def _texts(self, needs: Sequence[Need], sample: Sample) -> list[tuple[str, Tokens]]:
+        """The texts of `sample` that `needs` ask for, each with the name of its row."""
+        found = []
+        for need in needs:
+            text = sample.tokens(need)
+            if text is not None:
+                seen = ""
+                if need.view != "blind" and sample.has_cloud:
+                    shown = sample.twin_id if need.view == "twin" else sample.record_id
+                    seen = self.views.names(need.view, [shown], [sample.epoch])[0]
+                found.append((digest([need.text, need.view, seen, text.ids, text.labels]), text))
+        return found
+
+    def _rows(self, text: Tokens) -> RowStore:
+        """The store of rows that are wide enough for `text`."""
+        width = 1 << (text.answer_count - 1).bit_length()
+        if width not in self.widths:
+            self.widths[width] = self.store.beside(str(width), (width,))
+        return self.widths[width]
+
+
+def refuse_difference(policy: Scores, reference: Mapping[Key, Score], *, bf16: bool) -> None:
+    """Compare policy and reference before the first step, when they are one model.
+
+    Raises:
+        CheckpointError: they differ at a token by more than rounding explains.
+
+    """
+    for (text, view, _), theirs in reference.items():
+        ours = policy[text, view]
+        mine, known = ours.token_logp[ours.answer_mask], theirs.token_logp[theirs.answer_mask]
+        what = f"--train.reference: before the first step the reference scores {text} answers under the view {view}"
+        cure = (
+            "what was kept may be of other code: remove the folder .reference beside the bases, or take "
+            "--train.reference copy"
+        )
+        if mine.shape != known.shape:
+            raise CheckpointError(f"{what} at {len(known)} tokens and the policy at {len(mine)}; {cure}")
+        off: Tensor = (mine - known).abs()
+        allowed = torch.full_like(off, ROUNDED) if bf16 else EXACT * (1 + mine.abs())
+        if not bool((off <= allowed).all()):  # a nan is a difference, too
+            raise CheckpointError(
+                f"{what} differently from the policy, by up to {float(off.max()):.3g} nats at one token where "
+                f"{float(allowed.max()):.1g} is rounding; {cure}"
+            )
+
+
+def _of(rows: Sequence[Rows], places: list[int]) -> Rows:
+    return np.stack([rows[place] for place in places])
+
+
+def _lost(missing: list[int]) -> Rows:
+    raise LookupError("the reference's score of a sample was not computed before training began")

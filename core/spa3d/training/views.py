@@ -85,19 +85,26 @@ class Views:
 
         A twin is a record of its own: for ``twin`` the ids are those of the twins.
         """
-        if view in ("clean", "twin"):
-            return self._encode(record_ids, record_ids, lambda points, _: points)
-        if view == "other":
-            ids = [self._other(record, epoch) for record, epoch in zip(record_ids, epochs, strict=True)]
-            return self._encode(ids, ids, lambda points, _: points)
+        names = self.names(view, record_ids, epochs)
         if view == "noised" and self.noise is not None:
-            return self._noised(record_ids, epochs, self.noise)
+            return self._noised(record_ids, epochs, names, self.noise)
+        return self._encode(names, names, lambda points, _: points)
+
+    def names(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> list[str]:
+        """What is shown of `record_ids`: equal names are equal clouds. Without noise they are record ids."""
+        if view in ("clean", "twin"):
+            return list(record_ids)
+        if view == "other":
+            return [self._other(record, epoch) for record, epoch in zip(record_ids, epochs, strict=True)]
+        if view == "noised" and self.noise is not None:
+            mark = f"{type(self.noise).__name__}:{self.noise.config.model_dump_json()}:{self.mark}"
+            return [f"{r}|{self.seed}|{e}|{mark}" for r, e in zip(record_ids, epochs, strict=True)]
         raise ValueError(f"no view {view!r} of a cloud")
 
-    def _noised(self, record_ids: Sequence[str], epochs: Sequence[int], noise: Noise) -> Float[Tensor, "B M D"]:
+    def _noised(
+        self, record_ids: Sequence[str], epochs: Sequence[int], names: Sequence[str], noise: Noise
+    ) -> Float[Tensor, "B M D"]:
         """Tokens of noised clouds; their mean realised level goes to ``realised_level``."""
-        mark = f"{type(noise).__name__}:{noise.config.model_dump_json()}:{self.mark}"
-        names = [f"{r}|{self.seed}|{e}|{mark}" for r, e in zip(record_ids, epochs, strict=True)]
         reached: dict[str, float] = {}
 
         def apply(points: Tensor, places: list[int]) -> Tensor:
