@@ -85,8 +85,22 @@ def change(before: Sequence[Row], after: Sequence[Row], *, bootstrap: int, seed:
     return result | {name: _change(others[name], news[name], bootstrap, key) for name in others}
 
 
+def unit_sets(rows: Sequence[Row]) -> dict[str, Units]:
+    """What the scores of a benchmark count, per set: ``test``, and where they were asked ``counterfactual``, ``flip``.
+
+    Args:
+        rows: as for `summarise`.
+
+    Raises:
+        ValueError: a question was not asked in every view, or a pair is incomplete.
+
+    """
+    tests = [row for row in rows if row["set"] == "test"]
+    return ({"test": _questions(tests)} if tests else {}) | _other_sets(rows)
+
+
 @dataclass(frozen=True)
-class _Units:
+class Units:
     """What one score counts: questions, or pairs of them, sorted by id.
 
     Attributes:
@@ -106,9 +120,9 @@ class _Units:
     def scored(self) -> Values:
         return self.blind if self.clean is None else self.clean
 
-    def only(self, mask: np.ndarray) -> _Units:
+    def only(self, mask: np.ndarray) -> Units:
         """Those under `mask`, boolean ``(n,)``."""
-        return _Units(
+        return Units(
             ids=self.ids[mask],
             records=self.records[mask],
             kinds=self.kinds[mask],
@@ -123,7 +137,7 @@ class _Units:
         return {str(kind): self.kinds == kind for kind in np.unique(self.kinds)}
 
 
-def _questions(rows: Sequence[Row]) -> _Units:
+def _questions(rows: Sequence[Row]) -> Units:
     """One unit per question."""
     views = {name: {row["id"]: row for row in rows if row["view"] == name} for name in ("clean", "blind")}
     ids = sorted(views["blind"])
@@ -131,7 +145,7 @@ def _questions(rows: Sequence[Row]) -> _Units:
         odd = sorted(views["clean"].keys() ^ views["blind"].keys())
         raise ValueError(f"{len(odd)} questions were asked in one view only, the first is {odd[0]!r}")
     shown = [(views["clean"] or views["blind"])[name] for name in ids]
-    return _Units(
+    return Units(
         ids=np.array(ids),
         records=np.array([row["record"] for row in shown]),
         kinds=np.array([row["kind"] for row in shown]),
@@ -142,7 +156,7 @@ def _questions(rows: Sequence[Row]) -> _Units:
     )
 
 
-def _pairs(rows: Sequence[Row]) -> _Units:
+def _pairs(rows: Sequence[Row]) -> Units:
     """One unit per minimal pair; right when both members are, by chance with the product of their chances.
 
     The cluster is the first of the two records by name, so that two pairs made from one object stay together.
@@ -157,7 +171,7 @@ def _pairs(rows: Sequence[Row]) -> _Units:
     if odd:
         raise ValueError(f"pair {odd[0]!r} has {len(by_pair[odd[0]])} members instead of 2")
     both = np.array([by_pair[name] for name in ids])  # (pairs, 2)
-    return _Units(
+    return Units(
         ids=np.array(ids),
         records=np.sort(members.records[both], axis=1)[:, 0],
         kinds=members.kinds[both[:, 0]],
@@ -168,7 +182,7 @@ def _pairs(rows: Sequence[Row]) -> _Units:
     )
 
 
-def _other_sets(rows: Sequence[Row]) -> dict[str, _Units]:
+def _other_sets(rows: Sequence[Row]) -> dict[str, Units]:
     """The units of the sets beside the reported split, as far as there are any."""
     counterfactual = [row for row in rows if row["set"] == "counterfactual"]
     flip = [row for row in rows if row["set"] == "flip"]
@@ -177,7 +191,7 @@ def _other_sets(rows: Sequence[Row]) -> dict[str, _Units]:
     )
 
 
-def _score(units: _Units, bootstrap: int, key: Key) -> dict[str, Any]:
+def _score(units: Units, bootstrap: int, key: Key) -> dict[str, Any]:
     def interval(values: Values) -> list[float]:
         return [_rounded(end) for end in mean_interval(values, units.records, resamples=bootstrap, key=key)]
 
@@ -191,7 +205,7 @@ def _score(units: _Units, bootstrap: int, key: Key) -> dict[str, Any]:
     }
 
 
-def _change(old: _Units, new: _Units, bootstrap: int, key: Key) -> dict[str, Any]:
+def _change(old: Units, new: Units, bootstrap: int, key: Key) -> dict[str, Any]:
     if not np.array_equal(old.ids, new.ids):
         odd = sorted(set(old.ids.tolist()) ^ set(new.ids.tolist()))
         raise ValueError(f"before and after answered different questions: {len(odd)} differ, the first is {odd[0]!r}")

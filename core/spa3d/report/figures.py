@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
 from spa3d.report.curves import Chart, Series
 from spa3d.report.document import Part
-from spa3d.report.wording import MINUS, percent, percent_span
+from spa3d.report.svg import round_ticks, stroke, svg, tick_text
+from spa3d.report.wording import percent, percent_span
 
 BAR_WIDTH, BAR_HEIGHT, BAR_EDGE = 240, 44, 8
 LEFT, TOP, BOTTOM = 40, 16, 24
@@ -37,21 +38,21 @@ def score_bar(before: Part | None, after: Part | None, name: str) -> str:
         for role, part, _ in shown
     )
     chance = shown[0][1].chance if shown else 0.0
-    marks = [_line(_x(share), 4, _x(share), BAR_HEIGHT - 4, "grid") for share in (0.0, 0.5, 1.0)]
-    marks.append(_line(_x(chance), 3, _x(chance), BAR_HEIGHT - 3, "chance"))
+    marks = [stroke(_x(share), 4, _x(share), BAR_HEIGHT - 4, "grid") for share in (0.0, 0.5, 1.0)]
+    marks.append(stroke(_x(chance), 3, _x(chance), BAR_HEIGHT - 3, "chance"))
     for role, part, y in shown:
-        marks.append(_line(_x(part.blind), y, _x(part.score), y, f"gap {role}"))
+        marks.append(stroke(_x(part.blind), y, _x(part.score), y, f"gap {role}"))
         marks.append(f'<circle class="blind {role}" cx="{_x(part.blind)}" cy="{y}" r="5.5"/>')
-        marks.append(_line(_x(part.ci95[0]), y, _x(part.ci95[1]), y, f"span {role}"))
+        marks.append(stroke(_x(part.ci95[0]), y, _x(part.ci95[1]), y, f"span {role}"))
         marks.append(f'<circle class="score {role}" cx="{_x(part.score)}" cy="{y}" r="4"/>')
     marks += _scale(BAR_HEIGHT + 8, "scale")
     text = escape(f"{name}: {label}; chance {percent(chance)} %")
-    return _svg("bar", BAR_WIDTH, BAR_HEIGHT, text, marks)
+    return svg("bar", BAR_WIDTH, BAR_HEIGHT, text, marks)
 
 
 def score_axis() -> str:
     """The scale of the score bars, for the head of their column."""
-    return _svg("bar axis", BAR_WIDTH, 14, "scale from 0 to 100 percent", _scale(11, "tick"))
+    return svg("bar axis", BAR_WIDTH, 14, "scale from 0 to 100 percent", _scale(11, "tick"))
 
 
 def line_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
@@ -71,7 +72,7 @@ def line_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
     return (
         f'<figure class="chart" data-series="{escape(data)}" data-steps="{frame.first:g} {frame.last:g}" '
         f'data-box="{LEFT} {frame.right} {TOP} {frame.bottom}"><figcaption>{escape(chart.title)}{unit}</figcaption>'
-        f"{_svg('chart', width, height, escape(f'{chart.title}: {told}'), marks)}<output></output></figure>"
+        f"{svg('chart', width, height, escape(f'{chart.title}: {told}'), marks)}<output></output></figure>"
     )
 
 
@@ -97,15 +98,15 @@ def _frame(chart: Chart, width: int, height: int) -> _Frame:
     steps = [step for line in chart.series for step in line.steps]
     values = [value for line in chart.series for value in line.values]
     room = NAMED if len({line.name for line in chart.series}) > 1 else UNNAMED
-    ticks = _ticks(min(values), max(values))
+    ticks = round_ticks(min(values), max(values))
     return _Frame(min(steps), max(max(steps), min(steps) + 1), ticks, width - room, height - BOTTOM)
 
 
 def _axes(frame: _Frame) -> Iterator[str]:
     for tick in frame.ticks:
         y = frame.y(tick)
-        yield _line(LEFT, y, frame.right, y, "grid")
-        yield f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5}" text-anchor="end">{_number(tick, frame.ticks)}</text>'
+        yield stroke(LEFT, y, frame.right, y, "grid")
+        yield f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5}" text-anchor="end">{tick_text(tick, frame.ticks)}</text>'
     for step, anchor in ((frame.first, "start"), (frame.last, "end")):
         yield f'<text class="tick" x="{frame.x(step)}" y="{frame.bottom + 17}" text-anchor="{anchor}">{step:g}</text>'
 
@@ -113,7 +114,7 @@ def _axes(frame: _Frame) -> Iterator[str]:
 def _alarms(chart: Chart, frame: _Frame) -> Iterator[str]:
     for step in chart.alarms:
         x = frame.x(step)
-        yield _line(x, TOP, x, frame.bottom, "alarm")
+        yield stroke(x, TOP, x, frame.bottom, "alarm")
         yield f'<text class="alarm" x="{x}" y="{TOP - 4}" text-anchor="middle">watchdog</text>'
 
 
@@ -139,32 +140,6 @@ def _end_labels(series: Sequence[Series], frame: _Frame) -> list[str]:
 
 def _name(line: Series) -> str:
     return f"{line.name}, held out" if line.held_out else line.name
-
-
-def _ticks(low: float, high: float) -> tuple[float, ...]:
-    """Two to six round values that span the data."""
-    spread = high - low or abs(high) or 1.0
-    size = 10.0 ** math.floor(math.log10(spread / 3))
-    step = next(size * factor for factor in (1, 2, 5, 10) if spread / (size * factor) <= 4)
-    start, stop = math.floor(low / step), math.ceil(high / step)
-    return tuple(step * number for number in range(start, max(stop, start + 1) + 1))
-
-
-def _number(value: float, ticks: Sequence[float]) -> str:
-    """A tick with no more decimals than its neighbours need."""
-    decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
-    text = f"{value:.{decimals}f}"
-    return text.replace("-", MINUS) if float(text) else text.lstrip("-")
-
-
-def _svg(kind: str, width: float, height: float, label: str, marks: Iterable[str]) -> str:
-    """`label` is escaped already."""
-    head = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
-    return head + "".join(marks) + "</svg>"
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>'
 
 
 def _scale(y: float, kind: str) -> list[str]:

@@ -8,7 +8,8 @@ import pytest
 
 from spa3d.report.curves import Chart, Series
 from spa3d.report.document import Part
-from spa3d.report.figures import _ticks, line_chart, score_bar
+from spa3d.report.figures import line_chart, score_bar
+from spa3d.report.svg import round_ticks
 
 PART = Part(score=0.5, ci95=(0.25, 0.75), blind=0.0, blind_ci95=(0.0, 0.1), chance=1.0, n=4)
 
@@ -54,7 +55,7 @@ def test_one_point_is_a_dot():
     [(0.32, 0.91, (0.2, 0.4, 0.6, 0.8, 1.0)), (0, 9, (0, 5, 10)), (-0.5, -0.1, (-0.5, -0.4, -0.3, -0.2, -0.1))],
 )
 def test_round_ticks(low, high, ticks):
-    assert _ticks(low, high) == pytest.approx(ticks)
+    assert round_ticks(low, high) == pytest.approx(ticks)
 
 
 def test_training_batches_are_faint_only_beside_held_out_lines():

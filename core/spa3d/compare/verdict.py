@@ -1,0 +1,114 @@
+"""What a comparison found, in a few honest sentences: the first lines of every table.
+
+A row *beats* its control on a score when the paired 95 % interval of the difference lies above 0 and Holm's p, over all
+comparisons of the table, is at most 0.05. The first sentence speaks of the first benchmark's own score; the second of
+what else moved for sure, gains and losses alike; the last of what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from spa3d.compare.document import Estimate, Table, TableRow, Tested
+from spa3d.compare.wording import control_name, part_name
+from spa3d.report.wording import count, points, points_span
+
+MOST_NAMED = 4
+"""Rows named in one sentence; of more than these the number is told."""
+
+
+class _Held(NamedTuple):
+    """A row held against its control on one score."""
+
+    row: TableRow
+    part: tuple[str, str]
+    tested: Tested
+
+
+def verdict(table: Table) -> tuple[str, ...]:
+    """The sentences, plain text."""
+    parts = table.parts()
+    if not parts:
+        return (f"Nothing to compare yet: {_states(table)}.",)
+    held = _comparisons(table, parts)
+    main = [one for one in held if one.part == parts[0]]
+    told = _main(table, main) if main else _without_control(table, parts[0])
+    others = _others([one for one in held if one.part != parts[0]], table)
+    return tuple(sentence for sentence in (told, others, _caution(table, held), _missing(table)) if sentence)
+
+
+def _comparisons(table: Table, parts: Sequence[tuple[str, str]]) -> list[_Held]:
+    return [
+        _Held(row, part, held.against_control)
+        for part in parts
+        for row in table.rows
+        if (held := table.score(row, part)) and held.against_control
+    ]
+
+
+def _main(table: Table, held: Sequence[_Held]) -> str:
+    """Who beats the control on the first score, and who falls below it."""
+    rival, where = control_name(table.budget), part_name(held[0].part)
+    wins, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
+    if wins:
+        rows = f"{len(wins)} of {count(len(held), 'row')}"
+        told = f"{rows} {'beats' if len(wins) == 1 else 'beat'} {rival} on {where}: {_named(wins)}"
+    else:
+        best = max(held, key=lambda one: one.tested.mean)
+        only = f"the only one, {_figure(best)}" if len(held) == 1 else f"the best of {len(held)}, {_figure(best)}"
+        told = f"No row beats {rival} on {where}: {only}"
+    return f"{told}; worse for sure: {_named(losses)}." if losses else f"{told}."
+
+
+def _without_control(table: Table, part: tuple[str, str]) -> str:
+    """There is no control: hold the rows against the base, and say so."""
+    found = [(row, held.change) for row in table.rows if (held := table.score(row, part))]
+    row, change = max(found, key=lambda pair: pair[1].mean)
+    best = f"against the base the best on {part_name(part)}, {_told(row.label, change)}"
+    return f"No row has a finished SFT control, so nothing says whether SFT would have done as well: {best}."
+
+
+def _others(held: Sequence[_Held], table: Table) -> str:
+    """What else moved for sure, gains first."""
+    gains, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
+    told = [f"{verb} {_named(those, parts=True)}" for verb, those in (("higher", gains), ("lower", losses)) if those]
+    return f"On other scores against {control_name(table.budget)}: {'; '.join(told)}." if told else ""
+
+
+def _caution(table: Table, held: Sequence[_Held]) -> str:
+    """How many comparisons were made, and what luck would look like."""
+    family, lucky = table.family, sum(one.tested.lucky for one in held)
+    if family.comparisons < 2:
+        return ""
+    scope = f"{count(family.rows, 'row')} on {count(family.scores, 'score')} make {family.comparisons} comparisons"
+    if not lucky:
+        return f"{scope}; what is called better or worse survives Holm's correction for all of them."
+    alone = "1 interval excludes" if lucky == 1 else f"{lucky} intervals exclude"
+    return f"{scope}; {alone} 0 only when taken alone, which Holm's correction for all of them does not let stand."
+
+
+def _missing(table: Table) -> str:
+    return "" if table.counts["done"] == sum(table.counts.values()) else f"Not whole: {_states(table)}."
+
+
+def _states(table: Table) -> str:
+    total = sum(table.counts.values())
+    told = [f"{table.counts['done']} of {count(total, 'cell')} done"]
+    told += [f"{table.counts[status]} {status}" for status in ("failed", "to do") if table.counts[status]]
+    return ", ".join(told)
+
+
+def _named(held: Sequence[_Held], *, parts: bool = False) -> str:
+    """The rows with their figures, those that moved farthest first."""
+    ranked = sorted(held, key=lambda one: -abs(one.tested.mean))
+    told = [_figure(one) + (f" on {part_name(one.part)}" if parts else "") for one in ranked[:MOST_NAMED]]
+    return ", ".join(told) + (f" and {len(ranked) - MOST_NAMED} more" if len(ranked) > MOST_NAMED else "")
+
+
+def _figure(one: _Held) -> str:
+    return _told(one.row.label, one.tested)
+
+
+def _told(label: str, found: Estimate) -> str:
+    return f"{label}, {points(found.mean)} points ({points_span(found.ci95)})"

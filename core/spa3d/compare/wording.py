@@ -1,0 +1,68 @@
+"""What the figures of a comparison are called, and how they are written."""
+
+from __future__ import annotations
+
+from spa3d.compare.document import Spread, TableRow
+from spa3d.report.wording import MINUS, NOTHING, duration
+
+EQUAL = {"compute": "SFT of equal compute", "steps": "SFT of equal steps", "samples": "SFT of equal samples"}
+TRAINING_HEADS = {
+    "steps": "steps",
+    "learning_rate": "learning rate",
+    "seconds": "time",
+    "margin": "margin",
+    "drift": "log p drift",
+    "saturation": "saturated",
+    "repetition": "repeated",
+    "warnings": "watchdog",
+}
+LEGEND = (
+    "Shares in %, differences in points: means over the seeds, each with a paired 95 % interval over questions: a "
+    "question's differences are averaged over the seeds, then whole records are drawn. It says what other questions "
+    "would have shown, not what other seeds would: for that, the least and the greatest of the seeds stand beside it."
+)
+DETAILS = (
+    "Margin: log p of held-out answers on clean minus noised clouds, nats per answer, at the end. Log p drift: "
+    "held-out log p of the right answers on clean clouds, nats per token, end minus start; below 0 the model became "
+    "worse at them. Saturated: share of held-out contrasts that teach nothing any more. Repeated: share of three-word sequences "
+    "in free answers that occurred before. Watchdog: warnings per run. Time: wall clock of post-training."
+)
+PAPER = "the paper's own figures, other model and data: for the form, not the values"
+MARKS = {1: "▲", -1: "▼", 0: ""}
+
+
+def control_name(budget: str) -> str:
+    """What the controls are: ``SFT of equal compute``."""
+    return EQUAL.get(budget, "its SFT control")
+
+
+def part_name(part: tuple[str, str]) -> str:
+    """``choice``, ``choice counterfactual``, ``choice flip``."""
+    return part[0] if part[1] == "test" else " ".join(part)
+
+
+def seeds_told(row: TableRow) -> str:
+    """``3 seeds``, or how many of them are done: ``2 of 3 seeds``."""
+    done, planned = len(row.seeds_done), len(row.cells)
+    noun = "seed" if planned == 1 else "seeds"
+    return f"{done} {noun}" if done == planned else f"{done} of {planned} {noun}"
+
+
+def training_told(name: str, found: Spread | None) -> str:
+    """A figure of post-training with its unit; a dash where it was not recorded."""
+    if found is None:
+        return NOTHING
+    value = found.mean
+    if name == "seconds":
+        return duration(value)
+    if name in ("saturation", "repetition"):
+        return f"{100 * value:.1f} %"
+    if name in ("margin", "drift"):
+        return signed(value, 2 if name == "margin" else 3)
+    return f"{value:g}".replace("e-0", "e-")
+
+
+def signed(value: float, decimals: int) -> str:
+    """A number with its sign; none where it rounds to 0."""
+    text = f"{value:+.{decimals}f}"
+    return text.replace("-", MINUS) if float(text) else text[1:]
