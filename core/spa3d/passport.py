@@ -14,7 +14,18 @@ from typing import Any
 
 import torch
 
-LIBRARIES = ("spa3d", "torch", "transformers", "accelerate", "tokenizers", "numpy", "pydantic", "pluggy", "timm")
+LIBRARIES = (
+    "spa3d",
+    "torch",
+    "transformers",
+    "accelerate",
+    "tokenizers",
+    "peft",
+    "numpy",
+    "pydantic",
+    "pluggy",
+    "timm",
+)
 
 
 def digest(value: Any) -> str:

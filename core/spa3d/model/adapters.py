@@ -24,11 +24,13 @@ import torch
 from torch import Tensor, nn
 
 from spa3d import torchvision_guard as torchvision_guard
-from spa3d.config import LoRASettings
+from spa3d.config import LLMSettings, LoRASettings
 from spa3d.draws import generator
 from spa3d.errors import ConfigError
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
     from spa3d.model.modeling import Spa3dModel
 
 NAME = "default"
@@ -48,8 +50,8 @@ It goes on top of the base that the run started from; `model/` beside this folde
 """
 
 
-def faults(settings: LoRASettings, parts: Collection[str]) -> list[str]:
-    """What keeps adapters from being attached while `parts` train; known before any data is read."""
+def faults(settings: LoRASettings, parts: Collection[str], llm: LLMSettings | None = None) -> list[str]:
+    """What keeps adapters from being attached to `llm` while `parts` train; known before any data is read."""
     if not settings.rank:
         return []
     asked, found = f"--train.lora.rank {settings.rank}", []
@@ -64,7 +66,25 @@ def faults(settings: LoRASettings, parts: Collection[str]) -> list[str]:
             f"{asked}: beside adapters only the projector can train; leave {' and '.join(beyond)} out of {chosen}, "
             "or take rank 0"
         )
+    if llm is not None and settings.targets and not found:
+        try:
+            planned_size(settings, llm)
+        except ConfigError as fault:
+            found += fault.faults
     return found
+
+
+def planned_size(settings: LoRASettings, llm: LLMSettings | PreTrainedConfig) -> int:
+    """Parameters of the adapters that an LLM gets; raises `ConfigError` as `targets` does."""
+    from transformers import AutoModelForCausalLM
+
+    from spa3d.model.llm import llm_config
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(llm_config(llm) if isinstance(llm, LLMSettings) else llm)
+    chosen = re.compile(targets(model, model.get_decoder(), settings.targets))
+    layers = [module for name, module in model.named_modules() if chosen.fullmatch(name)]
+    return settings.rank * sum(sum(layer.weight.shape) for layer in layers)
 
 
 def targets(model: nn.Module, decoder: nn.Module, names: Sequence[str]) -> str:

@@ -90,7 +90,17 @@ def _stage(train: Mapping[str, Any]) -> str:
     length = f"{_short(amount)} {unit}{'' if amount == 1 else 's'}"
     told = [length, f"batch {train.get('batch_size', '?')}", f"learning rate {_short(train.get('learning_rate', '?'))}"]
     parts = train.get("train")
-    return ", ".join(told + ([f"trains {_short(parts)}"] if parts else []))
+    told += [f"trains {_short(parts)}"] if parts else []
+    return ", ".join(told + _adapters(_mapping(train.get("lora"))))
+
+
+def _adapters(lora: Mapping[str, Any]) -> list[str]:
+    """How the LLM trained, where that was through adapters."""
+    if not lora.get("rank"):
+        return []
+    told = f"the LLM through adapters of rank {_short(lora['rank'])} (alpha {_short(lora.get('alpha', '?'))}"
+    told += f", dropout {_short(lora['dropout'])}" if lora.get("dropout") else ""
+    return [told + (f", in {_short(lora['targets'])})" if lora.get("targets") else ")")]
 
 
 def _seeds(config: Mapping[str, Any]) -> str:
