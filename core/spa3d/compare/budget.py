@@ -116,7 +116,8 @@ def budgeted(candidates: Sequence[Candidate], budget: Budget, control: Control) 
 def _fitted(candidate: Candidate, budget: Budget, control: Control) -> Candidate:
     if budget != "samples":
         return candidate.of_steps(candidate.steps)
-    samples = control(inherited(candidate.settings)).samples
+    as_preset = {key: value for key, value in inherited(candidate.settings).items() if not key.startswith("train.")}
+    samples = control(as_preset).samples
     return candidate.of_steps(max(1, round(samples / candidate.config.train.batch_size)))
 
 
