@@ -29,6 +29,7 @@ from spa3d.contracts.objective import Objective, asks_for_pairs, asks_for_twins
 from spa3d.contracts.ops import Ops
 from spa3d.contracts.projector import Projector
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
+from spa3d.model.adapters import faults as adapter_faults
 from spa3d.published import not_given
 from spa3d.registry import Registry
 
@@ -112,8 +113,7 @@ def assemble(config: RunConfig, registry: Registry) -> Assembly:
     )
     with ops.use(*assembly.ops):
         parts = _part_faults(assembly, encoder.eval())
-    faults = [*_weights_faults(config), *_objective_faults(config, objective, dataset), *_stage_faults(config)]
-    faults += [*_adapter_faults(config), *parts]
+    faults = [*_weights_faults(config), *_objective_faults(config, objective, dataset), *_stage_faults(config), *parts]
     if faults:
         raise ConfigError(faults)
     return assembly
@@ -215,6 +215,8 @@ def _objective_faults(config: RunConfig, objective: Objective, dataset: Dataset)
 
 
 def _stage_faults(config: RunConfig) -> list[str]:
+    from spa3d.base import parts_trained  # it stands on assemblies
+
     stages = {f"base.{name}": getattr(config.base, name) for name in ("encoder", "llm", "align", "instruct")}
     world = int(os.environ.get("WORLD_SIZE", "1"))
     split = f" among {world} processes" if world > 1 else ""
@@ -223,19 +225,13 @@ def _stage_faults(config: RunConfig) -> list[str]:
         for name, stage in (("encoder", config.base.encoder), ("llm", config.base.llm))
         if stage.train not in ((), (name,))
     ]
+    given = None if config.base.path else config.llm
+    faults += adapter_faults(config.train.lora, parts_trained("post-train", config.train), given)
     return faults + [
         f"--{name}.batch_size {stage.batch_size} cannot be split into --{name}.accumulation {stage.accumulation}{split}"
         for name, stage in {**stages, "train": config.train}.items()
         if stage.batch_size % (stage.accumulation * world)
     ]
-
-
-def _adapter_faults(config: RunConfig) -> list[str]:
-    """What keeps the LLM from being trained through adapters; they and the stages' parts stand on assemblies."""
-    from spa3d.base import parts_trained
-    from spa3d.model.adapters import faults
-
-    return faults(config.train.lora, parts_trained("post-train", config.train))
 
 
 def _part_faults(assembly: Assembly, encoder: Encoder) -> list[str]:

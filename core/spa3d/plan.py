@@ -12,6 +12,7 @@ from spa3d.assemble import Assembly, assemble
 from spa3d.base import Base, answers_file, locate, parts_trained, stages_of
 from spa3d.config import RunConfig
 from spa3d.contracts.dataset import Record
+from spa3d.model.adapters import planned_size
 from spa3d.model.llm import llm_config
 from spa3d.model.load import describe
 from spa3d.pairs.gather import Gathering
@@ -81,7 +82,7 @@ def _pairs(assembly: Assembly, base: Base, records: Sequence[Record]) -> list[Pl
         return []
     if assembly.config.pairs.path:
         return [PlannedStage("pairs", f"{len(gathering.given())} given in {assembly.config.pairs.path}", True)]
-    order = gathering.order()
+    order = gathering.order
     told = f"{len(order.requests)} requests, by {assembly.config.pairs.mode}, in {order.path}"
     return [PlannedStage("pairs", told, order.there)]
 
@@ -94,7 +95,9 @@ def _parts(assembly: Assembly, base: Base) -> list[PlannedPart]:
         llm = AutoModelForCausalLM.from_config(given or llm_config(config.llm))
         projector = assembly.make_projector(encoder.dim, llm.config.hidden_size)
     stages = [(f"base: {name}", parts_trained(name, getattr(config.base, name))) for name in stages_of(config)]
-    stages.append(("post-train", parts_trained("post-train", config.train)))
+    last, lora = parts_trained("post-train", config.train), config.train.lora
+    # With adapters the LLM's own weights stand still.
+    stages.append(("post-train", tuple(part for part in last if not (lora.rank and part == "llm"))))
 
     def trains(part: str) -> tuple[str, ...]:
         return tuple(name for name, parts in stages if part in parts)
@@ -102,8 +105,12 @@ def _parts(assembly: Assembly, base: Base) -> list[PlannedPart]:
     def size(module: torch.nn.Module) -> int:
         return sum(parameter.numel() for parameter in module.parameters())
 
-    return [
+    planned = [
         PlannedPart("encoder", config.encoder.component, size(encoder), trains("encoder")),
         PlannedPart("projector", config.projector.component, size(projector), trains("projector")),
         PlannedPart("llm", "of the base" if given else config.llm_name, size(llm), trains("llm")),
     ]
+    if lora.rank:
+        what = f"in the llm, of rank {lora.rank}"
+        planned.append(PlannedPart("adapters", what, planned_size(lora, llm.config), ("post-train",)))
+    return planned
