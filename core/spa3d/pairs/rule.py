@@ -62,7 +62,7 @@ class RuleWriter:
         stream = generator("corruption", self._seed, request.record.id, request.question, request.answer)
         stem, shown = shown_options(request.question)
         asked = next((fact for fact in facts if words(fact.question) == words(stem)), None)
-        chosen = _chosen(request.answer, shown)
+        chosen = chosen_option(request.answer, shown)
         if chosen:
             return _other_option(request.answer, shown, chosen, asked, facts, stream)
         stated = [claim for fact in facts if (claim := _Claim(fact, facts, fact is asked)).made_in(request.answer)]
@@ -179,7 +179,7 @@ def shown_options(question: str) -> tuple[str, dict[str, str]]:
     return question[: found[0].start()].rstrip(), {match[1]: match[2] for match in found}
 
 
-def _chosen(answer: str, shown: dict[str, str]) -> str | None:
+def chosen_option(answer: str, shown: dict[str, str]) -> str | None:
     """The letter of the option that `answer` takes: named by its letter, or else the longest that stands in it."""
     named = _LETTER.match(answer)
     if named and named[1] in shown:
