@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
@@ -207,14 +208,29 @@ class TestNoise:
 
 @pytest.mark.parametrize("name", available("objective"))
 class TestObjective:
-    def scores(self, objective: Objective, size: int = 3) -> Scores:
+    def scores(
+        self,
+        objective: Objective,
+        size: int = 3,
+        *,
+        present: Tensor | None = None,
+        scale: float = 1.0,
+        dtype: torch.dtype = torch.float32,
+    ) -> Scores:
+        """Random scores of up to three samples; those that are not `present` have nothing of what is asked for."""
         stream = torch.Generator().manual_seed(0)
-        mask = torch.rand(3, 6, generator=stream) < 0.6
+        mask = (torch.rand(3, 6, generator=stream) < 0.6) & (True if present is None else present[:, None])
         found = {}
         for need in objective.needs:
-            logp = (torch.randn(3, 6, generator=stream).abs().neg() * mask)[:size].detach().requires_grad_(need.grad)
-            found[need.key] = Score(logp, mask[:size], torch.where(mask, 0, -1)[:size])
+            logp = torch.randn(3, 6, generator=stream).abs().neg() * mask * scale
+            whole = torch.randn(18, 5, generator=stream).mul(scale).log_softmax(dim=-1)[: int(mask[:size].sum())]
+            learns = [each.detach().to(dtype).requires_grad_(need.grad) for each in (logp[:size], whole)]
+            rounds = torch.where(mask, torch.arange(6) // 3, -1)[:size]
+            found[need.key] = Score(learns[0], mask[:size], rounds, learns[1] if need.vocabulary else None)
         return Scores(found)
+
+    def loss(self, objective: Objective, scores: Scores) -> Tensor:
+        return torch.stack([term.coefficient * term.values.sum() for term in objective.terms(scores)]).sum()
 
     def test_it_needs_each_score_once(self, name: str) -> None:
         needs = create("objective", name).needs
@@ -237,7 +253,7 @@ class TestObjective:
     def test_gradients_reach_what_asked_for_them(self, name: str) -> None:
         objective: Objective = create("objective", name)
         scores = self.scores(objective)
-        torch.stack([term.coefficient * term.values.sum() for term in objective.terms(scores)]).sum().backward()
+        self.loss(objective, scores).backward()
         for need in objective.needs:
             gradient = scores[need.key].token_logp.grad
             assert (gradient is not None and bool(gradient.any())) == need.grad
@@ -247,6 +263,56 @@ class TestObjective:
         whole, first = objective.terms(self.scores(objective)), objective.terms(self.scores(objective, size=1))
         for term, alone in zip(whole, first, strict=True):
             torch.testing.assert_close(term.values[:1], alone.values)
+
+    def test_gradients_agree_with_finite_differences(self, name: str) -> None:
+        objective: Objective = create("objective", name)
+        scores = self.scores(objective, dtype=torch.float64)
+        leaves = {need: scores[need.key] for need in objective.needs if need.grad}
+
+        def loss(*learned: Tensor) -> Tensor:
+            found, given = dict(scores), iter(learned)
+            for need, score in leaves.items():
+                whole = next(given) if need.vocabulary else None
+                found[need.key] = replace(score, token_logp=next(given), vocabulary=whole)
+            return self.loss(objective, Scores(found))
+
+        both = [(score.vocabulary, score.token_logp) for score in leaves.values()]
+        assert torch.autograd.gradcheck(loss, [leaf for pair in both for leaf in pair if leaf is not None])
+
+    def test_a_sample_that_has_nothing_costs_nothing(self, name: str) -> None:
+        objective: Objective = create("objective", name)
+        scores = self.scores(objective, present=torch.tensor([True, False, True]))
+        terms = objective.terms(scores)
+        assert not any(term.values[1].any() for term in terms)
+        contrasts = [term.values.sum() for term in terms if term.unit == "sequence"]
+        leaves = [scores[need.key].token_logp for need in objective.needs if need.grad]
+        for gradient in torch.autograd.grad(contrasts, leaves, allow_unused=True) if contrasts else ():
+            assert gradient is None or not gradient[1].any()
+
+    @pytest.mark.parametrize("scale", [1e-6, 1e4])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_huge_and_tiny_numbers_stay_finite(self, name: str, scale: float, dtype: torch.dtype) -> None:
+        objective: Objective = create("objective", name)
+        scores = self.scores(objective, scale=scale, dtype=dtype)
+        assert all(term.values.isfinite().all() for term in objective.terms(scores))
+        self.loss(objective, scores).backward()
+        for need in objective.needs:
+            gradient = scores[need.key].token_logp.grad
+            assert gradient is None or gradient.isfinite().all()
+
+    def test_an_impossible_token_gives_no_gradient_that_is_not_a_number(self, name: str) -> None:
+        objective: Objective = create("objective", name)
+        for impossible in objective.needs:
+            scores = dict(self.scores(objective))
+            score = scores[impossible.key]
+            logp = score.token_logp.detach().masked_fill(score.answer_mask, -float("inf"))
+            scores[impossible.key] = replace(score, token_logp=logp.requires_grad_(impossible.grad))
+            assert not any(term.values.isnan().any() for term in objective.terms(Scores(scores)))
+            self.loss(objective, Scores(scores)).backward()
+            for need in objective.needs:
+                score = scores[need.key]
+                gradient = score.token_logp.grad
+                assert gradient is None or not gradient[score.answer_mask].isnan().any()
 
 
 @pytest.mark.parametrize("name", available("dataset"))

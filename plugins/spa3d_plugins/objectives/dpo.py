@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Objective, Scores, Term
-from spa3d_plugins.objectives.preference import PAIR, difference, log_ratio, prefer, with_reference
+from spa3d_plugins.objectives.preference import PAIR, answer_margin, prefer, with_reference
 
 
 class DPOConfig(ComponentConfig):
@@ -31,6 +31,5 @@ class DPO(Objective):
 
     def terms(self, scores: Scores) -> Sequence[Term]:
         """One term in nats per sequence, ``(B,)``; samples without a rejected answer contribute 0."""
-        margin = difference(log_ratio(scores, "chosen", "clean"), log_ratio(scores, "rejected", "clean"))
-        loss = prefer(self.config.beta * margin, scores["rejected", "clean"].present)
+        loss = prefer(self.config.beta * answer_margin(scores), scores["rejected", "clean"].present)
         return (Term("dpo", loss, "sequence"),)

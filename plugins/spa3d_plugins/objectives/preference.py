@@ -31,6 +31,11 @@ def log_ratio(scores: Scores, text: Text, view: View) -> Float[Tensor, " B"]:
     return difference(scores[text, view].logp, scores[text, view, "reference"].logp)
 
 
+def answer_margin(scores: Scores) -> Float[Tensor, " B"]:
+    """By how much more than the reference the policy prefers the chosen answer, given the clean cloud; in nats."""
+    return difference(log_ratio(scores, "chosen", "clean"), log_ratio(scores, "rejected", "clean"))
+
+
 def prefer(margin: Float[Tensor, "*n"], present: Bool[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """−log σ(`margin`), stable for margins of any size; 0 without gradient where there is nothing to compare."""
     return torch.where(present, -F.logsigmoid(margin), torch.zeros_like(margin))

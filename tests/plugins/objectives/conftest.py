@@ -39,6 +39,8 @@ class Losses:
                 ("chosen", "noised", "policy"): (leaves["logp_chosen_noised_cloud"], self.cases["len_chosen"]),
                 ("chosen", "clean", "reference"): (self.cases["ref_logp_chosen"], self.cases["len_chosen"]),
                 ("rejected", "clean", "reference"): (self.cases["ref_logp_rejected"], self.cases["len_rejected"]),
+                # No figure was published for this one: the reference that sees no difference.
+                ("chosen", "noised", "reference"): (self.cases["ref_logp_chosen"], self.cases["len_chosen"]),
             }
         ), leaves
 

@@ -1,0 +1,41 @@
+"""IPO: bring the margin over the reference to a fixed size instead of making it as large as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from pydantic import Field
+
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.objective import Objective, Scores, Term
+from spa3d_plugins.objectives.preference import PAIR, difference, log_ratio, with_reference
+
+
+class IPOConfig(ComponentConfig):
+    """The size of the margin that is aimed at."""
+
+    beta: float = Field(0.1, gt=0)
+    """Strength of the reference (the paper's τ): the margin per token aimed at is 1 / (2 β) nats."""
+
+
+class IPO(Objective):
+    """[(c − c_ref) / n_c − (r − r_ref) / n_r − 1 / (2 β)]² (Azar et al., arXiv 2310.12036, equation 17).
+
+    c and r are log p of the chosen and the rejected answer given the clean cloud, n their tokens. The paper does not
+    divide by n; its authors recommend it since, and TRL does it.
+    """
+
+    Config = IPOConfig
+    config: IPOConfig
+    needs = with_reference(*PAIR)
+
+    def terms(self, scores: Scores) -> Sequence[Term]:
+        """One term in squared nats per sequence, ``(B,)``; samples without a rejected answer contribute 0."""
+        chosen, rejected = (
+            log_ratio(scores, text, "clean") / scores[text, "clean"].length.clamp(min=1)
+            for text in ("chosen", "rejected")
+        )
+        loss = (difference(chosen, rejected) - 1 / (2 * self.config.beta)).square()
+        present = scores["rejected", "clean"].present
+        return (Term("ipo", torch.where(present, loss, torch.zeros_like(loss)), "sequence"),)

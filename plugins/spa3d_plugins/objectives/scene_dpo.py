@@ -1,0 +1,52 @@
+"""SceneDPO: DPO over answers, and DPO over clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from spa3d.contracts.config import ComponentConfig
+from spa3d.contracts.objective import Need, Objective, Scores, Term
+from spa3d_plugins.objectives.preference import PAIR, answer_margin, difference, log_ratio, prefer, with_reference
+
+NEEDS = with_reference(*PAIR, Need("chosen", "noised"))
+
+
+class SceneDPOConfig(ComponentConfig):
+    """How fast margins over the reference saturate."""
+
+    beta: float = Field(0.1, gt=0)
+    """Factor of both margins, per nat of log p summed over an answer."""
+
+
+class SceneDPO(Objective):
+    """−log σ(β [ρ(y, x) − ρ(y⁻, x)]) − log σ(β [ρ(y, x) − ρ(y, x′)]) (after LEO-VL, arXiv 2506.09935).
+
+    ρ is log p under the policy over that under the reference, summed over an answer's tokens; y is the chosen and y⁻
+    the rejected answer, x the clean and x′ the noised cloud. LEO-VL shows another scene in place of x′.
+    """
+
+    Config = SceneDPOConfig
+    config: SceneDPOConfig
+    needs = NEEDS
+
+    def terms(self, scores: Scores) -> Sequence[Term]:
+        """Both terms in nats per sequence, ``(B,)``; a sample adds 0 to the one whose other side it does not have."""
+        return (
+            Term("answer", answer_term(scores, self.config.beta), "sequence"),
+            Term("view", view_term(scores, self.config.beta), "sequence"),
+        )
+
+
+def answer_term(scores: Scores, beta: float) -> Float[Tensor, " B"]:
+    """DPO of the chosen against the rejected answer, given the clean cloud; in nats per sequence."""
+    return prefer(beta * answer_margin(scores), scores["rejected", "clean"].present)
+
+
+def view_term(scores: Scores, beta: float) -> Float[Tensor, " B"]:
+    """DPO of the clean against the noised cloud, for the chosen answer; in nats per sequence."""
+    margin = difference(log_ratio(scores, "chosen", "clean"), log_ratio(scores, "chosen", "noised"))
+    return prefer(beta * margin, scores["chosen", "noised"].present)

@@ -1,0 +1,83 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from spa3d.contracts.objective import Score, Scores
+from spa3d_plugins.objectives.blind_residual import BlindResidual
+
+CLEAN_MASK = torch.tensor([[False, True, False, True], [False, False, True, False]])
+BLIND_MASK = torch.tensor([[True, True], [False, True]])
+LABELS = torch.tensor([1, 0, 2])
+
+
+def score(logits: Tensor, mask: Tensor) -> Score:
+    whole = logits.log_softmax(dim=-1)
+    logp = torch.zeros(mask.shape, dtype=logits.dtype).masked_scatter(mask, whole.gather(1, LABELS[:, None])[:, 0])
+    return Score(logp, mask, torch.where(mask, 0, -1), whole)
+
+
+def loss(clean: Tensor, blind: Tensor, share: float) -> Tensor:
+    given = {
+        ("chosen", "clean", "policy"): score(clean, CLEAN_MASK),
+        ("chosen", "blind", "policy"): score(blind, BLIND_MASK),
+    }
+    (term,) = BlindResidual(share=share).terms(Scores(given))
+    assert (term.unit, term.coefficient) == ("token", 1)
+    return term.values
+
+
+def test_by_hand() -> None:
+    # The cloud says 1/2, 1/4, 1/4 and the text 1/4, 1/2, 1/4 of the label 1: the product gives it 1/8 of 5/16.
+    clean, blind = (torch.tensor([row] * 3).log() for row in ([0.5, 0.25, 0.25], [0.25, 0.5, 0.25]))
+
+    values = loss(clean, blind, share=1.0)
+
+    assert values[0, 1].item() == pytest.approx(-math.log(2 / 5), rel=1e-6)
+    assert values[0, 3].item() == pytest.approx(-math.log(2 / 5), rel=1e-6)
+    assert values[1, 2].item() == pytest.approx(-math.log(1 / 5), rel=1e-6)
+    assert not values[~CLEAN_MASK].any()
+
+
+def test_it_is_the_cross_entropy_of_the_sum_and_so_are_its_gradients() -> None:
+    stream = torch.Generator().manual_seed(0)
+    clean = torch.randn(3, 5, generator=stream, dtype=torch.float64).requires_grad_()
+    blind = torch.randn(3, 5, generator=stream, dtype=torch.float64).requires_grad_()
+    plain = torch.nn.functional.cross_entropy(
+        clean + 0.3 * blind.log_softmax(dim=-1).detach(), LABELS, reduction="none"
+    )
+
+    values = loss(clean, blind, share=0.3)
+
+    torch.testing.assert_close(values[CLEAN_MASK], plain)
+    torch.testing.assert_close(
+        torch.autograd.grad(values.sum(), clean, retain_graph=True), torch.autograd.grad(plain.sum(), clean)
+    )
+    assert torch.autograd.grad(values.sum(), blind, allow_unused=True) == (None,)
+
+
+def test_a_text_that_foretells_everything_leaves_little_to_learn() -> None:
+    clean = torch.zeros(3, 5, requires_grad=True)
+    knowing = torch.zeros(3, 5).scatter(1, LABELS[:, None], 40.0)
+    loss(clean, knowing, share=1.0).sum().backward()
+    assert clean.grad.abs().max() < 1e-6
+
+
+def test_both_views_are_asked_for_the_vocabulary_and_one_for_gradient() -> None:
+    assert [(need.view, need.grad, need.vocabulary) for need in BlindResidual().needs] == [
+        ("clean", True, True),
+        ("blind", False, True),
+    ]
+
+
+def test_scores_without_vocabulary_are_refused() -> None:
+    bare = Score(torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.long))
+    with pytest.raises(ValueError, match="vocabulary"):
+        BlindResidual().terms(Scores({("chosen", view, "policy"): bare for view in ("clean", "blind")}))
+
+
+@pytest.mark.parametrize("share", [0, -0.5, 1.5])
+def test_a_share_is_a_share(share) -> None:
+    with pytest.raises(ValueError, match="share"):
+        BlindResidual(share=share)
