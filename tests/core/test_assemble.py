@@ -33,6 +33,11 @@ def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
         (["--base.llm.train", "projector"], "--base.llm.train projector: this stage trains the llm alone"),
         (["--base.encoder.train", "encoder,llm"], "--base.encoder.train encoder,llm: this stage trains the encoder"),
         (["--llm.max_length", "16", "--points.count", "2048"], "--llm.max_length 16: a cloud takes"),
+        (["--train.lora.rank", "2", "--train.train", "projector"], "--train.lora.rank 2: adapters train the LLM"),
+        (
+            ["--train.lora.rank", "2", "--train.lora.targets", "nope"],
+            "--train.lora.targets nope: .*there are: down_proj",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_made(arguments: list[str], said: str) -> None:

@@ -12,6 +12,7 @@ from spa3d.assemble import assemble
 from spa3d.base import locate, save_model
 from spa3d.build import BaseBuilder
 from spa3d.cli.parser import parse
+from spa3d.model.adapters import attach
 from spa3d.plan import plan
 from spa3d.progress import Silent
 
@@ -74,3 +75,16 @@ def test_of_a_given_base_its_own_llm_is_planned(tmp_path: Path) -> None:
     ):
         assert parts[name].parameters == sum(parameter.numel() for parameter in module.parameters())
     assert (parts["llm"].what, parts["llm"].trains_in) == ("of the base", ("post-train",))
+
+
+def test_adapters_are_planned_as_they_will_be(tmp_path: Path) -> None:
+    asked = parse([*SMOKE, "--train.lora.rank", "3"])
+    parts = {part.name: part for part in plan(asked.config, asked.registry).parts}
+    assert (parts["adapters"].what, parts["adapters"].trains_in) == ("in the llm, of rank 3", ("post-train",))
+    assert parts["llm"].trains_in == ("base: llm", "base: instruct")
+    assert "post-train" in parts["projector"].trains_in
+    assembly = assemble(asked.config, asked.registry)
+    model, _ = BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())._fresh()
+    attach(model, ("llm",), asked.config.train.lora, seed=0)
+    trains = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    assert parts["adapters"].parameters == trains
