@@ -70,12 +70,12 @@ def make_reference_store(assembly: Assembly, model: Spa3dModel) -> RowStore:
     It is no cache, so ``--no-cache`` and the limit leave it alone: once training has begun the rows cannot be made
     again.
     """
+    chosen = {"encoder": assembly.config.encoder, "projector": assembly.config.projector}
+    parts = [assembly.registry.target(assembly.registry.get(kind, one.component)) for kind, one in chosen.items()]
     decides = [
         hash_weights(model.state_dict()),
-        model.config.to_dict(),
-        hash_sources(
-            source_files(type(model).__module__, type(model.encoder).__module__, type(model.projector).__module__)
-        ),
+        model.config.to_diff_dict(),
+        hash_sources(source_files(type(model).__module__, *(part.__module__ for part in parts))),
         assembly.bf16,
         assembly.device.type,
         _clouds_key(assembly),

@@ -189,6 +189,14 @@ class TrainSettings(StageSettings):
     probe_size: int = Field(64, ge=2)
     """Records of the held-out slice, taken from the val split."""
 
+    @model_validator(mode="after")
+    def _adapters_are_there_to_be_switched_off(self) -> Self:
+        if self.reference == "adapters-off" and not self.lora.rank:
+            raise ValueError(
+                "reference adapters-off: there are no adapters; give lora.rank, or take reference precomputed or copy"
+            )
+        return self
+
 
 class PairsSettings(Settings):
     """Preference pairs, for objectives that need rejected answers."""

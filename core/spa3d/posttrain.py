@@ -18,6 +18,7 @@ from spa3d.config import TrainSettings
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.draws import generator
+from spa3d.errors import ConfigError
 from spa3d.model import adapters
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
@@ -167,11 +168,22 @@ def make_reference(
     needs = [need for need in assembly.objective.needs if need.model == "reference"]
     if not needs:
         return None
-    if config.train.reference == "copy":
+    way, can_switch = config.train.reference, adapters.only_adapters_train(model)
+    if way == "adapters-off" or (way == "auto" and can_switch):
+        if not can_switch:
+            raise ConfigError("--train.reference adapters-off: more than adapters trains; take precomputed or copy")
+        reporter.stage("reference", "the model with its adapters switched off")
+        return Frozen(views, bf16=bf16, switched=partial(adapters.adapters_off, model))
+    if way == "copy":
         reporter.stage("reference", "a copy of the base")
         frozen = deepcopy(model)
         frozen.set_trained()
         return Frozen(make_views(assembly, frozen, views.clouds.processor, views.others), bf16=bf16)
+    if any(need.vocabulary for need in needs):
+        raise ConfigError(
+            f"--objective {config.objective.asked}: it asks the reference for the whole vocabulary, which is not kept "
+            "on disk; take --train.reference copy"
+        )
 
     def fill() -> None:
         reporter.stage("reference", "scored before training")

@@ -1,0 +1,284 @@
+"""The reference is the base, whichever way it is asked: the same scores, the same steps, and it never moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spa3d.config import LoRASettings, StageSettings
+from spa3d.contracts.objective import Need, Score, Scores
+from spa3d.errors import CheckpointError
+from spa3d.model import adapters
+from spa3d.pairs.pair import Pair
+from spa3d.registry import create
+from spa3d.store import RowStore
+from spa3d.training.lessons import paired, tokenised, wanted
+from spa3d.training.reference import Frozen, Precomputed, refuse_difference
+from spa3d.training.samples import Sample, SampleStream
+from spa3d.training.scoring import count_units, score, total
+from spa3d.training.trainer import ObjectiveTrainer, as_batch, preference_metrics, training_arguments
+from spa3d.training.views import Views
+
+PAIR = (Need("chosen", "clean"), Need("rejected", "clean"))
+NOISED = Need("chosen", "noised")
+BLIND = Need("rejected", "blind")
+LORA = LoRASettings(rank=4, alpha=8.0)
+WITH_DROPOUT = LoRASettings(rank=4, alpha=8.0, dropout=0.3)
+
+
+def of_reference(*needs: Need) -> list[Need]:
+    return [replace(need, model="reference", grad=False) for need in needs]
+
+
+@dataclass
+class World:
+    """The toy model, with eight preference pairs of it as samples."""
+
+    model: Any
+    views: Views
+    samples: SampleStream[Pair]
+    make: Callable[[], Any]
+    folder: Path
+
+    @property
+    def batch(self) -> list[Sample]:
+        return [self.samples[place] for place in range(8)]
+
+    def precomputed(self, *needs: Need, name: str = "rows") -> Precomputed:
+        """Scores of all samples, computed five at a time."""
+        found = Precomputed(RowStore(self.folder / name, (1,)), self.views)
+        met = (self.samples[place] for place in range(len(self.samples)))
+        found.fill(met, of_reference(*needs), Frozen(self.views, bf16=False), batch_size=5, advance=lambda _: None)
+        return found
+
+    def copied(self) -> Frozen:
+        """A second model of the same weights."""
+        model = self.make()[0]
+        model.set_trained()
+        return Frozen(Views(model, self.views.clouds, None, noise=self.views.noise, seed=3), bf16=False)
+
+
+@pytest.fixture
+def world(toy: Any, toy_dataset: Any, tmp_path: Path) -> World:
+    model, processor, clouds = toy()
+    model.set_trained("projector", "llm")
+    answers = ("left", "right", "It is on the right, I am quite sure of that.")
+    pairs = [
+        Pair(f"train-{place}", "Which side?", answers[place % 2], answers[2 - place % 2], has_cloud=place != 5)
+        for place in range(8)
+    ]
+    text = tokenised(processor, paired, wanted((*PAIR, BLIND)))
+    noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
+    views = Views(model, clouds, None, noise=noise, seed=3)
+    return World(model, views, SampleStream(pairs, 24, 0, text), toy, tmp_path)
+
+
+@pytest.mark.parametrize("way", ["precomputed", "copied"])
+def test_before_training_the_reference_is_the_policy_at_every_token(world: World, way: str) -> None:
+    needs = (*PAIR, NOISED, BLIND)
+    reference = world.precomputed(*needs) if way == "precomputed" else world.copied()
+    for batch in (world.batch, world.batch[2:3]):
+        known = reference.scores(of_reference(*needs), batch)
+        policy = score(world.model.eval(), needs, batch, world.views)
+        for need in needs:
+            mine, theirs = policy[need.key], known[need.text, need.view, "reference"]
+            assert theirs.length.tolist() == mine.length.tolist()
+            assert theirs.length.min() > 0
+            torch.testing.assert_close(theirs.logp, mine.logp, atol=1e-5, rtol=1e-6)
+            ours = mine.token_logp[mine.answer_mask], mine.round_index[mine.answer_mask]
+            for kept, found in zip((theirs.token_logp, theirs.round_index), ours, strict=True):
+                torch.testing.assert_close(kept[theirs.answer_mask], found, atol=1e-5, rtol=0)
+        refuse_difference(policy, known, bf16=False)
+
+
+@pytest.mark.parametrize("way", ["precomputed", "copied"])
+def test_a_reference_has_no_gradient_and_leaves_the_policy_as_it_was(world: World, way: str) -> None:
+    reference = world.precomputed(*PAIR) if way == "precomputed" else world.copied()
+    world.model.train()
+    asked = [replace(need, grad=True) for need in of_reference(*PAIR)]
+    for found in reference.scores(asked, world.batch).values():
+        assert not found.token_logp.requires_grad
+    assert world.model.language_model.training
+    assert not world.model.encoder.training
+
+
+def trained(world: World, reference: Any, folder: Path) -> tuple[list[float], dict[str, torch.Tensor]]:
+    """Loss of three steps of DPO in two micro-batches each, and the weights after them."""
+    settings = StageSettings(batch_size=8, accumulation=2, learning_rate=1e-2, log_every=1)
+    arguments = training_arguments(settings, folder=folder, steps=3, seed=0, device=torch.device("cpu"), bf16=False)
+    build = partial(ObjectiveTrainer, create("objective", "dpo", beta=0.5), world.views, model=world.model)
+    made = build(args=arguments, data_collator=as_batch, train_dataset=world.samples, reference=reference)
+    made.train()
+    losses = [row["loss"] for row in made.state.log_history if "loss" in row]
+    return losses, {name: value.clone() for name, value in world.model.state_dict().items()}
+
+
+def test_precomputed_and_copied_take_the_same_steps(world: World, tmp_path: Path) -> None:
+    start = {name: value.clone() for name, value in world.model.state_dict().items()}
+    copied = trained(world, world.copied(), tmp_path)
+    world.model.load_state_dict(start)
+    precomputed = trained(world, world.precomputed(*PAIR), tmp_path)
+    assert precomputed[0] == pytest.approx(copied[0], abs=1e-6)
+    assert precomputed[0][0] == pytest.approx(0.693147, abs=1e-5)
+    assert abs(precomputed[0][2] - precomputed[0][0]) > 1e-3
+    for name, value in precomputed[1].items():
+        torch.testing.assert_close(value, copied[1][name], atol=1e-5, rtol=1e-4)
+
+
+def test_adapters_switched_off_take_the_same_steps_as_precomputed_scores(world: World, tmp_path: Path) -> None:
+    adapters.attach(world.model, ("projector", "llm"), LORA, seed=0)
+    assert adapters.only_adapters_train(world.model)
+    start = {name: value.clone() for name, value in world.model.state_dict().items()}
+    off = Frozen(world.views, bf16=False, switched=partial(adapters.adapters_off, world.model))
+    switched = trained(world, off, tmp_path)
+    world.model.load_state_dict(start)
+    precomputed = trained(world, world.precomputed(*PAIR), tmp_path)
+    assert switched[0] == pytest.approx(precomputed[0], abs=1e-6)
+    assert abs(switched[0][2] - switched[0][0]) > 1e-4
+    for name, value in switched[1].items():
+        torch.testing.assert_close(value, precomputed[1][name], atol=1e-5, rtol=1e-4)
+
+
+def test_adapters_switched_off_are_the_base_after_they_have_been_trained(world: World, tmp_path: Path) -> None:
+    known = world.precomputed(*PAIR).scores(of_reference(*PAIR), world.batch)
+    adapters.attach(world.model, ("projector", "llm"), WITH_DROPOUT, seed=0)
+    off = Frozen(world.views, bf16=False, switched=partial(adapters.adapters_off, world.model))
+    trained(world, off, tmp_path)
+    moved = score(world.model.eval(), PAIR, world.batch, world.views)
+    for key, found in off.scores(of_reference(*PAIR), world.batch).items():
+        torch.testing.assert_close(found.logp, known[key].logp, atol=1e-5, rtol=0)
+        assert (moved[key[:2]].logp - found.logp).abs().max() > 1e-2
+
+
+def test_gradients_are_equal_whichever_way_the_reference_is_asked(world: World) -> None:
+    objective, batch = create("objective", "dpo"), world.batch
+    counts, found = count_units([batch], objective.needs), []
+    for reference in (world.copied(), world.precomputed(*PAIR)):
+        world.model.zero_grad()
+        policy = score(world.model, PAIR, batch, world.views)
+        scores = Scores({**policy, **reference.scores(of_reference(*PAIR), batch)})
+        total(objective.terms(scores), counts).backward()
+        found.append(torch.cat([p.grad.flatten() for p in world.model.parameters() if p.grad is not None]))
+    assert found[0].abs().max() > 0
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-4)
+
+
+class Counting:
+    """Notes which samples it is asked for."""
+
+    def __init__(self, inner: Frozen) -> None:
+        self.inner, self.asked = inner, list[tuple[str, int]]()
+
+    def scores(self, needs: Sequence[Need], batch: Sequence[Sample]) -> Any:
+        self.asked += [(sample.record_id, sample.epoch) for sample in batch]
+        return self.inner.scores(needs, batch)
+
+
+def asked_for(world: World, samples: Sequence[Sample], *needs: Need) -> list[tuple[str, int]]:
+    counting = Counting(Frozen(world.views, bf16=False))
+    rows = Precomputed(RowStore(world.folder / "rows", (1,)), world.views)
+    rows.fill(samples, of_reference(*needs), counting, batch_size=3, advance=lambda _: None)
+    return counting.asked
+
+
+def test_what_is_kept_is_found_by_the_next_run_and_only_the_rest_is_scored(world: World) -> None:
+    first = [sample for sample in world.batch if sample.record_id in ("train-1", "train-4")]
+    assert len(asked_for(world, first, *PAIR)) == 2
+    rest = asked_for(world, world.batch, *PAIR)
+    assert sorted(rest) == [(f"train-{place}", 0) for place in (0, 2, 3, 5, 6, 7)]
+    assert asked_for(world, world.batch, *PAIR) == []
+
+
+def test_a_text_is_scored_once_for_all_epochs_and_a_noised_cloud_in_each(world: World) -> None:
+    met = [world.samples[place] for place in range(24)]
+    assert len(asked_for(world, met, *PAIR)) == 8
+    assert len(asked_for(world, met, NOISED)) == 8 + 2 * 7  # the text-only pair is the same in every epoch
+
+
+def test_a_moved_model_finds_the_scores_of_the_base(world: World) -> None:
+    known = world.precomputed(*PAIR).scores(of_reference(*PAIR), world.batch)
+    with torch.no_grad():
+        for parameter in world.model.parameters():
+            parameter.mul_(1.5)
+    again = Precomputed(RowStore(world.folder / "rows", (1,)), world.views).scores(of_reference(*PAIR), world.batch)
+    for key, found in again.items():
+        assert torch.equal(found.token_logp, known[key].token_logp)
+
+
+def test_a_sample_without_the_text_is_absent(world: World) -> None:
+    batch = world.batch[:3]
+    bare = replace(batch[1], texts={key: text for key, text in batch[1].texts.items() if key[0] == "chosen"})
+    reference = world.precomputed(*PAIR)
+    found = reference.scores(of_reference(*PAIR), [batch[0], bare, batch[2]])["rejected", "clean", "reference"]
+    assert found.present.tolist() == [True, False, True]
+    assert found.logp[1] == 0
+    assert (found.round_index[1] == -1).all()
+    nothing = reference.scores(of_reference(*PAIR), [bare])["rejected", "clean", "reference"]
+    assert nothing.present.tolist() == [False]
+
+
+def test_a_score_that_was_never_computed_is_no_zero(world: World) -> None:
+    rows = Precomputed(RowStore(world.folder / "empty", (1,)), world.views)
+    with pytest.raises(LookupError, match="not computed before training"):
+        rows.scores(of_reference(*PAIR), world.batch)
+
+
+def test_training_does_not_begin_with_another_models_scores(world: World, tmp_path: Path) -> None:
+    other = world.make(seed=1)[0]
+    stranger = Frozen(Views(other, world.views.clouds, None), bf16=False)
+    with pytest.raises(CheckpointError, match=r"before the first step .* by up to .* nats at one token"):
+        trained(world, stranger, tmp_path)
+
+
+def one(*logp: float, lengths: Sequence[int] = ()) -> Score:
+    """A Score of one token per sample, or of `lengths` tokens."""
+    mask = torch.tensor([[place < length for place in range(2)] for length in lengths or [1] * len(logp)])
+    return Score(torch.tensor(logp)[:, None] * mask, mask, mask.long() - 1)
+
+
+@pytest.mark.parametrize(
+    ("off", "bf16", "fits"),
+    [(0.9e-5, False, True), (6e-5, False, False), (0.4, True, True), (0.6, True, False), (float("nan"), True, False)],
+)
+def test_what_counts_as_rounding(off: float, bf16: bool, fits: bool) -> None:
+    policy, reference = Scores({("chosen", "clean", "policy"): one(-2.0)}), one(-2.0 + off)
+    known = {("chosen", "clean", "reference"): reference}
+    if fits:
+        refuse_difference(policy, known, bf16=bf16)
+    else:
+        with pytest.raises(CheckpointError, match="chosen answers under the view clean"):
+            refuse_difference(policy, known, bf16=bf16)
+
+
+def test_another_number_of_tokens_is_told() -> None:
+    policy = Scores({("chosen", "clean", "policy"): one(-2.0)})
+    known = {("chosen", "clean", "reference"): one(-2.0, lengths=[2])}
+    with pytest.raises(CheckpointError, match="at 2 tokens and the policy at 1"):
+        refuse_difference(policy, known, bf16=False)
+
+
+def test_infinities_that_agree_are_no_difference() -> None:
+    policy = Scores({("chosen", "clean", "policy"): one(-float("inf"), lengths=[2])})
+    refuse_difference(policy, {("chosen", "clean", "reference"): policy["chosen", "clean"]}, bf16=False)
+
+
+def test_the_reward_margin_is_what_the_policy_gained_over_the_reference() -> None:
+    scores = Scores(
+        {
+            ("chosen", "clean", "policy"): one(-1.0, -2.0, -1.0),
+            ("rejected", "clean", "policy"): one(-5.0, -1.0, 0.0, lengths=[1, 1, 0]),
+            ("chosen", "clean", "reference"): one(-2.0, -2.0, -9.0),
+            ("rejected", "clean", "reference"): one(-4.0, -1.5, 0.0, lengths=[1, 1, 0]),
+        }
+    )
+    metrics = preference_metrics(scores)
+    assert metrics["reward_margin"] == pytest.approx((2.0 - 0.5) / 2)
+    assert metrics["reward_accuracy"] == pytest.approx(0.5)
+    policy_alone = {key: found for key, found in scores.items() if key[2] == "policy"}
+    assert "reward_margin" not in preference_metrics(Scores(policy_alone))
