@@ -100,15 +100,20 @@ class EndpointWriter:
         fault: EndpointError | None = None
         answered = useless = 0
         stop = Event()
-        for outcome in self._outcomes(requests, stop):
-            if outcome.fault:
-                fault = fault or outcome.fault
-                continue
-            done(outcome.request.key, outcome.text, outcome.why_not)
-            answered, useless = answered + (outcome.text is not None), useless + (outcome.text is None)
-            if not answered and useless == self._patience.useless:
-                fault = EndpointError(f"{self._where}: the first {useless} replies are of no use ({outcome.why_not})")
-                stop.set()
+        try:
+            for outcome in self._outcomes(requests, stop):
+                if outcome.fault:
+                    fault = fault or outcome.fault
+                    continue
+                done(outcome.request.key, outcome.text, outcome.why_not)
+                answered, useless = answered + (outcome.text is not None), useless + (outcome.text is None)
+                if not answered and useless == self._patience.useless:
+                    fault = EndpointError(
+                        f"{self._where}: the first {useless} replies are of no use ({outcome.why_not})"
+                    )
+                    stop.set()
+        finally:
+            stop.set()  # whoever was told of an answer may have raised
         if fault:
             kept = f"{answered + useless} of {len(requests)} answers have come and are kept"
             raise EndpointError(f"{fault}. {kept}; the same command goes on with the rest.") from fault
@@ -142,17 +147,14 @@ class EndpointWriter:
         for member in team:
             member.start()
         at_work = len(team)
-        try:
-            while at_work:
-                found = ready.get()
-                if isinstance(found, BaseException):
-                    raise found
-                if found is None:
-                    at_work -= 1
-                else:
-                    yield found
-        finally:
-            stop.set()
+        while at_work:
+            found = ready.get()
+            if isinstance(found, BaseException):
+                raise found
+            if found is None:
+                at_work -= 1
+            else:
+                yield found
 
     def _outcome(self, request: Corruption, stop: Event) -> _Outcome:
         """Ask until there is a reply; ask once more where it is of no use."""

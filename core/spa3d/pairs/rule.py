@@ -33,6 +33,8 @@ _LETTER = re.compile(r"\(?([A-H])(?:\)|\.|$)")
 """How an answer names an option by its letter: "B", "(B)", "B.", "B) blue"."""
 _SHADE = re.compile(r"\b(?:dark|light)\s+$", re.IGNORECASE)
 _SHADELESS = frozenset({"black", "white"})
+_SINGULAR = re.compile(r"\ban?\s+(?:[\w-]+\s+)?$", re.IGNORECASE)
+"""An article that wants a singular behind it, or behind one more word."""
 _VERB = re.compile(r"\b(?:is|are)\s+$", re.IGNORECASE)
 
 
@@ -139,7 +141,8 @@ class _Claim:
 
     def with_value(self, text: str, value: str, spans: Sequence[Span]) -> str | None:
         """`text` with `value` at `spans`, or None where that is no English ("dark white", "there are one leg")."""
-        if value in _SHADELESS and any(_SHADE.search(text[:start]) for start, _ in spans):
+        around = [(text[:start], text[end:]) for start, end in spans]
+        if any(_clashes(value, before, after) for before, after in around):
             return None
         changed = swapped(text, spans, self.fact.answer, value)
         before, after = words(self.fact.answer), words(value)
@@ -206,6 +209,17 @@ def _other_option(
     text = swapped(answer, places(answer, shown[chosen]), shown[chosen], shown[letter])
     named = _LETTER.match(text)
     return text[: named.start(1)] + letter + text[named.end(1) :] if named else text
+
+
+def _clashes(value: str, before: str, after: str) -> bool:
+    """Whether `value` goes ill with its neighbours: "dark white", "a stairs", "slate blue-brown"."""
+    many = words(value) != tuple(value.lower().split()) and not words(value)[0].isdigit()
+    return (
+        (value in _SHADELESS and bool(_SHADE.search(before)))
+        or (many and bool(_SINGULAR.search(before)))
+        or before.endswith("-")
+        or after.startswith("-")
+    )
 
 
 def _why_not(request: Corruption) -> str:

@@ -92,6 +92,15 @@ def test_a_verb_that_would_not_agree_stays_away() -> None:
     assert all_of("Tell me.", "It has four legs.", facts) == {"It has five legs.", "It has one leg."}
 
 
+def test_words_that_go_ill_together_stay_apart() -> None:
+    colour = (Fact("colour", "", "Main colour?", "red", ("red", "white", "tan", "gray")),)
+    assert all_of("Tell me.", "Mostly dark red.", colour) == {"Mostly dark tan.", "Mostly dark gray."}
+    assert all_of("Tell me.", "A slate blue-red bag.", colour) == {None}
+    kind = (Fact("category", "", "What is this?", "cup", ("cup", "stairs", "egg")),)
+    assert all_of("Tell me.", "A model of a tin cup.", kind) == {"A model of a tin egg."}
+    assert all_of("Tell me.", "A cup, red.", kind) == {"An egg, red."}
+
+
 @pytest.mark.parametrize(
     ("answer", "wrong"),
     [
