@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from spa3d.assemble import Assembly
 from spa3d.base import Base
 from spa3d.caches import hash_files
-from spa3d.contracts.dataset import Record
+from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_pairs
-from spa3d.errors import OutputError
+from spa3d.errors import OutputError, about
 from spa3d.evaluation.predict import Answerer
+from spa3d.model.llm import own_marks
+from spa3d.model.processing import refuse_marks
 from spa3d.pairs.files import of_training, read_pairs, text_of, write_pairs
+from spa3d.pairs.ledger import Ledger
 from spa3d.pairs.make import Commission, Pairs, commission, make_pairs
 from spa3d.pairs.pair import Pair
 from spa3d.progress import Reporter
@@ -47,20 +51,26 @@ class Gathering:
         return asks_for_pairs(self.assembly.objective.needs)
 
     def given(self) -> list[Pair]:
-        """The pairs of ``--pairs.path``; raises `DataError` where they are none, or not of these records."""
+        """The pairs of ``--pairs.path``; raises `DataError` where they are none, or not fit for these records."""
         config = self.assembly.config
-        return of_training(
-            read_pairs(Path(config.pairs.path)), self.records, left_out=self.left_out, dataset=config.dataset.asked
-        )
+        pairs = read_pairs(Path(config.pairs.path))
+        for pair in pairs:
+            with about(pair.record_id):
+                texts = [Round(pair.question, answer) for answer in (pair.chosen, pair.rejected)]
+                refuse_marks(texts, own_marks(config.llm))
+        return of_training(pairs, self.records, left_out=self.left_out, dataset=config.dataset.asked)
 
+    @cached_property
     def order(self) -> Commission:
         """What is asked where pairs are made; raises `ConfigError` where the mode lacks something."""
         return commission(self.assembly, self.base, self.records)
 
     def check(self) -> None:
         """Find what is wrong with the pairs before any work is done."""
-        if self.wanted:
-            self.given() if self.assembly.config.pairs.path else self.order()
+        if self.wanted and self.assembly.config.pairs.path:
+            self.given()
+        elif self.wanted:
+            Ledger(self.order.path)  # it says so if it is broken
 
     def into(self, output: Path, answerer: Callable[[], Answerer]) -> dict[str, Any]:
         """Read or make the pairs, keep a copy in `output`, and return what the passport says of them.
@@ -75,7 +85,7 @@ class Gathering:
             self.reporter.stage("pairs", f"given: {settings.path}")
             kept: Sequence[Pair] = self.given()
         else:
-            order = self.order()
+            order = self.order
             self.reporter.stage("pairs", f"{len(order.requests)} requests, by {settings.mode}")
             found = make_pairs(self.assembly, order, answerer, self.reporter)
             kept, told = found.kept, {"asked": found.asked, "dropped": dict(found.dropped)}
@@ -87,6 +97,6 @@ class Gathering:
 
     def alone(self, path: Path, answerer: Callable[[], Answerer]) -> Pairs:
         """Make the pairs and write them to `path`."""
-        found = make_pairs(self.assembly, self.order(), answerer, self.reporter)
+        found = make_pairs(self.assembly, self.order, answerer, self.reporter)
         write_pairs(path, found.kept)
         return found

@@ -21,6 +21,7 @@ def recipe(document: Document) -> list[tuple[str, str]]:
     pairs += [
         ("Splits", ", ".join(f"{name} {size:,}" for name, size in _mapping(document.data.get("splits")).items())),
         ("Reported split", reported_split(document)),
+        ("Pairs", _pairs(_mapping(document.passport.get("pairs")), _mapping(config.get("pairs")))),
         ("Preset", str(config.get("preset", ""))),
         ("Post-training", _stage(_mapping(config.get("train")))),
         ("Seeds", _seeds(config)),
@@ -81,6 +82,16 @@ def _short(value: object) -> str:
     if isinstance(value, list | tuple):
         return "/".join(str(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _pairs(made: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """How many preference pairs were kept of how many, and where they come from."""
+    if not made:
+        return ""
+    if settings.get("path"):
+        return f"{made.get('kept')} of {settings['path']}"
+    told = [f"{made.get('kept')} of {made.get('asked')} requests, by {settings.get('mode')}"]
+    return "; ".join(told + [f"{count} dropped: {why}" for why, count in _mapping(made.get("dropped")).items()])
 
 
 def _stage(train: Mapping[str, Any]) -> str:
