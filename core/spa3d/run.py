@@ -38,6 +38,7 @@ from spa3d.pairs.pair import Pair
 from spa3d.points import sound_cloud
 from spa3d.posttrain import make_views, post_train
 from spa3d.progress import Reporter
+from spa3d.provenance import passport_of
 from spa3d.registry import Registry
 from spa3d.report import build_document, write_report
 from spa3d.training.journal import Journal
