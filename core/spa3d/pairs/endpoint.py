@@ -39,7 +39,8 @@ class Patience:
         tries: tries per reply where the server is busy, slow or broken.
         pause: seconds before the second try; each further pause is twice as long, all of them times 0.5 to 1.5.
         workers: requests under way at once.
-        useless: so many first replies, none of which is of use, end the work: the next ones would cost as much.
+        useless: so many first replies, none of which is of use, end the work and do not count: the next ones would cost
+            as much for as little.
 
     """
 
@@ -91,32 +92,36 @@ class EndpointWriter:
         )
 
     def rewrite(self, requests: Sequence[Corruption], done: Done) -> None:
-        """Answer every request, `done` being called in this thread; None where the replies are of no use.
+        """Answer every request, `done` being called in this thread; None where its two replies are of no use.
 
         Raises:
             EndpointError: the endpoint cannot be used, or failed too often; what has come is handed on before.
 
         """
         fault: EndpointError | None = None
-        answered = useless = 0
-        stop = Event()
+        told, doubted, stop = 0, list[_Outcome](), Event()
         try:
             for outcome in self._outcomes(requests, stop):
                 if outcome.fault:
                     fault = fault or outcome.fault
                     continue
-                done(outcome.request.key, outcome.text, outcome.why_not)
-                answered, useless = answered + (outcome.text is not None), useless + (outcome.text is None)
-                if not answered and useless == self._patience.useless:
-                    fault = EndpointError(
-                        f"{self._where}: the first {useless} replies are of no use ({outcome.why_not})"
-                    )
-                    stop.set()
+                # Until something useful comes the fault may be the server's; then these are worth asking again.
+                doubted.append(outcome)
+                if outcome.text is None and not told:
+                    if len(doubted) >= self._patience.useless and not fault:
+                        fault = EndpointError(
+                            f"{self._where}: its first {len(doubted)} replies are of no use ({outcome.why_not})"
+                        )
+                        stop.set()
+                    continue
+                told += _hand_on(doubted, done)
         finally:
-            stop.set()  # whoever was told of an answer may have raised
-        if fault:
-            kept = f"{answered + useless} of {len(requests)} answers have come and are kept"
-            raise EndpointError(f"{fault}. {kept}; the same command goes on with the rest.") from fault
+            stop.set()  # whoever is told of an answer may raise
+        if fault is None:
+            _hand_on(doubted, done)
+            return
+        kept = f"{told} of {len(requests)} answers have come and are kept"
+        raise EndpointError(f"{fault}. {kept}; the same command goes on with the rest.") from fault
 
     @property
     def _where(self) -> str:
@@ -222,6 +227,15 @@ class EndpointWriter:
 
 class _Refused(Exception):  # noqa: N818 - a reply, not an error of ours
     """The endpoint does not want this one request."""
+
+
+def _hand_on(outcomes: list[_Outcome], done: Done) -> int:
+    """Tell of `outcomes` and forget them; returns their number."""
+    number = len(outcomes)
+    for outcome in outcomes:
+        done(outcome.request.key, outcome.text, outcome.why_not)
+    outcomes.clear()
+    return number
 
 
 def _text_of(reply: Any) -> str:
