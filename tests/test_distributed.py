@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import spa3d
+
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
 
@@ -20,8 +22,28 @@ def steps(folder: Path) -> list[dict[str, float]]:
     return [row for row in rows if row["stage"] == "post-train" and "loss" in row]
 
 
-@pytest.mark.parametrize("objective", ["sft", "spa", "spa-anchored"])
-def test_one_process_two_processes_and_accumulation_take_the_same_steps(tmp_path: Path, objective: str) -> None:
+OBJECTIVES = {
+    "sft": ["--objective", "sft"],
+    "spa": ["--objective", "spa"],
+    "spa-anchored": ["--objective", "spa-anchored"],
+    "dpo": ["--objective", "dpo"],
+    "dpo, adapters": ["--objective", "dpo", "--train.lora.rank", "4", "--train.learning_rate", "1e-2"],
+}
+
+
+def write_pairs(path: Path) -> None:
+    """A pair about each record of the smoke world, with answers of many lengths."""
+    records = spa3d.create("dataset", "shapes-smoke").records("train")
+    answers = ("a red cube", "no", "a small green torus that lies on its side")
+    rows = [
+        {"record": one.id, "question": "What is it?", "chosen": answers[i % 3], "rejected": answers[(i + 1) % 3]}
+        for i, one in enumerate(records)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_one_process_two_processes_and_accumulation_take_the_same_steps(tmp_path: Path, name: str) -> None:
     environment = {
         **os.environ,
         "SPA3D_BASES": str(tmp_path / "bases"),
@@ -29,7 +51,10 @@ def test_one_process_two_processes_and_accumulation_take_the_same_steps(tmp_path
         "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT / "plugins")]),
     }
     script = [str(ROOT / "tools" / "run.py"), "--preset", "smoke", "--benchmark", "choice", "--device", "cpu"]
-    script += ["--objective", objective]
+    script += OBJECTIVES[name]
+    if "dpo" in OBJECTIVES[name]:
+        write_pairs(tmp_path / "pairs.jsonl")
+        script += ["--pairs.path", str(tmp_path / "pairs.jsonl")]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -40,14 +65,14 @@ def test_one_process_two_processes_and_accumulation_take_the_same_steps(tmp_path
         "two": [*torchrun, *script],
     }
     found = {}
-    for name, command in ways.items():  # "one" builds the base that the others share
-        output = tmp_path / name
+    for way, command in ways.items():  # "one" builds the base that the others share
+        output = tmp_path / way
         done = subprocess.run(
             [*command, "--output", str(output)], env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        found[name] = steps(output)
-    for name in ("accumulated", "two"):
-        for mine, other in zip(found["one"], found[name], strict=True):
+        found[way] = steps(output)
+    for way in ("accumulated", "two"):
+        for mine, other in zip(found["one"], found[way], strict=True):
             assert mine["loss"] == pytest.approx(other["loss"], rel=1e-5)
             assert mine["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)
