@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from spa3d.compare.document import Estimate, Score, Spread, Table, TableRow, Tested
+from spa3d.compare.document import Estimate, Score, Table, TableRow, Tested
 from spa3d.compare.wording import (
     DETAILS,
     LEGEND,
@@ -12,6 +12,7 @@ from spa3d.compare.wording import (
     PAPER,
     TRAINING_HEADS,
     control_name,
+    ends_told,
     part_name,
     training_told,
 )
@@ -29,8 +30,8 @@ def markdown_page(table: Table) -> str:
     blocks += ["## Every run", _runs(table), *_faults(table)]
     if table.paper:
         blocks += [f"## {PAPER[0].upper()}{PAPER[1:]}", markdown(table.caption), _paper(table)]
-    made = f"Every figure is in [`compare.json`](compare.json). Command: {_code(table.command)}"
-    blocks += ["## How it was made", made]
+    command = "".join(sign if sign.isprintable() else "?" for sign in table.command)
+    blocks += ["## How it was made", "Every figure is in [`compare.json`](compare.json).", f"    {command}"]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -43,7 +44,7 @@ def _scores(table: Table, name: str) -> str:
     """One benchmark, at most nine columns: its own score in full, its other sets by their difference."""
     others = [part for part in table.parts() if part[0] == name and part[1] != "test"]
     rival = f"against {control_name(table.budget)}"
-    heads = ["row", "seeds", "score", "against the base", rival, "its seeds", "blind gap"]
+    heads = ["row", "seeds", "score", "against the base", rival, "over seeds", "blind gap"]
     heads += [f"{part[1]}, {'against SFT' if table.family.comparisons else 'against the base'}" for part in others]
     lines = []
     for row in table.rows:
@@ -61,7 +62,7 @@ def _main(score: Score | None) -> list[str]:
     if score.gap:
         moved = f" ({points(score.gap_change.mean)})" if score.gap_change else ""
         gap = f"{points(score.gap.mean)}{moved}"
-    return [percent(score.after.mean), _estimate(score.change), _tested(held), _ends(held or score.change), gap]
+    return [percent(score.after.mean), _estimate(score.change), _tested(held), ends_told(held or score.change), gap]
 
 
 def _other(score: Score | None, table: Table) -> str:
@@ -83,10 +84,6 @@ def _tested(found: Tested | None) -> str:
     return f"{_estimate(found)} {mark}".rstrip()
 
 
-def _ends(found: Spread | None) -> str:
-    return points_span(found.ends) if found else NOTHING
-
-
 def _against(table: Table) -> str:
     """What the marks say."""
     if not table.family.comparisons:
@@ -94,7 +91,7 @@ def _against(table: Table) -> str:
     return (
         f"▲ and ▼: better and worse than {control_name(table.budget)}, the interval without 0 and Holm's p at most "
         f"{table.family.alpha:g} over all {table.family.comparisons} comparisons of the table; (△): the interval alone "
-        "excludes 0, which luck does in one of twenty. *Its seeds*: least to greatest of the seeds' own differences. "
+        "excludes 0, which luck does in one of twenty. *Over seeds*: least to greatest of the seeds' own differences. "
         "*Blind gap*: score with the cloud minus without, in brackets how post-training moved it."
     )
 
@@ -119,7 +116,7 @@ def _runs(table: Table) -> str:
         for cell in row.cells:
             place = row.seeds_done.index(cell.seed) if cell.seed in row.seeds_done else None
             shares = [_of_seed(table.score(row, part), place) for part in parts]
-            lines.append([_label(row), str(cell.seed), cell.status, *shares, _code(cell.folder)])
+            lines.append([_label(row), str(cell.seed), cell.status, *shares, markdown(cell.folder)])
     return _table(["row", "seed", "state", *(part_name(part) for part in parts), "folder"], lines)
 
 
@@ -158,18 +155,6 @@ def _paper(table: Table) -> str:
 
 def _label(row: TableRow) -> str:
     return markdown(row.label) + (" *(control)*" if row.role == "control" else "")
-
-
-def _code(text: str) -> str:
-    """Text in a code span that its own backticks cannot end."""
-    plain = " ".join(text.split()).replace("|", "\\|")
-    fence = "`" * (1 + max((len(run) for run in _ticks(plain)), default=0))
-    edge = " " if plain.startswith("`") or plain.endswith("`") else ""
-    return f"{fence}{edge}{plain}{edge}{fence}" if plain else ""
-
-
-def _ticks(text: str) -> list[str]:
-    return [run for run in "".join(c if c == "`" else " " for c in text).split() if run]
 
 
 def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -16,6 +16,7 @@ from spa3d.compare.wording import (
     PAPER,
     TRAINING_HEADS,
     control_name,
+    ends_told,
     part_name,
     seeds_told,
     training_told,
@@ -25,14 +26,13 @@ from spa3d.report.wording import NOTHING, p_value, percent, points, points_span
 
 Part = tuple[str, str]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-SHORT = 90
-"""Characters of a fault in the table; the whole stands above it."""
 
 
 def html_page(table: Table) -> str:
     """The text of compare.html."""
     styles = [files(package).joinpath("page.css").read_text(encoding="utf-8") for package in _STYLED]
-    sections = [_head(table), _faults(table), *_benchmarks(table), _details(table), _runs(table), _paper(table)]
+    sections = [_head(table), _faults(table), *_benchmarks(table), _details(table), _runs(table)]
+    sections += [_paper(table), _how(table)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -106,7 +106,7 @@ def _part(table: Table, part: Part) -> str:
 
 def _score_table(table: Table, part: Part, axis: Axis) -> str:
     heads = [("Row", "label"), (f'<span class="hidden">Picture</span>{axis_scale(axis)}', "picture")]
-    heads += [(name, "") for name in ("Score", "Against the base", "Against SFT", "Its seeds", "Blind gap")]
+    heads += [(name, "") for name in _SCORE_HEADS]
     rows = [_score_row(row, table.score(row, part), axis) for row in table.rows]
     return _table(
         heads, rows, f"{part_name(part)}: every row against the base and against {control_name(table.budget)}"
@@ -115,26 +115,25 @@ def _score_table(table: Table, part: Part, axis: Axis) -> str:
 
 def _score_row(row: TableRow, score: Score | None, axis: Axis) -> str:
     if score is None:
-        return _row(row, [_cell("", NOTHING, "picture"), *(_cell(name, NOTHING) for name in _SCORE_HEADS)])
+        return _row(row, [_cell("", "", "picture"), *(_cell(name, NOTHING) for name in _SCORE_HEADS)])
     held = score.against_control
     gap = NOTHING
     if score.gap:
         moved = f"<small>{points(score.gap_change.mean)} by training</small>" if score.gap_change else ""
         gap = f"<b>{points(score.gap.mean)}</b>{moved}"
-    ends = (held or score.change).ends
     beside = f"<small>before {percent(score.before.mean)}</small><small>blind {percent(score.blind.mean)}</small>"
     contents = (
         f"<b>{percent(score.after.mean)}</b>{beside}",
         _estimate(score.change),
         _tested(held),
-        f"{points(ends[0])}<small>to {points(ends[1])}</small>",
+        ends_told(held or score.change),
         gap,
     )
     cells = [_cell(name, content) for name, content in zip(_SCORE_HEADS, contents, strict=True)]
     return _row(row, [_cell("", forest(score, axis, row.label), "picture"), *cells])
 
 
-_SCORE_HEADS = ("Score", "Against the base", "Against SFT", "Its seeds", "Blind gap")
+_SCORE_HEADS = ("Score", "Against the base", "Against SFT", "Over seeds", "Blind gap")
 
 
 def _levels(table: Table, part: Part) -> str:
@@ -214,6 +213,17 @@ def _paper(table: Table) -> str:
     return _section("In the paper", legend + _table(heads, rows, PAPER, "plain"))
 
 
+def _how(table: Table) -> str:
+    pairs = {
+        "Command": f"<code>{escape(table.command)}</code>",
+        "Budget": text(table.budget),
+        "Intervals": f"{table.bootstrap:,} resamples",
+        "Beside this file": "all figures in <code>compare.json</code>, every run in its own folder",
+    }
+    told = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in pairs.items())
+    return _section("How it was made", f"<dl>{told}</dl>")
+
+
 def _row(row: TableRow, cells: Sequence[str], *, notes: bool = True) -> str:
     told = _notes(row) if notes else ""
     label = f'<th scope="row" role="rowheader" class="label">{text(row.label)}{told}</th>'
@@ -221,13 +231,11 @@ def _row(row: TableRow, cells: Sequence[str], *, notes: bool = True) -> str:
 
 
 def _notes(row: TableRow) -> str:
-    """Under a label: whether it is a control, how many seeds there are, what went wrong."""
+    """Under a label: whether it is a control, how many seeds are done, how many failed (why, stands above)."""
     told = ["control"] if row.role == "control" else []
-    small = [f"<small>{escape(', '.join([*told, seeds_told(row)]))}</small>"]
-    for fault in row.faults:
-        short = fault if len(fault) <= SHORT else fault[:SHORT].rstrip() + " …"
-        small.append(f'<small class="fault">{text(short)}</small>')
-    return "".join(small)
+    failed = sum(cell.status == "failed" for cell in row.cells)
+    alarm = f'<small class="fault">{failed} failed</small>' if failed else ""
+    return f"<small>{', '.join([*told, seeds_told(row)])}</small>{alarm}"
 
 
 def _table(heads: Iterable[tuple[str, str]], rows: Iterable[str], caption: str, kind: str = "") -> str:

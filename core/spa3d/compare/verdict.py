@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from spa3d.compare.document import Estimate, Table, TableRow, Tested
-from spa3d.compare.wording import control_name, part_name
-from spa3d.report.wording import count, points, points_span
+from spa3d.compare.wording import control_name, ends_told, part_name
+from spa3d.report.wording import NOTHING, count, points, points_span
 
 MOST_NAMED = 4
 """Rows named in one sentence; of more than these the number is told."""
@@ -56,24 +56,28 @@ def _main(table: Table, held: Sequence[_Held]) -> str:
         told = f"{rows} {'beats' if len(wins) == 1 else 'beat'} {rival} on {where}: {_named(wins)}"
     else:
         best = max(held, key=lambda one: one.tested.mean)
-        only = f"the only one, {_figure(best)}" if len(held) == 1 else f"the best of {len(held)}, {_figure(best)}"
-        told = f"No row beats {rival} on {where}: {only}"
-    return f"{told}; worse for sure: {_named(losses)}." if losses else f"{told}."
+        which = "the only one" if len(held) == 1 else f"the best of {len(held)}"
+        told = f"No row beats {rival} on {where}: {which}, {best.row.label}, is {_figure(best.tested)}"
+    return f"{told}; below it: {_named(losses)}." if losses else f"{told}."
 
 
 def _without_control(table: Table, part: tuple[str, str]) -> str:
     """There is no control: hold the rows against the base, and say so."""
     found = [(row, held.change) for row in table.rows if (held := table.score(row, part))]
     row, change = max(found, key=lambda pair: pair[1].mean)
-    best = f"against the base the best on {part_name(part)}, {_told(row.label, change)}"
+    best = f"against the base the best on {part_name(part)}, {row.label}, is {_figure(change)}"
     return f"No row has a finished SFT control, so nothing says whether SFT would have done as well: {best}."
 
 
 def _others(held: Sequence[_Held], table: Table) -> str:
-    """What else moved for sure, gains first."""
+    """What else moved for sure: the gains, and what pays for them."""
     gains, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
-    told = [f"{verb} {_named(those, parts=True)}" for verb, those in (("higher", gains), ("lower", losses)) if those]
-    return f"On other scores against {control_name(table.budget)}: {'; '.join(told)}." if told else ""
+    told = [
+        f"{verb} {control_name(table.budget)} on other scores: {_named(those, parts=True)}."
+        for verb, those in (("Above", gains), ("Below", losses))
+        if those
+    ]
+    return " ".join(told)
 
 
 def _caution(table: Table, held: Sequence[_Held]) -> str:
@@ -102,13 +106,14 @@ def _states(table: Table) -> str:
 def _named(held: Sequence[_Held], *, parts: bool = False) -> str:
     """The rows with their figures, those that moved farthest first."""
     ranked = sorted(held, key=lambda one: -abs(one.tested.mean))
-    told = [_figure(one) + (f" on {part_name(one.part)}" if parts else "") for one in ranked[:MOST_NAMED]]
-    return ", ".join(told) + (f" and {len(ranked) - MOST_NAMED} more" if len(ranked) > MOST_NAMED else "")
+    told = [
+        f"{one.row.label}{f' on {part_name(one.part)}' if parts else ''} by {_figure(one.tested)}"
+        for one in ranked[:MOST_NAMED]
+    ]
+    return "; ".join(told) + (f" and {len(ranked) - MOST_NAMED} more" if len(ranked) > MOST_NAMED else "")
 
 
-def _figure(one: _Held) -> str:
-    return _told(one.row.label, one.tested)
-
-
-def _told(label: str, found: Estimate) -> str:
-    return f"{label}, {points(found.mean)} points ({points_span(found.ci95)})"
+def _figure(found: Estimate) -> str:
+    seeds = ends_told(found)
+    beside = f"; seeds {seeds}" if seeds != NOTHING else ""
+    return f"{points(found.mean)} points ({points_span(found.ci95)}{beside})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spa3d.compare.document import Spread, TableRow
-from spa3d.report.wording import MINUS, NOTHING, duration
+from spa3d.report.wording import MINUS, NOTHING, duration, points_span
 
 EQUAL = {"compute": "SFT of equal compute", "steps": "SFT of equal steps", "samples": "SFT of equal samples"}
 TRAINING_HEADS = {
@@ -24,8 +24,8 @@ LEGEND = (
 DETAILS = (
     "Margin: log p of held-out answers on clean minus noised clouds, nats per answer, at the end. Log p drift: "
     "held-out log p of the right answers on clean clouds, nats per token, end minus start; below 0 the model became "
-    "worse at them. Saturated: share of held-out contrasts that teach nothing any more. Repeated: share of three-word sequences "
-    "in free answers that occurred before. Watchdog: warnings per run. Time: wall clock of post-training."
+    "worse at them. Saturated: share of held-out contrasts that teach nothing any more. Repeated: share of three-word "
+    "sequences in free answers that occurred before. Watchdog: warnings per run. Time: wall clock of post-training."
 )
 PAPER = "the paper's own figures, other model and data: for the form, not the values"
 MARKS = {1: "▲", -1: "▼", 0: ""}
@@ -46,6 +46,13 @@ def seeds_told(row: TableRow) -> str:
     done, planned = len(row.seeds_done), len(row.cells)
     noun = "seed" if planned == 1 else "seeds"
     return f"{done} {noun}" if done == planned else f"{done} of {planned} {noun}"
+
+
+def ends_told(found: Spread | None) -> str:
+    """The least and the greatest of the seeds; a dash where there is but one."""
+    if found is None or sum(value is not None for value in found.seeds) < 2:
+        return NOTHING
+    return points_span(found.ends)
 
 
 def training_told(name: str, found: Spread | None) -> str:

@@ -118,6 +118,7 @@ class Units:
 
     @property
     def scored(self) -> Values:
+        """What the score is the mean of: the values with the cloud, or without where none was ever shown."""
         return self.blind if self.clean is None else self.clean
 
     def only(self, mask: np.ndarray) -> Units:

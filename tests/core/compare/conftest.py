@@ -21,10 +21,10 @@ def share_right(folder: Path, name: str, when: str, share: float, *, sets, key) 
     """Two questions per record; each is right where its own luck, the same in every run, lies below `share`."""
     rows = []
     for part in sets:
+        luck = generator("luck", name, part).random((2 * RECORDS, 2))
+        nudges = generator("nudge", name, part, key, when).normal(0, 0.03, 2 * RECORDS)
         for i in range(2 * RECORDS):
-            luck = generator("luck", name, part, i).random(2)
-            nudge = generator("nudge", name, part, i, key, when).normal(0, 0.03)
-            for view, right in (("clean", luck[0] + nudge < share), ("blind", luck[1] < 0.3)):
+            for view, right in (("clean", luck[i, 0] + nudges[i] < share), ("blind", luck[i, 1] < 0.3)):
                 rows.append({
                     "id": f"{part}-{i}", "record": f"r{i // 2}", "kind": "colour", "set": part,
                     "pair": f"p{i // 2}" if part == "flip" else None, "view": view, "value": float(right),
