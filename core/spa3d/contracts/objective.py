@@ -30,6 +30,10 @@ class Need:
     ``twin`` it is the answer that is true of the twin. Then only a share of the samples are minimal pairs (one
     question about the changed fact): the others have neither a rejected text nor a twin, and `Score.present` says so.
 
+    Scores of the model ``reference`` never have a gradient. They may be computed before training, in another layout:
+    of them ``logp``, ``length``, ``mean_logp``, ``present`` and the order of the answer tokens of a row are those of
+    the policy's, but their columns T need not be, so token-wise arithmetic takes ``token_logp[answer_mask]``.
+
     ``vocabulary`` asks for log p of the whole vocabulary at the answer positions, `Score.vocabulary`.
     """
 
