@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -58,10 +58,10 @@ def show_help(argv: Sequence[str]) -> None:
         complaints().print(plain("error: ", "bold red") + plain(fault), soft_wrap=True)
 
 
-def show_block(block: str) -> None:
-    """Print the flags of one block of settings, with their defaults."""
+def show_block(block: str, *, without: Container[str] = ()) -> None:
+    """Print the flags of one block of settings, with their defaults; those in `without` are left out."""
     model: Any = RunConfig.model_fields[block].annotation
-    output().print(_panel(block, _fields(model, {}, block)))
+    output().print(_panel(block, (row for row in _fields(model, {}, block) if row[0] not in without)))
 
 
 CHECKPOINT_FLAG = f"--{'.'.join(CHECKPOINT)}"

@@ -101,7 +101,7 @@ def _print_usage() -> None:
     console.print(
         "usage: spa3d pairs OUT.jsonl --pairs.mode augmentation|corruption [FLAGS of spa3d run]\n", markup=False
     )
-    show_block("pairs")
+    show_block("pairs", without=("--pairs.path",))
     console.print(
         "\nA run of an objective that needs pairs makes them itself, with the same flags; spa3d run --help has the "
         "others.\nAnswers are kept as they come: after a kill the same command goes on, and asks nothing twice.",

@@ -1,0 +1,74 @@
+"""``spa3d pairs``: wrong use is told, right use writes one file and shows three of its lines."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spa3d.cli import main
+from spa3d.pairs.files import read_pairs
+
+SMOKE = ("--preset", "smoke", "--device", "cpu", "--pairs.mode", "corruption", "--pairs.limit", "12")
+
+
+@pytest.fixture(autouse=True)
+def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPA3D_PLUGINS", "")
+    monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
+    monkeypatch.chdir(tmp_path)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main(["pairs", *argv]) == 2
+    assert not Path("pairs.jsonl").exists()
+    return capsys.readouterr().err
+
+
+def test_wrong_use_says_what_is_possible(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "name one file to write, as in: spa3d pairs pairs.jsonl --pairs.mode augmentation" in refusal(capsys)
+    assert "name one file" in refusal(capsys, "a.jsonl", "b.jsonl")
+    said = refusal(capsys, "pairs.jsonl")
+    assert said.startswith("error: --pairs.mode: say how the pairs are made: --pairs.mode augmentation (")
+    assert "or --pairs.mode corruption (" in said
+    said = refusal(capsys, "pairs.jsonl", "--pairs.mode", "guess")
+    assert "'guess' is not allowed; possible: " in said
+    assert "augmentation|corruption" in said
+    assert "--pairs.path: it is where a run reads" in refusal(capsys, "pairs.jsonl", "--pairs.path", "x.jsonl")
+    assert "--resume: spa3d pairs writes one file, and goes on by itself" in refusal(capsys, "pairs.jsonl", "--resume")
+    assert "none/pairs.jsonl: there is no folder none" in refusal(capsys, "none/pairs.jsonl", *SMOKE)
+    Path("old.jsonl").write_text("")
+    assert "old.jsonl: there is one already" in refusal(capsys, "old.jsonl", *SMOKE)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "start it without torchrun" in refusal(capsys, "pairs.jsonl", *SMOKE)
+
+
+def test_help_lists_the_settings_of_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pairs", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"--pairs.{name}" in told for name in ("mode", "chosen", "writer", "llm", "url", "limit", "batch_size"))
+    assert "--pairs.path" not in told
+
+
+def test_a_file_is_made_and_shown(tmp_path: Path, shipped: dict[str, str]) -> None:
+    command = [sys.executable, "-c", "import sys; from spa3d.cli import main; sys.exit(main())"]
+    ended = subprocess.run(
+        [*command, "pairs", "pairs.jsonl", *SMOKE],
+        env={**shipped, "SPA3D_BASES": str(tmp_path / "bases"), "OMP_NUM_THREADS": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    pairs = read_pairs(tmp_path / "pairs.jsonl")
+    assert "12  requests" in ended.stdout
+    assert f"{len(pairs)}  pairs in pairs.jsonl" in ended.stdout
+    assert all(pair.rejected in ended.stdout for pair in pairs[:3])
+    assert {pair.made["writer"] for pair in pairs} == {"rule"}
+    assert list((tmp_path / "bases").glob("*/base.json")) == []  # who rewrites the truth needs no model
