@@ -63,6 +63,7 @@ def test_a_resumed_run_finds_the_reference_that_it_began_with(way: str, bases: P
     arguments = ["--preset", "smoke", "--benchmark", "choice", "--device", "cpu", "--objective", "dpo"]
     arguments += ["--pairs.path", str(pairs), "--train.learning_rate", "1e-2", "--output", str(folder), *WAYS[way]]
     assert TOLD[way] in run(arguments, bases)
+    assert any((bases / ".reference").rglob("*.rows")) or "precomputed" not in way
     undisturbed = steps(folder)
     assert undisturbed[0]["reward_margin"] == pytest.approx(0, abs=1e-4)
     assert undisturbed[-1]["reward_margin"] > 0.01

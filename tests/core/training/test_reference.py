@@ -6,16 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from spa3d.config import LoRASettings, StageSettings
+from spa3d.config import LoRASettings, StageSettings, TrainSettings
 from spa3d.contracts.objective import Need, Score, Scores
-from spa3d.errors import CheckpointError
+from spa3d.errors import CheckpointError, ConfigError
 from spa3d.model import adapters
 from spa3d.pairs.pair import Pair
+from spa3d.posttrain import make_reference
+from spa3d.progress import Silent
 from spa3d.registry import create
 from spa3d.store import RowStore
 from spa3d.training.lessons import paired, tokenised, wanted
@@ -282,3 +285,33 @@ def test_the_reward_margin_is_what_the_policy_gained_over_the_reference() -> Non
     assert metrics["reward_accuracy"] == pytest.approx(0.5)
     policy_alone = {key: found for key, found in scores.items() if key[2] == "policy"}
     assert "reward_margin" not in preference_metrics(Scores(policy_alone))
+
+
+def chosen(world: World, needs: Sequence[Need], **train: Any) -> Any:
+    """What a run with these settings takes as its reference."""
+    config = SimpleNamespace(train=TrainSettings(**train), objective=SimpleNamespace(asked="wise"))
+    assembly: Any = SimpleNamespace(config=config, objective=SimpleNamespace(needs=needs), bf16=False)
+    return make_reference(assembly, world.model, world.views, world.samples, Silent())
+
+
+def test_an_objective_without_a_reference_gets_none(world: World) -> None:
+    assert chosen(world, PAIR) is None
+
+
+def test_where_only_adapters_train_they_are_switched_off(world: World) -> None:
+    adapters.attach(world.model, ("projector", "llm"), LORA, seed=0)
+    found = chosen(world, of_reference(*PAIR), lora=LORA)
+    assert isinstance(found, Frozen)
+    assert found.views.model is world.model
+
+
+def test_adapters_cannot_be_switched_off_where_there_are_none(world: World) -> None:
+    with pytest.raises(ValueError, match=r"there are no adapters; give lora\.rank"):
+        TrainSettings(reference="adapters-off")
+    with pytest.raises(ConfigError, match="more than adapters trains"):
+        chosen(world, of_reference(*PAIR), reference="adapters-off", lora=LORA)
+
+
+def test_the_whole_vocabulary_is_not_kept_on_disk(world: World) -> None:
+    with pytest.raises(ConfigError, match=r"--objective wise: .* take --train\.reference copy"):
+        chosen(world, of_reference(Need(vocabulary=True)))
