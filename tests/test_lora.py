@@ -1,0 +1,129 @@
+"""Whole runs through adapters: killed and resumed to the same weights, readable without peft and with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+
+import spa3d
+
+ROOT = Path(__file__).parents[1]
+LORA = ["--preset", "smoke", "--benchmark", "choice", "--device", "cpu", "--objective", "sft", "--train.steps", "10"]
+LORA += ["--train.lora.rank", "4", "--train.lora.dropout", "0.1", "--train.learning_rate", "0.01"]
+DEADLINE = 240
+WITHOUT_PEFT = "import sys; sys.modules['peft'] = None; "
+
+
+def start(code: Sequence[str], bases: Path) -> subprocess.Popen[str]:
+    paths = [str(ROOT / "core"), str(ROOT / "plugins")]
+    environment = {
+        **os.environ,
+        "SPA3D_BASES": str(bases),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.Popen(
+        [sys.executable, *code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    text, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, text
+    return text
+
+
+def run(folder: Path, bases: Path, *more: str) -> subprocess.Popen[str]:
+    return start([str(ROOT / "tools" / "run.py"), *LORA, "--output", str(folder), *more], bases)
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bases")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    finish(run(folder, bases))
+    return folder
+
+
+def base_of(folder: Path, bases: Path) -> Path:
+    return bases / json.loads((folder / "passport.json").read_text())["base"] / "model"
+
+
+def test_the_llm_changes_by_the_adapters_alone_and_the_encoder_not_at_all(undisturbed: Path, bases: Path) -> None:
+    before = load_file(base_of(undisturbed, bases) / "model.safetensors")
+    after = load_file(undisturbed / "model" / "model.safetensors")
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    layers = {
+        name for name in before if name.startswith("language_model.model.layers.") and name.endswith("proj.weight")
+    }
+    assert changed == layers | {name for name in before if name.startswith("projector.")}
+    for name in layers:
+        assert int(torch.linalg.matrix_rank((after[name] - before[name]).double(), rtol=1e-4)) <= 4
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+    folder, end = tmp_path / "killed", time.monotonic() + DEADLINE
+    process = run(folder, bases)
+    while not list(folder.glob("checkpoints/checkpoint-4/trainer_state.json")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.02)  # a poll with a deadline
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=DEADLINE)
+    assert not (folder / "model").exists()
+    kept = folder / "checkpoints" / "checkpoint-4" / "model.safetensors"
+    assert kept.stat().st_size < (base_of(undisturbed, bases) / "model.safetensors").stat().st_size / 4
+    finish(run(folder, bases, "--resume"))
+    for path in ("model/model.safetensors", "adapter/adapter_model.safetensors"):
+        mine, theirs = load_file(folder / path), load_file(undisturbed / path)
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    for path in ("metrics.jsonl", "predictions/choice.after.jsonl"):
+        assert (folder / path).read_text() == (undisturbed / path).read_text()
+
+
+def test_peft_puts_the_adapter_back_onto_the_base(undisturbed: Path, bases: Path) -> None:
+    merged, processor = spa3d.load(undisturbed)
+    base, _ = spa3d.load(base_of(undisturbed, bases))
+    inputs = processor("What is this?", spa3d.create("dataset", "shapes-smoke").records("test")[0].cloud())
+    with torch.no_grad():
+        expected, before = merged(**inputs).logits, base(**inputs).logits
+        found = PeftModel.from_pretrained(base, undisturbed / "adapter").eval()(**inputs).logits
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert not torch.allclose(before, expected, atol=1e-3)
+
+
+def test_without_peft_the_model_loads_and_a_rank_is_refused_before_any_work(
+    undisturbed: Path, bases: Path, tmp_path: Path
+) -> None:
+    load = f"import spa3d; print(type(spa3d.load({str(undisturbed)!r})[0]).__name__)"
+    assert finish(start(["-c", WITHOUT_PEFT + load], bases)).splitlines()[-1] == "Spa3dModel"
+    arguments = ["run", *LORA, "--output", str(tmp_path / "run")]
+    process = start(["-c", WITHOUT_PEFT + f"from spa3d.cli import main; sys.exit(main({arguments!r}))"], bases)
+    text, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 2
+    assert text == (
+        'error: --train.lora.rank 4: adapters need peft, which is not installed; pip install "spa3d[lora]"\n'
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_report_and_the_passport_say_so(undisturbed: Path) -> None:
+    assert "the LLM through adapters of rank 4 (alpha 16, dropout 0.1)" in (undisturbed / "report.md").read_text()
+    assert "peft" in json.loads((undisturbed / "passport.json").read_text())["versions"]
