@@ -181,6 +181,28 @@ class TestOptions:
         assert self.value(scores, negative="other") == self.logistic(3)
 
     @pytest.mark.parametrize(
+        "options",
+        [
+            {"normalise": "length", "beta": 2.0},
+            {"per_round": True},
+            {"per_round": True, "normalise": "length", "clip": 0.2},
+        ],
+        ids=str,
+    )
+    def test_gradients_agree_with_finite_differences(self, options) -> None:
+        rounds = torch.tensor([[-1, 0, 0, 1], [-1, 0, 0, -1]])
+        stream = torch.Generator().manual_seed(0)
+        leaves = [torch.randn(2, 4, dtype=torch.float64, generator=stream).requires_grad_() for _ in range(2)]
+
+        def loss(clean: Tensor, worse: Tensor) -> Tensor:
+            both = (Score(logp, rounds >= 0, rounds) for logp in (clean, worse))
+            keys = [("chosen", view, "policy") for view in ("clean", "noised")]
+            (term,) = SPA(**options).terms(Scores(dict(zip(keys, both, strict=True))))
+            return term.values.sum()
+
+        assert torch.autograd.gradcheck(loss, leaves)
+
+    @pytest.mark.parametrize(
         ("options", "asked"),
         [
             ({}, "clean policy learns, noised policy learns"),
