@@ -13,10 +13,14 @@ from spa3d.compare.wording import (
     TRAINING_HEADS,
     control_name,
     ends_told,
+    marks_told,
     part_name,
     training_told,
 )
 from spa3d.report.wording import NOTHING, markdown, percent, points, points_span
+
+ALONE = "(△)"
+"""Beside an interval that excludes 0 only when taken alone."""
 
 
 def markdown_page(table: Table) -> str:
@@ -26,7 +30,7 @@ def markdown_page(table: Table) -> str:
     for name in dict.fromkeys(name for name, _ in table.parts()):
         blocks += [f"## {markdown(name)}", _scores(table, name)]
     if table.parts():
-        blocks += [f"{LEGEND} {_against(table)}", "## Details", _details(table), DETAILS]
+        blocks += [f"{LEGEND} {marks_told(table, ALONE)}", "## Details", _details(table), DETAILS]
     blocks += ["## Every run", _runs(table), *_faults(table)]
     if table.paper:
         blocks += [f"## {PAPER[0].upper()}{PAPER[1:]}", markdown(table.caption), _paper(table)]
@@ -80,20 +84,8 @@ def _estimate(found: Estimate | None) -> str:
 def _tested(found: Tested | None) -> str:
     if found is None:
         return NOTHING
-    mark = MARKS[found.side] or ("(△)" if found.lucky else "")
+    mark = MARKS[found.side] or (ALONE if found.lucky else "")
     return f"{_estimate(found)} {mark}".rstrip()
-
-
-def _against(table: Table) -> str:
-    """What the marks say."""
-    if not table.family.comparisons:
-        return "No row has a finished control: differences are against the base."
-    return (
-        f"▲ and ▼: better and worse than {control_name(table.budget)}, the interval without 0 and Holm's p at most "
-        f"{table.family.alpha:g} over all {table.family.comparisons} comparisons of the table; (△): the interval alone "
-        "excludes 0, which luck does in one of twenty. *Over seeds*: least to greatest of the seeds' own differences. "
-        "*Blind gap*: score with the cloud minus without, in brackets how post-training moved it."
-    )
 
 
 def _details(table: Table) -> str:

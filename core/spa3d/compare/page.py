@@ -17,12 +17,13 @@ from spa3d.compare.wording import (
     TRAINING_HEADS,
     control_name,
     ends_told,
+    marks_told,
     part_name,
     seeds_told,
     training_told,
 )
 from spa3d.report.tables import text
-from spa3d.report.wording import NOTHING, p_value, percent, points, points_span
+from spa3d.report.wording import NOTHING, count, p_value, percent, points, points_span
 
 Part = tuple[str, str]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -85,7 +86,7 @@ def _benchmarks(table: Table) -> Iterable[str]:
     legend = (
         f'<p class="legend"><span class="key score after"></span>against {escape(rival)} '
         '<span class="key blind before"></span>against the base <span class="key tick"></span>each seed. '
-        f"{escape(LEGEND)}</p>"
+        f"{escape(LEGEND)} {escape(marks_told(table, 'alone only'))}</p>"
     )
     for number, name in enumerate(dict.fromkeys(name for name, _ in table.parts())):
         body = "" if number else legend
@@ -97,7 +98,9 @@ def _benchmarks(table: Table) -> Iterable[str]:
 def _part(table: Table, part: Part) -> str:
     """The table of one score; other sets are folded away unless something moved there for sure."""
     scores = [score for row in table.rows if (score := table.score(row, part))]
-    drawn = _score_table(table, part, shared_axis(scores)) + _levels(table, part)
+    unit = "pair" if part[1] == "flip" else "question"
+    asked = f"{count(scores[0].questions, unit)}, chance {percent(scores[0].chance)} %"
+    drawn = f'<p class="meta">{asked}</p>{_score_table(table, part, shared_axis(scores))}{_levels(table, part)}'
     if part[1] == "test":
         return drawn
     moved = any(score.against_control and score.against_control.side for score in scores)

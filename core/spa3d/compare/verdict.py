@@ -85,11 +85,11 @@ def _caution(table: Table, held: Sequence[_Held]) -> str:
     family, lucky = table.family, sum(one.tested.lucky for one in held)
     if family.comparisons < 2:
         return ""
-    scope = f"{count(family.rows, 'row')} on {count(family.scores, 'score')} make {family.comparisons} comparisons"
-    if not lucky:
-        return f"{scope}; what is called better or worse survives Holm's correction for all of them."
-    alone = "1 interval excludes" if lucky == 1 else f"{lucky} intervals exclude"
-    return f"{scope}; {alone} 0 only when taken alone, which Holm's correction for all of them does not let stand."
+    scope = f"{count(family.rows, 'row')} on {count(family.scores, 'score')}"
+    sure = sum(one.tested.side != 0 for one in held)
+    told = f"Of {family.comparisons} comparisons ({scope}) {sure or 'none'} {'survives' if sure < 2 else 'survive'}"
+    alone = f"; {lucky} more {'has' if lucky == 1 else 'have'} an interval without 0 when taken alone" if lucky else ""
+    return f"{told} Holm's correction for all{alone}."
 
 
 def _missing(table: Table) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from spa3d.compare.document import Spread, TableRow
-from spa3d.report.wording import MINUS, NOTHING, duration, points_span
+from spa3d.compare.document import Spread, Table, TableRow
+from spa3d.report.wording import MINUS, NOTHING, count, duration, points_span
 
 EQUAL = {"compute": "SFT of equal compute", "steps": "SFT of equal steps", "samples": "SFT of equal samples"}
 TRAINING_HEADS = {
@@ -39,6 +39,19 @@ def control_name(budget: str) -> str:
 def part_name(part: tuple[str, str]) -> str:
     """``choice``, ``choice counterfactual``, ``choice flip``."""
     return part[0] if part[1] == "test" else " ".join(part)
+
+
+def marks_told(table: Table, alone: str) -> str:
+    """What the marks and the columns say; `alone` marks an interval that excludes 0 only when taken alone."""
+    gap = "Blind gap: score with the cloud minus score without, and how post-training moved it."
+    if not table.family.comparisons:
+        return f"No row has a finished control: differences are against the base. {gap}"
+    return (
+        f"▲ and ▼: better and worse than {control_name(table.budget)}, the interval without 0 and Holm's p at most "
+        f"{table.family.alpha:g} over all {count(table.family.comparisons, 'comparison')} of the table; {alone}: the "
+        "interval excludes 0, but Holm's p does not follow, and one such interval in twenty is luck. Over seeds: least "
+        f"to greatest of the seeds' own differences. {gap}"
+    )
 
 
 def seeds_told(row: TableRow) -> str:
