@@ -1,0 +1,183 @@
+"""``spa3d compare`` as a user types it: what is refused, what is listed, what a kill leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import spa3d.run
+from spa3d.cli import main
+
+ROOT = Path(__file__).parents[3]
+SMOKE = ("--preset", "smoke", "--device", "cpu", "--benchmark", "choice", "--evaluate.limit", "8")
+BROKEN = """
+from spa3d import Component, Objective, hookimpl
+from spa3d.contracts.objective import Need
+
+
+class Broken(Objective):
+    needs = (Need(),)
+
+    def terms(self, scores):
+        raise ArithmeticError("no loss today [bold]")
+
+
+@hookimpl
+def spa3d_components():
+    return [Component(kind="objective", name="broken", target=f"{__name__}:Broken", summary="fails")]
+"""
+DRIVER = """
+import os, signal, sys
+from spa3d.cli import main
+from spa3d.training.journal import Journal
+
+left, write = int(os.environ.get("DIES_AT", "0")), Journal.write
+
+def counted(self, **row):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, **row)
+
+Journal.write = counted
+sys.exit(main(["compare", *sys.argv[1:]]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPA3D_PLUGINS", "")
+    monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
+    monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def told(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main(["compare", *argv, "--dry-run", *SMOKE]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_dry_run_lists_the_cells_and_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = told(capsys, "--objectives", "sft,spa", "--levels", "0.1,0.5", "--seeds", "3,4", "--budget", "compute")
+    rows = [line.split("  ") for line in listed.splitlines()]
+    cells = [[word.strip() for word in row if word.strip()] for row in rows[1:]]
+    assert [(cell[1], cell[2], cell[3], cell[4]) for cell in cells[:4]] == [
+        ("sft", "(itself SFT)", "3", "3"),
+        ("spa, level 0.1", "sft, 6 steps", "3", "3"),
+        ("spa, level 0.5", "sft, 6 steps", "3", "3"),
+        ("sft, 6 steps", "(itself SFT)", "3", "6"),
+    ]
+    assert len(cells) == 8
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("preset", "cells"), [("table2", 13), ("figure3", 20)])
+def test_the_papers_grids_can_be_laid_out(preset: str, cells: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(told(capsys, preset, "--seeds", "0").splitlines()) == cells + 1
+
+
+def test_table_4_holds_every_objective_against_sft_of_equal_compute(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = told(capsys, "table4", "--seeds", "0")
+    for row in ("sft, fresh questions", "spa-anchored", "dpo (DA)", "simpo (TC)", "twin-contrast", "twin-nll"):
+        assert row in listed
+    assert listed.count("(itself SFT)") >= 3
+
+
+def test_help_names_the_comparisons_and_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("table2", "table4", "figure3", "--objectives", "--pair-modes", "--budget", "--cell", "--seeds"):
+        assert word in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("tabel2", "no comparison 'tabel2'; did you mean 'table2'"),
+        ("table2 table4", "'table4' is not expected here"),
+        ("--objectives sft,spo", "--objective spo: no objective 'spo'; did you mean"),
+        ("--objectives sft,,spa", "--objectives sft,,spa: different values with commas between them"),
+        ("--objectives sft,sft", "--objectives sft,sft: different values"),
+        ("--objectives spa --levels 0.5,1.5", "--noise.level 1.5: '1.5' is not allowed"),
+        ("--objectives spa --seeds 0,x", "--seeds 0,x: different whole numbers"),
+        ("--objectives spa --seeds 1,01", "--seeds 1,01: different whole numbers"),
+        ("--objectives spa --budget time", "--budget time: possible: steps, samples, compute"),
+        ("--objectives spa --cell 3/2", "--cell 3/2: which share"),
+        ("--objectives spa --seed 3", "--seed: a comparison takes several; give --seeds"),
+        ("--objectives spa --resume", "--resume: a comparison always goes on"),
+        ("--objectives sft,spa --objective spa", "--objective: the comparison sets it row by row; give --objectives"),
+        ("--objectives sft,dpo", "dpo: --objective dpo: it needs rejected answers"),
+        ("--objectives sft,spa --train.stepz 3", "no field 'stepz'; did you mean 'steps'"),
+    ],
+)
+def test_what_is_wrong_with_any_cell_is_told_before_one_runs(
+    words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *words.split(), *SMOKE]) == 2
+    complaint = capsys.readouterr().err
+    assert said in complaint
+    assert complaint.count(said) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_ends_with_130_and_the_command_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(spa3d.run, "execute", interrupted)
+    assert main(["compare", "--objectives", "sft,spa", "--seeds", "0", *SMOKE]) == 130
+    assert "to go on: spa3d compare --objectives sft,spa --seeds 0 --preset smoke" in capsys.readouterr().err
+
+
+def test_an_objective_that_fails_while_it_runs_is_told_beside_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    argv = ["compare", "--objectives", "broken,sft", "--plugin", "broken.py", "--seeds", "0", *SMOKE]
+    assert main([*argv, "--output", "out"]) == 1
+    shown = capsys.readouterr()
+    assert "broken, seed 0 failed: ArithmeticError: no loss today [bold]" in shown.out
+    assert "[2/2] sft, seed 0: done" in shown.err
+    table = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert table["counts"] == {"done": 1, "failed": 1, "to do": 0}
+    assert "Traceback" in (tmp_path / "out" / "cells" / "broken-s0" / "error.txt").read_text()
+
+
+def compare(bases: Path, output: Path, **more: str) -> int:
+    """Two objectives, one seed, in a process that DIES_AT ends at that line of a journal."""
+    paths = os.pathsep.join([str(ROOT / "core"), str(ROOT / "plugins")])
+    environment = {**os.environ, "SPA3D_BASES": str(bases), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **more}
+    argv = ["--objectives", "sft,spa", "--seeds", "0", "--budget", "compute", *SMOKE, "--output", str(output)]
+    return subprocess.run([sys.executable, "-c", DRIVER, *argv], env=environment, timeout=400, check=False).returncode
+
+
+def numbers(output: Path) -> Any:
+    """What the table says, but for what clocks and folders decide."""
+    table = json.loads((output / "compare.json").read_text())
+    table.pop("command")
+    for row in table["rows"]:
+        row["training"] = {name: value for name, value in row["training"].items() if name != "seconds"}
+    return table
+
+
+@pytest.mark.slow
+def test_killed_at_three_moments_and_resumed_it_gives_the_undisturbed_table(tmp_path: Path) -> None:
+    assert compare(tmp_path / "undisturbed-bases", tmp_path / "undisturbed") == 0
+    bases, output = tmp_path / "killed-bases", tmp_path / "killed"
+    moments = []
+    for line in ("5", "16", "6"):  # in a stage of the base; in the first cell; in another one
+        assert compare(bases, output, DIES_AT=line) == -signal.SIGKILL
+        moments.append(sorted(path.parent.name for path in output.glob("cells/*/report.json")))
+    assert moments[0] == []
+    assert compare(bases, output) == 0
+    assert numbers(output) == numbers(tmp_path / "undisturbed")
