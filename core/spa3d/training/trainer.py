@@ -138,6 +138,7 @@ class ObjectiveTrainer(StageTrainer):
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
         """Score what the objective needs, and sum its terms."""
         samples: Sequence[Sample] = batch["samples"]
+        self.views.realised_level = None  # that of the probe is not this step's
         scores = score(model, [need for need in self.objective.needs if need.model == "policy"], samples, self.views)
         if self.reference is not None:
             asked = [need for need in self.objective.needs if need.model == "reference"]
@@ -145,7 +146,9 @@ class ObjectiveTrainer(StageTrainer):
             if self.state.global_step == 0 and not self.seen:
                 self._refuse_difference(model, asked, samples, known)
             scores = Scores({**scores, **known})
-        level = {} if self.views.realised_level is None else {"noise_level": self.views.realised_level}
+        level: dict[str, float] = (
+            {} if self.views.realised_level is None else {"noise_level": self.views.realised_level}
+        )
         self.seen.append((len(samples), preference_metrics(scores) | level))
         terms = self.objective.terms(scores)
         for term in terms:  # this process's share, as the loss that the Trainer logs is the mean over processes
