@@ -93,34 +93,20 @@ def commission(assembly: Assembly, base: Base, records: Sequence[Record]) -> Com
     if by_model and config.blind:
         raise ConfigError("--pairs.mode augmentation: with --blind there is no cloud to be noised; take corruption")
     met = optimiser_steps(config.train, len(records)) * config.train.batch_size
-    requests = draw_requests(
-        assembly.dataset,
-        records,
-        seed=config.seed,
-        limit=settings.limit or min(met, len(records)),
-        with_cloud=by_model,
-    )
-    made = {"mode": settings.mode, "dataset": config.dataset.asked, "data": assembly.dataset.fingerprint()[:16]}
-    if by_model:
+    limit = settings.limit or min(met, len(records))
+    requests = draw_requests(assembly.dataset, records, seed=config.seed, limit=limit, with_cloud=by_model)
+    writer = None if by_model else _writer(assembly)
+    decides = _of_model(assembly, base) if writer is None else _of_writer(assembly, writer)
+    data = assembly.dataset.fingerprint()
+    made: dict[str, Any] = {"mode": settings.mode, "dataset": config.dataset.asked, "data": data[:16]}
+    if writer is None:
         noise = {"noise": config.noise.asked, "level": assembly.noise.level, "noise_settings": config.noise.config}
         made |= {"base": base.key, "chosen": settings.chosen, **noise}
-        decides = [base.key, settings.chosen, _noise(assembly), config.seed, assembly.bf16, assembly.device.type]
-        decides += [hash_sources(source_files("spa3d.pairs.augmentation"))]
-        writer = None
     else:
-        writer = make_writer(
-            settings,
-            dataset=assembly.dataset,
-            seed=config.seed,
-            device=assembly.device,
-            batch_size=settings.batch_size,
-        )
-        made |= {"writer": writer.name}
-        decides = [writer.name, *_of_writer(assembly, writer)]
-    key = digest([*decides, assembly.dataset.fingerprint()])
-    return Commission(
-        requests, bases_folder() / ".pairs" / f"{settings.mode}-{key}.jsonl", made | {"seed": config.seed}, writer
-    )
+        made["writer"] = writer.name
+    made["seed"] = config.seed
+    path = bases_folder() / ".pairs" / f"{settings.mode}-{digest([*decides, data])}.jsonl"
+    return Commission(requests, path, made, writer)
 
 
 def make_pairs(assembly: Assembly, order: Commission, answerer: Callable[[], Answerer], reporter: Reporter) -> Pairs:
@@ -176,15 +162,30 @@ def _kept(order: Commission, ledger: Ledger, marks: Sequence[str]) -> Pairs:
     return Pairs(kept, len(order.requests), dict(dropped.most_common()))
 
 
-def _noise(assembly: Assembly) -> list[Any]:
-    return [assembly.config.noise.model_dump(include={"component", "config"}), noise_mark(assembly)]
+def _writer(assembly: Assembly) -> Writer:
+    config, settings = assembly.config, assembly.config.pairs
+    return make_writer(
+        settings,
+        dataset=assembly.dataset,
+        seed=config.seed,
+        device=assembly.device,
+        batch_size=settings.batch_size,
+    )
+
+
+def _of_model(assembly: Assembly, base: Base) -> list[Any]:
+    """What decides the base's answers."""
+    config = assembly.config
+    noise = [config.noise.model_dump(include={"component", "config"}), noise_mark(assembly)]
+    code = hash_sources(source_files("spa3d.pairs.augmentation"))
+    return [base.key, config.pairs.chosen, noise, config.seed, assembly.bf16, assembly.device.type, code]
 
 
 def _of_writer(assembly: Assembly, writer: Writer) -> list[Any]:
     """What decides a writer's answers. Those of an endpoint are paid for: they outlive a change of seed or code."""
     settings = assembly.config.pairs
     if settings.writer == "endpoint":
-        return [settings.url]
+        return [writer.name, settings.url]
     local = settings.writer == "model" and Path(settings.llm).is_dir()
     weights = hash_folder(Path(settings.llm)) if local else ""
-    return [assembly.config.seed, weights, hash_sources(source_files(type(writer).__module__))]
+    return [writer.name, assembly.config.seed, weights, hash_sources(source_files(type(writer).__module__))]
