@@ -45,15 +45,18 @@ class Tested(Estimate):
 
     @property
     def side(self) -> Literal[-1, 0, 1]:
-        """1 where it is better for sure, -1 where worse; 0 where the interval holds 0 or Holm's p is above 0.05."""
-        low, high = self.ci95
-        if self.p_holm > ALPHA or low <= 0 <= high:
+        """1 where it is better for sure, -1 where worse.
+
+        0 where the interval holds 0, Holm's p is above 0.05, or a seed points the other way.
+        """
+        (low, high), (least, greatest) = self.ci95, self.ends
+        if self.p_holm > ALPHA:
             return 0
-        return 1 if low > 0 else -1
+        return 1 if min(low, least) > 0 else -1 if max(high, greatest) < 0 else 0
 
     @property
     def lucky(self) -> bool:
-        """The interval alone excludes 0, and Holm's correction takes that back."""
+        """The interval alone excludes 0, and Holm's correction or a seed takes that back."""
         return self.side == 0 and not self.ci95[0] <= 0 <= self.ci95[1]
 
 

@@ -1,7 +1,8 @@
 """What a comparison found, in a few honest sentences: the first lines of every table.
 
 A row *beats* its control on a score when the paired 95 % interval of the difference lies above 0 and Holm's p, over all
-comparisons of the table, is at most 0.05. The first sentence speaks of the first benchmark's own score; the second of
+comparisons of the table, is at most 0.05, and no seed points the other way.
+The first sentence speaks of the first benchmark's own score; the second of
 what else moved for sure, gains and losses alike; the last of what is missing.
 """
 
@@ -89,7 +90,7 @@ def _caution(table: Table, held: Sequence[_Held]) -> str:
     sure = sum(one.tested.side != 0 for one in held)
     told = f"Of {family.comparisons} comparisons ({scope}) {sure or 'none'} {'survives' if sure < 2 else 'survive'}"
     alone = f"; {lucky} more {'has' if lucky == 1 else 'have'} an interval without 0 when taken alone" if lucky else ""
-    return f"{told} Holm's correction for all{alone}."
+    return f"{told} Holm's correction for all with every seed on one side{alone}."
 
 
 def _missing(table: Table) -> str:

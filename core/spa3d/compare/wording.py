@@ -47,9 +47,9 @@ def marks_told(table: Table, alone: str) -> str:
     if not table.family.comparisons:
         return f"No row has a finished control: differences are against the base. {gap}"
     return (
-        f"▲ and ▼: better and worse than {control_name(table.budget)}, the interval without 0 and Holm's p at most "
-        f"{table.family.alpha:g} over all {count(table.family.comparisons, 'comparison')} of the table; {alone}: the "
-        "interval excludes 0, but Holm's p does not follow, and one such interval in twenty is luck. Over seeds: least "
+        f"▲ and ▼: better and worse than {control_name(table.budget)}, the interval without 0, Holm's p at most "
+        f"{table.family.alpha:g} over all {count(table.family.comparisons, 'comparison')} of the table, every seed on "
+        f"the same side; {alone}: the interval excludes 0, but Holm's p or a seed does not follow. Over seeds: least "
         f"to greatest of the seeds' own differences. {gap}"
     )
 

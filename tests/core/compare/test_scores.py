@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spa3d.compare import document
 from spa3d.compare.measured import Column
 from spa3d.compare.scores import estimate, holm, over_seeds, spread
 
@@ -54,3 +55,18 @@ def test_agreement_of_the_seeds_does_not_make_the_interval_narrower():
 def test_nothing_measured_has_no_mean():
     assert spread([None, None]) is None
     assert estimate([None], bootstrap=200, key=("x",)) is None
+
+
+@pytest.mark.parametrize(
+    ("span", "p", "seeds", "side", "lucky"),
+    [
+        ((0.01, 0.05), 0.01, (0.02, 0.04), 1, False),
+        ((-0.05, -0.01), 0.01, (-0.02, None), -1, False),
+        ((0.01, 0.05), 0.06, (0.02, 0.04), 0, True),
+        ((0.01, 0.05), 0.01, (-0.01, 0.07), 0, True),
+        ((-0.01, 0.05), 0.01, (0.02, 0.04), 0, False),
+    ],
+)
+def test_better_and_worse_need_the_interval_holm_and_every_seed(span, p, seeds, side, lucky):
+    found = document.Tested(mean=0.03, seeds=seeds, ci95=span, p=p, p_holm=p)
+    assert (found.side, found.lucky) == (side, lucky)
