@@ -27,12 +27,13 @@ from spa3d.model.llm import make_llm, point_tokens
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.progress import Reporter
+from spa3d.training.arguments import optimiser_steps
 from spa3d.training.fit import fit
 from spa3d.training.journal import Journal
 from spa3d.training.lessons import ordinary, tokenised
 from spa3d.training.pretrain import EncoderPretraining, EncoderTrainer, LanguageTrainer, Targets, language_text
 from spa3d.training.samples import SampleStream, Talk, captions, instructions
-from spa3d.training.trainer import ObjectiveTrainer, optimiser_steps
+from spa3d.training.trainer import ObjectiveTrainer
 from spa3d.training.views import Views
 
 

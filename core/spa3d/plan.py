@@ -18,7 +18,7 @@ from spa3d.model.load import describe
 from spa3d.pairs.gather import Gathering
 from spa3d.progress import Silent
 from spa3d.registry import Registry
-from spa3d.training.trainer import optimiser_steps
+from spa3d.training.arguments import optimiser_steps
 
 
 @dataclass(frozen=True)

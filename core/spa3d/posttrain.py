@@ -24,6 +24,7 @@ from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pairs.pair import Pair
 from spa3d.progress import Reporter
+from spa3d.training.arguments import optimiser_steps
 from spa3d.training.best import Best
 from spa3d.training.fit import fit
 from spa3d.training.journal import Journal
@@ -31,7 +32,7 @@ from spa3d.training.lessons import Lesson, ordinary, paired, tokenised, twinned,
 from spa3d.training.probe import Probe
 from spa3d.training.reference import Frozen, Precomputed, Reference
 from spa3d.training.samples import SampleStream, Talk, instructions
-from spa3d.training.trainer import ObjectiveTrainer, optimiser_steps
+from spa3d.training.trainer import ObjectiveTrainer
 from spa3d.training.views import Views
 
 Splits = Mapping[str, Sequence[Record]]

@@ -23,7 +23,7 @@ from spa3d.pairs.requests import Request, draw_requests
 from spa3d.pairs.writer import Writer, make_writer
 from spa3d.passport import digest, hash_sources
 from spa3d.progress import Reporter
-from spa3d.training.trainer import optimiser_steps
+from spa3d.training.arguments import optimiser_steps
 
 MARKED = "an answer holds a mark of the model's own"
 UNANSWERED = "no answer came"

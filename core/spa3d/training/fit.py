@@ -11,8 +11,9 @@ from transformers import TrainerCallback
 
 from spa3d.config import StageSettings
 from spa3d.progress import Reporter
+from spa3d.training.arguments import as_batch, last_checkpoint, training_arguments
 from spa3d.training.journal import Journal
-from spa3d.training.trainer import Watch, as_batch, last_checkpoint, training_arguments
+from spa3d.training.trainer import Watch
 
 
 def fit(

@@ -21,9 +21,9 @@ from spa3d.contracts.objective import Need
 from spa3d.files import write_whole
 from spa3d.training.best import Best
 from spa3d.training.journal import Journal
+from spa3d.training.metrics import mean_metrics, preference_metrics
 from spa3d.training.samples import Sample
 from spa3d.training.scoring import score
-from spa3d.training.trainer import mean_metrics, preference_metrics
 from spa3d.training.views import Views
 
 FALL = 0.03

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,18 +11,16 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from spa3d.config import PartRates, StageSettings
-from spa3d.contracts.objective import Need, Objective, Score, Scores
+from spa3d.config import PartRates
+from spa3d.contracts.objective import Objective, Score, Scores
 from spa3d.model.adapters import attached, trained_state
 from spa3d.progress import Advance
 from spa3d.training.journal import Journal
+from spa3d.training.metrics import mean_metrics, preference_metrics
 from spa3d.training.reference import Key, Reference, refuse_difference
 from spa3d.training.samples import Sample
 from spa3d.training.scoring import Counts, count_units, score, total
 from spa3d.training.views import Views
-
-SATURATED = 0.99
-"""Sigmoid of the margin above which a pair no longer teaches (its gradient is below 1 % of the largest)."""
 
 
 class StageTrainer(Trainer):
@@ -138,81 +132,32 @@ class ObjectiveTrainer(StageTrainer):
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
         """Score what the objective needs, and sum its terms."""
         samples: Sequence[Sample] = batch["samples"]
+        known = self._reference_scores(model, samples)  # before the policy's forward, so that its backward follows it
         self.views.realised_level = None  # that of the probe is not this step's
-        scores = score(model, [need for need in self.objective.needs if need.model == "policy"], samples, self.views)
-        if self.reference is not None:
-            asked = [need for need in self.objective.needs if need.model == "reference"]
-            known = self.reference.scores(asked, samples)
-            if self.state.global_step == 0 and not self.seen:
-                self._refuse_difference(model, asked, samples, known)
-            scores = Scores({**scores, **known})
-        level: dict[str, float] = (
-            {} if self.views.realised_level is None else {"noise_level": self.views.realised_level}
-        )
-        self.seen.append((len(samples), preference_metrics(scores) | level))
+        policy = [need for need in self.objective.needs if need.model == "policy"]
+        scores = Scores({**score(model, policy, samples, self.views), **known})
+        metrics, level = preference_metrics(scores), self.views.realised_level
+        self.seen.append((len(samples), metrics if level is None else metrics | {"noise_level": level}))
         terms = self.objective.terms(scores)
         for term in terms:  # this process's share, as the loss that the Trainer logs is the mean over processes
             share = float(total([term], counts).detach()) * self.accelerator.num_processes
             self.step_terms[term.name] = self.step_terms.get(term.name, 0.0) + share
         return total(terms, counts)
 
-    def _refuse_difference(
-        self, model: nn.Module, asked: Sequence[Need], samples: Sequence[Sample], known: Mapping[Key, Score]
-    ) -> None:
-        """Before the first step policy and reference are one model: on the first batch, both in eval mode."""
-        was = model.training
-        model.eval()
-        with torch.no_grad():
-            ours = score(model, [replace(need, model="policy", grad=False) for need in asked], samples, self.views)
-        model.train(was)
-        refuse_difference(ours, known, bf16=self.args.bf16)
-
-
-def preference_metrics(scores: Scores) -> dict[str, float]:
-    """Log p of each scored text per token, and of each contrast margin, sign accuracy and saturation; in nats.
-
-    The margin is that of the answer given the cloud over the same answer given the noised one; names that begin with
-    ``pair_`` are those of the chosen answer over the rejected one.
-    """
-    metrics: dict[str, float] = {}
-    for (text, view, model), found in scores.items():
-        if model == "policy" and found.present.any():
-            name = f"logp_{view}" if text == "chosen" else f"logp_{text}" if view == "clean" else f"logp_{text}_{view}"
-            metrics[name] = float((found.logp.sum() / found.length.sum()).detach())
-    for prefix, text, view in (("", "chosen", "noised"), ("pair_", "rejected", "clean")):
-        worse, better = scores.get((text, view, "policy")), scores.get(("chosen", "clean", "policy"))
-        if better is not None and worse is not None and worse.present.any():
-            margin = (better.logp - worse.logp)[worse.present].detach()
-            metrics[f"{prefix}margin"] = float(margin.mean())
-            metrics[f"{prefix}sign_accuracy"] = float((margin > 0).float().mean())
-            metrics[f"{prefix}saturation"] = float((torch.sigmoid(margin) > SATURATED).float().mean())
-    return metrics | _rewards(scores)
-
-
-def _rewards(scores: Scores) -> dict[str, float]:
-    """How far the policy has moved from the reference towards the chosen answers, more than to the rejected, in nats.
-
-    The margin is DPO's implicit reward without its β.
-    """
-    keys = [(text, "clean", model) for model in ("policy", "reference") for text in ("chosen", "rejected")]
-    if any(key not in scores for key in keys):
-        return {}
-    chosen, rejected, known_chosen, known_rejected = (scores[key] for key in keys)
-    both = chosen.present & rejected.present
-    if not both.any():
-        return {}
-    moved = (chosen.logp - rejected.logp) - (known_chosen.logp - known_rejected.logp)
-    margin = moved[both].detach()
-    return {"reward_margin": float(margin.mean()), "reward_accuracy": float((margin > 0).float().mean())}
-
-
-def mean_metrics(rows: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
-    """Metrics of batches, each weighted with its number of samples; a batch that lacks one does not count for it."""
-    found: dict[str, float] = {}
-    for name in dict.fromkeys(name for _, metrics in rows for name in metrics):
-        having = [(size, metrics[name]) for size, metrics in rows if name in metrics]
-        found[name] = sum(size * value for size, value in having) / sum(size for size, _ in having)
-    return found
+    def _reference_scores(self, model: nn.Module, samples: Sequence[Sample]) -> Mapping[Key, Score]:
+        """What the objective wants to know of the reference model; before the first step it must be the policy."""
+        asked = [need for need in self.objective.needs if need.model == "reference"]
+        if self.reference is None or not asked:
+            return {}
+        known = self.reference.scores(asked, samples)
+        if self.state.global_step == 0 and not self.seen:
+            was = model.training
+            model.eval()
+            with torch.no_grad():
+                ours = score(model, [replace(need, model="policy", grad=False) for need in asked], samples, self.views)
+            model.train(was)
+            refuse_difference(ours, known, bf16=self.args.bf16)
+        return known
 
 
 class Watch(TrainerCallback):
@@ -244,83 +189,3 @@ class Watch(TrainerCallback):
                 grad_norm=logs.get("grad_norm"),
                 **self.metrics(),
             )
-
-
-def optimiser_steps(settings: StageSettings, records: int) -> int:
-    """Steps of a stage: as configured, or as many as its epochs need."""
-    return settings.steps or max(1, math.ceil(settings.epochs * records / settings.batch_size))
-
-
-@dataclass
-class StageArguments(TrainingArguments):
-    """Keeps a process to one device: the one that was chosen, and no DataParallel over all that are there.
-
-    DataParallel would multiply the batch by the number of GPUs, and scatter texts and clouds independently.
-    """
-
-    place: str = "cpu"
-
-    @property
-    def device(self) -> torch.device:
-        """Where the Trainer works."""
-        found: torch.device = super().device
-        if self.distributed_state is not None and self.distributed_state.num_processes > 1:
-            return found
-        return torch.device(self.place)
-
-    @property
-    def n_gpu(self) -> int:
-        """At most one."""
-        return min(1, super().n_gpu)
-
-
-def training_arguments(
-    settings: StageSettings, *, folder: Path, steps: int, seed: int, device: torch.device, bf16: bool
-) -> TrainingArguments:
-    """Our stage in the Trainer's words."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    arguments = StageArguments(
-        place=str(device),
-        output_dir=str(folder),
-        max_steps=steps,
-        per_device_train_batch_size=settings.batch_size // (settings.accumulation * world),
-        gradient_accumulation_steps=settings.accumulation,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=round(settings.warmup * steps),
-        weight_decay=settings.weight_decay,
-        adam_beta2=settings.beta2,
-        max_grad_norm=settings.max_grad_norm,
-        logging_steps=settings.log_every,
-        logging_nan_inf_filter=False,
-        save_steps=settings.save_every,
-        save_total_limit=2,
-        seed=seed,
-        bf16=bf16,
-        use_cpu=device.type == "cpu",
-        train_sampling_strategy="sequential",
-        remove_unused_columns=False,
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-    )
-    if device.type == "cuda":
-        torch.cuda.set_device(arguments.device)  # looking for devices has made the first one current
-    return arguments
-
-
-def as_batch(samples: list[Any]) -> dict[str, list[Any]]:
-    """The collator: samples stay as they are until the step knows what it needs of them."""
-    return {"samples": samples}
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; a kill may leave a torn one."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
-    for path in found:
-        try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError):
-            continue
-        return path
-    return None

@@ -21,11 +21,13 @@ from spa3d.posttrain import make_reference
 from spa3d.progress import Silent
 from spa3d.registry import create
 from spa3d.store import RowStore
+from spa3d.training.arguments import as_batch, training_arguments
 from spa3d.training.lessons import paired, tokenised, wanted
+from spa3d.training.metrics import preference_metrics
 from spa3d.training.reference import Frozen, Precomputed, refuse_difference
 from spa3d.training.samples import Sample, SampleStream
 from spa3d.training.scoring import count_units, score, total
-from spa3d.training.trainer import ObjectiveTrainer, as_batch, preference_metrics, training_arguments
+from spa3d.training.trainer import ObjectiveTrainer
 from spa3d.training.views import Views
 
 PAIR = (Need("chosen", "clean"), Need("rejected", "clean"))

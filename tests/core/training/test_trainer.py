@@ -11,17 +11,11 @@ import torch
 
 from spa3d.config import PartRates, StageSettings
 from spa3d.registry import create
+from spa3d.training.arguments import as_batch, last_checkpoint, optimiser_steps, training_arguments
 from spa3d.training.lessons import ordinary, tokenised
+from spa3d.training.metrics import mean_metrics
 from spa3d.training.samples import SampleStream, instructions
-from spa3d.training.trainer import (
-    ObjectiveTrainer,
-    as_batch,
-    last_checkpoint,
-    mean_metrics,
-    optimiser_steps,
-    part_of,
-    training_arguments,
-)
+from spa3d.training.trainer import ObjectiveTrainer, part_of
 from spa3d.training.views import Views
 
 

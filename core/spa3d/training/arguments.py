@@ -1,0 +1,95 @@
+"""How a stage's settings become the Trainer's arguments, and where it goes on after a kill."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+from spa3d.config import StageSettings
+
+
+def optimiser_steps(settings: StageSettings, records: int) -> int:
+    """Steps of a stage: as configured, or as many as its epochs need."""
+    return settings.steps or max(1, math.ceil(settings.epochs * records / settings.batch_size))
+
+
+@dataclass
+class StageArguments(TrainingArguments):
+    """Keeps a process to one device: the one that was chosen, and no DataParallel over all that are there.
+
+    DataParallel would multiply the batch by the number of GPUs, and scatter texts and clouds independently.
+    """
+
+    place: str = "cpu"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the Trainer works."""
+        found: torch.device = super().device
+        if self.distributed_state is not None and self.distributed_state.num_processes > 1:
+            return found
+        return torch.device(self.place)
+
+    @property
+    def n_gpu(self) -> int:
+        """At most one."""
+        return min(1, super().n_gpu)
+
+
+def training_arguments(
+    settings: StageSettings, *, folder: Path, steps: int, seed: int, device: torch.device, bf16: bool
+) -> TrainingArguments:
+    """Our stage in the Trainer's words."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    arguments = StageArguments(
+        place=str(device),
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=settings.batch_size // (settings.accumulation * world),
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=round(settings.warmup * steps),
+        weight_decay=settings.weight_decay,
+        adam_beta2=settings.beta2,
+        max_grad_norm=settings.max_grad_norm,
+        logging_steps=settings.log_every,
+        logging_nan_inf_filter=False,
+        save_steps=settings.save_every,
+        save_total_limit=2,
+        seed=seed,
+        bf16=bf16,
+        use_cpu=device.type == "cpu",
+        train_sampling_strategy="sequential",
+        remove_unused_columns=False,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    if device.type == "cuda":
+        torch.cuda.set_device(arguments.device)  # looking for devices has made the first one current
+    return arguments
+
+
+def as_batch(samples: list[Any]) -> dict[str, list[Any]]:
+    """The collator: samples stay as they are until the step knows what it needs of them."""
+    return {"samples": samples}
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; a kill may leave a torn one."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for path in found:
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError):
+            continue
+        return path
+    return None

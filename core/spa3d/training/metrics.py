@@ -1,0 +1,59 @@
+"""What the journal tells of a scored batch beside its loss: likelihoods, margins, signs, saturation, rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from spa3d.contracts.objective import Scores
+
+SATURATED = 0.99
+"""Sigmoid of the margin above which a pair no longer teaches (its gradient is below 1 % of the largest)."""
+
+
+def preference_metrics(scores: Scores) -> dict[str, float]:
+    """Log p of each scored text per token, and of each contrast margin, sign accuracy and saturation; in nats.
+
+    The margin is that of the answer given the cloud over the same answer given the noised one; names that begin with
+    ``pair_`` are those of the chosen answer over the rejected one.
+    """
+    metrics: dict[str, float] = {}
+    for (text, view, model), found in scores.items():
+        if model == "policy" and found.present.any():
+            name = f"logp_{view}" if text == "chosen" else f"logp_{text}" if view == "clean" else f"logp_{text}_{view}"
+            metrics[name] = float((found.logp.sum() / found.length.sum()).detach())
+    for prefix, text, view in (("", "chosen", "noised"), ("pair_", "rejected", "clean")):
+        worse, better = scores.get((text, view, "policy")), scores.get(("chosen", "clean", "policy"))
+        if better is not None and worse is not None and worse.present.any():
+            margin = (better.logp - worse.logp)[worse.present].detach()
+            metrics[f"{prefix}margin"] = float(margin.mean())
+            metrics[f"{prefix}sign_accuracy"] = float((margin > 0).float().mean())
+            metrics[f"{prefix}saturation"] = float((torch.sigmoid(margin) > SATURATED).float().mean())
+    return metrics | _rewards(scores)
+
+
+def _rewards(scores: Scores) -> dict[str, float]:
+    """How far the policy has moved from the reference towards the chosen answers, more than to the rejected, in nats.
+
+    The margin is DPO's implicit reward without its β.
+    """
+    keys = [(text, "clean", model) for model in ("policy", "reference") for text in ("chosen", "rejected")]
+    if any(key not in scores for key in keys):
+        return {}
+    chosen, rejected, known_chosen, known_rejected = (scores[key] for key in keys)
+    both = chosen.present & rejected.present
+    if not both.any():
+        return {}
+    moved = (chosen.logp - rejected.logp) - (known_chosen.logp - known_rejected.logp)
+    margin = moved[both].detach()
+    return {"reward_margin": float(margin.mean()), "reward_accuracy": float((margin > 0).float().mean())}
+
+
+def mean_metrics(rows: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
+    """Metrics of batches, each weighted with its number of samples; a batch that lacks one does not count for it."""
+    found: dict[str, float] = {}
+    for name in dict.fromkeys(name for _, metrics in rows for name in metrics):
+        having = [(size, metrics[name]) for size, metrics in rows if name in metrics]
+        found[name] = sum(size * value for size, value in having) / sum(size for size, _ in having)
+    return found
