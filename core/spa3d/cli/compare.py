@@ -5,9 +5,10 @@ What brings torch is imported where it is needed: a list of the verbs should not
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,7 @@ def _run(comparison: Comparison, mine: Sequence[Task]) -> int:
 
     began = time.monotonic()
     told: list[Outcome] = []
+    keep_up = Sparingly(comparison.write)
 
     def finished(found: Outcome) -> None:
         nonlocal began
@@ -76,12 +78,28 @@ def _run(comparison: Comparison, mine: Sequence[Task]) -> int:
         place = f"[{len(told)}/{len(mine)}] {found.cell.row.label}, seed {found.cell.seed}: "
         fault = f": {found.fault.splitlines()[0]}" if found.fault else ""
         complaints().print(plain(f"{place}{found.status}{took}{fault}"), soft_wrap=True)
-        comparison.write()
+        keep_up()
         began = time.monotonic()
 
     run_cells(mine, comparison.wish.registry, reporter=_brief, finished=finished)
     show_table(comparison.write(), comparison.wish.output)
     return 1 if any(found.status == "failed" for found in told) else 0
+
+
+class Sparingly:
+    """Does `work` when it is called, unless that would take more than a tenth of the time: a large table costs much."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.work = work
+        self.cost, self.ended = 0.0, -math.inf
+
+    def __call__(self) -> None:
+        """Do the work if it is due."""
+        start = time.monotonic()
+        if start - self.ended >= 9 * self.cost:
+            self.work()
+            self.ended = time.monotonic()
+            self.cost = self.ended - start
 
 
 def _brief(task: Task) -> Reporter:

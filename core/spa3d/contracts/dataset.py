@@ -27,6 +27,7 @@ class Fact:
         question: the open question, without options.
         answer: the true value.
         options: the values the answer could have had (with the answer among them); distractors come from here.
+        sentence: the answer to the open question as this dataset's conversations put it; empty: the bare answer.
 
     """
 
@@ -35,6 +36,12 @@ class Fact:
     question: str
     answer: str
     options: tuple[str, ...]
+    sentence: str = ""
+
+    @property
+    def said(self) -> str:
+        """The answer to the open question, in the words of the dataset's conversations."""
+        return self.sentence or self.answer
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from spa3d.contracts.dataset import Conversation, Dataset, Record, Round, Twin
@@ -64,10 +64,7 @@ def twinned(dataset: Dataset, talk: Talk, *, share: float, seed: int) -> Callabl
         if twin is None:
             return Lesson(record.id, epoch, talk(record, epoch))
         options = draw_pair_options(twin.before, twin.after, seed, epoch, record.id, "twin")
-        question = twin.before.question
-        if options and stream.random() < WITH_OPTIONS:
-            question = with_options(question, options)
-        return _minimal_pair(record, twin, epoch, question)
+        return _minimal_pair(record, twin, epoch, options if stream.random() < WITH_OPTIONS else None)
 
     return lesson
 
@@ -101,9 +98,14 @@ def tokenised(
     return sample
 
 
-def _minimal_pair(record: Record, twin: Twin, epoch: int, question: str) -> Lesson:
-    chosen, rejected = (Conversation("twin", (Round(question, fact.answer),)) for fact in (twin.before, twin.after))
-    return Lesson(record.id, epoch, chosen, rejected, twin.record.id)
+def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str] | None) -> Lesson:
+    """The question about the changed fact: with options and the bare text of one for an answer, or open and answered."""
+    chosen, rejected = (
+        Round(with_options(fact.question, options), fact.answer) if options else Round(fact.question, fact.said)
+        for fact in (twin.before, replace(twin.after, question=twin.before.question))
+    )
+    true, false = (Conversation("twin", (turn,)) for turn in (chosen, rejected))
+    return Lesson(record.id, epoch, true, false, twin.record.id)
 
 
 def _refuse_cut(made: dict[Wanted, Tokens]) -> None:

@@ -7,6 +7,7 @@ option's text ("red"), because that is how the likelihood of an option is scored
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def facts_of(spec: Spec) -> tuple[Fact, ...]:
         if part.counts:
             possible = tuple(NUMBERS[value] for value in part.counts)
             facts.append(Fact("count", part.name, f"How many {part.name} does it have?", NUMBERS[count], possible))
-    return tuple(facts)
+    return tuple(replace(fact, sentence=_sentence(fact)) for fact in facts)
 
 
 def caption_of(spec: Spec) -> str:
@@ -82,7 +83,7 @@ def _round(
         return Round(DESCRIBE[int(place * len(DESCRIBE))], caption)
     options = draw_options(topic, *key) if chance < choice_share else None
     if options is None:
-        return Round(topic.question, _sentence(topic))
+        return Round(topic.question, topic.said)
     return Round(with_options(topic.question, options), topic.answer)
 
 

@@ -1,0 +1,302 @@
+"""What a post-training step costs: objectives beside SFT, noise beside a step, and our steps beside TRL's.
+
+    .venv/bin/pip install -c constraints.txt trl
+    .venv/bin/python benchmarks/training.py [--pairs 9]
+
+Prints medians of interleaved pairs: process CPU seconds per step (forward, backward, clipping, AdamW). Peak memory is
+that of a process which does nothing but three such steps. TRL is left out where it is not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from spa3d import create, ops
+from spa3d.contracts.objective import Objective
+from spa3d.draws import Draws
+from spa3d.model.configuration import Spa3dConfig
+from spa3d.model.labels import IGNORED
+from spa3d.model.modeling import Spa3dModel
+from spa3d.model.processing import Tokens
+from spa3d.store import RowStore
+from spa3d.training.reference import Frozen, Precomputed
+from spa3d.training.samples import Sample
+from spa3d.training.scoring import count_units, score, total
+from spa3d.training.views import Views
+
+Step = Callable[[], Any]
+VOCABULARY, PREFIX, ANSWER, BATCH = 32003, 513, 40, 4
+"""The setting of the comparison with TRL: PointLLM's vocabulary and point tokens."""
+POINT_IDS = (VOCABULARY - 3, VOCABULARY - 2, VOCABULARY - 1)
+AIMS = {"spa": 2.25, "simpo": 2.25, "dpo": 2.25}
+AGAINST_TRL = {"sft": ("sft", 0.25), "spa": ("dpo", 0.2), "dpo": ("dpo", 0.25)}
+
+
+def llama(hidden: int, layers: int) -> Any:
+    """A LLaMA with random weights, the same each time."""
+    from transformers import LlamaConfig, LlamaForCausalLM  # once spa3d has seen to a broken torchvision
+
+    torch.manual_seed(0)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            hidden_size=hidden,
+            num_hidden_layers=layers,
+            num_attention_heads=hidden // 32,
+            intermediate_size=3 * hidden,
+            vocab_size=VOCABULARY,
+            max_position_embeddings=1024,
+        )
+    )
+
+
+def model_of(llm: Any, encoder: Any, points: int) -> Spa3dModel:
+    """Encoder, one linear layer, LLM; the encoder is frozen."""
+    config = Spa3dConfig(text_config=llm.config, encoder={}, projector={}, num_points=points, point_ids=POINT_IDS)
+    projector = create("projector", "linear", dim=encoder.dim, hidden=llm.config.hidden_size)
+    model = Spa3dModel(config, encoder, projector, llm)
+    model.set_trained("projector", "llm")
+    return model.train()
+
+
+def text(point_tokens: int, question: int, answer: int, stream: torch.Generator) -> Tokens:
+    """A prompt of a point block and a question, and its answer; random ids."""
+    start, patch, end = POINT_IDS
+    words = torch.randint(10, VOCABULARY - 10, (question + answer,), generator=stream).tolist()
+    block = [start, *[patch] * point_tokens, end] if point_tokens else []
+    ids = [*block, *words]
+    silent = len(ids) - answer
+    return Tokens(ids, [IGNORED] * silent + ids[silent:], [-1] * silent + [0] * answer)
+
+
+def batch_of(size: int, point_tokens: int, question: int, answer: int) -> list[Sample]:
+    """Samples whose chosen and rejected texts are equally long."""
+    stream = torch.Generator().manual_seed(1)
+    samples = []
+    for i in range(size):
+        texts = {(name, "cloud"): text(point_tokens, question, answer, stream) for name in ("chosen", "rejected")}
+        samples.append(Sample(f"r{i}", 0, texts))
+    return samples
+
+
+def our_step(model: Spa3dModel, objective: Objective, batch: Sequence[Sample], views: Any) -> Step:
+    """One optimiser step of `objective`; a reference is scored beforehand, as in a run."""
+    optimizer = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad], lr=1e-6)
+    policy = [need for need in objective.needs if need.model == "policy"]
+    known = [need for need in objective.needs if need.model == "reference"]
+    counts = count_units([batch], objective.needs)
+    reference = None
+    if known:
+        reference = Precomputed(RowStore(Path(tempfile.mkdtemp()), (1024,)), views)
+        reference.fill(batch, known, Frozen(views, bf16=False), batch_size=len(batch), advance=lambda _: None)
+
+    def step() -> None:
+        scores = score(model, policy, batch, views)
+        if reference is not None:
+            scores = type(scores)({**scores, **reference.scores(known, batch)})
+        total(objective.terms(scores), counts).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+class Prefixes:
+    """Views of prefix embeddings in the place of an encoder's tokens: both sides of the comparison have none."""
+
+    def __init__(self, model: Spa3dModel, hidden: int) -> None:
+        self.model, self.hidden, self.noise, self.mark, self.seed = model, hidden, None, "", 0
+        self.clouds = SimpleNamespace(processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)))
+
+    def tokens(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> torch.Tensor:
+        stream = torch.Generator().manual_seed(len(view))
+        return torch.randn(len(record_ids), PREFIX, self.hidden, generator=stream)
+
+    def names(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> list[str]:
+        return [f"{name}|{view}" for name in record_ids]
+
+
+class NoEncoder(torch.nn.Module):
+    """Stands where an encoder would: it only says how wide its tokens would be."""
+
+    dim, inputs, min_points = 256, ("xyz",), 1
+
+    def num_tokens(self, points: int) -> int:
+        return PREFIX
+
+
+def against_trl(name: str) -> Step:
+    """Our step in the setting of the comparison."""
+    model = model_of(llama(256, 4), NoEncoder(), 1)
+    return our_step(model, create("objective", name), batch_of(BATCH, PREFIX, 0, ANSWER), Prefixes(model, 256))
+
+
+def trl_step(name: str) -> Step:
+    """TRL's step: its own Trainer, collator and loss, default settings but for batch and length."""
+    from datasets import Dataset
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+    from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+    words = {f"w{i}": i for i in range(VOCABULARY - 2)} | {"<pad>": VOCABULARY - 2, "</s>": VOCABULARY - 1}
+    raw = Tokenizer(models.WordLevel(words, unk_token="w0"))
+    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="</s>")
+    given: dict[str, Any] = {
+        "output_dir": tempfile.mkdtemp(),
+        "per_device_train_batch_size": BATCH,
+        "max_length": 1024,
+        "use_cpu": True,
+        "report_to": [],
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "disable_tqdm": True,
+    }
+    stream = torch.Generator().manual_seed(1)
+
+    def ids(length: int) -> list[int]:
+        return [int(i) for i in torch.randint(10, VOCABULARY - 10, (length,), generator=stream)]
+
+    if name == "dpo":
+        rows = [{"prompt": "w1", "chosen": "w2", "rejected": "w3"}] * BATCH
+        trainer: Any = DPOTrainer(
+            llama(256, 4),
+            ref_model=llama(256, 4),
+            args=DPOConfig(**given),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+        )
+        examples = [
+            {"prompt_ids": ids(PREFIX + 2), "chosen_ids": ids(ANSWER), "rejected_ids": ids(ANSWER)}
+            for _ in range(BATCH)
+        ]
+    else:
+        rows = [{"prompt": "w1", "completion": "w2"}] * BATCH
+        trainer = SFTTrainer(
+            llama(256, 4), args=SFTConfig(**given), train_dataset=Dataset.from_list(rows), processing_class=tokenizer
+        )
+        examples = [
+            {"input_ids": ids(PREFIX + 2 + ANSWER), "completion_mask": [0] * (PREFIX + 2) + [1] * ANSWER}
+            for _ in range(BATCH)
+        ]
+    inputs = trainer.data_collator(examples)
+    trainer.create_optimizer()
+    trainer.current_gradient_accumulation_steps = 1
+
+    def step() -> None:
+        trainer.training_step(trainer.model, dict(inputs))
+        torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
+        trainer.optimizer.step()
+        trainer.optimizer.zero_grad()
+
+    return step
+
+
+def medians(first: Step, second: Step, pairs: int) -> tuple[float, float]:
+    """CPU seconds of two steps, measured in turn after a warm-up of each."""
+    found: list[list[float]] = [[], []]
+    for run in range(pairs + 1):
+        for times, step in zip(found, (first, second), strict=True):
+            start = time.process_time()
+            step()
+            if run:
+                times.append(time.process_time() - start)
+    return statistics.median(found[0]), statistics.median(found[1])
+
+
+def peak(who: str) -> float:
+    """GB of a process that does three steps of `who`, such as ``ours-spa`` or ``trl-dpo``."""
+    command = [sys.executable, __file__, "--steps-of", who]
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float(out.split()[-1])
+
+
+def embedded(cache: bool, folder: Path) -> tuple[Spa3dModel, Views, list[Sample]]:
+    """The size of the embedded world: 32 clouds of 1,024 points, 32 point tokens, LLaMA 96 x 3."""
+    model = model_of(llama(96, 3), create("encoder", "pointnext-tiny"), 1024)
+    stream = torch.Generator().manual_seed(2)
+    clouds = torch.rand(32, 1024, 6, generator=stream)
+    given = SimpleNamespace(
+        get=lambda names: clouds[[int(name[1:]) for name in names]].numpy(),
+        processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)),
+    )
+    store = RowStore(folder, (32, 128)) if cache else None
+    views = Views(model, given, store, noise=create("noise", "mask"))  # type: ignore[arg-type]
+    return model, views, batch_of(32, 32, 30, 20)
+
+
+def compare_objectives(pairs: int) -> None:
+    for cache in (False, True):
+        with tempfile.TemporaryDirectory() as name:
+            model, views, batch = embedded(cache, Path(name))
+            sft = our_step(model, create("objective", "sft"), batch, views)
+            for objective, aim in AIMS.items():
+                step = our_step(model, create("objective", objective), batch, views)
+                ours, theirs = medians(step, sft, pairs)
+                how = "on" if cache else "off"
+                print(f"{objective} beside sft, cache {how}: {ours:.3f} s, {theirs:.3f} s, {ours / theirs:.2f} ({aim})")
+
+
+def compare_noises(pairs: int) -> None:
+    model = model_of(llama(256, 4), NoEncoder(), 1)
+    sft = our_step(model, create("objective", "sft"), batch_of(8, PREFIX, 0, ANSWER), Prefixes(model, 256))
+    points = torch.rand(8, 8192, 6, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    for name in ("mask", "gaussian", "random-drop", "crop", "rotate", "color-strip"):
+        noise = create("noise", name)
+
+        def apply(noise: Any = noise) -> None:
+            noise.apply(points, Draws([(0, 0, f"r{i}", "noised") for i in range(8)]))
+
+        ours, theirs = medians(apply, sft, pairs)
+        print(f"{name} on 8 x 8192: {1000 * ours:.0f} ms, {100 * ours / theirs:.1f} % of an SFT step of {theirs:.2f} s")
+
+
+def compare_trl(pairs: int) -> None:
+    if importlib.util.find_spec("trl") is None:
+        print("trl is not installed: left out")
+        return
+    torch.set_num_threads(2)
+    for name, (peer, aim) in AGAINST_TRL.items():
+        ours, theirs = medians(against_trl(name), trl_step(peer), pairs)
+        memory = peak(f"ours-{name}"), peak(f"trl-{peer}")
+        print(
+            f"our {name} beside TRL's {peer}: {ours:.2f} s, {theirs:.2f} s, {ours / theirs:.2f} ({aim}); "
+            f"peak {memory[0]:.2f} GB, {memory[1]:.2f} GB, {memory[0] / memory[1]:.2f}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=9, help="interleaved pairs per figure")
+    parser.add_argument("--steps-of", help="do three steps of one contestant and print the peak memory in GB")
+    typed = parser.parse_args()
+    torch.set_num_threads(1)
+    with ops.use(create("ops", "cpp")):
+        if typed.steps_of:
+            torch.set_num_threads(2)
+            side, name = typed.steps_of.split("-")
+            step = against_trl(name) if side == "ours" else trl_step(name)
+            for _ in range(3):
+                step()
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+            return
+        compare_objectives(typed.pairs)
+        compare_noises(typed.pairs)
+        compare_trl(typed.pairs)
+
+
+if __name__ == "__main__":
+    main()
