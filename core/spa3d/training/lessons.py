@@ -99,7 +99,7 @@ def tokenised(
 
 
 def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str] | None) -> Lesson:
-    """The question about the changed fact: with options and the bare text of one for an answer, or open and answered."""
+    """The question about the changed fact: with options and the bare text of one for an answer, or without options."""
     chosen, rejected = (
         Round(with_options(fact.question, options), fact.answer) if options else Round(fact.question, fact.said)
         for fact in (twin.before, replace(twin.after, question=twin.before.question))
