@@ -15,6 +15,16 @@ BASE_STAGES = {
     "base.align": "Projector alignment",
     "base.instruct": "Instruction tuning",
 }
+LIKELIHOODS: dict[str, tuple[str, Style]] = {
+    "logp_clean": ("clean", "clean"),
+    "logp_rejected_twin": ("twin", "clean"),
+    "logp_noised": ("noised", "noised"),
+    "logp_other": ("other", "noised"),
+    "logp_blind": ("blind", "noised"),
+    "logp_rejected": ("wrong", "noised"),
+    "logp_twin": ("twin wrong", "noised"),
+}
+"""Log p per token: first right answers to the cloud that they are about, then what should be less likely."""
 
 
 class Series(NamedTuple):
@@ -37,25 +47,36 @@ class Chart(NamedTuple):
 
 
 def post_training_charts(rows: MetricRows) -> list[Chart]:
-    """Loss with its terms, margin, log p of clean and noised, sign accuracy: those that were recorded."""
+    """Loss with its terms, margins, log p of right and wrong answers, signs: those that were recorded."""
     rows = [row for row in rows if row.get("stage") == POST_TRAINING]
     alarms = tuple(float(row["step"]) for row in rows if "warning" in row and "step" in row)
     terms = sorted({str(name) for row in rows if isinstance(row.get("terms"), Mapping) for name in row["terms"]})
     losses = [_series(rows, ("loss",), "loss", "plain", held_out=False)]
     if len(terms) > 1:
         losses += [_series(rows, ("terms", term), term, "plain", held_out=False) for term in terms]
+    pair_margins = _both(rows, "pair_margin", "margin", "plain") + _both(rows, "reward_margin", "gained", "clean")
     charts = [
         ("Loss", "", losses),
-        ("Margin", "nats per answer", _both(rows, "margin", "margin", "plain")),
         (
-            "Log p of the right answer",
-            "nats per token",
-            [*_both(rows, "logp_clean", "clean", "clean"), *_both(rows, "logp_noised", "noised", "noised")],
+            "Margin",
+            "nats per answer",
+            [*_both(rows, "margin", "margin", "plain"), *_both(rows, "other_margin", "over another cloud", "noised")],
         ),
+        ("Margin of right over wrong answer", "nats per answer", pair_margins),
+        _likelihoods(rows),
         ("Clean preferred to noised", "share of answers", _both(rows, "sign_accuracy", "share", "plain")),
+        ("Right preferred to wrong answer", "share of pairs", _both(rows, "pair_sign_accuracy", "share", "plain")),
     ]
     found = [Chart(title, unit, tuple(line for line in lines if line.steps), alarms) for title, unit, lines in charts]
     return [chart for chart in found if chart.series]
+
+
+def _likelihoods(rows: MetricRows) -> tuple[str, str, list[Series]]:
+    """Log p of the right answer as the views show the cloud, and of the wrong one beside it where there is one."""
+    lines = [line for key, (name, style) in LIKELIHOODS.items() for line in _both(rows, key, name, style)]
+    contrasted = any("logp_rejected" in row for row in rows)
+    title = "Log p of right and wrong answers" if contrasted else "Log p of the right answer"
+    return title, "nats per token", lines
 
 
 def base_charts(rows: MetricRows) -> list[Chart]:

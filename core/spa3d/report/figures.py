@@ -19,8 +19,8 @@ from spa3d.report.wording import percent, percent_span
 
 BAR_WIDTH, BAR_HEIGHT, BAR_EDGE = 240, 44, 8
 LEFT, TOP, BOTTOM = 40, 16, 24
-NAMED, UNNAMED = 62, 10
-"""Room on the right of a chart, with and without names at the ends of its lines."""
+UNNAMED, NAMED, LETTER = 10, 62, 6.6
+"""Room on the right of a chart without names at the ends of its lines, the least with them, and that of a letter."""
 LABEL_GAP = 13
 """Pixels between two labels at the ends of lines."""
 
@@ -97,7 +97,8 @@ class _Frame(NamedTuple):
 def _frame(chart: Chart, width: int, height: int) -> _Frame:
     steps = [step for line in chart.series for step in line.steps]
     values = [value for line in chart.series for value in line.values]
-    room = NAMED if len({line.name for line in chart.series}) > 1 else UNNAMED
+    names = {line.name for line in chart.series}
+    room = max(NAMED, round(UNNAMED + LETTER * max(map(len, names)))) if len(names) > 1 else UNNAMED
     ticks = round_ticks(min(values), max(values))
     return _Frame(min(steps), max(max(steps), min(steps) + 1), ticks, width - room, height - BOTTOM)
 

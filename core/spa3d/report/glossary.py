@@ -25,4 +25,8 @@ GLOSSARY = {
         "How much more likely the right answer is with the clean cloud than with the noised one. It can rise while "
         "both fall, which is why the watchdog looks at the clean one alone."
     ),
+    "Wrong answer": (
+        "The answer to avoid of a preference pair, or what is true of an object's twin instead. The margin over it is "
+        "taken on training batches; what of it the model did not have before training is drawn as “gained”."
+    ),
 }

@@ -186,8 +186,9 @@ def _plain(said: str) -> str:
 def _how(document: Document) -> str:
     pairs = [(name, _unbroken(PIECE.split(value))) for name, value in recipe(document)]
     folder, curves = escape(document.predictions), escape(document.training.curves)
+    made = ", the preference pairs in <code>pairs.jsonl</code>" if document.passport.get("pairs") else ""
     beside = (
-        f"every answer in <code>{folder}</code>, curves in <code>{curves}</code>, all figures in "
+        f"every answer in <code>{folder}</code>{made}, curves in <code>{curves}</code>, all figures in "
         "<code>report.json</code>, settings in <code>config.yaml</code>, hashes in <code>passport.json</code>"
     )
     pairs.append(("Beside this file", beside))

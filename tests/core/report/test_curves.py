@@ -51,6 +51,29 @@ def test_the_terms_of_the_loss_are_lines_where_there_are_several():
     assert [line.name for line in post_training_charts(single)[0].series] == ["loss"]
 
 
+def test_wrong_answers_are_drawn_beside_right_ones():
+    row = {"stage": "post-train", "step": 1, "logp_clean": -1.0, "logp_rejected": -2.0, "pair_margin": 9.0,
+           "reward_margin": 0.5, "pair_sign_accuracy": 0.75, "pair_saturation": 0.1}  # fmt: skip
+    margins, logp, signs = post_training_charts([row])
+    assert [(line.name, line.values) for line in margins.series] == [("margin", (9.0,)), ("gained", (0.5,))]
+    assert logp.title == "Log p of right and wrong answers"
+    assert [(line.name, line.style) for line in logp.series] == [("clean", "clean"), ("wrong", "noised")]
+    assert (signs.title, signs.series[0].values) == ("Right preferred to wrong answer", (0.75,))
+
+
+def test_both_answers_to_an_object_and_to_its_twin_are_four_lines():
+    names = ("logp_clean", "logp_rejected", "logp_twin", "logp_rejected_twin")
+    (chart,) = post_training_charts([{"stage": "post-train", "step": 1, **dict.fromkeys(names, -1.0)}])
+    assert [(line.name, line.style) for line in chart.series] == [
+        ("clean", "clean"), ("twin", "clean"), ("wrong", "noised"), ("twin wrong", "noised"),
+    ]  # fmt: skip
+
+
+def test_a_margin_over_another_cloud_is_a_line_of_its_own():
+    rows = [{"stage": "post-train", "step": 1, "other_margin": 2.0}]
+    assert [line.name for line in post_training_charts(rows)[0].series] == ["over another cloud"]
+
+
 def test_the_watchdogs_steps_are_marked(metrics):
     rows = [*metrics, {"stage": "post-train", "step": 10, "warning": "down"}]
     assert all(chart.alarms == (10,) for chart in post_training_charts(rows))

@@ -123,3 +123,11 @@ def test_a_run_without_curves_examples_or_figures_makes_a_page(document, read):
     assert "This run is interrupted" in reader.text
     assert "Training" not in reader.text
     assert "Examples" not in reader.text
+
+
+def test_a_run_on_pairs_says_where_they_are(document, read):
+    passport = {"pairs": {"kept": 7, "asked": 9, "dropped": {"an answer is empty": 2}}}
+    told = read(html_page(document(passport=passport), [], [])).text
+    assert "the preference pairs in pairs.jsonl" in told
+    assert "7 of 9 requests" in told
+    assert "pairs.jsonl" not in read(html_page(document(), [], [])).text
