@@ -17,6 +17,11 @@ class Flag:
     def __str__(self) -> str:
         return f"--{self.name}" if self.value is None else f"--{self.name} {self.value}"
 
+    @property
+    def word(self) -> str:
+        """The flag as one word of a command line, which `scan` reads back."""
+        return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
+
 
 @dataclass
 class Arguments:

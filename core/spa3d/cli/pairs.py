@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from spa3d.cli.console import complaints, make_reporter, output, plain
-from spa3d.cli.flags import Flag, scan
+from spa3d.cli.flags import scan
 from spa3d.cli.help import show_block
 from spa3d.cli.naming import SWITCHES
 from spa3d.cli.parser import Invocation, parse
@@ -62,7 +62,7 @@ def _wish(argv: Sequence[str]) -> tuple[Path, Invocation]:
     if faults:
         raise ConfigError([*typed.faults, *faults])
     path = Path(typed.words[0])
-    invocation = parse([_again(flag) for flag in typed.flags])
+    invocation = parse([flag.word for flag in typed.flags])
     if invocation.config.pairs.path:
         raise ConfigError(
             f"pairs.path {invocation.config.pairs.path}: it is where a run reads pairs; leave it out here"
@@ -74,10 +74,6 @@ def _wish(argv: Sequence[str]) -> tuple[Path, Invocation]:
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
     return path, invocation
-
-
-def _again(flag: Flag) -> str:
-    return f"--{flag.name}" if flag.value is None else f"--{flag.name}={flag.value}"
 
 
 def _show(path: Path, found: Pairs) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from spa3d.cli.console import complaints, output, plain
-from spa3d.cli.flags import Arguments, Flag, scan
+from spa3d.cli.flags import Arguments, scan
 from spa3d.cli.naming import SWITCHES, read
 from spa3d.cli.parser import Invocation, parse
 from spa3d.contracts.dataset import Cloud, Dataset, Record
@@ -59,7 +59,7 @@ class Wish:
     def run_flags(self) -> list[str]:
         """What is typed for the run, and not for the sheet."""
         own = OWN[self.subject]
-        return [_again(flag) for flag in self.typed.flags if flag.name not in own]
+        return [flag.word for flag in self.typed.flags if flag.name not in own]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -218,10 +218,6 @@ def _levels(words: str, faults: list[str]) -> tuple[float, ...]:
     if not all(0 <= level <= 1 for level in levels):
         faults.append(f"--level {words}: numbers from 0 to 1 with commas between them, such as {LEVELS}")
     return levels
-
-
-def _again(flag: Flag) -> str:
-    return f"--{flag.name}" if flag.value is None else f"--{flag.name}={flag.value}"
 
 
 def _label(record: Record) -> str:

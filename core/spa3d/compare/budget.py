@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 
 from spa3d.compare.cells import Role, Row
 from spa3d.compare.grid import Settings, spoken
 from spa3d.config import RunConfig, TrainSettings
 from spa3d.contracts.objective import Need, asks_for_pairs, asks_for_twins
 from spa3d.manifest import Budget
+from spa3d.training.arguments import optimiser_steps
 
 SFT_COST = 3.0
 OWN: tuple[str, ...] = (
@@ -39,8 +39,7 @@ class Candidate:
     @property
     def steps(self) -> int:
         """Optimiser steps, those that its epochs need where it names no steps."""
-        train = self.config.train
-        return train.steps or max(1, ceil(train.epochs * self.items / train.batch_size))
+        return optimiser_steps(self.config.train, self.items)
 
     @property
     def samples(self) -> int:
