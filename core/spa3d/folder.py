@@ -18,7 +18,10 @@ from spa3d.errors import OutputError
 from spa3d.files import write_whole
 from spa3d.passport import differences
 
-BEGUN = ("config.yaml", "passport.json", "metrics.jsonl", "predictions", "pairs.jsonl", "probe.json", "checkpoints")
+BEGUN = (
+    *("config.yaml", "passport.json", "metrics.jsonl", "predictions", "pairs.jsonl"),
+    *("probe.json", "best.safetensors", "checkpoints"),
+)
 """What a run leaves that has trained nothing yet; the base it may have built lies elsewhere."""
 LASTING = ("base", "data", "sources")
 """Entries of the passport that must not change between a run and its continuation."""

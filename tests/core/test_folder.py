@@ -34,6 +34,7 @@ def begin(folder: Path) -> None:
         (folder / "predictions").mkdir()
         (folder / "predictions" / "choice.before.jsonl").write_text("{}\n")
         (folder / "metrics.jsonl").write_text('{"stage": "base.llm"}\n')
+        (folder / "best.safetensors").write_text("the base, which the probe before the first step kept")
 
 
 @pytest.mark.parametrize("resume", [False, True])
