@@ -13,6 +13,7 @@ import yaml
 
 from spa3d.compare.cells import Cell
 from spa3d.errors import DataError
+from spa3d.evaluation.health import probe_ends
 from spa3d.evaluation.measure import read_rows
 from spa3d.evaluation.summary import Units, Values, unit_sets
 from spa3d.training.journal import Journal
@@ -84,9 +85,9 @@ TRAINING = {
     "steps": "optimiser steps of post-training",
     "seconds": "wall time of post-training",
     "learning_rate": "peak learning rate",
-    "margin": "log p of held-out answers, clean minus noised, nats per answer, at the last probe",
-    "saturation": "share of held-out answers whose margin is so wide that the contrast teaches nothing, last probe",
-    "drift": "log p of held-out answers on clean clouds, nats per token, last probe minus first",
+    "margin": "log p of held-out answers, clean minus noised, nats per answer, of the weights that came out",
+    "saturation": "share of held-out answers whose margin is so wide that the contrast teaches nothing, likewise",
+    "drift": "log p of held-out answers on clean clouds, nats per token, of the weights that came out minus the base's",
     "repetition": "share of repeated three-word sequences in free answers, after post-training",
     "warnings": "warnings of the watchdog",
 }
@@ -141,8 +142,7 @@ def _sides(folder: Path, name: str) -> dict[str, Sides]:
 def _training(
     journal: Sequence[Mapping[str, Any]], report: Mapping[str, Any], config: Mapping[str, Any]
 ) -> dict[str, float]:
-    probes = [row for row in journal if row.get("probe")]
-    first, last = (probes[0], probes[-1]) if probes else ({}, {})
+    first, last = probe_ends(journal) or ({}, {})
     health = report.get("training", {}).get("health", {})
     found = {
         "steps": max((row["step"] for row in journal if "step" in row), default=None),
@@ -152,6 +152,6 @@ def _training(
         "saturation": last.get("saturation"),
         "repetition": health.get("repetition", {}).get("last"),
     }
-    if len(probes) > 1 and {"logp_clean"} <= first.keys() & last.keys():
+    if "logp_clean" in first.keys() & last.keys():
         found["drift"] = last["logp_clean"] - first["logp_clean"]
     return {name: value for name, value in found.items() if isinstance(value, int | float)}

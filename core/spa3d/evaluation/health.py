@@ -23,12 +23,11 @@ def measure_health(metrics: Rows, before: Rows, after: Rows) -> dict[str, Any]:
         after: those after it.
 
     """
-    probes = [row for row in metrics if row.get("probe") and row.get("stage") == "post-train"]
     found: dict[str, Any] = {}
+    first, last = probe_ends(metrics) or ({}, {})
     for name in PROBED:
-        values = [float(row[name]) for row in probes if row.get(name) is not None]
-        if len(values) > 1:
-            found[name] = {"first": round(values[0], DIGITS), "last": round(values[-1], DIGITS)}
+        if first.get(name) is not None and last.get(name) is not None:
+            found[name] = {"first": round(float(first[name]), DIGITS), "last": round(float(last[name]), DIGITS)}
     shares = [repetition(rows) for rows in (before, after)]
     if None not in shares:
         found["repetition"] = dict(zip(("first", "last"), shares, strict=True))
@@ -37,6 +36,17 @@ def measure_health(metrics: Rows, before: Rows, after: Rows) -> dict[str, Any]:
         if told:
             found[key] = told[-1]
     return found
+
+
+def probe_ends(metrics: Rows) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """The held-out probes before the first step and of the weights that came out; None with fewer than two probes.
+
+    What came out is the last, or the step that ``--train.keep best`` went back to.
+    """
+    probes = [row for row in metrics if row.get("probe") and row.get("stage") == "post-train"]
+    kept = [row["kept"] for row in metrics if "kept" in row][-1:]
+    out = [row for row in probes if row.get("step") in kept] or probes
+    return (probes[0], out[-1]) if len(probes) > 1 else None
 
 
 def repetition(rows: Rows) -> float | None:

@@ -95,7 +95,7 @@ class Comparison(_Model):
 
 
 class Course(_Model):
-    """A quantity before the first step and after the last."""
+    """A quantity of the base, before the first step, and of the weights that came out."""
 
     first: float
     last: float
