@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Part = Literal["encoder", "projector", "llm", "embeddings"]
 
@@ -217,6 +218,17 @@ class PairsSettings(Settings):
     """At most so many pairs are asked for; 0: one per record that post-training meets."""
     batch_size: int = Field(64, ge=1)
     """Answers generated at once."""
+
+    @field_validator("url")
+    @classmethod
+    def _no_secrets(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if "@" in parts.netloc or parts.query:
+            raise ValueError(
+                "a URL with a user name, password or query would be kept in config.yaml and the report, secrets "
+                "included; leave them out, and put the endpoint's key into OPENAI_API_KEY"
+            )
+        return url
 
 
 class EvaluateSettings(Settings):

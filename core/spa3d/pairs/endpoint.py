@@ -258,4 +258,6 @@ def _retry_after(fault: Any) -> float:
 
 
 def _first_line(fault: Exception) -> str:
-    return str(fault).strip().partition("\n")[0][:200]
+    """What a fault says, without the key: some servers repeat what they refuse, and the ledger keeps refusals."""
+    key, line = os.environ.get(KEY), str(fault).strip().partition("\n")[0]
+    return (line.replace(key, f"[{KEY}]") if key else line)[:200]

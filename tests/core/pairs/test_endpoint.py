@@ -280,6 +280,18 @@ def test_nothing_at_the_url_ends_at_once() -> None:
     assert "0 of 5" in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_key_that_a_server_repeats_is_not_told_on(status: int) -> None:
+    body, told = json.dumps({"error": {"message": "bad key the-key"}}), list[str]()
+    with served(Script(lambda number, time: (status, {"Content-Type": "application/json"}, body))) as url:
+        try:
+            EndpointWriter(url, "m", QUICK).rewrite(requests(1), lambda key, text, why: told.append(why))
+        except EndpointError as fault:
+            told.append(str(fault))
+    assert "[OPENAI_API_KEY]" in told[0]
+    assert "the-key" not in told[0]
+
+
 def test_a_url_without_a_scheme_is_refused_beforehand() -> None:
     with pytest.raises(ConfigError, match=r"--pairs\.url 'localhost:8000' is no URL"):
         EndpointWriter("localhost:8000", "m")
