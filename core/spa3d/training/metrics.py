@@ -11,19 +11,23 @@ from spa3d.contracts.objective import Scores
 SATURATED = 0.99
 """Sigmoid of the margin above which a pair no longer teaches (its gradient is below 1 % of the largest)."""
 
+CONTRASTS = (("", "chosen", "noised"), ("other_", "chosen", "other"), ("pair_", "rejected", "clean"))
+"""What the chosen answer given the clean cloud is held against: how the names begin, the text and its view."""
+
 
 def preference_metrics(scores: Scores) -> dict[str, float]:
     """Log p of each scored text per token, and of each contrast margin, sign accuracy and saturation; in nats.
 
     The margin is that of the answer given the cloud over the same answer given the noised one; names that begin with
-    ``pair_`` are those of the chosen answer over the rejected one.
+    ``other_`` are those over the same answer given another object's cloud, and with ``pair_`` those of the chosen
+    answer over the rejected one.
     """
     metrics: dict[str, float] = {}
     for (text, view, model), found in scores.items():
         if model == "policy" and found.present.any():
             name = f"logp_{view}" if text == "chosen" else f"logp_{text}" if view == "clean" else f"logp_{text}_{view}"
             metrics[name] = float((found.logp.sum() / found.length.sum()).detach())
-    for prefix, text, view in (("", "chosen", "noised"), ("pair_", "rejected", "clean")):
+    for prefix, text, view in CONTRASTS:
         worse, better = scores.get((text, view, "policy")), scores.get(("chosen", "clean", "policy"))
         if better is not None and worse is not None and worse.present.any():
             margin = (better.logp - worse.logp)[worse.present].detach()

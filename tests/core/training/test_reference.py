@@ -289,6 +289,14 @@ def test_the_reward_margin_is_what_the_policy_gained_over_the_reference() -> Non
     assert "reward_margin" not in preference_metrics(Scores(policy_alone))
 
 
+def test_a_contrast_with_another_object_has_a_margin_of_its_own() -> None:
+    other = ("chosen", "other", "policy")
+    metrics = preference_metrics(Scores({("chosen", "clean", "policy"): one(-1.0, -2.0), other: one(-4.0, -1.0)}))
+    assert metrics["other_margin"] == pytest.approx((3.0 - 1.0) / 2)
+    assert metrics["other_sign_accuracy"] == pytest.approx(0.5)
+    assert "margin" not in metrics
+
+
 def chosen(world: World, needs: Sequence[Need], **train: Any) -> Any:
     """What a run with these settings takes as its reference."""
     config = SimpleNamespace(train=TrainSettings(**train), objective=SimpleNamespace(asked="wise"))
@@ -308,7 +316,7 @@ def test_where_only_adapters_train_they_are_switched_off(world: World) -> None:
 
 
 def test_adapters_cannot_be_switched_off_where_there_are_none(world: World) -> None:
-    with pytest.raises(ValueError, match=r"there are no adapters; give lora\.rank"):
+    with pytest.raises(ValueError, match=r"there are no adapters; give --train\.lora\.rank"):
         TrainSettings(reference="adapters-off")
     with pytest.raises(ConfigError, match="more than adapters trains"):
         chosen(world, of_reference(*PAIR), reference="adapters-off", lora=LORA)
