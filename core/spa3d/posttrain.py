@@ -197,17 +197,35 @@ def make_reference(
     return Precomputed(make_reference_store(assembly, model), views)
 
 
+def held_out(assembly: Assembly, splits: Splits) -> Sequence[Record]:
+    """The records that the held-out slice is taken from; none without clouds, or with fewer than two in split val.
+
+    Raises:
+        ConfigError: there are none, and a setting depends on them.
+
+    """
+    config = assembly.config
+    records = () if config.blind else splits.get("val") or ()
+    if len(records) > 1:
+        return records
+    asked = ["--train.early_stop"] * config.train.early_stop + ["--train.keep best"] * (config.train.keep == "best")
+    if asked:
+        why = "with --blind no cloud is shown" if config.blind else "split val has fewer than two records"
+        raise ConfigError(f"{' and '.join(asked)}: nothing is held out to go by, for {why}; leave it out")
+    return ()
+
+
 def watchdogs(assembly: Assembly, views: Views, splits: Splits, output: Path, reporter: Reporter) -> list[Probe]:
     """The held-out probe, where there is a val split to hold out and a cloud to look at."""
-    held_out, settings = splits.get("val") or (), assembly.config.train
-    if assembly.config.blind or len(held_out) < 2:
+    records, settings = held_out(assembly, splits), assembly.config.train
+    if not records:
         return []
     text = tokenised(views.clouds.processor, ordinary(instructions(assembly.dataset, 0)), [("chosen", "cloud")])
-    places = generator("probe").permutation(len(held_out))[: settings.probe_size]
+    places = generator("probe").permutation(len(records))[: settings.probe_size]
     return [
         Probe(
             views,
-            [text(held_out[int(place)], 0) for place in sorted(places)],
+            [text(records[int(place)], 0) for place in sorted(places)],
             every=settings.probe_every,
             batch_size=assembly.config.evaluate.batch_size,
             start=output / "probe.json",

@@ -14,7 +14,7 @@ from spa3d import __version__
 from spa3d.assemble import assemble
 from spa3d.cli.parser import parse
 from spa3d.contracts.benchmark import Question
-from spa3d.errors import DataError, OutputError
+from spa3d.errors import ConfigError, DataError, OutputError
 from spa3d.progress import Silent
 from spa3d.provenance import passport_of
 from spa3d.run import Run, execute
@@ -51,6 +51,13 @@ def test_data_that_no_benchmark_can_ask_about_are_refused(tmp_path: Path, monkey
     monkeypatch.setattr(Classify, "questions", nothing)
     said = refusal(tmp_path, "--benchmark", "classify")
     assert said == "--benchmark classify: dataset shapes gives none of them a question"
+
+
+def test_what_needs_held_out_records_is_refused_without_them(tmp_path: Path) -> None:
+    asked = parse(["--preset", "smoke", "--device", "cpu", "--blind", "--objective", "sft", "--train.keep", "best"])
+    with pytest.raises(ConfigError, match=r"^--train\.keep best: nothing is held out to go by, for with --blind"):
+        execute(asked.config, asked.registry, output=tmp_path / "run", resume=False, reporter=Silent())
+    assert not (tmp_path / "run").exists()
 
 
 def test_bases_that_cannot_be_kept_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
