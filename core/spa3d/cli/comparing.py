@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
 from spa3d.assemble import assemble
-from spa3d.cli.flags import Arguments, Flag, scan
+from spa3d.cli.flags import Arguments, scan
 from spa3d.cli.naming import SWITCHES, read
 from spa3d.cli.parser import Invocation, parse
 from spa3d.compare.budget import Candidate, Control, budgeted
@@ -19,6 +20,7 @@ from spa3d.compare.table import write_table
 from spa3d.contracts.objective import Need, asks_for_pairs
 from spa3d.errors import ConfigError, SpaError
 from spa3d.manifest import Axis, Budget, ComparePreset
+from spa3d.pairs.files import read_pairs
 from spa3d.registry import Registry, missed
 
 OWN = (*AXES, "seeds", "budget", "cell", "output", "dry-run")
@@ -69,10 +71,12 @@ def read_wish(argv: Sequence[str]) -> Wish:
     """
     typed = scan(argv, switches=SWITCHES, repeatable={"plugin"})
     name = typed.words[0] if typed.words else ""
-    flags = [_again(flag) for flag in typed.flags if flag.name not in OWN]
+    flags = [flag.word for flag in typed.flags if flag.name not in OWN]
     request = read(flags)
     presets = request.registry.manifest.presets.compare
     faults = [*typed.faults, *(f"{word!r} is not expected here; one name of a comparison" for word in typed.words[1:])]
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        faults.append("spa3d compare: start it without torchrun; several of it share the cells with --cell i/n")
     if name and name not in presets:
         faults.append(f"spa3d compare {name}: {missed('comparison', name, presets, 'spa3d compare --help')}")
     preset = presets.get(name)
@@ -140,7 +144,7 @@ def _candidate(wish: Wish, draft: Draft) -> Candidate:
     items = len(assembly.dataset.records("train"))
     needs, pairs = assembly.objective.needs, invocation.config.pairs
     if asks_for_pairs(needs):
-        items = _lines(pairs.path) if pairs.path else min(items, pairs.limit or items)
+        items = len(read_pairs(Path(pairs.path))) if pairs.path else min(items, pairs.limit or items)
     return Candidate(draft.label, draft.settings, invocation.config, needs, items)
 
 
@@ -195,12 +199,3 @@ def _misplaced(flags: Sequence[str], grid: Grid) -> list[str]:
         elif name == "resume":
             faults.append("--resume: a comparison always goes on where it stopped; leave it out")
     return faults
-
-
-def _again(flag: Flag) -> str:
-    return f"--{flag.name}" if flag.value is None else f"--{flag.name}={flag.value}"
-
-
-def _lines(path: str) -> int:
-    with Path(path).open(encoding="utf-8") as lines:
-        return sum(1 for line in lines if line.strip())

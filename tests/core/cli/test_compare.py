@@ -57,6 +57,7 @@ def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPA3D_PLUGINS", "")
     monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
     monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.chdir(tmp_path)
 
 
@@ -115,6 +116,7 @@ def test_help_names_the_comparisons_and_every_flag(capsys: pytest.CaptureFixture
         ("--objectives spa --resume", "--resume: a comparison always goes on"),
         ("--objectives sft,spa --objective spa", "--objective: the comparison sets it row by row; give --objectives"),
         ("--objectives sft,dpo", "dpo: --objective dpo: it needs rejected answers"),
+        ("--objectives sft,dpo --pairs.path none.jsonl", "dpo: none.jsonl: cannot be read"),
         ("--objectives sft,spa --train.stepz 3", "no field 'stepz'; did you mean 'steps'"),
     ],
 )
@@ -126,6 +128,14 @@ def test_what_is_wrong_with_any_cell_is_told_before_one_runs(
     assert said in complaint
     assert complaint.count(said) == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_several_processes_do_not_run_one_grid_in_step(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["compare", "--objectives", "sft,spa", *SMOKE]) == 2
+    assert "start it without torchrun; several of it share the cells with --cell i/n" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_with_130_and_the_command_that_goes_on(
