@@ -15,16 +15,20 @@ BASE_STAGES = {
     "base.align": "Projector alignment",
     "base.instruct": "Instruction tuning",
 }
-LIKELIHOODS: dict[str, tuple[str, Style]] = {
+VIEWS: dict[str, tuple[str, Style]] = {
     "logp_clean": ("clean", "clean"),
-    "logp_rejected_twin": ("twin", "clean"),
     "logp_noised": ("noised", "noised"),
     "logp_other": ("other", "noised"),
     "logp_blind": ("blind", "noised"),
-    "logp_rejected": ("wrong", "noised"),
-    "logp_twin": ("twin wrong", "noised"),
 }
-"""Log p per token: first right answers to the cloud that they are about, then what should be less likely."""
+"""Log p of the right answer, as the views show the cloud."""
+ANSWERS: dict[str, tuple[str, Style]] = {
+    "logp_clean": ("right", "clean"),
+    "logp_rejected_twin": ("right, twin", "clean"),
+    "logp_rejected": ("wrong", "noised"),
+    "logp_twin": ("wrong, twin", "noised"),
+}
+"""Log p of the answers to an object, and to its twin: what is wrong of one is right of the other."""
 
 
 class Series(NamedTuple):
@@ -55,6 +59,10 @@ def post_training_charts(rows: MetricRows) -> list[Chart]:
     if len(terms) > 1:
         losses += [_series(rows, ("terms", term), term, "plain", held_out=False) for term in terms]
     pair_margins = _both(rows, "pair_margin", "margin", "plain") + _both(rows, "reward_margin", "gained", "clean")
+    views = [line for key, (name, style) in VIEWS.items() for line in _both(rows, key, name, style)]
+    # Only training batches have wrong answers: right ones beside them are of the same batches.
+    answers = [_series(rows, (key,), name, style, held_out=False) for key, (name, style) in ANSWERS.items()]
+    contrasted = any("logp_rejected" in row for row in rows)
     charts = [
         ("Loss", "", losses),
         (
@@ -63,20 +71,13 @@ def post_training_charts(rows: MetricRows) -> list[Chart]:
             [*_both(rows, "margin", "margin", "plain"), *_both(rows, "other_margin", "over another cloud", "noised")],
         ),
         ("Margin of right over wrong answer", "nats per answer", pair_margins),
-        _likelihoods(rows),
+        ("Log p of the right answer", "nats per token", views),
+        ("Log p of right and wrong answers", "nats per token", answers if contrasted else []),
         ("Clean preferred to noised", "share of answers", _both(rows, "sign_accuracy", "share", "plain")),
         ("Right preferred to wrong answer", "share of pairs", _both(rows, "pair_sign_accuracy", "share", "plain")),
     ]
     found = [Chart(title, unit, tuple(line for line in lines if line.steps), alarms) for title, unit, lines in charts]
     return [chart for chart in found if chart.series]
-
-
-def _likelihoods(rows: MetricRows) -> tuple[str, str, list[Series]]:
-    """Log p of the right answer as the views show the cloud, and of the wrong one beside it where there is one."""
-    lines = [line for key, (name, style) in LIKELIHOODS.items() for line in _both(rows, key, name, style)]
-    contrasted = any("logp_rejected" in row for row in rows)
-    title = "Log p of right and wrong answers" if contrasted else "Log p of the right answer"
-    return title, "nats per token", lines
 
 
 def base_charts(rows: MetricRows) -> list[Chart]:

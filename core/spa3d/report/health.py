@@ -51,4 +51,5 @@ def _verb(moved: float) -> str:
 
 
 def _nats(course: Course) -> str:
-    return " → ".join(f"{value:.2f}".replace("-", MINUS) for value in (course.first, course.last))
+    # Adding 0 takes the sign off a zero.
+    return " → ".join(f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS) for value in (course.first, course.last))

@@ -31,9 +31,10 @@ def markdown_page(document: Document, examples: Sequence[Example]) -> str:
             blocks += [f"### {markdown(name)} by kind", _table("kind", lines)]
     blocks += _examples(examples)
     blocks += ["## How it was run", _list(recipe(document))]
+    made = "the preference pairs in [`pairs.jsonl`](pairs.jsonl), " if document.passport.get("pairs") else ""
     blocks.append(
-        f"Every answer behind these figures is in [`{document.predictions}`]({document.predictions}), the curves are "
-        f"in [`{document.training.curves}`]({document.training.curves}); all settings are in "
+        f"Every answer behind these figures is in [`{document.predictions}`]({document.predictions}), {made}the curves "
+        f"are in [`{document.training.curves}`]({document.training.curves}); all settings are in "
         "[`config.yaml`](config.yaml), all versions and hashes in [`passport.json`](passport.json)."
     )
     return "\n\n".join(block for block in blocks if block) + "\n"

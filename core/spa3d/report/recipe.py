@@ -12,6 +12,13 @@ from spa3d.report.wording import duration
 
 PARTS = ("encoder", "projector", "noise", "objective", "dataset")
 
+CHOICES = {
+    "fresh": (True, "fresh questions"),
+    "early_stop": (True, "stops when the watchdog warns"),
+    "keep": ("best", "keeps the best weights on held-out records"),
+}
+"""Settings of post-training that are told only where they are not as usual."""
+
 
 def recipe(document: Document) -> list[tuple[str, str]]:
     """Name and value of what decided the numbers; what a configuration does not say is left out."""
@@ -90,8 +97,16 @@ def _pairs(made: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         return ""
     if settings.get("path"):
         return f"{made.get('kept')} of {settings['path']}"
-    told = [f"{made.get('kept')} of {made.get('asked')} requests, by {settings.get('mode')}"]
+    told = [f"{made.get('kept')} of {made.get('asked')} requests, by {settings.get('mode')}{_maker(settings)}"]
     return "; ".join(told + [f"{count} dropped: {why}" for why, count in _mapping(made.get("dropped")).items()])
+
+
+def _maker(settings: Mapping[str, Any]) -> str:
+    """Who wrote the rejected answers, or that the model wrote both."""
+    if settings.get("mode") == "augmentation":
+        return " (both answers the model's)" if settings.get("chosen") == "model" else ""
+    names = [str(settings[key]) for key in ("writer", "llm") if settings.get(key)]
+    return f" ({' '.join(names)})" if names else ""
 
 
 def _stage(train: Mapping[str, Any]) -> str:
@@ -102,6 +117,7 @@ def _stage(train: Mapping[str, Any]) -> str:
     told = [length, f"batch {train.get('batch_size', '?')}", f"learning rate {_short(train.get('learning_rate', '?'))}"]
     parts = train.get("train")
     told += [f"trains {_short(parts)}"] if parts else []
+    told += [what for key, (value, what) in CHOICES.items() if train.get(key) == value]
     return ", ".join(told + _adapters(_mapping(train.get("lora"))))
 
 

@@ -51,21 +51,24 @@ def test_the_terms_of_the_loss_are_lines_where_there_are_several():
     assert [line.name for line in post_training_charts(single)[0].series] == ["loss"]
 
 
-def test_wrong_answers_are_drawn_beside_right_ones():
+def test_wrong_answers_are_drawn_beside_the_right_ones_of_the_same_batches():
+    probe = {"stage": "post-train", "step": 1, "probe": True, "logp_clean": -0.5}
     row = {"stage": "post-train", "step": 1, "logp_clean": -1.0, "logp_rejected": -2.0, "pair_margin": 9.0,
            "reward_margin": 0.5, "pair_sign_accuracy": 0.75, "pair_saturation": 0.1}  # fmt: skip
-    margins, logp, signs = post_training_charts([row])
+    margins, views, answers, signs = post_training_charts([probe, row])
     assert [(line.name, line.values) for line in margins.series] == [("margin", (9.0,)), ("gained", (0.5,))]
-    assert logp.title == "Log p of right and wrong answers"
-    assert [(line.name, line.style) for line in logp.series] == [("clean", "clean"), ("wrong", "noised")]
+    assert [(line.name, line.held_out) for line in views.series] == [("clean", False), ("clean", True)]
+    assert [(line.name, line.style, line.values) for line in answers.series] == [
+        ("right", "clean", (-1.0,)), ("wrong", "noised", (-2.0,)),
+    ]  # fmt: skip
     assert (signs.title, signs.series[0].values) == ("Right preferred to wrong answer", (0.75,))
 
 
 def test_both_answers_to_an_object_and_to_its_twin_are_four_lines():
     names = ("logp_clean", "logp_rejected", "logp_twin", "logp_rejected_twin")
-    (chart,) = post_training_charts([{"stage": "post-train", "step": 1, **dict.fromkeys(names, -1.0)}])
+    _, chart = post_training_charts([{"stage": "post-train", "step": 1, **dict.fromkeys(names, -1.0)}])
     assert [(line.name, line.style) for line in chart.series] == [
-        ("clean", "clean"), ("twin", "clean"), ("wrong", "noised"), ("twin wrong", "noised"),
+        ("right", "clean"), ("right, twin", "clean"), ("wrong", "noised"), ("wrong, twin", "noised"),
     ]  # fmt: skip
 
 

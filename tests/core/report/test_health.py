@@ -38,6 +38,10 @@ def test_the_figures_are_in_it() -> None:
     assert f"log p {MINUS}0.27 → {MINUS}0.51 nats per token" in said
 
 
+def test_a_margin_of_nothing_has_no_sign() -> None:
+    assert "noised cloud 0.00 → 0.00 nats" in health_sentence(health((-0.3, -0.3), (-0.001, 0.001)))
+
+
 def test_saturation_loops_stops_and_kept_weights_are_told() -> None:
     said = health_sentence(
         health(

@@ -73,3 +73,9 @@ def test_line_breaks_cannot_leave_a_cell(text):
 def test_an_empty_run_still_makes_a_page(document):
     page = markdown_page(document(rows={}, status="interrupted", config={}, passport={}, data={}), [])
     assert page.startswith("**This run is interrupted: nothing was measured.**")
+
+
+def test_a_run_on_pairs_links_to_them(document):
+    passport = {"pairs": {"kept": 7, "asked": 9, "dropped": {}}}
+    assert "the preference pairs in [`pairs.jsonl`](pairs.jsonl)" in markdown_page(document(passport=passport), [])
+    assert "pairs.jsonl" not in markdown_page(document(), [])
