@@ -194,7 +194,8 @@ class TrainSettings(StageSettings):
     def _adapters_are_there_to_be_switched_off(self) -> Self:
         if self.reference == "adapters-off" and not self.lora.rank:
             raise ValueError(
-                "reference adapters-off: there are no adapters; give lora.rank, or take reference precomputed or copy"
+                "--train.reference adapters-off: there are no adapters; give --train.lora.rank, or take precomputed "
+                "or copy"
             )
         return self
 

@@ -158,7 +158,7 @@ def _words(annotation: Any) -> str:
         inside, *rules = get_args(annotation)
         return _bounded(_words(inside), [rule for each in rules for rule in getattr(each, "metadata", [each])])
     if get_origin(annotation) is Literal:
-        return "|".join(map(str, get_args(annotation)))
+        return "|".join(str(value) or '""' for value in get_args(annotation))
     if get_origin(annotation) in COLLECTIONS:
         inner = [_item(item) if item is not ... else "…" for item in get_args(annotation)]
         return ", ".join(inner if get_origin(annotation) is tuple else [*inner, "…"])

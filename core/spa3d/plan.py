@@ -69,9 +69,9 @@ def plan(config: RunConfig, registry: Registry) -> Plan:
     )
     stages += _pairs(assembly, base, records)
     steps = optimiser_steps(config.train, len(records))
-    stages.append(
-        PlannedStage("post-train", f"{steps} steps of {config.objective.asked} on {config.noise.asked}", False)
-    )
+    noised = any(need.view == "noised" for need in assembly.objective.needs)
+    shown = f" on {config.noise.asked}" if noised else ""
+    stages.append(PlannedStage("post-train", f"{steps} steps of {config.objective.asked}{shown}", False))
     stages += [PlannedStage("evaluate after", names, False), PlannedStage("report", "report.html, .md, .json", False)]
     return Plan(stages, _parts(assembly, base), assembly.weights_told())
 

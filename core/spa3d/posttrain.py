@@ -12,14 +12,15 @@ from typing import Any
 
 from spa3d import ranks
 from spa3d.assemble import Assembly
-from spa3d.base import load_base, parts_trained, save_model
+from spa3d.base import Base, load_base, parts_trained, save_model
 from spa3d.caches import make_clouds, make_reference_store, make_token_store, noise_mark
 from spa3d.config import TrainSettings
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.draws import generator
-from spa3d.errors import ConfigError
+from spa3d.errors import ConfigError, DataError
 from spa3d.model import adapters
+from spa3d.model.load import describe
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pairs.pair import Pair
@@ -213,6 +214,29 @@ def held_out(assembly: Assembly, splits: Splits) -> Sequence[Record]:
         why = "with --blind no cloud is shown" if config.blind else "split val has fewer than two records"
         raise ConfigError(f"{' and '.join(asked)}: nothing is held out to go by, for {why}; leave it out")
     return ()
+
+
+def refuse_twinless(assembly: Assembly, splits: Splits) -> None:
+    """Without any twin an objective that contrasts them would be another one, and nobody would be told.
+
+    Raises:
+        DataError: the objective wants twins, and no training record has one.
+
+    """
+    config, dataset, records = assembly.config, assembly.dataset, splits["train"]
+    if asks_for_twins(assembly.objective.needs) and all(dataset.twin(record, 0) is None for record in records):
+        raise DataError(
+            f"--objective {config.objective.asked}: none of the {len(records)} training records of dataset "
+            f"{config.dataset.asked} has a twin; where clouds come from files, twins need facts about main_color or "
+            "shape that agree with the cloud (README, Your own clouds)"
+        )
+
+
+def refuse_targets(assembly: Assembly, base: Base) -> None:
+    """A given base brings an LLM of its own: raise `ConfigError` where it lacks the layers that are to get adapters."""
+    config = assembly.config
+    if config.base.path and config.train.lora.rank:
+        adapters.planned_size(config.train.lora, describe(base.model_folder).text_config)
 
 
 def watchdogs(assembly: Assembly, views: Views, splits: Splits, output: Path, reporter: Reporter) -> list[Probe]:

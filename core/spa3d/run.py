@@ -36,7 +36,7 @@ from spa3d.pairs.files import read_pairs
 from spa3d.pairs.make import Pairs
 from spa3d.pairs.pair import Pair
 from spa3d.points import sound_cloud
-from spa3d.posttrain import held_out, make_views, post_train
+from spa3d.posttrain import held_out, make_views, post_train, refuse_targets, refuse_twinless
 from spa3d.progress import Reporter
 from spa3d.provenance import passport_of
 from spa3d.registry import Registry
@@ -139,6 +139,8 @@ class Run:
         if not any(self.questions.values()):
             raise DataError(f"--benchmark {', '.join(self.questions)}: dataset {dataset} gives none of them a question")
         held_out(self.assembly, self.splits)  # it says so where a setting lacks it
+        refuse_twinless(self.assembly, self.splits)
+        refuse_targets(self.assembly, self.base)
         self.pairs.check()
 
     def _answerable(self, questions: Asked) -> Asked:

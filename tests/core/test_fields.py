@@ -18,6 +18,7 @@ class Model(BaseModel):
     count: int = Field(ge=1, description="How many.")
     share: float = Field(0.5, ge=0, lt=1)
     word: Literal["fps", "random"] = "fps"
+    mode: Literal["", "rule"] = ""
     parts: tuple[Literal["left", "right"], ...] = ("left",)
     pair: tuple[int, float] = (1, 2.0)
     sizes: list[int] = []
@@ -47,6 +48,7 @@ def said(**values: object) -> list[str]:
         ("count", "integer ≥ 1", "required"),
         ("share", "number ≥ 0 and < 1", "0.5"),
         ("word", "fps|random", "fps"),
+        ("mode", '""|rule', '""'),
         ("parts", "left|right, …", "left"),
         ("pair", "integer, number", "1,2.0"),
         ("sizes", "integer, …", "(none)"),

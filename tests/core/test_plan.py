@@ -36,6 +36,12 @@ def test_a_plan_makes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("objective", "told"), [("spa", "3 steps of spa on mask"), ("sft", "3 steps of sft")])
+def test_noise_is_named_where_it_is_shown(objective: str, told: str) -> None:
+    asked = parse([*SMOKE, "--objective", objective])
+    assert told in [stage.detail for stage in plan(asked.config, asked.registry).stages]
+
+
 def test_without_an_encoder_to_pretrain_there_is_no_stage_for_it(tmp_path: Path) -> None:
     path = tmp_path / "encoder.pt"
     state = create("encoder", "pointnext-tiny").state_dict()

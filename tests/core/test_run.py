@@ -12,6 +12,8 @@ import pytest
 
 from spa3d import __version__
 from spa3d.assemble import assemble
+from spa3d.base import locate, save_model
+from spa3d.build import BaseBuilder
 from spa3d.cli.parser import parse
 from spa3d.contracts.benchmark import Question
 from spa3d.errors import ConfigError, DataError, OutputError
@@ -97,6 +99,24 @@ def begin(folder: Path, *argv: str) -> Run:
     data = ("--dataset", "pointllm", "--dataset.root", str(folder), "--points.count", "64")
     asked = parse(["--preset", "smoke", "--device", "cpu", *data, *argv])
     return Run(assemble(asked.config, asked.registry), folder / "run", Silent())
+
+
+def test_twins_that_no_record_has_are_missed_before_any_work(tmp_path: Path) -> None:
+    lay_out(tmp_path, {}, {})
+    with pytest.raises(DataError, match=r"none of the 8 training records of dataset pointllm has a twin; .* facts"):
+        begin(tmp_path, "--objective", "twin-contrast")._look_at_data()
+    begin(tmp_path, "--objective", "sft")._look_at_data()
+
+
+def test_layers_that_a_given_llm_lacks_are_missed_before_any_work(tmp_path: Path) -> None:
+    asked = parse(["--preset", "smoke", "--device", "cpu"])
+    assembly = assemble(asked.config, asked.registry)
+    save_model(*BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())._fresh(), tmp_path)
+    adapted = ["--base", str(tmp_path), "--train.lora.rank", "2", "--train.lora.targets", "q_proj,nowhere"]
+    asked = parse(["--preset", "smoke", "--device", "cpu", *adapted])
+    with pytest.raises(ConfigError, match="no linear layer nowhere; there are: down_proj"):
+        execute(asked.config, asked.registry, output=tmp_path / "run", resume=False, reporter=Silent())
+    assert not (tmp_path / "run").exists()
 
 
 def test_skipped_data_are_listed_and_nobody_is_asked_about_them(tmp_path: Path) -> None:
