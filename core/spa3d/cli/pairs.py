@@ -69,6 +69,8 @@ def _wish(argv: Sequence[str]) -> tuple[Path, Invocation]:
         )
     if not invocation.config.pairs.mode:
         raise ConfigError(f"--pairs.mode: say how the pairs are made: {MODES}")
+    if path.is_dir():
+        raise OutputError(f"{path}: a folder; name the file to write, such as {path / 'pairs.jsonl'}")
     if path.exists():
         raise OutputError(f"{path}: there is one already; name another file, or delete it")
     if not path.parent.is_dir():

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spa3d.pairs.writer import Corruption, Done
 
 KEY = "OPENAI_API_KEY"
+STRANGE = "what the URL answers is no chat completion"
 
 
 class EndpointError(SpaError):
@@ -171,13 +172,13 @@ class EndpointWriter:
                 return _Outcome(request, fault=fault)
             except _Refused as refusal:
                 return _Outcome(request, why_not=str(refusal))
-            text, why_not = accepted(request, reply)
+            text, why_not = (None, STRANGE) if reply is None else accepted(request, reply)
             if text is not None:
                 return _Outcome(request, text)
         return _Outcome(request, why_not=f"{why_not}, twice")
 
-    def _reply(self, request: Corruption, stop: Event) -> str:
-        """The text of one reply; a server that is busy, slow or broken is tried again."""
+    def _reply(self, request: Corruption, stop: Event) -> str | None:
+        """The text of one reply, None if it is no chat completion; a busy, slow or broken server is asked again."""
         patience, end = self._patience, time.monotonic() + self._patience.deadline
         for number in range(1, patience.tries + 1):
             try:
@@ -187,7 +188,7 @@ class EndpointWriter:
                     )
                 )
             except ValueError:
-                return ""  # a body that is no JSON: a reply of no use
+                return None  # a body that is no JSON
             except self._openai.APIError as fault:
                 what = self._what_failed(fault)
                 asked = _retry_after(fault)
@@ -238,10 +239,12 @@ def _hand_on(outcomes: list[_Outcome], done: Done) -> int:
     return number
 
 
-def _text_of(reply: Any) -> str:
-    """The text of a chat completion; empty where the reply is something else, such as a page of HTML."""
+def _text_of(reply: Any) -> str | None:
+    """The text of a chat completion, which may be empty; None where the reply is something else, such as a web page."""
     choices = getattr(reply, "choices", None)
     message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
+    if message is None:
+        return None
     content = getattr(message, "content", None)
     return content if isinstance(content, str) else ""
 

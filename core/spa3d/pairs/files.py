@@ -58,7 +58,8 @@ def rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
-        raise DataError(f"{path}: cannot be read ({fault}); it should be JSON lines") from fault
+        why = getattr(fault, "strerror", None) or fault  # an OSError would name the file again
+        raise DataError(f"{path}: cannot be read ({why}); it should be JSON lines") from fault
     # Not splitlines: text may hold line breaks of Unicode's own, which JSON leaves as they are.
     for number, line in enumerate(text.split("\n"), start=1):
         where = f"{path}, line {number}"

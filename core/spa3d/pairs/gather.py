@@ -13,7 +13,7 @@ from spa3d.base import Base
 from spa3d.caches import hash_files
 from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_pairs
-from spa3d.errors import OutputError, about
+from spa3d.errors import DataError, OutputError, about
 from spa3d.evaluation.predict import Answerer
 from spa3d.model.llm import own_marks
 from spa3d.model.processing import refuse_marks
@@ -54,11 +54,14 @@ class Gathering:
         """The pairs of ``--pairs.path``; raises `DataError` where they are none, or not fit for these records."""
         config = self.assembly.config
         pairs = read_pairs(Path(config.pairs.path))
-        for pair in pairs:
-            with about(pair.record_id):
-                texts = [Round(pair.question, answer) for answer in (pair.chosen, pair.rejected)]
-                refuse_marks(texts, own_marks(config.llm))
-        return of_training(pairs, self.records, left_out=self.left_out, dataset=config.dataset.asked)
+        try:
+            for pair in pairs:
+                with about(pair.record_id):
+                    texts = [Round(pair.question, answer) for answer in (pair.chosen, pair.rejected)]
+                    refuse_marks(texts, own_marks(config.llm))
+            return of_training(pairs, self.records, left_out=self.left_out, dataset=config.dataset.asked)
+        except DataError as fault:
+            raise DataError(f"--pairs.path {config.pairs.path}: {fault}") from fault
 
     @cached_property
     def order(self) -> Commission:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -67,7 +68,8 @@ class LocalWriter:
             model: Any = AutoModelForCausalLM.from_pretrained(self._path, dtype="auto")
             tokenizer: Any = AutoTokenizer.from_pretrained(self._path)
         except (OSError, ValueError) as fault:
-            first_line = str(fault).strip().partition("\n")[0]
+            gone = Path(self._path).is_absolute() and not Path(self._path).exists()
+            first_line = "there is no such folder" if gone else str(fault).strip().partition("\n")[0]
             raise CheckpointError(
                 f"--pairs.llm {self._path}: transformers cannot load a causal LM from there ({first_line}); give a "
                 f"folder with config.json, weights and tokenizer, or the hub name of one"

@@ -27,6 +27,11 @@ from spa3d.training.arguments import optimiser_steps
 
 MARKED = "an answer holds a mark of the model's own"
 UNANSWERED = "no answer came"
+OTHERWISE = {
+    "augmentation": "raise --noise.level, or take --pairs.mode corruption",
+    "corruption": "take another --pairs.writer or --pairs.llm, or --pairs.mode augmentation",
+}
+"""What to do where a mode gave no pair."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class Pairs:
 
     def __str__(self) -> str:
         told = "; ".join(f"{count} dropped: {why}" for why, count in self.dropped.items())
-        return f"{len(self.kept)} pairs of {self.asked} requests" + (f"; {told}" if told else "")
+        pairs = "1 pair" if len(self.kept) == 1 else f"{len(self.kept)} pairs"
+        return f"{pairs} of {self.asked} requests" + (f"; {told}" if told else "")
 
 
 @dataclass(frozen=True)
@@ -127,9 +133,10 @@ def make_pairs(assembly: Assembly, order: Commission, answerer: Callable[[], Ans
         with ledger.held(reporter.say):
             _ask(assembly, order, answerer, ledger=ledger, reporter=reporter)
     found = _kept(order, ledger, own_marks(assembly.config.llm))
-    reporter.say(f"{found}; the answers are kept in {order.path}")
     if not found.kept:
-        raise DataError(f"--pairs.mode {order.made['mode']}: {found}; nothing is left to train on")
+        mode = order.made["mode"]
+        raise DataError(f"--pairs.mode {mode}: {found}; nothing is left to train on: {OTHERWISE[mode]}")
+    reporter.say(f"{found}; the answers are kept in {order.path}")
     return found
 
 

@@ -43,6 +43,8 @@ def test_wrong_use_says_what_is_possible(capsys: pytest.CaptureFixture[str], mon
     assert "none/pairs.jsonl: there is no folder none" in refusal(capsys, "none/pairs.jsonl", *SMOKE)
     Path("old.jsonl").write_text("")
     assert "old.jsonl: there is one already" in refusal(capsys, "old.jsonl", *SMOKE)
+    Path("old").mkdir()
+    assert "old: a folder; name the file to write, such as old/pairs.jsonl" in refusal(capsys, "old", *SMOKE)
     for url in ("https://me:sesame@host/v1", "https://host/v1?key=sesame"):
         said = refusal(capsys, "pairs.jsonl", *SMOKE, "--pairs.url", url)
         assert "kept in config.yaml and the report, secrets included; leave them out" in " ".join(said.split())

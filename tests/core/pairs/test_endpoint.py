@@ -213,10 +213,10 @@ def _noting(wait: Callable[..., bool], into: list[float]) -> Callable[..., bool]
         (chat("I'm sorry, but I can't help with that."), "refusal"),
         (chat(WRONG * 4), "3 times as long"),
         (chat("Something else is standing there now, entirely."), "too few words"),
-        ((200, {"Content-Type": "text/html"}, "<html>a page</html>"), "empty"),
-        ((200, {"Content-Type": "application/json"}, "{broken"), "empty"),
-        ((200, {"Content-Type": "application/json"}, '{"choices": []}'), "empty"),
-        ((200, {"Content-Type": "application/json"}, "[1, 2]"), "empty"),
+        ((200, {"Content-Type": "text/html"}, "<html>a page</html>"), "no chat completion"),
+        ((200, {"Content-Type": "application/json"}, "{broken"), "no chat completion"),
+        ((200, {"Content-Type": "application/json"}, '{"choices": []}'), "no chat completion"),
+        ((200, {"Content-Type": "application/json"}, "[1, 2]"), "no chat completion"),
     ],
 )
 def test_nonsense_is_counted_after_a_second_try(reply: Step, why: str) -> None:

@@ -57,7 +57,7 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.jsonl: cannot be read .*JSON lines"):
+    with pytest.raises(DataError, match=r"none\.jsonl: cannot be read \(No such file or directory\); .*JSON lines"):
         read_pairs(tmp_path / "none.jsonl")
     (tmp_path / "p.jsonl").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"p\.jsonl: cannot be read"):

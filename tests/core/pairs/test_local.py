@@ -106,6 +106,8 @@ def test_what_does_not_fit_is_told_and_the_rest_is_written(folder: Path) -> None
 def test_a_folder_without_an_lm_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"--pairs\.llm .*cannot load a causal LM"):
         written(tmp_path, requests())
+    with pytest.raises(CheckpointError, match=r"from there \(there is no such folder\)"):
+        written(tmp_path / "gone", requests())
 
 
 def test_no_request_reads_no_lm(tmp_path: Path) -> None:

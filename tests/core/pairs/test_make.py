@@ -86,7 +86,8 @@ def test_what_is_no_pair_is_dropped_and_counted() -> None:
 
 def test_nothing_left_is_a_fault() -> None:
     with pytest.raises(
-        DataError, match=r"--pairs\.mode corruption: 0 pairs of 8 requests; 8 dropped: no; nothing is left"
+        DataError,
+        match=r"--pairs\.mode corruption: 0 pairs of 8 requests; 8 dropped: no; nothing is left .* take another",
     ):
         made(gathering(*CORRUPTION), Scripted(lambda request: (None, "no")))
 
@@ -164,7 +165,9 @@ class TestGiven:
         path = tmp_path / "pairs.jsonl"
         entry = {"record": "shapes-0-train-000001", "question": "?", "chosen": "a", "rejected": "<point_patch>"}
         path.write_text(json.dumps(entry))
-        with pytest.raises(DataError, match=r"record shapes-0-train-000001: the text .* holds '<point_patch>'"):
+        with pytest.raises(
+            DataError, match=r"pairs\.jsonl: record shapes-0-train-000001: the text .* holds '<point_patch>'"
+        ):
             gathering("--pairs.path", str(path)).given()
 
     def test_they_are_copied_to_the_run(self, tmp_path: Path) -> None:
