@@ -93,6 +93,7 @@ class Probe(TrainerCallback):
         if self.early_stop:
             self.journal.write(stage="post-train", step=state.global_step, stopped=state.global_step)
             control.should_training_stop = True
+            control.should_save = False  # a run killed from here on would go on from it, beyond the stop
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -56,7 +56,7 @@ def train(
     model.set_trained("projector", "llm")
     views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8))
     text = tokenised(processor, ordinary(instructions(dataset, 0)), [("chosen", "cloud")])
-    settings = StageSettings(batch_size=8, learning_rate=rate, log_every=5, save_every=1000)
+    settings = StageSettings(batch_size=8, learning_rate=rate, log_every=5, save_every=how.get("save_every", 1000))
     journal = Journal(folder / "metrics.jsonl")
     probe = Probe(
         views,
@@ -111,7 +111,7 @@ def test_early_stop_ends_training_when_the_watchdog_fires(toy: Any, toy_dataset:
     for name in ("base", "post"):
         (tmp_path / name).mkdir()
     train(parts, toy_dataset, tmp_path / "base", create("objective", "sft"), 150, 1e-2, warnings)
-    settings = {"early_stop": True, "best": True}
+    settings = {"early_stop": True, "best": True, "save_every": 5}
     before = weights(parts[0])
     rows = train(parts, toy_dataset, tmp_path / "post", create("objective", "spa"), 60, 1e-2, warnings, **settings)
     stopped = [row["stopped"] for row in rows if "stopped" in row]
@@ -122,6 +122,11 @@ def test_early_stop_ends_training_when_the_watchdog_fires(toy: Any, toy_dataset:
     assert kept == max(probes, key=probes.__getitem__)
     if kept == 0:  # nothing helped: what comes out is the base itself
         assert all(torch.equal(value, before[name]) for name, value in weights(parts[0]).items())
+    # A kill behind the stop and before the model is saved: what resumes stops there again, and goes not beyond.
+    assert not (tmp_path / "post" / "checkpoints" / f"checkpoint-{stopped[0]}").exists()
+    again = train(parts, toy_dataset, tmp_path / "post", create("objective", "spa"), 60, 1e-2, warnings, **settings)
+    assert [row["stopped"] for row in again if "stopped" in row] == stopped
+    assert max(row["step"] for row in again) == stopped[0]
 
 
 def test_the_best_weights_come_back(toy: Any, tmp_path: Path) -> None:
@@ -140,3 +145,25 @@ def test_the_best_weights_come_back(toy: Any, tmp_path: Path) -> None:
     assert all(torch.equal(value, good[name]) for name, value in weights(model).items())
     best.offer(10, -0.5)
     assert best.kept() == (10, -0.5)
+
+
+def test_running_statistics_come_back_with_the_weights(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    best = Best(model, tmp_path / "best.safetensors")
+    best.offer(0, -1.0)
+    good = {name: value.clone() for name, value in model.state_dict().items()}
+    model(torch.tensor([[1.0, 2.0], [5.0, 9.0]]))
+    assert not torch.equal(model.state_dict()["1.running_mean"], good["1.running_mean"])
+    best.restore()
+    assert all(torch.equal(value, good[name]) for name, value in model.state_dict().items())
+
+
+def test_only_the_first_process_decides_what_is_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Others may look when the first has written: all must come to the meeting, whatever they would find.
+    best, met = Best(torch.nn.Linear(2, 2), tmp_path / "best.safetensors"), []
+    best.offer(0, -1.0)
+    monkeypatch.setattr("spa3d.training.best.ranks.first_only", met.append)
+    best.offer(5, -1.0)
+    best.offer(10, -0.5)
+    assert len(met) == 2
+    assert best.kept() == (0, -1.0)
