@@ -1,4 +1,4 @@
-"""Preference pairs in whole runs, as a user starts them."""
+"""Preference pairs in whole runs, as a user starts them: slow, a base is built and three processes work on it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
 DEADLY = '''
 import os
 import signal
