@@ -109,7 +109,7 @@ def cloud_twin(record: Record, number: int, up_axis: Axis = "y") -> Twin | None:
             continue
         for target in (targets[i] for i in order):
             if _edit(cloud, fact.kind, target, up_axis) is not None:
-                return _twin(record, number, fact, replace(fact, answer=target), up_axis)
+                return _twin(record, number, fact, replace(fact, answer=target, sentence=""), up_axis)
     return None
 
 

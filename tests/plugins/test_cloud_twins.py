@@ -173,3 +173,12 @@ def test_a_cloud_that_changed_meanwhile_is_refused() -> None:
     assert twin is not None
     with pytest.raises(DataError, match="the cloud of record o1 is another than when its twin was made"):
         twin.record.cloud()
+
+
+def test_a_twin_does_not_say_what_is_true_of_its_original() -> None:
+    original = record(box(1, 1, 1))
+    facts = tuple(replace(fact, sentence=f"It is {fact.answer}.") for fact in original.facts)
+    twin = cloud_twin(replace(original, facts=facts), 0)
+    assert twin is not None
+    assert twin.before.said == f"It is {twin.before.answer}."
+    assert twin.after.said == twin.after.answer != twin.before.answer
