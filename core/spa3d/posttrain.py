@@ -19,6 +19,7 @@ from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.draws import generator
 from spa3d.errors import ConfigError, DataError
+from spa3d.files import write_whole
 from spa3d.model import adapters
 from spa3d.model.load import describe
 from spa3d.model.modeling import Spa3dModel
@@ -65,25 +66,17 @@ def post_train(
     if (folder / "done.json").exists():
         reporter.stage("post-train", "there")
         return load_base(folder, assembly)[0]
-    settings, objective = config.train, assembly.objective
+    settings = config.train
     items, lesson = lessons(assembly, splits["train"], pairs)
     steps = optimiser_steps(settings, len(items))
     reporter.stage("post-train", f"{steps} steps of {config.objective.asked}")
     let_train(model, settings, seed=config.seed)
     views = make_views(assembly, model, processor, splits["train"])
-    text = tokenised(processor, lesson, wanted(objective.needs), blind=config.blind)
+    text = tokenised(processor, lesson, wanted(assembly.objective.needs), blind=config.blind)
     samples = SampleStream(items, steps * settings.batch_size, config.seed, text)
     reference = make_reference(assembly, model, views, samples, reporter)
-    journal = Journal(output / "metrics.jsonl")
     fit(
-        partial(
-            ObjectiveTrainer,
-            objective,
-            views,
-            model=model,
-            train_dataset=samples,
-            reference=reference,
-        ),
+        partial(ObjectiveTrainer, assembly.objective, views, model=model, train_dataset=samples, reference=reference),
         stage="post-train",
         settings=settings,
         steps=steps,
@@ -91,20 +84,25 @@ def post_train(
         seed=config.seed,
         device=assembly.device,
         bf16=assembly.bf16,
-        journal=journal,
+        journal=Journal(output / "metrics.jsonl"),
         reporter=reporter,
         callbacks=watchdogs(assembly, views, splits, output, reporter),
     )
+    _save(model, processor, output, steps)
+    return model
+
+
+def _save(model: Spa3dModel, processor: Spa3dProcessor, output: Path, steps: int) -> None:
+    """Write ``model/``, with the adapters merged into it, and ``adapter/`` where there are any."""
     if adapters.attached(model):
         ranks.first_only(lambda: adapters.save(model, output / "adapter"))
         adapters.merge(model)
 
     def save() -> None:
-        save_model(model, processor, folder)
-        (folder / "done.json").write_text(json.dumps({"steps": steps}), encoding="utf-8")
+        save_model(model, processor, output / "model")
+        write_whole(output / "model" / "done.json", json.dumps({"steps": steps}))
 
     ranks.first_only(save)
-    return model
 
 
 def let_train(model: Spa3dModel, settings: TrainSettings, *, seed: int) -> None:
