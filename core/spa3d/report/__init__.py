@@ -25,6 +25,7 @@ def write_report(folder: Path, document: Document, examples: Sequence[Example]) 
 
     """
     metrics = Journal(folder / document.training.curves).rows()
-    write_whole(folder / "report.json", document.json_text())
     write_whole(folder / "report.md", markdown_page(document, examples))
     write_whole(folder / "report.html", html_page(document, examples, metrics))
+    # Last: who reads "complete" there may count on the others, whenever the run was interrupted.
+    write_whole(folder / "report.json", document.json_text())

@@ -44,6 +44,16 @@ def test_a_write_that_fails_leaves_the_old_report(tmp_path, document, monkeypatc
     assert (tmp_path / "report.json").read_bytes() == old
 
 
+def test_what_says_complete_is_written_last(tmp_path, document, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spa3d.report.html_page", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(tmp_path, document(), [])
+    assert not (tmp_path / "report.json").exists()
+
+
 def test_half_a_surrogate_pair_cannot_stop_a_report(tmp_path, document, example):
     write_report(tmp_path, document(), [example("a \ud800 b")])
     assert "a ? b" in (tmp_path / "report.md").read_text(encoding="utf-8")
