@@ -210,7 +210,8 @@ def _objective_faults(config: RunConfig, objective: Objective, dataset: Dataset)
         faults.append(f"--objective {asked}: it needs twins, and dataset {config.dataset.asked} makes none")
     views = sorted({need.view for need in objective.needs} - {"clean", "blind"})
     if config.blind and views:
-        faults.append(f"--blind: there is no cloud for the {views[0]} view that {asked} asks for")
+        way = "leave it out, or take an objective without that view, such as sft"
+        faults.append(f"--blind: there is no cloud for the {views[0]} view that {asked} asks for; {way}")
     return faults
 
 

@@ -28,7 +28,7 @@ from spa3d.training.arguments import optimiser_steps
 MARKED = "an answer holds a mark of the model's own"
 UNANSWERED = "no answer came"
 OTHERWISE = {
-    "augmentation": "raise --noise.level, or take --pairs.mode corruption",
+    "augmentation": "take --pairs.mode corruption or, if answers to noised clouds were right, a higher --noise.level",
     "corruption": "take another --pairs.writer or --pairs.llm, or --pairs.mode augmentation",
 }
 """What to do where a mode gave no pair."""
