@@ -22,6 +22,7 @@ from spa3d.compare.cells import Cell, Outcome
 from spa3d.config import RunConfig
 from spa3d.errors import ConfigError, OutputError, SpaError
 from spa3d.files import write_whole
+from spa3d.passport import differences
 from spa3d.progress import Reporter
 from spa3d.registry import Registry
 
@@ -83,16 +84,18 @@ def refuse_strangers(tasks: Sequence[Task], output: Path) -> None:
     """
     if (output / "config.yaml").exists():
         raise OutputError(f"--output {output}: holds a run; a comparison wants a folder of its own")
-    strange = []
+    strange: dict[str, list[str]] = {}
     for task in tasks:
-        saved = _saved(task.cell.folder)
+        saved, asked = _saved(task.cell.folder), task.config.model_dump(mode="json")
         begun = (task.cell.folder / "report.json").exists() or any(task.cell.folder.glob("checkpoints/*"))
-        if begun and saved != task.config.model_dump(mode="json"):
-            strange.append(task.cell.folder.name)
+        if begun and saved != asked:
+            strange[task.cell.folder.name] = differences(saved if isinstance(saved, dict) else {}, asked)
     if strange:
+        names, differing = list(strange), next(iter(strange.values()))
         raise OutputError(
-            f"--output {output}: its cells {', '.join(strange[:4])}{' ...' * (len(strange) > 4)} were run with other "
-            "settings; choose another --output, or remove them"
+            f"--output {output}: its cells {', '.join(names[:4])}{' ...' * (len(names) > 4)} were run with other "
+            f"settings ({'; '.join(differing[:2])}{' ...' * (len(differing) > 2)}); choose another --output, or remove "
+            "them"
         )
 
 

@@ -125,6 +125,7 @@ def _faults(table: Table) -> Iterator[str]:
     if told:
         yield "## What failed"
         yield "\n".join(told)
+        yield "Where it happened stands in `error.txt` in the run's folder."
     warned = [
         f"- {_label(row)}, seed {cell.seed}: {markdown(text)}"
         for row in table.rows

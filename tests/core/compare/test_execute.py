@@ -84,7 +84,7 @@ def test_a_folder_with_cells_of_other_settings_is_refused(config: RunConfig, tmp
     old = tasks(config.model_copy(update={"threads": 3}), tmp_path)
     refuse_strangers(tasks(config, tmp_path), tmp_path)
     finish(old[1])
-    with pytest.raises(OutputError, match="its cells spa-s0 were run with other settings"):
+    with pytest.raises(OutputError, match=r"its cells spa-s0 were run with other settings \(threads: 3 → "):
         refuse_strangers(tasks(config, tmp_path), tmp_path)
     refuse_strangers(tasks(config, tmp_path, ("sft", "dpo")), tmp_path)
 
