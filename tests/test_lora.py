@@ -77,6 +77,7 @@ def test_the_llm_changes_by_the_adapters_alone_and_the_encoder_not_at_all(undist
         assert int(torch.linalg.matrix_rank((after[name] - before[name]).double(), rtol=1e-4)) <= 4
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_weights(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
     folder, end = tmp_path / "killed", time.monotonic() + DEADLINE
     process = run(folder, bases)
