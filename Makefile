@@ -38,6 +38,7 @@ test-slow: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/ops.py
 	$(BIN)/python benchmarks/encoders.py
+	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/main_job.py
 
 # PyPI's torch-points-kernels 0.7.0 lacks an include, needs torch at build time, and asks for a NumPy below 1.20 that

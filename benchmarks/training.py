@@ -1,6 +1,6 @@
 """What a post-training step costs: objectives beside SFT, noise beside a step, and our steps beside TRL's.
 
-    .venv/bin/pip install -c constraints.txt trl
+    .venv/bin/pip install -c constraints.txt trl==1.16.0
     .venv/bin/python benchmarks/training.py [--pairs 9]
 
 Prints medians of interleaved pairs: process CPU seconds per step (forward, backward, clipping, AdamW). Peak memory is
