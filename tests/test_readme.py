@@ -45,7 +45,7 @@ def commands() -> Iterator[list[str]]:
         for line in "\n".join(blocks(page, "sh")).splitlines():
             start = next((start for start in RUNS if line.startswith(f"{start} ")), None)
             if start:
-                yield shlex.split(line.removeprefix(start))
+                yield shlex.split(line.removeprefix(start), comments=True)
 
 
 @pytest.fixture(scope="module")

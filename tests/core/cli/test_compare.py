@@ -82,7 +82,8 @@ def test_a_dry_run_lists_the_cells_and_makes_nothing(tmp_path: Path, capsys: pyt
 
 @pytest.mark.parametrize(("preset", "cells"), [("table2", 13), ("figure3", 20)])
 def test_the_papers_grids_can_be_laid_out(preset: str, cells: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(told(capsys, preset, "--seeds", "0").splitlines()) == cells + 1
+    lines = told(capsys, preset, "--seeds", "0").splitlines()
+    assert sum(line[:1].isdigit() for line in lines) == cells  # a long row may take two lines
 
 
 def test_table_4_holds_every_objective_against_sft_of_equal_compute(capsys: pytest.CaptureFixture[str]) -> None:
