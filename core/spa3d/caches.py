@@ -64,8 +64,8 @@ def make_token_store(assembly: Assembly, model: Spa3dModel) -> RowStore | None:
     return RowStore(bases_folder() / ".tokens" / digest(decides), shape, limit_bytes=config.cache_limit_gb * 1e9)
 
 
-def make_reference_store(assembly: Assembly, model: Spa3dModel) -> RowStore:
-    """Rows beside the bases for the scores that `model`, as it is now, gives as a reference.
+def reference_folder(assembly: Assembly, model: Spa3dModel) -> Path:
+    """Where the scores lie, beside the bases, that `model`, as it is now, gives as a reference.
 
     It is no cache, so ``--no-cache`` and the limit leave it alone: once training has begun the rows cannot be made
     again.
@@ -80,7 +80,7 @@ def make_reference_store(assembly: Assembly, model: Spa3dModel) -> RowStore:
         assembly.device.type,
         _clouds_key(assembly),
     ]
-    return RowStore(bases_folder() / ".reference" / digest(decides), (1,))
+    return bases_folder() / ".reference" / digest(decides)
 
 
 def noise_mark(assembly: Assembly) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from spa3d import ranks
 from spa3d.assemble import Assembly
 from spa3d.base import Base, load_base, parts_trained, save_model
-from spa3d.caches import make_clouds, make_reference_store, make_token_store, noise_mark
+from spa3d.caches import make_clouds, make_token_store, noise_mark, reference_folder
 from spa3d.config import TrainSettings
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
@@ -26,6 +26,7 @@ from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pairs.pair import Pair
 from spa3d.progress import Reporter
+from spa3d.store import RowStore
 from spa3d.training.arguments import optimiser_steps
 from spa3d.training.best import Best
 from spa3d.training.fit import fit
@@ -185,15 +186,17 @@ def make_reference(
             "on disk; take --train.reference copy"
         )
 
+    folder = reference_folder(assembly, model)
+
     def fill() -> None:
         reporter.stage("reference", "scored before training")
-        rows = Precomputed(make_reference_store(assembly, model), views)
+        rows = Precomputed(RowStore(folder, (1,)), views)
         with reporter.track(len(samples), "reference") as advance:
             met = (samples[place] for place in range(len(samples)))
             rows.fill(met, needs, Frozen(views, bf16=bf16), batch_size=config.evaluate.batch_size, advance=advance)
 
     ranks.first_only(fill)
-    return Precomputed(make_reference_store(assembly, model), views)
+    return Precomputed(RowStore(folder, (1,)), views)  # opened anew: other processes read what the first wrote
 
 
 def held_out(assembly: Assembly, splits: Splits) -> Sequence[Record]:

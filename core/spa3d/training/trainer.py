@@ -12,7 +12,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from spa3d.config import PartRates
-from spa3d.contracts.objective import Objective, Score, Scores
+from spa3d.contracts.objective import Objective, Score, Scores, Term
 from spa3d.model.adapters import attached, trained_state
 from spa3d.progress import Advance
 from spa3d.training.journal import Journal
@@ -122,7 +122,7 @@ class ObjectiveTrainer(StageTrainer):
 
     def told(self) -> dict[str, Any]:
         """The metrics of the step, and its loss by term where there are several."""
-        return self.step_metrics | ({"terms": dict(self.step_terms)} if len(self.step_terms) > 1 else {})
+        return self.step_metrics | ({"terms": dict(self.step_terms)} if self.step_terms else {})
 
     def count(self, batches: Sequence[Any]) -> Counts:
         """Answer tokens and sequences; a new step begins, so its terms are summed anew."""
@@ -139,10 +139,15 @@ class ObjectiveTrainer(StageTrainer):
         metrics, level = preference_metrics(scores), self.views.realised_level
         self.seen.append((len(samples), metrics if level is None else metrics | {"noise_level": level}))
         terms = self.objective.terms(scores)
-        for term in terms:  # this process's share, as the loss that the Trainer logs is the mean over processes
+        if len(terms) > 1:  # one is the loss itself, which the Trainer logs
+            self._add_terms(terms, counts)
+        return total(terms, counts)
+
+    def _add_terms(self, terms: Sequence[Term], counts: Counts) -> None:
+        """Sum the terms over the step: this process's share, as the logged loss is the mean over processes."""
+        for term in terms:
             share = float(total([term], counts).detach()) * self.accelerator.num_processes
             self.step_terms[term.name] = self.step_terms.get(term.name, 0.0) + share
-        return total(terms, counts)
 
     def _reference_scores(self, model: nn.Module, samples: Sequence[Sample]) -> Mapping[Key, Score]:
         """What the objective wants to know of the reference model; before the first step it must be the policy."""
