@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +21,7 @@ from spa3d.caches import make_clouds, make_token_store
 from spa3d.config import Part, StageSettings
 from spa3d.contracts.dataset import Record
 from spa3d.files import write_whole
+from spa3d.locks import wait_for
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.llm import make_llm, point_tokens
 from spa3d.model.modeling import Spa3dModel
@@ -195,9 +195,5 @@ def exclusive(path: Path, reporter: Reporter) -> Iterator[None]:
         yield
         return
     with path.open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            reporter.say(f"another run is building the base in {path.parent}; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+        wait_for(file, lambda: reporter.say(f"another run is building the base in {path.parent}; waiting for it"))
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from spa3d.errors import DataError
+from spa3d.locks import wait_for
 
 Say = Callable[[str], None]
 
@@ -46,11 +46,7 @@ class Ledger:
         """Keep others from writing, wait for who is at it, and meet what they left."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"{self.path}: another process is making these pairs; waiting for it")
-                fcntl.flock(file, fcntl.LOCK_EX)
+            wait_for(file, lambda: say(f"{self.path}: another process is making these pairs; waiting for it"))
             file.truncate(self._read())
             self._file = file
             try:
