@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from spa3d import create, ops
-from spa3d.backends import automatic
 from spa3d.contracts.ops import Ops
+from spa3d.ops.selection import automatic
 
 ENCODERS = ("pointbert-pointllm", "pointnext-ulip", "pointmlp-ulip", "pointnet2-ulip")
 CLOUDS, POINTS = 4, 8192

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from spa3d import torchvision_guard as torchvision_guard
+from spa3d.runtime import torchvision_guard as torchvision_guard
 
 torch.set_num_threads(1)
 
@@ -64,15 +64,15 @@ def toy_dataset() -> Any:
 @pytest.fixture
 def toy(toy_dataset: Any) -> Callable[..., Any]:
     """Build (model, processor, clouds) of the toy world; the same weights for the same seed."""
-    from spa3d.config import LLMSettings
+    from spa3d.config.settings import LLMSettings
     from spa3d.contracts.encoder import Channel, Encoder
     from spa3d.contracts.projector import Projector
+    from spa3d.inference.views import Clouds
     from spa3d.model.configuration import Spa3dConfig
     from spa3d.model.llm import make_llm, point_tokens
     from spa3d.model.modeling import Spa3dModel
     from spa3d.model.processing import Spa3dProcessor
-    from spa3d.store import RowStore
-    from spa3d.training.views import Clouds
+    from spa3d.runtime.row_store import RowStore
 
     class Averages(Encoder):
         def __init__(self, **values: Any) -> None:

@@ -18,16 +18,16 @@ import torch
 from torch import Tensor
 
 from spa3d import available, create
-from spa3d.component import KINDS, Component
 from spa3d.contracts.benchmark import Benchmark, Prediction
 from spa3d.contracts.dataset import Dataset, Record
 from spa3d.contracts.encoder import CHANNELS, Encoder
 from spa3d.contracts.noise import Noise
 from spa3d.contracts.objective import Model, Objective, Score, Scores, Text, View
 from spa3d.contracts.projector import Projector
-from spa3d.draws import Draws
-from spa3d.points import encoder_inputs
-from spa3d.registry import load_registry
+from spa3d.data.preparation import encoder_inputs
+from spa3d.registry.component import KINDS, Component
+from spa3d.registry.registry import load_registry
+from spa3d.runtime.rng import Draws
 
 ROWS = [row for kind in KINDS for row in load_registry().components(kind)]
 KEYS = [(0, 1, f"record-{number}", "noised") for number in range(4)]

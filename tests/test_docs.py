@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from spa3d.catalogue import Entry, catalogue, explain
-from spa3d.cli.filling import BLOCKS, PLAIN
 from spa3d.cli.help import CHECKPOINT_FLAG, CHECKPOINT_MEANING, RUN_FLAGS
-from spa3d.cli.runfile import COMPONENTS
-from spa3d.component import KINDS
-from spa3d.config import RunConfig
-from spa3d.fields import describe, is_block, show, show_default
-from spa3d.registry import Registry, load_registry
-from spa3d.report.wording import markdown
+from spa3d.config.catalog import Entry, catalogue, explain
+from spa3d.config.resolve import BLOCKS, PLAIN
+from spa3d.config.run_file import COMPONENTS
+from spa3d.config.settings import RunConfig
+from spa3d.registry.component import KINDS
+from spa3d.registry.fields import describe, is_block, show, show_default
+from spa3d.registry.registry import Registry, load_registry
+from spa3d.rendering.numbers import markdown
 
 ROOT = Path(__file__).parents[1]
 README, SETTINGS = ROOT / "README.md", ROOT / "docs" / "settings.md"

@@ -20,13 +20,13 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from spa3d import hookspecs
-from spa3d.catalogue import SECTIONS, catalogue
-from spa3d.cli.parser import parse
-from spa3d.component import KINDS, Component
-from spa3d.config import EncoderSelection, RunConfig, Selection
-from spa3d.fields import is_block, show
-from spa3d.registry import load_registry
+from spa3d.config.catalog import SECTIONS, catalogue
+from spa3d.config.parse import parse
+from spa3d.config.settings import EncoderSelection, RunConfig, Selection
+from spa3d.registry import hookspecs
+from spa3d.registry.component import KINDS, Component
+from spa3d.registry.fields import is_block, show
+from spa3d.registry.registry import load_registry
 
 ROOT = Path(__file__).parents[1]
 REGISTRY = load_registry(ROOT / "registry.yaml", environ={"SPA3D_PLUGINS": ""})

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from spa3d.cli.parser import parse
-from spa3d.draws import Draws
+from spa3d.config.parse import parse
+from spa3d.runtime.rng import Draws
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

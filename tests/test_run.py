@@ -19,7 +19,7 @@ import yaml
 from safetensors.torch import load_file
 
 import spa3d
-from spa3d.checkpoints import load_weights
+from spa3d.checkpoints.encoder_weights import load_weights
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ["--preset", "smoke", "--benchmark", "choice,classify", "--device", "cpu"]

@@ -6,23 +6,18 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from spa3d.component import Component
-from spa3d.markers import hookimpl
-
-try:
-    __version__ = version("spa3d")
-except PackageNotFoundError:  # a bare clone on PYTHONPATH
-    __version__ = "0+clone"
+from spa3d.registry.component import Component
+from spa3d.registry.markers import hookimpl
+from spa3d.version import __version__
 
 _LAZY = {
     "Benchmark": "spa3d.contracts.benchmark",
     "ComponentConfig": "spa3d.contracts.config",
     "Conversation": "spa3d.contracts.dataset",
     "Dataset": "spa3d.contracts.dataset",
-    "Draws": "spa3d.draws",
+    "Draws": "spa3d.runtime.rng",
     "Encoder": "spa3d.contracts.encoder",
     "Fact": "spa3d.contracts.dataset",
     "Judge": "spa3d.contracts.judge",
@@ -43,8 +38,8 @@ _LAZY = {
     "Verdict": "spa3d.contracts.benchmark",
     "available": "spa3d.registry",
     "create": "spa3d.registry",
-    "load": "spa3d.model.load",
-    "load_weights": "spa3d.checkpoints",
+    "load": "spa3d.checkpoints.load",
+    "load_weights": "spa3d.checkpoints.encoder_weights",
 }
 
 __all__ = ["Component", "__version__", "hookimpl", *_LAZY]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spa3d import torchvision_guard as torchvision_guard  # isort: split
+from spa3d.runtime import torchvision_guard as torchvision_guard  # isort: split
 
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoProcessor
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from spa3d.config import RunConfig
-from spa3d.manifest import Manifest
+from spa3d.config.settings import RunConfig
+from spa3d.registry.manifest import Manifest
 
 
 def published_weights(manifest: Manifest, preset: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from spa3d.component import Component
-from spa3d.manifest import Manifest
-from spa3d.markers import hookimpl
+from spa3d.registry.component import Component
+from spa3d.registry.manifest import Manifest
+from spa3d.registry.markers import hookimpl
 
 
 @hookimpl

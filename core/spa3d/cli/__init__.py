@@ -14,10 +14,10 @@ from pkgutil import iter_modules
 
 from rich.table import Table
 
-from spa3d import __version__
 from spa3d.cli.console import complaints, output, plain, show_warning
 from spa3d.errors import SpaError
-from spa3d.fields import unknown
+from spa3d.registry.fields import unknown
+from spa3d.version import __version__
 
 Verb = Callable[[Sequence[str]], int]
 FAULT, INTERRUPTED = 2, 130

@@ -16,12 +16,12 @@ from rich.table import Table
 
 from spa3d.cli import INTERRUPTED
 from spa3d.cli.console import Bars, complaints, make_reporter, output, plain
-from spa3d.progress import Advance, Reporter
+from spa3d.runtime.progress import Advance, Reporter
 
 if TYPE_CHECKING:
-    from spa3d.cli.comparing import Comparison
-    from spa3d.compare.cells import Outcome
-    from spa3d.compare.execute import Task
+    from spa3d.comparison.cells import Outcome
+    from spa3d.comparison.execute import Task
+    from spa3d.comparison.plan import Comparison
 
 FLAGS = {
     "--objectives A,B": "the objectives to compare",
@@ -44,9 +44,9 @@ def main(argv: Sequence[str]) -> int:
     if "--help" in argv or "-h" in argv:
         _print_usage()
         return 0
-    from spa3d.cli.compared import show_cells
-    from spa3d.cli.comparing import Comparison, plan, read_wish
-    from spa3d.compare.execute import share
+    from spa3d.cli.compare_output import show_cells
+    from spa3d.comparison.execute import share
+    from spa3d.comparison.plan import Comparison, plan, read_wish
 
     wish = read_wish(argv)
     tasks = plan(wish)
@@ -64,8 +64,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(comparison: Comparison, mine: Sequence[Task]) -> int:
     """Run the cells of this process, keep the table up to date, and show it; 1 where one of them failed."""
-    from spa3d.cli.compared import show_table
-    from spa3d.compare.execute import run_cells
+    from spa3d.cli.compare_output import show_table
+    from spa3d.comparison.execute import run_cells
 
     began = time.monotonic()
     told: list[Outcome] = []
@@ -133,7 +133,7 @@ class Brief:
 
 
 def _print_usage() -> None:
-    from spa3d.registry import load_registry
+    from spa3d.registry.registry import load_registry
 
     console = output()
     console.print("usage: spa3d compare [NAME] [flags]      flags of `spa3d run` go to every cell\n", markup=False)

@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from spa3d.backends import SlowerBackend
-from spa3d.progress import Advance, Reporter, Silent
+from spa3d.ops.selection import SlowerBackend
+from spa3d.runtime.progress import Advance, Reporter, Silent
 
 PLAIN_WIDTH = 200
 """Columns where nobody looks: wide enough that a table row stays one line."""

@@ -10,11 +10,11 @@ from rich.panel import Panel
 from rich.table import Table
 
 from spa3d.cli.console import complaints, output, plain
-from spa3d.cli.filling import BLOCKS, PLAIN, Filling
-from spa3d.cli.naming import Choice, Request, read
-from spa3d.cli.runfile import CHECKPOINT, COMPONENTS
-from spa3d.config import EncoderSelection, RunConfig
-from spa3d.fields import describe, is_block, show
+from spa3d.config.choices import Choice, Request, read
+from spa3d.config.resolve import BLOCKS, PLAIN, Filling
+from spa3d.config.run_file import CHECKPOINT, COMPONENTS
+from spa3d.config.settings import EncoderSelection, RunConfig
+from spa3d.registry.fields import describe, is_block, show
 
 Row = tuple[str, str, str, str]
 """Flag, what it takes, its value now, and its meaning."""

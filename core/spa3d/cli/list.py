@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
-from spa3d.backends import REFERENCE
-from spa3d.catalogue import (
+from spa3d.cli import FAULT
+from spa3d.cli.console import complaints, output, plain
+from spa3d.config.catalog import (
     BROKEN,
     IMPORTS,
     READY,
@@ -24,12 +25,11 @@ from spa3d.catalogue import (
     catalogue,
     explain,
 )
-from spa3d.cli import FAULT
-from spa3d.cli.console import complaints, output, plain
-from spa3d.cli.flags import Arguments, scan
+from spa3d.config.overrides import Arguments, scan
 from spa3d.errors import ConfigError
-from spa3d.fields import unknown
-from spa3d.registry import Registry, missed, open_registry
+from spa3d.ops.selection import REFERENCE
+from spa3d.registry.fields import unknown
+from spa3d.registry.registry import Registry, missed, open_registry
 
 STYLES = {READY: "green", IMPORTS: "green", WORKS: "green", UNAVAILABLE: "yellow", BROKEN: "bold red"}
 FLAGS = {

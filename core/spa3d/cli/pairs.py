@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from spa3d.cli.console import complaints, make_reporter, output, plain
-from spa3d.cli.flags import scan
 from spa3d.cli.help import show_block
-from spa3d.cli.naming import SWITCHES
-from spa3d.cli.parser import Invocation, parse
+from spa3d.config.choices import SWITCHES
+from spa3d.config.overrides import scan
+from spa3d.config.parse import Invocation, parse
 from spa3d.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
-    from spa3d.pairs.make import Pairs
+    from spa3d.preferences.generate import Pairs
 
 STRANGE = ("output", "resume", "dry-run")
 """Flags of a run that mean nothing here."""
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         _print_usage()
         return 0
     path, invocation = _wish(argv)
-    from spa3d.run import execute_pairs
+    from spa3d.pipeline.run import execute_pairs
 
     try:
         found = execute_pairs(invocation.config, invocation.registry, path=path, reporter=make_reporter())

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from spa3d.cli.console import complaints, output, plain
-from spa3d.cli.flags import Arguments, scan
-from spa3d.cli.naming import SWITCHES, read
-from spa3d.cli.parser import Invocation, parse
+from spa3d.config.choices import SWITCHES, read
+from spa3d.config.overrides import Arguments, scan
+from spa3d.config.parse import Invocation, parse
 from spa3d.contracts.dataset import Cloud, Dataset, Record
 from spa3d.errors import ConfigError, DataError, OutputError, PluginError
-from spa3d.fields import unknown
-from spa3d.render import Strip, comparison_sheet, contact_sheet, upright
+from spa3d.registry.fields import unknown
+from spa3d.rendering.point_cloud import Strip, comparison_sheet, contact_sheet, upright
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from spa3d.contracts.noise import Noise
-    from spa3d.draws import Draws
+    from spa3d.runtime.rng import Draws
 
 SPLIT = "test"
 COUNTS = {"dataset": 30, "noise": 1}
@@ -100,7 +100,7 @@ def _draw_noise(wish: Wish) -> str:
 
 def _objects(wish: Wish, chosen: Invocation) -> tuple[Dataset, list[tuple[Record, Cloud]], str]:
     """The dataset, its first records with their clouds as they are in the files, and a line about them."""
-    from spa3d.assemble import make_dataset
+    from spa3d.pipeline.assemble import make_dataset
 
     dataset = make_dataset(chosen.config, chosen.registry)
     records = dataset.records(wish.split)
@@ -113,7 +113,7 @@ def _objects(wish: Wish, chosen: Invocation) -> tuple[Dataset, list[tuple[Record
 
 def _clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Record, Cloud]]:
     """Each record with its cloud; one that cannot be read is a fault, or is skipped where that was asked for."""
-    from spa3d.points import sound_cloud
+    from spa3d.data.preparation import sound_cloud
 
     for record in records:
         try:
@@ -135,8 +135,8 @@ def _noises(wish: Wish) -> list[str]:
 
 def _prepared(record: Record, cloud: Cloud, chosen: Invocation) -> Cloud:
     """The cloud as a run would give it to the noise."""
-    from spa3d.assemble import preparation
-    from spa3d.points import prepare
+    from spa3d.data.preparation import prepare
+    from spa3d.pipeline.assemble import preparation
 
     asked = preparation(chosen.config, count=chosen.config.points.count)
     return prepare(cloud, key=("resample", record.id), has_color=record.has_color, **asked)
@@ -146,8 +146,8 @@ def _strip(kind: Invocation, levels: Sequence[float], clean: Cloud, *, record_id
     """The clean cloud, and what the noise makes of it in the first epoch of a run."""
     import torch
 
-    from spa3d.assemble import make_noise
-    from spa3d.draws import Draws
+    from spa3d.pipeline.assemble import make_noise
+    from spa3d.runtime.rng import Draws
 
     config, points = kind.config, torch.from_numpy(clean)[None]
     clouds, labels = [upright(clean, up_axis)], ["clean"]

@@ -11,12 +11,12 @@ from pathlib import Path
 import yaml
 from rich.table import Table
 
-from spa3d import __version__
 from spa3d.cli import INTERRUPTED
 from spa3d.cli.console import complaints, is_first_process, make_reporter, output, plain
-from spa3d.cli.parser import Invocation, parse
-from spa3d.config import RunConfig, default_folder
+from spa3d.config.parse import Invocation, parse
+from spa3d.config.settings import RunConfig, default_folder
 from spa3d.errors import ConfigError
+from spa3d.version import __version__
 
 
 def main(argv: Sequence[str]) -> int:
@@ -44,8 +44,8 @@ def main(argv: Sequence[str]) -> int:
 
 def run(invocation: Invocation, folder: Path) -> None:
     """Do the run in `folder` and show what came out."""
-    from spa3d.cli.result import show_result
-    from spa3d.run import execute
+    from spa3d.cli.run_output import show_result
+    from spa3d.pipeline.run import execute
 
     execute(invocation.config, invocation.registry, output=folder, resume=invocation.resume, reporter=make_reporter())
     if is_first_process():
@@ -85,7 +85,7 @@ def again(argv: Sequence[str], folder: Path) -> str:
 
 def show_plan(invocation: Invocation) -> None:
     """Print the filled configuration, the stages and the parts, and do nothing."""
-    from spa3d.plan import plan
+    from spa3d.pipeline.plan import plan
 
     console, config = output(), invocation.config
     planned = plan(config, invocation.registry)

@@ -19,7 +19,7 @@ class Encoder(nn.Module, ABC):
 
     A subclass has a ``Config`` and builds itself from its values; it gets exactly the channels it asks for
     (``inputs``, in order), already normalised, and any number of points from ``min_points`` on. Adapting a
-    cloud to these wishes is the work of ``spa3d.points``, never of the encoder. Coordinates and index
+    cloud to these wishes is the work of ``spa3d.data.preparation``, never of the encoder. Coordinates and index
     selection stay float32 under autocast.
     """
 

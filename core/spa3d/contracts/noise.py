@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from spa3d.contracts.config import ComponentConfig
-from spa3d.draws import Draws
+from spa3d.runtime.rng import Draws
 
 
 class NoiseConfig(ComponentConfig):

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from spa3d.contracts.noise import Noise
-from spa3d.draws import Draws, generator
-from spa3d.evaluation.measure import Row
+from spa3d.evaluation.evaluate import Row
+from spa3d.inference.views import Clouds
 from spa3d.report import Example
-from spa3d.training.views import Clouds
+from spa3d.runtime.rng import Draws, generator
 
 EXAMPLES = 4
 """Clouds shown: a page that opens quickly."""

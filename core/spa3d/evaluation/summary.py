@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from spa3d.draws import Key
-from spa3d.statistics import mean_interval, paired_interval, sign_flip_p
+from spa3d.metrics.intervals import mean_interval, paired_interval, sign_flip_p
+from spa3d.runtime.rng import Key
 
 DIGITS = 6
 """Decimals kept in report.json."""

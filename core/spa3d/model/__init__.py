@@ -1,3 +1,3 @@
 """The 3D LLM: encoder, projector and causal LM as one transformers model with its processor."""
 
-from spa3d import torchvision_guard as torchvision_guard
+from spa3d.runtime import torchvision_guard as torchvision_guard

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from spa3d import torchvision_guard as torchvision_guard
-from spa3d.config import LLMSettings, LoRASettings
-from spa3d.draws import generator
+from spa3d.config.settings import LLMSettings, LoRASettings
 from spa3d.errors import ConfigError
+from spa3d.runtime import torchvision_guard as torchvision_guard
+from spa3d.runtime.rng import generator
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig

@@ -13,7 +13,7 @@ from transformers import (
     PreTrainedConfig,
 )
 
-from spa3d.config import LLMSettings
+from spa3d.config.settings import LLMSettings
 from spa3d.errors import CheckpointError
 from spa3d.model.tokenizer import BOS, EOS, PAD, add_point_tokens, train_tokenizer
 

@@ -19,11 +19,11 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
+from spa3d.data.preparation import encoder_inputs
 from spa3d.errors import CheckpointError, RegistryError
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.labels import IGNORED
-from spa3d.points import encoder_inputs
-from spa3d.registry import Registry, load_registry
+from spa3d.registry.registry import Registry, load_registry
 
 
 @dataclass

@@ -12,12 +12,12 @@ from jaxtyping import Float32
 from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
 
-from spa3d.clouds import Colors, from_array
 from spa3d.contracts.dataset import Conversation, Round
+from spa3d.data.cloud_checks import Colors, from_array
+from spa3d.data.preparation import prepare
 from spa3d.errors import DataError
+from spa3d.model.chat_templates import Prompt, Template, plain, vicuna
 from spa3d.model.labels import IGNORED
-from spa3d.model.prompts import Prompt, Template, plain, vicuna
-from spa3d.points import prepare
 
 Opening = Literal["cloud", "blind"]
 
@@ -47,7 +47,7 @@ class Spa3dProcessor(ProcessorMixin):
     Args:
         tokenizer: a fast tokenizer that knows the point tokens.
         num_point_tokens: embeddings per cloud.
-        points: how clouds are prepared, the arguments of `spa3d.points.prepare`.
+        points: how clouds are prepared, the arguments of `spa3d.data.preparation.prepare`.
         conversation: ``vicuna``, ``plain`` or ``chat`` (the tokenizer's own chat template).
         system: system prompt.
         point_tokens: names of start, patch and end token.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from spa3d.files import write_whole
+from spa3d.artifacts.metrics_log import Journal
 from spa3d.report.document import Document, build_document
 from spa3d.report.examples import Example
 from spa3d.report.markdown import markdown_page
 from spa3d.report.page import html_page
-from spa3d.training.journal import Journal
+from spa3d.runtime.atomic_files import write_whole
 
 __all__ = ["Document", "Example", "build_document", "write_report"]
 

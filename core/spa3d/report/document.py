@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from spa3d.evaluation.health import measure_health
 from spa3d.evaluation.summary import Row, change, summarise
+from spa3d.evaluation.training_health import measure_health
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Difference = Annotated[float, Field(ge=-1, le=1)]

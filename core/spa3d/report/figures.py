@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
+from spa3d.rendering.numbers import percent, percent_span
+from spa3d.rendering.svg import round_ticks, stroke, svg, tick_text
 from spa3d.report.curves import Chart, Series
 from spa3d.report.document import Part
-from spa3d.report.svg import round_ticks, stroke, svg, tick_text
-from spa3d.report.wording import percent, percent_span
 
 BAR_WIDTH, BAR_HEIGHT, BAR_EDGE = 240, 44, 8
 LEFT, TOP, BOTTOM = 40, 16, 24

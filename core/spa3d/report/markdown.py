@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from spa3d.rendering.numbers import NOTHING, count, markdown, p_value, percent, percent_span, points, points_span
 from spa3d.report.document import Document, Kind, Line, Phase, kind_lines, score_lines
 from spa3d.report.examples import Example
-from spa3d.report.health import health_sentence
-from spa3d.report.recipe import recipe
+from spa3d.report.run_details import recipe
+from spa3d.report.training_sentence import health_sentence
 from spa3d.report.verdict import cloud_worth, verdict
-from spa3d.report.wording import NOTHING, count, markdown, p_value, percent, percent_span, points, points_span
 
 HEAD = ("before", "blind before", "after", "blind after", "change", "p", "chance", "majority", "n")
 LEGEND = (

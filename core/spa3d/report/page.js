@@ -2,7 +2,7 @@
 // Two small helps for a page that is complete without them: clouds that can be turned, and curves that can be read.
 
 // Clouds. Every point is a dome that faces the camera and the nearest dome wins; edges darken where the depth jumps.
-// This is the picture that spa3d.render makes, drawn again for any direction.
+// This is the picture that spa3d.rendering.point_cloud makes, drawn again for any direction.
 const DOME = 1.15, FIT = 0.92, EMPTY = -1.5, LARGEST = 640;
 const AROUND = [[0, 1], [0, -1], [1, 0], [-1, 0], [1, 1], [1, -1], [-1, 1], [-1, -1]];
 

@@ -15,21 +15,21 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from spa3d.rendering.cloud_scene import PICTURE_SIZE, PITCH, View, scene
+from spa3d.rendering.numbers import count
 from spa3d.report.curves import base_charts, post_training_charts
 from spa3d.report.document import Document, kind_lines, score_lines
 from spa3d.report.examples import Example
 from spa3d.report.figures import line_chart
 from spa3d.report.glossary import GLOSSARY
-from spa3d.report.health import health_sentence
 from spa3d.report.markdown import notes, skipped
-from spa3d.report.pictures import PICTURE_SIZE, PITCH, View, scene
-from spa3d.report.recipe import llm_name, noise_name, recipe, reported_split, title
+from spa3d.report.run_details import llm_name, noise_name, recipe, reported_split, title
 from spa3d.report.tables import LEGEND, score_table, text
+from spa3d.report.training_sentence import health_sentence
 from spa3d.report.verdict import cloud_worth, verdict
-from spa3d.report.wording import count
 
 OPTION = re.compile(r"\s+(?=[A-H]\) )")
-"""The gaps before lettered options, as `spa3d.questions` writes them."""
+"""The gaps before lettered options, as `spa3d.data.questions` writes them."""
 PIECE = re.compile(r"(?<=,) | (?=--)")
 """The gaps between the settings of a list, and before flags."""
 

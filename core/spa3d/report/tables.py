@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from spa3d.rendering.numbers import NOTHING, p_value, percent, percent_span, points, points_span
 from spa3d.report.document import Line, Part, TestedShift
 from spa3d.report.figures import score_axis, score_bar
-from spa3d.report.wording import NOTHING, p_value, percent, percent_span, points, points_span
 
 PART_LABELS = {
     "counterfactual": ("counterfactual", "objects that break the usual pattern"),

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from spa3d.rendering.numbers import MINUS, percent, percent_span, points, points_span
 from spa3d.report.document import Document, Line, TestedShift, score_lines
-from spa3d.report.wording import MINUS, percent, percent_span, points, points_span
 
 Tone = Literal["helped", "even", "hurt", "open"]
 WATCHDOG = "the watchdog saw the right answers to held-out records become less likely"

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from spa3d.config import StageSettings
+from spa3d.config.settings import StageSettings
 
 
 def optimiser_steps(settings: StageSettings, records: int) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from spa3d.config import StageSettings
-from spa3d.progress import Reporter
+from spa3d.artifacts.metrics_log import Journal
+from spa3d.config.settings import StageSettings
+from spa3d.runtime.progress import Reporter
 from spa3d.training.arguments import as_batch, last_checkpoint, training_arguments
-from spa3d.training.journal import Journal
 from spa3d.training.trainer import Watch
 
 

@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spa3d.artifacts.hashing import digest
 from spa3d.contracts.objective import Need, Score, Scores
 from spa3d.errors import CheckpointError
+from spa3d.inference.scoring import collate, score
+from spa3d.inference.views import Views
 from spa3d.model.labels import IGNORED
 from spa3d.model.processing import Tokens
-from spa3d.passport import digest
-from spa3d.progress import Advance
-from spa3d.store import Rows, RowStore
-from spa3d.training.samples import Sample
-from spa3d.training.scoring import collate, score
-from spa3d.training.views import Views
+from spa3d.runtime.progress import Advance
+from spa3d.runtime.row_store import Rows, RowStore
+from spa3d.training.dataset import Sample
 
 Key = tuple[str, str, str]
 ABSENT = Tokens([0], [IGNORED], [-1])

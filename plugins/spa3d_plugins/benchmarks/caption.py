@@ -1,7 +1,7 @@
 """Benchmark ``caption``: how much of what the reference caption says the generated caption says as well.
 
-Counted are the record's facts that the reference states (`spa3d.rules.states`); a colour or a count must stand with
-its part. Only what is missing costs: a caption that adds something false loses nothing by that. Where the reference
+Counted are the record's facts that the reference states (`spa3d.metrics.text_matching.states`); a colour or a count
+must stand with its part. Only what is missing costs: a caption that adds something false loses nothing by that. Where the reference
 states no fact, or there are none, the value is the F1 of the words that the two captions share.
 """
 
@@ -14,8 +14,8 @@ from pydantic import Field
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Dataset, Fact, Record, Round
-from spa3d.questions import caption_round, keyed_sample
-from spa3d.rules import states, token_f1, words
+from spa3d.data.questions import caption_round, keyed_sample
+from spa3d.metrics.text_matching import states, token_f1, words
 
 
 class Config(ComponentConfig):

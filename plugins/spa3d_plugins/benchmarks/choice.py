@@ -15,8 +15,7 @@ from pydantic import Field
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Dataset, Fact, Record, Round
-from spa3d.draws import generator
-from spa3d.questions import (
+from spa3d.data.questions import (
     LETTERS,
     OPTIONS,
     caption_round,
@@ -25,7 +24,8 @@ from spa3d.questions import (
     keyed_sample,
     with_options,
 )
-from spa3d.rules import words
+from spa3d.metrics.text_matching import words
+from spa3d.runtime.rng import generator
 
 
 class Config(ComponentConfig):

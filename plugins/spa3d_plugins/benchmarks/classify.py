@@ -1,6 +1,6 @@
 """Benchmark ``classify``: the model says freely what the object is, and is right if it names the category.
 
-What counts as naming is the rule `spa3d.rules.first_named`, applied to the categories of the split.
+What counts as naming is the rule `spa3d.metrics.text_matching.first_named`, applied to the categories of the split.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pydantic import Field
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Dataset, Fact, Record
-from spa3d.questions import keyed_sample
-from spa3d.rules import states, words
+from spa3d.data.questions import keyed_sample
+from spa3d.metrics.text_matching import states, words
 
 PROMPT = "What is this?"
 """PointLLM's first question for classification."""

@@ -19,16 +19,17 @@ from typing import Any, Literal, overload
 import numpy as np
 from pydantic import Field, field_validator
 
-from spa3d.clouds import Colors, columns, read_npy
+from spa3d.artifacts.hashing import hash_sources
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round, Twin
-from spa3d.draws import generator
+from spa3d.data.cloud_checks import Colors, columns, read_npy
+from spa3d.data.questions import draw_options, keyed_sample, with_options
 from spa3d.errors import DataError
-from spa3d.passport import hash_sources
-from spa3d.questions import draw_options, keyed_sample, with_options
-from spa3d.rules import mentions
-from spa3d_plugins import cloud_twins, cloud_words
-from spa3d_plugins.pointllm_layout import SPLITS, Known, Layout
+from spa3d.metrics.text_matching import mentions
+from spa3d.runtime.rng import generator
+from spa3d_plugins.datasets import cloud_edits as cloud_twins
+from spa3d_plugins.datasets import color_names as cloud_words
+from spa3d_plugins.datasets.pointllm_index import SPLITS, Known, Layout
 
 ROUNDS = 3
 """Rounds of a conversation drawn afresh."""

@@ -18,12 +18,12 @@ from pydantic import Field
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Cloud, Conversation, Dataset, Fact, Record, Twin
-from spa3d.draws import generator
 from spa3d.errors import DataError
-from spa3d_plugins import shapes_world
-from spa3d_plugins.shapes_world.categories import CATEGORIES
-from spa3d_plugins.shapes_world.objects import Noise, Priors, Spec, change_spec, draw_spec, sample_object
-from spa3d_plugins.shapes_world.text import caption_of, conversations_of, facts_of
+from spa3d.runtime.rng import generator
+from spa3d_plugins.datasets import shapes_world
+from spa3d_plugins.datasets.shapes_world.categories import CATEGORIES
+from spa3d_plugins.datasets.shapes_world.objects import Noise, Priors, Spec, change_spec, draw_spec, sample_object
+from spa3d_plugins.datasets.shapes_world.text import caption_of, conversations_of, facts_of
 
 SPLITS = ("train", "val", "test", "counterfactual")
 ID = re.compile(r"shapes-(\d+)-([a-z]+)-(\d{6})(?:~(\d+))?")

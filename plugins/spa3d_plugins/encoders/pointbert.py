@@ -6,7 +6,7 @@ convolutions are matrix products.
 
 from __future__ import annotations
 
-from spa3d import torchvision_guard as torchvision_guard  # isort: split
+from spa3d.runtime import torchvision_guard as torchvision_guard  # isort: split
 
 from typing import Any, Literal, Self, cast
 
@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.accepted import Inputs, accepted
-from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, in_pieces, prepared
+from spa3d_plugins.encoders.inputs import Inputs, accepted
+from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalised, folded, in_pieces, prepared
 
 POSITION_WIDTH = 128
 """Width of the hidden layer that turns a centre into a position."""

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.accepted import Inputs, Positive, accepted
-from spa3d_plugins.pointwise import Pointwise, batch_normalised, folded, in_pieces, normalised, prepared
+from spa3d_plugins.encoders.inputs import Inputs, Positive, accepted
+from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalised, folded, in_pieces, normalised, prepared
 
 EPSILON = 1e-5
 """Added to the standard deviation that a cloud's groups are divided by."""

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.accepted import Inputs, Positive, accepted
-from spa3d_plugins.pointwise import Pointwise, normalised
-from spa3d_plugins.set_abstraction import Layer, abstracted
+from spa3d_plugins.encoders.inputs import Inputs, Positive, accepted
+from spa3d_plugins.encoders.pointwise import Pointwise, normalised
+from spa3d_plugins.encoders.set_abstraction import Layer, abstracted
 
 Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from spa3d.contracts.noise import Noise, NoiseConfig
-from spa3d.draws import Draws
+from spa3d.runtime.rng import Draws
 
 RED, BLUE = 0.299, 0.114
 """Weights of red and blue in the luminance; green has the rest, 0.587."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from spa3d.contracts.noise import Noise, NoiseConfig
-from spa3d.draws import Draws
+from spa3d.runtime.rng import Draws
 
 
 class GaussianConfig(NoiseConfig):

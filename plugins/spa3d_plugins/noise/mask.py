@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spa3d import ops
 from spa3d.contracts.noise import NoiseConfig
-from spa3d.draws import Draws
+from spa3d.runtime.rng import Draws
 from spa3d_plugins.noise.removal import Removal
 
 

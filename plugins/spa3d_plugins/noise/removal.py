@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spa3d import ops
 from spa3d.contracts.noise import Noise
-from spa3d.draws import Draws
+from spa3d.runtime.rng import Draws
 
 
 class Removal(Noise):

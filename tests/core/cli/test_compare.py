@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import spa3d.run
+import spa3d.pipeline.run
 from spa3d.cli import main
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +36,7 @@ def spa3d_components():
 DRIVER = """
 import os, signal, sys
 from spa3d.cli import main
-from spa3d.training.journal import Journal
+from spa3d.artifacts.metrics_log import Journal
 
 left, write = int(os.environ.get("DIES_AT", "0")), Journal.write
 
@@ -145,7 +145,7 @@ def test_ctrl_c_ends_with_130_and_the_command_that_goes_on(
     def interrupted(*_: object, **__: object) -> Path:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(spa3d.run, "execute", interrupted)
+    monkeypatch.setattr(spa3d.pipeline.run, "execute", interrupted)
     assert main(["compare", "--objectives", "sft,spa", "--seeds", "0", *SMOKE]) == 130
     assert "to go on: spa3d compare --objectives sft,spa --seeds 0 --preset smoke" in capsys.readouterr().err
 

@@ -5,10 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
-from spa3d.backends import SlowerBackend
 from spa3d.cli import console
 from spa3d.cli.console import Bars, Lines, make_reporter, plain, show_warning
-from spa3d.progress import Reporter, Silent
+from spa3d.ops.selection import SlowerBackend
+from spa3d.runtime.progress import Reporter, Silent
 
 HOSTILE = "[/red]<script>|"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spa3d.cli import main
-from spa3d.pairs.files import read_pairs
+from spa3d.data.preference_pairs import read_pairs
 
 SMOKE = ("--preset", "smoke", "--device", "cpu", "--pairs.mode", "corruption", "--pairs.limit", "12")
 

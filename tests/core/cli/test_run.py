@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-import spa3d.plan
-import spa3d.run
+import spa3d.pipeline.plan
+import spa3d.pipeline.run
 from spa3d.cli import main
-from spa3d.cli.parser import parse
 from spa3d.cli.run import again, run_folder
+from spa3d.config.parse import parse
 from spa3d.errors import ConfigError, OutputError
-from spa3d.plan import Plan, PlannedPart, PlannedStage
+from spa3d.pipeline.plan import Plan, PlannedPart, PlannedStage
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ class TestRun:
             (options["output"] / "report.json").write_text(json.dumps({**report, "benchmarks": BENCHMARKS}))
             return Path(options["output"])
 
-        monkeypatch.setattr(spa3d.run, "execute", execute)
+        monkeypatch.setattr(spa3d.pipeline.run, "execute", execute)
         return calls
 
     def test_it_ends_with_verdict_table_and_places(
@@ -117,7 +117,7 @@ class TestRun:
             [PlannedPart("llm", "small", 725664, ("base: llm",)), PlannedPart("encoder", "plain", 3, ())],
             "encoder weights: [red]w.pt",
         )
-        monkeypatch.setattr(spa3d.plan, "plan", lambda config, registry: made)
+        monkeypatch.setattr(spa3d.pipeline.plan, "plan", lambda config, registry: made)
         assert main(["run", "--dry-run", "--noise.level", "0.5"]) == 0
         assert not calls
         assert not Path("runs").exists()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from spa3d.draws import generator
 from spa3d.evaluation.summary import change, summarise
+from spa3d.runtime.rng import generator
 
 COLOURS = ["red", "blue", "black", "white"]
 

@@ -13,7 +13,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
-from spa3d.config import LoRASettings
+from spa3d.config.settings import LoRASettings
 from spa3d.errors import ConfigError
 from spa3d.model import adapters
 from spa3d.training.trainer import part_of

@@ -88,13 +88,13 @@ def test_greedy_decoding_follows_the_most_likely_tokens(toy: Any) -> None:
 
 def test_a_saved_model_comes_back_through_the_registry(tmp_path: Path) -> None:
     """With registered parts, nothing but the folder is needed."""
-    from spa3d.config import LLMSettings
+    from spa3d.checkpoints.load import load
+    from spa3d.config.settings import LLMSettings
     from spa3d.model.configuration import Spa3dConfig
     from spa3d.model.llm import make_llm, point_tokens
-    from spa3d.model.load import load
     from spa3d.model.modeling import Spa3dModel
     from spa3d.model.processing import Spa3dProcessor
-    from spa3d.registry import create
+    from spa3d.registry.registry import create
 
     torch.manual_seed(0)
     settings = LLMSettings(hidden_size=16, layers=1, heads=2, intermediate_size=32, vocab_size=320)
@@ -131,8 +131,8 @@ def test_a_saved_model_comes_back_through_the_registry(tmp_path: Path) -> None:
 
 
 def test_loading_from_where_nothing_is_names_both_places(tmp_path: Path) -> None:
+    from spa3d.checkpoints.load import load
     from spa3d.errors import CheckpointError
-    from spa3d.model.load import load
 
     with pytest.raises(CheckpointError, match="finished run"):
         load(tmp_path)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spa3d.draws import generator
 from spa3d.report import Example, build_document
+from spa3d.runtime.rng import generator
 
 HOSTILE = "[/red]<script>alert(1)</script>| `*_$x$_*` \\ &amp; <img src=x onerror=alert(2)> # 100 % \u202etxt"
 CONFIG = {

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
+from spa3d.rendering.svg import round_ticks
 from spa3d.report.curves import Chart, Series
 from spa3d.report.document import Part
 from spa3d.report.figures import line_chart, score_bar
-from spa3d.report.svg import round_ticks
 
 PART = Part(score=0.5, ci95=(0.25, 0.75), blind=0.0, blind_ci95=(0.0, 0.1), chance=1.0, n=4)
 

@@ -3,8 +3,8 @@
 import pytest
 from markdown_it import MarkdownIt
 
+from spa3d.rendering.numbers import markdown
 from spa3d.report.markdown import markdown_page
-from spa3d.report.wording import markdown
 
 
 @pytest.fixture

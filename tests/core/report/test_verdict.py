@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from spa3d.rendering.numbers import MINUS
 from spa3d.report.document import Document
 from spa3d.report.verdict import cloud_worth, verdict
-from spa3d.report.wording import MINUS
 
 
 @pytest.fixture

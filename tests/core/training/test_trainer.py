@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from spa3d.config import PartRates, StageSettings
-from spa3d.registry import create
+from spa3d.config.settings import PartRates, StageSettings
+from spa3d.inference.views import Views
+from spa3d.registry.registry import create
 from spa3d.training.arguments import as_batch, last_checkpoint, optimiser_steps, training_arguments
-from spa3d.training.lessons import ordinary, tokenised
-from spa3d.training.metrics import mean_metrics
-from spa3d.training.samples import SampleStream, instructions
+from spa3d.training.dataset import SampleStream, instructions
+from spa3d.training.examples import ordinary, tokenised
+from spa3d.training.preference_metrics import mean_metrics
 from spa3d.training.trainer import ObjectiveTrainer, part_of
-from spa3d.training.views import Views
 
 
 def trainer(toy: Any, dataset: Any, folder: Path, rates: PartRates, parts: tuple[str, ...]) -> Any:

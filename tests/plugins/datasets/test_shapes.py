@@ -11,7 +11,7 @@ from spa3d.contracts.dataset import Record
 from spa3d.errors import DataError
 from spa3d_plugins.datasets import shapes
 from spa3d_plugins.datasets.shapes import Shapes
-from spa3d_plugins.shapes_world.categories import BY_NAME, CATEGORIES, COLOURS, TEXTURES
+from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLOURS, TEXTURES
 
 CAPTION = re.compile(r"A (?P<texture>\w+) (?P<category>\w+) with (?P<parts>.+)\.")
 PART = re.compile(r"(?:(?P<lead>\w+) )?(?P<colour>\w+) (?P<name>\w+)")

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spa3d.draws import Draws
+from spa3d.runtime.rng import Draws
 from spa3d_plugins.noise.crop import Crop
 
 KEYS = [(0, 3, f"record-{number}", "noised") for number in range(6)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spa3d.draws import Draws
+from spa3d.runtime.rng import Draws
 from spa3d_plugins.noise.rotate import Rotate
 
 KEYS = [(0, 3, f"record-{number}", "noised") for number in range(8)]

@@ -1,0 +1,1 @@
+"""Models and foreign weights, read from files."""

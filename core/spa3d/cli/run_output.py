@@ -1,0 +1,57 @@
+"""The end of a run on the terminal: the verdict first, then the table, each score beside its blind score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.table import Table
+
+from spa3d.cli.console import output, plain
+from spa3d.rendering.numbers import NOTHING, percent, points, points_span
+from spa3d.report.document import Document, Line, Part, score_lines
+from spa3d.report.training_sentence import health_sentence
+from spa3d.report.verdict import cloud_worth, verdict
+
+TONES = {"helped": "bold green", "even": "bold", "hurt": "bold red", "open": "bold yellow"}
+
+
+def show_result(folder: Path) -> None:
+    """Print what report.json in `folder` says, and where the whole report is."""
+    document = Document.model_validate_json((folder / "report.json").read_text(encoding="utf-8"))
+    told = verdict(document)
+    table = Table("", box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")  # fits 80 columns
+    for column in ("before", "blind", "after", "blind", "change", "chance", "n"):
+        table.add_column(column, justify="right")
+    for line in score_lines(document):
+        name = line.benchmark if line.part == "test" else f"  {line.label}"
+        table.add_row(plain(name), *_cells(line))
+    console = output()
+    console.print(plain(f"\n{told.sentence}", TONES[told.tone]), soft_wrap=True)
+    for sentence in (cloud_worth(document), health_sentence(document.training.health)):
+        if sentence:
+            console.print(plain(sentence), soft_wrap=True)
+    console.print()
+    console.print(table)
+    for warning in document.training.warnings:
+        console.print(plain(f"warning: {warning}", "yellow"), soft_wrap=True)
+    console.print("\nshares in %, changes with paired 95 % intervals; blind: asked without the cloud", style="dim")
+    console.print(plain(f"{folder / 'report.html'}  {folder / 'report.md'}"), soft_wrap=True)
+
+
+def _cells(line: Line) -> list[str]:
+    last = line.after or line.before
+    change = line.change
+    moved = f"{points(change.score)} ({points_span(change.ci95)})" if change else NOTHING
+    return [
+        *_score(line.before),
+        *_score(line.after),
+        moved,
+        percent(last.chance) if last else NOTHING,
+        str(last.n) if last else NOTHING,
+    ]
+
+
+def _score(part: Part | None) -> tuple[str, str]:
+    if part is None:
+        return NOTHING, NOTHING
+    return percent(part.score), percent(part.blind)

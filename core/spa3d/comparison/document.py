@@ -1,0 +1,154 @@
+"""compare.json as a validated model. Keys are only ever added."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spa3d.comparison.cells import Role, Status
+
+Span = tuple[float, float]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Spread(_Model):
+    """A mean over seeds and the number of each seed, in the order of the row's ``seeds_done``; None: not recorded."""
+
+    mean: float
+    seeds: tuple[float | None, ...]
+
+    @property
+    def ends(self) -> Span:
+        """The least and the greatest over the seeds."""
+        known = [value for value in self.seeds if value is not None]
+        return min(known), max(known)
+
+
+class Estimate(Spread):
+    """A mean difference with its paired interval over questions, drawn in whole records."""
+
+    ci95: Span
+
+
+class Tested(Estimate):
+    """A difference against the control; ``seeds`` has None where only one of the two is done.
+
+    ``p`` flips the signs of whole records, two-sided; ``p_holm`` is Holm's for all comparisons of the table.
+    """
+
+    p: float
+    p_holm: float
+
+    @property
+    def side(self) -> Literal[-1, 0, 1]:
+        """1 where it is better for sure, -1 where worse.
+
+        0 where the interval holds 0, Holm's p is above 0.05, or a seed points the other way.
+        """
+        (low, high), (least, greatest) = self.ci95, self.ends
+        if self.p_holm > ALPHA:
+            return 0
+        return 1 if min(low, least) > 0 else -1 if max(high, greatest) < 0 else 0
+
+    @property
+    def lucky(self) -> bool:
+        """The interval alone excludes 0, and Holm's correction or a seed takes that back."""
+        return self.side == 0 and not self.ci95[0] <= 0 <= self.ci95[1]
+
+
+ALPHA = 0.05
+
+
+class Score(_Model):
+    """One row on one set of questions. Shares of 1; differences likewise."""
+
+    questions: int = Field(ge=1)
+    chance: float
+    before: Spread
+    after: Spread
+    blind: Spread
+    change: Estimate
+    against_control: Tested | None = None
+    gap: Estimate | None = None
+    gap_change: Estimate | None = None
+
+
+class CellState(_Model):
+    """One run: ``folder`` is relative to the folder of compare.json."""
+
+    seed: int
+    index: int
+    folder: str
+    status: Status
+    fault: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class TableRow(_Model):
+    """One configuration: its scores by benchmark and set (``test``, ``counterfactual``, ``flip``), means over seeds."""
+
+    label: str
+    role: Role
+    control: str
+    settings: dict[str, str]
+    seeds_done: tuple[int, ...]
+    scores: dict[str, dict[str, Score]]
+    training: dict[str, Spread]
+    cells: tuple[CellState, ...]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What went wrong, each thing once, with the seeds it happened to."""
+        seeds: dict[str, list[str]] = {}
+        for cell in self.cells:
+            if cell.status == "failed":
+                seeds.setdefault(cell.fault or "no reason given", []).append(str(cell.seed))
+        return tuple(
+            f"seed{'s' if len(those) > 1 else ''} {', '.join(those)} failed: {fault}" for fault, those in seeds.items()
+        )
+
+
+class Family(_Model):
+    """The comparisons that Holm's correction is over: every row that has a control, on every score."""
+
+    rows: int
+    scores: int
+    comparisons: int
+    alpha: float = ALPHA
+
+
+class Table(_Model):
+    """The whole of compare.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, populate_by_name=True)
+
+    version: Literal[1] = Field(1, alias="schema")
+    title: str
+    verdict: tuple[str, ...]
+    budget: str
+    command: str
+    counts: dict[Status, int]
+    bootstrap: int
+    family: Family
+    rows: tuple[TableRow, ...]
+    caption: str = ""
+    paper: dict[str, dict[str, float]] = {}
+
+    def json_text(self) -> str:
+        """The text of compare.json."""
+        return self.model_dump_json(indent=1, exclude_defaults=False) + "\n"
+
+    def parts(self) -> list[tuple[str, str]]:
+        """The scores of the table as (benchmark, set), in the order of the first row that has any."""
+        found: dict[tuple[str, str], None] = {}
+        for row in self.rows:
+            found.update({(name, part): None for name, sets in row.scores.items() for part in sets})
+        return list(found)
+
+    def score(self, row: TableRow, part: tuple[str, str]) -> Score | None:
+        """What `row` scored on a set."""
+        return row.scores.get(part[0], {}).get(part[1])

@@ -1,0 +1,137 @@
+"""Means over seeds and questions, paired, with what they are worth.
+
+Every seed of a row asks the same questions about the same clouds. So a question's differences are averaged over the
+seeds first, and whole records are drawn afterwards: the interval speaks of questions, of which there are hundreds. Of
+seeds there are three, and no interval of three numbers is worth printing; their spread stands beside it.
+
+Source of the correction: Holm, Scandinavian Journal of Statistics 6, 1979.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from spa3d.comparison.document import Estimate, Score, Spread, Tested
+from spa3d.comparison.results import Column, Measured, Sides
+from spa3d.evaluation.summary import DIGITS
+from spa3d.metrics.intervals import paired_interval, sign_flip_p
+from spa3d.runtime.rng import Key
+
+Part = tuple[str, str]
+BySeed = Mapping[int, Measured]
+PATTERNS = 100
+"""Sign patterns per comparison of the family, so that even the strictest of Holm's bounds can be met."""
+
+
+def rounded(value: float) -> float:
+    """As many digits as compare.json keeps."""
+    return round(float(value), DIGITS)
+
+
+def spread(numbers: Sequence[float | None]) -> Spread | None:
+    """The mean of those that are there; None where none is."""
+    known = [number for number in numbers if number is not None]
+    if not known:
+        return None
+    seeds = tuple(None if number is None else rounded(number) for number in numbers)
+    return Spread(mean=rounded(float(np.mean(known))), seeds=seeds)
+
+
+def over_seeds(columns: Sequence[Column]) -> Column:
+    """Each question's mean over the seeds, of the questions that all of them hold."""
+    ids = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), (one.ids for one in columns))
+    kept = [np.isin(one.ids, ids, assume_unique=True) for one in columns]
+    values = np.mean([one.values[mask] for one, mask in zip(columns, kept, strict=True)], axis=0)
+    return Column(ids, columns[0].records[kept[0]], values)
+
+
+def estimate(columns: Sequence[Column | None], *, bootstrap: int, key: Key, reach: float = 1.0) -> Estimate | None:
+    """A mean difference over seeds; None where no seed has it.
+
+    Args:
+        columns: one per seed, None where a seed lacks it.
+        bootstrap: resamples.
+        key: key of the resampling.
+        reach: the largest possible difference of one question.
+
+    """
+    known = [column for column in columns if column is not None and len(column.ids)]
+    if not known:
+        return None
+    joint = over_seeds(known)
+    if not len(joint.ids):
+        return None
+    low, high = paired_interval(joint.values / reach, joint.records, resamples=bootstrap, key=key)
+    return Estimate(
+        mean=rounded(joint.mean),
+        seeds=tuple(None if column is None else rounded(column.mean) for column in columns),
+        ci95=(rounded(low * reach), rounded(high * reach)),
+    )
+
+
+def score(cells: BySeed, part: Part, control: BySeed, *, bootstrap: int, family: int) -> Score | None:
+    """The figures of a row on one set of questions; None where no seed was asked them.
+
+    Args:
+        cells: the row's finished cells by seed.
+        part: benchmark and set.
+        control: the finished cells of its control by seed; empty where it has none.
+        bootstrap: resamples behind each interval.
+        family: comparisons in the whole table, for the fineness of p; `corrected` fills in Holm's.
+
+    """
+    sides = [cell.sets.get(part) for cell in cells.values()]
+    there = [side for side in sides if side is not None]
+    if not there:
+        return None
+    key = ("compare", *part)
+
+    def each(number: Any) -> Any:
+        return [None if side is None else number(side) for side in sides]
+
+    def estimated(column: Any, reach: float = 1.0) -> Estimate | None:
+        return estimate(each(column), bootstrap=bootstrap, key=key, reach=reach)
+
+    return Score.model_validate(
+        {
+            "questions": len(there[0].after.ids),
+            "chance": rounded(there[0].after.chance.mean()),
+            "before": spread(each(lambda side: side.before.scored.mean())),
+            "after": spread(each(lambda side: side.after.scored.mean())),
+            "blind": spread(each(lambda side: side.after.blind.mean())),
+            "change": estimated(Sides.change),
+            "against_control": _against(cells, control, part, bootstrap=bootstrap, family=family),
+            "gap": estimated(lambda side: side.gap(side.after)),
+            "gap_change": estimated(Sides.gap_change, reach=2.0),
+        }
+    )
+
+
+def _against(cells: BySeed, control: BySeed, part: Part, *, bootstrap: int, family: int) -> Tested | None:
+    """The row minus its control, seed by seed; Holm's p is still the plain one."""
+    columns: list[Column | None] = []
+    for seed, cell in cells.items():
+        mine, theirs = cell.sets.get(part), control[seed].sets.get(part) if seed in control else None
+        both = mine is not None and theirs is not None
+        columns.append(mine.score(mine.after).minus(theirs.score(theirs.after)) if both else None)  # type: ignore[union-attr]
+    key = ("against control", *part)
+    found = estimate(columns, bootstrap=bootstrap, key=key)
+    if found is None:
+        return None
+    joint = over_seeds([column for column in columns if column is not None])
+    p = rounded(sign_flip_p(joint.values, joint.records, resamples=max(bootstrap, PATTERNS * family), key=key))
+    return Tested(**dict(found), p=p, p_holm=p)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values: reject where one is at most alpha, and all errors together stay below alpha."""
+    order = np.argsort(values, kind="stable")
+    adjusted, highest = [0.0] * len(values), 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
+        adjusted[place] = rounded(highest)
+    return adjusted

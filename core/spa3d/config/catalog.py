@@ -1,0 +1,255 @@
+"""What can be chosen, as data: components and presets with their state, and all there is to tell about one of them.
+
+Nothing is imported unless a check is asked for, or one component is to be explained.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from spa3d.errors import PluginError, RegistryError
+from spa3d.ops.selection import REFERENCE, built, first_there, works_on
+from spa3d.registry.component import KINDS, Component
+from spa3d.registry.fields import complaint, describe, faults_of, show, show_default, unknown
+from spa3d.registry.manifest import Preset, RunPreset
+from spa3d.registry.registry import Registry
+
+SECTIONS = (*KINDS, "llm", "run")
+"""The kinds of components, then the two that have presets only: the LLM's and whole runs'."""
+READY, IMPORTS, WORKS, UNAVAILABLE, BROKEN = "ready", "imports", "works", "unavailable", "broken"
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far something works here.
+
+    ``ready`` (not tried), ``imports`` (tried), ``works`` (a backend that gave the right answers), ``unavailable``
+    (something it requires is missing) or ``broken``.
+    """
+
+    word: str
+    cause: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.cause}" if self.cause else self.word
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that can be chosen by name.
+
+    Attributes:
+        section: one of ``SECTIONS``.
+        name: what the user types.
+        summary: one line.
+        origin: built-in, or distribution and version, or the file of a ``--plugin``.
+        status: whether it works here, as far as that was tried.
+        default: taken where nothing is chosen.
+        preset_of: the component that a preset configures; empty for a component.
+        component: the row of the component, or of the preset's; None for presets of LLMs and runs.
+
+    """
+
+    section: str
+    name: str
+    summary: str
+    origin: str
+    status: Status
+    default: bool
+    preset_of: str = ""
+    component: Component | None = None
+
+
+@dataclass(frozen=True)
+class FieldEntry:
+    """One field of a Config in words; where a preset is explained, `default` is the preset's value."""
+
+    name: str
+    type: str
+    default: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything about one name: facts in the order in which they should be read, then its fields."""
+
+    section: str
+    name: str
+    facts: Mapping[str, str]
+    fields: tuple[FieldEntry, ...] = ()
+
+
+def catalogue(registry: Registry, sections: tuple[str, ...] = SECTIONS, *, check: bool = False) -> list[Entry]:
+    """Every component, followed by its presets; with `check`, components are imported and presets validated."""
+    return [entry for section in sections for entry in _section(registry, section, check=check)]
+
+
+def explain(registry: Registry, name: str, section: str | None = None) -> list[Explanation]:
+    """All there is to tell about what is called `name`, plugins that did not load included; imports components.
+
+    Raises:
+        RegistryError: there is nothing of that name.
+
+    """
+    entries = catalogue(registry, SECTIONS if section is None else (section,))
+    found = [_explain(registry, entry) for entry in entries if entry.name == name]
+    if section is None:
+        found += [
+            Explanation("plugin", name, {"origin": plugin.origin.owner, "status": str(Status(BROKEN, plugin.cause))})
+            for plugin in registry.broken
+            if name in (plugin.origin.plugin, plugin.origin.distribution)
+        ]
+    if not found:
+        raise RegistryError(unknown(section or "component or preset", name, sorted({entry.name for entry in entries})))
+    return found
+
+
+def _section(registry: Registry, section: str, *, check: bool) -> Iterator[Entry]:
+    if section not in KINDS:
+        yield from _settings(registry, section, check=check)
+        return
+    states = {row.name: _state(registry, row, check=check) for row in registry.components(section)}
+    defaults = _defaults(
+        registry, section, broken=[name for name, (status, _) in states.items() if status.word == BROKEN]
+    )
+    for row in registry.components(section):
+        origin = str(registry.origin(row))
+        status, target = states[row.name]
+        yield Entry(section, row.name, row.summary, origin, status, row.name in defaults, "", row)
+        for name, preset in registry.manifest.presets.of(section).items():
+            if preset.component == row.name:
+                fits = _preset_status(status, target, preset)
+                yield Entry(section, name, preset.summary, origin, fits, name in defaults, row.name, row)
+
+
+def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entry]:
+    """The presets of LLMs and runs."""
+    presets: Mapping[str, Any] = getattr(registry.manifest.presets, section)
+    defaults = _defaults(registry, section)
+    for name, preset in presets.items():
+        fault = "" if not check else _run_fault(name, preset) if section == "run" else _llm_fault(preset.config)
+        status = Status(BROKEN, fault) if fault else Status(IMPORTS if check else READY)
+        yield Entry(section, name, preset.summary, "built-in", status, name in defaults)
+
+
+def _defaults(registry: Registry, section: str, *, broken: Collection[str] = ()) -> tuple[str, ...]:
+    """What is taken where nothing is chosen; of the point operations, on any device."""
+    if section == "ops":
+        return tuple(automatic_backends(registry, broken=broken).values())
+    chosen = getattr(registry.manifest.defaults, "preset" if section == "run" else section, ())
+    return (chosen,) if isinstance(chosen, str) else tuple(chosen)
+
+
+def automatic_backends(registry: Registry, *, broken: Collection[str] = ()) -> dict[str, str]:
+    """What ``--ops auto`` takes per type of device; without those found `broken`, which cannot be told by a look."""
+    return {device: first_there(registry, device, broken=broken) for device in registry.manifest.defaults.ops}
+
+
+def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, Any]:
+    """The state of a component, and its class if it was imported."""
+    lacking = registry.unmet(row)
+    if lacking:
+        return Status(UNAVAILABLE, lacking), None
+    if not check:
+        return Status(READY), None
+    try:
+        target = registry.target(row)
+        compared = row.kind == "ops" and REFERENCE in registry.names("ops")
+        return _tried(row.name, registry) if compared else Status(IMPORTS), target
+    except PluginError as error:
+        return Status(BROKEN, str(error)), None
+
+
+def _tried(name: str, registry: Registry) -> Status:
+    backend = built(registry, name)
+    devices = works_on(backend, registry)
+    return Status(WORKS, devices) if devices else Status(IMPORTS, f"it is for {', '.join(backend.devices)}, not here")
+
+
+def _preset_status(component: Status, target: Any, preset: Preset) -> Status:
+    """A preset is as its component is, unless its values do not fit; what it leaves open is the user's to give."""
+    fault = "" if target is None else _fault(target.Config, preset.config)
+    return Status(BROKEN, fault) if fault else component
+
+
+def _llm_fault(values: Mapping[str, Any]) -> str:
+    from spa3d.config.settings import LLMSettings
+
+    return _fault(LLMSettings, values)
+
+
+def _run_fault(name: str, preset: RunPreset) -> str:
+    """What `RunConfig` says to the settings of a run preset, and to those for each objective."""
+    from spa3d.config.settings import RunConfig
+
+    chosen = {kind: {"asked": kind, "component": kind} for kind in RunConfig.model_fields if kind in KINDS}
+    stub: dict[str, Any] = {**chosen, "benchmark": [], "ops": "auto", "preset": name, **preset.settings}
+    trains = [preset.settings.get("train", {}), *preset.objectives.values()]
+    faults = [_fault(RunConfig, {**stub, "train": train}) for train in trains]
+    return "; ".join(dict.fromkeys(filter(None, faults)))
+
+
+def _fault(model: type[BaseModel], values: Mapping[str, Any]) -> str:
+    try:
+        model.model_validate(dict(values))
+    except ValidationError as error:
+        faults = [(".".join(map(str, fault["loc"])), fault) for fault in faults_of(error) if fault["type"] != "missing"]
+        return "; ".join(f"{place}: {complaint(model, fault)}" for place, fault in faults)
+    return ""
+
+
+def _explain(registry: Registry, entry: Entry) -> Explanation:
+    manifest, section = registry.manifest, entry.section
+    facts = {"summary": entry.summary}
+    if entry.preset_of or entry.component is None:
+        facts["set in"] = manifest.place("presets", section, entry.name).partition(" ")[0]
+    if entry.component is None:
+        preset = getattr(manifest.presets, section)[entry.name]
+        facts |= _flat(preset.model_dump(exclude={"summary"}, exclude_defaults=True))
+        return Explanation(section, entry.name, {key: text for key, text in facts.items() if text})
+    row, values, weights, points = entry.component, {}, None, {}
+    if entry.preset_of:
+        preset = manifest.presets.of(section)[entry.name]
+        values, weights, points = preset.config, preset.weights, preset.points
+    status, target = _state(registry, row, check=True)
+    facts |= {"preset of": entry.preset_of, "origin": registry.origin(row).owner, "status": str(status)}
+    facts |= {"target": row.target, "file": _location(target) if target else ""}
+    facts |= {"source": row.source, "licence": row.licence, "requires": ", ".join(row.requires)}
+    facts |= {"one of the programs": ", ".join(row.programs), "install": row.install}
+    facts |= _flat(points, "--points.")
+    facts |= {f"weights: {key}": text for key, text in weights or ()}
+    if section == "encoder":
+        facts["--encoder.checkpoint"] = _about_checkpoint()
+    fields = tuple(_fields(target.Config, values)) if target else ()
+    return Explanation(section, entry.name, {key: text for key, text in facts.items() if text}, fields)
+
+
+def _about_checkpoint() -> str:
+    from spa3d.config.settings import EncoderSelection
+
+    return EncoderSelection.model_fields["checkpoint"].description or ""
+
+
+def _location(target: type[Any]) -> str:
+    """``file:line`` of a class."""
+    return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
+
+
+def _fields(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[FieldEntry]:
+    for name, field in model.model_fields.items():
+        default = show(values[name]) if name in values else show_default(field)
+        yield FieldEntry(name, describe(field), default, field.description or "")
+
+
+def _flat(values: Mapping[str, Any], start: str = "") -> dict[str, str]:
+    """``{"train": {"steps": 3}}`` as ``{"train.steps": "3"}``."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{start}{key}.") if isinstance(value, Mapping) else {f"{start}{key}": show(value)}
+    return flat

@@ -1,0 +1,1 @@
+"""Clouds and texts on their way in: checked, prepared, turned into questions."""

@@ -1,0 +1,1 @@
+"""Readers of cloud files, one file per format."""

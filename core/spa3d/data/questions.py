@@ -1,0 +1,56 @@
+"""How facts and records become questions: one wording, one sampling for training text and benchmarks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from spa3d.contracts.dataset import CAPTION, Fact, Record, Round
+from spa3d.runtime.rng import generator
+
+Item = TypeVar("Item")
+
+LETTERS = "ABCDEFGH"
+OPTIONS = 4
+
+
+def with_options(question: str, options: Sequence[str]) -> str:
+    """`question` followed by lettered options: ``What colour is the seat? A) red B) blue C) black D) white``."""
+    return " ".join([question, *(f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=False))])
+
+
+def draw_options(fact: Fact, *key: str | int, count: int = OPTIONS) -> tuple[str, ...] | None:
+    """The answer and ``count - 1`` distractors from the fact's options, shuffled; a pure function of `key`.
+
+    None where the fact has too few other values.
+    """
+    return _draw([fact.answer], fact.options, key, count)
+
+
+def draw_pair_options(before: Fact, after: Fact, *key: str | int, count: int = OPTIONS) -> tuple[str, ...] | None:
+    """Options that hold both answers of a minimal pair; the same tuple serves both members."""
+    return _draw([before.answer, after.answer], before.options, key, count)
+
+
+def _draw(must: list[str], pool: Sequence[str], key: tuple[str | int, ...], count: int) -> tuple[str, ...] | None:
+    others = [option for option in pool if option not in must]
+    missing = count - len(must)
+    if len(others) < missing:
+        return None
+    stream = generator("options", *key)
+    picked = [others[i] for i in stream.choice(len(others), size=missing, replace=False)]
+    options = must + picked
+    return tuple(options[i] for i in stream.permutation(len(options)))
+
+
+def keyed_sample(items: Sequence[Item], limit: int, *key: str | int) -> list[Item]:
+    """At most `limit` of `items`, in their order; a pure function of their number and `key`."""
+    if len(items) <= limit:
+        return list(items)
+    kept = generator("sample", *key).permutation(len(items))[:limit]
+    return [items[i] for i in sorted(kept)]
+
+
+def caption_round(record: Record) -> Round | None:
+    """Question and answer of the record's caption conversation, if there is one."""
+    return next((talk.rounds[0] for talk in record.conversations if talk.kind == CAPTION), None)

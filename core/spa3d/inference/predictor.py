@@ -1,0 +1,144 @@
+"""Lets a 3D LLM answer questions: options by likelihood, free answers by greedy decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from spa3d.contracts.benchmark import Prediction, Question
+from spa3d.errors import about
+from spa3d.inference.views import Views
+from spa3d.model.modeling import Spa3dModel
+from spa3d.model.processing import Spa3dProcessor, opening_of
+from spa3d.runtime.progress import Advance
+
+LONGEST_ANSWER = 64
+"""Tokens after which a free answer is cut."""
+
+View = Literal["clean", "noised", "blind"]
+"""What the model is shown with a question; the noise is that of its first epoch."""
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """A model with what it needs to be asked.
+
+    Attributes:
+        model, processor: the 3D LLM.
+        views: makes point tokens from record ids.
+        batch_size: questions per forward.
+        bf16: run under bfloat16 autocast.
+
+    """
+
+    model: Spa3dModel
+    processor: Spa3dProcessor
+    views: Views
+    batch_size: int = 64
+    bf16: bool = False
+
+    def answer(self, questions: Sequence[Question], view: View, advance: Advance) -> list[Prediction]:
+        """One prediction per question, in order; ``blind`` shows the same prompt without the point block."""
+        self.model.eval()
+        found: dict[int, Prediction] = {}
+        for places in self._batches(questions):
+            batch = [questions[place] for place in places]
+            ask = self._choose if batch[0].options else self._write
+            with torch.no_grad(), self._precision():
+                predictions = ask(batch, view)
+            found.update(zip(places, predictions, strict=True))
+            advance(len(batch))
+        return [found[place] for place in range(len(questions))]
+
+    def _batches(self, questions: Sequence[Question]) -> Iterator[list[int]]:
+        """Positions of questions with equally many options, of similar length, in batches."""
+        shapes = {len(question.options or ()) for question in questions}
+        for shape in sorted(shapes):
+            places = [i for i, question in enumerate(questions) if len(question.options or ()) == shape]
+            places.sort(key=lambda place: len(questions[place].prompt))
+            for first in range(0, len(places), self.batch_size):
+                yield places[first : first + self.batch_size]
+
+    def _choose(self, batch: Sequence[Question], view: View) -> list[Prediction]:
+        """Sum of answer-token log p per option, end token included; ties go to the first."""
+        encoded = []
+        for question in batch:
+            with about(question.record_id):
+                encoded.append(self.processor.option_ids(question.prompt, question.options or (), opening_of(view)))
+        tails = [tail for _, options in encoded for tail in options]
+        logp = self._tail_logp([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
+        predictions = []
+        for i, question in enumerate(batch):
+            options = question.options or ()
+            mine = logp[i * len(options) : (i + 1) * len(options)]
+            predictions.append(
+                Prediction(
+                    text=options[max(range(len(options)), key=mine.__getitem__)],
+                    option_logp=tuple(mine),
+                    option_lengths=tuple(len(tail) for tail in encoded[i][1]),
+                )
+            )
+        return predictions
+
+    def _tail_logp(
+        self, prefixes: Sequence[list[int]], tails: Sequence[list[int]], point_tokens: Tensor | None
+    ) -> list[float]:
+        """Log p of each tail after its prefix, nats; each prefix is read once and shared by its tails."""
+        device, share = self.model.device, len(tails) // len(prefixes)
+        prompt = {name: value.to(device) for name, value in self.processor.pad(prefixes, side="left").items()}
+        mask = prompt["attention_mask"]
+        first = self.model(
+            **prompt,
+            point_tokens=point_tokens,
+            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
+            logits_to_keep=1,
+            use_cache=True,
+        )
+        cache = first.past_key_values
+        cache.batch_repeat_interleave(share)
+        answer = {name: value.to(device) for name, value in self.processor.pad(tails, side="right").items()}
+        ids, real = answer["input_ids"], answer["attention_mask"]
+        start = mask.sum(dim=1).repeat_interleave(share)[:, None]
+        rest = self.model(
+            input_ids=ids,
+            attention_mask=torch.cat([mask.repeat_interleave(share, dim=0), real], dim=1),
+            position_ids=start + torch.arange(ids.shape[1], device=device),
+            past_key_values=cache,
+        )
+        logits = torch.cat([first.logits.repeat_interleave(share, dim=0), rest.logits[:, :-1]], dim=1).float()
+        logp = torch.log_softmax(logits, dim=-1).gather(2, ids.unsqueeze(2)).squeeze(2)
+        return [float(value) for value in (logp * real).sum(dim=1)]
+
+    def _write(self, batch: Sequence[Question], view: View) -> list[Prediction]:
+        """Greedy decoding: the same question gets the same answer."""
+        rows = []
+        for question in batch:
+            with about(question.record_id):
+                rows.append(self.processor.question_ids(question.prompt, opening_of(view)))
+        prompt = {name: value.to(self.model.device) for name, value in self.processor.pad(rows, side="left").items()}
+        tokenizer = self.processor.tokenizer
+        model: Any = self.model
+        written = model.generate(
+            **prompt,
+            point_tokens=self._tokens(batch, view),
+            max_new_tokens=LONGEST_ANSWER,
+            do_sample=False,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        width = prompt["input_ids"].shape[1]
+        return [Prediction(self.processor.decode_answer(row[width:])) for row in written]
+
+    def _tokens(self, batch: Sequence[Question], view: View) -> Float[Tensor, "B M D"] | None:
+        if view == "blind":
+            return None
+        return self.views.tokens(view, [question.record_id for question in batch], [0] * len(batch))
+
+    def _precision(self) -> AbstractContextManager[object]:
+        return torch.autocast(self.model.device.type, torch.bfloat16) if self.bf16 else nullcontext()

@@ -1,0 +1,29 @@
+"""Point operations: farthest point sampling, neighbors, balls, interpolation, with one meaning on every backend.
+
+The functions are loaded on first use, so that listing the backends imports no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spa3d.ops.functional import (
+        ball_query,
+        farthest_point_sample,
+        group,
+        interpolate,
+        knn,
+        three_nn,
+        use,
+    )
+
+__all__ = ["ball_query", "farthest_point_sample", "group", "interpolate", "knn", "three_nn", "use"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'spa3d.ops' has no attribute {name!r}")
+    globals()[name] = getattr(import_module("spa3d.ops.functional"), name)
+    return globals()[name]

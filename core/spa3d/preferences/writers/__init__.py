@@ -1,0 +1,1 @@
+"""Writers of rejected answers, one file per writer."""

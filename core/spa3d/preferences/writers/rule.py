@@ -1,0 +1,233 @@
+"""Wrong answers by rule: one value that the answer states becomes another value of the same fact.
+
+No model is asked, so the result is known to be false: before it is taken, the rules that score answers
+(`spa3d.metrics.text_matching`) must find the true value gone, the other one in its place and every other fact as it
+was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from spa3d.contracts.dataset import Dataset, Fact
+from spa3d.data.questions import keyed_sample
+from spa3d.metrics.text_matching import mentions, states, words
+from spa3d.preferences.writers.substitution import Span, places, renumbered, swapped
+from spa3d.runtime.rng import generator
+
+if TYPE_CHECKING:
+    from spa3d.preferences.writers.contract import Corruption, Done
+
+Item = TypeVar("Item")
+
+LOOKED_AT = 64
+"""Records that are asked which values a fact can have, where its own options hold no other."""
+
+_OPTION = re.compile(r"(?:^|(?<=\s))([A-H])\) (.+?)(?=\s+[A-H]\) |\s*$)")
+_LETTER = re.compile(r"\(?([A-H])(?:\)|\.|$)")
+"""How an answer names an option by its letter: "B", "(B)", "B.", "B) blue"."""
+_SHADE = re.compile(r"\b(?:dark|light)\s+$", re.IGNORECASE)
+_SHADELESS = frozenset({"black", "white"})
+_SINGULAR = re.compile(r"\ban?\s+(?:[\w-]+\s+)?$", re.IGNORECASE)
+"""An article that wants a singular behind it, or behind one more word."""
+_VERB = re.compile(r"\b(?:is|are)\s+$", re.IGNORECASE)
+
+
+class RuleWriter:
+    """Puts another value of a fact into the answer; what it draws depends on seed, record and texts only.
+
+    Args:
+        dataset: tells values of the facts whose own options hold no other.
+        seed: of the draws.
+
+    """
+
+    name = "rule"
+
+    def __init__(self, dataset: Dataset, *, seed: int) -> None:
+        self._dataset, self._seed = dataset, seed
+
+    def rewrite(self, requests: Sequence[Corruption], done: Done) -> None:
+        """Answer every request; None where the answer states nothing that is known, or nothing that can be changed."""
+        for request in requests:
+            text = self.rewritten(request)
+            done(request.key, text, "" if text else _why_not(request))
+
+    def rewritten(self, request: Corruption) -> str | None:
+        """A text that is false of the record, and the answer in all else; or None."""
+        facts = request.record.facts
+        stream = generator("corruption", self._seed, request.record.id, request.question, request.answer)
+        stem, shown = shown_options(request.question)
+        asked = next((fact for fact in facts if words(fact.question) == words(stem)), None)
+        chosen = chosen_option(request.answer, shown)
+        if chosen:
+            return _other_option(request.answer, shown, chosen, asked, facts, stream)
+        stated = [claim for fact in facts if (claim := _Claim(fact, facts, fact is asked)).made_in(request.answer)]
+        # Of an answer to a question about one fact, that fact is changed; of a description, any.
+        about = [claim for claim in stated if claim.asked] or stated
+        changes = (self._changes(request.answer, claim, stream) for claim in _shuffled(about, stream))
+        return next((text for texts in changes for text in texts), None)
+
+    def _changes(self, answer: str, claim: _Claim, stream: np.random.Generator) -> Iterator[str]:
+        """False versions of `answer` with another value of one fact, the values in a drawn order."""
+        false = claim.false(claim.fact.options, answer) or claim.false(self._known(claim.fact), answer)
+        for value in _shuffled(false, stream):
+            for spans in claim.places_in(answer):
+                text = claim.with_value(answer, value, spans)
+                if text and claim.changed(answer, text, value):
+                    yield text
+
+    def _known(self, fact: Fact) -> Sequence[str]:
+        return self._values.get((fact.kind, fact.subject), ())
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """(kind, subject) → the options that other records' facts of that kind have."""
+        split = "train" if "train" in self._dataset.splits else self._dataset.splits[0]
+        found: dict[tuple[str, str], dict[str, None]] = {}
+        for record in keyed_sample(self._dataset.records(split), LOOKED_AT, "corruption"):
+            for fact in record.facts:
+                found.setdefault((fact.kind, fact.subject), {}).update(dict.fromkeys(fact.options))
+        return {kind: tuple(values) for kind, values in found.items()}
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """One of a record's facts, as an answer may state it.
+
+    Attributes:
+        fact: the fact.
+        facts: all facts of the record.
+        asked: whether the question is about this fact; the answer then need not name its subject.
+
+    """
+
+    fact: Fact
+    facts: Sequence[Fact]
+    asked: bool
+
+    def made_in(self, text: str) -> bool:
+        return self._states(text, self.fact)
+
+    def false(self, values: Sequence[str], text: str) -> list[str]:
+        """The `values` that are not true; of the whole object none that `text` tells already ("gray and gray")."""
+        return [
+            value for value in values if not self.may_hold(value) and (self.fact.subject or not mentions(text, value))
+        ]
+
+    def may_hold(self, value: str) -> bool:
+        """Whether `value` may be true as well: a wider or narrower name, or another fact's value for the same thing.
+
+        Of a part the colours of other parts are false; of the whole object they are not.
+        """
+        about = {"", self.fact.subject}
+        rivals = [
+            other.answer
+            for other in self.facts
+            if other.kind == self.fact.kind and (not self.fact.subject or other.subject in about)
+        ]
+        return any(mentions(value, answer) or mentions(answer, value) for answer in rivals)
+
+    def places_in(self, text: str) -> list[list[Span]]:
+        """What to replace at once: each place alone, then all of them; a category is named alike throughout."""
+        found = places(text, self.fact.answer)
+        alone = [] if self.fact.kind == "category" or len(found) == 1 else [[span] for span in found]
+        return [*alone, found]
+
+    def with_value(self, text: str, value: str, spans: Sequence[Span]) -> str | None:
+        """`text` with `value` at `spans`, or None where that is no English ("dark white", "there are one leg")."""
+        around = [(text[:start], text[end:]) for start, end in spans]
+        if any(_clashes(value, before, after) for before, after in around):
+            return None
+        changed = swapped(text, spans, self.fact.answer, value)
+        before, after = words(self.fact.answer), words(value)
+        if before[0].isdigit() and (before == ("1",)) != (after == ("1",)):
+            if _VERB.search(text[: spans[0][0]]):
+                return None
+            return renumbered(changed, spans[0][0], self.fact.subject, one=after == ("1",))
+        return changed
+
+    def changed(self, before: str, after: str, value: str) -> bool:
+        """Whether `after` states `value` in place of the truth, and of the other facts just what `before` states."""
+        other = replace(self.fact, answer=value, options=(*self.fact.options, value))
+        subjects = self._subjects
+        return (
+            self._states(after, other)
+            and not self._states(after, self.fact)
+            and all(
+                states(after, fact, subjects) == states(before, fact, subjects)
+                for fact in self.facts
+                if fact is not self.fact
+            )
+        )
+
+    def _states(self, text: str, fact: Fact) -> bool:
+        return (self.asked and mentions(text, fact.answer)) or states(text, fact, self._subjects)
+
+    @property
+    def _subjects(self) -> set[str]:
+        return {fact.subject for fact in self.facts}
+
+
+def shown_options(question: str) -> tuple[str, dict[str, str]]:
+    """The question without its lettered options, and letter → option: what `with_options` joined."""
+    found = list(_OPTION.finditer(question))
+    if len(found) < 2 or found[0][1] != "A":
+        return question, {}
+    return question[: found[0].start()].rstrip(), {match[1]: match[2] for match in found}
+
+
+def chosen_option(answer: str, shown: dict[str, str]) -> str | None:
+    """The letter of the option that `answer` takes: named by its letter, or else the longest that stands in it."""
+    named = _LETTER.match(answer)
+    if named and named[1] in shown:
+        return named[1]
+    standing = [letter for letter, option in shown.items() if mentions(answer, option)]
+    return max(standing, key=lambda letter: len(words(shown[letter])), default=None)
+
+
+def _other_option(
+    answer: str,
+    shown: dict[str, str],
+    chosen: str,
+    asked: Fact | None,
+    facts: Sequence[Fact],
+    stream: np.random.Generator,
+) -> str | None:
+    """`answer` with another of the options shown, letter and text, or None where each may be true."""
+    truth = asked or Fact("", "", "", shown[chosen], ())
+    claim = _Claim(truth, facts if asked else (truth,), asked=True)
+    false = [letter for letter, option in shown.items() if letter != chosen and not claim.may_hold(option)]
+    if not false:
+        return None
+    letter = _shuffled(false, stream)[0]
+    text = swapped(answer, places(answer, shown[chosen]), shown[chosen], shown[letter])
+    named = _LETTER.match(text)
+    return text[: named.start(1)] + letter + text[named.end(1) :] if named else text
+
+
+def _clashes(value: str, before: str, after: str) -> bool:
+    """Whether `value` goes ill with its neighbours: "dark white", "a stairs", "slate blue-brown"."""
+    many = words(value) != tuple(value.lower().split()) and not words(value)[0].isdigit()
+    return (
+        (value in _SHADELESS and bool(_SHADE.search(before)))
+        or (many and bool(_SINGULAR.search(before)))
+        or before.endswith("-")
+        or after.startswith("-")
+    )
+
+
+def _why_not(request: Corruption) -> str:
+    if not request.record.facts:
+        return "nothing is known about the record (no facts), so no rule can make its answer false"
+    return "the answer states no fact of its record that has another value to state"
+
+
+def _shuffled(items: Sequence[Item], stream: np.random.Generator) -> list[Item]:
+    return [items[i] for i in stream.permutation(len(items))]

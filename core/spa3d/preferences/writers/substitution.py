@@ -1,0 +1,78 @@
+"""Another value in the place of one, with the words around it made to agree: "a brown leg" → "an orange leg".
+
+Words are compared as `spa3d.metrics.text_matching` compares them: without case, in the singular, numbers as digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from spa3d.metrics.text_matching import words
+
+Span = tuple[int, int]
+
+_WORD = re.compile(r"[^\W_]+")
+_ARTICLE_BEFORE = re.compile(r"\b(an?)(?=\s+$)", re.IGNORECASE)
+
+
+def places(text: str, value: str) -> list[Span]:
+    """Where `value` stands in `text`: (start, end) in characters, from left to right, none inside another."""
+    wanted, size = words(value), len(_WORD.findall(value))
+    tokens = [match.span() for match in _WORD.finditer(text)]
+    found: list[Span] = []
+    for first in range(len(tokens) - size + 1) if wanted else ():
+        start, end = tokens[first][0], tokens[first + size - 1][1]
+        if words(text[start:end]) == wanted and (not found or start >= found[-1][1]):
+            found.append((start, end))
+    return found
+
+
+def swapped(text: str, spans: Iterable[Span], old: str, new: str) -> str:
+    """`text` with `new` at each of `spans`, where `old` stands.
+
+    The new value takes over capital, plural and digits of the old one, and an article in front of it follows.
+    """
+    for start, end in sorted(spans, reverse=True):
+        value = _like(text[start:end], old, new)
+        text = _with_article(text[:start], value) + value + text[end:]
+    return text
+
+
+def renumbered(text: str, after: int, noun: str, *, one: bool) -> str:
+    """`text` with the first `noun` behind position `after` in the singular, or in the plural."""
+    found = next((span for span in places(text, noun) if span[0] >= after), None)
+    if found is None:
+        return text
+    *head, last = noun.split()
+    form = " ".join([*head, words(last)[0] if one else plural(last)])
+    return text[: found[0]] + form + text[found[1] :]
+
+
+def plural(word: str) -> str:
+    """The plural of a regular English noun; a plural stays one."""
+    if words(word) != (word.lower(),):
+        return word
+    if word.endswith(("s", "x", "z", "ch", "sh")):
+        return word + "es"
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return word[:-1] + "ies"
+    return word + "s"
+
+
+def _like(written: str, old: str, new: str) -> str:
+    """`new`, written as `old` was."""
+    if written.isdigit() and words(new)[0].isdigit():
+        return words(new)[0]
+    if written.lower() != old.lower() and written.lower() == plural(old).lower():
+        new = plural(new)
+    return new[:1].upper() + new[1:] if written[:1].isupper() and old[:1].islower() else new
+
+
+def _with_article(before: str, value: str) -> str:
+    """`before`, its article, if it ends in one, made to fit the `value` that follows."""
+
+    def fitting(match: re.Match[str]) -> str:
+        return match[1][0] + ("n" if value[:1].lower() in "aeiou" else "")
+
+    return _ARTICLE_BEFORE.sub(fitting, before)

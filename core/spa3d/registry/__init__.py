@@ -1,0 +1,5 @@
+"""The registry: names to classes, from registry.yaml and from plugins."""
+
+from spa3d.registry.registry import Registry, available, create, load_registry, open_registry
+
+__all__ = ["Registry", "available", "create", "load_registry", "open_registry"]

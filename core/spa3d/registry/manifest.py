@@ -1,0 +1,253 @@
+"""registry.yaml: what ships with spa3d (plugins to load, component rows, defaults, presets), checked and located."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr, ValidationError
+
+from spa3d.errors import RegistryError
+from spa3d.registry.component import KINDS, NAME, Component
+from spa3d.registry.located_yaml import Located, read_located
+
+VARIABLE = "SPA3D_REGISTRY"
+FILE = "registry.yaml"
+
+
+def _kind(value: str) -> str:
+    if value not in KINDS:
+        raise ValueError(f"no kind of component; kinds: {', '.join(KINDS)}")
+    return value
+
+
+def _name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError("no name; a name is lower-case letters, digits and hyphens, and begins with a letter")
+    return value
+
+
+Kind = Annotated[str, AfterValidator(_kind)]
+Name = Annotated[str, AfterValidator(_name)]
+Scalar = bool | int | float | str
+Axis = Literal["objectives", "noises", "levels", "pair-modes", "encoders", "learning-rates"]
+Budget = Literal["steps", "samples", "compute"]
+
+
+class Entry(BaseModel):
+    """Frozen; unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class Row(Entry):
+    """A built-in component; the fields are those of `spa3d.Component`."""
+
+    target: str
+    summary: str
+    requires: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    source: str = ""
+    licence: str = ""
+    install: str = ""
+
+
+class Weights(Entry):
+    """Where published weights of a preset can be had. Nothing is downloaded: messages and ``--why`` tell it."""
+
+    file: str
+    layout: str = ""
+    url: str = ""
+    licence: str = ""
+
+
+class Preset(Entry):
+    """A named configuration of a component; `points` are settings of a run that an encoder's clouds should have."""
+
+    component: Name
+    summary: str = ""
+    config: dict[str, Any] = {}
+    points: dict[str, Any] = {}
+    weights: Weights | None = None
+
+
+class LLMPreset(Entry):
+    """A named setting of the LLM."""
+
+    summary: str = ""
+    config: dict[str, Any] = {}
+
+
+class RunPreset(Entry):
+    """Settings of a whole run. `settings` and `objectives` are partial; `RunConfig` checks them when they are used."""
+
+    summary: str = ""
+    stand_in: dict[Kind, dict[Name, Name]] = {}
+    settings: dict[str, Any] = {}
+    objectives: dict[Name, dict[str, Any]] = {}
+
+
+class CompareRow(Entry):
+    """A row of a comparison: dotted run flags without dashes, and their values."""
+
+    label: str = ""
+    settings: dict[str, Scalar] = {}
+
+
+class ComparePreset(Entry):
+    """A named comparison: every one of its rows with every combination of its axes.
+
+    `paper` holds what a paper prints in a table of the same form, ``{row: {column: figure}}``, and `caption` which.
+    """
+
+    summary: str = ""
+    rows: tuple[CompareRow, ...] = ()
+    axes: dict[Axis, tuple[Scalar, ...]] = {}
+    seeds: tuple[int, ...] = (0, 1, 2)
+    budget: Budget = "steps"
+    caption: str = ""
+    paper: dict[str, dict[str, float]] = {}
+
+
+class Plugins(Entry):
+    """Modules that are loaded as built-in plugins, and names of plugins that never are."""
+
+    load: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
+
+
+class Defaults(Entry):
+    """What is taken where neither flag nor YAML names anything."""
+
+    preset: str = ""
+    encoder: str = ""
+    projector: str = ""
+    noise: str = ""
+    objective: str = ""
+    dataset: str = ""
+    benchmark: tuple[str, ...] = ()
+    llm: str = ""
+    ops: dict[str, tuple[str, ...]] = {}
+    """Backends that ``--ops auto`` tries, in order, by type of device."""
+
+
+class Presets(Entry):
+    """Presets per kind, of the LLM, of runs, and of comparisons."""
+
+    encoder: dict[Name, Preset] = {}
+    projector: dict[Name, Preset] = {}
+    noise: dict[Name, Preset] = {}
+    objective: dict[Name, Preset] = {}
+    dataset: dict[Name, Preset] = {}
+    benchmark: dict[Name, Preset] = {}
+    judge: dict[Name, Preset] = {}
+    ops: dict[Name, Preset] = {}
+    llm: dict[Name, LLMPreset] = {}
+    run: dict[Name, RunPreset] = {}
+    compare: dict[Name, ComparePreset] = {}
+
+    def of(self, kind: str) -> dict[str, Preset]:
+        """The presets of a kind of component."""
+        presets: dict[str, Preset] = getattr(self, kind)
+        return presets
+
+
+class Manifest(Entry):
+    """A registry.yaml that holds together."""
+
+    version: Literal[1]
+    plugins: Plugins = Plugins()
+    components: dict[Kind, dict[Name, Row]] = {}
+    defaults: Defaults = Defaults()
+    presets: Presets = Presets()
+    _source: Located = PrivateAttr()
+
+    def place(self, *keys: str | int) -> str:
+        """``file:line key.of.it`` of what stands under `keys`."""
+        return self._source.place(*keys)
+
+    def rows(self) -> Iterable[Component]:
+        """The rows of the built-in components."""
+        for kind, rows in self.components.items():
+            for name, row in rows.items():
+                yield Component(kind, name, **dict(row))
+
+    def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What does not fit together, as (keys, fault): presets without component, stand-ins that are not there."""
+        for kind in KINDS:
+            rows, presets = self.components.get(kind, {}), self.presets.of(kind)
+            for name, preset in presets.items():
+                if name in rows:
+                    yield ("presets", kind, name), f"{kind} {name!r} is also a component; rename one of them"
+                if preset.points and kind != "encoder":
+                    yield ("presets", kind, name, "points"), "only an encoder's preset says how clouds are prepared"
+                if preset.component not in rows:
+                    keys = ("presets", kind, name, "component")
+                    yield keys, f"no {kind} {preset.component!r} among the components of this file"
+            for run, settings in self.presets.run.items():
+                if kind in settings.settings:
+                    yield (
+                        ("presets", "run", run, "settings", kind),
+                        "a run preset chooses no component; it has stand_in",
+                    )
+                for bare, name in settings.stand_in.get(kind, {}).items():
+                    if name not in rows and name not in presets:
+                        yield ("presets", "run", run, "stand_in", kind, bare), f"no {kind} {name!r} in this file"
+        for device, names in self.defaults.ops.items():
+            for number, name in enumerate(names):
+                if name not in self.components.get("ops", {}):
+                    yield ("defaults", "ops", device, str(number)), f"no ops {name!r} among the components of this file"
+
+
+def find_manifest(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The registry.yaml to use: `path`, ``$SPA3D_REGISTRY``, the checkout's, the packaged copy.
+
+    Raises:
+        RegistryError: where the file that was asked for is not there.
+
+    """
+    asked = [("--registry", path)] if path else []
+    if environ.get(VARIABLE):
+        asked.append((f"${VARIABLE}", Path(environ[VARIABLE])))
+    for origin, file in asked:
+        if not file.is_file():
+            raise RegistryError(
+                f"{origin} {file}: no such file; leave {origin} out to use the registry.yaml that ships"
+            )
+        return file
+    package = Path(__file__).parents[1]
+    checkout = package.parents[1]
+    if package.parent.name == "core" and (checkout / "pyproject.toml").is_file() and (checkout / FILE).is_file():
+        return checkout / FILE
+    return package / FILE
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read and check a registry.yaml.
+
+    Raises:
+        RegistryError: with file and line of every fault.
+
+    """
+    located = read_located(path, RegistryError)
+    try:
+        manifest = Manifest.model_validate(located.values)
+    except ValidationError as error:
+        raise RegistryError("\n".join(_fault(located, fault) for fault in error.errors())) from error
+    faults = [f"{located.place(*keys)}: {fault}" for keys, fault in manifest.misfits()]
+    if faults:
+        raise RegistryError("\n".join(faults))
+    manifest._source = located
+    return manifest
+
+
+def _fault(located: Located, fault: Any) -> str:
+    keys = tuple(key for key in fault["loc"] if key != "[key]")
+    said = {
+        "extra_forbidden": "unknown key",
+        "missing": "is missing",
+        "literal_error": "this spa3d reads version 1",
+    }.get(fault["type"], fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be"))
+    return f"{located.place(*keys)}: {said}"

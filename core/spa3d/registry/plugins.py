@@ -1,0 +1,241 @@
+"""Finds plugins and asks each for its rows, one by one and guarded: a broken one never takes the others down."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from spa3d.errors import PluginError, RegistryError
+from spa3d.registry import hookspecs
+from spa3d.registry.component import KINDS, NAME, Component
+from spa3d.registry.manifest import Manifest
+from spa3d.version import __version__
+
+GROUP = "spa3d"
+VARIABLE = "SPA3D_PLUGINS"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where components come from.
+
+    Attributes:
+        plugin: entry-point name, module, or the file given with ``--plugin``.
+        distribution: the installed distribution; empty for a ``--plugin``.
+        version: its version.
+        builtin: named under ``plugins.load`` in registry.yaml.
+
+    """
+
+    plugin: str
+    distribution: str = ""
+    version: str = ""
+    builtin: bool = False
+
+    def __str__(self) -> str:
+        return "built-in" if self.builtin else f"{self.distribution} {self.version}".strip() or self.plugin
+
+    @property
+    def given(self) -> bool:
+        """Asked for with ``--plugin``."""
+        return not self.distribution
+
+    @property
+    def owner(self) -> str:
+        """The distribution with its version, also where that is spa3d itself, and its name among the plugins."""
+        if self.given:
+            return self.plugin
+        return f"{self.distribution} {self.version} ({'built-in' if self.builtin else f'entry point {self.plugin}'})"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that loaded: its rows, and what loading cost."""
+
+    origin: Origin
+    rows: tuple[Component, ...]
+    seconds: float
+    imports_torch: bool
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that did not load, and why."""
+
+    origin: Origin
+    cause: str
+
+
+class _BrokenError(Exception):
+    """What is wrong with a plugin, in words."""
+
+
+def load_plugins(
+    manifest: Manifest, given: Sequence[str], environ: Mapping[str, str]
+) -> tuple[list[Plugin], list[BrokenPlugin]]:
+    """Load the built-ins, the installed plugins that `environ` lets in, and those `given` with ``--plugin``.
+
+    Raises:
+        PluginError: a given plugin cannot be loaded; it was asked for by name, so it is not just listed as broken.
+        RegistryError: ``SPA3D_PLUGINS`` names an entry point that is not installed.
+
+    """
+    manager = pluggy.PluginManager("spa3d")
+    manager.add_hookspecs(hookspecs)
+    ledger = _Ledger()
+    plugins: dict[Origin, Any] = {}
+    for origin, load in _sources(manifest, given, environ):
+        with ledger.entry(origin):
+            plugin = load()
+            if not manager.is_registered(plugin):
+                _register(manager, plugin, origin)
+                plugins[origin] = plugin
+    for plugin, error in _pending(manager):
+        origin = next(origin for origin, known in plugins.items() if known is plugin)
+        ledger.refuse(origin, error)
+        del plugins[origin]
+    loaded = []
+    for origin, plugin in plugins.items():
+        with ledger.entry(origin):
+            rows = _rows(manager, plugin, manifest)
+            loaded.append((origin, rows))
+    return [Plugin(origin, rows, *ledger.costs[origin]) for origin, rows in loaded], ledger.broken
+
+
+class _Ledger:
+    """What each plugin cost (seconds, whether torch came with it), and which ones broke."""
+
+    def __init__(self) -> None:
+        self.costs: dict[Origin, tuple[float, bool]] = {}
+        self.broken: list[BrokenPlugin] = []
+
+    @contextmanager
+    def entry(self, origin: Origin) -> Iterator[None]:
+        start, had_torch = time.perf_counter(), "torch" in sys.modules
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            self.refuse(origin, error)
+        seconds, torch_came = self.costs.get(origin, (0.0, False))
+        torch_came |= "torch" in sys.modules and not had_torch
+        self.costs[origin] = (seconds + time.perf_counter() - start, torch_came)
+
+    def refuse(self, origin: Origin, error: BaseException) -> None:
+        cause = " ".join(str(error).split())
+        if not isinstance(error, _BrokenError):
+            cause = f"{type(error).__name__}: {cause}"
+        if origin.given:
+            raise PluginError(f"--plugin {origin.plugin}: {cause}") from error
+        self.broken.append(BrokenPlugin(origin, cause))
+
+
+def _sources(
+    manifest: Manifest, given: Sequence[str], environ: Mapping[str, str]
+) -> Iterator[tuple[Origin, Callable[[], Any]]]:
+    for module in manifest.plugins.load:
+        if module not in manifest.plugins.block:
+            origin = Origin(module, "spa3d", __version__, builtin=True)
+            yield origin, partial(importlib.import_module, module)
+    for point in _chosen(entry_points(group=GROUP), environ):
+        if point.name not in manifest.plugins.block:
+            name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown distribution", "")
+            yield Origin(point.name, name, version), point.load
+    for plugin in dict.fromkeys(given):
+        yield Origin(plugin), partial(_unpackaged, plugin)
+
+
+def _chosen(points: Iterable[EntryPoint], environ: Mapping[str, str]) -> list[EntryPoint]:
+    points = sorted(points, key=lambda point: point.name)
+    if VARIABLE not in environ:
+        return points
+    names = [name.strip() for name in environ[VARIABLE].split(",") if name.strip()]
+    installed = [point.name for point in points]
+    unknown = [name for name in names if name not in installed]
+    if unknown:
+        there = ", ".join(installed) or "none"
+        raise RegistryError(
+            f"{VARIABLE} names {', '.join(map(repr, unknown))}, which no installed package offers; installed: {there}"
+        )
+    return [point for point in points if point.name in names]
+
+
+def _unpackaged(plugin: str) -> ModuleType:
+    """The module of ``--plugin``: a file, loaded under its stem so that targets can say ``stem:Class``, or a module."""
+    path = Path(plugin)
+    if path.suffix != ".py" and len(path.parts) == 1:
+        return importlib.import_module(plugin)
+    if not path.is_file():
+        raise _BrokenError("no such file")
+    path, name = path.resolve(), path.stem
+    known = importlib.util.find_spec(name) if name.isidentifier() else None
+    if known and known.origin and Path(known.origin).resolve() != path:
+        raise _BrokenError(f"its name hides the module {name!r} ({known.origin}); rename the file")
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise _BrokenError("not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _register(manager: pluggy.PluginManager, plugin: Any, origin: Origin) -> None:
+    # Entry points of two distributions may share a name, so pluggy is given both.
+    manager.register(plugin, f"{origin.plugin} {origin.distribution}")
+    if not manager.get_hookcallers(plugin):
+        manager.unregister(plugin)
+        raise _BrokenError("it has no hook: a plugin defines spa3d_components() under @spa3d.hookimpl")
+
+
+def _pending(manager: pluggy.PluginManager) -> Iterator[tuple[Any, pluggy.PluginValidationError]]:
+    """Take out plugins with a hook that nobody specified (a misspelt one, say)."""
+    while True:
+        try:
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            manager.unregister(error.plugin)
+            yield error.plugin, error
+        else:
+            return
+
+
+def _rows(manager: pluggy.PluginManager, plugin: Any, manifest: Manifest) -> tuple[Component, ...]:
+    others = [other for other in manager.get_plugins() if other is not plugin]
+    answers = manager.subset_hook_caller("spa3d_components", remove_plugins=others)(manifest=manifest)
+    rows = tuple(row for answer in answers for row in answer)
+    for row in rows:
+        fault = _row_fault(row)
+        if fault:
+            raise _BrokenError(fault)
+    return rows
+
+
+def _row_fault(row: Any) -> str:
+    if not isinstance(row, Component):
+        return f"spa3d_components() yields {type(row).__name__}, not spa3d.Component"
+    if row.kind not in KINDS:
+        return f"component {row.name!r} is of the unknown kind {row.kind!r}; kinds: {', '.join(KINDS)}"
+    if not NAME.fullmatch(row.name):
+        return f"{row.kind} {row.name!r} is no name: lower-case letters, digits and hyphens, beginning with a letter"
+    module, _, attribute = row.target.partition(":")
+    if not module or not attribute:
+        return f"{row.kind} {row.name!r} has the target {row.target!r}; a target is 'module:Class'"
+    return ""

@@ -1,0 +1,279 @@
+"""The registry: kind and name to a component row, its origin, and, when it is chosen, the class behind it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from spa3d.errors import ConfigError, PluginError, RegistryError
+from spa3d.registry.component import KINDS, Component
+from spa3d.registry.fields import complaint, faults_of, unknown
+from spa3d.registry.manifest import Manifest, find_manifest, load_manifest
+from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin, load_plugins
+
+CONTRACTS = {kind: (f"spa3d.contracts.{kind}", kind.capitalize()) for kind in KINDS}
+BUILD_ARGUMENTS = {"projector": ("dim", "hidden")}
+"""What a constructor needs beside its Config: the widths of both sides of a projector."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a name stands for.
+
+    Attributes:
+        component: the row.
+        preset: the preset that was asked for, or that stands in for the bare name; None where there is none.
+        config: the values that preset gives to the component's Config.
+
+    """
+
+    component: Component
+    preset: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Registry:
+    """All components that can be chosen, with their presets. Built afresh by `load_registry`; never changes."""
+
+    def __init__(self, manifest: Manifest, plugins: Sequence[Plugin], broken: Sequence[BrokenPlugin]) -> None:
+        self.manifest = manifest
+        self.plugins = tuple(plugins)
+        self.broken = tuple(broken)
+        self._rows: dict[tuple[str, str], Component] = {}
+        self._origins: dict[tuple[str, str], Origin] = {}
+        clashes: list[str] = []
+        for plugin in self.plugins:
+            for row in plugin.rows:
+                clashes += self._add(row, plugin.origin)
+        self.clashes = tuple(clashes)
+
+    def _add(self, row: Component, origin: Origin) -> Iterable[str]:
+        """Take in a row; a name that is taken stays with its first owner, and the clash is told."""
+        key = (row.kind, row.name)
+        if key in self._rows:
+            owners = " and ".join(sorted((self._origins[key].owner, origin.owner)))
+            yield f"{row.kind} {row.name!r} is brought by {owners}; {KEEP_ONE}"
+        elif row.name in self.manifest.presets.of(row.kind):
+            where = self.manifest.place("presets", *key)
+            yield f"{row.kind} {row.name!r} of {origin.owner} has the name of a preset ({where}); rename the preset"
+        else:
+            self._rows[key], self._origins[key] = row, origin
+
+    def components(self, kind: str) -> list[Component]:
+        """The components of `kind`, by name."""
+        return [self._rows[key] for key in sorted(self._rows) if key[0] == self._known(kind)]
+
+    def names(self, kind: str) -> list[str]:
+        """Everything that may be said for `kind`: components and presets."""
+        return sorted([row.name for row in self.components(kind)] + list(self.manifest.presets.of(kind)))
+
+    def get(self, kind: str, name: str) -> Component:
+        """The component called `name`, or the one behind the preset of that name.
+
+        Raises:
+            RegistryError: with the nearest names and the whole list.
+
+        """
+        return self.resolve(kind, name).component
+
+    def resolve(self, kind: str, name: str, *, run_preset: str | None = None) -> Resolved:
+        """What `name` stands for; under `run_preset` a bare component name may stand for a preset of it.
+
+        Raises:
+            RegistryError: no such kind, name or run preset.
+
+        """
+        presets = self.manifest.presets.of(self._known(kind))
+        if run_preset is not None:
+            if run_preset not in self.manifest.presets.run:
+                raise RegistryError(missed("run preset", run_preset, self.manifest.presets.run, "tools/list run"))
+            name = self.manifest.presets.run[run_preset].stand_in.get(kind, {}).get(name, name)
+        if name in presets:
+            preset = presets[name]
+            return Resolved(self._row(kind, preset.component), name, preset.config)
+        return Resolved(self._row(kind, name))
+
+    def origin(self, component: Component) -> Origin:
+        """Where `component` comes from."""
+        return self._origins[component.kind, component.name]
+
+    def target(self, component: Component) -> type[Any]:
+        """Import the class behind a row.
+
+        Raises:
+            PluginError: something it requires is not installed, it cannot be imported, or it breaks the
+                contract of its kind.
+
+        """
+        what = f"{component.kind} {component.name!r} ({self.origin(component)})"
+        lacking = self.unmet(component)
+        if lacking:
+            raise PluginError(f"{what} {lacking}; {_cure(component)}")
+        module, _, attribute = component.target.partition(":")
+        try:
+            target = getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            raise PluginError(
+                f"{what}: {component.target} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
+        fault = _breach(component.kind, target)
+        if fault:
+            raise PluginError(f"{what}: {component.target} {fault}")
+        return target
+
+    def unmet(self, component: Component) -> str:
+        """What keeps `component` from working here, as far as that can be told without importing it; else empty."""
+        missing = missing_requirements(component)
+        if missing:
+            return f"needs {', '.join(missing)}"
+        return _without(component.programs) if component.programs else ""
+
+    def _row(self, kind: str, name: str) -> Component:
+        if (kind, name) in self._rows:
+            return self._rows[kind, name]
+        message = missed(kind, name, self.names(kind), f"tools/list {kind}")
+        if self.broken:
+            plugins = ", ".join(f"{plugin.origin} ({plugin.cause})" for plugin in self.broken)
+            message += f"; plugins that did not load and may have brought it: {plugins}"
+        raise RegistryError(message)
+
+    def _known(self, kind: str) -> str:
+        if kind not in KINDS:
+            raise RegistryError(missed("kind", kind, KINDS, "tools/list"))
+        return kind
+
+
+KEEP_ONE = "uninstall one of them or leave it out: plugins.block in registry.yaml, SPA3D_PLUGINS, no --plugin"
+
+
+def open_registry(
+    path: Path | None = None, *, plugins: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> Registry:
+    """The registry as it is, clashes and all: for looking at it. `load_registry` is for using it."""
+    manifest = load_manifest(find_manifest(path, environ))
+    return Registry(manifest, *load_plugins(manifest, plugins, environ))
+
+
+def load_registry(
+    path: Path | None = None, *, plugins: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> Registry:
+    """Read registry.yaml, load the plugins and gather their components; nothing is shared between two calls.
+
+    Args:
+        path: the registry.yaml; None looks in ``$SPA3D_REGISTRY``, the checkout, the package.
+        plugins: unpackaged plugins, a file or a module each.
+        environ: where ``SPA3D_REGISTRY`` and ``SPA3D_PLUGINS`` are read from.
+
+    Raises:
+        RegistryError: registry.yaml does not hold together, or two plugins bring a component of one name.
+        PluginError: one of `plugins` cannot be loaded.
+
+    """
+    registry = open_registry(path, plugins=plugins, environ=environ)
+    if registry.clashes:
+        raise RegistryError("\n".join(registry.clashes))
+    return registry
+
+
+def available(kind: str) -> list[str]:
+    """The names of `kind` that `create` can build here: components with all they require, and their presets."""
+    registry = load_registry()
+    return [name for name in registry.names(kind) if not registry.unmet(registry.get(kind, name))]
+
+
+def create(kind: str, name_or_preset: str, **config: Any) -> Any:
+    """Build a component with fresh weights; `config` overrides the preset's values and the Config's defaults.
+
+    A projector is also given ``dim`` (width of the tokens) and ``hidden`` (width of the LLM).
+
+    Raises:
+        RegistryError: no such name.
+        PluginError: it cannot be imported.
+        ConfigError: an unknown field, or a value that its Config refuses.
+
+    """
+    registry = load_registry()
+    resolved = registry.resolve(kind, name_or_preset)
+    target = registry.target(resolved.component)
+    needed = BUILD_ARGUMENTS.get(kind, ())
+    absent = [name for name in needed if name not in config]
+    if absent:
+        raise ConfigError(f"{kind} {name_or_preset!r} needs {' and '.join(f'{name}=' for name in absent)}")
+    widths = {name: config.pop(name) for name in needed}
+    try:
+        values = target.Config.model_validate({**resolved.config, **config}).model_dump()
+    except ValidationError as error:
+        what = f"{kind} {name_or_preset!r}"
+        faults = [(".".join(map(str, fault["loc"])), complaint(target.Config, fault)) for fault in faults_of(error)]
+        raise ConfigError([f"{what}: {place}: {fault}" for place, fault in faults]) from error
+    return target(**widths, **values)
+
+
+def missed(what: str, name: str, there: Iterable[str], command: str) -> str:
+    """The message about a name that is not there: neighbours, the list, and the command that shows it."""
+    return f"{unknown(what, name, sorted(there))} (see {command})"
+
+
+def missing_requirements(component: Component) -> list[str]:
+    """The import names that `component` requires and that are not installed; imports nothing."""
+    return [name for name in component.requires if not _installed(name.partition(".")[0])]
+
+
+def _cure(component: Component) -> str:
+    """What to do about what `component` lacks."""
+    packages = " ".join(name.replace("_", "-") for name in missing_requirements(component))
+    if packages:
+        return f"install with: {component.install}" if component.install else f"usually: pip install {packages}"
+    return f"install one, or choose another {component.kind} (tools/list {component.kind})"
+
+
+def _without(programs: Sequence[str]) -> str:
+    """What is wrong where none of some programs can be started; a variable that is set (``$CXX``) has the say."""
+    for program in programs:
+        chosen = os.environ.get(program[1:], "").strip() if program.startswith("$") else ""
+        if chosen:
+            return "" if _starts(chosen) else f"needs {program}, and {chosen!r} is not there"
+    return "" if any(map(_starts, programs)) else f"needs one of {', '.join(programs)} on the PATH"
+
+
+def _starts(command: str) -> bool:
+    """Whether the program of a command, arguments apart, is there."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quotation without an end
+        return False
+    return bool(words) and shutil.which(words[0]) is not None
+
+
+def _installed(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    return find_spec(module) is not None
+
+
+def _breach(kind: str, target: Any) -> str:
+    """How a target breaks the contract of its kind; empty where it keeps it."""
+    module, name = CONTRACTS[kind]
+    contract = getattr(importlib.import_module(module), name)
+    if not isinstance(target, type) or not issubclass(target, contract):
+        return f"is no subclass of spa3d.{name}"
+    if inspect.isabstract(target):
+        missing = sorted(getattr(target, "__abstractmethods__", ()))
+        return f"leaves out {', '.join(missing)} of spa3d.{name}"
+    config = getattr(target, "Config", None)
+    if not isinstance(config, type) or not issubclass(config, contract.Config):
+        return f"has a Config that is no subclass of spa3d.{contract.Config.__name__}"
+    if kind == "encoder" and "checkpoint" in getattr(config, "model_fields", ()):
+        return "has a setting called checkpoint, which is the run's own word for where weights come from; rename it"
+    return ""

@@ -1,0 +1,147 @@
+"""How a run was made, in the few words that decide its numbers. The whole is in config.yaml and passport.json."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from spa3d.rendering.numbers import duration
+from spa3d.report.document import Document
+
+PARTS = ("encoder", "projector", "noise", "objective", "dataset")
+
+CHOICES = {
+    "fresh": (True, "fresh questions"),
+    "early_stop": (True, "stops when the watchdog warns"),
+    "keep": ("best", "keeps the best weights on held-out records"),
+}
+"""Settings of post-training that are told only where they are not as usual."""
+
+
+def recipe(document: Document) -> list[tuple[str, str]]:
+    """Name and value of what decided the numbers; what a configuration does not say is left out."""
+    config, machine = document.config, _mapping(document.passport.get("machine"))
+    pairs = [(part.capitalize(), _selection(config.get(part))) for part in PARTS]
+    pairs.insert(2, ("LLM", llm_name(document)))
+    pairs += [
+        ("Splits", ", ".join(f"{name} {size:,}" for name, size in _mapping(document.data.get("splits")).items())),
+        ("Reported split", reported_split(document)),
+        ("Pairs", _pairs(_mapping(document.passport.get("pairs")), _mapping(config.get("pairs")))),
+        ("Preset", str(config.get("preset", ""))),
+        ("Post-training", _stage(_mapping(config.get("train")))),
+        ("Seeds", _seeds(config)),
+        ("Arguments", shlex.join(str(word) for word in machine.get("argv") or ())),
+        ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
+        ("Versions", _versions(document.passport)),
+        ("Date", str(document.passport.get("created", "")).replace("T", " ")),
+        ("Time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in document.timing.items())),
+    ]
+    return [(name, value) for name, value in pairs if value]
+
+
+def title(document: Document) -> str:
+    """``pointnext · mask · spa · seed 0``: what tells one report from another."""
+    names = [_mapping(document.config.get(part)).get("asked") for part in ("encoder", "noise", "objective")]
+    seed = document.config.get("seed")
+    words = [str(name) for name in names if name] + ([f"seed {seed}"] if seed is not None else [])
+    return " · ".join(words) or "spa3d run"
+
+
+def llm_name(document: Document) -> str:
+    """The LLM as it was asked for; a base that was given brought its own."""
+    given = _mapping(document.config.get("base")).get("path")
+    return f"that of {given}" if given else str(document.config.get("llm_name", ""))
+
+
+def reported_split(document: Document) -> str:
+    """The split whose questions the scores are about."""
+    return str(_mapping(document.config.get("evaluate")).get("split", ""))
+
+
+def noise_name(document: Document) -> str:
+    """The noise with its level: ``mask, level 0.25``."""
+    return _selection(document.config.get("noise"), only=("level",))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
+    """A chosen component: the name asked for, what it stands for, its plain settings."""
+    chosen = _mapping(value)
+    if not chosen:
+        return ""
+    asked, component = str(chosen.get("asked", "")), str(chosen.get("component", ""))
+    settings = _mapping(chosen.get("config"))
+    told = [f"{key} {_short(value)}" for key, value in settings.items() if only is None or key in only]
+    told = [words for words in told if not words.endswith(" ")]  # a setting left empty decides nothing
+    name = asked if component in ("", asked) else f"{asked} ({component})"
+    weights = chosen.get("checkpoint")
+    return ", ".join([name, *([f"weights of {PurePath(str(weights)).name}"] if weights else []), *told])
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return "/".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _pairs(made: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """How many preference pairs were kept of how many, and where they come from."""
+    if not made:
+        return ""
+    if settings.get("path"):
+        return f"{made.get('kept')} of {settings['path']}"
+    told = [f"{made.get('kept')} of {made.get('asked')} requests, by {settings.get('mode')}{_maker(settings)}"]
+    return "; ".join(told + [f"{count} dropped: {why}" for why, count in _mapping(made.get("dropped")).items()])
+
+
+def _maker(settings: Mapping[str, Any]) -> str:
+    """Who wrote the rejected answers, or that the model wrote both."""
+    if settings.get("mode") == "augmentation":
+        return " (both answers the model's)" if settings.get("chosen") == "model" else ""
+    names = [str(settings[key]) for key in ("writer", "llm") if settings.get(key)]
+    return f" ({' '.join(names)})" if names else ""
+
+
+def _stage(train: Mapping[str, Any]) -> str:
+    if not train:
+        return ""
+    amount, unit = (train["steps"], "step") if train.get("steps") else (train.get("epochs", "?"), "epoch")
+    length = f"{_short(amount)} {unit}{'' if amount == 1 else 's'}"
+    told = [length, f"batch {train.get('batch_size', '?')}", f"learning rate {_short(train.get('learning_rate', '?'))}"]
+    parts = train.get("train")
+    told += [f"trains {_short(parts)}"] if parts else []
+    told += [what for key, (value, what) in CHOICES.items() if train.get(key) == value]
+    return ", ".join(told + _adapters(_mapping(train.get("lora"))))
+
+
+def _adapters(lora: Mapping[str, Any]) -> list[str]:
+    """How the LLM trained, where that was through adapters."""
+    if not lora.get("rank"):
+        return []
+    told = f"the LLM through adapters of rank {_short(lora['rank'])} (alpha {_short(lora.get('alpha', '?'))}"
+    told += f", dropout {_short(lora['dropout'])}" if lora.get("dropout") else ""
+    return [told + (f", in {_short(lora['targets'])})" if lora.get("targets") else ")")]
+
+
+def _seeds(config: Mapping[str, Any]) -> str:
+    seeds = {
+        "post-training": config.get("seed"),
+        "base": _mapping(config.get("base")).get("seed"),
+        "questions": _mapping(config.get("evaluate")).get("seed"),
+    }
+    return ", ".join(f"{name} {seed}" for name, seed in seeds.items() if seed is not None)
+
+
+def _versions(passport: Mapping[str, Any]) -> str:
+    versions = _mapping(passport.get("versions"))
+    told = [f"{name} {version}" for name, version in versions.items()]
+    revision = str(passport.get("revision", ""))
+    changed = " with uncommitted changes" if revision.endswith("+") else ""
+    return ", ".join(told + ([f"revision {revision[:12]}{changed}"] if revision else []))

@@ -1,0 +1,55 @@
+"""What happened in post-training, in one sentence, from the figures of `spa3d.evaluation.training_health`."""
+
+from __future__ import annotations
+
+from spa3d.rendering.numbers import MINUS, percent
+from spa3d.report.document import Course, Health
+
+MOVED_LOGP = 0.005
+"""Nats per token below which held-out log p has not moved."""
+MOVED_MARGIN = 0.05
+"""Nats per answer below which the margin has not moved."""
+SATURATED = 0.9
+LOOPING = 0.02
+"""Rise of the share of repeated trigrams from which answers are said to repeat themselves."""
+
+
+def health_sentence(health: Health) -> str:
+    """One sentence; empty where no probe was made."""
+    if health.logp_clean is None:
+        return ""
+    told = [_likelihood(health.logp_clean, health.margin)]
+    if health.saturation and health.saturation.last > SATURATED:
+        told.append(f"{percent(health.saturation.last)} % of the contrasts are saturated and teach nothing any more")
+    if health.repetition and health.repetition.last - health.repetition.first > LOOPING:
+        shares = " → ".join(percent(share) for share in (health.repetition.first, health.repetition.last))
+        told.append(f"generated answers repeat themselves (repeated trigrams {shares} %)")
+    if health.stopped is not None:
+        told.append(f"training was stopped at step {health.stopped}, when the watchdog fired")
+    if health.kept is not None:
+        told.append(f"the weights of step {health.kept} were kept, the best on held-out records")
+    return f"{'; '.join(told)}."
+
+
+def _likelihood(logp: Course, margin: Course | None) -> str:
+    moved, span = logp.last - logp.first, f"log p {_nats(logp)} nats per token"
+    if margin is None:
+        return f"Held-out right answers {_verb(moved)} ({span})"
+    spread = f"margin over the noised cloud {_nats(margin)} nats"
+    wider = margin.last - margin.first > MOVED_MARGIN
+    if wider and moved < -MOVED_LOGP:
+        return f"The margin was won by spoiling both sides, the noised cloud's more ({spread}, {span})"
+    if wider and moved <= MOVED_LOGP:
+        return f"The model tells clean from noised clouds better and knows the answers as before ({spread}, {span})"
+    return f"Held-out right answers {_verb(moved)} ({span}; {spread})"
+
+
+def _verb(moved: float) -> str:
+    if abs(moved) <= MOVED_LOGP:
+        return "are as likely as before"
+    return "became more likely" if moved > 0 else "became less likely"
+
+
+def _nats(course: Course) -> str:
+    # Adding 0 takes the sign off a zero.
+    return " → ".join(f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS) for value in (course.first, course.last))

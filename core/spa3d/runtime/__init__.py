@@ -1,0 +1,1 @@
+"""Randomness, processes, devices, files."""

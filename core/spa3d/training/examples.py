@@ -1,0 +1,119 @@
+"""What a sample teaches: a text to prefer and, where the objective asks for them, one to avoid and a twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from spa3d.contracts.dataset import Conversation, Dataset, Record, Round, Twin
+from spa3d.contracts.objective import Need, Text
+from spa3d.data.pair_interim import Pair
+from spa3d.data.questions import draw_pair_options, with_options
+from spa3d.errors import DataError, about
+from spa3d.model.processing import Opening, Spa3dProcessor, Tokens, opening_of
+from spa3d.runtime.rng import generator
+from spa3d.training.dataset import Sample, Talk
+
+Item = TypeVar("Item")
+Wanted = tuple[Text, Opening]
+"""A text, and how the prompt that holds it is opened."""
+WITH_OPTIONS = 0.5
+"""Share of the questions about a changed fact that are asked with options, both answers among them."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The conversations of one sample; `twin_id` is the record under which `rejected` would be true."""
+
+    record_id: str
+    epoch: int
+    chosen: Conversation
+    rejected: Conversation | None = None
+    twin_id: str = ""
+
+
+def wanted(needs: Collection[Need]) -> list[Wanted]:
+    """The texts that `needs` ask for, each with its opening, in a fixed order."""
+    return sorted({(need.text, opening_of(need.view)) for need in needs})
+
+
+def ordinary(talk: Talk) -> Callable[[Record, int], Lesson]:
+    """The conversation alone."""
+    return lambda record, epoch: Lesson(record.id, epoch, talk(record, epoch))
+
+
+def paired(pair: Pair, epoch: int) -> Lesson:
+    """A preference pair: the same question answered in two ways."""
+    chosen, rejected = (
+        Conversation("pair", (Round(pair.question, answer),), pair.has_cloud) for answer in (pair.chosen, pair.rejected)
+    )
+    return Lesson(pair.record_id, epoch, chosen, rejected)
+
+
+def twinned(dataset: Dataset, talk: Talk, *, share: float, seed: int) -> Callable[[Record, int], Lesson]:
+    """Minimal pairs for a keyed `share` of the samples, the ordinary conversation for the others.
+
+    A minimal pair is one question about the fact in which an object and its twin differ. Records without a twin
+    always give their conversation.
+    """
+
+    def lesson(record: Record, epoch: int) -> Lesson:
+        stream = generator("twin", seed, epoch, record.id)
+        twin = dataset.twin(record, epoch) if stream.random() < share else None
+        if twin is None:
+            return Lesson(record.id, epoch, talk(record, epoch))
+        options = draw_pair_options(twin.before, twin.after, seed, epoch, record.id, "twin")
+        return _minimal_pair(record, twin, epoch, options if stream.random() < WITH_OPTIONS else None)
+
+    return lesson
+
+
+def tokenised(
+    processor: Spa3dProcessor, lesson: Callable[[Item, int], Lesson], texts: Collection[Wanted], *, blind: bool = False
+) -> Callable[[Item, int], Sample]:
+    """Makes samples for `SampleStream`: those of `texts` that a lesson has.
+
+    With `blind` no sample has a cloud, whatever it is opened with: the control that is trained without clouds.
+
+    Raises:
+        DataError: when a sample is made of which too little is left within ``--llm.max_length``.
+
+    """
+
+    def sample(item: Item, epoch: int) -> Sample:
+        found = lesson(item, epoch)
+        has_cloud = found.chosen.has_cloud and not blind
+        conversations = {"chosen": found.chosen, "rejected": found.rejected}
+        made: dict[Wanted, Tokens] = {}
+        with about(found.record_id):
+            for text, opening in texts:
+                talk = conversations[text]
+                if talk is not None:
+                    shown = processor.opening("cloud" if opening == "cloud" and has_cloud else "blind")
+                    made[text, opening] = processor.tokenise(talk, shown)
+            _refuse_cut(made)
+        return Sample(found.record_id, found.epoch, made, has_cloud, found.twin_id)
+
+    return sample
+
+
+def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str] | None) -> Lesson:
+    """The question about the changed fact: with options and the bare text of one for an answer, or without options."""
+    chosen, rejected = (
+        Round(with_options(fact.question, options), fact.answer) if options else Round(fact.question, fact.said)
+        for fact in (twin.before, replace(twin.after, question=twin.before.question))
+    )
+    true, false = (Conversation("twin", (turn,)) for turn in (chosen, rejected))
+    return Lesson(record.id, epoch, true, false, twin.record.id)
+
+
+def _refuse_cut(made: dict[Wanted, Tokens]) -> None:
+    """Refuse texts that lost all their answers to the length limit, or more of them under one opening than another."""
+    for (text, _), tokens in made.items():
+        counts = {other.answer_count for (name, _), other in made.items() if name == text}
+        if not tokens.answer_count or len(counts) > 1:
+            left = "no answer token is" if not tokens.answer_count else "less of an answer than without a cloud is"
+            raise DataError(
+                f"{left} left of a conversation of {len(tokens.ids)} tokens; raise --llm.max_length or shorten the text"
+            )

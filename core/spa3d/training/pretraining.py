@@ -1,0 +1,202 @@
+"""The two stages that stand in for public weights: an encoder that reads captions, an LLM that reads the text.
+
+The encoder's stand-in predicts the words of the captions (multi-label), so any captioned data will do; where the
+dataset has facts, their values are predicted as well. Each fact attends over the tokens with a query of its own, so
+that a token learns to say what is there, in the form in which the LLM will read it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from spa3d.contracts.dataset import Record
+from spa3d.contracts.encoder import Encoder
+from spa3d.data.preparation import encoder_inputs
+from spa3d.errors import DataError, about
+from spa3d.inference.scoring import Counts, collate
+from spa3d.inference.views import Clouds
+from spa3d.model.labels import IGNORED
+from spa3d.model.processing import Spa3dProcessor, Tokens
+from spa3d.runtime.rng import Draws, generator
+from spa3d.training.dataset import Sample, Talk
+from spa3d.training.trainer import StageTrainer
+
+DESCRIBED = 0.6
+"""Share of LLM-pretraining samples that hold the caption where the cloud will be; the rest teach the prior."""
+WORD_WEIGHT = 8.0
+"""Weight of the mean word loss beside the mean fact loss: most words are absent, so their mean loss is small."""
+UNKNOWN = -1
+
+
+class Targets:
+    """What the encoder is asked to predict of a record, as one row of integers.
+
+    Args:
+        records: the training records, which the vocabulary comes from.
+        max_words: size of the caption vocabulary.
+        min_count: captions a word must occur in.
+
+    Raises:
+        DataError: the records leave nothing to predict.
+
+    """
+
+    def __init__(self, records: Sequence[Record], *, max_words: int = 400, min_count: int = 5) -> None:
+        words, values = Counter[str](), dict[tuple[str, str], set[str]]()
+        for record in records:
+            words.update(_words(record))
+            for fact in record.facts:
+                values.setdefault((fact.kind, fact.subject), set()).add(fact.answer)
+        # By count and then by name: sets, which the counts come from, are in another order in every process.
+        frequent = sorted(words, key=lambda word: (-words[word], word))[:max_words]
+        common = [word for word in frequent if min_count <= words[word] < 0.95 * len(records)]
+        self.words = {word: i for i, word in enumerate(sorted(common))}
+        varied = {key: sorted(found) for key, found in values.items() if len(found) > 1}
+        self.facts = {key: {value: i for i, value in enumerate(found)} for key, found in sorted(varied.items())}
+        if not (self.words or self.facts):
+            raise DataError(
+                f"the captions of the {len(records)} training records give an encoder nothing to learn: no word stands "
+                f"in {min_count} of them or more but not in nearly all, and no fact differs; give more or fuller "
+                "captions, facts, or a finished 3D LLM with --base"
+            )
+
+    def row(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
+        """Words ``(W,)`` 0/1 and facts ``(K,)`` with the value's number, `UNKNOWN` where the record has none."""
+        words = np.zeros(len(self.words), dtype=np.float32)
+        words[[self.words[word] for word in _words(record) if word in self.words]] = 1
+        facts = np.full(len(self.facts), UNKNOWN, dtype=np.int64)
+        answers = {(fact.kind, fact.subject): fact.answer for fact in record.facts}
+        for place, (key, values) in enumerate(self.facts.items()):
+            facts[place] = values.get(answers.get(key, ""), UNKNOWN)
+        return words, facts
+
+
+class EncoderPretraining(nn.Module):
+    """An encoder with heads that read its tokens: one for the words, one query per fact."""
+
+    possible: Tensor
+
+    def __init__(self, encoder: Encoder, targets: Targets) -> None:
+        super().__init__()
+        self.encoder = encoder
+        dim = encoder.dim
+        self.words = nn.Linear(2 * dim, len(targets.words))
+        self.sizes = [len(values) for values in targets.facts.values()]
+        self.queries = nn.Parameter(torch.randn(len(self.sizes), dim) / math.sqrt(dim))
+        self.norm = nn.LayerNorm(dim)
+        self.values = nn.Linear(dim, dim)
+        widest = max(self.sizes, default=1)
+        self.answers = nn.Parameter(torch.randn(len(self.sizes), dim, widest) / math.sqrt(dim))
+        places = torch.arange(widest)[None, :] < torch.tensor(self.sizes or [1])[:, None]
+        self.register_buffer("possible", places, persistent=False)
+
+    def forward(
+        self, points: Float[Tensor, "B N C"], words: Float[Tensor, "B W"], facts: Int[Tensor, "B K"]
+    ) -> Float[Tensor, " B"]:
+        """Loss per cloud: binary cross-entropy over the words plus cross-entropy over the facts there are."""
+        tokens = self.norm(self.encoder(points).float())
+        pooled = torch.cat([tokens.mean(dim=1), tokens.amax(dim=1)], dim=-1)
+        loss = points.new_zeros(len(points))
+        if words.shape[1]:
+            loss = loss + WORD_WEIGHT * F.binary_cross_entropy_with_logits(
+                self.words(pooled), words, reduction="none"
+            ).mean(dim=1)
+        if facts.shape[1]:
+            known = facts != UNKNOWN
+            each = F.cross_entropy(
+                self.fact_logits(tokens).flatten(0, 1), facts.clamp(min=0).flatten(), reduction="none"
+            ).view_as(facts)
+            loss = loss + (each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+        return loss
+
+    def fact_logits(self, tokens: Float[Tensor, "B M D"]) -> Float[Tensor, "B K V"]:
+        """Logits of each fact's values, read through attention over the tokens; impossible values are -inf."""
+        attention = torch.softmax(
+            torch.einsum("kd,bmd->bkm", self.queries, tokens) * math.sqrt(tokens.shape[-1]), dim=-1
+        )
+        read = torch.einsum("bkm,bmd->bkd", attention, self.values(tokens))
+        logits = torch.einsum("bkd,kdv->bkv", read, self.answers)
+        return logits.masked_fill(~self.possible, float("-inf"))
+
+
+class EncoderTrainer(StageTrainer):
+    """Trains `EncoderPretraining` on clouds turned about the up axis by a keyed angle."""
+
+    def __init__(self, clouds: Clouds, targets: Targets, records: Sequence[Record], *args: Any, **kwargs: Any) -> None:
+        self.clouds = clouds
+        self.up_axis = clouds.dataset.up_axis
+        self.rows = {record.id: targets.row(record) for record in records}
+        super().__init__(*args, **kwargs)
+
+    def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
+        """Mean loss per cloud over the whole step."""
+        samples: Sequence[Sample] = batch["samples"]
+        ids = [sample.record_id for sample in samples]
+        device = self.args.device
+        points = torch.from_numpy(self.clouds.get(ids)).to(device)
+        draws = Draws([(self.args.seed, sample.epoch, sample.record_id, "yaw") for sample in samples], device)
+        points = turned(points, 2 * math.pi * draws.uniform(), self.up_axis)
+        encoder: Any = self.accelerator.unwrap_model(model)
+        words = torch.from_numpy(np.stack([self.rows[i][0] for i in ids])).to(device)
+        facts = torch.from_numpy(np.stack([self.rows[i][1] for i in ids])).to(device)
+        losses = model(encoder_inputs(points, encoder.encoder.inputs, self.up_axis), words, facts)
+        return losses.sum() / counts["sequence"]
+
+
+class LanguageTrainer(StageTrainer):
+    """Next-token training on text alone, all tokens supervised."""
+
+    def __init__(self, pad: int, *args: Any, **kwargs: Any) -> None:
+        self.pad = pad
+        super().__init__(*args, **kwargs)
+
+    def count(self, batches: Sequence[Any]) -> Counts:
+        """Supervised tokens of the step."""
+        samples = [sample for batch in batches for sample in batch["samples"]]
+        return {"token": float(sum(sample.texts["chosen", "blind"].answer_count for sample in samples))}
+
+    def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
+        """Mean NLL per token over the whole step, nats."""
+        rows = [sample.texts["chosen", "blind"] for sample in batch["samples"]]
+        inputs = collate(rows, self.pad, self.args.device)
+        inputs.pop("rounds")
+        return -model(**inputs).answer_logp.sum() / counts["token"]
+
+
+def language_text(processor: Spa3dProcessor, talk: Talk, seed: int) -> Callable[[Record, int], Sample]:
+    """Samples for `LanguageTrainer`: a conversation behind its caption or behind nothing, every token a label."""
+
+    def text(record: Record, epoch: int) -> Sample:
+        described = generator("described", seed, epoch, record.id).random() < DESCRIBED
+        before = f"{record.caption}\n" if described and record.caption else ""
+        with about(record.id):
+            tokens = processor.tokenise(talk(record, epoch), before)
+        supervised = [IGNORED, *tokens.ids[1:]]
+        tokens = Tokens(tokens.ids, supervised, tokens.rounds)
+        return Sample(record.id, epoch, {("chosen", "blind"): tokens}, has_cloud=False)
+
+    return text
+
+
+def turned(points: Float[Tensor, "B N C"], angle: Float[Tensor, " B"], up_axis: str) -> Float[Tensor, "B N C"]:
+    """The clouds rotated by `angle` (radians) about the up axis; other channels stay."""
+    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[up_axis]
+    cos, sin = angle.cos()[:, None], angle.sin()[:, None]
+    rotated = points.clone()
+    rotated[..., first] = cos * points[..., first] - sin * points[..., second]
+    rotated[..., second] = sin * points[..., first] + cos * points[..., second]
+    return rotated
+
+
+def _words(record: Record) -> set[str]:
+    return set(re.findall(r"[a-z]+", (record.caption or "").lower()))

@@ -1,0 +1,145 @@
+"""The watchdog: a contrastive loss can win by spoiling both of its sides, and its margin will not tell.
+
+A held-out slice is scored during post-training. When its log p(y|x) per token has fallen by more than 0.03 nats and by
+more than three standard errors (paired over records), a warning is raised; it is shown at once and in the report.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from spa3d.artifacts.metrics_log import Journal
+from spa3d.contracts.objective import Need
+from spa3d.inference.scoring import score
+from spa3d.inference.views import Views
+from spa3d.runtime import distributed as ranks
+from spa3d.runtime.atomic_files import write_whole
+from spa3d.training.best_checkpoint import Best
+from spa3d.training.dataset import Sample
+from spa3d.training.preference_metrics import mean_metrics, preference_metrics
+
+FALL = 0.03
+"""Nats per token by which held-out log p(y|x) must fall; 0.02 to 0.03 separated harmless from harmful runs."""
+STANDARD_ERRORS = 3.0
+
+
+class Probe(TrainerCallback):
+    """Scores the slice before the first step, then every so many, and watches log p(y|x).
+
+    Args:
+        views: of the model that is being trained.
+        samples: the held-out slice.
+        every: steps between scorings.
+        batch_size: samples per forward.
+        start: file that keeps the scores from before the first step, for a resumed run.
+        journal: where the curve goes.
+        warn: shows a warning.
+        early_stop: end training when the warning comes.
+        best: where the weights of the highest held-out log p(y|x) are kept and taken from at the end; None keeps the
+            last ones.
+
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        samples: Sequence[Sample],
+        *,
+        every: int,
+        batch_size: int,
+        start: Path,
+        journal: Journal,
+        warn: Callable[[str], None],
+        early_stop: bool = False,
+        best: Best | None = None,
+    ) -> None:
+        self.views, self.samples, self.every, self.batch_size = views, samples, every, batch_size
+        self.needs = [Need("chosen", "clean"), *([Need("chosen", "noised")] if views.noise is not None else [])]
+        self.start, self.journal, self.warn = start, journal, warn
+        self.early_stop, self.best = early_stop, best
+        self.warned = False
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The reference: where log p(y|x) stood before the first step."""
+        self.warned = any("warning" in row for row in self.journal.rows())
+        if state.global_step == 0:
+            found = self._look(0).tolist()  # by every process: a sharded model needs them all
+            ranks.first_only(lambda: write_whole(self.start, json.dumps(found)))
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Look every so many steps and after the last one."""
+        if state.global_step % self.every and state.global_step != state.max_steps:
+            return
+        # Every process sees the same slice and comes to the same decision.
+        found = fall(np.array(json.loads(self.start.read_text(encoding="utf-8"))), self._look(state.global_step))
+        if found is None:
+            return
+        if not self.warned:
+            self.warned = True
+            text = watchdog_text(state.global_step, *found)
+            self.journal.write(stage="post-train", step=state.global_step, warning=text)
+            if ranks.is_first():
+                self.warn(text)
+        if self.early_stop:
+            self.journal.write(stage="post-train", step=state.global_step, stopped=state.global_step)
+            control.should_training_stop = True
+            control.should_save = False  # a run killed from here on would go on from it, beyond the stop
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Put the best weights back, where they are wanted."""
+        kept = self.best.kept() if self.best is not None else None
+        if self.best is not None and kept is not None:
+            self.best.restore()
+            self.journal.write(stage="post-train", step=state.global_step, kept=kept[0])
+
+    def _look(self, step: int) -> np.ndarray:
+        """Log p(y|x) per token of each sample, nats; one row for the journal."""
+        model, per_sample, rows = self.views.model, [], []
+        training = model.training
+        model.eval()
+        with torch.no_grad():
+            for first in range(0, len(self.samples), self.batch_size):
+                batch = self.samples[first : first + self.batch_size]
+                scores = score(model, self.needs, batch, self.views)
+                clean = scores["chosen", "clean"]
+                per_sample.append((clean.logp / clean.length).cpu().numpy())
+                rows.append((len(batch), preference_metrics(scores)))
+        model.train(training)
+        self.journal.write(stage="post-train", step=step, probe=True, **mean_metrics(rows))
+        found = np.concatenate(per_sample)
+        if self.best is not None and np.isfinite(found).all():
+            self.best.offer(step, float(found.mean()))
+        return found
+
+
+def fall(before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:
+    """How far the mean of `now` lies below that of `before` and its standard error, if that is too far.
+
+    Both ``(B,)``, nats per token, of the same samples. A log p that is no number any more has fallen for good.
+    """
+    if not np.isfinite(now).all():
+        return math.inf, 0.0
+    difference = before - now
+    error = float(difference.std(ddof=1) / math.sqrt(len(difference)))
+    size = float(difference.mean())
+    return (size, error) if size > FALL and size > STANDARD_ERRORS * error else None
+
+
+def watchdog_text(step: int, size: float, error: float) -> str:
+    """The warning in words."""
+    return (
+        f"held-out log p(y|x) fell by {size:.3f} ± {error:.3f} nats per token by step {step}: the model is becoming "
+        f"worse at the right answers while the objective improves. Lower --train.learning_rate or anchor the objective"
+    )

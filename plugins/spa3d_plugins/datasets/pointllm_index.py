@@ -1,0 +1,191 @@
+"""The index of a PointLLM folder: which entries of which files speak of an object, and what is wrong with the rest.
+
+Annotation files are parsed once, each entry is checked, and only its place is kept; 660,000 of them stay light.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spa3d.contracts.dataset import Conversation
+from spa3d.data.conversations import JsonArray, conversation, object_of
+from spa3d.errors import DataError
+
+SPLITS = ("train", "val", "test")
+CORRUPT = frozenset({"6760e543e1d645d5aaacd3803bcae524", "b91c0711149d460a8004f9c06d3b7f38"})
+"""Objects whose colours are broken in the published clouds; PointLLM leaves them out as well."""
+
+
+class Known(BaseModel):
+    """What a facts file says of one object; keys that are not asked about are passed over."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", str_min_length=1)
+
+    object_id: str
+    category: str | None = None
+    group: str | None = None
+    has_color: bool = True
+    main_color: str | None = None
+    shape: str | None = None
+
+    def answers(self) -> dict[str, str]:
+        """Kind of fact → its value, as far as it is known."""
+        colour = self.main_color if self.has_color else None
+        found = {"category": self.category, "colour": colour, "shape": self.shape}
+        return {kind: answer for kind, answer in found.items() if answer is not None}
+
+
+@dataclass
+class SplitIndex:
+    """The objects of one split.
+
+    Attributes:
+        files: the annotation files.
+        places: object → its entries, in the order of the files; entry ``e`` of file ``f`` is ``e * len(files) + f``.
+        known: object → what the facts file says of it.
+        digests: SHA-256 of every file read, facts included.
+
+    """
+
+    files: list[JsonArray] = field(default_factory=list)
+    places: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
+    digests: list[str] = field(default_factory=list)
+
+    def conversations(self, object_id: str, *, allow_text_only: bool) -> tuple[Conversation, ...]:
+        """All that is said about an object."""
+        places = (divmod(place, len(self.files)) for place in self.places[object_id])
+        return tuple(
+            conversation(self.files[file][entry], object_id, allow_text_only=allow_text_only) for entry, file in places
+        )
+
+
+class Layout:
+    """The index of all splits.
+
+    Args:
+        annotations: split → its annotation files.
+        facts: split → its facts file; it need not be there.
+        clouds: the folder of the clouds.
+        cloud_name: object → file name of its cloud.
+        allow_text_only: take entries without ``<point>``.
+
+    Attributes:
+        splits: one index per split.
+        faults: one line per entry or object that had to be left out, naming file and record.
+        notes: objects known to be corrupt, left out without being a fault.
+
+    Raises:
+        DataError: an annotation file is missing or is no JSON array.
+
+    """
+
+    def __init__(
+        self,
+        annotations: Mapping[str, Sequence[Path]],
+        facts: Mapping[str, Path],
+        clouds: Path,
+        cloud_name: Callable[[str], str],
+        *,
+        allow_text_only: bool,
+    ) -> None:
+        self.faults: list[str] = []
+        self.notes: list[str] = []
+        self._clouds, self._cloud_name, self._allow_text_only = clouds, cloud_name, allow_text_only
+        self._there = {entry.name for entry in os.scandir(clouds) if entry.is_file()}  # a link may lead nowhere
+        self._taken: dict[str, str] = {}
+        # Held-out splits come first: an object or a look-alike that is also in train leaves train.
+        indexed = {split: self._index(split, annotations[split], facts[split]) for split in reversed(list(annotations))}
+        self.splits = {split: indexed[split] for split in annotations}
+        for done in (self._there, self._taken):  # half the memory of a large index, and nobody asks again
+            done.clear()
+
+    def _index(self, split: str, paths: Sequence[Path], facts: Path) -> SplitIndex:
+        index, shown = SplitIndex(), set[str]()
+        if facts.is_file():
+            index.digests.append(JsonArray(facts, self._fact_reader(index, facts)).digest)
+        for number, path in enumerate(paths):
+            index.files.append(JsonArray(path, self._entry_reader(index, shown, path, (number, len(paths)))))
+            index.digests.append(index.files[-1].digest)
+        for object_id in list(index.places):
+            fault = self._misplaced(object_id, split, index.known.get(object_id), shown)
+            if fault:
+                self.faults.append(fault)
+                del index.places[object_id]
+        groups = {self._group(object_id, index.known.get(object_id)) for object_id in index.places}
+        self._taken.update(dict.fromkeys(groups, split))
+        return index
+
+    def _entry_reader(
+        self, index: SplitIndex, shown: set[str], path: Path, file: tuple[int, int]
+    ) -> Callable[[int, Any], None]:
+        number, files = file
+
+        def read(entry_number: int, entry: Any) -> None:
+            where = f"{path}, entry {entry_number}"
+            try:
+                object_id = object_of(entry, where)
+                if object_id in CORRUPT:
+                    self.notes.append(f"{where} (record {object_id}): known to have corrupt colours; left out.")
+                    return
+                talk = conversation(entry, f"{where} (record {object_id})", allow_text_only=self._allow_text_only)
+            except DataError as error:
+                self.faults.append(str(error))
+                return
+            index.places[object_id] = (*index.places.get(object_id, ()), entry_number * files + number)
+            if talk.has_cloud:
+                shown.add(object_id)
+
+        return read
+
+    def _fact_reader(self, index: SplitIndex, path: Path) -> Callable[[int, Any], None]:
+        def read(entry_number: int, entry: Any) -> None:
+            where = f"{path}, entry {entry_number}"
+            try:
+                object_id = object_of(entry, where)
+                known = Known.model_validate(entry)
+            except DataError as error:
+                self.faults.append(str(error))
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                place = ".".join(map(str, first["loc"]))
+                self.faults.append(f"{where} (record {object_id}): {place}: {first['msg'].lower()}.")
+            else:
+                if object_id in index.known:
+                    self.faults.append(f"{where} (record {object_id}): a second entry of facts; the first is used.")
+                index.known.setdefault(object_id, known)
+
+        return read
+
+    def _misplaced(self, object_id: str, split: str, known: Known | None, shown: set[str]) -> str | None:
+        """What keeps an object out of a split though its entries are good."""
+        name = self._cloud_name(object_id)
+        if object_id in shown and name not in self._there:
+            return f"{self._clouds / name} (record {object_id}): there is no such file."
+        group = self._group(object_id, known)
+        if group in self._taken:
+            whose = "the object" if group == object_id else f"its group {group!r}"
+            where = f"{self._clouds / name} (record {object_id})"
+            return f"{where}: in {split}, but {whose} is held out in {self._taken[group]}."
+        return None
+
+    @staticmethod
+    def _group(object_id: str, known: Known | None) -> str:
+        return (known.group if known else None) or object_id
+
+    def counts(self, kind: str) -> Counter[str]:
+        """How many objects have each value of a kind of fact: in train, or in all splits where there is no train."""
+        splits = [self.splits["train"]] if "train" in self.splits else list(self.splits.values())
+        return Counter(
+            answers[kind]
+            for index in splits
+            for object_id in index.places
+            if object_id in index.known and kind in (answers := index.known[object_id].answers())
+        )

@@ -1,0 +1,199 @@
+"""One object: what it is (a spec), and a noisy coloured sample of its surface.
+
+All random numbers of a cloud are drawn before the spec is looked at. So two specs that differ in one fact give,
+from the same stream, clouds that differ in that part alone: a twin has its original's pose, size and noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+
+from spa3d_plugins.datasets.shapes_world import textures
+from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, COLOURS, TEXTURES
+from spa3d_plugins.datasets.shapes_world.category import WOBBLES, Category, Counts
+from spa3d_plugins.datasets.shapes_world.meshes import Mesh, join, sample
+
+Value = TypeVar("Value")
+Vector = Float[np.ndarray, " 3"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that is true about one object; colours and counts in the order of the category's parts."""
+
+    category: str
+    colours: tuple[str, ...]
+    counts: Counts
+    texture: str
+
+
+@dataclass(frozen=True)
+class Priors:
+    """How often a part, the texture, a count is the category's usual one; otherwise it is drawn uniformly."""
+
+    colour: float
+    texture: float
+    count: float
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard deviations of the point noise (in units of the object's radius) and of the colour noise."""
+
+    position: float
+    colour: float
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A cloud ``(N, 6)`` with the index of the part each point lies on, ``(N,)``."""
+
+    cloud: Float32[np.ndarray, "N 6"]
+    labels: Int[np.ndarray, " N"]
+
+
+def draw_spec(category: Category, stream: np.random.Generator, priors: Priors) -> Spec:
+    """An object of `category`, its facts drawn from `stream`."""
+    names = tuple(COLOURS)
+
+    def pick(usual: Value, values: tuple[Value, ...], prior: float) -> Value:
+        chance, place = stream.random(2)
+        return usual if chance < prior else values[int(place * len(values))]
+
+    return Spec(
+        category=category.name,
+        colours=tuple(pick(part.colour, names, priors.colour) for part in category.parts),
+        counts=tuple(pick(part.usual, part.counts or (0,), priors.count) for part in category.parts),
+        texture=pick(category.texture, TEXTURES, priors.texture),
+    )
+
+
+def change_spec(spec: Spec, stream: np.random.Generator) -> tuple[Spec, str, str]:
+    """`spec` with exactly one fact changed, and which: its kind (colour, count, texture) and its part's name.
+
+    The kinds are equally likely, then the parts, then the other values.
+    """
+    parts = BY_NAME[spec.category].parts
+
+    def other(value: Value, values: Iterable[Value]) -> Value:
+        rest = [candidate for candidate in values if candidate != value]
+        return rest[stream.integers(len(rest))]
+
+    counted = [i for i, part in enumerate(parts) if part.counts]
+    kind = ("colour", "texture", "count")[stream.integers(3 if counted else 2)]
+    if kind == "texture":
+        return replace(spec, texture=other(spec.texture, TEXTURES)), kind, ""
+    if kind == "colour":
+        i = int(stream.integers(len(parts)))
+        return replace(spec, colours=_with(spec.colours, i, other(spec.colours[i], COLOURS))), kind, parts[i].name
+    i = counted[stream.integers(len(counted))]
+    return replace(spec, counts=_with(spec.counts, i, other(spec.counts[i], parts[i].counts))), kind, parts[i].name
+
+
+def sample_object(spec: Spec, stream: np.random.Generator, points: int, noise: Noise) -> Sampled:
+    """A cloud of `points` points of `spec`: random size and turn about the y axis, roughly in the unit sphere."""
+    category, luck = BY_NAME[spec.category], _draw_luck(stream, points)
+    sizes = _sizes(category, points)
+    pieces = []
+    start = 0
+    for i, (mesh, size) in enumerate(zip(category.build(luck.wobble, spec.counts), sizes, strict=True)):
+        pieces.append(_piece(spec, i, mesh, luck, slice(start, start + size)))
+        start += size
+    xyz, rgb = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
+    cloud = np.empty((points, 6), np.float32)
+    cloud[:, :3] = _turned(xyz * luck.stretch, luck.turn) + noise.position * luck.shifts
+    cloud[:, 3:] = np.clip(rgb + noise.colour * luck.tints, 0, 1)
+    return Sampled(cloud[luck.order], np.repeat(np.arange(len(sizes)), sizes)[luck.order])
+
+
+@dataclass(frozen=True)
+class _Luck:
+    """All random numbers of one cloud."""
+
+    wobble: tuple[float, ...]
+    stretch: Vector
+    turn: float
+    phase: float
+    spots: Float[np.ndarray, " s"]
+    order: Int[np.ndarray, " N"]
+    places: Float[np.ndarray, "N 3"]
+    depth: Float[np.ndarray, " N"]
+    shifts: Float[np.ndarray, "N 3"]
+    tints: Float[np.ndarray, "N 3"]
+
+
+def _draw_luck(stream: np.random.Generator, points: int) -> _Luck:
+    return _Luck(
+        wobble=tuple(stream.uniform(-1, 1, WOBBLES).tolist()),
+        stretch=stream.uniform(0.85, 1.12, 3),
+        turn=stream.uniform(0, 2 * math.pi),
+        phase=stream.uniform(0, 2),
+        spots=stream.random(textures.SPOTS),
+        order=stream.permutation(points),
+        places=stream.random((points, 3)),
+        depth=stream.standard_normal(points),
+        shifts=stream.standard_normal((points, 3)),
+        tints=stream.standard_normal((points, 3)),
+    )
+
+
+def _piece(
+    spec: Spec, number: int, mesh: Mesh, luck: _Luck, block: slice
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
+    """Places and colours of the points of one part, before size, turn and noise; only the main part has a texture."""
+    frame = _frame(BY_NAME[spec.category])
+    surface = (mesh - frame.centre) / frame.radius
+    xyz, chosen = sample(surface, luck.places[block])
+    colour = spec.colours[number]
+    rgb = np.tile(COLOURS[colour], (len(xyz), 1))
+    texture = spec.texture if number == 0 else "smooth"
+    if texture == "rough":
+        depth = luck.depth[block]
+        return xyz + textures.bumps(surface, chosen, depth), rgb * textures.pits(depth)[:, None]
+    if texture == "striped":
+        rgb[textures.stripes(xyz, axis=frame.axis, phase=luck.phase)] = textures.lighter(colour)
+    elif texture == "spotted":
+        rgb[textures.spots(xyz, places=luck.spots)] = textures.lighter(colour)
+    return xyz, rgb
+
+
+def _with(values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, ...]:
+    return (*values[:place], value, *values[place + 1 :])
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Centre and radius of the usual object of a category, and the longest axis of its main part."""
+
+    centre: Vector
+    radius: float
+    axis: int
+
+
+@cache
+def _frame(category: Category) -> _Frame:
+    # Of the usual object and not of this one: a twin with another count must not shift or grow.
+    meshes = category.build((0.0,) * WOBBLES, tuple(part.usual for part in category.parts))
+    corners = join(*meshes).reshape(-1, 3)
+    centre = (corners.min(0) + corners.max(0)) / 2
+    radius = float(np.linalg.norm(corners - centre, axis=1).max())
+    return _Frame(centre, radius, int(np.argmax(np.ptp(meshes[0].reshape(-1, 3), axis=0))))
+
+
+@cache
+def _sizes(category: Category, points: int) -> tuple[int, ...]:
+    """Points per part; what rounding leaves goes to the main part."""
+    rest = [round(part.share * points) for part in category.parts[1:]]
+    return (points - sum(rest), *rest)
+
+
+def _turned(xyz: Float[np.ndarray, "N 3"], turn: float) -> Float[np.ndarray, "N 3"]:
+    cos, sin = math.cos(turn), math.sin(turn)
+    return xyz @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])

@@ -1,0 +1,123 @@
+"""A run's folder is its own, is never lost, and never stands in the way of the corrected command."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spa3d.artifacts.run_folder import claimed, issue_passport, link_latest
+from spa3d.config.settings import RunConfig
+from spa3d.errors import OutputError
+from spa3d.runtime.atomic_files import write_whole
+
+PASSPORT: dict[str, object] = {"base": "b", "data": "d", "sources": "s"}
+
+
+def config(seed: int = 0) -> RunConfig:
+    part = {"asked": "x", "component": "x"}
+    parts = dict.fromkeys(("encoder", "projector", "noise", "objective", "dataset"), part)
+    return RunConfig.model_validate({"preset": "smoke", "seed": seed, "benchmark": (part,), **parts})
+
+
+def claim(folder: Path, seed: int = 0, *, resume: bool = False) -> AbstractContextManager[None]:
+    return claimed(folder, config(seed), resume=resume)
+
+
+def begin(folder: Path) -> None:
+    """What is there when a run ends at the first fault of its data."""
+    with claim(folder):
+        issue_passport(folder, PASSPORT)
+        (folder / "predictions").mkdir()
+        (folder / "predictions" / "choice.before.jsonl").write_text("{}\n")
+        (folder / "metrics.jsonl").write_text('{"stage": "base.llm"}\n')
+        (folder / "best.safetensors").write_text("the base, which the probe before the first step kept")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_run_that_was_only_begun_is_begun_anew(tmp_path: Path, seed: int, resume: bool) -> None:
+    begin(tmp_path)
+    with claim(tmp_path, seed, resume=resume):
+        assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+        assert yaml.safe_load((tmp_path / "config.yaml").read_text())["seed"] == seed
+
+
+@pytest.mark.parametrize("kept", ["checkpoints/checkpoint-50", "predictions/choice.after.jsonl", "model", "thesis.tex"])
+def test_what_was_trained_or_is_not_ours_is_kept(tmp_path: Path, kept: str) -> None:
+    begin(tmp_path)
+    (tmp_path / kept).mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"another configuration \(seed: 0 → 1\)"), claim(tmp_path, 1):
+        pass
+    with pytest.raises(OutputError, match="add --resume"), claim(tmp_path):
+        pass
+    with claim(tmp_path, resume=True):
+        assert (tmp_path / kept).exists()
+        assert (tmp_path / "metrics.jsonl").exists()
+
+
+def test_somebody_elses_config_yaml_is_not_taken_for_a_run(tmp_path: Path) -> None:
+    for text in ("mine: 1\n", "- a list\n", "not: [yaml\n"):
+        (tmp_path / "config.yaml").write_text(text)
+        (tmp_path / "passport.json").write_text('{"nationality": "none"}')
+        with pytest.raises(OutputError, match="choose another"), claim(tmp_path):
+            pass
+        assert (tmp_path / "config.yaml").read_text() == text
+
+
+def test_two_runs_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    with claim(tmp_path), pytest.raises(OutputError, match="another run is at work"), claim(tmp_path, resume=True):
+        pass
+    with claim(tmp_path, resume=True):
+        pass
+
+
+@pytest.mark.parametrize("place", ["file/run", "file"])
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be made or read"), claim(tmp_path / place):
+        pass
+
+
+def test_a_passport_holds_a_run_to_what_it_began_with(tmp_path: Path) -> None:
+    issue_passport(tmp_path, PASSPORT)
+    issue_passport(tmp_path, {**PASSPORT, "versions": "newer"})
+    with pytest.raises(OutputError, match="data: 'd' → 'e'"):
+        issue_passport(tmp_path, {**PASSPORT, "data": "e"})
+
+
+def test_latest_points_at_the_run_that_ended_last(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        link_latest(tmp_path / "runs" / name)
+    assert (tmp_path / "runs" / "latest").resolve().name == "two"
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["latest", "one", "two"]
+    (tmp_path / "elsewhere").mkdir()
+    link_latest(tmp_path / "elsewhere")
+    assert not (tmp_path / "latest").exists()
+
+
+def test_a_folder_called_latest_stays(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "latest").mkdir(parents=True)
+    (tmp_path / "runs" / "one").mkdir()
+    link_latest(tmp_path / "runs" / "one")
+    assert not (tmp_path / "runs" / "latest").is_symlink()
+
+
+def test_a_text_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new" / "report.json"
+    write_whole(path, json.dumps("\ud83d"))
+    write_whole(path, "half a pair: \ud83d")
+    assert path.read_text() == "half a pair: ?"
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        write_whole(path, "other")
+    assert path.read_text() == "half a pair: ?"
+    assert [found.name for found in path.parent.iterdir()] == ["report.json"]

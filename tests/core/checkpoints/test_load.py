@@ -1,0 +1,121 @@
+"""A saved model is read back whole, or refused in one message; and it never runs code of its own choice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from spa3d.checkpoints.load import load
+from spa3d.config.settings import LLMSettings
+from spa3d.errors import CheckpointError
+from spa3d.model.configuration import Spa3dConfig
+from spa3d.model.llm import make_llm, point_tokens
+from spa3d.model.modeling import Spa3dModel
+from spa3d.model.processing import Spa3dProcessor
+from spa3d.registry.registry import create
+
+PLUGIN = """
+from pathlib import Path
+from spa3d import Component, hookimpl
+from spa3d_plugins.encoders.pointnext import PointNeXt
+
+Path(__file__).with_name("it ran").touch()
+
+@hookimpl
+def spa3d_components():
+    return [Component("encoder", "stranger", f"{__name__}:PointNeXt", "A stranger's")]
+"""
+
+
+def save(folder: Path, *, tied: bool = False, **encoder: str) -> Spa3dModel:
+    """A 3D LLM as a run saves it, untrained; `encoder` overrides what it says of its encoder."""
+    torch.manual_seed(0)
+    settings = LLMSettings(hidden_size=16, layers=1, heads=2, intermediate_size=32, vocab_size=320)
+    llm, tokenizer, ids = make_llm(settings, lambda: iter(["a red chair", "a red table"]))
+    if tied:
+        llm.config.tie_word_embeddings = True
+        llm.tie_weights()
+    part = create("encoder", "pointnext-tiny")
+    values = part.config.model_dump(mode="json")
+    config = Spa3dConfig(
+        text_config=llm.config,
+        encoder={"name": "pointnext", "distribution": "spa3d", "version": "1", "config": values, **encoder},
+        projector={"name": "linear", "distribution": "spa3d", "version": "1", "config": {}},
+        num_points=128,
+        point_ids=ids,
+    )
+    model = Spa3dModel(config, part, None, llm).eval()
+    tokens, points = model.num_point_tokens(), {"count": 128, "method": "random"}
+    processor = Spa3dProcessor(tokenizer, num_point_tokens=tokens, points=points, point_tokens=point_tokens(settings))
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return model
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_what_was_saved_comes_back(tmp_path: Path, tied: bool) -> None:
+    model = save(tmp_path, tied=tied)
+    loaded, processor = load(tmp_path)
+    inputs = processor("What is this?", torch.rand(200, 6).numpy())
+    torch.testing.assert_close(loaded(**inputs).logits, model(**inputs).logits)
+    heads = loaded.get_output_embeddings().weight, loaded.get_input_embeddings().weight
+    assert (heads[0] is heads[1]) == tied
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / "config.json"
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+
+
+def lose_a_tensor(folder: Path) -> None:
+    state = load_file(folder / "model.safetensors")
+    state["projector.stray"] = state.pop("projector.layer.weight")
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no json": (lambda f: (f / "config.json").write_text("{"), "not that of a 3D LLM"),
+    "another model": (
+        lambda f: (f / "config.json").write_text('{"model_type": "llama"}'),
+        "type 'llama' and no 3D LLM",
+    ),
+    "no model": (lambda f: (f / "config.json").write_text("{}"), "type None and no 3D LLM"),
+    "no parts": (lambda f: edit(f, lambda v: v.pop("encoder")), "no 3D LLM"),
+    "odd llm": (lambda f: edit(f, lambda v: v["text_config"].update(model_type="abacus")), "not that of a 3D LLM"),
+    "torn": (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 99), "cannot be read"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "cannot be read"),
+    "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "cannot be read"),
+    "astray": (lose_a_tensor, "do not fit its parts: 2 differ, such as projector.layer.weight, projector.stray"),
+    "odd field": (lambda f: edit(f, lambda v: v["encoder"]["config"].update(wheels=4)), "does not take the settings"),
+    "odd value": (lambda f: edit(f, lambda v: v["encoder"]["config"].update(width=0)), "does not take the settings"),
+    "stranger": (lambda f: edit(f, lambda v: v["encoder"].update(name="x", distribution="y")), "pip install y"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_what_is_not_whole_is_refused_in_one_message(tmp_path: Path, fault: str) -> None:
+    save(tmp_path)
+    spoil, said = BROKEN[fault]
+    spoil(tmp_path)
+    with pytest.raises(CheckpointError, match=said):
+        load(tmp_path)
+
+
+def test_a_model_cannot_have_a_plugin_loaded_but_its_user_can(tmp_path: Path) -> None:
+    plugin = tmp_path / "spa3d_a_stranger.py"
+    plugin.write_text(PLUGIN)
+    save(tmp_path, name="stranger", distribution="", plugin=str(plugin))
+    for attempt in (load, Spa3dModel.from_pretrained):
+        with pytest.raises(CheckpointError, match="if you trust"):
+            attempt(tmp_path)
+    assert not (tmp_path / "it ran").exists()
+    assert type(load(tmp_path, plugins=[str(plugin)])[0].encoder).__name__ == "PointNeXt"
+    assert (tmp_path / "it ran").exists()

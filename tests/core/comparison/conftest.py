@@ -1,0 +1,104 @@
+"""Finished runs made by hand: the few files of a run's folder that a comparison reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from spa3d.comparison.cells import Cell, Outcome, Row
+from spa3d.comparison.table import build_table, write_table
+from spa3d.runtime.rng import generator
+
+RECORDS = 40
+BASE = 0.6
+
+
+def share_right(folder: Path, name: str, when: str, share: float, *, sets, key) -> None:
+    """Two questions per record; each is right where its own luck, the same in every run, lies below `share`."""
+    rows = []
+    for part in sets:
+        luck = generator("luck", name, part).random((2 * RECORDS, 2))
+        nudges = generator("nudge", name, part, key, when).normal(0, 0.03, 2 * RECORDS)
+        for i in range(2 * RECORDS):
+            for view, right in (("clean", luck[i, 0] + nudges[i] < share), ("blind", luck[i, 1] < 0.3)):
+                rows.append({
+                    "id": f"{part}-{i}", "record": f"r{i // 2}", "kind": "colour", "set": part,
+                    "pair": f"p{i // 2}" if part == "flip" else None, "view": view, "value": float(right),
+                    "valid": True, "chance": 0.25, "options": ["red", "blue"], "answer": "red", "text": "red",
+                })  # fmt: skip
+    path = folder / "predictions" / f"{name}.{when}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def finished(folder: Path, shares, *, seed=0, drift=-0.01, warnings=(), sets=("test", "counterfactual", "flip")):
+    """A run's folder: benchmark to its share of right answers after post-training."""
+    for name, share in shares.items():
+        share_right(folder, name, "before", BASE, sets=sets, key=0)
+        share_right(folder, name, "after", share, sets=sets, key=seed + 1)
+    report = {
+        "benchmarks": {name: {} for name in shares},
+        "training": {"warnings": list(warnings), "health": {"repetition": {"first": 0.0, "last": 0.04}}},
+        "timing": {"post-train": 41.5},
+    }
+    probes = [
+        {"stage": "post-train", "step": step, "probe": True, "logp_clean": logp, "margin": margin, "saturation": 0.25}
+        for step, logp, margin in ((0, -0.3, 0.5), (20, -0.3 + drift, 1.5))
+    ]
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in probes), encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml.safe_dump({"train": {"learning_rate": 1e-5}}), encoding="utf-8")
+
+
+class Grid:
+    """Rows with their runs under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.outcomes = folder, []
+
+    def add(self, label, shares, *, seeds=(0, 1, 2), control="sft", settings=None, role="row", **more):
+        """A row; `shares` as for `finished`, or the reason why none of its cells is done."""
+        row = Row(label, settings or {"objective": label}, role, control)
+        for seed in seeds:
+            index = len(self.outcomes)
+            cell = Cell(row, seed, index, self.folder / "cells" / f"{index:03d}")
+            if isinstance(shares, str):
+                self.outcomes.append(Outcome(cell, "failed" if shares else "to do", shares))
+                continue
+            cell.folder.mkdir(parents=True)
+            finished(cell.folder, shares, seed=seed, **more)
+            self.outcomes.append(Outcome(cell, "done", "", 12.5))
+        return self
+
+    def settings(self, **more):
+        known = {"title": "table4 on shapes", "budget": "compute", "command": "spa3d compare --preset table4",
+                 "preset": None, "bootstrap": 200}  # fmt: skip
+        return known | more
+
+    def table(self, **more):
+        return build_table(self.folder, self.outcomes, **self.settings(**more))
+
+    def write(self, **more):
+        return write_table(self.folder, self.outcomes, **self.settings(**more))
+
+
+@pytest.fixture
+def grid(tmp_path):
+    return Grid(tmp_path)
+
+
+@pytest.fixture
+def ordinary(grid):
+    """SFT as control, one row far above it, one like it."""
+    grid.add("sft", {"choice": BASE, "caption": BASE}, control="", role="control")
+    grid.add("spa", {"choice": BASE, "caption": BASE})
+    return grid.add("twins", {"choice": 0.9, "caption": 0.4}, warnings=("held-out log p fell",))
+
+
+@pytest.fixture
+def paper():
+    return SimpleNamespace(paper={"SFT": {"CLIP": 50.1}, "SPA": {"CLIP": 53.2, "GPT": 49.0}}, caption="Table 4")

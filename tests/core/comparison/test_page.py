@@ -1,0 +1,87 @@
+"""compare.html."""
+
+import re
+import xml.etree.ElementTree as ET
+
+from spa3d.comparison.figures import Axis, forest, level_charts, level_figure, shared_axis
+from spa3d.comparison.page import html_page
+
+HOSTILE = "<script>alert(1)</script>\"'&"
+CHOICE = ("choice", "test")
+
+
+def score(table, label, part=CHOICE):
+    return table.score(next(row for row in table.rows if row.label == label), part)
+
+
+def test_no_script_no_address_no_connection(ordinary, paper):
+    page = html_page(ordinary.table(preset=paper))
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert not re.search(r"https?:|src=|url\(|@import", page)
+
+
+def test_text_from_elsewhere_is_escaped(ordinary):
+    grid = ordinary.add(HOSTILE, HOSTILE)
+    page = html_page(grid.table(title=HOSTILE, command=HOSTILE, budget=HOSTILE))
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 4
+
+
+def test_every_run_is_linked(ordinary):
+    page = html_page(ordinary.add("late", "").table())
+    assert re.findall(r'href="([^"]*)"', page) == [f"cells/{number:03d}/report.html" for number in range(9)]
+
+
+def test_faults_stand_above_the_tables(ordinary):
+    page = html_page(ordinary.add("dpo", "out of memory").table())
+    assert page.index("out of memory") < page.index("<table")
+    assert '<small class="fault">3 failed</small>' in page
+
+
+def test_only_a_winner_colours_the_head(ordinary, grid):
+    assert '<header class="helped">' in html_page(ordinary.table())
+    grid.outcomes = grid.outcomes[:6]
+    assert '<header class="even">' in html_page(grid.table())
+
+
+def test_the_forest_draws_intervals_where_the_figures_are(ordinary):
+    found = score(ordinary.table(), "twins")
+    axis = Axis((-50.0, 0.0, 50.0))
+    drawn = ET.fromstring(forest(found, axis, "twins"))
+    span = next(line for line in drawn.iter("line") if line.attrib["class"] == "span after")
+    ends = [120 + 212 * end for end in found.against_control.ci95]
+    assert [float(span.attrib[name]) for name in ("x1", "x2")] == [round(end, 1) for end in ends]
+    assert next(line for line in drawn.iter("line") if line.attrib["class"] == "zero").attrib["x1"] == "120.0"
+
+
+def test_the_axis_holds_zero_and_every_interval(ordinary):
+    table = ordinary.table()
+    axis = shared_axis([score(table, label) for label in ("sft", "spa", "twins")])
+    ends = [100 * end for end in score(table, "twins").against_control.ci95]
+    assert axis.ticks[0] <= 0 <= max(ends) <= axis.ticks[-1]
+
+
+def levels(grid):
+    grid.add("sft", {"choice": 0.6}, control="", role="control")
+    for noise, objective in (("mask", "spa"), ("mask", "dpo"), ("gaussian", "spa")):
+        for level in ("0.5", "0.1"):
+            settings = {"objective": objective, "noise": noise, "noise.level": level}
+            grid.add(f"{objective} {noise} {level}", {"choice": 0.6}, seeds=(0,), settings=settings)
+    return grid.table()
+
+
+def test_a_chart_per_noise_a_curve_per_objective_levels_in_order(grid):
+    charts = level_charts(levels(grid), CHOICE)
+    assert [(chart.noise, [curve.name for curve in chart.curves]) for chart in charts] == [
+        ("mask", ["spa", "dpo"]),
+        ("gaussian", ["spa"]),
+    ]
+    assert [level for level, _ in charts[0].curves[0].places] == [0.1, 0.5]
+    drawn = level_figure(charts[0], "points")
+    assert len(re.findall("<polyline", drawn)) == 2
+    assert len(re.findall("whisker", drawn)) == 4
+
+
+def test_without_levels_there_is_no_chart(ordinary):
+    assert level_charts(ordinary.table(), CHOICE) == []

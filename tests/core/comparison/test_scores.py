@@ -1,0 +1,72 @@
+"""Means over seeds and Holm's correction, worked by hand."""
+
+import numpy as np
+import pytest
+
+from spa3d.comparison import document
+from spa3d.comparison.results import Column
+from spa3d.comparison.scores import estimate, holm, over_seeds, spread
+
+
+def column(values, ids="abcd"):
+    names = np.array(list(ids[: len(values)]))
+    return Column(names, names, np.array(values, dtype=float))
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_holm_stays_at_one_and_may_be_empty():
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_a_question_is_averaged_over_the_seeds_first():
+    joint = over_seeds([column([1, 0, 0, 1]), column([0, 0, 1, 1])])
+    assert joint.values.tolist() == [0.5, 0.0, 0.5, 1.0]
+
+
+def test_only_questions_that_every_seed_answered_count():
+    joint = over_seeds([column([1, 0, 1]), column([1, 1], ids="bc")])
+    assert joint.ids.tolist() == ["b", "c"]
+    assert joint.values.tolist() == [0.5, 1.0]
+
+
+def test_differences_are_paired_by_question():
+    moved = column([1, 1, 0]).minus(column([0, 1], ids="cb"[::-1]))
+    assert (moved.ids.tolist(), moved.values.tolist()) == (["b", "c"], [1.0, -1.0])
+
+
+def test_an_estimate_tells_every_seed_and_those_that_lack_it():
+    found = estimate([column([1, 0, 0, 0]), None, column([1, 1, 0, 0])], bootstrap=200, key=("x",))
+    assert found.mean == 0.375
+    assert found.seeds == (0.25, None, 0.5)
+    assert found.ends == (0.25, 0.5)
+    assert found.ci95[0] < 0.375 < found.ci95[1]
+
+
+def test_agreement_of_the_seeds_does_not_make_the_interval_narrower():
+    one = estimate([column([1, 0, 0, 1])], bootstrap=500, key=("x",))
+    three = estimate([column([1, 0, 0, 1])] * 3, bootstrap=500, key=("x",))
+    assert one.ci95 == three.ci95
+
+
+def test_nothing_measured_has_no_mean():
+    assert spread([None, None]) is None
+    assert estimate([None], bootstrap=200, key=("x",)) is None
+
+
+@pytest.mark.parametrize(
+    ("span", "p", "seeds", "side", "lucky"),
+    [
+        ((0.01, 0.05), 0.01, (0.02, 0.04), 1, False),
+        ((-0.05, -0.01), 0.01, (-0.02, None), -1, False),
+        ((0.01, 0.05), 0.06, (0.02, 0.04), 0, True),
+        ((0.01, 0.05), 0.01, (-0.01, 0.07), 0, True),
+        ((-0.01, 0.05), 0.01, (0.02, 0.04), 0, False),
+    ],
+)
+def test_better_and_worse_need_the_interval_holm_and_every_seed(span, p, seeds, side, lucky):
+    found = document.Tested(mean=0.03, seeds=seeds, ci95=span, p=p, p_holm=p)
+    assert (found.side, found.lucky) == (side, lucky)

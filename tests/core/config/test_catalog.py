@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spa3d.config.catalog import SECTIONS, Entry, catalogue, explain
+from spa3d.errors import RegistryError
+from spa3d.registry.plugins import BrokenPlugin, Origin
+from spa3d.registry.registry import Registry, load_registry
+
+
+@pytest.fixture
+def registry(toy_registry: Path) -> Registry:
+    return load_registry()
+
+
+def find(entries: list[Entry], section: str, name: str) -> Entry:
+    (entry,) = [each for each in entries if (each.section, each.name) == (section, name)]
+    return entry
+
+
+def test_presets_follow_their_component(registry: Registry) -> None:
+    names = [(entry.name, entry.preset_of) for entry in catalogue(registry, ("encoder",))]
+    assert names == [("other", ""), ("plain", ""), ("plain-wide", "plain"), ("plain-tiny", "plain")]
+
+
+def test_everything_that_can_be_chosen_is_there_and_the_defaults_are_marked(registry: Registry) -> None:
+    entries = catalogue(registry)
+    for section in SECTIONS[:-2]:
+        assert sorted(entry.name for entry in entries if entry.section == section) == registry.names(section)
+    assert [entry.name for entry in entries if entry.section == "llm"] == ["small"]
+    assert [entry.name for entry in entries if entry.section == "run"] == ["short", "long"]
+    chosen = [entry.name for entry in entries if entry.default]
+    assert sorted(chosen) == sorted(["plain", "straight", "quiet", "fit", "toys", "pick", "tell", "small", "short"])
+
+
+def test_states_without_and_with_a_check(registry: Registry) -> None:
+    seen = {check: catalogue(registry, check=check) for check in (False, True)}
+    for name, unchecked, checked in [
+        ("quiet", "ready", "imports"),
+        ("compiled", "unavailable", "unavailable"),
+        ("unfinished", "ready", "broken"),
+        ("lost", "ready", "broken"),
+    ]:
+        assert find(seen[False], "noise", name).status.word == unchecked
+        assert find(seen[True], "noise", name).status.word == checked
+    assert str(find(seen[False], "noise", "compiled").status) == "unavailable: needs kernel_nobody_has"
+    assert find(seen[True], "run", "short").status.word == "imports"
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "section", "name", "words"),
+    [
+        ("config: {width: 32}", "config: {width: 320}", "encoder", "plain-wide", "width: 320 is not allowed"),
+        ("train: {epochs: 9}", "train: {epoch: 9}", "run", "long", "train.epoch: no field 'epoch'; did you mean"),
+        ("fit-hard: {learning_rate: 0.3}", "fit-hard: {learning_rate: 0}", "run", "short", "learning_rate: 0 is not"),
+        ("layers: 1, heads: 1", "layers: 1, head: 1", "llm", "small", "no field 'head'; did you mean 'heads'"),
+    ],
+)
+def test_a_check_finds_presets_that_do_not_fit(
+    toy_registry: Path, good: str, bad: str, section: str, name: str, words: str
+) -> None:
+    text = toy_registry.read_text()
+    assert good in text
+    toy_registry.write_text(text.replace(good, bad))
+    status = find(catalogue(load_registry(), check=True), section, name).status
+    assert status.word == "broken"
+    assert words in status.cause
+
+
+def test_what_a_preset_leaves_open_is_no_fault(toy_registry: Path) -> None:
+    toy_registry.write_text(toy_registry.read_text().replace("config: {root: toys}", "config: {size: 2}"))
+    assert find(catalogue(load_registry(), check=True), "dataset", "toys").status.word == "imports"
+
+
+def test_a_component_is_explained_with_file_and_fields(registry: Registry, toys_folder: Path) -> None:
+    (told,) = explain(registry, "plain")
+    line = (toys_folder / "toy_parts.py").read_text().splitlines().index("class ToyEncoder(Encoder):") + 1
+    assert told.facts["file"] == f"{toys_folder / 'toy_parts.py'}:{line}"
+    assert (told.facts["licence"], told.facts["source"], told.facts["status"]) == ("MIT", "a paper", "imports")
+    width = told.fields[0]
+    assert (width.name, width.type, width.default, width.description) == (
+        "width",
+        "integer ≥ 1 and ≤ 64",
+        "8",
+        "Channels.",
+    )
+
+
+def test_a_preset_is_explained_with_its_values_and_weights(registry: Registry) -> None:
+    (told,) = explain(registry, "plain-tiny")
+    assert told.facts["preset of"] == "plain"
+    assert told.facts["weights: file"] == "tiny.safetensors"
+    assert told.facts["weights: url"] == "https://example.org"
+    assert told.facts["--encoder.checkpoint"].startswith("Published weights")
+    assert {field.name: field.default for field in told.fields}["inputs"] == "xyz,rgb"
+    assert told.facts["set in"].startswith(str(registry.manifest.place("presets").partition(":")[0]))
+
+
+def test_what_a_preset_wants_of_clouds_and_a_component_of_the_machine_is_explained() -> None:
+    shipped = load_registry()
+    assert explain(shipped, "pointbert-ulip2")[0].facts["--points.missing_color"] == "0.4"
+    assert "clang++" in explain(shipped, "cpp")[0].facts["one of the programs"]
+    assert "make kernels" in explain(shipped, "torch-points-kernels")[0].facts["install"]
+
+
+def test_presets_of_runs_are_explained(registry: Registry) -> None:
+    (told,) = explain(registry, "short", "run")
+    assert told.facts["stand_in.encoder.plain"] == "plain-tiny"
+    assert told.facts["objectives.fit-hard.learning_rate"] == "0.3"
+
+
+def test_what_cannot_be_imported_is_explained_all_the_same(registry: Registry) -> None:
+    (told,) = explain(registry, "compiled")
+    assert told.facts["status"] == "unavailable: needs kernel_nobody_has"
+    assert told.fields == ()
+    (lost,) = explain(registry, "lost")
+    assert "cannot be imported" in lost.facts["status"]
+
+
+def test_a_broken_plugin_is_explained(registry: Registry) -> None:
+    broken = BrokenPlugin(Origin("far", "spa3d-far", "1.2"), "ImportError: libfar.so")
+    (told,) = explain(Registry(registry.manifest, registry.plugins, [broken]), "spa3d-far")
+    assert told.facts == {"origin": "spa3d-far 1.2 (entry point far)", "status": "broken: ImportError: libfar.so"}
+
+
+def test_a_miss_names_neighbours(registry: Registry) -> None:
+    with pytest.raises(RegistryError, match="no component or preset 'plane'; did you mean 'plain'"):
+        explain(registry, "plane")
+    with pytest.raises(RegistryError, match=r"no noise 'plain'.* possible: compiled, lost, number, quiet, unfinished"):
+        explain(registry, "plain", "noise")

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from spa3d.config.layers import Layers
+
+
+def test_later_layers_win_and_places_follow() -> None:
+    layers = Layers()
+    layers.lay((), {"train": {"steps": 1, "epochs": 2}}, lambda rest: f"file {'.'.join(map(str, rest))}")
+    layers.lay(("train", "steps"), "9", lambda rest: "--train.steps 9")
+    assert layers.values == {"train": {"steps": "9", "epochs": 2}}
+    assert layers.place(("train", "steps")) == "--train.steps 9"
+    assert layers.place(("train", "epochs", 0)) == "file train.epochs"
+    assert layers.place(("train",)) == ""
+
+
+def test_a_block_is_not_replaced_by_a_value_nor_a_value_by_a_block() -> None:
+    layers = Layers()
+    layers.lay((), {"train": {"steps": 1}}, lambda rest: "default")
+    layers.lay(("train",), 3, lambda rest: "run.yaml:2 train")
+    layers.lay(("train", "steps", "deep"), 3, lambda rest: "--train.steps.deep 3")
+    assert layers.values == {"train": {"steps": 1}}
+    assert layers.faults == [
+        "run.yaml:2 train: train is a block of fields and takes no value itself",
+        "--train.steps.deep 3: steps holds a value, so it has no fields",
+    ]
+
+
+def test_an_empty_block_changes_nothing() -> None:
+    layers = Layers()
+    layers.lay((), {"train": {"steps": 1}}, lambda rest: "default")
+    layers.lay(("train",), None, lambda rest: "file")
+    layers.lay(("train",), {}, lambda rest: "file")
+    layers.lay((), {}, lambda rest: "file")
+    assert layers.values == {"train": {"steps": 1}}
+    assert not layers.faults

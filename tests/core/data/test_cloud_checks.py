@@ -1,0 +1,181 @@
+import contextlib
+import os
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spa3d.data.cloud_checks import check, columns, read_npy, require_points
+from spa3d.errors import DataError
+
+
+def cloud(points: int = 40) -> np.ndarray:
+    return np.random.default_rng(0).random((points, 6)).astype("float32")
+
+
+def header(descr: str, shape: str, fortran: str = "False") -> bytes:
+    text = f"{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+def test_a_float32_file_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", cloud())
+    read = read_npy(tmp_path / "a.npy", record_id="a")
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, cloud())
+    read[0] = 0  # the array is the caller's own
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", ">f4"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_other_floats_and_orders_are_the_same_cloud(tmp_path: Path, dtype: str, order: str) -> None:
+    np.save(tmp_path / "a.npy", np.asarray(cloud().astype(dtype), order=order))
+    np.testing.assert_allclose(read_npy(tmp_path / "a.npy", record_id="a"), cloud(), atol=1e-3)
+
+
+def test_three_columns_are_a_cloud_without_colour(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", cloud()[:, :3])
+    read = read_npy(tmp_path / "a.npy", record_id="a")
+    np.testing.assert_array_equal(read[:, :3], cloud()[:, :3])
+    assert (read[:, 3:] == 0).all()
+    assert columns(tmp_path / "a.npy", record_id="a") == 3
+    np.save(tmp_path / "b.npy", cloud())
+    assert columns(tmp_path / "b.npy", record_id="b") == 6
+    with pytest.raises(DataError, match=r"record b\): 6 columns where other clouds of the data set have 3"):
+        read_npy(tmp_path / "b.npy", record_id="b", columns=3)
+
+
+def test_byte_colours_are_divided_on_request(tmp_path: Path) -> None:
+    stored = cloud()
+    stored[:, 3:] = np.linspace(0, 255, 120).reshape(40, 3)
+    np.save(tmp_path / "a.npy", stored)
+    read = read_npy(tmp_path / "a.npy", record_id="a", colors="0-255")
+    np.testing.assert_allclose(read[:, 3:] * 255, stored[:, 3:], atol=1e-3)
+    assert read[-1, 5] == 1
+
+
+def test_rounding_above_one_is_clipped(tmp_path: Path) -> None:
+    stored = cloud()
+    stored[3, 4] = 1.0004
+    np.save(tmp_path / "a.npy", stored)
+    assert read_npy(tmp_path / "a.npy", record_id="a")[3, 4] == 1
+
+
+BROKEN: dict[str, tuple[bytes | None, str]] = {
+    "missing": (None, "no such file"),
+    "empty": (b"", "the file is empty"),
+    "text": (b"hello, this is no array", "not a .npy file"),
+    "pickle": (pickle.dumps([1, 2, 3]), "a pickle, which is never loaded"),
+    "archive": (b"PK\x03\x04 and so on", "an archive"),
+    "objects": (header("'|O'", "(2, 6)") + pickle.dumps([None]), "pickled objects are never loaded"),
+    "truncated": (header("'<f4'", "(40, 6)") + b"\0" * 100, "truncated: 100 of 960 bytes"),
+    "cut header": (header("'<f4'", "(40, 6)")[:30], "truncated inside its header"),
+    "no header": (header("'<f4'", "(40, 6)")[:10] + b"{" * 200, "header cannot be read"),
+    "huge promise": (header("'<f4'", "(10**15, 6)"), "header cannot be read"),
+    "huge number": (header("'<f4'", f"({10**15}, 6)"), "truncated: 0 of"),
+    "integers": (header("'<i8'", "(1, 6)") + b"\0" * 48, "dtype '<i8'"),
+    "records": (header("[('x', '<f4')]", "(1, 6)") + b"\0" * 24, "dtype [('x'"),
+    "one axis": (header("'<f4'", "(6,)") + b"\0" * 24, "shape (6,)"),
+    "four columns": (header("'<f4'", "(2, 4)") + b"\0" * 32, "shape (2, 4)"),
+    "transposed": (header("'<f4'", "(6, 8192)"), "shape (6, 8192)"),
+    "no points": (header("'<f4'", "(0, 6)"), "no points"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_file_is_one_message_that_names_file_and_record(tmp_path: Path, fault: str) -> None:
+    content, message = BROKEN[fault]
+    path = tmp_path / "lamp_8192.npy"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(message)) as caught:
+        read_npy(path, record_id="lamp")
+    assert str(path) in str(caught.value)
+    assert "record lamp" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Bomb:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return os.mkdir, (self.target,)
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare pickle", "object array"])
+def test_no_code_from_a_file_is_run(tmp_path: Path, wrapped: bool) -> None:
+    path, target = tmp_path / "a.npy", tmp_path / "made by the pickle"
+    if wrapped:
+        np.save(path, np.array([[Bomb(target)] * 6], dtype=object), allow_pickle=True)
+    else:
+        path.write_bytes(pickle.dumps(Bomb(target)))
+    with pytest.raises(DataError, match="never loaded"):
+        read_npy(path, record_id="a")
+    assert not target.exists()
+
+
+def spoiled(row: int, column: int, value: float) -> np.ndarray:
+    array = cloud().astype("float64")
+    array[row, column] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (spoiled(7, 1, np.nan), "NaN or infinity in 1 of 40 points, first in point 7"),
+        (spoiled(0, 4, np.inf), "NaN or infinity in 1 of 40 points, first in point 0"),
+        (spoiled(2, 0, 1e300), "NaN or infinity in 1 of 40 points, first in point 2"),
+        (spoiled(0, 3, 200.0), "colours look like 0-255 (largest 200); divide by 255 or pass --dataset.colors 0-255"),
+        (spoiled(0, 3, -1.0), "colours reach from -1 to"),
+        (spoiled(0, 5, 300.0), "colours reach from 0"),
+    ],
+)
+def test_bad_values_are_named(tmp_path: Path, array: np.ndarray, message: str) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(DataError, match=re.escape(message)):
+        read_npy(tmp_path / "a.npy", record_id="a")
+
+
+def test_asking_for_byte_colours_of_a_unit_file_is_noticed(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", cloud())
+    with pytest.raises(DataError, match="colours look like 0-1"):
+        read_npy(tmp_path / "a.npy", record_id="a", colors="0-255")
+    np.save(tmp_path / "black.npy", np.r_[cloud()[:, :3].T, np.zeros((3, 40), "float32")].T)
+    assert (read_npy(tmp_path / "black.npy", record_id="a", colors="0-255")[:, 3:] == 0).all()
+
+
+def test_too_few_points_names_both_numbers_and_who_asks() -> None:
+    require_points(cloud(), 40, record_id="a", asked_by="encoder pointnext")
+    with pytest.raises(DataError, match=r"record a: 40 points, but encoder pointnext needs at least 41\."):
+        require_points(cloud(), 41, record_id="a", asked_by="encoder pointnext")
+
+
+def test_check_refuses_what_a_generator_might_hand_over() -> None:
+    check(cloud(), source="the shapes world", record_id="a")
+    for bad in (cloud().astype("float64"), cloud()[:, :3], cloud()[0], cloud() * 300):
+        with pytest.raises(DataError, match=r"the shapes world \(record a\)"):
+            check(bad, source="the shapes world", record_id="a")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    edits=st.lists(st.tuples(st.integers(6, 127), st.integers(0, 255)), max_size=5),
+    length=st.integers(0, 128 + 960),
+)
+def test_a_damaged_file_gives_a_cloud_or_a_data_error(
+    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, int]], length: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzzed.npy"
+    np.save(path, cloud())
+    raw = bytearray(path.read_bytes())
+    for place, value in edits:
+        raw[place] = value
+    path.write_bytes(raw[:length])
+    with contextlib.suppress(DataError):
+        assert read_npy(path, record_id="a").shape[1] == 6

@@ -1,0 +1,130 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spa3d.contracts.dataset import Conversation, Round
+from spa3d.data.conversations import JsonArray, conversation, object_of
+from spa3d.errors import DataError
+
+
+def turns(*texts: str) -> list[dict[str, str]]:
+    return [{"from": ("human", "gpt")[i % 2], "value": text} for i, text in enumerate(texts)]
+
+
+def entry(*texts: str, **more: Any) -> dict[str, Any]:
+    return {"object_id": "lamp", "conversations": turns(*texts), **more}
+
+
+def ignore(number: int, value: Any) -> None: ...
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(values=st.lists(VALUES, max_size=6), indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
+def test_entries_come_back_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, values: list[Any], indent: int | None, ascii_only: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "array.json"
+    text = json.dumps(values, indent=indent, ensure_ascii=ascii_only)
+    path.write_bytes(text.encode("utf-8"))
+    seen: list[Any] = []
+    array = JsonArray(path, lambda number, value: seen.append((number, value)))
+    assert seen == list(enumerate(values))
+    assert [array[i] for i in range(len(array))] == values
+
+
+def test_a_byte_order_mark_and_blanks_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "array.json"
+    path.write_bytes(b'\xef\xbb\xbf \r\n[ 1 ,\n\t{"\xc3\xa4": 2} ] \n')
+    array = JsonArray(path, ignore)
+    assert [array[0], array[1]] == [1, {"ä": 2}]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "a JSON array is expected"),
+        (b'{"object_id": 1}', "a JSON array is expected, and this file starts with '{\"object_id\": 1}'"),
+        (b'[{"a": 1}, {"b": ', "line 1, column 18: Expecting value; the file ends there, copy it again"),
+        (b'[{"a": 1}\n {"b": 2}]', "line 2, column 2: ',' or ']' expected"),
+        (b'[{"a": 1},\n]', "line 2, column 1: Expecting value"),
+        (b"[1] 2", "text behind the array"),
+        (b"[1", "the file ends there"),
+        (b'["\xff"]', "not UTF-8 at byte 2"),
+        (b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_file_that_is_no_array_is_one_message_with_its_place(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "brief_train.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(message)) as caught:
+        JsonArray(path, ignore)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(DataError, match=re.escape(str(path))):
+            JsonArray(path, ignore)
+
+
+def test_the_mark_is_taken_out_and_the_rounds_are_paired() -> None:
+    talk = conversation(
+        entry("<point>\nWhat is this?", "A lamp.", "Its colour?", "Red.", conversation_type="multi_round"), "here"
+    )
+    assert talk == Conversation("multi_round", (Round("What is this?", "A lamp."), Round("Its colour?", "Red.")))
+    behind = conversation(entry("What is this?\n<point>", " A lamp.\n"), "here")
+    assert behind == Conversation("simple_description", (Round("What is this?", "A lamp."),))
+
+
+def test_text_only_is_a_choice() -> None:
+    assert not conversation(entry("Hello", "Hi"), "here", allow_text_only=True).has_cloud
+    with pytest.raises(DataError, match=r"here: no <point> in the first human turn; pass --dataset.allow_text_only"):
+        conversation(entry("Hello", "Hi"), "here")
+
+
+def test_markup_in_a_caption_passes_unharmed() -> None:
+    nasty = "[/red]<script>alert(1)</script>| & {x} \\n %s </s> \N{GRINNING FACE}"
+    assert conversation(entry("<point>\nWhat?", nasty), "here").rounds[0].answer == nasty
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (entry(), "0 turns"),
+        (entry("<point>\nWhat?"), "1 turns; each human turn is followed by one of gpt"),
+        (entry("<point>\nWhat?", "  \n"), "empty answer in turn 1"),
+        (entry("<point>\n", "A lamp."), "empty question in turn 0"),
+        (entry("<point>\nWhat?", "A lamp.", "<point> again?", "Yes."), "<point> in turn 2"),
+        (entry("<point>\n<point>\nWhat?", "A lamp."), "<point> in turn 0"),
+        (entry("<point>\nWhat?", "A \ud800."), "turn 1 holds half of a surrogate pair"),
+        (entry("<point>\nWhat?", "A lamp.", conversation_type="chat"), "conversation_type 'chat'; it is one of"),
+        (entry("<point>\nWhat?", "A lamp.", conversation_type=["x"]), "conversation_type ['x']"),
+        ({"object_id": "lamp"}, "conversations is missing or null"),
+        ({"object_id": "lamp", "conversations": {}}, "conversations is an object"),
+        ({"object_id": "lamp", "conversations": ["hi", "ho"]}, "turn 0 is not"),
+        ({"object_id": "lamp", "conversations": [{"from": "human"}, {"from": "gpt"}]}, "turn 0 is not"),
+        ({"object_id": "lamp", "conversations": [{"value": "<point>"}] * 2}, "turn 0 is from None, expected 'human'"),
+        ({"object_id": "lamp", "conversations": turns("<point>?", "a")[::-1]}, "turn 0 is from 'gpt'"),
+        ({"object_id": "lamp", "conversations": [turns("<point>?")[0]] * 2}, "turn 1 is from 'human', expected 'gpt'"),
+    ],
+)
+def test_a_bad_conversation_is_one_message(fault: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(f"here: {message}")):
+        conversation(fault, "here")
+
+
+@pytest.mark.parametrize("bad", [None, 3, [], "lamp", {}, {"object_id": 7}, {"object_id": ""}, {"object_id": "a\nb"}])
+def test_an_entry_without_an_object_is_refused(bad: Any) -> None:
+    with pytest.raises(DataError, match="here: "):
+        object_of(bad, "here")

@@ -1,0 +1,100 @@
+"""A file of pairs is read back as it was written, and a line that is no pair is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spa3d.data.pair_interim import Pair
+from spa3d.data.preference_pairs import EMPTY, SAME, fault_of, of_training, read_pairs, write_pairs
+from spa3d.errors import DataError
+
+GOOD = {"record": "train-1", "question": "Which side?", "chosen": "left", "rejected": "right"}
+
+
+def refusal(folder: Path, *lines: str) -> str:
+    path = folder / "pairs.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_pairs(path)
+    return str(caught.value).replace(str(path), "FILE")
+
+
+def line(**more: Any) -> str:
+    return json.dumps({**GOOD, **more})
+
+
+def test_pairs_come_back_as_they_were(tmp_path: Path) -> None:
+    pairs = [
+        Pair("train-1", "Which side?", "left\u2028side", "“right”", True, {"mode": "corruption", "seed": 3}),
+        Pair("train-2", "What is a chair?", "a seat", "a fruit", has_cloud=False),
+    ]
+    write_pairs(tmp_path / "p.jsonl", pairs)
+    assert read_pairs(tmp_path / "p.jsonl") == pairs
+
+
+def test_what_a_stranger_writes_needs_four_texts_only(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text(f"\n{line(score=3)}\n\n")
+    assert read_pairs(tmp_path / "p.jsonl") == [Pair("train-1", "Which side?", "left", "right")]
+
+
+def test_a_broken_line_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path, line(), "", '{"record": "x', line()).startswith("FILE, line 3: this is no JSON (")
+    assert refusal(tmp_path, line(), "[1, 2]").startswith("FILE, line 2: a line must be an object with record, ques")
+    missing = json.dumps({"record": "train-1", "chosen": "left"})
+    assert refusal(tmp_path, missing).startswith("FILE, line 1: question, rejected missing; a pair has record, ")
+    assert refusal(tmp_path, line(chosen=3)) == "FILE, line 1: chosen must be a text, not 3"
+    assert refusal(tmp_path, line(question=" ")) == "FILE, line 1: question is empty"
+    assert refusal(tmp_path, line(has_cloud="yes")).startswith("FILE, line 1: has_cloud must be true or false")
+    assert refusal(tmp_path, line(rejected=" LEFT")) == (
+        "FILE, line 1: the two answers are the same, which leaves nothing to prefer; leave the line out"
+    )
+    assert refusal(tmp_path, line(rejected="")).startswith("FILE, line 1: an answer is empty")
+    assert refusal(tmp_path, "").startswith("FILE: holds no pair; make some with `spa3d pairs FILE")
+
+
+def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.jsonl: cannot be read \(No such file or directory\); .*JSON lines"):
+        read_pairs(tmp_path / "none.jsonl")
+    (tmp_path / "p.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"p\.jsonl: cannot be read"):
+        read_pairs(tmp_path / "p.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "fault"),
+    [
+        ("It is red.", "It is blue.", ""),
+        ("It is red.", " it  is\nRED. ", SAME),
+        ("It is red.", "It is red", ""),
+        ("red", "  ", EMPTY),
+        ("", "red", EMPTY),
+    ],
+)
+def test_case_and_space_make_no_other_answer(chosen: str, rejected: str, fault: str) -> None:
+    assert fault_of(chosen, rejected) == fault
+
+
+class TestOfTraining:
+    def test_pairs_of_other_records_are_refused_with_the_first_their_number_and_their_origin(
+        self, toy_dataset: Any
+    ) -> None:
+        pairs = [
+            Pair(f"{split}-{i}", "?", "a", "b", made={"dataset": "toys"}) for split in ("train", "test") for i in (1, 2)
+        ]
+        with pytest.raises(DataError) as caught:
+            of_training(pairs, toy_dataset.records("train"), left_out=(), dataset="toy")
+        assert str(caught.value).startswith(
+            "2 of 4 pairs are about records that the training split of toy does not have, the first about 'test-1'; "
+            "they were made with dataset toys: "
+        )
+
+    def test_those_of_records_that_are_left_out_go(self, toy_dataset: Any) -> None:
+        pairs = [Pair(f"train-{i}", "?", "a", "b") for i in (1, 2)]
+        records = [record for record in toy_dataset.records("train") if record.id != "train-1"]
+        assert of_training(pairs, records, left_out={"train-1"}, dataset="toy") == pairs[1:]
+        with pytest.raises(DataError, match="all 1 pairs are about records that are left out"):
+            of_training(pairs[:1], records, left_out={"train-1"}, dataset="toy")

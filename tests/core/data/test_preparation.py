@@ -1,0 +1,136 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from spa3d.contracts.dataset import CAPTION, Conversation, Record, Round
+from spa3d.data.preparation import encoder_inputs, normalised, prepare, resample, sound_cloud
+from spa3d.errors import DataError
+from spa3d.runtime.rng import Draws, generator
+
+
+def cloud(number: int, *key: str | int) -> np.ndarray:
+    stream = generator("cloud", *key)
+    return np.concatenate(
+        [5 + 3 * stream.standard_normal((number, 3)), stream.random((number, 3))], axis=1, dtype=np.float32
+    )
+
+
+def test_normalised_by_hand() -> None:
+    xyz = np.array([[0, 0, 0], [4, 0, 0], [2, 1, 0], [2, -1, 0]], dtype=np.float32)
+    assert normalised(xyz).tolist() == [[-1, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, -0.5, 0]]
+
+
+def test_far_and_large_clouds_are_normalised_as_well() -> None:
+    far = cloud(2000)[:, :3] * 1000 + 1e5
+    unit = normalised(far)
+    assert unit.dtype == np.float32
+    assert np.abs(unit.mean(axis=0)).max() < 1e-6
+    assert np.linalg.norm(unit, axis=1).max() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_cloud_without_extent_is_refused() -> None:
+    with pytest.raises(DataError, match="7 points of the cloud all lie in one place"):
+        prepare(np.ones((7, 6), dtype=np.float32), key=("a",))
+
+
+def test_prepare_changes_neither_its_input_nor_real_colours() -> None:
+    source = cloud(50)
+    kept = source.copy()
+    ready = prepare(source, key=("a",))
+    assert np.array_equal(source, kept)
+    assert np.array_equal(ready[:, 3:], source[:, 3:])
+    ready[:] = 0
+    assert np.array_equal(source, kept)
+
+
+def test_missing_colour_is_filled() -> None:
+    assert (prepare(cloud(50), key=("a",), has_color=False, missing_color=0.4)[:, 3:] == np.float32(0.4)).all()
+    assert (prepare(cloud(50), key=("a",), has_color=False)[:, 3:] == 0).all()
+
+
+def test_normalising_can_be_left_out() -> None:
+    source = cloud(50)
+    assert np.array_equal(prepare(source, key=("a",), normalise=False), source)
+
+
+def test_resampling_comes_before_normalising() -> None:
+    ready = prepare(cloud(500), key=("a",), count=40)
+    assert ready.shape == (40, 6)
+    assert ready.dtype == np.float32
+    assert np.linalg.norm(ready[:, :3], axis=1).max() == pytest.approx(1, abs=1e-6)
+    assert np.abs(ready[:, :3].mean(axis=0)).max() < 1e-6
+
+
+@pytest.mark.parametrize("method", ["fps", "random"])
+def test_a_larger_cloud_is_reduced_to_points_of_its_own(method: str) -> None:
+    source = cloud(300)
+    some = resample(source, 64, method, Draws([("a",)]))
+    rows = {tuple(row) for row in source}
+    assert len({tuple(row) for row in some}) == 64
+    assert all(tuple(row) in rows for row in some)
+
+
+def test_fps_takes_the_ends_of_a_line() -> None:
+    line = np.zeros((11, 6), dtype=np.float32)
+    line[:, 0] = np.arange(11)
+    assert resample(line, 3, "fps", Draws([("a",)]))[:, 0].tolist() == [0, 10, 5]
+
+
+def test_a_random_subset_depends_on_the_key_alone() -> None:
+    source = cloud(300)
+    first = prepare(source, key=("a", 1), count=64, method="random")
+    assert np.array_equal(first, prepare(source, key=("a", 1), count=64, method="random"))
+    assert not np.array_equal(first, prepare(source, key=("a", 2), count=64, method="random"))
+
+
+@pytest.mark.parametrize("method", ["fps", "random"])
+def test_a_smaller_cloud_keeps_every_point_and_repeats_some(method: str) -> None:
+    source = cloud(20)
+    more = resample(source, 50, method, Draws([("a",)]))
+    assert np.array_equal(more[:20], source)
+    rows = {tuple(row) for row in source}
+    assert all(tuple(row) in rows for row in more[20:])
+
+
+def test_channels_come_in_the_order_asked_for() -> None:
+    points = torch.tensor([[[1.0, 2, 3, 0.1, 0.2, 0.3], [4, 5, 6, 0.4, 0.5, 0.6]]])
+    assert encoder_inputs(points, ("xyz",)).tolist() == [[[1, 2, 3], [4, 5, 6]]]
+    both = encoder_inputs(points, ("rgb", "xyz"))
+    assert torch.equal(both, points[..., [3, 4, 5, 0, 1, 2]])
+
+
+@pytest.mark.parametrize(("axis", "expected"), [("x", [0, 3]), ("y", [0, 4]), ("z", [5, 0])])
+def test_height_is_measured_from_the_lowest_point_of_the_same_cloud(axis: str, expected: list[float]) -> None:
+    points = torch.zeros(2, 2, 6)
+    points[0, :, :3] = torch.tensor([[1.0, 1, 6], [4, 5, 1]])
+    points[1] = 100
+    height = encoder_inputs(points, ("xyz", "height"), axis)[..., 3]
+    assert height.tolist() == [expected, [0, 0]]
+
+
+def record(points: np.ndarray) -> Record:
+    talk = Conversation(CAPTION, (Round("What?", "A thing."),))
+    return Record("lamp-7", "lamp-7", "lamp-7", lambda: points, (talk,))
+
+
+def test_a_sound_cloud_is_handed_on_as_it_is() -> None:
+    source = cloud(32)
+    assert sound_cloud(record(source), min_points=32) is source
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda c: c[:31], "record lamp-7: 31 points, but encoder pointnext needs at least 32"),
+        (lambda c: np.full_like(c, np.nan), "record lamp-7: NaN or infinity in 40 of 40 points"),
+        (lambda c: np.ones_like(c), "record lamp-7: the 40 points of the cloud all lie in one place"),
+        (lambda c: c.astype(np.float64), "record lamp-7: dtype float64"),
+        (lambda c: c[:, :3], r"record lamp-7: shape \(40, 3\)"),
+        (lambda c: c * 300, "record lamp-7: colours"),
+    ],
+)
+def test_a_cloud_that_no_model_should_see_names_its_record(spoil: Callable[..., np.ndarray], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        sound_cloud(record(spoil(cloud(40))), min_points=32, asked_by="encoder pointnext")

@@ -1,0 +1,56 @@
+from collections import Counter
+
+import numpy as np
+
+from spa3d.contracts.dataset import CAPTION, Conversation, Fact, Record, Round
+from spa3d.data.questions import caption_round, draw_options, draw_pair_options, keyed_sample, with_options
+
+COLOUR = Fact("colour", "seat", "What colour is the seat?", "red", ("red", "blue", "green", "white", "black"))
+
+
+def test_the_wording_is_fixed() -> None:
+    assert with_options(COLOUR.question, ("red", "blue")) == "What colour is the seat? A) red B) blue"
+    assert with_options(COLOUR.question, ()) == COLOUR.question
+
+
+def test_four_options_hold_the_answer_anywhere() -> None:
+    drawn = [draw_options(COLOUR, "record", number) for number in range(400)]
+    places: Counter[int] = Counter()
+    for options in drawn:
+        assert options is not None
+        assert len(set(options)) == 4
+        places[options.index("red")] += 1
+    assert all(70 < places[place] < 130 for place in range(4))
+    assert drawn == [draw_options(COLOUR, "record", number) for number in range(400)]
+    assert draw_options(Fact("colour", "", "?", "red", ("red", "blue", "green")), "record") is None
+
+
+def test_a_pair_shares_options_with_both_answers() -> None:
+    after = Fact("colour", "seat", COLOUR.question, "blue", COLOUR.options)
+    for number in range(50):
+        options = draw_pair_options(COLOUR, after, number)
+        assert options is not None
+        assert {"red", "blue"} < set(options)
+        assert len(set(options)) == 4
+
+
+def test_a_keyed_sample_keeps_the_order_and_every_place_has_its_chance() -> None:
+    assert keyed_sample("abc", 3, 0) == ["a", "b", "c"]
+    counts: Counter[int] = Counter()
+    for seed in range(300):
+        some = keyed_sample(range(10), 4, seed)
+        assert some == sorted(set(some))
+        assert len(some) == 4
+        counts.update(some)
+    assert all(80 < counts[i] < 160 for i in range(10))
+    assert keyed_sample(range(10), 4, "a", 1) == keyed_sample(range(10), 4, "a", 1)
+
+
+def test_the_caption_round_is_that_of_the_caption_conversation() -> None:
+    talks = (
+        Conversation("single_round", (Round("Is it big?", "No."),)),
+        Conversation(CAPTION, (Round("What is this?", "A lamp."),)),
+    )
+    record = Record("a", "a", "a", lambda: np.zeros((1, 6), dtype=np.float32), talks)
+    assert caption_round(record) == Round("What is this?", "A lamp.")
+    assert caption_round(Record("a", "a", "a", record.load, talks[:1])) is None

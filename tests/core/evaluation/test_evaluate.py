@@ -1,0 +1,20 @@
+"""Rows survive their file, whatever text is in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spa3d.evaluation.evaluate import read_rows, write_rows
+
+
+def test_text_with_line_breaks_of_every_kind_comes_back(tmp_path: Path) -> None:
+    rows = [
+        {"id": str(i), "text": f"[/red]<script>|{mark}end"} for i, mark in enumerate("\n\r\v\f\x1c\x1e\x85\u2028\u2029")
+    ]
+    write_rows(tmp_path / "predictions" / "choice.before.jsonl", rows)
+    assert read_rows(tmp_path / "predictions" / "choice.before.jsonl") == rows
+
+
+def test_no_row_is_no_line(tmp_path: Path) -> None:
+    write_rows(tmp_path / "none.jsonl", [])
+    assert read_rows(tmp_path / "none.jsonl") == []

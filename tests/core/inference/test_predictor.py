@@ -1,0 +1,92 @@
+"""Answers do not depend on who else is in the batch, and an option's likelihood is that of a plain forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from spa3d.contracts.benchmark import Question
+from spa3d.contracts.dataset import Conversation, Round
+from spa3d.inference.predictor import Answerer, View
+from spa3d.inference.views import Views
+from spa3d.model.labels import IGNORED
+
+PROMPTS = ("Which side?", "Which side, left or right, and how many of them? Tell it in a few words.", "What?")
+
+
+def questions(options: tuple[str, ...] | None) -> list[Question]:
+    return [
+        Question(f"q{i}", f"test-{i}", prompt, options, options[0] if options else "left", "side")
+        for i, prompt in enumerate(PROMPTS)
+    ]
+
+
+@pytest.fixture
+def answerer(toy: Any) -> Answerer:
+    model, processor, clouds = toy()
+    with torch.no_grad():  # sharper than fresh weights are, so that a misplaced token shows
+        for parameter in model.language_model.parameters():
+            parameter.mul_(3)
+    return Answerer(model, processor, Views(model, clouds, None), batch_size=3)
+
+
+@pytest.mark.parametrize("view", ["clean", "blind"])
+def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Answerer, view: View) -> None:
+    options = ("left", "on the right hand side", "It is 3.", "top")
+    asked = questions(options)
+    found = answerer.answer(asked, view, lambda units: None)
+    opening = answerer.processor.opening("blind" if view == "blind" else "cloud")
+    for question, prediction in zip(asked, found, strict=True):
+        by_hand, lengths = [], []
+        for option in options:
+            talk = Conversation("x", (Round(question.prompt, option),))
+            tokens = answerer.processor.tokenise(talk, opening)
+            clouds = None if view == "blind" else answerer.views.tokens("clean", [question.record_id], [0])
+            output = answerer.model(
+                input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), point_tokens=clouds
+            )
+            by_hand.append(float(output.answer_logp.detach().sum()))
+            lengths.append(sum(label != IGNORED for label in tokens.labels))
+        assert prediction.option_logp == pytest.approx(by_hand, abs=1e-3)
+        assert prediction.option_lengths == tuple(lengths)
+        assert prediction.text == options[by_hand.index(max(by_hand))]
+
+
+@pytest.mark.parametrize("view", ["clean", "blind"])
+@pytest.mark.parametrize("options", [None, ("left", "right", "top")])
+def test_neighbours_in_the_batch_change_nothing(
+    answerer: Answerer, view: View, options: tuple[str, ...] | None
+) -> None:
+    asked = questions(options)
+    together = answerer.answer(asked, view, lambda units: None)
+    for question, prediction in zip(asked, together, strict=True):
+        [alone] = answerer.answer([question], view, lambda units: None)
+        assert alone.text == prediction.text
+        assert alone.option_logp == pytest.approx(prediction.option_logp, abs=1e-3)
+
+
+def test_a_free_answer_is_the_likeliest_token_by_token(answerer: Answerer) -> None:
+    [prediction] = answerer.answer(questions(None)[:1], "clean", lambda units: None)
+    processor = answerer.processor
+    ids, clouds = processor.question_ids(PROMPTS[0], "cloud"), answerer.views.tokens("clean", ["test-0"], [0])
+    start = len(ids)
+    while len(ids) < start + 64 and ids[-1] != processor.tokenizer.eos_token_id:
+        ids.append(int(answerer.model(input_ids=torch.tensor([ids]), point_tokens=clouds).logits[0, -1].argmax()))
+    assert prediction.text == processor.decode_answer(ids[start:])
+
+
+def test_questions_of_different_shapes_come_back_in_their_order(answerer: Answerer) -> None:
+    asked = [*questions(("left", "right")), *questions(None), *questions(("top", "bottom", "left"))]
+    mixed = [asked[i] for i in (4, 0, 7, 1, 5, 8, 2, 3, 6)]
+    advanced: list[int] = []
+    found = answerer.answer(mixed, "clean", advanced.append)
+    assert [len(prediction.option_logp) for prediction in found] == [len(q.options or ()) for q in mixed]
+    assert sum(advanced) == len(mixed)
+
+
+def test_of_equal_options_the_first_is_taken(answerer: Answerer) -> None:
+    [prediction] = answerer.answer(questions(("left", "left"))[:1], "clean", lambda units: None)
+    assert prediction.option_logp[0] == prediction.option_logp[1]
+    assert prediction.text == "left"

@@ -1,0 +1,125 @@
+"""Scores are what a plain forward gives, and a step's loss does not depend on how the step is split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from spa3d.contracts.objective import Need, Objective, Scores, Term
+from spa3d.inference.scoring import count_units, score, total
+from spa3d.inference.views import Views
+from spa3d.model.labels import IGNORED
+from spa3d.registry.registry import create
+from spa3d.training.dataset import instructions
+from spa3d.training.examples import ordinary, tokenised
+
+CLEAN, NOISED = Need("chosen", "clean"), Need("chosen", "noised")
+
+
+@pytest.fixture
+def world(toy: Any, toy_dataset: Any) -> Any:
+    model, processor, clouds = toy()
+    model.set_trained("projector", "llm")
+    views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8), seed=3)
+    text = tokenised(processor, ordinary(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")])
+    batch = [text(record, 0) for record in toy_dataset.records("train")]
+    return model, views, batch
+
+
+def test_log_probabilities_are_those_of_a_full_forward(world: Any) -> None:
+    model, views, batch = world
+    sample = batch[0]
+    tokens = sample.texts["chosen", "cloud"]
+    found = score(model, [CLEAN], [sample], views)["chosen", "clean"]
+    points = views.tokens("clean", [sample.record_id], [0])
+    logits = model(input_ids=torch.tensor([tokens.ids]), point_tokens=points).logits[0].log_softmax(-1).detach()
+    by_hand = sum(float(logits[place - 1, label]) for place, label in enumerate(tokens.labels) if label != IGNORED)
+    assert float(found.logp.detach()) == pytest.approx(by_hand, abs=1e-4)
+    assert int(found.length) == tokens.answer_count
+
+
+def test_padding_and_neighbours_do_not_change_a_score(world: Any) -> None:
+    model, views, batch = world
+    together = score(model, [CLEAN, NOISED], batch, views)
+    for i, sample in enumerate(batch):
+        alone = score(model, [CLEAN, NOISED], [sample], views)
+        for need in (CLEAN, NOISED):
+            assert float(alone[need.key].logp) == pytest.approx(float(together[need.key].logp[i]), abs=1e-4)
+
+
+def test_the_blind_score_never_sees_a_cloud(world: Any) -> None:
+    model, views, batch = world
+    views.clouds.get = None  # any use of it fails
+    assert score(model, [Need("chosen", "blind")], batch, views)["chosen", "blind"].logp.shape == (8,)
+
+
+def test_another_object_is_never_of_the_same_category(world: Any) -> None:
+    _, views, batch = world
+    views.others = views.clouds.dataset.records("train")
+    for sample in batch:
+        other = views._other(sample.record_id, 0)
+        assert views.clouds.dataset.record(other).category != views.clouds.dataset.record(sample.record_id).category
+        assert other == views._other(sample.record_id, 0)
+
+
+class Both(Objective):
+    """A token term and a sequence term, so that both units are split."""
+
+    needs = (CLEAN, NOISED)
+
+    def terms(self, scores: Scores) -> Sequence[Term]:
+        clean, noised = scores["chosen", "clean"], scores["chosen", "noised"]
+        return [
+            Term("nll", -clean.token_logp, "token", 0.7),
+            Term("gap", torch.nn.functional.softplus(noised.logp - clean.logp), "sequence", 0.3),
+        ]
+
+
+def gradients(model: Any) -> torch.Tensor:
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+@pytest.mark.parametrize("pieces", [2, 4, 8])
+def test_one_step_of_eight_equals_its_pieces(world: Any, pieces: int) -> None:
+    model, views, batch = world
+    objective = Both()
+    micro = [batch[i : i + 8 // pieces] for i in range(0, 8, 8 // pieces)]
+    counts = count_units(micro, objective.needs)
+    results = []
+    for parts in ([batch], micro):
+        model.zero_grad()
+        losses = [total(objective.terms(score(model, objective.needs, part, views)), counts) for part in parts]
+        torch.stack(losses).sum().backward()
+        results.append((float(sum(loss.item() for loss in losses)), gradients(model)))
+    assert results[0][0] == pytest.approx(results[1][0], abs=1e-6)
+    torch.testing.assert_close(results[0][1], results[1][1], atol=1e-6, rtol=1e-4)
+
+
+def test_cached_tokens_give_the_same_loss(world: Any, tmp_path: Any) -> None:
+    from spa3d.runtime.row_store import RowStore
+
+    model, views, batch = world
+    plain = score(model, [CLEAN, NOISED], batch, views)
+    views = Views(model, views.clouds, RowStore(tmp_path, (4, 8)), noise=views.noise, seed=views.seed)
+    for _ in range(2):
+        cached = score(model, [CLEAN, NOISED], batch, views)
+        for need in (CLEAN, NOISED):
+            torch.testing.assert_close(cached[need.key].logp, plain[need.key].logp, atol=1e-5, rtol=0)
+    assert views.store is not None
+    assert len(views.store) == 16
+
+
+def test_the_realised_level_is_known_when_tokens_come_from_the_cache(world: Any, tmp_path: Any) -> None:
+    from spa3d.runtime.row_store import RowStore
+
+    model, views, batch = world
+    levels = []
+    for _ in range(2):
+        fresh = Views(model, views.clouds, RowStore(tmp_path, (4, 8)), noise=views.noise, seed=3)
+        score(model, [NOISED], batch, fresh)
+        levels.append(fresh.realised_level)
+    assert levels[0] == levels[1]
+    assert 0 < levels[0] < 1

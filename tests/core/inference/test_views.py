@@ -1,0 +1,73 @@
+"""What is shown of a record is checked once, named when it is bad, and cached under all that decides it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spa3d.contracts.dataset import Record
+from spa3d.contracts.noise import Noise
+from spa3d.errors import DataError
+from spa3d.inference.views import Clouds, Views
+from spa3d.registry.registry import create
+from spa3d.runtime.rng import Draws
+from spa3d.runtime.row_store import RowStore
+
+IDS = ["train-0", "train-1", "train-2"]
+
+
+def test_too_few_points_are_not_hidden_by_resampling(toy: Any, toy_dataset: Any) -> None:
+    _, processor, _ = toy()
+    processor.points["count"] = 64
+    clouds = Clouds(toy_dataset, processor, RowStore(None, (64, 6)), min_points=33, asked_by="encoder averages")
+    with pytest.raises(DataError, match=r"record train-1: 32 points, but encoder averages needs .* --on-bad-data skip"):
+        clouds.get(["train-1"])
+
+
+def test_a_strangers_cloud_is_checked_like_any_other(toy: Any, toy_dataset: Any, monkeypatch: Any) -> None:
+    _, _, clouds = toy()
+    monkeypatch.setattr(Record, "cloud", lambda self: np.full((32, 6), np.nan, dtype=np.float32))
+    with pytest.raises(DataError, match="record train-0: NaN or infinity in 32 of 32 points"):
+        clouds.get(["train-0"])
+
+
+def noised(toy: Any, folder: Path | None, *, noise: Any, mark: str = "") -> Any:
+    model, _, clouds = toy()
+    store = None if folder is None else RowStore(folder, (4, 8))
+    views = Views(model, clouds, store, noise=noise, seed=3, mark=mark)
+    return views.tokens("noised", IDS, [0, 0, 0]), views.realised_level
+
+
+def test_levels_that_a_kill_lost_are_measured_again(toy: Any, tmp_path: Path) -> None:
+    noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
+    tokens, level = noised(toy, tmp_path, noise=noise)
+    shutil.rmtree(tmp_path / "levels")
+    again, measured = noised(toy, tmp_path, noise=noise)
+    assert measured == level
+    assert level is not None
+    assert 0 < level < 1
+    np.testing.assert_array_equal(again, tokens)
+
+
+class Shift(Noise):
+    """Moves every point; how far is decided in its code, as a developer would who tries things out."""
+
+    far = 0.5
+
+    def apply(self, points: Any, draws: Draws) -> Any:
+        return points + self.far
+
+
+def test_edited_noise_does_not_meet_its_old_tokens(toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, _ = noised(toy, tmp_path, noise=Shift(), mark="code as it was")
+    monkeypatch.setattr(Shift, "far", 0.1)
+    kept, _ = noised(toy, tmp_path, noise=Shift(), mark="code as it was")
+    after, _ = noised(toy, tmp_path, noise=Shift(), mark="code as it is now")
+    np.testing.assert_array_equal(kept, before)  # the mark alone tells them apart
+    plain, _ = noised(toy, None, noise=Shift())
+    np.testing.assert_allclose(after, plain, atol=1e-6)
+    assert not np.allclose(after, before, atol=1e-3)

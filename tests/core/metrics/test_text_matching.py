@@ -1,0 +1,109 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spa3d.contracts.dataset import Fact
+from spa3d.metrics.text_matching import first_named, mentions, states, token_f1, words
+
+NAMES = ("armchair", "berries", "chair", "flower", "lamp", "orange", "person", "pot", "pumpkin", "street lamp", "table")
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("The four CHAIRS", "4 chair"),
+        ("a slate blue-gray box", "slate blue gray box"),
+        ("berries, knives and buses", "berry knife and bus"),
+        ("glass grass bus tennis", "glass grass bus tennis"),
+        ("the chair's leg", "chair leg"),
+        ("", ""),
+        ("... !?", ""),
+    ],
+)
+def test_words_are_compared_without_case_article_plural_or_number_word(text: str, normal: str) -> None:
+    assert " ".join(words(text)) == normal
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("A chair with four legs.", "chair"),
+        ("This is a chair.", "chair"),
+        ("CHAIRS", "chair"),
+        ("An armchair.", "armchair"),
+        ("a wheelchair", None),
+        ("a table with a lamp on it", "table"),
+        ("a street lamp beside a table", "street lamp"),
+        ("a flower pot", "pot"),
+        ("a flower, pot", "flower"),
+        ("an orange pumpkin", "pumpkin"),
+        ("an orange, mostly orange", "orange"),
+        ("chair, table or lamp", "chair"),
+        ("some people", "person"),
+        ("a berry", "berries"),
+        ("", None),
+        ("no idea", None),
+    ],
+)
+def test_the_first_name_counts_and_of_a_compound_the_last(text: str, named: str | None) -> None:
+    assert first_named(text, NAMES) == named
+
+
+def test_a_name_is_mentioned_whole() -> None:
+    assert mentions("mostly light gray and red", "light gray")
+    assert not mentions("mostly light red and gray", "light gray")
+    assert not mentions("anything", "")
+
+
+SWORD = "A smooth sword with a white blade, a yellow guard and a purple grip."
+SUBJECTS = ("", "blade", "guard", "grip", "legs", "seat")
+
+
+def fact(kind: str, subject: str, answer: str, options: tuple[str, ...] = ()) -> Fact:
+    return Fact(kind, subject, "?", answer, options)
+
+
+@pytest.mark.parametrize(
+    ("text", "of", "stated"),
+    [
+        (SWORD, fact("colour", "blade", "white"), True),
+        (SWORD, fact("colour", "guard", "white"), False),
+        (SWORD, fact("colour", "grip", "purple"), True),
+        (SWORD, fact("texture", "", "smooth"), True),
+        (SWORD, fact("colour", "", "white"), False),
+        (SWORD, fact("category", "", "sword", ("sword", "knife")), True),
+        ("A smooth knife like a sword.", fact("category", "", "sword", ("sword", "knife")), False),
+        ("a red chair with four brown legs", fact("count", "legs", "four"), True),
+        ("a red chair with 4 brown legs", fact("count", "legs", "four"), True),
+        ("a red chair with four brown legs", fact("colour", "legs", "brown"), True),
+        ("a red chair with four brown legs", fact("colour", "legs", "red"), False),
+        ("a red chair with four brown legs", fact("colour", "", "red"), True),
+        ("a stool with one black leg", fact("count", "legs", "one"), True),
+        ("the blade is white; the seat is red", fact("colour", "seat", "red"), True),
+        ("the blade is white; the seat is red", fact("colour", "blade", "red"), False),
+        ("", fact("colour", "blade", "red"), False),
+    ],
+)
+def test_a_fact_is_stated_where_its_part_stands(text: str, of: Fact, stated: bool) -> None:
+    assert states(text, of, SUBJECTS) is stated
+
+
+def test_two_categories_of_one_word_are_both_right() -> None:
+    options = ("glass", "glasses")
+    assert all(states("A pair of glasses.", fact("category", "", answer, options)) for answer in options)
+
+
+def test_f1_by_hand() -> None:
+    assert token_f1("a red chair", "a red table") == pytest.approx(0.5)  # 1 shared of 2 and 2 words
+    assert token_f1("red red", "red") == pytest.approx(2 / 3)
+    assert token_f1("red", "blue") == token_f1("", "blue") == token_f1("", "") == 0
+    assert token_f1("The Red chairs", "red chair") == 1
+
+
+@given(st.text())
+def test_no_text_breaks_a_rule(text: str) -> None:
+    assert 0 <= token_f1(text, text) <= 1
+    assert first_named(text, (text, "chair")) in (text, "chair", None)
+    assert states(text, fact("colour", text, text), (text,)) in (True, False)
+    if words(text):
+        assert mentions(text, text)

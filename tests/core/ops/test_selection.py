@@ -1,0 +1,177 @@
+"""Which backend does the point operations on which device, and what is said where a faster one could be had."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from spa3d.config.catalog import catalogue
+from spa3d.contracts.ops import Ops
+from spa3d.errors import ConfigError, PluginError, RegistryError
+from spa3d.ops import selection as backends
+from spa3d.ops.selection import SlowerBackend, backends_for, candidates, first_there, works_on
+from spa3d.registry.component import Component
+from spa3d.registry.markers import hookimpl
+from spa3d.registry.registry import Registry, load_registry
+from spa3d_plugins.ops.torch import TorchOps
+
+
+class Elsewhere(TorchOps):
+    """Works on no device that is here."""
+
+    devices: ClassVar[tuple[str, ...]] = ("cuda",)
+
+
+class Wrong(TorchOps):
+    """Gives the neighbours in the wrong order."""
+
+    def knn(self, query: Tensor, xyz: Tensor, k: int) -> Tensor:
+        return super().knn(query, xyz, k).flip(-1)
+
+
+class Failing(TorchOps):
+    """Does not work."""
+
+    def fps(self, xyz: Tensor, count: int, start: Tensor) -> Tensor:
+        raise RuntimeError("no kernel image")
+
+
+class Stillborn(TorchOps):
+    """Cannot be made."""
+
+    def __init__(self) -> None:
+        raise OSError(8, "Exec format error")
+
+
+@hookimpl
+def spa3d_components() -> list[Component]:
+    """Backends as a stranger brings them."""
+    return [
+        Component("ops", "elsewhere", f"{__name__}:Elsewhere", "Another device's"),
+        Component("ops", "stillborn", f"{__name__}:Stillborn", "Never comes up"),
+    ]
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The shipped registry on a machine without a compiler."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    return load_registry(plugins=[__file__])
+
+
+def test_auto_tries_the_list_of_the_device_and_the_reference_last() -> None:
+    registry = load_registry()
+    assert candidates(registry, "cpu") == ["cpp", "torch"]
+    assert candidates(registry, "cuda") == ["triton", "torch"]
+    assert candidates(registry, "mps") == ["torch"]
+
+
+def test_without_a_compiler_the_reference_takes_over_and_says_so_once(registry: Registry) -> None:
+    assert first_there(registry, "cpu") == "torch"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            (chosen,) = backends_for("auto", "cpu", registry)
+    assert type(chosen).__name__ == "TorchOps"
+    (warning,) = said
+    assert issubclass(warning.category, SlowerBackend)
+    assert "done by torch" in str(warning.message)
+    assert "needs one of $CXX, c++, g++, clang++ on the PATH" in str(warning.message)
+
+
+def test_of_the_workers_of_a_loader_the_first_one_says_so(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setattr("torch.utils.data.get_worker_info", lambda: SimpleNamespace(id=1))
+        assert type(backends_for("auto", "cpu", registry)[0]).__name__ == "TorchOps"
+    monkeypatch.setattr("torch.utils.data.get_worker_info", lambda: SimpleNamespace(id=0))
+    with pytest.warns(SlowerBackend):
+        backends_for("auto", "cpu", registry)
+
+
+def test_a_compiler_may_be_named_by_a_variable(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = tmp_path / "mine"
+    compiler.touch(mode=0o755)
+    monkeypatch.setenv("CXX", f"{compiler} -pipe")
+    assert first_there(registry, "cpu") == "cpp"
+
+
+@pytest.mark.parametrize("named", ["gone -pipe", '"c++'])
+def test_a_variable_that_names_no_compiler_is_not_passed_over(
+    named: str, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c++").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert first_there(registry, "cpu") == "cpp"
+    monkeypatch.setenv("CXX", named)
+    assert first_there(registry, "cpu") == "torch"
+    with pytest.raises(PluginError, match=rf"needs \$CXX, and '{re.escape(named)}' is not there; install one"):
+        backends_for("cpp", "cpu", registry)
+
+
+def test_a_compiler_that_fails_is_a_note_of_one_line_and_a_fault_for_who_insists(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compiler = tmp_path / "broken"
+    compiler.write_text("#!/bin/sh\necho no such header >&2\nexit 3\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.warns(SlowerBackend, match=r"the C\+\+ compiler failed with code 3\.[^\n]*$"):
+        backends_for("auto", "cpu", load_registry())
+    with pytest.raises(PluginError, match="no such header"):
+        backends_for("cpp", "cpu", load_registry())
+    tried = {entry.name: entry for entry in catalogue(load_registry(plugins=[__file__]), ("ops",), check=True)}
+    assert tried["cpp"].status.word == "broken"
+    assert not tried["cpp"].default
+    assert tried["torch"].default
+    assert "does not come up: OSError: [Errno 8] Exec format error" in tried["stillborn"].status.cause
+    assert torch.cuda.is_available() or str(tried["elsewhere"].status) == "imports: it is for cuda, not here"
+
+
+def test_what_was_asked_for_works_on_the_device_and_auto_on_the_rest(registry: Registry) -> None:
+    assert [type(each).__name__ for each in backends_for("torch", "cuda", registry)] == ["TorchOps"]
+    with pytest.warns(SlowerBackend):
+        chosen = backends_for("elsewhere", "cuda", registry)
+    assert [type(each).__name__ for each in chosen] == ["Elsewhere", "TorchOps"]
+
+
+def test_a_backend_of_another_device_is_refused(registry: Registry) -> None:
+    message = r"--ops elsewhere: it works on cuda and this run is on cpu; take --ops auto or one of: cpp, torch"
+    with pytest.raises(ConfigError, match=message):
+        backends_for("elsewhere", "cpu", registry)
+
+
+def test_a_backend_that_is_not_there_is_told(registry: Registry) -> None:
+    with pytest.raises(PluginError, match=r"needs one of .* on the PATH; install one, or choose another ops"):
+        backends_for("cpp", "cpu", registry)
+    with pytest.raises(RegistryError, match="no ops 'cuda'"):
+        backends_for("cuda", "cpu", registry)
+    with pytest.raises(PluginError, match=r"ops 'stillborn' \(.*\) does not come up: OSError"):
+        backends_for("stillborn", "cpu", registry)
+
+
+def test_trying_a_backend_finds_wrong_answers_and_failures() -> None:
+    registry = load_registry()
+    assert works_on(TorchOps(), registry).startswith("cpu")
+    assert torch.cuda.is_available() or works_on(Elsewhere(), registry) == ""
+    with pytest.raises(PluginError, match="on cpu: kNN differs from the reference"):
+        works_on(Wrong(), registry)
+    with pytest.raises(PluginError, match="on cpu: farthest point sampling fails: RuntimeError: no kernel image"):
+        works_on(Failing(), registry)
+
+
+def test_the_choice_is_made_once_per_device() -> None:
+    chosen: Ops = backends.automatic("mps")
+    assert type(chosen).__name__ == "TorchOps"
+    assert backends.automatic("mps") is chosen

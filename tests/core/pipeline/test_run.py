@@ -1,0 +1,180 @@
+"""What a run finds wrong with its data before it does any work; whole runs are in tests/test_run.py."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spa3d import __version__
+from spa3d.config.parse import parse
+from spa3d.contracts.benchmark import Question
+from spa3d.errors import ConfigError, DataError, OutputError
+from spa3d.pipeline.assemble import assemble
+from spa3d.pipeline.base import locate, save_model
+from spa3d.pipeline.build_base import BaseBuilder
+from spa3d.pipeline.passport import passport_of
+from spa3d.pipeline.run import Run, execute
+from spa3d.runtime.progress import Silent
+from spa3d_plugins.benchmarks.classify import Classify
+
+
+@pytest.fixture(autouse=True)
+def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPA3D_PLUGINS", "")
+    monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
+    monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
+
+
+def refusal(folder: Path, *argv: str) -> str:
+    """What a run says that cannot begin; it leaves nothing behind."""
+    asked = parse(["--preset", "smoke", "--device", "cpu", *argv])
+    with pytest.raises(DataError) as caught:
+        execute(asked.config, asked.registry, output=folder / "run", resume=False, reporter=Silent())
+    assert not (folder / "run").exists()
+    return str(caught.value)
+
+
+def test_a_split_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "--evaluate.split", "tset") == (
+        "dataset shapes has no record to report on (--evaluate.split) in split 'tset'; "
+        "there are: train (64), val (16), test (24), counterfactual (16)"
+    )
+
+
+def test_data_that_no_benchmark_can_ask_about_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object) -> tuple[Question, ...]:
+        return ()
+
+    monkeypatch.setattr(Classify, "questions", nothing)
+    said = refusal(tmp_path, "--benchmark", "classify")
+    assert said == "--benchmark classify: dataset shapes gives none of them a question"
+
+
+def test_what_needs_held_out_records_is_refused_without_them(tmp_path: Path) -> None:
+    asked = parse(["--preset", "smoke", "--device", "cpu", "--blind", "--objective", "sft", "--train.keep", "best"])
+    with pytest.raises(ConfigError, match=r"^--train\.keep best: nothing is held out to go by, for with --blind"):
+        execute(asked.config, asked.registry, output=tmp_path / "run", resume=False, reporter=Silent())
+    assert not (tmp_path / "run").exists()
+
+
+def test_bases_that_cannot_be_kept_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "file" / "bases"))
+    asked = parse(["--preset", "smoke", "--device", "cpu"])
+    with pytest.raises(OutputError, match=r"bases cannot be kept there .* SPA3D_BASES"):
+        execute(asked.config, asked.registry, output=tmp_path / "run", resume=False, reporter=Silent())
+    assert not (tmp_path / "run").exists()
+
+
+def lay_out(root: Path, spoil: dict[str, Callable[[np.ndarray], np.ndarray]], captions: dict[str, str]) -> None:
+    """Eight objects a split in PointLLM's layout; some clouds are spoiled, some captions given."""
+    (root / "8192_npy").mkdir(parents=True)
+    (root / "anno_data").mkdir()
+    for split in ("train", "val", "test"):
+        entries = []
+        for name in (f"{split}{i}" for i in range(8)):
+            cloud = np.random.default_rng(len(name)).random((64, 6)).astype(np.float32)
+            np.save(root / "8192_npy" / f"{name}_8192.npy", spoil.get(name, lambda c: c)(cloud))
+            caption = captions.get(name, f"A thing called {name}.")
+            turns = [{"from": "human", "value": "<point>\nWhat is it?"}, {"from": "gpt", "value": caption}]
+            entries.append({"object_id": name, "conversations": turns})
+        (root / "anno_data" / f"brief_{split}.json").write_text(json.dumps(entries))
+
+
+BAD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "train1": lambda cloud: cloud * np.float32(np.nan),
+    "train2": lambda cloud: cloud[:9],
+    "test0": np.ones_like,
+}
+MARKED = {"train3": "It ends </s> here.", "test5": "A <point_patch>."}
+
+
+def begin(folder: Path, *argv: str) -> Run:
+    """A run up to where its work begins."""
+    data = ("--dataset", "pointllm", "--dataset.root", str(folder), "--points.count", "64")
+    asked = parse(["--preset", "smoke", "--device", "cpu", *data, *argv])
+    return Run(assemble(asked.config, asked.registry), folder / "run", Silent())
+
+
+def test_twins_that_no_record_has_are_missed_before_any_work(tmp_path: Path) -> None:
+    lay_out(tmp_path, {}, {})
+    with pytest.raises(DataError, match=r"none of the 8 training records of dataset pointllm has a twin; .* facts"):
+        begin(tmp_path, "--objective", "twin-contrast")._look_at_data()
+    begin(tmp_path, "--objective", "sft")._look_at_data()
+
+
+def test_layers_that_a_given_llm_lacks_are_missed_before_any_work(tmp_path: Path) -> None:
+    asked = parse(["--preset", "smoke", "--device", "cpu"])
+    assembly = assemble(asked.config, asked.registry)
+    save_model(*BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())._fresh(), tmp_path)
+    adapted = ["--base", str(tmp_path), "--train.lora.rank", "2", "--train.lora.targets", "q_proj,nowhere"]
+    asked = parse(["--preset", "smoke", "--device", "cpu", *adapted])
+    with pytest.raises(ConfigError, match="no linear layer nowhere; there are: down_proj"):
+        execute(asked.config, asked.registry, output=tmp_path / "run", resume=False, reporter=Silent())
+    assert not (tmp_path / "run").exists()
+
+
+def test_skipped_data_are_listed_and_nobody_is_asked_about_them(tmp_path: Path) -> None:
+    lay_out(tmp_path, BAD, MARKED)
+    run = begin(tmp_path, "--on-bad-data", "skip")
+    run._look_at_data()
+    assert run.left_out == {"train": {"train1", "train2", "train3"}, "test": {"test0", "test5"}}
+    assert [record.id for record in run.splits["train"]] == [f"train{i}" for i in (0, 4, 5, 6, 7)]
+    assert {question.record_id for question, _, _ in run.questions["choice"]} <= {
+        f"test{i}" for i in (1, 2, 3, 4, 6, 7)
+    }
+    told = "\n".join(run.assembly.dataset.skipped)
+    for record, fault in (
+        ("train1", "NaN or infinity"),
+        ("train2", "9 points, but encoder pointnext needs at least"),
+        ("train3", "holds '</s>'"),
+        ("test0", "all lie in one place"),
+        ("test5", "holds '<point_patch>'"),
+    ):
+        assert any(record in line and fault in line for line in told.splitlines())
+    assert run.base.key != begin(tmp_path).base.key
+
+
+def test_a_question_with_a_mark_ends_a_run_before_its_work(tmp_path: Path) -> None:
+    lay_out(tmp_path, {}, MARKED)
+    with pytest.raises(DataError, match=r"record test\d: the text .* holds '<point_patch>'"):
+        begin(tmp_path)._look_at_data()
+
+
+def test_of_a_pair_both_members_go_or_none(tmp_path: Path) -> None:
+    asked = parse(["--preset", "smoke", "--device", "cpu", "--benchmark", "choice"])
+    run = Run(assemble(asked.config, asked.registry), tmp_path / "run", Silent())
+    run._look_at_data()
+    whole = run.questions["choice"]
+    twin = next(question.record_id for question, _, pair in whole if pair and "~" in question.record_id)
+    run.left_out = {"test": {twin}}
+    left = run._answerable(whole)
+    assert len(left) == len(whole) - 2
+    assert all(count == 2 for count in Counter(pair for _, _, pair in left if pair).values())
+
+
+def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
+    lay_out(tmp_path, {}, {})
+    run = begin(tmp_path, "--points.missing_color", "0.4", "--ops", "torch")
+    clouds = passport_of(run.assembly, run.base)["clouds"]
+    assert isinstance(clouds, dict)
+    assert (clouds["method"], clouds["normalise"], clouds["missing_color"]) == ("fps", True, 0.4)
+    assert (clouds["inputs"], clouds["up_axis"], clouds["ops"]) == (["xyz", "rgb"], "y", ["TorchOps"])
+    assert clouds["count"] > 0
+
+
+def test_a_passport_names_who_brought_what_and_holds_all_code_that_decides(tmp_path: Path) -> None:
+    lay_out(tmp_path, {}, {})
+    runs = [begin(tmp_path, "--objective", name) for name in ("spa", "sft")]
+    spa, sft = (passport_of(run.assembly, run.base) for run in runs)
+    told = f"spa3d {__version__} (built-in)"
+    assert spa["components"] == dict.fromkeys(
+        ("encoder", "projector", "noise", "objective", "dataset", "benchmark choice", "benchmark classify"), told
+    ) | {"benchmark caption": told}
+    assert spa["base"] == sft["base"]
+    assert spa["sources"] != sft["sources"]

@@ -1,0 +1,77 @@
+"""The model is asked about noised clouds, in batches, and every batch is told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from spa3d.contracts.noise import Noise, NoiseConfig
+from spa3d.contracts.objective import Need
+from spa3d.data.preference_pairs import fault_of
+from spa3d.inference.predictor import Answerer
+from spa3d.inference.views import Views
+from spa3d.llm_clients.response_log import Outcome
+from spa3d.preferences.augmentation import augmented
+from spa3d.preferences.requests import Request, draw_requests
+
+
+class Scatter(Noise):
+    """Points anywhere."""
+
+    Config = NoiseConfig
+
+    def apply(self, points: Any, draws: Any) -> Any:
+        return points + 3 * draws.normal(*points.shape[1:])
+
+
+@pytest.fixture
+def answerer(toy: Any) -> Answerer:
+    model, processor, clouds = toy()
+    with torch.no_grad():  # sharper than fresh weights are, so that the cloud shows in the answer
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    return Answerer(model, processor, Views(model, clouds, None, noise=Scatter(), seed=5), batch_size=3)
+
+
+def ask(answerer: Answerer, toy_dataset: Any, *, own_answers: bool) -> tuple[list[Request], list[list[Outcome]]]:
+    requests = draw_requests(toy_dataset, toy_dataset.records("train"), seed=5, limit=8, with_cloud=True)
+    noted: list[list[Outcome]] = []
+    advanced: list[int] = []
+
+    def note(outcomes: Sequence[Outcome]) -> None:
+        noted.append(list(outcomes))
+
+    augmented(answerer, requests, note, advanced.append, own_answers=own_answers)
+    assert sum(advanced) == len(requests)
+    return requests, noted
+
+
+def greedy(answerer: Answerer, request: Request, view: str) -> str:
+    """Token by token, by hand."""
+    ids = answerer.processor.question_ids(request.question, "cloud")
+    clouds, start = answerer.views.tokens(view, [request.record.id], [0]), len(ids)
+    while len(ids) < start + 64 and ids[-1] != answerer.processor.tokenizer.eos_token_id:
+        logits = answerer.model(input_ids=torch.tensor([ids]), point_tokens=clouds).logits
+        ids.append(int(logits[0, -1].argmax()))
+    return answerer.processor.decode_answer(ids[start:])
+
+
+def test_rejected_is_what_is_said_of_the_cloud_that_training_would_show_noised(
+    answerer: Answerer, toy_dataset: Any
+) -> None:
+    requests, noted = ask(answerer, toy_dataset, own_answers=False)
+    assert [len(batch) for batch in noted] == [3, 3, 2]
+    found = [outcome for batch in noted for outcome in batch]
+    for request, outcome in zip(requests, found, strict=True):
+        said = greedy(answerer, request, Need("chosen", "noised").view)
+        assert outcome == Outcome(request.key, request.answer, said, fault_of(request.answer, said))
+
+
+def test_chosen_may_be_the_models_own_answer_to_the_clean_cloud(answerer: Answerer, toy_dataset: Any) -> None:
+    requests, noted = ask(answerer, toy_dataset, own_answers=True)
+    found = [outcome for batch in noted for outcome in batch]
+    assert [one.chosen for one in found] == [greedy(answerer, one, "clean") for one in requests]
+    assert any(one.chosen != one.rejected for one in found)

@@ -1,0 +1,145 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from spa3d.config.settings import LLMSettings, PairsSettings
+from spa3d.contracts.dataset import Record
+from spa3d.errors import CheckpointError, ConfigError
+from spa3d.model.llm import make_llm
+from spa3d.preferences.writers import local
+from spa3d.preferences.writers.contract import Corruption, make_writer
+from spa3d.preferences.writers.local import LocalWriter
+from spa3d.preferences.writers.prompts import TASK, prompt_for
+
+ANSWERS = ("It is red.", "A red chair with four legs and a rather wide seat.", "four")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny LLaMA with random weights."""
+    torch.manual_seed(0)
+    settings = LLMSettings(hidden_size=32, layers=1, heads=2, intermediate_size=32, vocab_size=300, max_length=2048)
+    llm, tokenizer, _ = make_llm(settings, lambda: iter(["a red chair with four legs"] * 3))
+    path = tmp_path_factory.mktemp("lm")
+    llm.save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
+
+
+def requests(answers: tuple[str, ...] = ANSWERS) -> list[Corruption]:
+    record = Record(id="r", object_id="r", group="r", load=lambda: None, conversations=())  # type: ignore[arg-type,return-value]
+    return [Corruption(f"k{i}", "What is this?", answer, record) for i, answer in enumerate(answers)]
+
+
+def written(path: Path, asked: list[Corruption], batch_size: int = 2) -> dict[str, tuple[str | None, str]]:
+    told: dict[str, tuple[str | None, str]] = {}
+    LocalWriter(str(path), device="cpu", batch_size=batch_size).rewrite(
+        asked, lambda key, *rest: told.update({key: rest})
+    )
+    return told
+
+
+def replies(path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, answers: tuple[str, ...]) -> dict[str, str]:
+    """What the LM writes, before it is judged."""
+    seen: dict[str, str] = {}
+
+    def note(request: Corruption, reply: str) -> tuple[str | None, str]:
+        seen[request.key] = reply
+        return None, ""
+
+    monkeypatch.setattr(local, "accepted", note)
+    written(path, requests(answers), batch_size)
+    return seen
+
+
+def test_nonsense_is_no_wrong_answer(folder: Path) -> None:
+    told = written(folder, requests())
+    assert set(told) == {"k0", "k1", "k2"}
+    assert all(text is None and why for text, why in told.values()), told
+
+
+def test_a_reply_is_the_same_in_any_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replies share a beginning: how far a batch writes on depends on its longest answer."""
+    alike = ("It is red.", "It is a big red.", "It is so very red.")
+    alone, together = replies(folder, monkeypatch, 1, alike), replies(folder, monkeypatch, 3, alike)
+    assert all(together[key].startswith(alone[key]) and alone[key] for key in alone)
+
+
+def test_what_the_lm_writes_is_handed_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_write", lambda model, tokenizer, prompts, room: [" It is blue.\nQuestion: what"] * 2)
+    assert written(folder, requests(("It is red.", "It is green."))) == {
+        "k0": ("It is blue.", ""),
+        "k1": ("It is blue.", ""),
+    }
+
+
+def test_the_chat_template_is_used_where_there_is_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]"
+    tokenizer.save_pretrained(tmp_path)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    model.save_pretrained(tmp_path)
+    seen: list[str] = []
+
+    def write(model: Any, tokenizer: Any, prompts: list[list[int]], room: int) -> list[str]:
+        seen.extend(tokenizer.decode(prompt) for prompt in prompts)
+        return [""] * len(prompts)
+
+    monkeypatch.setattr(local, "_write", write)
+    (asked,) = requests(("It is red.",))
+    written(folder, [asked])
+    written(tmp_path, [asked])
+    assert seen == [f"<s>{prompt_for(asked)}", f"[user]{prompt_for(asked)}[assistant]"]
+
+
+def test_what_does_not_fit_is_told_and_the_rest_is_written(folder: Path) -> None:
+    told = written(folder, requests(("It is red.", "red " * 900)))
+    assert "do not fit" in told["k1"][1]
+    assert "do not fit" not in told["k0"][1]
+
+
+def test_a_folder_without_an_lm_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"--pairs\.llm .*cannot load a causal LM"):
+        written(tmp_path, requests())
+    with pytest.raises(CheckpointError, match=r"from there \(there is no such folder\)"):
+        written(tmp_path / "gone", requests())
+
+
+def test_no_request_reads_no_lm(tmp_path: Path) -> None:
+    assert written(tmp_path, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"writer": "model"}, "--pairs.llm"),
+        ({"writer": "endpoint", "url": "http://localhost/v1"}, "--pairs.llm"),
+        ({"writer": "endpoint", "llm": "m"}, "--pairs.url"),
+    ],
+)
+def test_a_writer_without_what_it_needs_says_so(given: dict[str, str], missing: str) -> None:
+    with pytest.raises(ConfigError, match=missing):
+        make_writer(PairsSettings(**given), dataset=None, seed=0, device="cpu", batch_size=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, "rule"),
+        ({"writer": "model", "llm": "some/lm"}, "model:some/lm"),
+        ({"writer": "endpoint", "llm": "m", "url": "http://localhost/v1"}, "endpoint:m"),
+    ],
+)
+def test_each_writer_says_who_it_is(given: dict[str, str], name: str) -> None:
+    made = make_writer(PairsSettings(**given), dataset=None, seed=0, device="cpu", batch_size=1)  # type: ignore[arg-type]
+    assert made.name == name
+
+
+def test_the_prompt_holds_task_question_and_answer() -> None:
+    (asked,) = requests(("It is red.",))
+    assert prompt_for(asked) == f"{TASK}\n\nQuestion: What is this?\nTrue answer: It is red.\nRewritten answer:"

@@ -1,0 +1,75 @@
+import pytest
+
+from spa3d.contracts.dataset import Fact, Record
+from spa3d.data.questions import with_options
+from spa3d.preferences.writers.contract import Corruption
+from spa3d.preferences.writers.prompts import LONGER, TASK, accepted
+
+SEAT = Fact("colour", "seat", "What colour is the seat?", "red", ("red", "blue"))
+CAPTION = "A red chair with four legs."
+
+
+def judged(reply: str, question: str = "What is this?", answer: str = CAPTION) -> tuple[str | None, str]:
+    record = Record(id="r", object_id="r", group="r", load=lambda: None, conversations=(), facts=(SEAT,))  # type: ignore[arg-type,return-value]
+    return accepted(Corruption("k", question, answer, record), reply)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "A blue chair with four legs.",
+        "  A blue chair with four legs.\n",
+        '"A blue chair with four legs."',
+        "\N{LEFT DOUBLE QUOTATION MARK}A blue chair with four legs.\N{RIGHT DOUBLE QUOTATION MARK}",
+        "Rewritten answer: A blue chair with four legs.",
+        "A blue chair with four legs.\n\nQuestion: What is it?\nTrue answer: a cup",
+        "<think>Red becomes blue.</think>\nA blue chair with four legs.",
+    ],
+)
+def test_a_wrong_answer_is_taken_without_its_wrapping(reply: str) -> None:
+    assert judged(reply) == ("A blue chair with four legs.", "")
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        ("", "empty"),
+        (" ?! ", "empty"),
+        ("\x00 red chair with four legs", "unprintable"),
+        ("A \N{REPLACEMENT CHARACTER} chair with four legs", "unprintable"),
+        ("the red chair with 4 leg", "true answer"),
+        ("<p>A blue chair with four legs.</p>", "markup"),
+        ("<|im_start|>A blue chair with four legs.", "markup"),
+        ('["A blue chair with four legs."]', "JSON"),
+        ("I cannot call this chair blue with four legs.", "refusal"),
+        ("As an AI, a blue chair with four legs", "refusal"),
+        ("True answer: A blue chair with four legs.", "prompt"),
+        (TASK[:80], "prompt"),
+        ("What is this?", "prompt"),
+        ("A blue chair with four legs." * LONGER + "!", "times as long"),
+        ("Legs grown over everywhere else now", "too few words"),
+    ],
+)
+def test_what_is_no_wrong_answer_is_refused_and_told(reply: str, why: str) -> None:
+    text, reason = judged(reply)
+    assert text is None
+    assert why in reason
+
+
+def test_a_short_answer_may_become_a_longer_word() -> None:
+    assert judged("turquoise", answer="tan")[0] == "turquoise"
+    assert judged("x" * 37, answer="tan")[0] is None
+
+
+def test_where_a_fact_is_asked_the_true_value_may_not_be_named() -> None:
+    asked = SEAT.question
+    assert judged("It is blue.", asked, "It is red.") == ("It is blue.", "")
+    assert "true value" in judged("The seat is red.", asked, "It is red.")[1]
+
+
+def test_with_options_shown_another_of_them_is_wanted() -> None:
+    asked = with_options(SEAT.question, ("red", "blue", "white"))
+    assert judged("white", asked, "red") == ("white", "")
+    assert "options shown" in judged("green", asked, "red")[1]
+    assert "options shown" in judged("a red one", asked, "red")[1]
+    assert judged("C", asked, "A") == ("C", "")

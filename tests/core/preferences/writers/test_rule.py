@@ -1,0 +1,172 @@
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spa3d
+from spa3d.contracts.dataset import Fact, Record
+from spa3d.data.questions import with_options
+from spa3d.metrics.text_matching import states
+from spa3d.preferences.writers.contract import Corruption
+from spa3d.preferences.writers.rule import RuleWriter, shown_options
+
+COLOURS = ("red", "orange", "white", "purple", "black", "gray")
+SWORD = (
+    Fact("category", "", "What is this?", "sword", ("sword", "long sword", "airplane")),
+    Fact("colour", "blade", "What colour is the blade?", "white", COLOURS),
+    Fact("colour", "grip", "What colour is the grip?", "purple", COLOURS),
+    Fact("count", "gems", "How many gems does it have?", "one", ("one", "two")),
+)
+CAPTION = "A sword with a white blade, a purple grip and one gem."
+
+
+def request(question: str, answer: str, facts: tuple[Fact, ...] = SWORD) -> Corruption:
+    def no_cloud() -> np.ndarray:
+        raise AssertionError("a rule needs no cloud")
+
+    record = Record(id="r", object_id="r", group="r", load=no_cloud, conversations=(), facts=facts)
+    return Corruption(f"{question}|{answer}", question, answer, record)
+
+
+class Nothing:
+    """A dataset whose other records tell no value."""
+
+    splits = ("train",)
+
+    def records(self, split: str) -> list[Record]:
+        return []
+
+
+def rewritten(asked: Corruption, seed: int = 0, dataset: Any = None) -> str | None:
+    return RuleWriter(dataset or Nothing(), seed=seed).rewritten(asked)
+
+
+def all_of(question: str, answer: str, facts: tuple[Fact, ...] = SWORD) -> set[str | None]:
+    asked = request(question, answer, facts)
+    return {rewritten(asked, seed) for seed in range(60)}
+
+
+def test_a_caption_gets_one_stated_fact_changed() -> None:
+    other = ("red", "orange", "black", "gray")
+    blades = {f"A sword with {'an' if c == 'orange' else 'a'} {c} blade, a purple grip" for c in (*other, "purple")}
+    grips = {f"A sword with a white blade, {'an' if c == 'orange' else 'a'} {c} grip" for c in (*other, "white")}
+    assert all_of("Describe this.", CAPTION) == {
+        *(f"{text} and one gem." for text in blades | grips),
+        "An airplane with a white blade, a purple grip and one gem.",
+        "A sword with a white blade, a purple grip and two gems.",
+    }
+
+
+def test_an_answer_to_a_question_about_a_fact_states_another_value_of_it() -> None:
+    assert all_of("What colour is the blade?", "It is white.") == {
+        f"It is {colour}." for colour in COLOURS if colour != "white"
+    }
+    assert all_of("How many gems does it have?", "It has one gem.") == {"It has two gems."}
+    assert all_of("How many gems does it have?", "One.") == {"Two."}
+
+
+def test_a_wider_or_narrower_name_is_no_wrong_answer() -> None:
+    assert all_of("What is this?", "A sword.") == {"An airplane."}
+
+
+def test_of_the_whole_object_another_true_value_is_not_false() -> None:
+    facts = (
+        Fact("colour", "", "What colour is it?", "red", ("red", "white", "black")),
+        Fact("colour", "lid", "What colour is the lid?", "white", ("red", "white", "black")),
+    )
+    assert all_of("What colours has it?", "It is red.", facts) == {"It is black."}
+    assert all_of("What colour is the lid?", "It is white.", facts) == {"It is black."}
+
+
+def test_every_place_that_states_the_fact_is_changed() -> None:
+    facts = (Fact("colour", "", "Main colour?", "red", ("red", "tan", "white", "gray")),)
+    assert all_of("What is this?", "A bag, mostly red, dark red and gray.", facts) == {
+        "A bag, mostly tan, dark tan and gray."
+    }
+
+
+def test_a_verb_that_would_not_agree_stays_away() -> None:
+    facts = (Fact("count", "legs", "How many legs?", "four", ("one", "four", "five")),)
+    assert all_of("Tell me.", "There are four legs.", facts) == {"There are five legs."}
+    assert all_of("Tell me.", "It has four legs.", facts) == {"It has five legs.", "It has one leg."}
+
+
+def test_words_that_go_ill_together_stay_apart() -> None:
+    colour = (Fact("colour", "", "Main colour?", "red", ("red", "white", "tan", "gray")),)
+    assert all_of("Tell me.", "Mostly dark red.", colour) == {"Mostly dark tan.", "Mostly dark gray."}
+    assert all_of("Tell me.", "A slate blue-red bag.", colour) == {None}
+    kind = (Fact("category", "", "What is this?", "cup", ("cup", "stairs", "egg")),)
+    assert all_of("Tell me.", "A model of a tin cup.", kind) == {"A model of a tin egg."}
+    assert all_of("Tell me.", "A cup, red.", kind) == {"An egg, red."}
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        ("white", {"red", "black"}),
+        ("It is white.", {"It is red.", "It is black."}),
+        ("C", {"A", "B"}),
+        ("(C)", {"(A)", "(B)"}),
+        ("C) white", {"A) red", "B) black"}),
+    ],
+)
+def test_with_options_in_the_question_the_wrong_answer_is_one_of_them(answer: str, wrong: set[str]) -> None:
+    question = with_options("What colour is the blade?", ("red", "black", "white"))
+    assert all_of(question, answer) == wrong
+    assert all_of(question, answer, ()) == wrong, "the shown options tell what is false where no fact is known"
+
+
+def test_shown_options_are_found_as_they_were_put() -> None:
+    assert shown_options(with_options("What is it?", ("a tin can", "B-side", "cup"))) == (
+        "What is it?",
+        {"A": "a tin can", "B": "B-side", "C": "cup"},
+    )
+    assert shown_options("What is it? (see A) or so") == ("What is it? (see A) or so", {})
+
+
+def test_what_states_nothing_known_stays_and_says_why() -> None:
+    told: dict[str, tuple[str | None, str]] = {}
+    unknown, silent = request("What is this?", "A shield.", ()), request("What is this?", "A thing of beauty.")
+    RuleWriter(Nothing(), seed=0).rewrite([unknown, silent], lambda key, text, why: told.update({key: (text, why)}))  # type: ignore[arg-type]
+    assert told[unknown.key][0] is None
+    assert "no facts" in told[unknown.key][1]
+    assert told[silent.key][0] is None
+    assert "states no fact" in told[silent.key][1]
+
+
+def test_a_value_too_rare_to_be_an_option_takes_what_others_have() -> None:
+    class Others(Nothing):
+        def records(self, split: str) -> list[Record]:
+            return [request("", "", (Fact("category", "", "?", "cup", ("cup", "storage tank lid")),)).record]
+
+    rare = request("What is this?", "A tank.", (Fact("category", "", "?", "tank", ("tank",)),))
+    assert rewritten(rare) is None
+    assert rewritten(rare, dataset=Others()) == "A cup."
+
+
+def test_draws_depend_on_seed_and_texts_alone() -> None:
+    first, second = request("Describe this.", CAPTION), request("Describe this.", CAPTION)
+    assert rewritten(first, 3) == rewritten(second, 3)
+    assert len({rewritten(first, seed) for seed in range(9)}) > 1
+
+
+def test_in_the_shapes_world_every_answer_gets_a_false_version() -> None:
+    dataset = spa3d.create("dataset", "shapes")
+    writer, kinds = RuleWriter(dataset, seed=0), Counter[str]()
+    for record in dataset.records("train")[:100]:
+        subjects = {fact.subject for fact in record.facts}
+        for talk in dataset.conversations(record, 0):
+            for part in talk.rounds:
+                text = writer.rewritten(Corruption("", part.question, part.answer, record))
+                assert text is not None
+                assert text != part.answer
+                lost = [
+                    fact
+                    for fact in record.facts
+                    if states(part.answer, fact, subjects) and not states(text, fact, subjects)
+                ]
+                if talk.kind == "simple_description":
+                    assert len(lost) == 1, (part.answer, text)
+                    kinds[lost[0].kind] += 1
+    assert set(kinds) == {"category", "texture", "colour", "count"}

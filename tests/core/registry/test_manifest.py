@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spa3d.errors import RegistryError
+from spa3d.registry.component import Component
+from spa3d.registry.manifest import find_manifest, load_manifest
+
+ROOT = Path(__file__).parents[3]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "registry.yaml"
+    path.write_text(text)
+    return path
+
+
+def refused(folder: Path, text: str) -> str:
+    with pytest.raises(RegistryError) as caught:
+        load_manifest(write(folder, text))
+    return str(caught.value)
+
+
+def test_shipped_registry_holds_together() -> None:
+    manifest = load_manifest(find_manifest(environ={}))
+    assert manifest.defaults.encoder in manifest.components["encoder"]
+    assert {row.kind for row in manifest.rows()} >= {"encoder", "noise", "objective", "dataset", "benchmark"}
+
+
+def test_rows_carry_every_field(toy_registry: Path) -> None:
+    rows = {row.name: row for row in load_manifest(toy_registry).rows()}
+    assert rows["plain"] == Component(
+        "encoder", "plain", "toy_parts:ToyEncoder", "A plain encoder", source="a paper", licence="MIT"
+    )
+    assert rows["compiled"].requires == ("kernel_nobody_has",)
+
+
+def test_place_names_file_line_and_key(toy_registry: Path) -> None:
+    manifest = load_manifest(toy_registry)
+    line = toy_registry.read_text().splitlines().index("  objective: fit") + 1
+    assert manifest.place("defaults", "objective") == f"{toy_registry}:{line} defaults.objective"
+    assert manifest.place("defaults", "nothing").startswith(f"{toy_registry}:")
+
+
+def test_lookup_order(tmp_path: Path) -> None:
+    given, named = tmp_path / "given.yaml", tmp_path / "named.yaml"
+    given.touch()
+    named.touch()
+    assert find_manifest(given, {"SPA3D_REGISTRY": str(named)}) == given
+    assert find_manifest(None, {"SPA3D_REGISTRY": str(named)}) == named
+    assert find_manifest(None, {}).name == "registry.yaml"
+
+
+@pytest.mark.parametrize(
+    ("path", "environ", "origin"),
+    [("x.yaml", {}, "--registry x.yaml"), (None, {"SPA3D_REGISTRY": "y.yaml"}, "$SPA3D_REGISTRY y.yaml")],
+)
+def test_a_missing_file_says_who_asked_for_it(path: str | None, environ: dict[str, str], origin: str) -> None:
+    with pytest.raises(RegistryError, match="no such file") as caught:
+        find_manifest(Path(path) if path else None, environ)
+    assert str(caught.value).startswith(origin)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("version: 1\nplugin: {}\n", 2, "plugin: unknown key"),
+        ("version: 2\n", 1, "this spa3d reads version 1"),
+        ("version: 1\ncomponents:\n  encodr: {}\n", 3, "no kind of component"),
+        ("version: 1\ncomponents:\n  noise:\n    Bad_Name: {target: a:B, summary: s}\n", 4, "no name"),
+        ("version: 1\ncomponents:\n  noise:\n    n:\n      summary: s\n", 4, "target: is missing"),
+        ("version: 1\ncomponents:\n  noise:\n    n: {target: a:B, summary: s, sumary: t}\n", 4, "sumary: unknown key"),
+        ("version: 1\nversion: 1\n", 2, "'version' is there twice, first in line 1"),
+        ("version: 1\npresets:\n  noise:\n    soft:\n      component: hard\n", 5, "no noise 'hard'"),
+        (
+            "version: 1\npresets:\n  run:\n    fast:\n      stand_in:\n        noise: {a: b}\n",
+            6,
+            "no noise 'b' in this file",
+        ),
+        ("version: 1\npresets:\n  run:\n    fast:\n      settings: {noise: a}\n", 5, "stand_in"),
+        ("version: 1\nx: [1, 2\n", 3, "not YAML"),
+        ("version: 1\n? [a, b]\n: c\n", 2, "keys are text"),
+        ("version: 1\n7: c\n", 2, "keys are text"),
+        ("version: 1\na: &a\n  b: *a\n", 2, "an alias stands for a block that it is part of"),
+    ],
+)
+def test_a_fault_is_told_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+    message = refused(tmp_path, text)
+    assert f"registry.yaml:{line}" in message
+    assert words in message
+
+
+def test_all_misfits_are_told_together(tmp_path: Path) -> None:
+    text = (
+        "version: 1\ncomponents: {noise: {mask: {target: a:B, summary: s}}}\n"
+        "presets:\n  noise:\n    mask: {component: mask}\n    soft: {component: gone}\n"
+    )
+    message = refused(tmp_path, text)
+    assert "registry.yaml:5" in message
+    assert "registry.yaml:6" in message
+    assert "rename one of them" in message
+
+
+def test_a_list_or_a_binary_file_is_no_registry(tmp_path: Path) -> None:
+    assert "expected a block" in refused(tmp_path, "- a\n- b\n")
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RegistryError, match="not UTF-8 text"):
+        load_manifest(path)
+    with pytest.raises(RegistryError, match="cannot be read"):
+        load_manifest(tmp_path)

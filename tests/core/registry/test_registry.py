@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spa3d
+from spa3d.errors import ConfigError, PluginError, RegistryError
+from spa3d.registry.component import KINDS
+from spa3d.registry.registry import CONTRACTS, Registry, load_registry, missing_requirements, open_registry
+
+ROW = """
+from spa3d import Component, hookimpl
+
+@hookimpl
+def spa3d_components():
+    yield Component({kind!r}, {name!r}, "clash_part:Class", "…")
+"""
+
+
+@pytest.fixture
+def registry(toy_registry: Path) -> Registry:
+    return load_registry()
+
+
+def test_names_are_components_and_presets(registry: Registry) -> None:
+    assert [row.name for row in registry.components("encoder")] == ["other", "plain"]
+    assert registry.names("encoder") == ["other", "plain", "plain-tiny", "plain-wide"]
+
+
+def test_a_miss_names_neighbours_list_and_command(registry: Registry) -> None:
+    with pytest.raises(RegistryError) as caught:
+        registry.get("encoder", "plane")
+    message = str(caught.value)
+    assert "no encoder 'plane'; did you mean 'plain'" in message
+    assert "possible: other, plain, plain-tiny, plain-wide" in message
+    assert "tools/list encoder" in message
+    with pytest.raises(RegistryError, match=r"no kind 'encoders'; did you mean 'encoder'\?"):
+        registry.get("encoders", "plain")
+
+
+def test_a_miss_mentions_plugins_that_did_not_load(registry: Registry) -> None:
+    from spa3d.registry.plugins import BrokenPlugin, Origin
+
+    broken = BrokenPlugin(Origin("far", "spa3d-far", "1.2"), "ImportError: libfar.so")
+    with pytest.raises(RegistryError, match=r"may have brought it: spa3d-far 1\.2 \(ImportError: libfar\.so\)"):
+        Registry(registry.manifest, registry.plugins, [broken]).get("encoder", "far")
+
+
+def test_a_preset_stands_for_its_component_and_values(registry: Registry) -> None:
+    resolved = registry.resolve("encoder", "plain-wide")
+    assert (resolved.component.name, resolved.preset, dict(resolved.config)) == ("plain", "plain-wide", {"width": 32})
+    assert registry.get("encoder", "plain-wide").name == "plain"
+    assert registry.resolve("encoder", "plain").preset is None
+
+
+def test_under_a_run_preset_a_bare_name_means_its_stand_in(registry: Registry) -> None:
+    assert registry.resolve("encoder", "plain", run_preset="short").preset == "plain-tiny"
+    assert registry.resolve("encoder", "other", run_preset="short").preset is None
+    assert registry.resolve("encoder", "plain-wide", run_preset="short").preset == "plain-wide"
+    assert registry.resolve("encoder", "plain", run_preset="long").preset is None
+    with pytest.raises(RegistryError, match="no run preset 'shorter'; did you mean 'short'"):
+        registry.resolve("encoder", "plain", run_preset="shorter")
+
+
+def test_targets_are_checked_against_the_contract(registry: Registry) -> None:
+    assert registry.target(registry.get("noise", "quiet")).__name__ == "ToyNoise"
+    for name, words in [
+        ("compiled", "needs kernel_nobody_has; usually: pip install kernel-nobody-has"),
+        ("unfinished", "leaves out apply of spa3d.Noise"),
+        ("number", "is no subclass of spa3d.Noise"),
+        ("lost", "cannot be imported: AttributeError"),
+    ]:
+        with pytest.raises(PluginError) as caught:
+            registry.target(registry.get("noise", name))
+        assert f"noise {name!r} (built-in)" in str(caught.value)
+        assert words in str(caught.value)
+
+
+def test_requirements_are_found_without_importing(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    component = registry.get("noise", "compiled")
+    assert missing_requirements(component) == ["kernel_nobody_has"]
+    monkeypatch.setitem(sys.modules, "kernel_nobody_has", sys)
+    assert missing_requirements(component) == []
+    monkeypatch.setitem(sys.modules, "kernel_nobody_has", None)
+    assert missing_requirements(component) == ["kernel_nobody_has"]
+
+
+def test_every_kind_has_a_contract() -> None:
+    from importlib import import_module
+
+    for kind in KINDS:
+        module, name = CONTRACTS[kind]
+        assert getattr(spa3d, name) is getattr(import_module(module), name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("encoder", "plain", f"and spa3d {spa3d.__version__} (built-in)"),
+        ("encoder", "plain-wide", "has the name of a preset"),
+    ],
+)
+def test_a_clash_is_an_error_that_names_both(
+    toy_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str, words: str
+) -> None:
+    path = tmp_path / "clash_part.py"
+    path.write_text(ROW.format(kind=kind, name=name))
+    monkeypatch.delitem(sys.modules, "clash_part", raising=False)
+    with pytest.raises(RegistryError) as caught:
+        load_registry(plugins=[str(path)])
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+    shown = open_registry(plugins=[str(path)])
+    assert len(shown.clashes) == 1
+    assert [row.target for row in shown.components("encoder") if row.name == "plain"] == ["toy_parts:ToyEncoder"]
+    monkeypatch.delitem(sys.modules, "clash_part")
+
+
+def test_registries_share_nothing(toy_registry: Path, tmp_path: Path) -> None:
+    path = tmp_path / "extra_part.py"
+    path.write_text(ROW.format(kind="noise", name="extra"))
+    assert "extra" in load_registry(plugins=[str(path)]).names("noise")
+    assert "extra" not in load_registry().names("noise")
+
+
+def test_available_leaves_out_what_cannot_be_built(toy_registry: Path) -> None:
+    assert spa3d.available("encoder") == ["other", "plain", "plain-tiny", "plain-wide"]
+    assert "compiled" not in spa3d.available("noise")
+
+
+def test_create_fills_preset_and_overrides(toy_registry: Path) -> None:
+    encoder = spa3d.create("encoder", "plain-tiny", scale=2)
+    assert encoder.config.model_dump() == {
+        "width": 4, "inputs": ("xyz", "rgb"), "scale": 2.0, "norm": True, "label": "", "stem": {"depth": 1}
+    }  # fmt: skip
+    assert spa3d.create("noise", "quiet", level=0.5).level == 0.5
+
+
+def test_create_refuses_what_the_config_refuses(toy_registry: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        spa3d.create("encoder", "plain", width=100, widht=3)
+    assert len(caught.value.faults) == 2
+    assert "encoder 'plain': width: 100 is not allowed; possible: integer ≥ 1 and ≤ 64 (Channels)" in str(caught.value)
+    assert "no field 'widht'; did you mean 'width'?" in str(caught.value)
+
+
+def test_a_projector_is_given_both_widths(toy_registry: Path) -> None:
+    projector = spa3d.create("projector", "straight", dim=3, hidden=5)
+    assert (projector.dim, projector.hidden) == (3, 5)
+    with pytest.raises(ConfigError, match="projector 'straight' needs hidden="):
+        spa3d.create("projector", "straight", dim=3)
+
+
+def test_looking_imports_no_torch(shipped: dict[str, str]) -> None:
+    code = (
+        "import sys, spa3d; names = spa3d.available('encoder'); assert names, names; "
+        "spa3d.registry.load_registry(); assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=shipped)

@@ -1,0 +1,69 @@
+"""The order of samples is a pure function of seed and place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from spa3d.errors import DataError
+from spa3d.model.labels import IGNORED
+from spa3d.training.dataset import Sample, SampleStream, captions, instructions
+from spa3d.training.examples import ordinary, tokenised
+
+
+def bare(record: Any, epoch: int) -> Sample:
+    return Sample(record.id, epoch, {})
+
+
+def test_each_epoch_meets_every_record_once_in_its_own_order(toy_dataset: Any) -> None:
+    records = toy_dataset.records("train")
+    stream = SampleStream(records, 24, 0, bare)
+    seen = [stream[i] for i in range(24)]
+    for epoch in range(3):
+        part = seen[8 * epoch : 8 * epoch + 8]
+        assert {sample.epoch for sample in part} == {epoch}
+        assert sorted(sample.record_id for sample in part) == sorted(record.id for record in records)
+    assert [s.record_id for s in seen[:8]] != [s.record_id for s in seen[8:16]]
+    assert stream[13] == SampleStream(records, 24, 0, bare)[13]
+
+
+def test_another_seed_gives_another_order(toy_dataset: Any) -> None:
+    records = toy_dataset.records("train")
+    first, second = (SampleStream(records, 8, seed, bare) for seed in (0, 1))
+    assert [first[i].record_id for i in range(8)] != [second[i].record_id for i in range(8)]
+
+
+def test_no_record_is_a_fault_of_the_data() -> None:
+    with pytest.raises(DataError, match="empty"):
+        SampleStream([], 8, 0, bare)
+
+
+def test_labels_cover_the_answers_and_the_end_token_of_every_round(toy: Any, toy_dataset: Any) -> None:
+    _, processor, _ = toy()
+    record = toy_dataset.record("train-3")
+    sample = tokenised(processor, ordinary(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")])(
+        record, 0
+    )
+    for opening, patches in (("cloud", 4), ("blind", 0)):
+        tokens = sample.texts["chosen", opening]
+        answers: dict[int, list[int]] = {}
+        for label, number in zip(tokens.labels, tokens.rounds, strict=True):
+            assert (label == IGNORED) == (number == -1)
+            if number >= 0:
+                answers.setdefault(number, []).append(label)
+        texts = [processor.tokenizer.decode(ids) for ids in answers.values()]
+        assert texts == [" left</s>", " It is 3.</s>"]
+        assert Counter(tokens.ids)[processor.tokenizer.convert_tokens_to_ids("<point_patch>")] == patches
+
+
+def test_the_caption_is_what_alignment_reads(toy_dataset: Any) -> None:
+    assert captions(toy_dataset.record("train-2"), 5).rounds[0].answer == "A thing number 2 on the right."
+
+
+def test_a_prompt_that_leaves_no_answer_token_is_refused(toy: Any, toy_dataset: Any) -> None:
+    _, processor, _ = toy()
+    processor.max_length = 8
+    with pytest.raises(DataError, match=r"train-2.*max_length"):
+        tokenised(processor, ordinary(captions), [("chosen", "cloud")])(toy_dataset.record("train-2"), 0)

@@ -1,0 +1,185 @@
+"""Lessons bring rejected texts and twins, and everything an objective asks for is scored in one forward."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from spa3d.contracts.dataset import Fact, Record, Twin
+from spa3d.contracts.objective import Need, Objective, Scores, Term, asks_for_pairs, asks_for_twins
+from spa3d.data.pair_interim import Pair
+from spa3d.errors import DataError
+from spa3d.inference.scoring import count_units, score, total
+from spa3d.inference.views import Views
+from spa3d.model.labels import IGNORED
+from spa3d.training.dataset import Sample, instructions
+from spa3d.training.examples import ordinary, paired, tokenised, twinned, wanted
+
+FOUR = [Need(text, view) for view in ("clean", "twin") for text in ("chosen", "rejected")]
+
+
+@pytest.fixture(scope="session")
+def toy_dataset(toy_dataset: Any) -> Any:
+    """The toy world, in which every other record has a twin on the other side."""
+
+    class Twins(type(toy_dataset)):
+        def record(self, record_id: str) -> Record:
+            name, _, number = record_id.partition("~")
+            if not number:
+                return super().record(name)
+            split, place = name.split("-")
+            return super().record(f"{split}-{int(place) + 1}")
+
+        def twin(self, record: Record, number: int = 0) -> Twin | None:
+            if record.facts[0].answer == "left":
+                return None
+            before = record.facts[0]
+            after = Fact(before.kind, before.subject, before.question, "left", before.options)
+            name = f"{record.id}~{number}"
+            made = replace(self.record(name), id=name, object_id=record.id, group=record.id)
+            return Twin(made, before, after)
+
+    return Twins()
+
+
+@pytest.fixture
+def world(toy: Any, toy_dataset: Any) -> Any:
+    model, processor, clouds = toy()
+    model.set_trained("projector", "llm")
+    return model, processor, Views(model, clouds, None)
+
+
+def samples(processor: Any, dataset: Any, needs: Any = FOUR, share: float = 1.0) -> list[Sample]:
+    lesson = twinned(dataset, instructions(dataset, 0), share=share, seed=0)
+    make = tokenised(processor, lesson, wanted(needs))
+    return [make(record, 0) for record in dataset.records("train")]
+
+
+def answer(processor: Any, tokens: Any) -> str:
+    return str(processor.decode_answer([label for label in tokens.labels if label != IGNORED]))
+
+
+def test_a_minimal_pair_asks_for_the_changed_fact_alone(world: Any, toy_dataset: Any) -> None:
+    _, processor, _ = world
+    made = samples(processor, toy_dataset)
+    assert [bool(sample.twin_id) for sample in made] == [True, False] * 4
+    pair, plain = made[0], made[1]
+    assert pair.twin_id == "train-0~0"
+    assert answer(processor, pair.texts["chosen", "cloud"]) == "right"
+    assert answer(processor, pair.texts["rejected", "cloud"]) == "left"
+    assert "Which side?" in processor.tokenizer.decode(pair.texts["chosen", "cloud"].ids)
+    assert [plain.tokens(need) is None for need in FOUR] == [False, True, True, True]
+
+
+def test_only_a_share_of_the_samples_are_minimal_pairs(toy_dataset: Any) -> None:
+    lesson = twinned(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
+    records = [record for record in toy_dataset.records("train") if record.facts[0].answer == "right"]
+    found = [bool(lesson(record, epoch).twin_id) for record in records for epoch in range(100)]
+    assert 0.18 < sum(found) / len(found) < 0.32
+    again = twinned(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
+    assert found == [bool(again(record, epoch).twin_id) for record in records for epoch in range(100)]
+
+
+def test_a_pair_is_one_question_with_two_answers(world: Any) -> None:
+    _, processor, _ = world
+    pair = Pair("train-3", "Which number?", "It is 3.", "It is 4.")
+    sample = tokenised(processor, paired, [("chosen", "cloud"), ("rejected", "cloud")])(pair, 5)
+    assert (sample.record_id, sample.epoch, sample.twin_id) == ("train-3", 5, "")
+    assert answer(processor, sample.texts["rejected", "cloud"]) == "It is 4."
+
+
+def test_what_needs_ask_for() -> None:
+    pairs = [Need("chosen"), Need("rejected"), Need("rejected", model="reference")]
+    assert asks_for_pairs(pairs)
+    assert not asks_for_twins(pairs)
+    assert asks_for_twins(FOUR)
+    assert not asks_for_pairs(FOUR), "the twin brings the rejected answer"
+    assert wanted([Need("chosen"), Need("chosen", "noised"), Need("chosen", "blind")]) == [
+        ("chosen", "blind"),
+        ("chosen", "cloud"),
+    ]
+
+
+def test_an_answer_cut_under_one_opening_only_is_refused(world: Any, toy_dataset: Any) -> None:
+    _, processor, _ = world
+    make = tokenised(processor, ordinary(instructions(toy_dataset, 0)), [("chosen", "blind"), ("chosen", "cloud")])
+    record = toy_dataset.record("train-2")
+    processor.max_length = len(make(record, 0).texts["chosen", "cloud"].ids) - 2
+    with pytest.raises(DataError, match=r"train-2: less of an answer.*max_length"):
+        make(record, 0)
+
+
+def test_samples_without_twins_have_empty_rows(world: Any, toy_dataset: Any) -> None:
+    model, processor, views = world
+    batch = samples(processor, toy_dataset)
+    scores = score(model, FOUR, batch, views)
+    for need in FOUR:
+        here = [sample.tokens(need) is not None for sample in batch]
+        assert scores[need.key].present.tolist() == here
+        assert (scores[need.key].logp != 0).tolist() == here
+        for i, sample in enumerate(batch):
+            if here[i]:
+                alone = score(model, [need], [sample], views)[need.key]
+                torch.testing.assert_close(alone.logp[0], scores[need.key].logp[i], atol=1e-4, rtol=0)
+    lonely = score(model, FOUR, [batch[1]], views)["rejected", "twin"]
+    assert lonely.logp.tolist() == [0.0]
+    assert lonely.mean_logp.tolist() == [0.0]
+
+
+def test_every_view_is_encoded_once_and_one_forward_scores_all(world: Any, toy_dataset: Any) -> None:
+    model, processor, views = world
+    batch, encoded, forwards = samples(processor, toy_dataset), [], []
+    encode = model.encode
+    model.encode = lambda points: encoded.append(len(points)) or encode(points)
+    whole = model.get_decoder().register_forward_hook(lambda *_: forwards.append(1))
+    score(model, FOUR, batch, views)
+    assert encoded == [8, 4]  # eight clean clouds, four twins, though eight and four texts want each
+    assert len(forwards) == 1
+    whole.remove()
+
+
+def test_the_vocabulary_at_the_answer_positions_comes_where_it_is_asked_for(world: Any, toy_dataset: Any) -> None:
+    model, processor, views = world
+    needs = [Need("chosen", "clean", vocabulary=True), Need("chosen", "blind", grad=False, vocabulary=True)]
+    make = tokenised(processor, ordinary(instructions(toy_dataset, 0)), wanted(needs))
+    batch = [make(record, 0) for record in toy_dataset.records("train")]
+    scores = score(model, needs, batch, views)
+    for need in needs:
+        found = scores[need.key]
+        assert found.vocabulary is not None
+        assert found.vocabulary.shape[0] == int(found.answer_mask.sum())
+        torch.testing.assert_close(found.vocabulary.exp().sum(dim=1), torch.ones(found.vocabulary.shape[0]))
+        text = ("chosen", "blind" if need.view == "blind" else "cloud")
+        labels = [label for sample in batch for label in sample.texts[text].labels if label != IGNORED]
+        picked = found.vocabulary[torch.arange(len(labels)), torch.tensor(labels)]
+        torch.testing.assert_close(picked, found.token_logp[found.answer_mask])
+        assert found.vocabulary.requires_grad == need.grad
+    assert score(model, [Need("chosen", "clean")], batch, views)["chosen", "clean"].vocabulary is None
+
+
+class Contrast(Objective):
+    """Token NLL for all, a contrast for those that have a twin."""
+
+    needs = FOUR
+
+    def terms(self, scores: Scores) -> list[Term]:
+        clean, twin = scores["chosen", "clean"], scores["chosen", "twin"]
+        contrast = torch.nn.functional.softplus(twin.logp - clean.logp) * twin.present
+        return [Term("nll", -clean.token_logp, "token"), Term("contrast", contrast, "sequence")]
+
+
+def test_a_step_with_twins_equals_its_pieces(world: Any, toy_dataset: Any) -> None:
+    model, processor, views = world
+    batch, found = samples(processor, toy_dataset), []
+    for pieces in ([batch], [batch[i : i + 1] for i in range(8)]):  # some pieces have no twin at all
+        counts = count_units(pieces, FOUR)
+        model.zero_grad()
+        losses = [total(Contrast().terms(score(model, FOUR, part, views)), counts) for part in pieces]
+        torch.stack(losses).sum().backward()
+        gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        found.append((float(torch.stack(losses).sum().detach()), gradient))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
+    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-6, rtol=1e-4)

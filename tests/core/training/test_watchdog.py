@@ -1,0 +1,169 @@
+"""The watchdog tells a fall that is real from one that is noise, and fires when SPA spoils both of its sides."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spa3d.artifacts.metrics_log import Journal
+from spa3d.config.settings import StageSettings
+from spa3d.inference.views import Views
+from spa3d.registry.registry import create
+from spa3d.runtime.progress import Silent
+from spa3d.training.best_checkpoint import Best
+from spa3d.training.dataset import SampleStream, instructions
+from spa3d.training.examples import ordinary, tokenised
+from spa3d.training.fit import fit
+from spa3d.training.trainer import ObjectiveTrainer
+from spa3d.training.watchdog import Probe, fall, watchdog_text
+
+
+@pytest.mark.parametrize(
+    ("drop", "spread", "fires"),
+    [
+        (0.10, 0.01, True),
+        (0.10, 2.00, False),  # large, but within three standard errors
+        (0.02, 0.001, False),  # certain, but smaller than 0.03 nats
+        (-0.50, 0.01, False),  # a rise
+    ],
+)
+def test_a_fall_must_be_large_and_certain(drop: float, spread: float, fires: bool) -> None:
+    noise = np.linspace(-spread, spread, 64)
+    found = fall(np.zeros(64), noise - drop)
+    assert (found is not None) == fires
+    if found is not None:
+        assert found[0] == pytest.approx(drop)
+        assert found[1] == pytest.approx(noise.std(ddof=1) / 8)
+
+
+def test_a_log_p_that_is_no_number_has_fallen() -> None:
+    for lost in (np.nan, -np.inf):
+        found = fall(np.zeros(4), np.array([0.0, 0.0, lost, 0.0]))
+        assert found is not None
+        assert "fell by inf" in watchdog_text(3, *found)
+
+
+def train(
+    toy: Any, dataset: Any, folder: Path, objective: Any, steps: int, rate: float, warnings: list[str], **how: Any
+) -> Any:
+    model, processor, clouds = toy
+    model.set_trained("projector", "llm")
+    views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8))
+    text = tokenised(processor, ordinary(instructions(dataset, 0)), [("chosen", "cloud")])
+    settings = StageSettings(batch_size=8, learning_rate=rate, log_every=5, save_every=how.get("save_every", 1000))
+    journal = Journal(folder / "metrics.jsonl")
+    probe = Probe(
+        views,
+        [text(record, 0) for record in dataset.records("train")],
+        every=5,
+        batch_size=8,
+        start=folder / "probe.json",
+        journal=journal,
+        warn=warnings.append,
+        early_stop=how.get("early_stop", False),
+        best=Best(model, folder / "best.safetensors") if how.get("best") else None,
+    )
+    samples = SampleStream(dataset.records("train"), steps * 8, 0, text)
+    fit(
+        partial(ObjectiveTrainer, objective, views, model=model, train_dataset=samples),
+        stage="post-train",
+        settings=settings,
+        steps=steps,
+        folder=folder,
+        seed=0,
+        device=torch.device("cpu"),
+        bf16=False,
+        journal=journal,
+        reporter=Silent(),
+        callbacks=[probe],
+    )
+    return journal.rows()
+
+
+def test_spa_at_a_reckless_learning_rate_is_caught(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    parts, warnings = toy(), []
+    for name in ("base", "post"):
+        (tmp_path / name).mkdir()
+    train(parts, toy_dataset, tmp_path / "base", create("objective", "sft"), 150, 1e-2, warnings)
+    assert warnings == []
+    rows = train(parts, toy_dataset, tmp_path / "post", create("objective", "spa"), 60, 1e-2, warnings)
+    probes = [row for row in rows if row.get("probe")]
+    assert probes[-1]["margin"] > probes[0]["margin"] + 1, "the objective itself must look like a success"
+    assert probes[-1]["logp_clean"] < probes[0]["logp_clean"] - 0.03
+    assert len(warnings) == 1
+    assert "log p(y|x) fell" in warnings[0]
+    assert [row["warning"] for row in rows if "warning" in row] == warnings
+    assert len(json.loads((tmp_path / "post" / "probe.json").read_text())) == 8
+
+
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+def test_early_stop_ends_training_when_the_watchdog_fires(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    parts, warnings = toy(), []
+    for name in ("base", "post"):
+        (tmp_path / name).mkdir()
+    train(parts, toy_dataset, tmp_path / "base", create("objective", "sft"), 150, 1e-2, warnings)
+    settings = {"early_stop": True, "best": True, "save_every": 5}
+    before = weights(parts[0])
+    rows = train(parts, toy_dataset, tmp_path / "post", create("objective", "spa"), 60, 1e-2, warnings, **settings)
+    stopped = [row["stopped"] for row in rows if "stopped" in row]
+    assert len(warnings) == len(stopped) == 1
+    assert stopped[0] == max(row["step"] for row in rows) < 60
+    probes = {row["step"]: row["logp_clean"] for row in rows if row.get("probe")}
+    kept = next(row["kept"] for row in rows if "kept" in row)
+    assert kept == max(probes, key=probes.__getitem__)
+    if kept == 0:  # nothing helped: what comes out is the base itself
+        assert all(torch.equal(value, before[name]) for name, value in weights(parts[0]).items())
+    # A kill behind the stop and before the model is saved: what resumes stops there again, and goes not beyond.
+    assert not (tmp_path / "post" / "checkpoints" / f"checkpoint-{stopped[0]}").exists()
+    again = train(parts, toy_dataset, tmp_path / "post", create("objective", "spa"), 60, 1e-2, warnings, **settings)
+    assert [row["stopped"] for row in again if "stopped" in row] == stopped
+    assert max(row["step"] for row in again) == stopped[0]
+
+
+def test_the_best_weights_come_back(toy: Any, tmp_path: Path) -> None:
+    model, _, _ = toy()
+    model.set_trained("projector")
+    best = Best(model, tmp_path / "best.safetensors")
+    assert best.kept() is None
+    best.offer(0, -1.0)
+    good = weights(model)
+    with torch.no_grad():
+        for parameter in model.projector.parameters():
+            parameter.add_(1)
+    best.offer(5, -2.0)
+    assert best.kept() == (0, -1.0)
+    best.restore()
+    assert all(torch.equal(value, good[name]) for name, value in weights(model).items())
+    best.offer(10, -0.5)
+    assert best.kept() == (10, -0.5)
+
+
+def test_running_statistics_come_back_with_the_weights(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    best = Best(model, tmp_path / "best.safetensors")
+    best.offer(0, -1.0)
+    good = {name: value.clone() for name, value in model.state_dict().items()}
+    model(torch.tensor([[1.0, 2.0], [5.0, 9.0]]))
+    assert not torch.equal(model.state_dict()["1.running_mean"], good["1.running_mean"])
+    best.restore()
+    assert all(torch.equal(value, good[name]) for name, value in model.state_dict().items())
+
+
+def test_only_the_first_process_decides_what_is_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Others may look when the first has written: all must come to the meeting, whatever they would find.
+    best, met = Best(torch.nn.Linear(2, 2), tmp_path / "best.safetensors"), []
+    best.offer(0, -1.0)
+    monkeypatch.setattr("spa3d.training.best_checkpoint.ranks.first_only", met.append)
+    best.offer(5, -1.0)
+    best.offer(10, -0.5)
+    assert len(met) == 2
+    assert best.kept() == (0, -1.0)
