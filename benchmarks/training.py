@@ -25,15 +25,15 @@ import torch
 
 from spa3d import create, ops
 from spa3d.contracts.objective import Objective
-from spa3d.inference.scoring import count_units, score, total
+from spa3d.inference.samples import Sample
+from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.labels import IGNORED
 from spa3d.model.modeling import Spa3dModel
-from spa3d.model.processing import Tokens
+from spa3d.model.tokens import IGNORED, Tokens
 from spa3d.runtime.rng import Draws
 from spa3d.runtime.row_store import RowStore
-from spa3d.training.dataset import Sample
+from spa3d.training.loss import count_units, total
 from spa3d.training.reference import Frozen, Precomputed
 
 Step = Callable[[], Any]

@@ -67,11 +67,12 @@ def toy(toy_dataset: Any) -> Callable[..., Any]:
     from spa3d.config.settings import LLMSettings
     from spa3d.contracts.encoder import Channel, Encoder
     from spa3d.contracts.projector import Projector
-    from spa3d.inference.views import Clouds
+    from spa3d.inference.prepared_clouds import Clouds
     from spa3d.model.configuration import Spa3dConfig
-    from spa3d.model.llm import make_llm, point_tokens
+    from spa3d.model.llm import make_llm
     from spa3d.model.modeling import Spa3dModel
     from spa3d.model.processing import Spa3dProcessor
+    from spa3d.model.special_tokens import point_tokens
     from spa3d.runtime.row_store import RowStore
 
     class Averages(Encoder):

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
-LIBRARIES = (
-    "spa3d",
-    "torch",
-    "transformers",
-    "accelerate",
-    "tokenizers",
-    "peft",
-    "numpy",
-    "pydantic",
-    "pluggy",
-    "timm",
-)
+from spa3d.artifacts.workspace import bases_folder
+from spa3d.runtime.atomic_files import write_whole
 
 
 def digest(value: Any) -> str:
@@ -51,48 +38,24 @@ def hash_sources(paths: Iterable[Path]) -> str:
     return sha.hexdigest()[:16]
 
 
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    found = {"python": platform.python_version(), "platform": platform.machine()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+def hash_folder(folder: Path) -> str:
+    """Hash of the contents of a saved model; that of a file is kept by path, size and time, for the next run."""
+    paths = sorted((*folder.glob("*.json"), *folder.glob("*.safetensors")))
+    return digest([(path.name, _hash_file(path)) for path in paths])
+
+
+def hash_files(paths: Sequence[Path]) -> str:
+    """Hash of the contents of files, whatever they are called; kept as `hash_folder` keeps it."""
+    return digest([_hash_file(path) for path in paths])
+
+
+def _hash_file(path: Path) -> str:
+    place = path.stat()
+    known = bases_folder() / ".hashes" / digest([str(path.resolve()), place.st_size, place.st_mtime_ns])
+    if known.exists():
+        return known.read_text(encoding="utf-8")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    with suppress(OSError):  # what cannot be kept is found out again
+        write_whole(known, found)
     return found
-
-
-def revision() -> str:
-    """Git revision of the checkout the code runs from, ``+`` where it was changed; empty outside a checkout."""
-    folder = Path(__file__).parent
-    try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
-
-
-def machine(device: torch.device) -> dict[str, Any]:
-    """Where it ran."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {"device": str(device), "name": name, "threads": torch.get_num_threads(), "argv": sys.argv[1:]}
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Where two nested mappings differ, as lines ``key: old → new``."""
-    lines: list[str] = []
-    for key in sorted(set(old) | set(new)):
-        name = f"{prefix}{key}"
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            lines += differences(before, after, f"{name}.")
-        elif before != after:
-            lines.append(f"{name}: {before!r} → {after!r}")
-    return lines

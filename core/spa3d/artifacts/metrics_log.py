@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from spa3d.runtime import distributed as ranks
+from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
 
 
@@ -18,19 +18,19 @@ class Journal:
 
     def rewind(self, stage: str, step: int) -> None:
         """Forget what `stage` wrote after `step`: the steps that a resumed run makes again."""
-        if self.path.exists() and ranks.is_first():
+        if self.path.exists() and distributed.is_first():
             kept = [row for row in self.rows() if row.get("stage") != stage or row.get("step", 0) <= step > 0]
             write_whole(self.path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def adopt(self, source: Path) -> None:
         """Begin with the curves of the base a run starts from; what happened to that base later is another run's."""
-        if ranks.is_first() and not self.path.exists() and source.exists():
+        if distributed.is_first() and not self.path.exists() and source.exists():
             rows = [row for row in Journal(source).rows() if str(row.get("stage")).startswith("base.")]
             write_whole(self.path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def write(self, **row: Any) -> None:
         """Append one row; None values are left out. Of several processes only the first writes."""
-        if not ranks.is_first():
+        if not distributed.is_first():
             return
         line = json.dumps({name: value for name, value in row.items() if value is not None})
         with self.path.open("a", encoding="utf-8") as file:

@@ -13,8 +13,7 @@ from typing import Any
 
 import yaml
 
-from spa3d.artifacts.hashing import differences
-from spa3d.config.settings import RunConfig
+from spa3d.artifacts.diff import differences
 from spa3d.errors import OutputError
 from spa3d.runtime.atomic_files import write_whole
 
@@ -28,7 +27,7 @@ LASTING = ("base", "data", "sources")
 
 
 @contextmanager
-def claimed(output: Path, config: RunConfig, *, resume: bool) -> Iterator[None]:
+def claimed(output: Path, config: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
     """Make `output` this run's folder, and keep other runs out of it inside the ``with`` block.
 
     A folder in which a run was only begun is begun anew: there is nothing to lose in it, and the command that puts
@@ -51,7 +50,7 @@ def claimed(output: Path, config: RunConfig, *, resume: bool) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
             raise OutputError(f"--output {output}: another run is at work in it; choose another folder") from fault
-        _claim(output, config.model_dump(mode="json"), resume=resume)
+        _claim(output, dict(config), resume=resume)
         yield
     finally:
         os.close(handle)

@@ -8,12 +8,13 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from spa3d import auto as auto
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
 from spa3d.errors import CheckpointError
+from spa3d.model import auto_classes as auto_classes
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.modeling import Spa3dModel, create_part
+from spa3d.model.modeling import Spa3dModel
+from spa3d.model.parts import create_part
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.registry.registry import load_registry
 

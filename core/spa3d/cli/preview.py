@@ -21,7 +21,8 @@ from spa3d.config.parse import Invocation, parse
 from spa3d.contracts.dataset import Cloud, Dataset, Record
 from spa3d.errors import ConfigError, DataError, OutputError, PluginError
 from spa3d.registry.fields import unknown
-from spa3d.rendering.point_cloud import Strip, comparison_sheet, contact_sheet, upright
+from spa3d.rendering.point_cloud import upright
+from spa3d.rendering.sheets import Strip, comparison_sheet, contact_sheet
 
 if TYPE_CHECKING:
     from torch import Tensor

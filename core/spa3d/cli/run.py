@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +12,7 @@ from rich.table import Table
 from spa3d.cli import INTERRUPTED
 from spa3d.cli.console import complaints, is_first_process, make_reporter, output, plain
 from spa3d.config.parse import Invocation, parse
-from spa3d.config.settings import RunConfig, default_folder
-from spa3d.errors import ConfigError
+from spa3d.pipeline.run_location import run_folder
 from spa3d.version import __version__
 
 
@@ -52,27 +49,6 @@ def run(invocation: Invocation, folder: Path) -> None:
         show_result(folder)
 
 
-def run_folder(invocation: Invocation) -> Path:
-    """Where the run goes: ``--output``, or a new folder under runs/, or, to resume, the latest of the same run.
-
-    Raises:
-        ConfigError: there is nothing to resume, or several processes would each choose a folder.
-
-    """
-    config = invocation.config
-    if invocation.output is not None:
-        return invocation.output
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("--output: say where the run goes; several processes would each choose a folder of their own")
-    if not invocation.resume:
-        return default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))
-    pattern = default_folder(config, time="*")
-    for folder in sorted(pattern.parent.glob(pattern.name), reverse=True):
-        if _holds(folder, config):
-            return folder
-    raise ConfigError(f"--resume: no run of this configuration among {pattern}; name its folder with --output")
-
-
 def again(argv: Sequence[str], folder: Path) -> str:
     """The command that goes on with the run in `folder`."""
     words = [*argv]
@@ -103,12 +79,3 @@ def show_plan(invocation: Invocation) -> None:
     console.print(stages, parts)
     if planned.weights:
         console.print(plain(planned.weights), soft_wrap=True)
-
-
-def _holds(folder: Path, config: RunConfig) -> bool:
-    """Whether `folder` holds a run of exactly this configuration."""
-    try:
-        saved = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return False
-    return bool(saved == config.model_dump(mode="json"))

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from spa3d.comparison.cells import Role, Row
 from spa3d.comparison.grid import Settings, spoken
 from spa3d.config.settings import RunConfig, TrainSettings
+from spa3d.config.stages import optimiser_steps
 from spa3d.contracts.objective import Need, asks_for_pairs, asks_for_twins
 from spa3d.registry.manifest import Budget
-from spa3d.training.arguments import optimiser_steps
 
 SFT_COST = 3.0
 OWN: tuple[str, ...] = (

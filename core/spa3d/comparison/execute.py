@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from spa3d.artifacts.hashing import differences
+from spa3d.artifacts.diff import differences
 from spa3d.comparison.budget import Planned
 from spa3d.comparison.cells import Cell, Outcome
 from spa3d.config.settings import RunConfig

@@ -12,9 +12,9 @@ import numpy as np
 import yaml
 
 from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.predictions import read_rows
 from spa3d.comparison.cells import Cell
 from spa3d.errors import DataError
-from spa3d.evaluation.evaluate import read_rows
 from spa3d.evaluation.summary import Units, Values, unit_sets
 from spa3d.evaluation.training_health import probe_ends
 

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spa3d.errors import PluginError, RegistryError
-from spa3d.ops.selection import REFERENCE, built, first_there, works_on
+from spa3d.ops.selection import REFERENCE, built, first_there
+from spa3d.ops.verification import works_on
 from spa3d.registry.component import KINDS, Component
 from spa3d.registry.fields import complaint, describe, faults_of, show, show_default, unknown
 from spa3d.registry.manifest import Preset, RunPreset

@@ -19,10 +19,9 @@ from spa3d.config.overrides import Flag
 from spa3d.config.run_file import CHECKPOINT, COMPONENTS
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
 from spa3d.errors import ConfigError, SpaError
-from spa3d.published import published_weights
 from spa3d.registry.fields import complaint, faults_of, field_at, from_text, unknown
 from spa3d.registry.located_yaml import Keys
-from spa3d.registry.manifest import RunPreset
+from spa3d.registry.manifest import RunPreset, published_weights
 from spa3d.registry.registry import Resolved, missed
 
 CHOSEN = (*COMPONENTS, "benchmark")
@@ -252,7 +251,7 @@ class Filling:
 
 
 def _choose_device(name: str) -> object:
-    from spa3d.pipeline.assemble import choose_device  # it brings torch, so it is not imported for every run
+    from spa3d.runtime.device import choose_device  # it brings torch, so it is not imported for every run
 
     return choose_device(name)
 

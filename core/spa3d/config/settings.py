@@ -6,7 +6,6 @@ Below ``assemble`` no configuration travels: functions take plain keyword values
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -286,9 +285,3 @@ class RunConfig(Settings):
     evaluate: EvaluateSettings = EvaluateSettings()
     plugins: tuple[str, ...] = ()
     """Unpackaged plugins loaded with --plugin."""
-
-
-def default_folder(config: RunConfig, *, time: str) -> Path:
-    """``runs/<time>-<encoder>-<noise>-<objective>-s<seed>``."""
-    names = "-".join((config.encoder.asked, config.noise.asked, config.objective.asked))
-    return Path("runs") / f"{time}-{names}-s{config.seed}"

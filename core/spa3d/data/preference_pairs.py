@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spa3d.contracts.dataset import Record
-from spa3d.data.pair_interim import Pair
 from spa3d.errors import DataError
 from spa3d.runtime.atomic_files import write_whole
 
@@ -16,6 +16,28 @@ TEXTS = ("record", "question", "chosen", "rejected")
 """What every line must have: texts that are not empty."""
 SAME = "the two answers are the same"
 EMPTY = "an answer is empty"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One question, its preferred and its rejected answer.
+
+    Attributes:
+        record_id: whose cloud the question is about.
+        question: as the model is asked, without the point block.
+        chosen: the answer to prefer.
+        rejected: the answer to avoid; never the text of `chosen`.
+        has_cloud: false for a text-only conversation.
+        made: how the pair came about: mode, writer or model, noise, seed.
+
+    """
+
+    record_id: str
+    question: str
+    chosen: str
+    rejected: str
+    has_cloud: bool = True
+    made: Mapping[str, object] = field(default_factory=dict)
 
 
 def plain_text(text: str) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
 from spa3d.contracts.dataset import CAPTION, Fact, Record, Round
+from spa3d.metrics.text_matching import mentions, words
 from spa3d.runtime.rng import generator
 
 Item = TypeVar("Item")
 
 LETTERS = "ABCDEFGH"
 OPTIONS = 4
+_OPTION = re.compile(r"(?:^|(?<=\s))([A-H])\) (.+?)(?=\s+[A-H]\) |\s*$)")
+_LETTER = re.compile(r"\(?([A-H])(?:\)|\.|$)")
+"""How an answer names an option by its letter: "B", "(B)", "B.", "B) blue"."""
 
 
 def with_options(question: str, options: Sequence[str]) -> str:
@@ -54,3 +59,20 @@ def keyed_sample(items: Sequence[Item], limit: int, *key: str | int) -> list[Ite
 def caption_round(record: Record) -> Round | None:
     """Question and answer of the record's caption conversation, if there is one."""
     return next((talk.rounds[0] for talk in record.conversations if talk.kind == CAPTION), None)
+
+
+def shown_options(question: str) -> tuple[str, dict[str, str]]:
+    """The question without its lettered options, and letter → option: what `with_options` joined."""
+    found = list(_OPTION.finditer(question))
+    if len(found) < 2 or found[0][1] != "A":
+        return question, {}
+    return question[: found[0].start()].rstrip(), {match[1]: match[2] for match in found}
+
+
+def chosen_option(answer: str, shown: dict[str, str]) -> str | None:
+    """The letter of the option that `answer` takes: named by its letter, or else the longest that stands in it."""
+    named = _LETTER.match(answer)
+    if named and named[1] in shown:
+        return named[1]
+    standing = [letter for letter, option in shown.items() if mentions(answer, option)]
+    return max(standing, key=lambda letter: len(words(shown[letter])), default=None)

@@ -15,7 +15,8 @@ from spa3d.contracts.benchmark import Prediction, Question
 from spa3d.errors import about
 from spa3d.inference.views import Views
 from spa3d.model.modeling import Spa3dModel
-from spa3d.model.processing import Spa3dProcessor, opening_of
+from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.tokens import opening_of
 from spa3d.runtime.progress import Advance
 
 LONGEST_ANSWER = 64

@@ -7,30 +7,15 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from spa3d.contracts.objective import Need, Score, Scores, Term
+from spa3d.contracts.objective import Need, Score, Scores
+from spa3d.inference.samples import Sample
 from spa3d.inference.views import Views
-from spa3d.model.labels import IGNORED
-from spa3d.model.processing import Tokens
-from spa3d.training.dataset import Sample
+from spa3d.model.tokens import IGNORED, Tokens, collate
 
-Counts = dict[str, float]
-"""Chosen answer tokens (``token``) and samples (``sequence``) in the whole optimiser step."""
 ViewTokens = Mapping[str, Mapping[int, Tensor]]
 """View → place in the batch → encoder tokens ``(M, D)``."""
-
-
-def count_units(batches: Sequence[Sequence[Sample]], needs: Sequence[Need]) -> Counts:
-    """Units of the step that the terms are divided by; known from the masks before any forward."""
-    chosen = next(need for need in needs if need.text == "chosen" and need.view != "twin")
-    samples = [sample for batch in batches for sample in batch]
-    texts = [sample.tokens(chosen) for sample in samples]
-    return {
-        "token": float(sum(text.answer_count for text in texts if text is not None)),
-        "sequence": float(len(samples)),
-    }
 
 
 def score(model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> Scores:
@@ -47,11 +32,6 @@ def score(model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Vie
             with nullcontext() if grad else torch.no_grad():
                 scores.update(_forward(model, asked, batch, views, shown))
     return Scores(scores)
-
-
-def total(terms: Sequence[Term], counts: Counts) -> Float[Tensor, ""]:
-    """The loss of a micro-batch: each term's sum over the units of the whole step, times its coefficient."""
-    return torch.stack([term.coefficient * term.values.sum() / counts[term.unit] for term in terms]).sum()
 
 
 def _encode(needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> ViewTokens:
@@ -124,19 +104,3 @@ def _spread(rows: Tensor, places: Sequence[int], size: int, fill: int | bool) ->
         return rows
     whole = rows.new_full((size, rows.shape[1]), fill)
     return whole.index_copy(0, torch.tensor(places, device=rows.device), rows) if places else whole
-
-
-def collate(rows: Sequence[Tokens], pad: int, device: torch.device) -> dict[str, Tensor]:
-    """Right-padded ``input_ids``, ``attention_mask``, ``labels`` and ``rounds``, each ``(B, T)`` int64."""
-    width = max(len(row.ids) for row in rows)
-
-    def table(values: Sequence[Sequence[int]], fill: int) -> Tensor:
-        padded = [list(row) + [fill] * (width - len(row)) for row in values]
-        return torch.tensor(padded, dtype=torch.long).to(device, non_blocking=True)
-
-    return {
-        "input_ids": table([row.ids for row in rows], pad),
-        "attention_mask": table([[1] * len(row.ids) for row in rows], 0),
-        "labels": table([row.labels for row in rows], IGNORED),
-        "rounds": table([row.rounds for row in rows], -1),
-    }

@@ -9,45 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spa3d.contracts.dataset import Dataset, Record
+from spa3d.contracts.dataset import Record
 from spa3d.contracts.noise import Noise
-from spa3d.data.preparation import sound_cloud
 from spa3d.errors import DataError
+from spa3d.inference.prepared_clouds import Clouds
 from spa3d.model.modeling import Spa3dModel
-from spa3d.model.processing import Spa3dProcessor
 from spa3d.runtime.rng import Draws, generator
 from spa3d.runtime.row_store import Rows, RowStore
-
-
-class Clouds:
-    """Prepared clouds by record id: read, checked, resampled and normalised once.
-
-    Args:
-        dataset: whose records they are.
-        processor: says how they are prepared.
-        store: keeps what was prepared.
-        min_points: fewest points that a record may have.
-        asked_by: who needs so many.
-
-    """
-
-    def __init__(
-        self, dataset: Dataset, processor: Spa3dProcessor, store: RowStore, *, min_points: int = 1, asked_by: str = ""
-    ) -> None:
-        self.dataset, self.processor, self.store = dataset, processor, store
-        self.min_points, self.asked_by = min_points, asked_by
-
-    def get(self, record_ids: Sequence[str]) -> Rows:
-        """``(B, N, 6)`` float32; raises `DataError` naming file and record."""
-        return self.store.fetch(record_ids, lambda missing: np.stack([self._make(record_ids[i]) for i in missing]))
-
-    def _make(self, record_id: str) -> Rows:
-        record = self.dataset.record(record_id)
-        try:
-            cloud = sound_cloud(record, min_points=self.min_points, asked_by=self.asked_by)
-        except DataError as fault:
-            raise DataError(f"{fault} --on-bad-data skip leaves such records out and lists them.") from fault
-        return self.processor.prepare(cloud, "resample", record_id, has_color=record.has_color)
 
 
 class Views:

@@ -15,7 +15,8 @@ from transformers import (
 
 from spa3d.config.settings import LLMSettings
 from spa3d.errors import CheckpointError
-from spa3d.model.tokenizer import BOS, EOS, PAD, add_point_tokens, train_tokenizer
+from spa3d.model.special_tokens import point_tokens
+from spa3d.model.tokenizer import add_point_tokens, train_tokenizer
 
 
 def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
@@ -34,16 +35,6 @@ def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
         num_key_value_heads=settings.heads,
         max_position_embeddings=settings.max_length,
     )
-
-
-def point_tokens(settings: LLMSettings) -> list[str]:
-    """Names of the tokens for start, patch and end of a cloud."""
-    return [settings.point_start, settings.point_patch, settings.point_end]
-
-
-def own_marks(settings: LLMSettings) -> list[str]:
-    """The tokens that no text of the data may hold, as far as they are known before the LLM is there."""
-    return [*point_tokens(settings), *([] if settings.path else (BOS, EOS, PAD))]
 
 
 def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple[Any, Any, list[int]]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import ValidationError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
@@ -20,10 +19,11 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
 from spa3d.data.preparation import encoder_inputs
-from spa3d.errors import CheckpointError, RegistryError
+from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.labels import IGNORED
-from spa3d.registry.registry import Registry, load_registry
+from spa3d.model.parts import create_part
+from spa3d.model.tokens import IGNORED
+from spa3d.registry.registry import load_registry
 
 
 @dataclass
@@ -252,31 +252,6 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         if kwargs.get("is_first_iteration", False):
             inputs.update(points=points, point_tokens=point_tokens)
         return inputs
-
-
-def create_part(registry: Registry, kind: str, entry: dict[str, Any], **widths: int) -> Any:
-    """The part a saved model names, with fresh weights; what is missing is answered with what to do about it.
-
-    Raises:
-        CheckpointError: the plugin that brings the part is not there, or the part does not take its saved settings.
-
-    """
-    try:
-        component = registry.get(kind, entry["name"])
-    except RegistryError as fault:
-        cure = f"pip install {entry['distribution']}" if entry.get("distribution") else "is it the right model?"
-        if entry.get("plugin"):
-            cure = f"if you trust {entry['plugin']}, spa3d.load(folder, plugins=[{entry['plugin']!r}]) loads it"
-        origin = f"{entry.get('distribution', '')} {entry.get('version', '')}".strip() or str(entry.get("plugin", ""))
-        raise CheckpointError(
-            f"the model needs {kind} {entry['name']!r} of {origin}, which is not here; {cure}"
-        ) from fault
-    try:
-        return registry.target(component)(**widths, **entry["config"])
-    except (ValidationError, TypeError) as fault:
-        raise CheckpointError(
-            f"{kind} {entry['name']!r} does not take the settings of the saved model: {fault}"
-        ) from fault
 
 
 def _refuse_scaled_logits(config: Spa3dConfig) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,28 +16,8 @@ from spa3d.data.cloud_checks import Colors, from_array
 from spa3d.data.preparation import prepare
 from spa3d.errors import DataError
 from spa3d.model.chat_templates import Prompt, Template, plain, vicuna
-from spa3d.model.labels import IGNORED
-
-Opening = Literal["cloud", "blind"]
-
-
-def opening_of(view: str) -> Opening:
-    """The opening of the prompt that shows `view`."""
-    return "blind" if view == "blind" else "cloud"
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """A tokenised conversation: ids, labels (`IGNORED` outside answers) and the round each label belongs to."""
-
-    ids: list[int]
-    labels: list[int]
-    rounds: list[int]
-
-    @property
-    def answer_count(self) -> int:
-        """Number of answer tokens."""
-        return sum(label != IGNORED for label in self.labels)
+from spa3d.model.special_tokens import refuse_marks
+from spa3d.model.tokens import IGNORED, Opening, Tokens
 
 
 class Spa3dProcessor(ProcessorMixin):
@@ -209,19 +188,6 @@ class Spa3dProcessor(ProcessorMixin):
             text = self.tokenizer.apply_chat_template(messages, tokenize=False)
             spans.append((start, len(text.rstrip())))
         return Prompt(text, tuple(spans))
-
-
-def refuse_marks(rounds: Iterable[Round], marks: Collection[str]) -> None:
-    """Refuse text that holds one of a model's own marks: it would be read as a cloud, or as the end of an answer.
-
-    Raises:
-        DataError: with the text and the mark.
-
-    """
-    for text in (text for talk in rounds for text in (talk.question, talk.answer)):
-        found = sorted(mark for mark in marks if mark in text)
-        if found:
-            raise DataError(f"the text {text[:80]!r} holds {found[0]!r}, a mark of the model's own; change the text")
 
 
 def _rounds_of(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[int]:

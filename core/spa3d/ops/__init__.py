@@ -9,15 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spa3d.ops.functional import (
-        ball_query,
-        farthest_point_sample,
-        group,
-        interpolate,
-        knn,
-        three_nn,
-        use,
-    )
+    from spa3d.ops.dispatch import use
+    from spa3d.ops.functional import ball_query, farthest_point_sample, group, interpolate, knn, three_nn
 
 __all__ = ["ball_query", "farthest_point_sample", "group", "interpolate", "knn", "three_nn", "use"]
 

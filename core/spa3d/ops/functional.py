@@ -13,9 +13,7 @@ is (`spa3d.ops.selection`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator
 from typing import Literal, cast
 
 import torch
@@ -23,26 +21,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from spa3d.contracts.ops import Ops
-from spa3d.ops import selection as backends
+from spa3d.ops.dispatch import backend_for
 from spa3d.runtime.rng import Draws
 
 ORIGIN = 1e-3
 """Squared distance from the origin up to which ``compat="pointnet2"`` never chooses a point (pointnet2_ops)."""
 CLOSE = 1e-8
 """Added to squared distances before they are inverted, as in PointNet++."""
-
-_chosen: ContextVar[Sequence[Ops]] = ContextVar("spa3d.ops.backends", default=())
-
-
-@contextmanager
-def use(*chosen: Ops) -> Iterator[None]:
-    """Let these backends do the point operations inside the ``with`` block, each on the devices it takes."""
-    token = _chosen.set(chosen)
-    try:
-        yield
-    finally:
-        _chosen.reset(token)
 
 
 def farthest_point_sample(
@@ -217,14 +202,6 @@ def _first(xyz: Tensor, start: int | Draws | Tensor, lengths: Tensor | None) -> 
     return torch.full((clouds,), start, dtype=torch.int64, device=xyz.device)
 
 
-def _backend(device: torch.device) -> Ops:
-    """What this context chose for the device, else the fastest there is."""
-    for chosen in _chosen.get():
-        if backends.takes(chosen, device.type):
-            return chosen
-    return backends.automatic(device.type)
-
-
 def _each(lengths: Tensor | None, xyz: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The whole batch, or each cloud cut to its length. Values are looked at here: fake and meta tensors have none."""
     if lengths is None:
@@ -250,7 +227,7 @@ def _fps(xyz: Tensor, count: int, start: Tensor, lengths: Tensor | None) -> Tens
         last = cloud.shape[1] - 1
         if not bool(((first >= 0) & (first <= last)).all()):
             raise ValueError(f"farthest_point_sample: start must be between 0 and {last}; it is {first.tolist()}")
-        found.append(_backend(xyz.device).fps(cloud, count, first))
+        found.append(backend_for(xyz.device).fps(cloud, count, first))
     return torch.cat(found)
 
 
@@ -259,14 +236,14 @@ def _knn(query: Tensor, xyz: Tensor, k: int, lengths: Tensor | None) -> Tensor:
     for cloud, some in _each(lengths, xyz, query):
         if k > cloud.shape[1]:
             raise ValueError(f"knn: k must be between 1 and the number of points, {cloud.shape[1]}; it is {k}")
-        found.append(_backend(xyz.device).knn(some, cloud, k))
+        found.append(backend_for(xyz.device).knn(some, cloud, k))
     return torch.cat(found)
 
 
 def _ball_query(
     query: Tensor, xyz: Tensor, radius: float, nsample: int, closed: bool, lengths: Tensor | None
 ) -> Tensor:
-    search = _backend(xyz.device).ball_query
+    search = backend_for(xyz.device).ball_query
     return torch.cat(
         [search(some, cloud, radius, nsample, closed=closed) for cloud, some in _each(lengths, xyz, query)]
     )

@@ -6,47 +6,22 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
-from spa3d.artifacts.hashing import differences, digest, hash_sources, hash_weights
+from spa3d.artifacts.diff import differences
+from spa3d.artifacts.hashing import digest, hash_files, hash_folder, hash_sources, hash_weights
+from spa3d.artifacts.sources import source_files
+from spa3d.artifacts.workspace import bases_folder
 from spa3d.checkpoints.load import describe, read
-from spa3d.config.settings import Part, RunConfig, StageSettings
+from spa3d.config.stages import stages_of
 from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.pipeline.assemble import Assembly, source_files
-from spa3d.pipeline.caches import bases_folder, hash_files, hash_folder
-
-StageName = Literal["encoder", "llm", "align", "instruct"]
-
-
-USUAL: dict[str, tuple[Part, ...]] = {
-    "encoder": ("encoder",),
-    "llm": ("llm",),
-    "align": ("projector",),
-    "instruct": ("projector", "llm"),
-    "post-train": ("projector", "llm"),
-}
-"""The parts that each stage trains unless told otherwise."""
-
-
-def parts_trained(stage: str, settings: StageSettings) -> tuple[Part, ...]:
-    """The parts that train in `stage`; all others are frozen and stay in eval mode."""
-    return settings.train or USUAL[stage]
-
-
-def stages_of(config: RunConfig) -> list[StageName]:
-    """The stages that make this base, in order."""
-    if config.base.path:
-        return []
-    stages: list[StageName] = [] if config.blind or config.encoder.checkpoint else ["encoder"]
-    stages += [] if config.llm.path else ["llm"]
-    stages += [] if config.blind else ["align"]
-    return [*stages, "instruct"]
+from spa3d.pipeline.assemble import Assembly
 
 
 def ingredients(assembly: Assembly, left_out: Collection[str] = ()) -> dict[str, Any]:
@@ -191,12 +166,6 @@ def part_hashes(model: Spa3dModel) -> dict[str, str]:
     return {
         name: hash_weights(getattr(model, name).state_dict()) for name in ("encoder", "projector", "language_model")
     }
-
-
-def save_model(model: Spa3dModel, processor: Spa3dProcessor, folder: Path) -> None:
-    """Write a 3D LLM that ``from_pretrained`` and ``spa3d.load`` read: safetensors, config, processor."""
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
 
 
 def answers_file(base: Base, assembly: Assembly, name: str, *, left_out: Collection[str] = ()) -> Path:

@@ -16,20 +16,22 @@ from torch import nn
 
 from spa3d.artifacts.metrics_log import Journal
 from spa3d.config.settings import Part, StageSettings
+from spa3d.config.stages import StageName, optimiser_steps, parts_trained, stages_of
 from spa3d.contracts.dataset import Record
 from spa3d.inference.views import Views
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.llm import make_llm, point_tokens
+from spa3d.model.llm import make_llm
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.saving import save_model
+from spa3d.model.special_tokens import point_tokens
 from spa3d.pipeline.assemble import Assembly
-from spa3d.pipeline.base import Base, StageName, part_hashes, parts_trained, place, plain, save_model, stages_of
+from spa3d.pipeline.base import Base, part_hashes, place, plain
 from spa3d.pipeline.caches import make_clouds, make_token_store
-from spa3d.runtime import distributed as ranks
+from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.locks import wait_for
 from spa3d.runtime.progress import Reporter
-from spa3d.training.arguments import optimiser_steps
 from spa3d.training.dataset import SampleStream, Talk, captions, instructions
 from spa3d.training.examples import ordinary, tokenised
 from spa3d.training.fit import fit
@@ -50,13 +52,13 @@ class BaseBuilder:
         """Make every stage that is not there yet."""
         self.base.folder.mkdir(parents=True, exist_ok=True)
         with exclusive(self.base.folder / "lock", self.reporter):
-            ranks.first_only(self._describe)
+            distributed.first_only(self._describe)
             if self.base.there:
                 return
             model, processor = self._fresh()
             for stage in stages_of(self.config):
                 self._make(stage, model, processor)
-            ranks.first_only(lambda: self._finish(model, processor))
+            distributed.first_only(lambda: self._finish(model, processor))
 
     def _describe(self) -> None:
         write_whole(self.base.folder / "base.json", json.dumps(self.base.ingredients, indent=1, default=str))
@@ -84,7 +86,7 @@ class BaseBuilder:
             reporter=self.reporter,
         )
         if stage != "instruct":
-            ranks.first_only(lambda: self._keep(stage, model))
+            distributed.first_only(lambda: self._keep(stage, model))
 
     def _keep(self, stage: StageName, model: Spa3dModel) -> None:
         """Keep what a stage trained until the base is finished."""
@@ -191,7 +193,7 @@ def training_text(records: Sequence[Record], talk: Talk) -> Iterator[str]:
 @contextmanager
 def exclusive(path: Path, reporter: Reporter) -> Iterator[None]:
     """Hold a lock file: two runs that want the same base build it once. The first process holds it for all."""
-    if not ranks.is_first():
+    if not distributed.is_first():
         yield
         return
     with path.open("w", encoding="utf-8") as file:

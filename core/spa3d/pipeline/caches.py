@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from spa3d.artifacts.hashing import digest, hash_sources, hash_weights
-from spa3d.errors import OutputError
-from spa3d.inference.views import Clouds
+from spa3d.artifacts.sources import source_files
+from spa3d.artifacts.workspace import bases_folder
+from spa3d.contracts.dataset import Record
+from spa3d.inference.prepared_clouds import Clouds
+from spa3d.inference.views import Views
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.pipeline.assemble import Assembly, source_files
-from spa3d.runtime.atomic_files import write_whole
+from spa3d.pipeline.assemble import Assembly
 from spa3d.runtime.row_store import RowStore
-
-
-def bases_folder() -> Path:
-    """Where bases are shared: ``$SPA3D_BASES``, or ``runs/.bases``."""
-    return Path(os.environ.get("SPA3D_BASES", "runs/.bases"))
-
-
-def make_bases_folder() -> None:
-    """Make the folder of the bases where it is missing; raises `OutputError` where it cannot be written."""
-    folder = bases_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return
-    except OSError as fault:
-        raise OutputError(
-            f"{folder}: bases cannot be kept there ({fault.strerror}); name another folder in the variable SPA3D_BASES"
-        ) from fault
 
 
 def make_clouds(assembly: Assembly, processor: Spa3dProcessor) -> Clouds:
@@ -94,24 +74,16 @@ def _clouds_key(assembly: Assembly) -> str:
     return digest([assembly.dataset.fingerprint(), assembly.preparation(), assembly.min_points, sources])
 
 
-def hash_folder(folder: Path) -> str:
-    """Hash of the contents of a saved model; that of a file is kept by path, size and time, for the next run."""
-    paths = sorted((*folder.glob("*.json"), *folder.glob("*.safetensors")))
-    return digest([(path.name, _hash_file(path)) for path in paths])
-
-
-def hash_files(paths: Sequence[Path]) -> str:
-    """Hash of the contents of files, whatever they are called; kept as `hash_folder` keeps it."""
-    return digest([_hash_file(path) for path in paths])
-
-
-def _hash_file(path: Path) -> str:
-    place = path.stat()
-    known = bases_folder() / ".hashes" / digest([str(path.resolve()), place.st_size, place.st_mtime_ns])
-    if known.exists():
-        return known.read_text(encoding="utf-8")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    with suppress(OSError):  # what cannot be kept is found out again
-        write_whole(known, found)
-    return found
+def make_views(
+    assembly: Assembly, model: Spa3dModel, processor: Spa3dProcessor, others: Sequence[Record] = ()
+) -> Views:
+    """What the model is shown in this run: its clouds, noise, seed and caches."""
+    return Views(
+        model,
+        make_clouds(assembly, processor),
+        make_token_store(assembly, model),
+        noise=assembly.noise,
+        seed=assembly.config.seed,
+        others=others,
+        mark=noise_mark(assembly),
+    )

@@ -8,18 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from spa3d.artifacts.hashing import hash_files
 from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_pairs
-from spa3d.data.pair_interim import Pair
-from spa3d.data.preference_pairs import of_training, read_pairs, text_of, write_pairs
+from spa3d.data.preference_pairs import Pair, of_training, read_pairs, text_of, write_pairs
 from spa3d.errors import DataError, OutputError, about
 from spa3d.inference.predictor import Answerer
 from spa3d.llm_clients.response_log import Ledger
-from spa3d.model.llm import own_marks
-from spa3d.model.processing import refuse_marks
+from spa3d.model.special_tokens import own_marks, refuse_marks
 from spa3d.pipeline.assemble import Assembly
 from spa3d.pipeline.base import Base
-from spa3d.pipeline.caches import hash_files
 from spa3d.preferences.generate import Commission, Pairs, commission, make_pairs
 from spa3d.runtime.progress import Reporter
 

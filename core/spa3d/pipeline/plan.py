@@ -10,15 +10,15 @@ from transformers import AutoModelForCausalLM
 
 from spa3d.checkpoints.load import describe
 from spa3d.config.settings import RunConfig
+from spa3d.config.stages import optimiser_steps, parts_trained, stages_of
 from spa3d.contracts.dataset import Record
 from spa3d.model.adapters import planned_size
 from spa3d.model.llm import llm_config
 from spa3d.pipeline.assemble import Assembly, assemble
-from spa3d.pipeline.base import Base, answers_file, locate, parts_trained, stages_of
+from spa3d.pipeline.base import Base, answers_file, locate
 from spa3d.pipeline.pairs_stage import Gathering
 from spa3d.registry.registry import Registry
 from spa3d.runtime.progress import Silent
-from spa3d.training.arguments import optimiser_steps
 
 
 @dataclass(frozen=True)

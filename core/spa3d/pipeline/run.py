@@ -16,31 +16,34 @@ from transformers.utils import logging as transformers_logging
 
 from spa3d import ops
 from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.predictions import Row, read_rows, write_rows
 from spa3d.artifacts.run_folder import claimed, issue_passport, link_latest
+from spa3d.artifacts.workspace import make_bases_folder
 from spa3d.config.settings import RunConfig
 from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Record, Round
-from spa3d.data.pair_interim import Pair
-from spa3d.data.preference_pairs import read_pairs
+from spa3d.data.preference_pairs import Pair, read_pairs
 from spa3d.data.preparation import sound_cloud
 from spa3d.errors import DataError, about
-from spa3d.evaluation.evaluate import Asked, Row, asked, measure, read_rows, write_rows
-from spa3d.evaluation.examples import examples
+from spa3d.evaluation.evaluate import measure
+from spa3d.evaluation.question_sets import Asked, asked
 from spa3d.inference.predictor import Answerer, View
-from spa3d.model.llm import own_marks
 from spa3d.model.modeling import Spa3dModel
-from spa3d.model.processing import Spa3dProcessor, refuse_marks
+from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.special_tokens import own_marks, refuse_marks
 from spa3d.pipeline import pairs_stage as gather
 from spa3d.pipeline.assemble import Assembly, assemble
 from spa3d.pipeline.base import answers_file, load_base, locate, nearest_difference, part_hashes
 from spa3d.pipeline.build_base import BaseBuilder
-from spa3d.pipeline.caches import make_bases_folder
+from spa3d.pipeline.caches import make_views
+from spa3d.pipeline.checks import held_out, refuse_targets, refuse_twinless
 from spa3d.pipeline.passport import passport_of
-from spa3d.pipeline.post_train import held_out, make_views, post_train, refuse_targets, refuse_twinless
+from spa3d.pipeline.post_train import post_train
 from spa3d.preferences.generate import Pairs
 from spa3d.registry.registry import Registry
 from spa3d.report import build_document, write_report
-from spa3d.runtime import distributed as ranks
+from spa3d.report.examples import select_examples
+from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.progress import Reporter
 
@@ -76,7 +79,7 @@ def _begin(config: RunConfig, registry: Registry) -> Assembly:
     if config.threads:
         torch.set_num_threads(config.threads)
     assembly = assemble(config, registry)
-    ranks.join(cpu=assembly.device.type == "cpu")
+    distributed.join(cpu=assembly.device.type == "cpu")
     return assembly
 
 
@@ -97,11 +100,13 @@ class Run:
 
     def everything(self, *, resume: bool) -> Path:
         """Look at the data, claim the folder; then base, before, post-train, after, report."""
-        ranks.first_only(make_bases_folder)
-        ranks.first_only(self._look_at_data)
+        distributed.first_only(make_bases_folder)
+        distributed.first_only(self._look_at_data)
         with ExitStack() as held:
-            ranks.first_only(lambda: held.enter_context(claimed(self.output, self.config, resume=resume)))
-            ranks.first_only(lambda: issue_passport(self.output, passport_of(self.assembly, self.base)))
+            distributed.first_only(
+                lambda: held.enter_context(claimed(self.output, self.config.model_dump(mode="json"), resume=resume))
+            )
+            distributed.first_only(lambda: issue_passport(self.output, passport_of(self.assembly, self.base)))
             self._work()
         return self.output
 
@@ -111,17 +116,17 @@ class Run:
             self.journal.adopt(self.base.folder / "metrics.jsonl")
             model, processor = load_base(self.base.model_folder, self.assembly)
         with self._timed("evaluate before"):
-            ranks.first_only(lambda: self._measure_before(model, processor))
+            distributed.first_only(lambda: self._measure_before(model, processor))
         pairs: list[Pair] = []
         if self.pairs.wanted:
             with self._timed("pairs"):
-                ranks.first_only(lambda: self._gather_pairs(model, processor))
+                distributed.first_only(lambda: self._gather_pairs(model, processor))
                 pairs = read_pairs(self.output / gather.NAME)
         with self._timed("post-train"):
             model = post_train(self.assembly, model, processor, self.splits, self.output, self.reporter, pairs=pairs)
         with self._timed("evaluate after"):
-            ranks.first_only(lambda: self._measure_after(model, processor))
-        ranks.first_only(lambda: self._report(model, processor))
+            distributed.first_only(lambda: self._measure_after(model, processor))
+        distributed.first_only(lambda: self._report(model, processor))
 
     def _look_at_data(self) -> None:
         """Gather the questions, so that data that cannot be trained on or asked about are told before any work."""
@@ -249,7 +254,7 @@ class Run:
         )
         clouds = make_views(self.assembly, model, processor).clouds
         first = next(name for name in names if self.questions[name])
-        shown = examples(*rows[first], clouds, self.assembly.noise, seed=self.config.seed)
+        shown = select_examples(*rows[first], clouds, self.assembly.noise, seed=self.config.seed)
         write_report(self.output, document, shown)
         link_latest(self.output)
 

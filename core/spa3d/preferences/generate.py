@@ -8,22 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spa3d.artifacts.hashing import digest, hash_sources
+from spa3d.artifacts.hashing import digest, hash_folder, hash_sources
+from spa3d.artifacts.sources import source_files
+from spa3d.artifacts.workspace import bases_folder
+from spa3d.config.stages import optimiser_steps
 from spa3d.contracts.dataset import Record
-from spa3d.data.pair_interim import Pair
+from spa3d.data.preference_pairs import Pair
 from spa3d.errors import ConfigError, DataError
 from spa3d.inference.predictor import Answerer
 from spa3d.llm_clients.response_log import Ledger
-from spa3d.model.llm import own_marks
-from spa3d.pipeline.assemble import Assembly, source_files
+from spa3d.model.special_tokens import own_marks
+from spa3d.pipeline.assemble import Assembly
 from spa3d.pipeline.base import Base
-from spa3d.pipeline.caches import bases_folder, hash_folder, noise_mark
+from spa3d.pipeline.caches import noise_mark
 from spa3d.preferences.augmentation import augmented
 from spa3d.preferences.corruption import corrupted
 from spa3d.preferences.requests import Request, draw_requests
-from spa3d.preferences.writers.contract import Writer, make_writer
+from spa3d.preferences.writers.contract import Writer
+from spa3d.preferences.writers.factory import make_writer
 from spa3d.runtime.progress import Reporter
-from spa3d.training.arguments import optimiser_steps
 
 MARKED = "an answer holds a mark of the model's own"
 UNANSWERED = "no answer came"

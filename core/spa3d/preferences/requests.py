@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from spa3d.artifacts.hashing import digest
 from spa3d.contracts.dataset import Dataset, Record
+from spa3d.data.ordering import order
 from spa3d.runtime.rng import generator
-from spa3d.training.dataset import order
 
 
 @dataclass(frozen=True)

@@ -251,3 +251,12 @@ def _fault(located: Located, fault: Any) -> str:
         "literal_error": "this spa3d reads version 1",
     }.get(fault["type"], fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be"))
     return f"{located.place(*keys)}: {said}"
+
+
+def published_weights(manifest: Manifest, preset: str) -> str:
+    """Which file holds the weights of an encoder's preset, and where it is had; empty where none are published."""
+    found = manifest.presets.encoder.get(preset)
+    if found is None or found.weights is None:
+        return ""
+    source = f", from {found.weights.url}" if found.weights.url else ""
+    return f"the published weights of {preset} are {found.weights.file}{source}"

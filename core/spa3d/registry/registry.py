@@ -5,26 +5,19 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-import shlex
-import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from spa3d.errors import ConfigError, PluginError, RegistryError
+from spa3d.errors import PluginError, RegistryError
 from spa3d.registry.component import KINDS, Component
-from spa3d.registry.fields import complaint, faults_of, unknown
+from spa3d.registry.fields import unknown
 from spa3d.registry.manifest import Manifest, find_manifest, load_manifest
 from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin, load_plugins
+from spa3d.registry.requirements import install_hint, missing_program, missing_requirements
 
 CONTRACTS = {kind: (f"spa3d.contracts.{kind}", kind.capitalize()) for kind in KINDS}
-BUILD_ARGUMENTS = {"projector": ("dim", "hidden")}
-"""What a constructor needs beside its Config: the widths of both sides of a projector."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +112,7 @@ class Registry:
         what = f"{component.kind} {component.name!r} ({self.origin(component)})"
         lacking = self.unmet(component)
         if lacking:
-            raise PluginError(f"{what} {lacking}; {_cure(component)}")
+            raise PluginError(f"{what} {lacking}; {install_hint(component)}")
         module, _, attribute = component.target.partition(":")
         try:
             target = getattr(importlib.import_module(module), attribute)
@@ -137,7 +130,7 @@ class Registry:
         missing = missing_requirements(component)
         if missing:
             return f"needs {', '.join(missing)}"
-        return _without(component.programs) if component.programs else ""
+        return missing_program(component.programs) if component.programs else ""
 
     def _row(self, kind: str, name: str) -> Component:
         if (kind, name) in self._rows:
@@ -186,80 +179,9 @@ def load_registry(
     return registry
 
 
-def available(kind: str) -> list[str]:
-    """The names of `kind` that `create` can build here: components with all they require, and their presets."""
-    registry = load_registry()
-    return [name for name in registry.names(kind) if not registry.unmet(registry.get(kind, name))]
-
-
-def create(kind: str, name_or_preset: str, **config: Any) -> Any:
-    """Build a component with fresh weights; `config` overrides the preset's values and the Config's defaults.
-
-    A projector is also given ``dim`` (width of the tokens) and ``hidden`` (width of the LLM).
-
-    Raises:
-        RegistryError: no such name.
-        PluginError: it cannot be imported.
-        ConfigError: an unknown field, or a value that its Config refuses.
-
-    """
-    registry = load_registry()
-    resolved = registry.resolve(kind, name_or_preset)
-    target = registry.target(resolved.component)
-    needed = BUILD_ARGUMENTS.get(kind, ())
-    absent = [name for name in needed if name not in config]
-    if absent:
-        raise ConfigError(f"{kind} {name_or_preset!r} needs {' and '.join(f'{name}=' for name in absent)}")
-    widths = {name: config.pop(name) for name in needed}
-    try:
-        values = target.Config.model_validate({**resolved.config, **config}).model_dump()
-    except ValidationError as error:
-        what = f"{kind} {name_or_preset!r}"
-        faults = [(".".join(map(str, fault["loc"])), complaint(target.Config, fault)) for fault in faults_of(error)]
-        raise ConfigError([f"{what}: {place}: {fault}" for place, fault in faults]) from error
-    return target(**widths, **values)
-
-
 def missed(what: str, name: str, there: Iterable[str], command: str) -> str:
     """The message about a name that is not there: neighbours, the list, and the command that shows it."""
     return f"{unknown(what, name, sorted(there))} (see {command})"
-
-
-def missing_requirements(component: Component) -> list[str]:
-    """The import names that `component` requires and that are not installed; imports nothing."""
-    return [name for name in component.requires if not _installed(name.partition(".")[0])]
-
-
-def _cure(component: Component) -> str:
-    """What to do about what `component` lacks."""
-    packages = " ".join(name.replace("_", "-") for name in missing_requirements(component))
-    if packages:
-        return f"install with: {component.install}" if component.install else f"usually: pip install {packages}"
-    return f"install one, or choose another {component.kind} (tools/list {component.kind})"
-
-
-def _without(programs: Sequence[str]) -> str:
-    """What is wrong where none of some programs can be started; a variable that is set (``$CXX``) has the say."""
-    for program in programs:
-        chosen = os.environ.get(program[1:], "").strip() if program.startswith("$") else ""
-        if chosen:
-            return "" if _starts(chosen) else f"needs {program}, and {chosen!r} is not there"
-    return "" if any(map(_starts, programs)) else f"needs one of {', '.join(programs)} on the PATH"
-
-
-def _starts(command: str) -> bool:
-    """Whether the program of a command, arguments apart, is there."""
-    try:
-        words = shlex.split(command)
-    except ValueError:  # a quotation without an end
-        return False
-    return bool(words) and shutil.which(words[0]) is not None
-
-
-def _installed(module: str) -> bool:
-    if module in sys.modules:
-        return sys.modules[module] is not None
-    return find_spec(module) is not None
 
 
 def _breach(kind: str, target: Any) -> str:

@@ -1,5 +1,6 @@
 """The kit that all pages and pictures share: numbers, HTML, Markdown, SVG, pictures of clouds."""
 
-from spa3d.rendering.point_cloud import contact_sheet, render
+from spa3d.rendering.point_cloud import render
+from spa3d.rendering.sheets import contact_sheet
 
 __all__ = ["contact_sheet", "render"]

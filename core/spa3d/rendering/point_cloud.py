@@ -8,17 +8,11 @@ visualization of large datasets", 2009): a white cup on a pale ground is still a
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageDraw, ImageFont
 
 Picture = UInt8[np.ndarray, "H W 3"]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 BACKGROUND = (0.80, 0.83, 0.87)
 COLOURLESS = (0.55, 0.60, 0.66)
@@ -28,24 +22,6 @@ FOOTPRINT = 1.05
 """Radius of a dome, in units of the distance to the third nearest neighbour."""
 PROBES = 64
 """Points at which that distance is measured."""
-INK = (30, 34, 40)
-LABEL_LINES = 4
-MARGIN = 6
-"""Pixels beside a text."""
-GAP = 3
-"""Pixels between the pictures of a strip."""
-FARTHEST = 2.0
-"""Radii of its first cloud that the pictures of a strip show at most: beyond, little is left of that cloud."""
-
-
-@dataclass(frozen=True)
-class Strip:
-    """A row of a comparison: what it is about, and clouds that are drawn in one frame, each with its label."""
-
-    name: str
-    meaning: str
-    clouds: Sequence[Float[np.ndarray, "N 6"]]
-    labels: Sequence[str]
 
 
 def render(
@@ -108,81 +84,6 @@ def telling_yaw(cloud: Float[np.ndarray, "N C"]) -> float:
     return math.remainder(min(corners, key=rises_towards_camera), 360.0)
 
 
-def contact_sheet(
-    clouds: Sequence[Float[np.ndarray, "N 6"]],
-    labels: Sequence[str],
-    path: Path | str,
-    *,
-    columns: int = 6,
-    size: int = 220,
-    yaw: float | None = None,
-) -> None:
-    """Write a PNG with one picture per cloud and its label below, row by row, `columns` to a row."""
-    font = ImageFont.load_default(size=max(10, size // 17))
-    line = _line(font)
-    tall = size + line * LABEL_LINES + line // 2
-    columns = max(1, min(columns, len(clouds)))
-    rows = math.ceil(len(clouds) / columns)
-    sheet = Image.new("RGB", (columns * size, max(rows, 1) * tall), "white")
-    pen = ImageDraw.Draw(sheet)
-    for i, (cloud, label) in enumerate(zip(clouds, labels, strict=True)):
-        x, y = i % columns * size, i // columns * tall
-        sheet.paste(Image.fromarray(render(cloud, size=size, yaw=yaw)), (x, y))
-        pen.multiline_text((x + 4, y + size + 2), _fitted(label, font, size - 8), fill=INK, font=font)
-    sheet.save(path, format="PNG")
-
-
-def comparison_sheet(parts: Sequence[tuple[str, Sequence[Strip]]], path: Path | str, *, size: int = 200) -> None:
-    """Write a PNG with a title per part and below it its strips: name and meaning on the left, then the pictures.
-
-    All pictures of a part are seen from the side that tells most of its first cloud. Those of a strip have the place
-    and the grain of the strip's first cloud, and one scale, at which up to `FARTHEST` of its radii can be seen.
-    """
-    columns = 1 + max((len(strip.clouds) for _, strips in parts for strip in strips), default=0)
-    bands = []
-    for title, strips in parts:
-        yaw = telling_yaw(strips[0].clouds[0])
-        bands += [_title(title, columns * size, size // 11), *(_band(strip, size, yaw) for strip in strips)]
-    sheet = Image.new("RGB", (columns * size, max(1, sum(band.height for band in bands))), "white")
-    y = 0
-    for band in bands:
-        sheet.paste(band, (0, y))
-        y += band.height
-    sheet.save(path, format="PNG")
-
-
-def _title(title: str, width: int, size: int) -> Image.Image:
-    font = ImageFont.load_default(size=size)
-    lines = _fitted(title, font, width - 2 * MARGIN)
-    band = Image.new("RGB", (width, (lines.count("\n") + 3) * _line(font)), "white")
-    ImageDraw.Draw(band).multiline_text((MARGIN, _line(font)), lines, fill=INK, font=font)
-    return band
-
-
-def _band(strip: Strip, size: int, yaw: float) -> Image.Image:
-    """What the strip is about, and its pictures with their labels below."""
-    name, font = ImageFont.load_default(size=size // 11), ImageFont.load_default(size=size // 14)
-    first, line = strip.clouds[0], _line(font)
-    band = Image.new("RGB", (size * (1 + len(strip.clouds)), size + 2 * line), "white")
-    pen = ImageDraw.Draw(band)
-    pen.text((MARGIN, 0), _fitted(strip.name, name, size - 2 * MARGIN, lines=1), fill=INK, font=name)
-    meaning = _fitted(strip.meaning, font, size - 3 * MARGIN, lines=(size - 2 * _line(name)) // line)
-    pen.multiline_text((MARGIN, 2 * _line(name)), meaning, fill=INK, font=font)
-    middle, radius = _frame(first[:, :3])
-    far = max(float(np.linalg.norm(cloud[:, :3] - middle, axis=1).max()) for cloud in strip.clouds)
-    reach = min(max(far / radius, 1.0), FARTHEST)
-    for i, (cloud, label) in enumerate(zip(strip.clouds, strip.labels, strict=True), 1):
-        picture = render(cloud, size=size - GAP, yaw=yaw, like=first, reach=reach)
-        band.paste(Image.fromarray(picture), (i * size, 0))
-        pen.text((i * size, size), _fitted(label, font, size - MARGIN, lines=1), fill=INK, font=font)
-    return band
-
-
-def _line(font: Font) -> int:
-    """Height of a line with the space to the next."""
-    return int(font.getbbox("Ag")[3] * 1.25)
-
-
 def _spacing(xyz: Float[np.ndarray, "N 3"]) -> float:
     """Median distance to the third nearest neighbour."""
     few = xyz[:: max(1, len(xyz) // PROBES)]
@@ -196,15 +97,6 @@ def _frame(xyz: Float[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, " 3"], floa
     middle = (xyz.max(0) + xyz.min(0)) / 2
     radius = float(np.sqrt(((xyz - middle) ** 2).sum(1)).max())
     return middle, radius if radius > 0 else 1.0
-
-
-def _fitted(label: str, font: Font, width: int, *, lines: int = LABEL_LINES) -> str:
-    """`label` in at most as many lines, no wider than `width` pixels."""
-    for letters in range(min(len(label), width // 2), 1, -1):  # no letter is narrower than two pixels
-        wrapped = textwrap.wrap(label, letters, max_lines=lines, placeholder=" …")
-        if max(map(font.getlength, wrapped), default=0) <= width:
-            return "\n".join(wrapped)
-    return ""
 
 
 def _project(

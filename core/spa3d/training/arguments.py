@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,6 @@ import torch
 from transformers import TrainingArguments
 
 from spa3d.config.settings import StageSettings
-
-
-def optimiser_steps(settings: StageSettings, records: int) -> int:
-    """Steps of a stage: as configured, or as many as its epochs need."""
-    return settings.steps or max(1, math.ceil(settings.epochs * records / settings.batch_size))
 
 
 @dataclass

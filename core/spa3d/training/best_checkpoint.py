@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from spa3d.runtime import distributed as ranks
+from spa3d.runtime import distributed
 
 
 class Best:
@@ -32,7 +32,7 @@ class Best:
                 save_file(state, fresh, metadata={"step": str(step), "score": repr(score)})
                 fresh.replace(self.path)
 
-        ranks.first_only(keep)
+        distributed.first_only(keep)
 
     def kept(self) -> tuple[int, float] | None:
         """Step and score of what is kept; None where nothing is."""

@@ -7,45 +7,19 @@ So a resumed run, another batch split or another number of ranks meets the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from torch.utils.data import Dataset as TorchDataset
 
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Record
-from spa3d.contracts.objective import Need, Text
+from spa3d.data.ordering import order
 from spa3d.errors import DataError
-from spa3d.model.processing import Opening, Tokens, opening_of
+from spa3d.inference.samples import Sample
 from spa3d.runtime.rng import generator
 
 Item = TypeVar("Item")
 Talk = Callable[[Record, int], Conversation]
 """(record, epoch) → the conversation to train on."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One record in one epoch, with its texts tokenised for each opening of the prompt that is needed.
-
-    ``twin_id`` is the record of its twin where the sample is a minimal pair, and empty otherwise.
-    """
-
-    record_id: str
-    epoch: int
-    texts: dict[tuple[Text, Opening], Tokens]
-    has_cloud: bool = True
-    twin_id: str = ""
-
-    def tokens(self, need: Need) -> Tokens | None:
-        """The text to be scored for `need`; None where this sample has no such text or view."""
-        if need.view == "twin" and not self.twin_id:
-            return None
-        return self.texts.get((need.text, opening_of(need.view)))
-
-
-def order(length: int, epoch: int, seed: int) -> list[int]:
-    """The permutation that `epoch` goes through."""
-    return [int(i) for i in generator("order", seed, epoch).permutation(length)]
 
 
 class SampleStream(TorchDataset[Sample], Generic[Item]):

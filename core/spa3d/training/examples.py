@@ -8,12 +8,14 @@ from typing import TypeVar
 
 from spa3d.contracts.dataset import Conversation, Dataset, Record, Round, Twin
 from spa3d.contracts.objective import Need, Text
-from spa3d.data.pair_interim import Pair
+from spa3d.data.preference_pairs import Pair
 from spa3d.data.questions import draw_pair_options, with_options
 from spa3d.errors import DataError, about
-from spa3d.model.processing import Opening, Spa3dProcessor, Tokens, opening_of
+from spa3d.inference.samples import Sample
+from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.tokens import Opening, Tokens, opening_of
 from spa3d.runtime.rng import generator
-from spa3d.training.dataset import Sample, Talk
+from spa3d.training.dataset import Talk
 
 Item = TypeVar("Item")
 Wanted = tuple[Text, Opening]

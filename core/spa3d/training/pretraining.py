@@ -23,12 +23,13 @@ from spa3d.contracts.dataset import Record
 from spa3d.contracts.encoder import Encoder
 from spa3d.data.preparation import encoder_inputs
 from spa3d.errors import DataError, about
-from spa3d.inference.scoring import Counts, collate
-from spa3d.inference.views import Clouds
-from spa3d.model.labels import IGNORED
-from spa3d.model.processing import Spa3dProcessor, Tokens
+from spa3d.inference.prepared_clouds import Clouds
+from spa3d.inference.samples import Sample
+from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.tokens import IGNORED, Tokens, collate
 from spa3d.runtime.rng import Draws, generator
-from spa3d.training.dataset import Sample, Talk
+from spa3d.training.dataset import Talk
+from spa3d.training.loss import Counts
 from spa3d.training.trainer import StageTrainer
 
 DESCRIBED = 0.6

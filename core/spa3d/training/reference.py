@@ -19,13 +19,12 @@ from torch import Tensor
 from spa3d.artifacts.hashing import digest
 from spa3d.contracts.objective import Need, Score, Scores
 from spa3d.errors import CheckpointError
-from spa3d.inference.scoring import collate, score
+from spa3d.inference.samples import Sample
+from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
-from spa3d.model.labels import IGNORED
-from spa3d.model.processing import Tokens
+from spa3d.model.tokens import IGNORED, Tokens, collate
 from spa3d.runtime.progress import Advance
 from spa3d.runtime.row_store import Rows, RowStore
-from spa3d.training.dataset import Sample
 
 Key = tuple[str, str, str]
 ABSENT = Tokens([0], [IGNORED], [-1])

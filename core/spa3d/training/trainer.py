@@ -14,11 +14,12 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from spa3d.artifacts.metrics_log import Journal
 from spa3d.config.settings import PartRates
 from spa3d.contracts.objective import Objective, Score, Scores, Term
-from spa3d.inference.scoring import Counts, count_units, score, total
+from spa3d.inference.samples import Sample
+from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
 from spa3d.model.adapters import attached, trained_state
 from spa3d.runtime.progress import Advance
-from spa3d.training.dataset import Sample
+from spa3d.training.loss import Counts, count_units, total
 from spa3d.training.preference_metrics import mean_metrics, preference_metrics
 from spa3d.training.reference import Key, Reference, refuse_difference
 

@@ -18,12 +18,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from spa3d.artifacts.metrics_log import Journal
 from spa3d.contracts.objective import Need
+from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
-from spa3d.runtime import distributed as ranks
+from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
 from spa3d.training.best_checkpoint import Best
-from spa3d.training.dataset import Sample
 from spa3d.training.preference_metrics import mean_metrics, preference_metrics
 
 FALL = 0.03
@@ -74,7 +74,7 @@ class Probe(TrainerCallback):
         self.warned = any("warning" in row for row in self.journal.rows())
         if state.global_step == 0:
             found = self._look(0).tolist()  # by every process: a sharded model needs them all
-            ranks.first_only(lambda: write_whole(self.start, json.dumps(found)))
+            distributed.first_only(lambda: write_whole(self.start, json.dumps(found)))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Look every so many steps and after the last one."""
@@ -88,7 +88,7 @@ class Probe(TrainerCallback):
             self.warned = True
             text = watchdog_text(state.global_step, *found)
             self.journal.write(stage="post-train", step=state.global_step, warning=text)
-            if ranks.is_first():
+            if distributed.is_first():
                 self.warn(text)
         if self.early_stop:
             self.journal.write(stage="post-train", step=state.global_step, stopped=state.global_step)

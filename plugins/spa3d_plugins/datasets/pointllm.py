@@ -22,13 +22,13 @@ from pydantic import Field, field_validator
 from spa3d.artifacts.hashing import hash_sources
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round, Twin
-from spa3d.data.cloud_checks import Colors, columns, read_npy
+from spa3d.data.cloud_checks import Colors
+from spa3d.data.formats.npy import columns, read_npy
 from spa3d.data.questions import draw_options, keyed_sample, with_options
 from spa3d.errors import DataError
 from spa3d.metrics.text_matching import mentions
 from spa3d.runtime.rng import generator
-from spa3d_plugins.datasets import cloud_edits as cloud_twins
-from spa3d_plugins.datasets import color_names as cloud_words
+from spa3d_plugins.datasets import cloud_edits, color_names
 from spa3d_plugins.datasets.pointllm_index import SPLITS, Known, Layout
 
 ROUNDS = 3
@@ -141,7 +141,7 @@ class PointLLM(Dataset):
         if record.id != record.object_id:
             return None
         try:
-            return cloud_twins.cloud_twin(record, number, self.up_axis)
+            return cloud_edits.cloud_twin(record, number, self.up_axis)
         except DataError:
             if self.on_bad_data == "stop":
                 raise
@@ -167,7 +167,7 @@ class PointLLM(Dataset):
             "annotations": {split: index.digests for split, index in self._layout.splits.items()},
             "records": {split: len(index.places) for split, index in self._layout.splits.items()},
             "clouds": [len(sizes), sum(sizes.values())],
-            "twins": hash_sources([Path(cloud_twins.__file__), Path(cloud_words.__file__)]),
+            "twins": hash_sources([Path(cloud_edits.__file__), Path(color_names.__file__)]),
             # Clouds that were all made anew, with other colours say, have the sizes of the old ones.
             "some": [self._digest(name) for name in keyed_sample(sorted(sizes), SAMPLED, "fingerprint")],
         }

@@ -24,7 +24,7 @@ def config(seed: int = 0) -> RunConfig:
 
 
 def claim(folder: Path, seed: int = 0, *, resume: bool = False) -> AbstractContextManager[None]:
-    return claimed(folder, config(seed), resume=resume)
+    return claimed(folder, config(seed).model_dump(mode="json"), resume=resume)
 
 
 def begin(folder: Path) -> None:

@@ -15,10 +15,11 @@ from spa3d.checkpoints.load import load
 from spa3d.config.settings import LLMSettings
 from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.llm import make_llm, point_tokens
+from spa3d.model.llm import make_llm
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.registry.registry import create
+from spa3d.model.special_tokens import point_tokens
+from spa3d.registry.create import create
 
 PLUGIN = """
 from pathlib import Path

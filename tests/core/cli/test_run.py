@@ -11,10 +11,11 @@ import yaml
 import spa3d.pipeline.plan
 import spa3d.pipeline.run
 from spa3d.cli import main
-from spa3d.cli.run import again, run_folder
+from spa3d.cli.run import again
 from spa3d.config.parse import parse
 from spa3d.errors import ConfigError, OutputError
 from spa3d.pipeline.plan import Plan, PlannedPart, PlannedStage
+from spa3d.pipeline.run_location import run_folder
 
 
 @pytest.fixture(autouse=True)

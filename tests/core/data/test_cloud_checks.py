@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spa3d.data.cloud_checks import check, columns, read_npy, require_points
+from spa3d.data.cloud_checks import check, require_points
+from spa3d.data.formats.npy import columns, read_npy
 from spa3d.errors import DataError
 
 

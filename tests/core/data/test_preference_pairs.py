@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from spa3d.data.pair_interim import Pair
-from spa3d.data.preference_pairs import EMPTY, SAME, fault_of, of_training, read_pairs, write_pairs
+from spa3d.data.preference_pairs import EMPTY, SAME, Pair, fault_of, of_training, read_pairs, write_pairs
 from spa3d.errors import DataError
 
 GOOD = {"record": "train-1", "question": "Which side?", "chosen": "left", "rejected": "right"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spa3d.evaluation.evaluate import read_rows, write_rows
+from spa3d.artifacts.predictions import read_rows, write_rows
 
 
 def test_text_with_line_breaks_of_every_kind_comes_back(tmp_path: Path) -> None:

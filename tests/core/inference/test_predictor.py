@@ -11,7 +11,7 @@ from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Conversation, Round
 from spa3d.inference.predictor import Answerer, View
 from spa3d.inference.views import Views
-from spa3d.model.labels import IGNORED
+from spa3d.model.tokens import IGNORED
 
 PROMPTS = ("Which side?", "Which side, left or right, and how many of them? Tell it in a few words.", "What?")
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from spa3d.contracts.objective import Need, Objective, Scores, Term
-from spa3d.inference.scoring import count_units, score, total
+from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
-from spa3d.model.labels import IGNORED
-from spa3d.registry.registry import create
+from spa3d.model.tokens import IGNORED
+from spa3d.registry.create import create
 from spa3d.training.dataset import instructions
 from spa3d.training.examples import ordinary, tokenised
+from spa3d.training.loss import count_units, total
 
 CLEAN, NOISED = Need("chosen", "clean"), Need("chosen", "noised")
 

@@ -12,8 +12,9 @@ import pytest
 from spa3d.contracts.dataset import Record
 from spa3d.contracts.noise import Noise
 from spa3d.errors import DataError
-from spa3d.inference.views import Clouds, Views
-from spa3d.registry.registry import create
+from spa3d.inference.prepared_clouds import Clouds
+from spa3d.inference.views import Views
+from spa3d.registry.create import create
 from spa3d.runtime.rng import Draws
 from spa3d.runtime.row_store import RowStore
 

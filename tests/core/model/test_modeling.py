@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from spa3d.model.labels import IGNORED
+from spa3d.model.tokens import IGNORED
 
 
 def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -91,10 +91,11 @@ def test_a_saved_model_comes_back_through_the_registry(tmp_path: Path) -> None:
     from spa3d.checkpoints.load import load
     from spa3d.config.settings import LLMSettings
     from spa3d.model.configuration import Spa3dConfig
-    from spa3d.model.llm import make_llm, point_tokens
+    from spa3d.model.llm import make_llm
     from spa3d.model.modeling import Spa3dModel
     from spa3d.model.processing import Spa3dProcessor
-    from spa3d.registry.registry import create
+    from spa3d.model.special_tokens import point_tokens
+    from spa3d.registry.create import create
 
     torch.manual_seed(0)
     settings = LLMSettings(hidden_size=16, layers=1, heads=2, intermediate_size=32, vocab_size=320)

@@ -16,7 +16,8 @@ from spa3d.config.catalog import catalogue
 from spa3d.contracts.ops import Ops
 from spa3d.errors import ConfigError, PluginError, RegistryError
 from spa3d.ops import selection as backends
-from spa3d.ops.selection import SlowerBackend, backends_for, candidates, first_there, works_on
+from spa3d.ops.selection import SlowerBackend, backends_for, candidates, first_there
+from spa3d.ops.verification import works_on
 from spa3d.registry.component import Component
 from spa3d.registry.markers import hookimpl
 from spa3d.registry.registry import Registry, load_registry

@@ -9,7 +9,8 @@ import torch
 
 from spa3d.config.parse import parse
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
-from spa3d.pipeline.assemble import assemble, choose_device
+from spa3d.pipeline.assemble import assemble
+from spa3d.runtime.device import choose_device
 from spa3d_plugins.encoders.pointnext import PointNeXt
 from spa3d_plugins.projectors.mlp import MLP
 

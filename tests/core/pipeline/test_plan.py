@@ -10,8 +10,9 @@ import torch
 from spa3d import create
 from spa3d.config.parse import parse
 from spa3d.model.adapters import attach
+from spa3d.model.saving import save_model
 from spa3d.pipeline.assemble import assemble
-from spa3d.pipeline.base import locate, save_model
+from spa3d.pipeline.base import locate
 from spa3d.pipeline.build_base import BaseBuilder
 from spa3d.pipeline.plan import plan
 from spa3d.runtime.progress import Silent

@@ -14,8 +14,9 @@ from spa3d import __version__
 from spa3d.config.parse import parse
 from spa3d.contracts.benchmark import Question
 from spa3d.errors import ConfigError, DataError, OutputError
+from spa3d.model.saving import save_model
 from spa3d.pipeline.assemble import assemble
-from spa3d.pipeline.base import locate, save_model
+from spa3d.pipeline.base import locate
 from spa3d.pipeline.build_base import BaseBuilder
 from spa3d.pipeline.passport import passport_of
 from spa3d.pipeline.run import Run, execute

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from spa3d.contracts.dataset import Conversation, Round
+from spa3d.data.ordering import order
 from spa3d.preferences.requests import draw_requests
-from spa3d.training.dataset import order
 
 
 def test_records_come_as_training_meets_them(toy_dataset: Any) -> None:

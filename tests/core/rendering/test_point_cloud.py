@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spa3d.rendering.point_cloud import BACKGROUND, Strip, comparison_sheet, contact_sheet, render, telling_yaw, upright
+from spa3d.rendering.point_cloud import BACKGROUND, render, telling_yaw, upright
+from spa3d.rendering.sheets import Strip, comparison_sheet, contact_sheet
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from spa3d.errors import DataError
-from spa3d.model.labels import IGNORED
-from spa3d.training.dataset import Sample, SampleStream, captions, instructions
+from spa3d.inference.samples import Sample
+from spa3d.model.tokens import IGNORED
+from spa3d.training.dataset import SampleStream, captions, instructions
 from spa3d.training.examples import ordinary, tokenised
 
 

@@ -10,13 +10,15 @@ import torch
 
 from spa3d.contracts.dataset import Fact, Record, Twin
 from spa3d.contracts.objective import Need, Objective, Scores, Term, asks_for_pairs, asks_for_twins
-from spa3d.data.pair_interim import Pair
+from spa3d.data.preference_pairs import Pair
 from spa3d.errors import DataError
-from spa3d.inference.scoring import count_units, score, total
+from spa3d.inference.samples import Sample
+from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
-from spa3d.model.labels import IGNORED
-from spa3d.training.dataset import Sample, instructions
+from spa3d.model.tokens import IGNORED
+from spa3d.training.dataset import instructions
 from spa3d.training.examples import ordinary, paired, tokenised, twinned, wanted
+from spa3d.training.loss import count_units, total
 
 FOUR = [Need(text, view) for view in ("clean", "twin") for text in ("chosen", "rejected")]
 

@@ -14,18 +14,20 @@ import torch
 
 from spa3d.config.settings import LoRASettings, StageSettings, TrainSettings
 from spa3d.contracts.objective import Need, Score, Scores
-from spa3d.data.pair_interim import Pair
+from spa3d.data.preference_pairs import Pair
 from spa3d.errors import CheckpointError, ConfigError
-from spa3d.inference.scoring import count_units, score, total
+from spa3d.inference.samples import Sample
+from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
 from spa3d.model import adapters
-from spa3d.pipeline.post_train import make_reference
-from spa3d.registry.registry import create
+from spa3d.pipeline.reference import make_reference
+from spa3d.registry.create import create
 from spa3d.runtime.progress import Silent
 from spa3d.runtime.row_store import RowStore
 from spa3d.training.arguments import as_batch, training_arguments
-from spa3d.training.dataset import Sample, SampleStream
+from spa3d.training.dataset import SampleStream
 from spa3d.training.examples import paired, tokenised, wanted
+from spa3d.training.loss import count_units, total
 from spa3d.training.preference_metrics import preference_metrics
 from spa3d.training.reference import Frozen, Precomputed, refuse_difference
 from spa3d.training.trainer import ObjectiveTrainer

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from spa3d.config.settings import PartRates, StageSettings
+from spa3d.config.stages import optimiser_steps
 from spa3d.inference.views import Views
-from spa3d.registry.registry import create
-from spa3d.training.arguments import as_batch, last_checkpoint, optimiser_steps, training_arguments
+from spa3d.registry.create import create
+from spa3d.training.arguments import as_batch, last_checkpoint, training_arguments
 from spa3d.training.dataset import SampleStream, instructions
 from spa3d.training.examples import ordinary, tokenised
 from spa3d.training.preference_metrics import mean_metrics

@@ -14,7 +14,7 @@ import torch
 from spa3d.artifacts.metrics_log import Journal
 from spa3d.config.settings import StageSettings
 from spa3d.inference.views import Views
-from spa3d.registry.registry import create
+from spa3d.registry.create import create
 from spa3d.runtime.progress import Silent
 from spa3d.training.best_checkpoint import Best
 from spa3d.training.dataset import SampleStream, instructions
@@ -162,7 +162,7 @@ def test_only_the_first_process_decides_what_is_best(tmp_path: Path, monkeypatch
     # Others may look when the first has written: all must come to the meeting, whatever they would find.
     best, met = Best(torch.nn.Linear(2, 2), tmp_path / "best.safetensors"), []
     best.offer(0, -1.0)
-    monkeypatch.setattr("spa3d.training.best_checkpoint.ranks.first_only", met.append)
+    monkeypatch.setattr("spa3d.training.best_checkpoint.distributed.first_only", met.append)
     best.offer(5, -1.0)
     best.offer(10, -0.5)
     assert len(met) == 2

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spa3d.errors import ConfigError, SpaError
+from spa3d.preferences.writers.contract import Corruption, Done
 from spa3d.preferences.writers.prompts import accepted, prompt_for
 from spa3d.runtime.rng import generator
-
-if TYPE_CHECKING:
-    from spa3d.preferences.writers.contract import Corruption, Done
 
 KEY = "OPENAI_API_KEY"
 STRANGE = "what the URL answers is no chat completion"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from spa3d.errors import CheckpointError
+from spa3d.preferences.writers.contract import Corruption, Done
 from spa3d.preferences.writers.prompts import accepted, prompt_for
-
-if TYPE_CHECKING:
-    from spa3d.preferences.writers.contract import Corruption, Done
 
 ROOM = 16
 """Tokens that a rewrite may have beyond twice those of the answer."""

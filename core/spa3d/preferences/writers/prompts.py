@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from spa3d.data.questions import chosen_option, shown_options
 from spa3d.metrics.text_matching import mentions, token_f1, words
-from spa3d.preferences.writers.rule import chosen_option, shown_options
-
-if TYPE_CHECKING:
-    from spa3d.preferences.writers.contract import Corruption
+from spa3d.preferences.writers.contract import Corruption
 
 TASK = (
     "Below are a question about a 3D object and its true answer. Rewrite the answer so that it becomes wrong but stays "

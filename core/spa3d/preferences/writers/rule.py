@@ -11,27 +11,22 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from spa3d.contracts.dataset import Dataset, Fact
-from spa3d.data.questions import keyed_sample
+from spa3d.data.questions import _LETTER, chosen_option, keyed_sample, shown_options
 from spa3d.metrics.text_matching import mentions, states, words
+from spa3d.preferences.writers.contract import Corruption, Done
 from spa3d.preferences.writers.substitution import Span, places, renumbered, swapped
 from spa3d.runtime.rng import generator
-
-if TYPE_CHECKING:
-    from spa3d.preferences.writers.contract import Corruption, Done
 
 Item = TypeVar("Item")
 
 LOOKED_AT = 64
 """Records that are asked which values a fact can have, where its own options hold no other."""
 
-_OPTION = re.compile(r"(?:^|(?<=\s))([A-H])\) (.+?)(?=\s+[A-H]\) |\s*$)")
-_LETTER = re.compile(r"\(?([A-H])(?:\)|\.|$)")
-"""How an answer names an option by its letter: "B", "(B)", "B.", "B) blue"."""
 _SHADE = re.compile(r"\b(?:dark|light)\s+$", re.IGNORECASE)
 _SHADELESS = frozenset({"black", "white"})
 _SINGULAR = re.compile(r"\ban?\s+(?:[\w-]+\s+)?$", re.IGNORECASE)
@@ -173,23 +168,6 @@ class _Claim:
     @property
     def _subjects(self) -> set[str]:
         return {fact.subject for fact in self.facts}
-
-
-def shown_options(question: str) -> tuple[str, dict[str, str]]:
-    """The question without its lettered options, and letter → option: what `with_options` joined."""
-    found = list(_OPTION.finditer(question))
-    if len(found) < 2 or found[0][1] != "A":
-        return question, {}
-    return question[: found[0].start()].rstrip(), {match[1]: match[2] for match in found}
-
-
-def chosen_option(answer: str, shown: dict[str, str]) -> str | None:
-    """The letter of the option that `answer` takes: named by its letter, or else the longest that stands in it."""
-    named = _LETTER.match(answer)
-    if named and named[1] in shown:
-        return named[1]
-    standing = [letter for letter, option in shown.items() if mentions(answer, option)]
-    return max(standing, key=lambda letter: len(words(shown[letter])), default=None)
 
 
 def _other_option(

@@ -10,7 +10,8 @@ from spa3d.contracts.dataset import Record
 from spa3d.errors import CheckpointError, ConfigError
 from spa3d.model.llm import make_llm
 from spa3d.preferences.writers import local
-from spa3d.preferences.writers.contract import Corruption, make_writer
+from spa3d.preferences.writers.contract import Corruption
+from spa3d.preferences.writers.factory import make_writer
 from spa3d.preferences.writers.local import LocalWriter
 from spa3d.preferences.writers.prompts import TASK, prompt_for
 

@@ -6,10 +6,10 @@ import pytest
 
 import spa3d
 from spa3d.contracts.dataset import Fact, Record
-from spa3d.data.questions import with_options
+from spa3d.data.questions import shown_options, with_options
 from spa3d.metrics.text_matching import states
 from spa3d.preferences.writers.contract import Corruption
-from spa3d.preferences.writers.rule import RuleWriter, shown_options
+from spa3d.preferences.writers.rule import RuleWriter
 
 COLOURS = ("red", "orange", "white", "purple", "black", "gray")
 SWORD = (

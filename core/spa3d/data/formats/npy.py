@@ -1,0 +1,116 @@
+"""Clouds in ``.npy`` files, read without numpy's own reader."""
+
+from __future__ import annotations
+
+import ast
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Float32
+
+from spa3d.data.cloud_checks import Colors, cloud_location, from_array
+from spa3d.errors import DataError
+
+_MAGIC = b"\x93NUMPY"
+
+
+_LONGEST_HEADER = 10_000
+
+
+def read_npy(
+    path: Path, *, record_id: str, colors: Colors = "0-1", columns: int | None = None
+) -> Float32[np.ndarray, "N 6"]:
+    """The cloud in a ``.npy`` file, ``(N, 6)`` float32: xyz in the file's units, rgb in [0, 1].
+
+    Args:
+        path: a file of shape ``(N, 6)``, or ``(N, 3)`` for a cloud without colour (its rgb is then 0).
+        record_id: whose cloud it is, for the message.
+        colors: the range the file keeps its colours in.
+        columns: 3 or 6 where only that many will do, because the data set was found to have them.
+
+    Raises:
+        DataError: the file is missing, truncated, pickled, or not a cloud (see `check`); names file and record.
+
+    """
+    where = cloud_location(path, record_id)
+    with _open(path, where) as file:
+        header = _read_header(file, where)
+        if columns is not None and columns != header.shape[1]:
+            raise DataError(
+                f"{where}: {header.shape[1]} columns where other clouds of the data set have {columns}; "
+                "keep clouds with and without colour in folders of their own."
+            )
+        there = os.fstat(file.fileno()).st_size - file.tell()
+        if there < header.size:
+            raise DataError(f"{where}: truncated: {there} of {header.size} bytes of points; copy it again.")
+        body = file.read(header.size)
+    stored = np.frombuffer(body, header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
+    return from_array(stored, where=where, colors=colors)
+
+
+def columns(path: Path, *, record_id: str) -> int:
+    """6 for a file with colours, 3 for one without; reads the header only. Raises `DataError` as `read_npy` does."""
+    where = cloud_location(path, record_id)
+    with _open(path, where) as file:
+        return _read_header(file, where).shape[1]
+
+
+@dataclass(frozen=True)
+class _Header:
+    dtype: np.dtype[np.floating]
+    shape: tuple[int, int]
+    fortran: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of the array behind the header."""
+        return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
+
+def _open(path: Path, where: str) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise DataError(f"{where}: there is no such file.") from error
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror}.") from error
+
+
+def _read_header(file: BinaryIO, where: str) -> _Header:
+    """The header of the NEP 1 format; leaves `file` at the first byte of the array."""
+    start = file.read(8)
+    if not start:
+        raise DataError(f"{where}: the file is empty; copy it again.")
+    if start.startswith((b"\x80", b"PK")):
+        kind = "a pickle, which is never loaded" if start[0] == 0x80 else "an archive (.npz)"
+        raise DataError(f"{where}: {kind}; save the float32 array itself with numpy.save.")
+    if not start.startswith(_MAGIC):
+        raise DataError(f"{where}: not a .npy file; save the float32 array with numpy.save.")
+    length = int.from_bytes(file.read(2 if start[6:7] == b"\x01" else 4), "little")
+    text = file.read(min(length, _LONGEST_HEADER))
+    if len(text) < length <= _LONGEST_HEADER:
+        raise DataError(f"{where}: truncated inside its header; copy it again.")
+    try:
+        fields = ast.literal_eval(text.decode("utf-8" if start[6:7] == b"\x03" else "latin-1"))
+        descr, shape, fortran = fields["descr"], fields["shape"], fields["fortran_order"]
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
+        raise DataError(f"{where}: its .npy header cannot be read; save it again with numpy.save.") from error
+    return _Header(_float_dtype(descr, where), _cloud_shape(shape, where), bool(fortran))
+
+
+def _float_dtype(descr: object, where: str) -> np.dtype[np.floating]:
+    if isinstance(descr, str) and descr in {f"{order}f{width}" for order in "<>=|" for width in (2, 4, 8)}:
+        return np.dtype(descr)
+    if isinstance(descr, str) and "O" in descr:
+        raise DataError(f"{where}: pickled objects are never loaded; save the float32 array with numpy.save.")
+    raise DataError(f"{where}: dtype {descr!r}; a cloud holds floats (save it with .astype('float32')).")
+
+
+def _cloud_shape(shape: object, where: str) -> tuple[int, int]:
+    match shape:
+        case (int(points), int(channels)) if points >= 0 and channels in (3, 6):
+            return points, channels
+    raise DataError(f"{where}: shape {shape!r}; a cloud is (N, 6), xyz and rgb, or (N, 3) without colour.")

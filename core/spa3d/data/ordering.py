@@ -1,0 +1,10 @@
+"""The order in which training goes through its records."""
+
+from __future__ import annotations
+
+from spa3d.runtime.rng import generator
+
+
+def order(length: int, epoch: int, seed: int) -> list[int]:
+    """The permutation that `epoch` goes through."""
+    return [int(i) for i in generator("order", seed, epoch).permutation(length)]

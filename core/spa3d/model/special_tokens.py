@@ -1,0 +1,33 @@
+"""Special tokens of a 3D LLM; data that contains them is rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from spa3d.config.settings import LLMSettings
+from spa3d.contracts.dataset import Round
+from spa3d.errors import DataError
+from spa3d.model.tokenizer import BOS, EOS, PAD
+
+
+def refuse_marks(rounds: Iterable[Round], marks: Collection[str]) -> None:
+    """Refuse text that holds one of a model's own marks: it would be read as a cloud, or as the end of an answer.
+
+    Raises:
+        DataError: with the text and the mark.
+
+    """
+    for text in (text for talk in rounds for text in (talk.question, talk.answer)):
+        found = sorted(mark for mark in marks if mark in text)
+        if found:
+            raise DataError(f"the text {text[:80]!r} holds {found[0]!r}, a mark of the model's own; change the text")
+
+
+def point_tokens(settings: LLMSettings) -> list[str]:
+    """Names of the tokens for start, patch and end of a cloud."""
+    return [settings.point_start, settings.point_patch, settings.point_end]
+
+
+def own_marks(settings: LLMSettings) -> list[str]:
+    """The tokens that no text of the data may hold, as far as they are known before the LLM is there."""
+    return [*point_tokens(settings), *([] if settings.path else (BOS, EOS, PAD))]

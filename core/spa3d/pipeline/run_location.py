@@ -1,0 +1,49 @@
+"""The folder of a run: given, new, or the latest of the same configuration."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import yaml
+
+from spa3d.config.parse import Invocation
+from spa3d.config.settings import RunConfig
+from spa3d.errors import ConfigError
+
+
+def default_folder(config: RunConfig, *, time: str) -> Path:
+    """``runs/<time>-<encoder>-<noise>-<objective>-s<seed>``."""
+    names = "-".join((config.encoder.asked, config.noise.asked, config.objective.asked))
+    return Path("runs") / f"{time}-{names}-s{config.seed}"
+
+
+def run_folder(invocation: Invocation) -> Path:
+    """Where the run goes: ``--output``, or a new folder under runs/, or, to resume, the latest of the same run.
+
+    Raises:
+        ConfigError: there is nothing to resume, or several processes would each choose a folder.
+
+    """
+    config = invocation.config
+    if invocation.output is not None:
+        return invocation.output
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("--output: say where the run goes; several processes would each choose a folder of their own")
+    if not invocation.resume:
+        return default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))
+    pattern = default_folder(config, time="*")
+    for folder in sorted(pattern.parent.glob(pattern.name), reverse=True):
+        if _holds(folder, config):
+            return folder
+    raise ConfigError(f"--resume: no run of this configuration among {pattern}; name its folder with --output")
+
+
+def _holds(folder: Path, config: RunConfig) -> bool:
+    """Whether `folder` holds a run of exactly this configuration."""
+    try:
+        saved = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    return bool(saved == config.model_dump(mode="json"))

@@ -1,0 +1,25 @@
+"""The device to run on."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from spa3d.errors import ConfigError
+
+
+def choose_device(asked: str) -> torch.device:
+    """The device to run on; ``auto`` takes CUDA, then MPS, then the CPU."""
+    there = ["cpu"]
+    if torch.cuda.is_available():
+        there += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        there.append("mps")
+    if asked == "auto" and "cuda" in there and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if asked == "auto":
+        return torch.device("cuda" if "cuda" in there else "mps" if "mps" in there else "cpu")
+    if asked not in there:
+        raise ConfigError(f"--device {asked}: not on this machine; there is: auto, {', '.join(there)}")
+    return torch.device(asked)

@@ -1,0 +1,31 @@
+"""Terms of an objective to the loss of an optimizer step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from spa3d.contracts.objective import Need, Term
+from spa3d.inference.samples import Sample
+
+Counts = dict[str, float]
+"""Chosen answer tokens (``token``) and samples (``sequence``) in the whole optimiser step."""
+
+
+def count_units(batches: Sequence[Sequence[Sample]], needs: Sequence[Need]) -> Counts:
+    """Units of the step that the terms are divided by; known from the masks before any forward."""
+    chosen = next(need for need in needs if need.text == "chosen" and need.view != "twin")
+    samples = [sample for batch in batches for sample in batch]
+    texts = [sample.tokens(chosen) for sample in samples]
+    return {
+        "token": float(sum(text.answer_count for text in texts if text is not None)),
+        "sequence": float(len(samples)),
+    }
+
+
+def total(terms: Sequence[Term], counts: Counts) -> Float[Tensor, ""]:
+    """The loss of a micro-batch: each term's sum over the units of the whole step, times its coefficient."""
+    return torch.stack([term.coefficient * term.values.sum() / counts[term.unit] for term in terms]).sum()
