@@ -34,7 +34,7 @@ from spa3d.model.tokens import IGNORED, Tokens
 from spa3d.runtime.rng import Draws
 from spa3d.runtime.row_store import RowStore
 from spa3d.training.loss import count_units, total
-from spa3d.training.reference import Frozen, Precomputed
+from spa3d.training.reference import LiveReference, PrecomputedReference
 
 Step = Callable[[], Any]
 VOCABULARY, PREFIX, ANSWER, BATCH = 32003, 513, 40, 4
@@ -98,8 +98,8 @@ def our_step(model: Spa3dModel, objective: Objective, batch: Sequence[Sample], v
     counts = count_units([batch], objective.needs)
     reference = None
     if known:
-        reference = Precomputed(RowStore(Path(tempfile.mkdtemp()), (1024,)), views)
-        reference.fill(batch, known, Frozen(views, bf16=False), batch_size=len(batch), advance=lambda _: None)
+        reference = PrecomputedReference(RowStore(Path(tempfile.mkdtemp()), (1024,)), views)
+        reference.fill(batch, known, LiveReference(views, bf16=False), batch_size=len(batch), advance=lambda _: None)
 
     def step() -> None:
         scores = score(model, policy, batch, views)

@@ -101,7 +101,7 @@ def _draw_noise(wish: Wish) -> str:
 
 def _objects(wish: Wish, chosen: Invocation) -> tuple[Dataset, list[tuple[Record, Cloud]], str]:
     """The dataset, its first records with their clouds as they are in the files, and a line about them."""
-    from spa3d.pipeline.assemble import make_dataset
+    from spa3d.pipeline.parts import make_dataset
 
     dataset = make_dataset(chosen.config, chosen.registry)
     records = dataset.records(wish.split)
@@ -114,11 +114,11 @@ def _objects(wish: Wish, chosen: Invocation) -> tuple[Dataset, list[tuple[Record
 
 def _clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Record, Cloud]]:
     """Each record with its cloud; one that cannot be read is a fault, or is skipped where that was asked for."""
-    from spa3d.data.preparation import sound_cloud
+    from spa3d.data.preparation import load_valid_cloud
 
     for record in records:
         try:
-            yield record, sound_cloud(record)
+            yield record, load_valid_cloud(record)
         except DataError as fault:
             if dataset.on_bad_data == "stop":
                 raise
@@ -137,7 +137,7 @@ def _noises(wish: Wish) -> list[str]:
 def _prepared(record: Record, cloud: Cloud, chosen: Invocation) -> Cloud:
     """The cloud as a run would give it to the noise."""
     from spa3d.data.preparation import prepare
-    from spa3d.pipeline.assemble import preparation
+    from spa3d.pipeline.parts import preparation
 
     asked = preparation(chosen.config, count=chosen.config.points.count)
     return prepare(cloud, key=("resample", record.id), has_color=record.has_color, **asked)
@@ -147,7 +147,7 @@ def _strip(kind: Invocation, levels: Sequence[float], clean: Cloud, *, record_id
     """The clean cloud, and what the noise makes of it in the first epoch of a run."""
     import torch
 
-    from spa3d.pipeline.assemble import make_noise
+    from spa3d.pipeline.parts import make_noise
     from spa3d.runtime.rng import Draws
 
     config, points = kind.config, torch.from_numpy(clean)[None]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from spa3d.comparison.cells import Role, Row
 from spa3d.comparison.grid import Settings, spoken
 from spa3d.config.settings import RunConfig, TrainSettings
-from spa3d.config.stages import optimiser_steps
+from spa3d.config.stages import optimizer_steps
 from spa3d.contracts.objective import Need, asks_for_pairs, asks_for_twins
 from spa3d.registry.manifest import Budget
 
@@ -39,7 +39,7 @@ class Candidate:
     @property
     def steps(self) -> int:
         """Optimiser steps, those that its epochs need where it names no steps."""
-        return optimiser_steps(self.config.train, self.items)
+        return optimizer_steps(self.config.train, self.items)
 
     @property
     def samples(self) -> int:

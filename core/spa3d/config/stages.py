@@ -35,6 +35,6 @@ def stages_of(config: RunConfig) -> list[StageName]:
     return [*stages, "instruct"]
 
 
-def optimiser_steps(settings: StageSettings, records: int) -> int:
+def optimizer_steps(settings: StageSettings, records: int) -> int:
     """Steps of a stage: as configured, or as many as its epochs need."""
     return settings.steps or max(1, math.ceil(settings.epochs * records / settings.batch_size))

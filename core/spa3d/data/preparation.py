@@ -1,7 +1,7 @@
 """Adapting a cloud to an encoder, in one place.
 
-A cloud ``(N, 6)``, xyz and rgb, is checked (`sound_cloud`), resampled, normalised and given a colour once, on the way
-out of the dataset (`prepare`). Noise acts on what comes out of that. `encoder_inputs` then picks the channels the
+A cloud ``(N, 6)``, xyz and rgb, is checked (`load_valid_cloud`), resampled, normalised and given a colour once, on the
+way out of the dataset (`prepare`). Noise acts on what comes out of that. `encoder_inputs` then picks the channels the
 encoder asks for; height is measured after the noise, and nothing is normalised again.
 """
 
@@ -26,7 +26,7 @@ Axis = Literal["x", "y", "z"]
 Method = Literal["fps", "random"]
 
 
-def sound_cloud(record: Record, *, min_points: int = 1, asked_by: str = "") -> Cloud:
+def load_valid_cloud(record: Record, *, min_points: int = 1, asked_by: str = "") -> Cloud:
     """The cloud of `record` as its source has it, once it is certain that a model can be shown it.
 
     Args:
@@ -60,7 +60,7 @@ def prepare(
     """A cloud as every model sees it: resampled, normalised, with a colour in every point.
 
     Args:
-        cloud: xyz in any unit and rgb in [0, 1], as `sound_cloud` gives it.
+        cloud: xyz in any unit and rgb in [0, 1], as `load_valid_cloud` gives it.
         key: names the cloud; decides what is random.
         count: points wanted; 0 keeps all.
         method: how a larger cloud is reduced.

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from spa3d.artifacts.predictions import Row
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question
 from spa3d.evaluation.question_sets import Asked
-from spa3d.inference.predictor import Answerer, View
+from spa3d.inference.predictor import Predictor, View
 from spa3d.runtime.progress import Reporter
 
 
 def measure(
-    answerer: Answerer,
+    answerer: Predictor,
     benchmark: Benchmark,
     questions: Asked,
     *,

@@ -16,7 +16,7 @@ from spa3d.errors import about
 from spa3d.inference.views import Views
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.tokens import opening_of
+from spa3d.model.tokens import prompt_prefix_of
 from spa3d.runtime.progress import Advance
 
 LONGEST_ANSWER = 64
@@ -27,7 +27,7 @@ View = Literal["clean", "noised", "blind"]
 
 
 @dataclass(frozen=True)
-class Answerer:
+class Predictor:
     """A model with what it needs to be asked.
 
     Attributes:
@@ -71,7 +71,9 @@ class Answerer:
         encoded = []
         for question in batch:
             with about(question.record_id):
-                encoded.append(self.processor.option_ids(question.prompt, question.options or (), opening_of(view)))
+                encoded.append(
+                    self.processor.option_ids(question.prompt, question.options or (), prompt_prefix_of(view))
+                )
         tails = [tail for _, options in encoded for tail in options]
         logp = self._tail_logp([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
         predictions = []
@@ -121,7 +123,7 @@ class Answerer:
         rows = []
         for question in batch:
             with about(question.record_id):
-                rows.append(self.processor.question_ids(question.prompt, opening_of(view)))
+                rows.append(self.processor.question_ids(question.prompt, prompt_prefix_of(view)))
         prompt = {name: value.to(self.model.device) for name, value in self.processor.pad(rows, side="left").items()}
         tokenizer = self.processor.tokenizer
         model: Any = self.model

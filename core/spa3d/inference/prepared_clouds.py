@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spa3d.contracts.dataset import Dataset
-from spa3d.data.preparation import sound_cloud
+from spa3d.data.preparation import load_valid_cloud
 from spa3d.errors import DataError
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.runtime.row_store import Rows, RowStore
@@ -38,7 +38,7 @@ class Clouds:
     def _make(self, record_id: str) -> Rows:
         record = self.dataset.record(record_id)
         try:
-            cloud = sound_cloud(record, min_points=self.min_points, asked_by=self.asked_by)
+            cloud = load_valid_cloud(record, min_points=self.min_points, asked_by=self.asked_by)
         except DataError as fault:
             raise DataError(f"{fault} --on-bad-data skip leaves such records out and lists them.") from fault
         return self.processor.prepare(cloud, "resample", record_id, has_color=record.has_color)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spa3d.contracts.objective import Need, Text
-from spa3d.model.tokens import Opening, Tokens, opening_of
+from spa3d.model.tokens import PromptPrefix, Tokens, prompt_prefix_of
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Sample:
 
     record_id: str
     epoch: int
-    texts: dict[tuple[Text, Opening], Tokens]
+    texts: dict[tuple[Text, PromptPrefix], Tokens]
     has_cloud: bool = True
     twin_id: str = ""
 
@@ -25,4 +25,4 @@ class Sample:
         """The text to be scored for `need`; None where this sample has no such text or view."""
         if need.view == "twin" and not self.twin_id:
             return None
-        return self.texts.get((need.text, opening_of(need.view)))
+        return self.texts.get((need.text, prompt_prefix_of(need.view)))

@@ -16,8 +16,8 @@ from spa3d.data.cloud_checks import Colors, from_array
 from spa3d.data.preparation import prepare
 from spa3d.errors import DataError
 from spa3d.model.chat_templates import Prompt, Template, plain, vicuna
-from spa3d.model.special_tokens import refuse_marks
-from spa3d.model.tokens import IGNORED, Opening, Tokens
+from spa3d.model.special_tokens import reject_special_tokens
+from spa3d.model.tokens import IGNORED, PromptPrefix, Tokens
 
 
 class Spa3dProcessor(ProcessorMixin):
@@ -76,7 +76,7 @@ class Spa3dProcessor(ProcessorMixin):
 
         """
         questions = [text] if isinstance(text, str) else list(text)
-        opening: Opening = "blind" if clouds is None else "cloud"
+        opening: PromptPrefix = "blind" if clouds is None else "cloud"
         batch = self.pad([self.question_ids(question, opening) for question in questions], side="left")
         if clouds is not None:
             given = [clouds] if isinstance(clouds, np.ndarray) and clouds.ndim == 2 else list(clouds)
@@ -93,7 +93,7 @@ class Spa3dProcessor(ProcessorMixin):
         """One cloud as the model wants it: resampled, normalised, with a colour in every point."""
         return prepare(cloud, **self.points, has_color=has_color, key=key)
 
-    def opening(self, opening: Opening) -> str:
+    def opening(self, opening: PromptPrefix) -> str:
         """What stands before the first question: the point block, or nothing."""
         if opening == "blind":
             return ""
@@ -107,7 +107,7 @@ class Spa3dProcessor(ProcessorMixin):
             DataError: a question or an answer holds one of the model's own marks.
 
         """
-        refuse_marks(rounds, {*self.tokenizer.all_special_tokens, *self.point_tokens})
+        reject_special_tokens(rounds, {*self.tokenizer.all_special_tokens, *self.point_tokens})
         if self.conversation == "chat":
             return self._chat(rounds, before, open_ended)
         templates: dict[str, Template] = {
@@ -121,12 +121,14 @@ class Spa3dProcessor(ProcessorMixin):
         tokens, cut = self._tokens(talk, before), slice(self.max_length)
         return Tokens(tokens.ids[cut], tokens.labels[cut], tokens.rounds[cut])
 
-    def question_ids(self, question: str, opening: Opening) -> list[int]:
+    def question_ids(self, question: str, opening: PromptPrefix) -> list[int]:
         """Token ids of one question, ready to be answered; raises `DataError` where they are too many."""
         prompt = self.prompt([Round(question, "")], self.opening(opening), open_ended=True)
         return self._fitting(self._encode(prompt.text)["input_ids"])
 
-    def option_ids(self, question: str, options: Sequence[str], opening: Opening) -> tuple[list[int], list[list[int]]]:
+    def option_ids(
+        self, question: str, options: Sequence[str], opening: PromptPrefix
+    ) -> tuple[list[int], list[list[int]]]:
         """Ids of the prompt that all options share, and of each option with the end token.
 
         Each option is tokenised inside its prompt, as in training, and split where the answer begins. Raises

@@ -10,7 +10,7 @@ from spa3d.errors import DataError
 from spa3d.model.tokenizer import BOS, EOS, PAD
 
 
-def refuse_marks(rounds: Iterable[Round], marks: Collection[str]) -> None:
+def reject_special_tokens(rounds: Iterable[Round], marks: Collection[str]) -> None:
     """Refuse text that holds one of a model's own marks: it would be read as a cloud, or as the end of an answer.
 
     Raises:
@@ -28,6 +28,6 @@ def point_tokens(settings: LLMSettings) -> list[str]:
     return [settings.point_start, settings.point_patch, settings.point_end]
 
 
-def own_marks(settings: LLMSettings) -> list[str]:
+def special_token_names(settings: LLMSettings) -> list[str]:
     """The tokens that no text of the data may hold, as far as they are known before the LLM is there."""
     return [*point_tokens(settings), *([] if settings.path else (BOS, EOS, PAD))]

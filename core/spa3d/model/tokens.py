@@ -11,10 +11,10 @@ from torch import Tensor
 
 IGNORED = -100
 """Label of a token that is not an answer (torch's cross-entropy convention)."""
-Opening = Literal["cloud", "blind"]
+PromptPrefix = Literal["cloud", "blind"]
 
 
-def opening_of(view: str) -> Opening:
+def prompt_prefix_of(view: str) -> PromptPrefix:
     """The opening of the prompt that shows `view`."""
     return "blind" if view == "blind" else "cloud"
 

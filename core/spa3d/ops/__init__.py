@@ -18,5 +18,6 @@ __all__ = ["ball_query", "farthest_point_sample", "group", "interpolate", "knn",
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'spa3d.ops' has no attribute {name!r}")
-    globals()[name] = getattr(import_module("spa3d.ops.functional"), name)
+    module = import_module("spa3d.ops.dispatch" if name == "use" else "spa3d.ops.functional")
+    globals()[name] = getattr(module, name)
     return globals()[name]

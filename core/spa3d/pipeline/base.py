@@ -21,7 +21,7 @@ from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.pipeline.assemble import Assembly
+from spa3d.pipeline.parts import Assembly
 
 
 def ingredients(assembly: Assembly, left_out: Collection[str] = ()) -> dict[str, Any]:

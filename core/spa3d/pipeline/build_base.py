@@ -16,7 +16,7 @@ from torch import nn
 
 from spa3d.artifacts.metrics_log import Journal
 from spa3d.config.settings import Part, StageSettings
-from spa3d.config.stages import StageName, optimiser_steps, parts_trained, stages_of
+from spa3d.config.stages import StageName, optimizer_steps, parts_trained, stages_of
 from spa3d.contracts.dataset import Record
 from spa3d.inference.views import Views
 from spa3d.model.configuration import Spa3dConfig
@@ -25,15 +25,15 @@ from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.saving import save_model
 from spa3d.model.special_tokens import point_tokens
-from spa3d.pipeline.assemble import Assembly
 from spa3d.pipeline.base import Base, part_hashes, place, plain
 from spa3d.pipeline.caches import make_clouds, make_token_store
+from spa3d.pipeline.parts import Assembly
 from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.locks import wait_for
 from spa3d.runtime.progress import Reporter
-from spa3d.training.dataset import SampleStream, Talk, captions, instructions
-from spa3d.training.examples import ordinary, tokenised
+from spa3d.training.dataset import ConversationSampler, TrainingDataset, captions, instructions
+from spa3d.training.examples import sft_example, tokenize_example
 from spa3d.training.fit import fit
 from spa3d.training.pretraining import EncoderPretraining, EncoderTrainer, LanguageTrainer, Targets, language_text
 from spa3d.training.trainer import ObjectiveTrainer
@@ -46,7 +46,7 @@ class BaseBuilder:
         self.assembly, self.base, self.records, self.reporter = assembly, base, records, reporter
         self.config = assembly.config
         self.journal = Journal(base.folder / "metrics.jsonl")
-        self.talk: Talk = instructions(assembly.dataset, self.config.base.seed)
+        self.talk: ConversationSampler = instructions(assembly.dataset, self.config.base.seed)
 
     def build(self) -> None:
         """Make every stage that is not there yet."""
@@ -70,7 +70,7 @@ class BaseBuilder:
             model.load_state_dict(load_file(folder / "weights.safetensors"), strict=False)
             return
         settings: StageSettings = getattr(self.config.base, stage)
-        steps = optimiser_steps(settings, len(self.records))
+        steps = optimizer_steps(settings, len(self.records))
         self.reporter.stage(f"base: {stage}", f"{steps} steps of {settings.batch_size}")
         trainer = self._trainer(stage, model, processor, settings)
         fit(
@@ -103,14 +103,14 @@ class BaseBuilder:
         self, stage: StageName, model: Spa3dModel, processor: Spa3dProcessor, settings: StageSettings
     ) -> Callable[..., Any]:
         """The trainer of a stage, still without arguments, model and samples bound by `fit`."""
-        total = optimiser_steps(settings, len(self.records)) * settings.batch_size
-        stream = partial(SampleStream, self.records, total, self.config.base.seed)
+        total = optimizer_steps(settings, len(self.records)) * settings.batch_size
+        stream = partial(TrainingDataset, self.records, total, self.config.base.seed)
         clouds = make_clouds(self.assembly, processor)
         if stage == "encoder":
             torch.manual_seed(self.config.base.seed)
             targets = Targets(self.records)
             module: nn.Module = EncoderPretraining(model.encoder, targets)
-            bare = tokenised(processor, ordinary(captions), [])
+            bare = tokenize_example(processor, sft_example(captions), [])
             return partial(EncoderTrainer, clouds, targets, self.records, model=module, train_dataset=stream(bare))
         model.set_trained(*parts_trained(stage, settings))
         if stage == "llm":
@@ -118,7 +118,7 @@ class BaseBuilder:
             pad = int(processor.tokenizer.pad_token_id)
             return partial(LanguageTrainer, pad, model=model, train_dataset=stream(text))
         talk = captions if stage == "align" else self.talk
-        samples = stream(tokenised(processor, ordinary(talk), [("chosen", "cloud")], blind=self.config.blind))
+        samples = stream(tokenize_example(processor, sft_example(talk), [("chosen", "cloud")], blind=self.config.blind))
         views = Views(model, clouds, make_token_store(self.assembly, model))
         return partial(ObjectiveTrainer, self.assembly.sft, views, model=model, train_dataset=samples)
 
@@ -181,7 +181,7 @@ def prefixes(parts: Iterable[Part]) -> tuple[str, ...]:
     return tuple(own[part] for part in parts)
 
 
-def training_text(records: Sequence[Record], talk: Talk) -> Iterator[str]:
+def training_text(records: Sequence[Record], talk: ConversationSampler) -> Iterator[str]:
     """The text of the training split, for the tokenizer: captions, questions and answers."""
     for record in records:
         yield f"USER: ASSISTANT: {record.caption or ''}"

@@ -13,7 +13,7 @@ from spa3d.inference.prepared_clouds import Clouds
 from spa3d.inference.views import Views
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.pipeline.assemble import Assembly
+from spa3d.pipeline.parts import Assembly
 from spa3d.runtime.row_store import RowStore
 
 

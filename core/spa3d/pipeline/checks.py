@@ -16,8 +16,8 @@ from spa3d.contracts.objective import Objective, asks_for_pairs, asks_for_twins
 from spa3d.errors import ConfigError, DataError, PluginError
 from spa3d.model import adapters
 from spa3d.model.adapters import faults as adapter_faults
-from spa3d.pipeline.assemble import Assembly
 from spa3d.pipeline.base import Base
+from spa3d.pipeline.parts import Assembly
 
 
 def _weights_faults(config: RunConfig) -> list[str]:

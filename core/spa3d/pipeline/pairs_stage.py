@@ -13,11 +13,11 @@ from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_pairs
 from spa3d.data.preference_pairs import Pair, of_training, read_pairs, text_of, write_pairs
 from spa3d.errors import DataError, OutputError, about
-from spa3d.inference.predictor import Answerer
+from spa3d.inference.predictor import Predictor
 from spa3d.llm_clients.response_log import Ledger
-from spa3d.model.special_tokens import own_marks, refuse_marks
-from spa3d.pipeline.assemble import Assembly
+from spa3d.model.special_tokens import reject_special_tokens, special_token_names
 from spa3d.pipeline.base import Base
+from spa3d.pipeline.parts import Assembly
 from spa3d.preferences.generate import Commission, Pairs, commission, make_pairs
 from spa3d.runtime.progress import Reporter
 
@@ -56,7 +56,7 @@ class Gathering:
             for pair in pairs:
                 with about(pair.record_id):
                     texts = [Round(pair.question, answer) for answer in (pair.chosen, pair.rejected)]
-                    refuse_marks(texts, own_marks(config.llm))
+                    reject_special_tokens(texts, special_token_names(config.llm))
             return of_training(pairs, self.records, left_out=self.left_out, dataset=config.dataset.asked)
         except DataError as fault:
             raise DataError(f"--pairs.path {config.pairs.path}: {fault}") from fault
@@ -73,7 +73,7 @@ class Gathering:
         elif self.wanted:
             Ledger(self.order.path)  # it says so if it is broken
 
-    def into(self, output: Path, answerer: Callable[[], Answerer]) -> dict[str, Any]:
+    def into(self, output: Path, answerer: Callable[[], Predictor]) -> dict[str, Any]:
         """Read or make the pairs, keep a copy in `output`, and return what the passport says of them.
 
         Raises:
@@ -96,7 +96,7 @@ class Gathering:
         write_pairs(path, kept)
         return {"hash": hash_files([path]), "kept": len(kept), **told}
 
-    def alone(self, path: Path, answerer: Callable[[], Answerer]) -> Pairs:
+    def alone(self, path: Path, answerer: Callable[[], Predictor]) -> Pairs:
         """Make the pairs and write them to `path`."""
         found = make_pairs(self.assembly, self.order, answerer, self.reporter)
         write_pairs(path, found.kept)

@@ -7,8 +7,8 @@ import time
 from spa3d.artifacts.environment import machine, revision, versions
 from spa3d.artifacts.hashing import hash_files, hash_sources
 from spa3d.artifacts.sources import source_files
-from spa3d.pipeline.assemble import Assembly
 from spa3d.pipeline.base import Base
+from spa3d.pipeline.parts import Assembly
 
 
 def passport_of(assembly: Assembly, base: Base) -> dict[str, object]:

@@ -10,13 +10,14 @@ from transformers import AutoModelForCausalLM
 
 from spa3d.checkpoints.load import describe
 from spa3d.config.settings import RunConfig
-from spa3d.config.stages import optimiser_steps, parts_trained, stages_of
+from spa3d.config.stages import optimizer_steps, parts_trained, stages_of
 from spa3d.contracts.dataset import Record
 from spa3d.model.adapters import planned_size
 from spa3d.model.llm import llm_config
-from spa3d.pipeline.assemble import Assembly, assemble
+from spa3d.pipeline.assemble import assemble
 from spa3d.pipeline.base import Base, answers_file, locate
 from spa3d.pipeline.pairs_stage import Gathering
+from spa3d.pipeline.parts import Assembly
 from spa3d.registry.registry import Registry
 from spa3d.runtime.progress import Silent
 
@@ -57,7 +58,7 @@ def plan(config: RunConfig, registry: Registry) -> Plan:
     records = assembly.dataset.records("train")
     stages = []
     for name in stages_of(config):
-        steps = optimiser_steps(getattr(config.base, name), len(records))
+        steps = optimizer_steps(getattr(config.base, name), len(records))
         stages.append(PlannedStage(f"base: {name}", f"{steps} steps, in {base.folder}", base.done(name)))
     if config.base.path:
         stages.append(PlannedStage("base", f"given: {config.base.path}", True))
@@ -68,7 +69,7 @@ def plan(config: RunConfig, registry: Registry) -> Plan:
         )
     )
     stages += _pairs(assembly, base, records)
-    steps = optimiser_steps(config.train, len(records))
+    steps = optimizer_steps(config.train, len(records))
     noised = any(need.view == "noised" for need in assembly.objective.needs)
     shown = f" on {config.noise.asked}" if noised else ""
     stages.append(PlannedStage("post-train", f"{steps} steps of {config.objective.asked}{shown}", False))

@@ -11,7 +11,7 @@ from typing import Any
 
 from spa3d.artifacts.metrics_log import Journal
 from spa3d.config.settings import TrainSettings
-from spa3d.config.stages import optimiser_steps, parts_trained
+from spa3d.config.stages import optimizer_steps, parts_trained
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.data.preference_pairs import Pair
@@ -20,21 +20,28 @@ from spa3d.model import adapters
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.saving import save_model
-from spa3d.pipeline.assemble import Assembly
 from spa3d.pipeline.base import load_base
 from spa3d.pipeline.caches import make_views
 from spa3d.pipeline.checks import Splits, held_out
+from spa3d.pipeline.parts import Assembly
 from spa3d.pipeline.reference import make_reference
 from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.progress import Reporter
 from spa3d.runtime.rng import generator
 from spa3d.training.best_checkpoint import Best
-from spa3d.training.dataset import SampleStream, Talk, instructions
-from spa3d.training.examples import Lesson, ordinary, paired, tokenised, twinned, wanted
+from spa3d.training.dataset import ConversationSampler, TrainingDataset, instructions
+from spa3d.training.examples import (
+    TrainingExample,
+    minimal_pair_example,
+    preference_example,
+    sft_example,
+    tokenize_example,
+    wanted,
+)
 from spa3d.training.fit import fit
 from spa3d.training.trainer import ObjectiveTrainer
-from spa3d.training.watchdog import Probe
+from spa3d.training.watchdog import HeldOutWatchdog
 
 
 def post_train(
@@ -65,12 +72,12 @@ def post_train(
         return load_base(folder, assembly)[0]
     settings = config.train
     items, lesson = lessons(assembly, splits["train"], pairs)
-    steps = optimiser_steps(settings, len(items))
+    steps = optimizer_steps(settings, len(items))
     reporter.stage("post-train", f"{steps} steps of {config.objective.asked}")
     let_train(model, settings, seed=config.seed)
     views = make_views(assembly, model, processor, splits["train"])
-    text = tokenised(processor, lesson, wanted(assembly.objective.needs), blind=config.blind)
-    samples = SampleStream(items, steps * settings.batch_size, config.seed, text)
+    text = tokenize_example(processor, lesson, wanted(assembly.objective.needs), blind=config.blind)
+    samples = TrainingDataset(items, steps * settings.batch_size, config.seed, text)
     reference = make_reference(assembly, model, views, samples, reporter)
     fit(
         partial(ObjectiveTrainer, assembly.objective, views, model=model, train_dataset=samples, reference=reference),
@@ -113,25 +120,25 @@ def let_train(model: Spa3dModel, settings: TrainSettings, *, seed: int) -> None:
 
 def lessons(
     assembly: Assembly, records: Sequence[Record], pairs: Sequence[Pair]
-) -> tuple[Sequence[Any], Callable[[Any, int], Lesson]]:
+) -> tuple[Sequence[Any], Callable[[Any, int], TrainingExample]]:
     """What post-training goes through, records or pairs, and how one of them becomes a lesson."""
     config, needs = assembly.config, assembly.objective.needs
     if asks_for_pairs(needs):
-        return pairs, paired
+        return pairs, preference_example
     talk = post_training_talk(assembly, len(records))
     if asks_for_twins(needs):
-        return records, twinned(assembly.dataset, talk, share=config.train.twin_share, seed=config.seed)
-    return records, ordinary(talk)
+        return records, minimal_pair_example(assembly.dataset, talk, share=config.train.twin_share, seed=config.seed)
+    return records, sft_example(talk)
 
 
-def post_training_talk(assembly: Assembly, records: int) -> Talk:
+def post_training_talk(assembly: Assembly, records: int) -> ConversationSampler:
     """The conversations of post-training: of the epochs that the base has seen, or of those that follow."""
     config = assembly.config
     talk = instructions(assembly.dataset, config.seed)
     if not config.train.fresh:
         return talk
     stage = config.base.instruct
-    seen = math.ceil(optimiser_steps(stage, records) * stage.batch_size / records)
+    seen = math.ceil(optimizer_steps(stage, records) * stage.batch_size / records)
 
     def later(record: Record, epoch: int) -> Conversation:
         return talk(record, epoch + seen)
@@ -139,15 +146,19 @@ def post_training_talk(assembly: Assembly, records: int) -> Talk:
     return later
 
 
-def watchdogs(assembly: Assembly, views: Views, splits: Splits, output: Path, reporter: Reporter) -> list[Probe]:
+def watchdogs(
+    assembly: Assembly, views: Views, splits: Splits, output: Path, reporter: Reporter
+) -> list[HeldOutWatchdog]:
     """The held-out probe, where there is a val split to hold out and a cloud to look at."""
     records, settings = held_out(assembly, splits), assembly.config.train
     if not records:
         return []
-    text = tokenised(views.clouds.processor, ordinary(instructions(assembly.dataset, 0)), [("chosen", "cloud")])
+    text = tokenize_example(
+        views.clouds.processor, sft_example(instructions(assembly.dataset, 0)), [("chosen", "cloud")]
+    )
     places = generator("probe").permutation(len(records))[: settings.probe_size]
     return [
-        Probe(
+        HeldOutWatchdog(
             views,
             [text(records[int(place)], 0) for place in sorted(places)],
             every=settings.probe_every,

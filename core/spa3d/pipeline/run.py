@@ -23,20 +23,21 @@ from spa3d.config.settings import RunConfig
 from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Record, Round
 from spa3d.data.preference_pairs import Pair, read_pairs
-from spa3d.data.preparation import sound_cloud
+from spa3d.data.preparation import load_valid_cloud
 from spa3d.errors import DataError, about
 from spa3d.evaluation.evaluate import measure
 from spa3d.evaluation.question_sets import Asked, asked
-from spa3d.inference.predictor import Answerer, View
+from spa3d.inference.predictor import Predictor, View
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.special_tokens import own_marks, refuse_marks
+from spa3d.model.special_tokens import reject_special_tokens, special_token_names
 from spa3d.pipeline import pairs_stage as gather
-from spa3d.pipeline.assemble import Assembly, assemble
+from spa3d.pipeline.assemble import assemble
 from spa3d.pipeline.base import answers_file, load_base, locate, nearest_difference, part_hashes
 from spa3d.pipeline.build_base import BaseBuilder
 from spa3d.pipeline.caches import make_views
 from spa3d.pipeline.checks import held_out, refuse_targets, refuse_twinless
+from spa3d.pipeline.parts import Assembly
 from spa3d.pipeline.passport import passport_of
 from spa3d.pipeline.post_train import post_train
 from spa3d.preferences.generate import Pairs
@@ -162,7 +163,7 @@ class Run:
         try:
             with about(question.record_id):
                 texts = [Round(question.prompt, option) for option in question.options or (question.answer,)]
-                refuse_marks(texts, own_marks(self.config.llm))
+                reject_special_tokens(texts, special_token_names(self.config.llm))
         except DataError as fault:
             if self.config.on_bad_data == "stop":
                 raise
@@ -209,12 +210,12 @@ class Run:
             answerer, benchmark, questions, split=settings.split, views=views, reporter=self.reporter, title=name
         )
 
-    def _answerer(self, model: Spa3dModel, processor: Spa3dProcessor, batch_size: int) -> Answerer:
+    def _answerer(self, model: Spa3dModel, processor: Spa3dProcessor, batch_size: int) -> Predictor:
         views = make_views(self.assembly, model, processor)
-        return Answerer(model, processor, views, batch_size=batch_size, bf16=self.assembly.bf16)
+        return Predictor(model, processor, views, batch_size=batch_size, bf16=self.assembly.bf16)
 
     def _gather_pairs(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
-        def answerer() -> Answerer:
+        def answerer() -> Predictor:
             return self._answerer(model, processor, self.config.pairs.batch_size)
 
         self._add_to_passport(pairs=self.pairs.into(self.output, answerer))
@@ -223,7 +224,7 @@ class Run:
         """Make pairs without training, and the base first where that is who answers."""
         make_bases_folder()
 
-        def answerer() -> Answerer:
+        def answerer() -> Predictor:
             self._prepare_base()
             return self._answerer(*load_base(self.base.model_folder, self.assembly), self.config.pairs.batch_size)
 
@@ -282,9 +283,11 @@ class Run:
         """Raise `DataError` where training or measuring would stop at `record`."""
         config = self.config
         if not config.blind:
-            sound_cloud(record, min_points=self.assembly.min_points, asked_by=f"encoder {config.encoder.asked}")
+            load_valid_cloud(record, min_points=self.assembly.min_points, asked_by=f"encoder {config.encoder.asked}")
         with about(record.id):
-            refuse_marks((turn for talk in record.conversations for turn in talk.rounds), own_marks(config.llm))
+            reject_special_tokens(
+                (turn for talk in record.conversations for turn in talk.rounds), special_token_names(config.llm)
+            )
 
     def _add_to_passport(self, **more: object) -> dict[str, object]:
         path = self.output / "passport.json"

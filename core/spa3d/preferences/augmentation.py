@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 
 from spa3d.contracts.benchmark import Question
 from spa3d.data.preference_pairs import fault_of
-from spa3d.inference.predictor import Answerer
+from spa3d.inference.predictor import Predictor
 from spa3d.llm_clients.response_log import Outcome
 from spa3d.preferences.requests import Request
 from spa3d.runtime.progress import Advance
 
 
 def augmented(
-    answerer: Answerer,
+    answerer: Predictor,
     requests: Sequence[Request],
     note: Callable[[Sequence[Outcome]], None],
     advance: Advance,

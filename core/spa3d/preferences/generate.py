@@ -11,16 +11,16 @@ from typing import Any
 from spa3d.artifacts.hashing import digest, hash_folder, hash_sources
 from spa3d.artifacts.sources import source_files
 from spa3d.artifacts.workspace import bases_folder
-from spa3d.config.stages import optimiser_steps
+from spa3d.config.stages import optimizer_steps
 from spa3d.contracts.dataset import Record
 from spa3d.data.preference_pairs import Pair
 from spa3d.errors import ConfigError, DataError
-from spa3d.inference.predictor import Answerer
+from spa3d.inference.predictor import Predictor
 from spa3d.llm_clients.response_log import Ledger
-from spa3d.model.special_tokens import own_marks
-from spa3d.pipeline.assemble import Assembly
+from spa3d.model.special_tokens import special_token_names
 from spa3d.pipeline.base import Base
 from spa3d.pipeline.caches import noise_mark
+from spa3d.pipeline.parts import Assembly
 from spa3d.preferences.augmentation import augmented
 from spa3d.preferences.corruption import corrupted
 from spa3d.preferences.requests import Request, draw_requests
@@ -101,7 +101,7 @@ def commission(assembly: Assembly, base: Base, records: Sequence[Record]) -> Com
     by_model = settings.mode == "augmentation"
     if by_model and config.blind:
         raise ConfigError("--pairs.mode augmentation: with --blind there is no cloud to be noised; take corruption")
-    met = optimiser_steps(config.train, len(records)) * config.train.batch_size
+    met = optimizer_steps(config.train, len(records)) * config.train.batch_size
     limit = settings.limit or min(met, len(records))
     requests = draw_requests(assembly.dataset, records, seed=config.seed, limit=limit, with_cloud=by_model)
     writer = None if by_model else _writer(assembly)
@@ -118,7 +118,7 @@ def commission(assembly: Assembly, base: Base, records: Sequence[Record]) -> Com
     return Commission(requests, path, made, writer)
 
 
-def make_pairs(assembly: Assembly, order: Commission, answerer: Callable[[], Answerer], reporter: Reporter) -> Pairs:
+def make_pairs(assembly: Assembly, order: Commission, answerer: Callable[[], Predictor], reporter: Reporter) -> Pairs:
     """The pairs of `order`; what its ledger does not answer yet is asked for, and each answer is kept at once.
 
     Args:
@@ -135,7 +135,7 @@ def make_pairs(assembly: Assembly, order: Commission, answerer: Callable[[], Ans
     if order.missing(ledger):
         with ledger.held(reporter.say):
             _ask(assembly, order, answerer, ledger=ledger, reporter=reporter)
-    found = _kept(order, ledger, own_marks(assembly.config.llm))
+    found = _kept(order, ledger, special_token_names(assembly.config.llm))
     if not found.kept:
         mode = order.made["mode"]
         raise DataError(f"--pairs.mode {mode}: {found}; nothing is left to train on: {OTHERWISE[mode]}")
@@ -144,7 +144,7 @@ def make_pairs(assembly: Assembly, order: Commission, answerer: Callable[[], Ans
 
 
 def _ask(
-    assembly: Assembly, order: Commission, answerer: Callable[[], Answerer], *, ledger: Ledger, reporter: Reporter
+    assembly: Assembly, order: Commission, answerer: Callable[[], Predictor], *, ledger: Ledger, reporter: Reporter
 ) -> None:
     missing = order.missing(ledger)
     if not missing:

@@ -18,11 +18,11 @@ from spa3d.inference.samples import Sample
 from spa3d.runtime.rng import generator
 
 Item = TypeVar("Item")
-Talk = Callable[[Record, int], Conversation]
+ConversationSampler = Callable[[Record, int], Conversation]
 """(record, epoch) → the conversation to train on."""
 
 
-class SampleStream(TorchDataset[Sample], Generic[Item]):
+class TrainingDataset(TorchDataset[Sample], Generic[Item]):
     """All samples of a stage in order, as the map-style dataset that the Trainer reads sequentially.
 
     Args:
@@ -59,7 +59,7 @@ def captions(record: Record, epoch: int) -> Conversation:
     return Conversation(CAPTION, first.rounds[:1], first.has_cloud)
 
 
-def instructions(dataset: Dataset, seed: int) -> Talk:
+def instructions(dataset: Dataset, seed: int) -> ConversationSampler:
     """What instruction tuning and post-training use: one conversation per epoch that is more than the bare caption.
 
     A conversation is drawn by its number of rounds, so that every round is as likely to be met.

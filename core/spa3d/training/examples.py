@@ -13,19 +13,19 @@ from spa3d.data.questions import draw_pair_options, with_options
 from spa3d.errors import DataError, about
 from spa3d.inference.samples import Sample
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.tokens import Opening, Tokens, opening_of
+from spa3d.model.tokens import PromptPrefix, Tokens, prompt_prefix_of
 from spa3d.runtime.rng import generator
-from spa3d.training.dataset import Talk
+from spa3d.training.dataset import ConversationSampler
 
 Item = TypeVar("Item")
-Wanted = tuple[Text, Opening]
+Wanted = tuple[Text, PromptPrefix]
 """A text, and how the prompt that holds it is opened."""
 WITH_OPTIONS = 0.5
 """Share of the questions about a changed fact that are asked with options, both answers among them."""
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingExample:
     """The conversations of one sample; `twin_id` is the record under which `rejected` would be true."""
 
     record_id: str
@@ -37,44 +37,50 @@ class Lesson:
 
 def wanted(needs: Collection[Need]) -> list[Wanted]:
     """The texts that `needs` ask for, each with its opening, in a fixed order."""
-    return sorted({(need.text, opening_of(need.view)) for need in needs})
+    return sorted({(need.text, prompt_prefix_of(need.view)) for need in needs})
 
 
-def ordinary(talk: Talk) -> Callable[[Record, int], Lesson]:
+def sft_example(talk: ConversationSampler) -> Callable[[Record, int], TrainingExample]:
     """The conversation alone."""
-    return lambda record, epoch: Lesson(record.id, epoch, talk(record, epoch))
+    return lambda record, epoch: TrainingExample(record.id, epoch, talk(record, epoch))
 
 
-def paired(pair: Pair, epoch: int) -> Lesson:
+def preference_example(pair: Pair, epoch: int) -> TrainingExample:
     """A preference pair: the same question answered in two ways."""
     chosen, rejected = (
         Conversation("pair", (Round(pair.question, answer),), pair.has_cloud) for answer in (pair.chosen, pair.rejected)
     )
-    return Lesson(pair.record_id, epoch, chosen, rejected)
+    return TrainingExample(pair.record_id, epoch, chosen, rejected)
 
 
-def twinned(dataset: Dataset, talk: Talk, *, share: float, seed: int) -> Callable[[Record, int], Lesson]:
+def minimal_pair_example(
+    dataset: Dataset, talk: ConversationSampler, *, share: float, seed: int
+) -> Callable[[Record, int], TrainingExample]:
     """Minimal pairs for a keyed `share` of the samples, the ordinary conversation for the others.
 
     A minimal pair is one question about the fact in which an object and its twin differ. Records without a twin
     always give their conversation.
     """
 
-    def lesson(record: Record, epoch: int) -> Lesson:
+    def lesson(record: Record, epoch: int) -> TrainingExample:
         stream = generator("twin", seed, epoch, record.id)
         twin = dataset.twin(record, epoch) if stream.random() < share else None
         if twin is None:
-            return Lesson(record.id, epoch, talk(record, epoch))
+            return TrainingExample(record.id, epoch, talk(record, epoch))
         options = draw_pair_options(twin.before, twin.after, seed, epoch, record.id, "twin")
         return _minimal_pair(record, twin, epoch, options if stream.random() < WITH_OPTIONS else None)
 
     return lesson
 
 
-def tokenised(
-    processor: Spa3dProcessor, lesson: Callable[[Item, int], Lesson], texts: Collection[Wanted], *, blind: bool = False
+def tokenize_example(
+    processor: Spa3dProcessor,
+    lesson: Callable[[Item, int], TrainingExample],
+    texts: Collection[Wanted],
+    *,
+    blind: bool = False,
 ) -> Callable[[Item, int], Sample]:
-    """Makes samples for `SampleStream`: those of `texts` that a lesson has.
+    """Makes samples for `TrainingDataset`: those of `texts` that a lesson has.
 
     With `blind` no sample has a cloud, whatever it is opened with: the control that is trained without clouds.
 
@@ -100,14 +106,14 @@ def tokenised(
     return sample
 
 
-def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str] | None) -> Lesson:
+def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str] | None) -> TrainingExample:
     """The question about the changed fact: with options and the bare text of one for an answer, or without options."""
     chosen, rejected = (
         Round(with_options(fact.question, options), fact.answer) if options else Round(fact.question, fact.said)
         for fact in (twin.before, replace(twin.after, question=twin.before.question))
     )
     true, false = (Conversation("twin", (turn,)) for turn in (chosen, rejected))
-    return Lesson(record.id, epoch, true, false, twin.record.id)
+    return TrainingExample(record.id, epoch, true, false, twin.record.id)
 
 
 def _refuse_cut(made: dict[Wanted, Tokens]) -> None:

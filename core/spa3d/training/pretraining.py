@@ -28,7 +28,7 @@ from spa3d.inference.samples import Sample
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.tokens import IGNORED, Tokens, collate
 from spa3d.runtime.rng import Draws, generator
-from spa3d.training.dataset import Talk
+from spa3d.training.dataset import ConversationSampler
 from spa3d.training.loss import Counts
 from spa3d.training.trainer import StageTrainer
 
@@ -174,7 +174,7 @@ class LanguageTrainer(StageTrainer):
         return -model(**inputs).answer_logp.sum() / counts["token"]
 
 
-def language_text(processor: Spa3dProcessor, talk: Talk, seed: int) -> Callable[[Record, int], Sample]:
+def language_text(processor: Spa3dProcessor, talk: ConversationSampler, seed: int) -> Callable[[Record, int], Sample]:
     """Samples for `LanguageTrainer`: a conversation behind its caption or behind nothing, every token a label."""
 
     def text(record: Record, epoch: int) -> Sample:

@@ -1,7 +1,7 @@
 """Scores of the reference model: the policy as it was before the first step.
 
-Three ways lead to the same numbers: they are computed before training begins and kept on disk (`Precomputed`), a frozen
-copy is asked in every step, or the policy itself while the adapters that alone train are switched off (`Frozen`).
+Three ways lead to the same numbers. They are computed before training and kept on disk (`PrecomputedReference`). Or a
+model is asked in every step (`LiveReference`): a frozen copy, or the policy with its adapters switched off.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Reference(Protocol):
         """The scores of `needs`, all of the model ``reference``, without gradient."""
 
 
-class Frozen:
+class LiveReference:
     """A model that is asked in every step: a copy, or the policy itself while its adapters are switched off.
 
     Args:
@@ -76,7 +76,7 @@ class Frozen:
             model.train(was)
 
 
-class Precomputed:
+class PrecomputedReference:
     """Scores that were computed before training began, by text and view.
 
     A row holds log p of the answer tokens of one text. Its width is the next power of two, and each width has a store
@@ -166,7 +166,7 @@ class Precomputed:
         return self.widths[width]
 
 
-def refuse_difference(policy: Scores, reference: Mapping[Key, Score], *, bf16: bool) -> None:
+def check_matches_policy(policy: Scores, reference: Mapping[Key, Score], *, bf16: bool) -> None:
     """Compare policy and reference before the first step, when they are one model.
 
     Raises:

@@ -21,7 +21,7 @@ from spa3d.model.adapters import attached, trained_state
 from spa3d.runtime.progress import Advance
 from spa3d.training.loss import Counts, count_units, total
 from spa3d.training.preference_metrics import mean_metrics, preference_metrics
-from spa3d.training.reference import Key, Reference, refuse_difference
+from spa3d.training.reference import Key, Reference, check_matches_policy
 
 
 class StageTrainer(Trainer):
@@ -162,7 +162,7 @@ class ObjectiveTrainer(StageTrainer):
             with torch.no_grad():
                 ours = score(model, [replace(need, model="policy", grad=False) for need in asked], samples, self.views)
             model.train(was)
-            refuse_difference(ours, known, bf16=self.args.bf16)
+            check_matches_policy(ours, known, bf16=self.args.bf16)
         return known
 
 

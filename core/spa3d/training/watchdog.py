@@ -31,7 +31,7 @@ FALL = 0.03
 STANDARD_ERRORS = 3.0
 
 
-class Probe(TrainerCallback):
+class HeldOutWatchdog(TrainerCallback):
     """Scores the slice before the first step, then every so many, and watches log p(y|x).
 
     Args:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spa3d.contracts.dataset import CAPTION, Conversation, Record, Round
-from spa3d.data.preparation import encoder_inputs, normalised, prepare, resample, sound_cloud
+from spa3d.data.preparation import encoder_inputs, load_valid_cloud, normalised, prepare, resample
 from spa3d.errors import DataError
 from spa3d.runtime.rng import Draws, generator
 
@@ -117,7 +117,7 @@ def record(points: np.ndarray) -> Record:
 
 def test_a_sound_cloud_is_handed_on_as_it_is() -> None:
     source = cloud(32)
-    assert sound_cloud(record(source), min_points=32) is source
+    assert load_valid_cloud(record(source), min_points=32) is source
 
 
 @pytest.mark.parametrize(
@@ -133,4 +133,4 @@ def test_a_sound_cloud_is_handed_on_as_it_is() -> None:
 )
 def test_a_cloud_that_no_model_should_see_names_its_record(spoil: Callable[..., np.ndarray], said: str) -> None:
     with pytest.raises(DataError, match=said):
-        sound_cloud(record(spoil(cloud(40))), min_points=32, asked_by="encoder pointnext")
+        load_valid_cloud(record(spoil(cloud(40))), min_points=32, asked_by="encoder pointnext")

@@ -9,7 +9,7 @@ import torch
 
 from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Conversation, Round
-from spa3d.inference.predictor import Answerer, View
+from spa3d.inference.predictor import Predictor, View
 from spa3d.inference.views import Views
 from spa3d.model.tokens import IGNORED
 
@@ -24,16 +24,16 @@ def questions(options: tuple[str, ...] | None) -> list[Question]:
 
 
 @pytest.fixture
-def answerer(toy: Any) -> Answerer:
+def answerer(toy: Any) -> Predictor:
     model, processor, clouds = toy()
     with torch.no_grad():  # sharper than fresh weights are, so that a misplaced token shows
         for parameter in model.language_model.parameters():
             parameter.mul_(3)
-    return Answerer(model, processor, Views(model, clouds, None), batch_size=3)
+    return Predictor(model, processor, Views(model, clouds, None), batch_size=3)
 
 
 @pytest.mark.parametrize("view", ["clean", "blind"])
-def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Answerer, view: View) -> None:
+def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Predictor, view: View) -> None:
     options = ("left", "on the right hand side", "It is 3.", "top")
     asked = questions(options)
     found = answerer.answer(asked, view, lambda units: None)
@@ -57,7 +57,7 @@ def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Answerer, vi
 @pytest.mark.parametrize("view", ["clean", "blind"])
 @pytest.mark.parametrize("options", [None, ("left", "right", "top")])
 def test_neighbours_in_the_batch_change_nothing(
-    answerer: Answerer, view: View, options: tuple[str, ...] | None
+    answerer: Predictor, view: View, options: tuple[str, ...] | None
 ) -> None:
     asked = questions(options)
     together = answerer.answer(asked, view, lambda units: None)
@@ -67,7 +67,7 @@ def test_neighbours_in_the_batch_change_nothing(
         assert alone.option_logp == pytest.approx(prediction.option_logp, abs=1e-3)
 
 
-def test_a_free_answer_is_the_likeliest_token_by_token(answerer: Answerer) -> None:
+def test_a_free_answer_is_the_likeliest_token_by_token(answerer: Predictor) -> None:
     [prediction] = answerer.answer(questions(None)[:1], "clean", lambda units: None)
     processor = answerer.processor
     ids, clouds = processor.question_ids(PROMPTS[0], "cloud"), answerer.views.tokens("clean", ["test-0"], [0])
@@ -77,7 +77,7 @@ def test_a_free_answer_is_the_likeliest_token_by_token(answerer: Answerer) -> No
     assert prediction.text == processor.decode_answer(ids[start:])
 
 
-def test_questions_of_different_shapes_come_back_in_their_order(answerer: Answerer) -> None:
+def test_questions_of_different_shapes_come_back_in_their_order(answerer: Predictor) -> None:
     asked = [*questions(("left", "right")), *questions(None), *questions(("top", "bottom", "left"))]
     mixed = [asked[i] for i in (4, 0, 7, 1, 5, 8, 2, 3, 6)]
     advanced: list[int] = []
@@ -86,7 +86,7 @@ def test_questions_of_different_shapes_come_back_in_their_order(answerer: Answer
     assert sum(advanced) == len(mixed)
 
 
-def test_of_equal_options_the_first_is_taken(answerer: Answerer) -> None:
+def test_of_equal_options_the_first_is_taken(answerer: Predictor) -> None:
     [prediction] = answerer.answer(questions(("left", "left"))[:1], "clean", lambda units: None)
     assert prediction.option_logp[0] == prediction.option_logp[1]
     assert prediction.text == "left"

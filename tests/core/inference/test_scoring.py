@@ -14,7 +14,7 @@ from spa3d.inference.views import Views
 from spa3d.model.tokens import IGNORED
 from spa3d.registry.create import create
 from spa3d.training.dataset import instructions
-from spa3d.training.examples import ordinary, tokenised
+from spa3d.training.examples import sft_example, tokenize_example
 from spa3d.training.loss import count_units, total
 
 CLEAN, NOISED = Need("chosen", "clean"), Need("chosen", "noised")
@@ -25,7 +25,9 @@ def world(toy: Any, toy_dataset: Any) -> Any:
     model, processor, clouds = toy()
     model.set_trained("projector", "llm")
     views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8), seed=3)
-    text = tokenised(processor, ordinary(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")])
+    text = tokenize_example(
+        processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")]
+    )
     batch = [text(record, 0) for record in toy_dataset.records("train")]
     return model, views, batch
 

@@ -17,9 +17,10 @@ from spa3d.config.parse import parse
 from spa3d.config.stages import stages_of
 from spa3d.errors import CheckpointError
 from spa3d.model.saving import save_model
-from spa3d.pipeline.assemble import Assembly, assemble
+from spa3d.pipeline.assemble import assemble
 from spa3d.pipeline.base import answers_file, load_base, locate, nearest_difference
 from spa3d.pipeline.build_base import BaseBuilder
+from spa3d.pipeline.parts import Assembly
 from spa3d.runtime.progress import Silent
 
 SMOKE = ("--preset", "smoke", "--device", "cpu")

@@ -11,7 +11,7 @@ import torch
 from spa3d.contracts.noise import Noise, NoiseConfig
 from spa3d.contracts.objective import Need
 from spa3d.data.preference_pairs import fault_of
-from spa3d.inference.predictor import Answerer
+from spa3d.inference.predictor import Predictor
 from spa3d.inference.views import Views
 from spa3d.llm_clients.response_log import Outcome
 from spa3d.preferences.augmentation import augmented
@@ -28,15 +28,15 @@ class Scatter(Noise):
 
 
 @pytest.fixture
-def answerer(toy: Any) -> Answerer:
+def answerer(toy: Any) -> Predictor:
     model, processor, clouds = toy()
     with torch.no_grad():  # sharper than fresh weights are, so that the cloud shows in the answer
         for parameter in model.parameters():
             parameter.mul_(3)
-    return Answerer(model, processor, Views(model, clouds, None, noise=Scatter(), seed=5), batch_size=3)
+    return Predictor(model, processor, Views(model, clouds, None, noise=Scatter(), seed=5), batch_size=3)
 
 
-def ask(answerer: Answerer, toy_dataset: Any, *, own_answers: bool) -> tuple[list[Request], list[list[Outcome]]]:
+def ask(answerer: Predictor, toy_dataset: Any, *, own_answers: bool) -> tuple[list[Request], list[list[Outcome]]]:
     requests = draw_requests(toy_dataset, toy_dataset.records("train"), seed=5, limit=8, with_cloud=True)
     noted: list[list[Outcome]] = []
     advanced: list[int] = []
@@ -49,7 +49,7 @@ def ask(answerer: Answerer, toy_dataset: Any, *, own_answers: bool) -> tuple[lis
     return requests, noted
 
 
-def greedy(answerer: Answerer, request: Request, view: str) -> str:
+def greedy(answerer: Predictor, request: Request, view: str) -> str:
     """Token by token, by hand."""
     ids = answerer.processor.question_ids(request.question, "cloud")
     clouds, start = answerer.views.tokens(view, [request.record.id], [0]), len(ids)
@@ -60,7 +60,7 @@ def greedy(answerer: Answerer, request: Request, view: str) -> str:
 
 
 def test_rejected_is_what_is_said_of_the_cloud_that_training_would_show_noised(
-    answerer: Answerer, toy_dataset: Any
+    answerer: Predictor, toy_dataset: Any
 ) -> None:
     requests, noted = ask(answerer, toy_dataset, own_answers=False)
     assert [len(batch) for batch in noted] == [3, 3, 2]
@@ -70,7 +70,7 @@ def test_rejected_is_what_is_said_of_the_cloud_that_training_would_show_noised(
         assert outcome == Outcome(request.key, request.answer, said, fault_of(request.answer, said))
 
 
-def test_chosen_may_be_the_models_own_answer_to_the_clean_cloud(answerer: Answerer, toy_dataset: Any) -> None:
+def test_chosen_may_be_the_models_own_answer_to_the_clean_cloud(answerer: Predictor, toy_dataset: Any) -> None:
     requests, noted = ask(answerer, toy_dataset, own_answers=True)
     found = [outcome for batch in noted for outcome in batch]
     assert [one.chosen for one in found] == [greedy(answerer, one, "clean") for one in requests]

@@ -11,7 +11,7 @@ import pytest
 from spa3d.config.parse import parse
 from spa3d.data.preference_pairs import EMPTY, SAME, read_pairs, text_of
 from spa3d.errors import ConfigError, DataError
-from spa3d.inference.predictor import Answerer
+from spa3d.inference.predictor import Predictor
 from spa3d.llm_clients.response_log import Ledger
 from spa3d.pipeline.assemble import assemble
 from spa3d.pipeline.base import Base
@@ -54,7 +54,7 @@ def gathering(*argv: str, base: Base = BASE, left_out: tuple[str, ...] = ()) -> 
 CORRUPTION = ("--pairs.mode", "corruption", "--pairs.limit", "8")
 
 
-def nobody() -> Answerer:
+def nobody() -> Predictor:
     raise AssertionError("the model was asked")
 
 

@@ -10,8 +10,8 @@ import pytest
 from spa3d.errors import DataError
 from spa3d.inference.samples import Sample
 from spa3d.model.tokens import IGNORED
-from spa3d.training.dataset import SampleStream, captions, instructions
-from spa3d.training.examples import ordinary, tokenised
+from spa3d.training.dataset import TrainingDataset, captions, instructions
+from spa3d.training.examples import sft_example, tokenize_example
 
 
 def bare(record: Any, epoch: int) -> Sample:
@@ -20,33 +20,33 @@ def bare(record: Any, epoch: int) -> Sample:
 
 def test_each_epoch_meets_every_record_once_in_its_own_order(toy_dataset: Any) -> None:
     records = toy_dataset.records("train")
-    stream = SampleStream(records, 24, 0, bare)
+    stream = TrainingDataset(records, 24, 0, bare)
     seen = [stream[i] for i in range(24)]
     for epoch in range(3):
         part = seen[8 * epoch : 8 * epoch + 8]
         assert {sample.epoch for sample in part} == {epoch}
         assert sorted(sample.record_id for sample in part) == sorted(record.id for record in records)
     assert [s.record_id for s in seen[:8]] != [s.record_id for s in seen[8:16]]
-    assert stream[13] == SampleStream(records, 24, 0, bare)[13]
+    assert stream[13] == TrainingDataset(records, 24, 0, bare)[13]
 
 
 def test_another_seed_gives_another_order(toy_dataset: Any) -> None:
     records = toy_dataset.records("train")
-    first, second = (SampleStream(records, 8, seed, bare) for seed in (0, 1))
+    first, second = (TrainingDataset(records, 8, seed, bare) for seed in (0, 1))
     assert [first[i].record_id for i in range(8)] != [second[i].record_id for i in range(8)]
 
 
 def test_no_record_is_a_fault_of_the_data() -> None:
     with pytest.raises(DataError, match="empty"):
-        SampleStream([], 8, 0, bare)
+        TrainingDataset([], 8, 0, bare)
 
 
 def test_labels_cover_the_answers_and_the_end_token_of_every_round(toy: Any, toy_dataset: Any) -> None:
     _, processor, _ = toy()
     record = toy_dataset.record("train-3")
-    sample = tokenised(processor, ordinary(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")])(
-        record, 0
-    )
+    sample = tokenize_example(
+        processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")]
+    )(record, 0)
     for opening, patches in (("cloud", 4), ("blind", 0)):
         tokens = sample.texts["chosen", opening]
         answers: dict[int, list[int]] = {}
@@ -67,4 +67,4 @@ def test_a_prompt_that_leaves_no_answer_token_is_refused(toy: Any, toy_dataset: 
     _, processor, _ = toy()
     processor.max_length = 8
     with pytest.raises(DataError, match=r"train-2.*max_length"):
-        tokenised(processor, ordinary(captions), [("chosen", "cloud")])(toy_dataset.record("train-2"), 0)
+        tokenize_example(processor, sft_example(captions), [("chosen", "cloud")])(toy_dataset.record("train-2"), 0)

@@ -17,7 +17,7 @@ from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
 from spa3d.model.tokens import IGNORED
 from spa3d.training.dataset import instructions
-from spa3d.training.examples import ordinary, paired, tokenised, twinned, wanted
+from spa3d.training.examples import minimal_pair_example, preference_example, sft_example, tokenize_example, wanted
 from spa3d.training.loss import count_units, total
 
 FOUR = [Need(text, view) for view in ("clean", "twin") for text in ("chosen", "rejected")]
@@ -55,8 +55,8 @@ def world(toy: Any, toy_dataset: Any) -> Any:
 
 
 def samples(processor: Any, dataset: Any, needs: Any = FOUR, share: float = 1.0) -> list[Sample]:
-    lesson = twinned(dataset, instructions(dataset, 0), share=share, seed=0)
-    make = tokenised(processor, lesson, wanted(needs))
+    lesson = minimal_pair_example(dataset, instructions(dataset, 0), share=share, seed=0)
+    make = tokenize_example(processor, lesson, wanted(needs))
     return [make(record, 0) for record in dataset.records("train")]
 
 
@@ -77,18 +77,18 @@ def test_a_minimal_pair_asks_for_the_changed_fact_alone(world: Any, toy_dataset:
 
 
 def test_only_a_share_of_the_samples_are_minimal_pairs(toy_dataset: Any) -> None:
-    lesson = twinned(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
+    lesson = minimal_pair_example(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
     records = [record for record in toy_dataset.records("train") if record.facts[0].answer == "right"]
     found = [bool(lesson(record, epoch).twin_id) for record in records for epoch in range(100)]
     assert 0.18 < sum(found) / len(found) < 0.32
-    again = twinned(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
+    again = minimal_pair_example(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
     assert found == [bool(again(record, epoch).twin_id) for record in records for epoch in range(100)]
 
 
 def test_a_pair_is_one_question_with_two_answers(world: Any) -> None:
     _, processor, _ = world
     pair = Pair("train-3", "Which number?", "It is 3.", "It is 4.")
-    sample = tokenised(processor, paired, [("chosen", "cloud"), ("rejected", "cloud")])(pair, 5)
+    sample = tokenize_example(processor, preference_example, [("chosen", "cloud"), ("rejected", "cloud")])(pair, 5)
     assert (sample.record_id, sample.epoch, sample.twin_id) == ("train-3", 5, "")
     assert answer(processor, sample.texts["rejected", "cloud"]) == "It is 4."
 
@@ -107,7 +107,9 @@ def test_what_needs_ask_for() -> None:
 
 def test_an_answer_cut_under_one_opening_only_is_refused(world: Any, toy_dataset: Any) -> None:
     _, processor, _ = world
-    make = tokenised(processor, ordinary(instructions(toy_dataset, 0)), [("chosen", "blind"), ("chosen", "cloud")])
+    make = tokenize_example(
+        processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "blind"), ("chosen", "cloud")]
+    )
     record = toy_dataset.record("train-2")
     processor.max_length = len(make(record, 0).texts["chosen", "cloud"].ids) - 2
     with pytest.raises(DataError, match=r"train-2: less of an answer.*max_length"):
@@ -146,7 +148,7 @@ def test_every_view_is_encoded_once_and_one_forward_scores_all(world: Any, toy_d
 def test_the_vocabulary_at_the_answer_positions_comes_where_it_is_asked_for(world: Any, toy_dataset: Any) -> None:
     model, processor, views = world
     needs = [Need("chosen", "clean", vocabulary=True), Need("chosen", "blind", grad=False, vocabulary=True)]
-    make = tokenised(processor, ordinary(instructions(toy_dataset, 0)), wanted(needs))
+    make = tokenize_example(processor, sft_example(instructions(toy_dataset, 0)), wanted(needs))
     batch = [make(record, 0) for record in toy_dataset.records("train")]
     scores = score(model, needs, batch, views)
     for need in needs:

@@ -25,11 +25,11 @@ from spa3d.registry.create import create
 from spa3d.runtime.progress import Silent
 from spa3d.runtime.row_store import RowStore
 from spa3d.training.arguments import as_batch, training_arguments
-from spa3d.training.dataset import SampleStream
-from spa3d.training.examples import paired, tokenised, wanted
+from spa3d.training.dataset import TrainingDataset
+from spa3d.training.examples import preference_example, tokenize_example, wanted
 from spa3d.training.loss import count_units, total
 from spa3d.training.preference_metrics import preference_metrics
-from spa3d.training.reference import Frozen, Precomputed, refuse_difference
+from spa3d.training.reference import LiveReference, PrecomputedReference, check_matches_policy
 from spa3d.training.trainer import ObjectiveTrainer
 
 PAIR = (Need("chosen", "clean"), Need("rejected", "clean"))
@@ -49,7 +49,7 @@ class World:
 
     model: Any
     views: Views
-    samples: SampleStream[Pair]
+    samples: TrainingDataset[Pair]
     make: Callable[[], Any]
     folder: Path
 
@@ -57,18 +57,20 @@ class World:
     def batch(self) -> list[Sample]:
         return [self.samples[place] for place in range(8)]
 
-    def precomputed(self, *needs: Need, name: str = "rows") -> Precomputed:
+    def precomputed(self, *needs: Need, name: str = "rows") -> PrecomputedReference:
         """Scores of all samples, computed five at a time."""
-        found = Precomputed(RowStore(self.folder / name, (1,)), self.views)
+        found = PrecomputedReference(RowStore(self.folder / name, (1,)), self.views)
         met = (self.samples[place] for place in range(len(self.samples)))
-        found.fill(met, of_reference(*needs), Frozen(self.views, bf16=False), batch_size=5, advance=lambda _: None)
+        found.fill(
+            met, of_reference(*needs), LiveReference(self.views, bf16=False), batch_size=5, advance=lambda _: None
+        )
         return found
 
-    def copied(self) -> Frozen:
+    def copied(self) -> LiveReference:
         """A second model of the same weights."""
         model = self.make()[0]
         model.set_trained()
-        return Frozen(Views(model, self.views.clouds, None, noise=self.views.noise, seed=3), bf16=False)
+        return LiveReference(Views(model, self.views.clouds, None, noise=self.views.noise, seed=3), bf16=False)
 
 
 @pytest.fixture
@@ -80,10 +82,10 @@ def world(toy: Any, toy_dataset: Any, tmp_path: Path) -> World:
         Pair(f"train-{place}", "Which side?", answers[place % 2], answers[2 - place % 2], has_cloud=place != 5)
         for place in range(8)
     ]
-    text = tokenised(processor, paired, wanted((*PAIR, BLIND)))
+    text = tokenize_example(processor, preference_example, wanted((*PAIR, BLIND)))
     noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
     views = Views(model, clouds, None, noise=noise, seed=3)
-    return World(model, views, SampleStream(pairs, 24, 0, text), toy, tmp_path)
+    return World(model, views, TrainingDataset(pairs, 24, 0, text), toy, tmp_path)
 
 
 @pytest.mark.parametrize("way", ["precomputed", "copied"])
@@ -101,7 +103,7 @@ def test_before_training_the_reference_is_the_policy_at_every_token(world: World
             ours = mine.token_logp[mine.answer_mask], mine.round_index[mine.answer_mask]
             for kept, found in zip((theirs.token_logp, theirs.round_index), ours, strict=True):
                 torch.testing.assert_close(kept[theirs.answer_mask], found, atol=1e-5, rtol=0)
-        refuse_difference(policy, known, bf16=False)
+        check_matches_policy(policy, known, bf16=False)
 
 
 @pytest.mark.parametrize("way", ["precomputed", "copied"])
@@ -142,7 +144,7 @@ def test_adapters_switched_off_take_the_same_steps_as_precomputed_scores(world: 
     adapters.attach(world.model, ("projector", "llm"), LORA, seed=0)
     assert adapters.only_adapters_train(world.model)
     start = {name: value.clone() for name, value in world.model.state_dict().items()}
-    off = Frozen(world.views, bf16=False, switched=partial(adapters.adapters_off, world.model))
+    off = LiveReference(world.views, bf16=False, switched=partial(adapters.adapters_off, world.model))
     switched = trained(world, off, tmp_path)
     world.model.load_state_dict(start)
     precomputed = trained(world, world.precomputed(*PAIR), tmp_path)
@@ -155,7 +157,7 @@ def test_adapters_switched_off_take_the_same_steps_as_precomputed_scores(world: 
 def test_adapters_switched_off_are_the_base_after_they_have_been_trained(world: World, tmp_path: Path) -> None:
     known = world.precomputed(*PAIR).scores(of_reference(*PAIR), world.batch)
     adapters.attach(world.model, ("projector", "llm"), WITH_DROPOUT, seed=0)
-    off = Frozen(world.views, bf16=False, switched=partial(adapters.adapters_off, world.model))
+    off = LiveReference(world.views, bf16=False, switched=partial(adapters.adapters_off, world.model))
     trained(world, off, tmp_path)
     moved = score(world.model.eval(), PAIR, world.batch, world.views)
     for key, found in off.scores(of_reference(*PAIR), world.batch).items():
@@ -179,7 +181,7 @@ def test_gradients_are_equal_whichever_way_the_reference_is_asked(world: World) 
 class Counting:
     """Notes which samples it is asked for."""
 
-    def __init__(self, inner: Frozen) -> None:
+    def __init__(self, inner: LiveReference) -> None:
         self.inner, self.asked = inner, list[tuple[str, int]]()
 
     def scores(self, needs: Sequence[Need], batch: Sequence[Sample]) -> Any:
@@ -188,8 +190,8 @@ class Counting:
 
 
 def asked_for(world: World, samples: Sequence[Sample], *needs: Need) -> list[tuple[str, int]]:
-    counting = Counting(Frozen(world.views, bf16=False))
-    rows = Precomputed(RowStore(world.folder / "rows", (1,)), world.views)
+    counting = Counting(LiveReference(world.views, bf16=False))
+    rows = PrecomputedReference(RowStore(world.folder / "rows", (1,)), world.views)
     rows.fill(samples, of_reference(*needs), counting, batch_size=3, advance=lambda _: None)
     return counting.asked
 
@@ -213,7 +215,9 @@ def test_a_moved_model_finds_the_scores_of_the_base(world: World) -> None:
     with torch.no_grad():
         for parameter in world.model.parameters():
             parameter.mul_(1.5)
-    again = Precomputed(RowStore(world.folder / "rows", (1,)), world.views).scores(of_reference(*PAIR), world.batch)
+    again = PrecomputedReference(RowStore(world.folder / "rows", (1,)), world.views).scores(
+        of_reference(*PAIR), world.batch
+    )
     for key, found in again.items():
         assert torch.equal(found.token_logp, known[key].token_logp)
 
@@ -231,14 +235,14 @@ def test_a_sample_without_the_text_is_absent(world: World) -> None:
 
 
 def test_a_score_that_was_never_computed_is_no_zero(world: World) -> None:
-    rows = Precomputed(RowStore(world.folder / "empty", (1,)), world.views)
+    rows = PrecomputedReference(RowStore(world.folder / "empty", (1,)), world.views)
     with pytest.raises(LookupError, match="not computed before training"):
         rows.scores(of_reference(*PAIR), world.batch)
 
 
 def test_training_does_not_begin_with_another_models_scores(world: World, tmp_path: Path) -> None:
     other = world.make(seed=1)[0]
-    stranger = Frozen(Views(other, world.views.clouds, None), bf16=False)
+    stranger = LiveReference(Views(other, world.views.clouds, None), bf16=False)
     with pytest.raises(CheckpointError, match=r"before the first step .* by up to .* nats at one token"):
         trained(world, stranger, tmp_path)
 
@@ -257,22 +261,22 @@ def test_what_counts_as_rounding(off: float, bf16: bool, fits: bool) -> None:
     policy, reference = Scores({("chosen", "clean", "policy"): one(-2.0)}), one(-2.0 + off)
     known = {("chosen", "clean", "reference"): reference}
     if fits:
-        refuse_difference(policy, known, bf16=bf16)
+        check_matches_policy(policy, known, bf16=bf16)
     else:
         with pytest.raises(CheckpointError, match="chosen answers under the view clean"):
-            refuse_difference(policy, known, bf16=bf16)
+            check_matches_policy(policy, known, bf16=bf16)
 
 
 def test_another_number_of_tokens_is_told() -> None:
     policy = Scores({("chosen", "clean", "policy"): one(-2.0)})
     known = {("chosen", "clean", "reference"): one(-2.0, lengths=[2])}
     with pytest.raises(CheckpointError, match="at 2 tokens and the policy at 1"):
-        refuse_difference(policy, known, bf16=False)
+        check_matches_policy(policy, known, bf16=False)
 
 
 def test_infinities_that_agree_are_no_difference() -> None:
     policy = Scores({("chosen", "clean", "policy"): one(-float("inf"), lengths=[2])})
-    refuse_difference(policy, {("chosen", "clean", "reference"): policy["chosen", "clean"]}, bf16=False)
+    check_matches_policy(policy, {("chosen", "clean", "reference"): policy["chosen", "clean"]}, bf16=False)
 
 
 def test_the_reward_margin_is_what_the_policy_gained_over_the_reference() -> None:
@@ -313,7 +317,7 @@ def test_an_objective_without_a_reference_gets_none(world: World) -> None:
 def test_where_only_adapters_train_they_are_switched_off(world: World) -> None:
     adapters.attach(world.model, ("projector", "llm"), LORA, seed=0)
     found = chosen(world, of_reference(*PAIR), lora=LORA)
-    assert isinstance(found, Frozen)
+    assert isinstance(found, LiveReference)
     assert found.views.model is world.model
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from spa3d.config.settings import PartRates, StageSettings
-from spa3d.config.stages import optimiser_steps
+from spa3d.config.stages import optimizer_steps
 from spa3d.inference.views import Views
 from spa3d.registry.create import create
 from spa3d.training.arguments import as_batch, last_checkpoint, training_arguments
-from spa3d.training.dataset import SampleStream, instructions
-from spa3d.training.examples import ordinary, tokenised
+from spa3d.training.dataset import TrainingDataset, instructions
+from spa3d.training.examples import sft_example, tokenize_example
 from spa3d.training.preference_metrics import mean_metrics
 from spa3d.training.trainer import ObjectiveTrainer, part_of
 
@@ -24,8 +24,8 @@ def trainer(toy: Any, dataset: Any, folder: Path, rates: PartRates, parts: tuple
     model, processor, clouds = toy()
     model.set_trained(*parts)
     settings = StageSettings(batch_size=4, learning_rate=1e-3)
-    text = tokenised(processor, ordinary(instructions(dataset, 0)), [("chosen", "cloud")])
-    samples = SampleStream(dataset.records("train"), 8, 0, text)
+    text = tokenize_example(processor, sft_example(instructions(dataset, 0)), [("chosen", "cloud")])
+    samples = TrainingDataset(dataset.records("train"), 8, 0, text)
     build = partial(ObjectiveTrainer, create("objective", "sft"), Views(model, clouds, None), model=model)
     arguments = training_arguments(settings, folder=folder, steps=2, seed=0, device=torch.device("cpu"), bf16=False)
     made = build(args=arguments, data_collator=as_batch, train_dataset=samples)
@@ -110,4 +110,4 @@ def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("settings", "steps"), [({"steps": 7}, 7), ({"epochs": 2}, 7), ({"epochs": 0.01}, 1)])
 def test_steps_win_over_epochs(settings: dict[str, float], steps: int) -> None:
-    assert optimiser_steps(StageSettings(batch_size=32, **settings), 100) == steps
+    assert optimizer_steps(StageSettings(batch_size=32, **settings), 100) == steps

@@ -17,11 +17,11 @@ from spa3d.inference.views import Views
 from spa3d.registry.create import create
 from spa3d.runtime.progress import Silent
 from spa3d.training.best_checkpoint import Best
-from spa3d.training.dataset import SampleStream, instructions
-from spa3d.training.examples import ordinary, tokenised
+from spa3d.training.dataset import TrainingDataset, instructions
+from spa3d.training.examples import sft_example, tokenize_example
 from spa3d.training.fit import fit
 from spa3d.training.trainer import ObjectiveTrainer
-from spa3d.training.watchdog import Probe, fall, watchdog_text
+from spa3d.training.watchdog import HeldOutWatchdog, fall, watchdog_text
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def train(
     model, processor, clouds = toy
     model.set_trained("projector", "llm")
     views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8))
-    text = tokenised(processor, ordinary(instructions(dataset, 0)), [("chosen", "cloud")])
+    text = tokenize_example(processor, sft_example(instructions(dataset, 0)), [("chosen", "cloud")])
     settings = StageSettings(batch_size=8, learning_rate=rate, log_every=5, save_every=how.get("save_every", 1000))
     journal = Journal(folder / "metrics.jsonl")
-    probe = Probe(
+    probe = HeldOutWatchdog(
         views,
         [text(record, 0) for record in dataset.records("train")],
         every=5,
@@ -69,7 +69,7 @@ def train(
         early_stop=how.get("early_stop", False),
         best=Best(model, folder / "best.safetensors") if how.get("best") else None,
     )
-    samples = SampleStream(dataset.records("train"), steps * 8, 0, text)
+    samples = TrainingDataset(dataset.records("train"), steps * 8, 0, text)
     fit(
         partial(ObjectiveTrainer, objective, views, model=model, train_dataset=samples),
         stage="post-train",
