@@ -24,10 +24,10 @@ from typing import Any
 import torch
 
 from spa3d import create, ops
-from spa3d.contracts.objective import Objective
+from spa3d.contracts.objective import Objective, Scores
 from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
-from spa3d.inference.views import Views
+from spa3d.inference.views import View, ViewEncoder, Views, ViewTokens, built_in_views
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.tokens import IGNORED, Tokens
@@ -95,16 +95,16 @@ def our_step(model: Spa3dModel, objective: Objective, batch: Sequence[Sample], v
     optimizer = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad], lr=1e-6)
     policy = [need for need in objective.needs if need.model == "policy"]
     known = [need for need in objective.needs if need.model == "reference"]
-    counts = count_units([batch], objective.needs)
+    counts = count_units([batch], objective.needs, views)
     reference = None
     if known:
         reference = PrecomputedReference(RowStore(Path(tempfile.mkdtemp()), (1024,)), views)
         reference.fill(batch, known, LiveReference(views, bf16=False), batch_size=len(batch), advance=lambda _: None)
 
     def step() -> None:
-        scores = score(model, policy, batch, views)
+        scores = score(model, policy, batch, views).scores
         if reference is not None:
-            scores = type(scores)({**scores, **reference.scores(known, batch)})
+            scores = Scores({**scores, **reference.scores(known, batch)})
         total(objective.terms(scores), counts).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -113,19 +113,27 @@ def our_step(model: Spa3dModel, objective: Objective, batch: Sequence[Sample], v
     return step
 
 
-class Prefixes:
-    """Views of prefix embeddings in the place of an encoder's tokens: both sides of the comparison have none."""
+UNREAD = SimpleNamespace(processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)))
+"""Stands for prepared clouds where none is read."""
 
-    def __init__(self, model: Spa3dModel, hidden: int) -> None:
-        self.model, self.hidden, self.noise, self.mark, self.seed = model, hidden, None, "", 0
-        self.clouds = SimpleNamespace(processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)))
 
-    def tokens(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> torch.Tensor:
-        stream = torch.Generator().manual_seed(len(view))
-        return torch.randn(len(record_ids), PREFIX, self.hidden, generator=stream)
+class Prefix(View):
+    """Prefix embeddings in the place of an encoder's tokens: both sides of the comparison have none."""
 
-    def names(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> list[str]:
-        return [f"{name}|{view}" for name in record_ids]
+    def __init__(self, name: str, hidden: int) -> None:
+        self.name, self.hidden = name, hidden
+
+    def key(self, record_id: str, epoch: int) -> str:
+        return f"{record_id}|{self.name}"
+
+    def tokens(self, batch: Sequence[tuple[str, int]]) -> ViewTokens:
+        stream = torch.Generator().manual_seed(len(self.name))
+        return ViewTokens(torch.randn(len(batch), PREFIX, self.hidden, generator=stream))
+
+
+def prefixes(model: Spa3dModel, hidden: int) -> Views:
+    encoder = ViewEncoder(model, UNREAD)  # type: ignore[arg-type]
+    return Views(encoder, [Prefix("clean", hidden), Prefix("noised", hidden)])
 
 
 class NoEncoder(torch.nn.Module):
@@ -140,7 +148,7 @@ class NoEncoder(torch.nn.Module):
 def against_trl(name: str) -> Step:
     """Our step in the setting of the comparison."""
     model = model_of(llama(256, 4), NoEncoder(), 1)
-    return our_step(model, create("objective", name), batch_of(BATCH, PREFIX, 0, ANSWER), Prefixes(model, 256))
+    return our_step(model, create("objective", name), batch_of(BATCH, PREFIX, 0, ANSWER), prefixes(model, 256))
 
 
 def trl_step(name: str) -> Step:
@@ -239,7 +247,8 @@ def embedded(cache: bool, folder: Path) -> tuple[Spa3dModel, Views, list[Sample]
         processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)),
     )
     store = RowStore(folder, (32, 128)) if cache else None
-    views = Views(model, given, store, noise=create("noise", "mask"))  # type: ignore[arg-type]
+    encoder = ViewEncoder(model, given, store)  # type: ignore[arg-type]
+    views = built_in_views(encoder, noise=create("noise", "mask"))
     return model, views, batch_of(32, 32, 30, 20)
 
 
@@ -257,7 +266,7 @@ def compare_objectives(pairs: int) -> None:
 
 def compare_noises(pairs: int) -> None:
     model = model_of(llama(256, 4), NoEncoder(), 1)
-    sft = our_step(model, create("objective", "sft"), batch_of(8, PREFIX, 0, ANSWER), Prefixes(model, 256))
+    sft = our_step(model, create("objective", "sft"), batch_of(8, PREFIX, 0, ANSWER), prefixes(model, 256))
     points = torch.rand(8, 8192, 6, generator=torch.Generator().manual_seed(3)) * 2 - 1
     for name in ("mask", "gaussian", "random-drop", "crop", "rotate", "color-strip"):
         noise = create("noise", name)

@@ -67,7 +67,7 @@ def toy(toy_dataset: Any) -> Callable[..., Any]:
     from spa3d.config.settings import LLMSettings
     from spa3d.contracts.encoder import Channel, Encoder
     from spa3d.contracts.projector import Projector
-    from spa3d.inference.prepared_clouds import Clouds
+    from spa3d.inference.prepared_clouds import PreparedClouds
     from spa3d.model.configuration import Spa3dConfig
     from spa3d.model.llm import make_llm
     from spa3d.model.modeling import Spa3dModel
@@ -118,6 +118,6 @@ def toy(toy_dataset: Any) -> Callable[..., Any]:
             points={"count": 32, "method": "random", "normalise": True, "missing_color": 0.0},
             point_tokens=point_tokens(settings),
         )
-        return model.eval(), processor, Clouds(toy_dataset, processor, RowStore(None, (32, 6)))
+        return model.eval(), processor, PreparedClouds(toy_dataset, processor, RowStore(None, (32, 6)))
 
     return build

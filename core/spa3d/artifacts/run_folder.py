@@ -17,17 +17,17 @@ from spa3d.artifacts.diff import differences
 from spa3d.errors import OutputError
 from spa3d.runtime.atomic_files import write_whole
 
-BEGUN = (
+UNTRAINED_FILES = (
     *("config.yaml", "passport.json", "metrics.jsonl", "predictions", "pairs.jsonl"),
     *("probe.json", "best.safetensors", "checkpoints"),
 )
 """What a run leaves that has trained nothing yet; the base it may have built lies elsewhere."""
-LASTING = ("base", "data", "sources")
+IMMUTABLE_KEYS = ("base", "data", "sources")
 """Entries of the passport that must not change between a run and its continuation."""
 
 
 @contextmanager
-def claimed(output: Path, config: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
+def lock_run_folder(output: Path, config: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
     """Make `output` this run's folder, and keep other runs out of it inside the ``with`` block.
 
     A folder in which a run was only begun is begun anew: there is nothing to lose in it, and the command that puts
@@ -96,14 +96,14 @@ def _continue(output: Path, inside: list[str], config: dict[str, Any], *, resume
 
 def _only_begun(output: Path, inside: list[str]) -> bool:
     """Whether a run was begun here, nothing was trained in it, and nothing else lies here."""
-    if not {"config.yaml", "passport.json"} <= set(inside) <= set(BEGUN) or not _passport(output):
+    if not {"config.yaml", "passport.json"} <= set(inside) <= set(UNTRAINED_FILES) or not _passport(output):
         return False
     trained = [*output.glob("checkpoints/*"), *output.glob("predictions/*.after.jsonl")]
     return not trained
 
 
 def _clear(output: Path) -> None:
-    for name in BEGUN:
+    for name in UNTRAINED_FILES:
         path = output / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -127,12 +127,22 @@ def issue_passport(output: Path, passport: dict[str, object]) -> None:
         write_whole(path, json.dumps(passport, indent=1))
         return
     old = _passport(output)
-    changed = differences({name: old.get(name) for name in LASTING}, {name: passport[name] for name in LASTING})
+    changed = differences(
+        {name: old.get(name) for name in IMMUTABLE_KEYS}, {name: passport[name] for name in IMMUTABLE_KEYS}
+    )
     if changed:
         raise OutputError(
             f"{output} was begun with something else ({'; '.join(changed)}); its numbers would mix two programs or "
             f"data sets: choose another --output"
         )
+
+
+def extend_passport(output: Path, **more: object) -> dict[str, object]:
+    """Add entries to the passport in `output`, and return all of it."""
+    path = output / "passport.json"
+    passport: dict[str, object] = {**json.loads(path.read_text(encoding="utf-8")), **more}
+    write_whole(path, json.dumps(passport, indent=1))
+    return passport
 
 
 def _passport(output: Path) -> dict[str, Any]:
@@ -141,4 +151,4 @@ def _passport(output: Path) -> dict[str, Any]:
         passport = json.loads((output / "passport.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return passport if isinstance(passport, dict) and set(LASTING) <= set(passport) else {}
+    return passport if isinstance(passport, dict) and set(IMMUTABLE_KEYS) <= set(passport) else {}

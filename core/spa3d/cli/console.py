@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from spa3d.ops.selection import SlowerBackend
+from spa3d.runtime import distributed
 from spa3d.runtime.progress import Advance, Reporter, Silent
 
 PLAIN_WIDTH = 200
@@ -63,7 +64,7 @@ def show_warning(
 
 def is_first_process() -> bool:
     """Of several processes of one run (torchrun sets RANK) only the first speaks."""
-    return os.environ.get("RANK", "0") == "0"
+    return distributed.rank() == 0
 
 
 def make_reporter() -> Reporter:

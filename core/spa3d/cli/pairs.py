@@ -5,7 +5,6 @@ What brings torch is imported where it is needed: a list of the verbs should not
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from spa3d.config.choices import SWITCHES
 from spa3d.config.overrides import scan
 from spa3d.config.parse import Invocation, parse
 from spa3d.errors import ConfigError, OutputError
+from spa3d.runtime import distributed
 
 if TYPE_CHECKING:
     from spa3d.preferences.generate import Pairs
@@ -53,7 +53,7 @@ def _wish(argv: Sequence[str]) -> tuple[Path, Invocation]:
     """Where the pairs go, and the run that they are for."""
     typed = scan(argv, switches=SWITCHES, repeatable={"plugin"})
     faults = [f"--{name}: spa3d pairs writes one file, and goes on by itself" for name in STRANGE if typed.has(name)]
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if distributed.world_size() > 1:
         faults.append("spa3d pairs: one process makes them; start it without torchrun")
     if len(typed.words) != 1:
         faults.append("spa3d pairs: name one file to write, as in: spa3d pairs pairs.jsonl --pairs.mode augmentation")

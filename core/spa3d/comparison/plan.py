@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from spa3d.errors import ConfigError, SpaError
 from spa3d.pipeline.assemble import assemble
 from spa3d.registry.manifest import Axis, Budget, ComparePreset
 from spa3d.registry.registry import Registry, missed
+from spa3d.runtime import distributed
 
 OWN = (*AXES, "seeds", "budget", "cell", "output", "dry-run")
 
@@ -75,7 +75,7 @@ def read_wish(argv: Sequence[str]) -> Wish:
     request = read(flags)
     presets = request.registry.manifest.presets.compare
     faults = [*typed.faults, *(f"{word!r} is not expected here; one name of a comparison" for word in typed.words[1:])]
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if distributed.world_size() > 1:
         faults.append("spa3d compare: start it without torchrun; several of it share the cells with --cell i/n")
     if name and name not in presets:
         faults.append(f"spa3d compare {name}: {missed('comparison', name, presets, 'spa3d compare --help')}")

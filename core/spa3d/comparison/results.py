@@ -15,7 +15,7 @@ from spa3d.artifacts.metrics_log import Journal
 from spa3d.artifacts.predictions import read_rows
 from spa3d.comparison.cells import Cell
 from spa3d.errors import DataError
-from spa3d.evaluation.summary import Units, Values, unit_sets
+from spa3d.evaluation.summary import ScoredUnits, Values, unit_sets
 from spa3d.evaluation.training_health import probe_ends
 
 
@@ -42,14 +42,14 @@ class Column:
 class Sides:
     """One set of questions of one benchmark, before and after post-training."""
 
-    before: Units
-    after: Units
+    before: ScoredUnits
+    after: ScoredUnits
 
-    def score(self, side: Units) -> Column:
+    def score(self, side: ScoredUnits) -> Column:
         """What each question scored, with the cloud where one was shown."""
         return Column(side.ids, side.records, side.scored)
 
-    def gap(self, side: Units) -> Column | None:
+    def gap(self, side: ScoredUnits) -> Column | None:
         """Score with the cloud minus score without; None where no cloud was ever shown."""
         return None if side.clean is None else Column(side.ids, side.records, side.clean - side.blind)
 

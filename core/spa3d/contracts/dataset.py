@@ -113,22 +113,45 @@ class Twin:
     after: Fact
 
 
+OnBadData = Literal["stop", "skip"]
+
+
+class SkipLog:
+    """Lines about data that were left out, in order.
+
+    A dataset writes what it leaves out, and so does a reader of its clouds; the report lists them all.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, *lines: str) -> None:
+        """Append `lines`: each names what was left out and why."""
+        self.lines.extend(lines)
+
+
 class Dataset(ABC):
     """Records in splits ``train``, ``val``, ``test``, and ``counterfactual`` where priors can be broken.
 
-    Construction must be cheap and must check that the files are there. The assembly sets ``on_bad_data`` before it
-    asks for anything else. With ``stop`` a record whose annotation is bad raises `DataError` when its split is first
-    asked for; with ``skip`` the record is left out and a line about it is added to ``skipped``, which the report
-    lists. Clouds are read later: `Record.cloud` raises in either case, and whoever reads acts on ``on_bad_data``.
+    Construction must be cheap and must check that the files are there. With ``on_bad_data`` ``stop`` a record whose
+    annotation is bad raises `DataError` when its split is first read; with ``skip`` the record is left out and a line
+    about it goes to ``skip_log``. Clouds are read later: `Record.cloud` raises in either case, and whoever reads acts
+    on ``on_bad_data``.
+
+    Args:
+        on_bad_data: stop at data that cannot be read, or skip them.
+        skip_log: takes the lines about what was skipped; None: a log of its own.
+        values: the values of its ``Config``.
+
     """
 
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig
     up_axis: Literal["x", "y", "z"] = "y"
-    on_bad_data: Literal["stop", "skip"] = "stop"
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, *, on_bad_data: OnBadData = "stop", skip_log: SkipLog | None = None, **values: Any) -> None:
         self.config: Any = self.Config(**values)
-        self.skipped: list[str] = []
+        self.on_bad_data: OnBadData = on_bad_data
+        self.skip_log = SkipLog() if skip_log is None else skip_log
 
     @property
     @abstractmethod

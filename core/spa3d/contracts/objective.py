@@ -13,7 +13,6 @@ from torch import Tensor
 from spa3d.contracts.config import ComponentConfig
 
 Text = Literal["chosen", "rejected"]
-View = Literal["clean", "noised", "other", "twin", "blind"]
 Model = Literal["policy", "reference"]
 Unit = Literal["token", "sequence"]
 
@@ -38,7 +37,7 @@ class Need:
     """
 
     text: Text = "chosen"
-    view: View = "clean"
+    view: str = "clean"
     model: Model = "policy"
     grad: bool = True
     vocabulary: bool = False

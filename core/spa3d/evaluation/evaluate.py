@@ -1,65 +1,64 @@
-"""Asks a benchmark's questions under every view and writes one row per answer.
+"""Asks a benchmark's questions under every view and gives one row per answer.
 
-The same questions go to the clean view and to the blind one; scores are computed from the rows on disk, so that every
-number of a report can be traced.
+The same questions go to every view; scores are computed from the rows, so that every number of a report can be traced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spa3d.artifacts.predictions import Row
-from spa3d.contracts.benchmark import Benchmark, Prediction, Question
-from spa3d.evaluation.question_sets import Asked
-from spa3d.inference.predictor import Predictor, View
-from spa3d.runtime.progress import Reporter
+from spa3d.artifacts.predictions import PredictionRow
+from spa3d.contracts.benchmark import Benchmark, Prediction
+from spa3d.evaluation.question_sets import EvaluationItem
+from spa3d.inference.predictor import Predictor
+from spa3d.runtime.progress import Advance
 
 
-def measure(
-    answerer: Predictor,
+def evaluate_benchmark(
+    predictor: Predictor,
     benchmark: Benchmark,
-    questions: Asked,
+    items: Sequence[EvaluationItem],
+    views: Sequence[str],
     *,
     split: str,
-    views: Sequence[View],
-    reporter: Reporter,
-    title: str,
-) -> list[Row]:
-    """Answer and judge `questions` under each of `views`; one row per question and view."""
-    rows: list[Row] = []
-    plain = [question for question, _, _ in questions]
-    with reporter.track(len(plain) * len(views), title) as advance:
-        for view in views:
-            predictions = answerer.answer(plain, view, advance)
-            rows += [
-                _row(benchmark, question, prediction, split=split, part=part, pair=pair, view=view)
-                for (question, part, pair), prediction in zip(questions, predictions, strict=True)
-            ]
+    advance: Advance,
+) -> list[PredictionRow]:
+    """Answer and judge `items` under each of `views`; one row per question and view.
+
+    Args:
+        predictor: answers.
+        benchmark: judges the answers.
+        items: the questions.
+        views: names of the predictor's views.
+        split: the split that is reported.
+        advance: moves a progress bar on by the number of answers.
+
+    """
+    rows: list[PredictionRow] = []
+    questions = [item.question for item in items]
+    for view in views:
+        predictions = predictor.answer(questions, view, advance)
+        rows += [
+            {**_row(benchmark, item, prediction, split), "view": view}
+            for item, prediction in zip(items, predictions, strict=True)
+        ]
     return rows
 
 
-def _row(
-    benchmark: Benchmark,
-    question: Question,
-    prediction: Prediction,
-    *,
-    split: str,
-    part: str,
-    pair: str | None,
-    view: View,
-) -> Row:
+def _row(benchmark: Benchmark, item: EvaluationItem, prediction: Prediction, split: str) -> PredictionRow:
+    question = item.question
     verdict = benchmark.score(question, prediction)
     return {
         "id": question.id,
         "record": question.record_id,
         "kind": question.kind,
-        "split": "counterfactual" if part == "counterfactual" else split,
-        "set": part,
-        "pair": pair,
+        "split": "counterfactual" if item.subset == "counterfactual" else split,
+        "set": item.subset,
+        "pair": item.pair_id,
         "prompt": question.prompt,
         "options": list(question.options) if question.options else None,
         "answer": question.answer,
-        "view": view,
+        "view": "",
         "text": prediction.text,
         "option_logp": [round(value, 6) for value in prediction.option_logp],
         "option_lengths": list(prediction.option_lengths),

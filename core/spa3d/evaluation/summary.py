@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from spa3d.artifacts.predictions import PredictionRow
 from spa3d.metrics.intervals import mean_interval, paired_interval, sign_flip_p
 from spa3d.runtime.rng import Key
 
@@ -22,12 +23,11 @@ DIGITS = 6
 """Decimals kept in report.json."""
 
 Values = Float[np.ndarray, " n"]
-Row = Mapping[str, Any]
-"""One question asked in one view, a line of ``predictions/<benchmark>.<before|after>.jsonl``; docs/report.md has its
-keys."""
+CLEAN, BLIND = "clean", "blind"
+"""The views that scores and blind scores come from."""
 
 
-def summarise(rows: Sequence[Row], *, bootstrap: int, seed: int) -> dict[str, Any]:
+def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> dict[str, Any]:
     """The figures of one benchmark before or after post-training; keys as in docs/report.md.
 
     A run that never shows a cloud (``--blind``) has no clean rows: there the score is the blind score, and
@@ -66,7 +66,9 @@ def summarise(rows: Sequence[Row], *, bootstrap: int, seed: int) -> dict[str, An
     return result | {name: _score(other, bootstrap, key) for name, other in _other_sets(rows).items()}
 
 
-def change(before: Sequence[Row], after: Sequence[Row], *, bootstrap: int, seed: int) -> dict[str, Any]:
+def change(
+    before: Sequence[PredictionRow], after: Sequence[PredictionRow], *, bootstrap: int, seed: int
+) -> dict[str, Any]:
     """What post-training changed, paired by question; keys as in docs/report.md.
 
     The interval resamples records, the p value flips the signs of whole records (two-sided).
@@ -85,11 +87,11 @@ def change(before: Sequence[Row], after: Sequence[Row], *, bootstrap: int, seed:
     return result | {name: _change(others[name], news[name], bootstrap, key) for name in others}
 
 
-def unit_sets(rows: Sequence[Row]) -> dict[str, Units]:
+def unit_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
     """What the scores of a benchmark count, per set: ``test``, and where they were asked ``counterfactual``, ``flip``.
 
     Args:
-        rows: as for `summarise`.
+        rows: as for `summarize`.
 
     Raises:
         ValueError: a question was not asked in every view, or a pair is incomplete.
@@ -100,35 +102,43 @@ def unit_sets(rows: Sequence[Row]) -> dict[str, Units]:
 
 
 @dataclass(frozen=True)
-class Units:
-    """What one score counts: questions, or pairs of them, sorted by id.
+class ScoredUnits:
+    """Questions, or pairs of them, that one score counts, sorted by id.
 
     Attributes:
-        clean: value of each with the cloud; None where no cloud was ever shown.
+        values: by view, the value of each.
 
     """
 
     ids: np.ndarray
     records: np.ndarray
     kinds: np.ndarray
-    clean: Values | None
-    blind: Values
+    values: Mapping[str, Values]
     chance: Values
     valid: Values
 
     @property
+    def clean(self) -> Values | None:
+        """Values with the cloud; None where no cloud was ever shown."""
+        return self.values.get(CLEAN)
+
+    @property
+    def blind(self) -> Values:
+        """Values without the cloud."""
+        return self.values[BLIND]
+
+    @property
     def scored(self) -> Values:
-        """What the score is the mean of: the values with the cloud, or without where none was ever shown."""
+        """Values that the score is the mean of: with the cloud, or without where none was ever shown."""
         return self.blind if self.clean is None else self.clean
 
-    def only(self, mask: np.ndarray) -> Units:
+    def only(self, mask: np.ndarray) -> ScoredUnits:
         """Those under `mask`, boolean ``(n,)``."""
-        return Units(
+        return ScoredUnits(
             ids=self.ids[mask],
             records=self.records[mask],
             kinds=self.kinds[mask],
-            clean=None if self.clean is None else self.clean[mask],
-            blind=self.blind[mask],
+            values={view: values[mask] for view, values in self.values.items()},
             chance=self.chance[mask],
             valid=self.valid[mask],
         )
@@ -138,26 +148,53 @@ class Units:
         return {str(kind): self.kinds == kind for kind in np.unique(self.kinds)}
 
 
-def _questions(rows: Sequence[Row]) -> Units:
+def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> dict[str, dict[str, Any]]:
+    """Score of the reported split under each view; beside it the paired difference to the clean view.
+
+    Args:
+        rows: as for `summarize`, of any views.
+        bootstrap: resamples behind each interval.
+        seed: seed of the resampling.
+
+    """
+    units, key = _questions([row for row in rows if row["set"] == "test"]), ("views", seed)
+    found: dict[str, dict[str, Any]] = {}
+    for view, values in units.values.items():
+        interval = mean_interval(values, units.records, resamples=bootstrap, key=key)
+        found[view] = {
+            "score": _rounded(values.mean()),
+            "ci95": [_rounded(end) for end in interval],
+            "chance": _rounded(units.chance.mean()),
+            "n": len(units.ids),
+        }
+        if view != CLEAN and units.clean is not None:
+            found[view]["change"] = _shift(values - units.clean, units.records, bootstrap, key)
+    return found
+
+
+def _questions(rows: Sequence[PredictionRow]) -> ScoredUnits:
     """One unit per question."""
-    views = {name: {row["id"]: row for row in rows if row["view"] == name} for name in ("clean", "blind")}
-    ids = sorted(views["blind"])
-    if views["clean"] and views["clean"].keys() != views["blind"].keys():
-        odd = sorted(views["clean"].keys() ^ views["blind"].keys())
-        raise ValueError(f"{len(odd)} questions were asked in one view only, the first is {odd[0]!r}")
-    shown = [(views["clean"] or views["blind"])[name] for name in ids]
-    return Units(
+    views: dict[str, dict[str, PredictionRow]] = {}
+    for row in rows:
+        views.setdefault(row["view"], {})[row["id"]] = row
+    shown = views.get(CLEAN) or next(iter(views.values()))
+    for asked in views.values():
+        if asked.keys() != shown.keys():
+            odd = sorted(asked.keys() ^ shown.keys())
+            raise ValueError(f"{len(odd)} questions were asked in one view only, the first is {odd[0]!r}")
+    ids = sorted(shown)
+    first = [shown[name] for name in ids]
+    return ScoredUnits(
         ids=np.array(ids),
-        records=np.array([row["record"] for row in shown]),
-        kinds=np.array([row["kind"] for row in shown]),
-        clean=np.array([row["value"] for row in shown]) if views["clean"] else None,
-        blind=np.array([views["blind"][name]["value"] for name in ids]),
-        chance=np.array([row["chance"] for row in shown]),
-        valid=np.array([float(row["valid"]) for row in shown]),
+        records=np.array([row["record"] for row in first]),
+        kinds=np.array([row["kind"] for row in first]),
+        values={view: np.array([asked[name]["value"] for name in ids]) for view, asked in views.items()},
+        chance=np.array([row["chance"] for row in first]),
+        valid=np.array([float(row["valid"]) for row in first]),
     )
 
 
-def _pairs(rows: Sequence[Row]) -> Units:
+def _pairs(rows: Sequence[PredictionRow]) -> ScoredUnits:
     """One unit per minimal pair; right when both members are, by chance with the product of their chances.
 
     The cluster is the first of the two records by name, so that two pairs made from one object stay together.
@@ -172,18 +209,17 @@ def _pairs(rows: Sequence[Row]) -> Units:
     if odd:
         raise ValueError(f"pair {odd[0]!r} has {len(by_pair[odd[0]])} members instead of 2")
     both = np.array([by_pair[name] for name in ids])  # (pairs, 2)
-    return Units(
+    return ScoredUnits(
         ids=np.array(ids),
         records=np.sort(members.records[both], axis=1)[:, 0],
         kinds=members.kinds[both[:, 0]],
-        clean=None if members.clean is None else (members.clean[both] == 1).all(axis=1).astype(float),
-        blind=(members.blind[both] == 1).all(axis=1).astype(float),
+        values={view: (values[both] == 1).all(axis=1).astype(float) for view, values in members.values.items()},
         chance=members.chance[both].prod(axis=1),
         valid=members.valid[both].min(axis=1),
     )
 
 
-def _other_sets(rows: Sequence[Row]) -> dict[str, Units]:
+def _other_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
     """The units of the sets beside the reported split, as far as there are any."""
     counterfactual = [row for row in rows if row["set"] == "counterfactual"]
     flip = [row for row in rows if row["set"] == "flip"]
@@ -192,7 +228,7 @@ def _other_sets(rows: Sequence[Row]) -> dict[str, Units]:
     )
 
 
-def _score(units: Units, bootstrap: int, key: Key) -> dict[str, Any]:
+def _score(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
     def interval(values: Values) -> list[float]:
         return [_rounded(end) for end in mean_interval(values, units.records, resamples=bootstrap, key=key)]
 
@@ -206,7 +242,7 @@ def _score(units: Units, bootstrap: int, key: Key) -> dict[str, Any]:
     }
 
 
-def _change(old: Units, new: Units, bootstrap: int, key: Key) -> dict[str, Any]:
+def _change(old: ScoredUnits, new: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
     if not np.array_equal(old.ids, new.ids):
         odd = sorted(set(old.ids.tolist()) ^ set(new.ids.tolist()))
         raise ValueError(f"before and after answered different questions: {len(odd)} differ, the first is {odd[0]!r}")
@@ -223,21 +259,21 @@ def _shift(differences: Values, records: np.ndarray, bootstrap: int, key: Key) -
     return {"score": _rounded(differences.mean()), "ci95": [_rounded(low), _rounded(high)]}
 
 
-def _majority(rows: Sequence[Row]) -> Values:
+def _majority(rows: Sequence[PredictionRow]) -> Values:
     """For each question (by id): 1 where its kind's most frequent answer, among those offered, is right."""
-    questions: Mapping[str, Row] = {row["id"]: row for row in rows}
+    questions: Mapping[str, PredictionRow] = {row["id"]: row for row in rows}
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for row in questions.values():
         answers[row["kind"]][row["answer"]] += 1
 
-    def usual(row: Row) -> str:
+    def usual(row: PredictionRow) -> str:
         frequency = answers[row["kind"]]
         return max(row["options"] or sorted(frequency), key=lambda option: frequency[option])  # ties to the first
 
     return np.array([float(usual(questions[name]) == questions[name]["answer"]) for name in sorted(questions)])
 
 
-def _length_normalised(rows: Sequence[Row]) -> float | None:
+def _length_normalised(rows: Sequence[PredictionRow]) -> float | None:
     """The score when the option with the best log p per token is picked; None where options were not scored."""
     clean = [row for row in rows if row["view"] == "clean"]
     if not clean or not all(row["options"] and row["option_logp"] for row in clean):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,17 +13,13 @@ from torch import Tensor
 
 from spa3d.contracts.benchmark import Prediction, Question
 from spa3d.errors import about
-from spa3d.inference.views import Views
+from spa3d.inference.views import View, Views
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.tokens import prompt_prefix_of
 from spa3d.runtime.progress import Advance
 
 LONGEST_ANSWER = 64
 """Tokens after which a free answer is cut."""
-
-View = Literal["clean", "noised", "blind"]
-"""What the model is shown with a question; the noise is that of its first epoch."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Predictor:
 
     Attributes:
         model, processor: the 3D LLM.
-        views: makes point tokens from record ids.
+        views: what it can be shown; the noise is that of the first epoch.
         batch_size: questions per forward.
         bf16: run under bfloat16 autocast.
 
@@ -44,15 +40,16 @@ class Predictor:
     batch_size: int = 64
     bf16: bool = False
 
-    def answer(self, questions: Sequence[Question], view: View, advance: Advance) -> list[Prediction]:
-        """One prediction per question, in order; ``blind`` shows the same prompt without the point block."""
+    def answer(self, questions: Sequence[Question], view: str, advance: Advance) -> list[Prediction]:
+        """One prediction per question, in order, under the view of that name."""
+        shown = self.views[view]
         self.model.eval()
         found: dict[int, Prediction] = {}
         for places in self._batches(questions):
             batch = [questions[place] for place in places]
-            ask = self._choose if batch[0].options else self._write
+            ask = self._score_options if batch[0].options else self._generate
             with torch.no_grad(), self._precision():
-                predictions = ask(batch, view)
+                predictions = ask(batch, shown)
             found.update(zip(places, predictions, strict=True))
             advance(len(batch))
         return [found[place] for place in range(len(questions))]
@@ -66,14 +63,12 @@ class Predictor:
             for first in range(0, len(places), self.batch_size):
                 yield places[first : first + self.batch_size]
 
-    def _choose(self, batch: Sequence[Question], view: View) -> list[Prediction]:
+    def _score_options(self, batch: Sequence[Question], view: View) -> list[Prediction]:
         """Sum of answer-token log p per option, end token included; ties go to the first."""
         encoded = []
         for question in batch:
             with about(question.record_id):
-                encoded.append(
-                    self.processor.option_ids(question.prompt, question.options or (), prompt_prefix_of(view))
-                )
+                encoded.append(self.processor.option_ids(question.prompt, question.options or (), view.prefix))
         tails = [tail for _, options in encoded for tail in options]
         logp = self._tail_logp([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
         predictions = []
@@ -118,12 +113,12 @@ class Predictor:
         logp = torch.log_softmax(logits, dim=-1).gather(2, ids.unsqueeze(2)).squeeze(2)
         return [float(value) for value in (logp * real).sum(dim=1)]
 
-    def _write(self, batch: Sequence[Question], view: View) -> list[Prediction]:
+    def _generate(self, batch: Sequence[Question], view: View) -> list[Prediction]:
         """Greedy decoding: the same question gets the same answer."""
         rows = []
         for question in batch:
             with about(question.record_id):
-                rows.append(self.processor.question_ids(question.prompt, prompt_prefix_of(view)))
+                rows.append(self.processor.question_ids(question.prompt, view.prefix))
         prompt = {name: value.to(self.model.device) for name, value in self.processor.pad(rows, side="left").items()}
         tokenizer = self.processor.tokenizer
         model: Any = self.model
@@ -139,9 +134,7 @@ class Predictor:
         return [Prediction(self.processor.decode_answer(row[width:])) for row in written]
 
     def _tokens(self, batch: Sequence[Question], view: View) -> Float[Tensor, "B M D"] | None:
-        if view == "blind":
-            return None
-        return self.views.tokens(view, [question.record_id for question in batch], [0] * len(batch))
+        return view.tokens([(question.record_id, 0) for question in batch]).tokens
 
     def _precision(self) -> AbstractContextManager[object]:
         return torch.autocast(self.model.device.type, torch.bfloat16) if self.bf16 else nullcontext()

@@ -13,7 +13,7 @@ from spa3d.model.processing import Spa3dProcessor
 from spa3d.runtime.row_store import Rows, RowStore
 
 
-class Clouds:
+class PreparedClouds:
     """Prepared clouds by record id: read, checked, resampled and normalised once.
 
     Args:
@@ -21,15 +21,21 @@ class Clouds:
         processor: says how they are prepared.
         store: keeps what was prepared.
         min_points: fewest points that a record may have.
-        asked_by: who needs so many.
+        requested_by: who needs so many.
 
     """
 
     def __init__(
-        self, dataset: Dataset, processor: Spa3dProcessor, store: RowStore, *, min_points: int = 1, asked_by: str = ""
+        self,
+        dataset: Dataset,
+        processor: Spa3dProcessor,
+        store: RowStore,
+        *,
+        min_points: int = 1,
+        requested_by: str = "",
     ) -> None:
         self.dataset, self.processor, self.store = dataset, processor, store
-        self.min_points, self.asked_by = min_points, asked_by
+        self.min_points, self.requested_by = min_points, requested_by
 
     def get(self, record_ids: Sequence[str]) -> Rows:
         """``(B, N, 6)`` float32; raises `DataError` naming file and record."""
@@ -38,7 +44,7 @@ class Clouds:
     def _make(self, record_id: str) -> Rows:
         record = self.dataset.record(record_id)
         try:
-            cloud = load_valid_cloud(record, min_points=self.min_points, asked_by=self.asked_by)
+            cloud = load_valid_cloud(record, min_points=self.min_points, asked_by=self.requested_by)
         except DataError as fault:
             raise DataError(f"{fault} --on-bad-data skip leaves such records out and lists them.") from fault
         return self.processor.prepare(cloud, "resample", record_id, has_color=record.has_color)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spa3d.contracts.objective import Need, Text
-from spa3d.model.tokens import PromptPrefix, Tokens, prompt_prefix_of
+from spa3d.contracts.objective import Text
+from spa3d.inference.views import View
+from spa3d.model.tokens import PromptPrefix, Tokens
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One record in one epoch, with its texts tokenised for each opening of the prompt that is needed.
+    """One record in one epoch, with its texts tokenized behind each start of the prompt that is needed.
 
     ``twin_id`` is the record of its twin where the sample is a minimal pair, and empty otherwise.
     """
@@ -21,8 +22,12 @@ class Sample:
     has_cloud: bool = True
     twin_id: str = ""
 
-    def tokens(self, need: Need) -> Tokens | None:
-        """The text to be scored for `need`; None where this sample has no such text or view."""
-        if need.view == "twin" and not self.twin_id:
+    def tokens(self, text: Text, view: View) -> Tokens | None:
+        """The text to be scored under `view`; None where this sample has no such text or view."""
+        if view.of_twin and not self.twin_id:
             return None
-        return self.texts.get((need.text, prompt_prefix_of(need.view)))
+        return self.texts.get((text, view.prefix))
+
+    def shown(self, view: View) -> str:
+        """Id of the record that `view` shows."""
+        return self.twin_id if view.of_twin else self.record_id

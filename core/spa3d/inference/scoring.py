@@ -1,9 +1,10 @@
-"""From what an objective asks for to the numbers it gets: all policy scores of a step in one forward."""
+"""Named sequence scores of a batch: all policy scores of a step from one forward."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,88 +15,113 @@ from spa3d.inference.samples import Sample
 from spa3d.inference.views import Views
 from spa3d.model.tokens import IGNORED, Tokens, collate
 
-ViewTokens = Mapping[str, Mapping[int, Tensor]]
+Encoded = Mapping[str, Mapping[int, Tensor]]
 """View → place in the batch → encoder tokens ``(M, D)``."""
 
 
-def score(model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> Scores:
+@dataclass(frozen=True)
+class ScoredBatch:
+    """The scores of a batch, and by view the mean level that its noise reached."""
+
+    scores: Scores
+    levels: Mapping[str, float]
+
+
+def score(model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> ScoredBatch:
     """Score every need: one forward with gradient, and one without for those that want none.
 
     `model` may be wrapped (DDP, FSDP); views and texts are concatenated along the batch, and each distinct view is
     encoded once.
     """
-    shown = _encode(needs, batch, views)
+    encoded, levels = _encode(needs, batch, views)
     scores: dict[tuple[str, str, str], Score] = {}
     for grad in (True, False):
-        asked = [need for need in needs if need.grad is grad]
-        if asked:
+        some = [need for need in needs if need.grad is grad]
+        if some:
             with nullcontext() if grad else torch.no_grad():
-                scores.update(_forward(model, asked, batch, views, shown))
-    return Scores(scores)
+                scores.update(_forward(model, some, batch, views, encoded))
+    return ScoredBatch(Scores(scores), levels)
 
 
-def _encode(needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> ViewTokens:
-    """Each view that is needed of each sample that has it, encoded once."""
+def _encode(needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> tuple[Encoded, dict[str, float]]:
+    """Each view that is needed of each sample that has it, encoded once; and the level that its noise reached."""
     found: dict[str, dict[int, Tensor]] = {}
-    for view in sorted({need.view for need in needs} - {"blind"}):
-        asked = [need for need in needs if need.view == view]
+    levels: dict[str, float] = {}
+    for name in sorted({need.view for need in needs}):
+        view = views[name]
+        texts = {need.text for need in needs if need.view == name}
         places = [
-            i for i, sample in enumerate(batch) if sample.has_cloud and any(sample.tokens(need) for need in asked)
+            i for i, sample in enumerate(batch) if sample.has_cloud and any(sample.tokens(text, view) for text in texts)
         ]
-        if places:
-            ids = [batch[i].twin_id if view == "twin" else batch[i].record_id for i in places]
-            tokens = views.tokens(view, ids, [batch[i].epoch for i in places])
-            found[view] = dict(zip(places, tokens, strict=True))
-    return found
+        if view.prefix == "blind" or not places:
+            continue
+        shown = view.tokens([(batch[i].shown(view), batch[i].epoch) for i in places])
+        if shown.tokens is not None:
+            found[name] = dict(zip(places, shown.tokens, strict=True))
+        if shown.level is not None:
+            levels[name] = shown.level
+    return found, levels
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The texts of one forward, their clouds in order, and the places in the batch that each need fills."""
+
+    texts: list[Tokens]
+    clouds: list[Tensor]
+    places: Mapping[tuple[str, str, str], list[int]]
+
+
+def _rows(needs: Sequence[Need], batch: Sequence[Sample], views: Views, encoded: Encoded) -> _Rows:
+    texts, clouds, places = list[Tokens](), list[Tensor](), dict[tuple[str, str, str], list[int]]()
+    for need in needs:
+        view = views[need.view]
+        places[need.key] = []
+        for i, sample in enumerate(batch):
+            text = sample.tokens(need.text, view)
+            if text is None:
+                continue
+            places[need.key].append(i)
+            texts.append(text)
+            if view.prefix == "cloud" and sample.has_cloud:
+                clouds.append(encoded[need.view][i])
+    return _Rows(texts, clouds, places)
 
 
 def _forward(
-    model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Views, shown: ViewTokens
+    model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Views, encoded: Encoded
 ) -> dict[tuple[str, str, str], Score]:
-    rows, clouds, places = list[Tokens](), list[Tensor](), dict[tuple[str, str, str], list[int]]()
-    for need in needs:
-        places[need.key] = [i for i, sample in enumerate(batch) if sample.tokens(need) is not None]
-        for i in places[need.key]:
-            rows.append(_text(batch[i], need))
-            if need.view != "blind" and batch[i].has_cloud:
-                clouds.append(shown[need.view][i])
-    if not rows:
-        return {need.key: _nothing(len(batch), views.model.device) for need in needs}
-    inputs = collate(rows, views.clouds.processor.tokenizer.pad_token_id, views.model.device)
+    rows, device = _rows(needs, batch, views, encoded), views.model.device
+    if not rows.texts:
+        return {need.key: _empty_score(len(batch), device) for need in needs}
+    inputs = collate(rows.texts, views.encoder.processor.tokenizer.pad_token_id, device)
     output = model(
         input_ids=inputs["input_ids"],
         attention_mask=inputs["attention_mask"],
         labels=inputs["labels"],
-        point_tokens=torch.stack(clouds) if clouds else None,
+        point_tokens=torch.stack(rows.clouds) if rows.clouds else None,
         **({"vocabulary": True} if any(need.vocabulary for need in needs) else {}),
     )
     columns = (output.answer_logp, inputs["labels"] != IGNORED, inputs["rounds"])
     scores, first, answered = {}, 0, 0
     for need in needs:
-        last = first + len(places[need.key])
+        last = first + len(rows.places[need.key])
         logp, mask, rounds = (column[first:last] for column in columns)
         count = int(mask.sum())
         scores[need.key] = Score(
-            token_logp=_spread(logp, places[need.key], len(batch), 0),
-            answer_mask=_spread(mask, places[need.key], len(batch), False),
-            round_index=_spread(rounds, places[need.key], len(batch), -1),
+            token_logp=_spread(logp, rows.places[need.key], len(batch), 0),
+            answer_mask=_spread(mask, rows.places[need.key], len(batch), False),
+            round_index=_spread(rounds, rows.places[need.key], len(batch), -1),
             vocabulary=output.answer_vocabulary[answered : answered + count] if need.vocabulary else None,
         )
         first, answered = last, answered + count
     return scores
 
 
-def _nothing(size: int, device: torch.device) -> Score:
+def _empty_score(size: int, device: torch.device) -> Score:
     """The score of a need that no sample of the batch has."""
     empty = torch.zeros(size, 1, device=device)
     return Score(empty, empty.bool(), empty.long() - 1)
-
-
-def _text(sample: Sample, need: Need) -> Tokens:
-    found = sample.tokens(need)
-    if found is None:
-        raise ValueError(f"record {sample.record_id} has no {need.text} text under the view {need.view}")
-    return found
 
 
 def _spread(rows: Tensor, places: Sequence[int], size: int, fill: int | bool) -> Tensor:

@@ -1,8 +1,14 @@
-"""What the model is shown of a record: its cloud, the noised cloud, its twin's, another object's, or nothing."""
+"""Views: what a model is shown of a record. A new view is one class; no other room has a list of them.
+
+Built in are ``clean`` (the record's own cloud), ``noised`` (after the run's noise), ``other`` (another object's cloud),
+``twin`` (the same object with one fact changed) and ``blind`` (the same prompt without the point block).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,108 +18,272 @@ from torch import Tensor
 from spa3d.contracts.dataset import Record
 from spa3d.contracts.noise import Noise
 from spa3d.errors import DataError
-from spa3d.inference.prepared_clouds import Clouds
+from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.model.modeling import Spa3dModel
+from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.tokens import PromptPrefix
 from spa3d.runtime.rng import Draws, generator
 from spa3d.runtime.row_store import Rows, RowStore
 
+Shown = tuple[str, int]
+"""Record id and epoch of a sample that is to be shown."""
 
-class Views:
-    """Point tokens of a batch of records under a view.
+
+@dataclass(frozen=True)
+class ViewTokens:
+    """Encoder tokens of a batch under one view.
+
+    Attributes:
+        tokens: ``(B, M, D)`` on the model's device; None for a view without a point block.
+        level: mean realized level of the noise; None where there is none.
+
+    """
+
+    tokens: Float[Tensor, "B M D"] | None
+    level: float | None = None
+
+
+class View(ABC):
+    """One way of showing a record to a model.
+
+    Attributes:
+        name: name in needs, prediction rows, metrics and reports.
+        prefix: start of the prompt, with the point block (``cloud``) or without it (``blind``).
+        of_twin: whether the twin of a sample is shown; samples without a twin are left out.
+        negative: whether the right answer should be less likely under it than under ``clean``; it then has a margin.
+
+    """
+
+    name: str
+    prefix: PromptPrefix = "cloud"
+    of_twin: bool = False
+    negative: bool = False
+
+    @abstractmethod
+    def key(self, record_id: str, epoch: int) -> str:
+        """Name of what is shown: equal keys mean equal tokens of one model."""
+
+    @abstractmethod
+    def tokens(self, batch: Sequence[Shown]) -> ViewTokens:
+        """Encoder tokens of `batch`, in order."""
+
+
+class ViewEncoder:
+    """Prepared clouds to encoder tokens; those of a frozen encoder are kept.
 
     Args:
         model: encodes the clouds.
         clouds: where prepared clouds come from.
         store: keeps the tokens of a frozen encoder; None where the encoder trains or the cache is off.
-        noise: makes the ``noised`` view.
-        seed: seed of the noise and of the choice of other objects.
-        others: the records that ``other`` draws from.
-        mark: tells the code of the noise from any other in `store`.
 
     """
 
-    def __init__(
-        self,
-        model: Spa3dModel,
-        clouds: Clouds,
-        store: RowStore | None,
-        *,
-        noise: Noise | None = None,
-        seed: int = 0,
-        others: Sequence[Record] = (),
-        mark: str = "",
-    ) -> None:
+    def __init__(self, model: Spa3dModel, clouds: PreparedClouds, store: RowStore | None = None) -> None:
         self.model, self.clouds, self.store = model, clouds, store
-        self.noise, self.seed, self.others = noise, seed, others
-        self.mark, self.levels = mark, store.beside("levels", (1,)) if store is not None else RowStore(None, (1,))
-        self.realised_level: float | None = None
 
-    def tokens(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> Float[Tensor, "B M D"]:
-        """Encoder tokens of `record_ids` seen as `view` in their epochs, on the model's device.
-
-        A twin is a record of its own: for ``twin`` the ids are those of the twins.
-        """
-        names = self.names(view, record_ids, epochs)
-        if view == "noised" and self.noise is not None:
-            return self._noised(record_ids, epochs, names, self.noise)
-        return self._encode(names, names, lambda points, _: points)
-
-    def names(self, view: str, record_ids: Sequence[str], epochs: Sequence[int]) -> list[str]:
-        """What is shown of `record_ids`: equal names are equal clouds. Without noise they are record ids."""
-        if view in ("clean", "twin"):
-            return list(record_ids)
-        if view == "other":
-            return [self._other(record, epoch) for record, epoch in zip(record_ids, epochs, strict=True)]
-        if view == "noised" and self.noise is not None:
-            mark = f"{type(self.noise).__name__}:{self.noise.config.model_dump_json()}:{self.mark}"
-            return [f"{r}|{self.seed}|{e}|{mark}" for r, e in zip(record_ids, epochs, strict=True)]
-        raise ValueError(f"no view {view!r} of a cloud")
-
-    def _noised(
-        self, record_ids: Sequence[str], epochs: Sequence[int], names: Sequence[str], noise: Noise
-    ) -> Float[Tensor, "B M D"]:
-        """Tokens of noised clouds; their mean realised level goes to ``realised_level``."""
-        reached: dict[str, float] = {}
-
-        def apply(points: Tensor, places: list[int]) -> Tensor:
-            noised = noise.apply(
-                points, Draws([(self.seed, epochs[i], record_ids[i], "noised") for i in places], points.device)
-            )
-            reached.update(zip((names[i] for i in places), noise.realised(points, noised).tolist(), strict=True))
-            return noised
-
-        def levels(places: list[int]) -> Rows:
-            # A kill may come between tokens and levels; then the noise is made again for the levels alone.
-            unknown = [i for i in places if names[i] not in reached]
-            if unknown:
-                apply(self.points([record_ids[i] for i in unknown]), unknown)
-            return np.array([[reached[names[i]]] for i in places])
-
-        tokens = self._encode(record_ids, names, apply)
-        self.realised_level = float(self.levels.fetch(names, levels).mean())
-        return tokens
+    @property
+    def processor(self) -> Spa3dProcessor:
+        """The processor that the clouds are prepared with."""
+        return self.clouds.processor
 
     def points(self, record_ids: Sequence[str]) -> Float[Tensor, "B N 6"]:
         """Prepared clouds on the model's device."""
         return torch.from_numpy(self.clouds.get(record_ids)).to(self.model.device)
 
-    def _encode(
-        self, record_ids: Sequence[str], names: Sequence[str], change: Callable[[Tensor, list[int]], Tensor]
-    ) -> Tensor:
+    def encode(
+        self,
+        record_ids: Sequence[str],
+        keys: Sequence[str],
+        change: Callable[[Tensor, list[int]], Tensor] | None = None,
+    ) -> Float[Tensor, "B M D"]:
+        """Tokens of `record_ids`, kept under `keys`.
+
+        Args:
+            record_ids: whose clouds.
+            keys: one per cloud; equal keys mean equal tokens.
+            change: called with prepared clouds and their places in `record_ids`; gives the clouds to encode.
+
+        """
+
         def encode(places: list[int]) -> Tensor:
-            return self.model.encode(change(self.points([record_ids[i] for i in places]), places))
+            points = self.points([record_ids[i] for i in places])
+            return self.model.encode(points if change is None else change(points, places))
 
         if self.store is None or "encoder" in self.model.trained:
             return encode(list(range(len(record_ids))))
         with torch.no_grad():
-            rows = self.store.fetch(names, lambda places: encode(places).float().cpu().numpy())
+            rows = self.store.fetch(keys, lambda places: encode(places).float().cpu().numpy())
         return torch.from_numpy(rows).to(self.model.device)
 
-    def _other(self, record_id: str, epoch: int) -> str:
-        mine = self.clouds.dataset.record(record_id)
-        stream = generator(self.seed, epoch, record_id, "other")
-        for place in stream.permutation(len(self.others)):
-            found = self.others[int(place)]
+
+class CleanView(View):
+    """The record's own cloud."""
+
+    name = "clean"
+
+    def __init__(self, encoder: ViewEncoder) -> None:
+        self.encoder = encoder
+
+    def key(self, record_id: str, epoch: int) -> str:
+        """The record's id."""
+        return record_id
+
+    def tokens(self, batch: Sequence[Shown]) -> ViewTokens:
+        """Tokens of the clouds as they are prepared."""
+        keys = [self.key(*shown) for shown in batch]
+        return ViewTokens(self.encoder.encode(keys, keys))
+
+
+class TwinView(CleanView):
+    """The cloud of the sample's twin, which is a record of its own."""
+
+    name = "twin"
+    of_twin = True
+
+
+class OtherView(CleanView):
+    """The cloud of another object, never of the same group or category.
+
+    Args:
+        encoder: of the model.
+        records: the objects to draw from.
+        seed: seed of the draws.
+
+    """
+
+    name = "other"
+    negative = True
+
+    def __init__(self, encoder: ViewEncoder, records: Sequence[Record], *, seed: int) -> None:
+        super().__init__(encoder)
+        self.records, self.seed = records, seed
+
+    def key(self, record_id: str, epoch: int) -> str:
+        """Id of the object shown in its place; raises `DataError` where there is none."""
+        mine = self.encoder.clouds.dataset.record(record_id)
+        stream = generator(self.seed, epoch, record_id, self.name)
+        for place in stream.permutation(len(self.records)):
+            found = self.records[int(place)]
             if found.group != mine.group and (found.category is None or found.category != mine.category):
                 return found.id
         raise DataError(f"record {record_id}: no object of another group and category to be shown instead")
+
+
+class NoisedView(View):
+    """The record's cloud after a noise, the same for the same seed, epoch and record.
+
+    Args:
+        encoder: of the model.
+        noise: applied to the prepared clouds.
+        seed: seed of the noise.
+        fingerprint: tells the code of the noise from any other among the tokens that are kept.
+
+    """
+
+    name = "noised"
+    negative = True
+
+    def __init__(self, encoder: ViewEncoder, noise: Noise, *, seed: int, fingerprint: str = "") -> None:
+        self.encoder, self.noise, self.seed = encoder, noise, seed
+        self.settings = f"{type(noise).__name__}:{noise.config.model_dump_json()}:{fingerprint}"
+        store = encoder.store
+        self.levels = store.beside("levels", (1,)) if store is not None else RowStore(None, (1,))
+
+    def key(self, record_id: str, epoch: int) -> str:
+        """Record, seed, epoch, and all that decides the noise."""
+        return f"{record_id}|{self.seed}|{epoch}|{self.settings}"
+
+    def tokens(self, batch: Sequence[Shown]) -> ViewTokens:
+        """Tokens of noised clouds, and the mean level that the noise reached."""
+        keys = [self.key(*shown) for shown in batch]
+        reached: dict[str, float] = {}
+
+        def apply(points: Tensor, places: list[int]) -> Tensor:
+            draws = [(self.seed, batch[i][1], batch[i][0], "noised") for i in places]
+            noised = self.noise.apply(points, Draws(draws, points.device))
+            reached.update(zip((keys[i] for i in places), self.noise.realised(points, noised).tolist(), strict=True))
+            return noised
+
+        def levels(places: list[int]) -> Rows:
+            # A kill may come between tokens and levels; then the noise is made again for the levels alone.
+            unknown = [i for i in places if keys[i] not in reached]
+            if unknown:
+                apply(self.encoder.points([batch[i][0] for i in unknown]), unknown)
+            return np.array([[reached[keys[i]]] for i in places])
+
+        tokens = self.encoder.encode([record_id for record_id, _ in batch], keys, apply)
+        return ViewTokens(tokens, float(self.levels.fetch(keys, levels).mean()))
+
+
+class BlindView(View):
+    """No cloud: the same prompt without its point block."""
+
+    name = "blind"
+    prefix = "blind"
+
+    def key(self, record_id: str, epoch: int) -> str:
+        """Empty: nothing is shown of any record."""
+        return ""
+
+    def tokens(self, batch: Sequence[Shown]) -> ViewTokens:
+        """None."""
+        return ViewTokens(None)
+
+
+class Views(Mapping[str, View]):
+    """The views of one model by name.
+
+    Args:
+        encoder: of the model.
+        views: the views; a later one replaces an earlier one of its name.
+
+    """
+
+    def __init__(self, encoder: ViewEncoder, views: Iterable[View]) -> None:
+        self.encoder = encoder
+        self._views = {view.name: view for view in views}
+
+    def __getitem__(self, name: str) -> View:
+        return self._views[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    @property
+    def model(self) -> Spa3dModel:
+        """The model that the views are encoded with."""
+        return self.encoder.model
+
+    @property
+    def negatives(self) -> list[str]:
+        """Names of the views under which the right answer should be less likely."""
+        return [name for name, view in self.items() if view.negative]
+
+
+def built_in_views(
+    encoder: ViewEncoder,
+    *,
+    noise: Noise | None = None,
+    seed: int = 0,
+    others: Sequence[Record] = (),
+    noise_fingerprint: str = "",
+) -> Views:
+    """The built-in views of a model.
+
+    Args:
+        encoder: of the model.
+        noise: makes the ``noised`` view; None: there is none.
+        seed: seed of the noise and of the choice of other objects.
+        others: the records that ``other`` draws from; empty: there is no such view.
+        noise_fingerprint: tells the code of the noise from any other among the tokens that are kept.
+
+    """
+    views: list[View] = [CleanView(encoder), TwinView(encoder), BlindView()]
+    if noise is not None:
+        views.append(NoisedView(encoder, noise, seed=seed, fingerprint=noise_fingerprint))
+    if others:
+        views.append(OtherView(encoder, others, seed=seed))
+    return Views(encoder, views)

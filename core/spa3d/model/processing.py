@@ -76,8 +76,8 @@ class Spa3dProcessor(ProcessorMixin):
 
         """
         questions = [text] if isinstance(text, str) else list(text)
-        opening: PromptPrefix = "blind" if clouds is None else "cloud"
-        batch = self.pad([self.question_ids(question, opening) for question in questions], side="left")
+        prefix: PromptPrefix = "blind" if clouds is None else "cloud"
+        batch = self.pad([self.question_ids(question, prefix) for question in questions], side="left")
         if clouds is not None:
             given = [clouds] if isinstance(clouds, np.ndarray) and clouds.ndim == 2 else list(clouds)
             batch["points"] = torch.from_numpy(
@@ -93,9 +93,9 @@ class Spa3dProcessor(ProcessorMixin):
         """One cloud as the model wants it: resampled, normalised, with a colour in every point."""
         return prepare(cloud, **self.points, has_color=has_color, key=key)
 
-    def opening(self, opening: PromptPrefix) -> str:
+    def prompt_prefix(self, prefix: PromptPrefix) -> str:
         """What stands before the first question: the point block, or nothing."""
-        if opening == "blind":
+        if prefix == "blind":
             return ""
         start, patch, end = self.point_tokens
         return start + patch * self.num_point_tokens + end + "\n"
@@ -121,27 +121,27 @@ class Spa3dProcessor(ProcessorMixin):
         tokens, cut = self._tokens(talk, before), slice(self.max_length)
         return Tokens(tokens.ids[cut], tokens.labels[cut], tokens.rounds[cut])
 
-    def question_ids(self, question: str, opening: PromptPrefix) -> list[int]:
+    def question_ids(self, question: str, prefix: PromptPrefix) -> list[int]:
         """Token ids of one question, ready to be answered; raises `DataError` where they are too many."""
-        prompt = self.prompt([Round(question, "")], self.opening(opening), open_ended=True)
+        prompt = self.prompt([Round(question, "")], self.prompt_prefix(prefix), open_ended=True)
         return self._fitting(self._encode(prompt.text)["input_ids"])
 
     def option_ids(
-        self, question: str, options: Sequence[str], opening: PromptPrefix
+        self, question: str, options: Sequence[str], prefix: PromptPrefix
     ) -> tuple[list[int], list[list[int]]]:
         """Ids of the prompt that all options share, and of each option with the end token.
 
         Each option is tokenised inside its prompt, as in training, and split where the answer begins. Raises
         `DataError` where one does not fit: cut short it would be scored by its beginning.
         """
-        before = self.opening(opening)
-        prefix, tails = [], []
+        before = self.prompt_prefix(prefix)
+        head, tails = list[int](), list[list[int]]()
         for option in options:
             tokens = self._tokens(Conversation("option", (Round(question, option),)), before)
             start = tokens.rounds.index(0)
-            prefix, tail = self._fitting(tokens.ids)[:start], tokens.ids[start:]
+            head, tail = self._fitting(tokens.ids)[:start], tokens.ids[start:]
             tails.append(tail)
-        return prefix, tails
+        return head, tails
 
     def pad(self, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"]) -> dict[str, Tensor]:
         """Rows of ids as ``input_ids`` and ``attention_mask``, ``(B, T)`` int64."""

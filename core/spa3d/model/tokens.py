@@ -14,11 +14,6 @@ IGNORED = -100
 PromptPrefix = Literal["cloud", "blind"]
 
 
-def prompt_prefix_of(view: str) -> PromptPrefix:
-    """The opening of the prompt that shows `view`."""
-    return "blind" if view == "blind" else "cloud"
-
-
 @dataclass(frozen=True)
 class Tokens:
     """A tokenised conversation: ids, labels (`IGNORED` outside answers) and the round each label belongs to."""

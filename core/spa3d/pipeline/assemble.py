@@ -1,48 +1,164 @@
-"""From a `RunConfig` to live objects: the only place that imports targets and calls constructors.
+"""From a `RunConfig` to live components: the only place that imports targets and calls constructors.
 
-Everything that can be found wrong without data is found here: parts that do not fit, an objective that asks for what
-this run cannot give, a device that is not there.
+Everything that can be found wrong without data is found here: parts that do not fit, an objective that asks for
+something that this run cannot give, a device that is not there.
 """
 
 from __future__ import annotations
 
+import json
+from functools import partial
+from typing import Any
+
 from spa3d import ops
-from spa3d.config.settings import RunConfig
+from spa3d.artifacts.workspace import Workspace
+from spa3d.checkpoints.encoder_weights import Loaded, load_weights
+from spa3d.config.settings import RunConfig, Selection
+from spa3d.contracts.dataset import Dataset, SkipLog
 from spa3d.contracts.encoder import Encoder
-from spa3d.contracts.objective import Objective
-from spa3d.errors import ConfigError
+from spa3d.contracts.noise import Noise
+from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
 from spa3d.ops.selection import backends_for
-from spa3d.pipeline.checks import _objective_faults, _part_faults, _stage_faults, _weights_faults
-from spa3d.pipeline.parts import Assembly, _create, _load_weights, make_dataset, make_noise
+from spa3d.pipeline.checks import objective_errors, part_errors, stage_errors, weights_errors
+from spa3d.pipeline.parts import Execution, Parts
+from spa3d.registry.manifest import Manifest, published_weights
 from spa3d.registry.registry import Registry
 from spa3d.runtime.device import choose_device
 
+CHOSEN = ("encoder", "projector", "noise", "objective", "dataset")
+"""The kinds of components of which a run has exactly one."""
 
-def assemble(config: RunConfig, registry: Registry) -> Assembly:
-    """Build the parts of a run; raises one `ConfigError` with everything that does not fit."""
+
+def make_execution(config: RunConfig, registry: Registry, workspace: Workspace | None = None) -> Execution:
+    """Device, precision, backends and workspace of a run; None: the workspace of the environment.
+
+    Raises:
+        ConfigError: the device is not there, or a backend does not work on it.
+
+    """
     device = choose_device(config.device)
-    dataset = make_dataset(config, registry)
-    objective: Objective = _create(registry, "objective", config.objective)
-    encoder: Encoder = _create(registry, "encoder", config.encoder)
-    assembly = Assembly(
-        config=config,
-        registry=registry,
+    return Execution(
         device=device,
         bf16=config.dtype == "bfloat16" or (config.dtype == "auto" and device.type == "cuda"),
         ops=backends_for(config.ops, device.type, registry),
+        workspace=workspace or Workspace.from_environment(),
+        cache_limit_bytes=config.cache_limit_gb * 1e9 if config.cache else None,
+        batch_size=config.evaluate.batch_size,
+    )
+
+
+def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Parts:
+    """Build the components of a run; raises one `ConfigError` with everything that does not fit."""
+    dataset = make_dataset(config, registry)
+    objective = _create(registry, "objective", config.objective)
+    encoder: Encoder = _create(registry, "encoder", config.encoder)
+    parts = Parts(
         dataset=dataset,
         noise=make_noise(config, registry),
         objective=objective,
-        sft=registry.target(registry.get("objective", "sft"))(),
         benchmarks={chosen.asked: _create(registry, "benchmark", chosen) for chosen in config.benchmark},
-        num_points=config.points.count or int(getattr(dataset.config, "points", 0)),
+        sft=registry.target(registry.get("objective", "sft"))(),
+        make_encoder=partial(_create, registry, "encoder", config.encoder),
+        make_projector=partial(_make_projector, registry, config.projector),
+        load_encoder_weights=partial(_load_weights, config, registry),
+        encoder_weights=_load_weights(config, registry, encoder),
+        names={kind: getattr(config, kind).asked for kind in CHOSEN},
+        described={kind: _described(registry, kind, getattr(config, kind)) for kind in ("encoder", "projector")},
+        preparation=preparation_kwargs(config, count=config.points.count or int(getattr(dataset.config, "points", 0))),
         min_points=encoder.min_points,
         inputs=encoder.inputs,
-        weights=_load_weights(config, registry, encoder),
     )
-    with ops.use(*assembly.ops):
-        parts = _part_faults(assembly, encoder.eval())
-    faults = [*_weights_faults(config), *_objective_faults(config, objective, dataset), *_stage_faults(config), *parts]
-    if faults:
-        raise ConfigError(faults)
-    return assembly
+    with ops.use(*execution.ops):
+        misfits = part_errors(parts, encoder.eval(), config.llm, base=config.base.path)
+    errors = [*weights_errors(config), *objective_errors(config, parts), *stage_errors(config), *misfits]
+    if errors:
+        raise ConfigError(errors)
+    return parts
+
+
+def preparation_kwargs(config: RunConfig, *, count: int) -> dict[str, Any]:
+    """The settings of `config` as arguments of `spa3d.data.preparation.prepare`, for clouds of `count` points."""
+    points = config.points
+    return {
+        "count": count,
+        "method": points.resample,
+        "normalise": points.normalise,
+        "missing_color": points.missing_color,
+    }
+
+
+def make_dataset(config: RunConfig, registry: Registry, skip_log: SkipLog | None = None) -> Dataset:
+    """The dataset of a run; `skip_log` takes the lines about data that it leaves out."""
+    dataset: Dataset = _create(
+        registry, "dataset", config.dataset, on_bad_data=config.on_bad_data, skip_log=skip_log or SkipLog()
+    )
+    return dataset
+
+
+def make_noise(config: RunConfig, registry: Registry, **values: Any) -> Noise:
+    """The noise of a run; `values` overrule its settings."""
+    chosen = config.noise.model_copy(update={"config": {**config.noise.config, **values}})
+    noise: Noise = _create(registry, "noise", chosen)
+    return noise
+
+
+def describe_weights(parts: Parts, config: RunConfig, manifest: Manifest) -> str:
+    """Where the encoder's weights come from, or could come from; empty where there is nothing to say."""
+    if parts.encoder_weights:
+        return f"encoder weights: {parts.encoder_weights}"
+    published = published_weights(manifest, config.encoder.preset)
+    if not published or config.encoder.checkpoint or config.base.path:
+        return ""
+    return (
+        f"encoder {config.encoder.asked} starts from fresh weights: {published}; --encoder.checkpoint FILE reads them"
+    )
+
+
+def owners(config: RunConfig, registry: Registry) -> dict[str, str]:
+    """Who brings each component: its distribution and version, or the file of a plugin."""
+    rows = {kind: registry.get(kind, getattr(config, kind).component) for kind in CHOSEN}
+    rows |= {f"benchmark {one.asked}": registry.get("benchmark", one.component) for one in config.benchmark}
+    return {name: registry.origin(row).owner for name, row in rows.items()}
+
+
+def _create(registry: Registry, kind: str, selection: Selection, **values: Any) -> Any:
+    component = registry.get(kind, selection.component)
+    try:
+        return registry.target(component)(**values, **selection.config)
+    except SpaError:
+        raise
+    except Exception as fault:
+        raise PluginError(
+            f"{kind} {selection.component!r} ({registry.origin(component)}) could not be built from "
+            f"{selection.config}: {type(fault).__name__}: {fault}"
+        ) from fault
+
+
+def _make_projector(registry: Registry, selection: Selection, dim: int, hidden: int) -> Any:
+    return _create(registry, "projector", selection, dim=dim, hidden=hidden)
+
+
+def _load_weights(config: RunConfig, registry: Registry, encoder: Encoder) -> Loaded | None:
+    """Load the file of ``--encoder.checkpoint``; raises `CheckpointError` where it does not fit."""
+    chosen = config.encoder
+    if not chosen.checkpoint or config.base.path:
+        return None
+    stands_for = f" (here {chosen.preset})" if chosen.preset not in ("", chosen.asked) else ""
+    name = f"{chosen.asked}{stands_for}"
+    try:
+        return load_weights(encoder, chosen.checkpoint, name=name, registry=registry, run_preset=config.preset)
+    except CheckpointError as fault:
+        raise CheckpointError(f"--encoder.checkpoint {fault}") from fault
+
+
+def _described(registry: Registry, kind: str, selection: Selection) -> dict[str, Any]:
+    """A component as the configuration of a saved model names it."""
+    component = registry.get(kind, selection.component)
+    origin = registry.origin(component)
+    entry = {
+        "name": component.name,
+        "distribution": origin.distribution,
+        "version": origin.version,
+        "config": json.loads(json.dumps(selection.config)),  # tuples as lists, as they come back from a file
+    }
+    return entry if origin.distribution else {**entry, "plugin": origin.plugin}

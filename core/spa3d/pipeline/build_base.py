@@ -4,94 +4,144 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from spa3d.artifacts.metrics_log import Journal
-from spa3d.config.settings import Part, StageSettings
-from spa3d.config.stages import StageName, optimizer_steps, parts_trained, stages_of
+from spa3d.config.settings import LLMSettings, Part, StageSettings
+from spa3d.config.stages import StageName, optimizer_steps, parts_trained
 from spa3d.contracts.dataset import Record
-from spa3d.inference.views import Views
+from spa3d.inference.views import built_in_views
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.llm import make_llm
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.saving import save_model
 from spa3d.model.special_tokens import point_tokens
-from spa3d.pipeline.base import Base, part_hashes, place, plain
-from spa3d.pipeline.caches import make_clouds, make_token_store
-from spa3d.pipeline.parts import Assembly
+from spa3d.pipeline.base import Base, part_hashes
+from spa3d.pipeline.caches import Caches
+from spa3d.pipeline.parts import Parts
+from spa3d.pipeline.stages import Stage
 from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.locks import wait_for
 from spa3d.runtime.progress import Reporter
+from spa3d.training.arguments import TrainingJob
 from spa3d.training.dataset import ConversationSampler, TrainingDataset, captions, instructions
 from spa3d.training.examples import sft_example, tokenize_example
 from spa3d.training.fit import fit
 from spa3d.training.pretraining import EncoderPretraining, EncoderTrainer, LanguageTrainer, Targets, language_text
-from spa3d.training.trainer import ObjectiveTrainer
+from spa3d.training.trainer import ObjectiveTrainer, StageTrainer
+
+
+@dataclass(frozen=True)
+class BaseRecipe:
+    """How a base is made.
+
+    Attributes:
+        stages: name and settings of its stages, in order.
+        llm: the LLM it is made with.
+        seed: of everything in it.
+        blind: whether no cloud is ever shown.
+
+    """
+
+    stages: Sequence[tuple[StageName, StageSettings]]
+    llm: LLMSettings
+    seed: int
+    blind: bool
 
 
 class BaseBuilder:
-    """Builds the base of a run, stage after stage; a killed build goes on where it stopped."""
+    """Builds a base, stage after stage; a killed build goes on where it stopped.
 
-    def __init__(self, assembly: Assembly, base: Base, records: Sequence[Record], reporter: Reporter) -> None:
-        self.assembly, self.base, self.records, self.reporter = assembly, base, records, reporter
-        self.config = assembly.config
+    Args:
+        base: where it goes.
+        recipe: how it is made.
+        parts: what it is made of.
+        caches: of the run that wants it.
+        records: the training records.
+        reporter: where progress goes.
+
+    """
+
+    def __init__(
+        self,
+        base: Base,
+        recipe: BaseRecipe,
+        parts: Parts,
+        caches: Caches,
+        records: Sequence[Record],
+        reporter: Reporter,
+    ) -> None:
+        self.base, self.recipe, self.parts, self.caches = base, recipe, parts, caches
+        self.records, self.reporter = records, reporter
+        self.execution = caches.execution
         self.journal = Journal(base.folder / "metrics.jsonl")
-        self.talk: ConversationSampler = instructions(assembly.dataset, self.config.base.seed)
+        self.conversation: ConversationSampler = instructions(parts.dataset, recipe.seed)
+        self._built: tuple[Spa3dModel, Spa3dProcessor] | None = None
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that make the base, in order."""
+        return tuple(
+            Stage(
+                f"base: {name}",
+                f"{optimizer_steps(settings, len(self.records))} steps, in {self.base.folder}",
+                partial(self.base.done, name),
+                partial(self._make, name, settings),
+            )
+            for name, settings in self.recipe.stages
+        )
 
     def build(self) -> None:
         """Make every stage that is not there yet."""
         self.base.folder.mkdir(parents=True, exist_ok=True)
-        with exclusive(self.base.folder / "lock", self.reporter):
+        with _exclusive(self.base.folder / "lock", self.reporter):
             distributed.first_only(self._describe)
-            if self.base.there:
+            if self.base.finished:
                 return
-            model, processor = self._fresh()
-            for stage in stages_of(self.config):
-                self._make(stage, model, processor)
-            distributed.first_only(lambda: self._finish(model, processor))
+            for stage in self.stages():
+                stage.run()
+            distributed.first_only(self._finish)
+
+    def model_and_processor(self) -> tuple[Spa3dModel, Spa3dProcessor]:
+        """The model that is being built and its processor; before the first stage a pure function of the seed.
+
+        Each part begins at the seed anew: encoders that are compared meet the same LLM.
+        """
+        if self._built is None:
+            self._built = self._fresh()
+        return self._built
 
     def _describe(self) -> None:
-        write_whole(self.base.folder / "base.json", json.dumps(self.base.ingredients, indent=1, default=str))
+        write_whole(self.base.folder / "base.json", json.dumps(self.base.decisive, indent=1, default=str))
 
-    def _make(self, stage: StageName, model: Spa3dModel, processor: Spa3dProcessor) -> None:
+    def _make(self, stage: StageName, settings: StageSettings) -> None:
+        model, processor = self.model_and_processor()
         folder = self.base.folder / stage
         if (folder / "done.json").exists():
             self.reporter.stage(f"base: {stage}", "there")
             model.load_state_dict(load_file(folder / "weights.safetensors"), strict=False)
             return
-        settings: StageSettings = getattr(self.config.base, stage)
         steps = optimizer_steps(settings, len(self.records))
         self.reporter.stage(f"base: {stage}", f"{steps} steps of {settings.batch_size}")
-        trainer = self._trainer(stage, model, processor, settings)
-        fit(
-            trainer,
-            stage=f"base.{stage}",
-            settings=settings,
-            steps=steps,
-            folder=folder,
-            seed=self.config.base.seed,
-            device=self.assembly.device,
-            bf16=self.assembly.bf16,
-            journal=self.journal,
-            reporter=self.reporter,
-        )
+        place, seed = self.execution, self.recipe.seed
+        job = TrainingJob(f"base.{stage}", settings, steps, folder, seed, place.device, place.bf16)
+        fit(self._trainer(stage, job, model, processor), self.journal, self.reporter)
         if stage != "instruct":
-            distributed.first_only(lambda: self._keep(stage, model))
+            distributed.first_only(lambda: self.keep(stage, settings))
 
-    def _keep(self, stage: StageName, model: Spa3dModel) -> None:
+    def keep(self, stage: StageName, settings: StageSettings) -> None:
         """Keep what a stage trained until the base is finished."""
+        model, _ = self.model_and_processor()
         folder = self.base.folder / stage
-        parts = parts_trained(stage, getattr(self.config.base, stage))
+        parts = parts_trained(stage, settings)
         state = {name: value for name, value in model.state_dict().items() if name.startswith(prefixes(parts))}
         # Many LLMs tie their input and output embeddings: one tensor under two names, of which one is enough.
         twice = dict(model.named_parameters(remove_duplicate=False)).keys() - dict(model.named_parameters()).keys()
@@ -100,98 +150,86 @@ class BaseBuilder:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
     def _trainer(
-        self, stage: StageName, model: Spa3dModel, processor: Spa3dProcessor, settings: StageSettings
-    ) -> Callable[..., Any]:
-        """The trainer of a stage, still without arguments, model and samples bound by `fit`."""
-        total = optimizer_steps(settings, len(self.records)) * settings.batch_size
-        stream = partial(TrainingDataset, self.records, total, self.config.base.seed)
-        clouds = make_clouds(self.assembly, processor)
+        self, stage: StageName, job: TrainingJob, model: Spa3dModel, processor: Spa3dProcessor
+    ) -> StageTrainer:
+        seed = self.recipe.seed
+        stream = partial(TrainingDataset, self.records, job.steps * job.settings.batch_size, seed)
         if stage == "encoder":
-            torch.manual_seed(self.config.base.seed)
+            torch.manual_seed(seed)
             targets = Targets(self.records)
-            module: nn.Module = EncoderPretraining(model.encoder, targets)
             bare = tokenize_example(processor, sft_example(captions), [])
-            return partial(EncoderTrainer, clouds, targets, self.records, model=module, train_dataset=stream(bare))
-        model.set_trained(*parts_trained(stage, settings))
+            return EncoderTrainer(
+                job,
+                model=EncoderPretraining(model.encoder, targets),
+                samples=stream(bare),
+                clouds=self.caches.clouds(processor),
+                rows={record.id: targets.row(record) for record in self.records},
+            )
+        model.set_trained(*parts_trained(stage, job.settings))
         if stage == "llm":
-            text = language_text(processor, self.talk, self.config.base.seed)
+            text = language_text(processor, self.conversation, seed)
             pad = int(processor.tokenizer.pad_token_id)
-            return partial(LanguageTrainer, pad, model=model, train_dataset=stream(text))
-        talk = captions if stage == "align" else self.talk
-        samples = stream(tokenize_example(processor, sft_example(talk), [("chosen", "cloud")], blind=self.config.blind))
-        views = Views(model, clouds, make_token_store(self.assembly, model))
-        return partial(ObjectiveTrainer, self.assembly.sft, views, model=model, train_dataset=samples)
+            return LanguageTrainer(job, model=model, samples=stream(text), pad=pad)
+        conversation = captions if stage == "align" else self.conversation
+        texts = tokenize_example(processor, sft_example(conversation), [("chosen", "cloud")], blind=self.recipe.blind)
+        views = built_in_views(self.caches.encoder(model, processor))
+        return ObjectiveTrainer(job, samples=stream(texts), objective=self.parts.sft, views=views)
 
     def _fresh(self) -> tuple[Spa3dModel, Spa3dProcessor]:
-        """Model and processor before the first stage, a pure function of ``base.seed``.
-
-        Each part begins at the seed anew: encoders that are compared meet the same LLM.
-        """
-        config, seed = self.config, self.config.base.seed
+        parts, settings, seed = self.parts, self.recipe.llm, self.recipe.seed
         torch.manual_seed(seed)
-        encoder = self.assembly.make_encoder()
-        self.assembly.load_weights(encoder)
+        encoder = parts.make_encoder()
+        parts.load_encoder_weights(encoder)
         torch.manual_seed(seed)
-        llm, tokenizer, ids = make_llm(config.llm, lambda: training_text(self.records, self.talk))
+        llm, tokenizer, ids = make_llm(settings, lambda: training_text(self.records, self.conversation))
         torch.manual_seed(seed)
-        projector = self.assembly.make_projector(encoder.dim, llm.config.hidden_size)
+        projector = parts.make_projector(encoder.dim, llm.config.hidden_size)
         described = Spa3dConfig(
             text_config=llm.config,
-            encoder=self._entry("encoder"),
-            projector=self._entry("projector"),
-            num_points=self.assembly.num_points,
-            up_axis=self.assembly.dataset.up_axis,
+            encoder=dict(parts.described["encoder"]),
+            projector=dict(parts.described["projector"]),
+            num_points=parts.num_points,
+            up_axis=parts.dataset.up_axis,
             point_ids=ids,
         )
         model = Spa3dModel(described, encoder, projector, llm)
-        place(model, self.assembly.device)
+        model.to(self.execution.device)  # type: ignore[arg-type]  # transformers' wrapper hides the signature
         processor = Spa3dProcessor(
             tokenizer,
             num_point_tokens=model.num_point_tokens(),
-            points=self.assembly.preparation(),
-            conversation=config.llm.template,
-            system=config.llm.system,
-            point_tokens=point_tokens(config.llm),
-            max_length=config.llm.max_length,
+            points=dict(parts.preparation),
+            conversation=settings.template,
+            system=settings.system,
+            point_tokens=point_tokens(settings),
+            max_length=settings.max_length,
         )
         return model, processor
 
-    def _entry(self, kind: str) -> dict[str, Any]:
-        selection = getattr(self.config, kind)
-        component = self.assembly.registry.get(kind, selection.component)
-        origin = self.assembly.registry.origin(component)
-        entry = {
-            "name": component.name,
-            "distribution": origin.distribution,
-            "version": origin.version,
-            "config": plain(selection.config),
-        }
-        return entry if origin.distribution else {**entry, "plugin": origin.plugin}
-
-    def _finish(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
+    def _finish(self) -> None:
+        model, processor = self.model_and_processor()
         save_model(model, processor, self.base.model_folder)
         (self.base.model_folder / "done.json").write_text(json.dumps({"hashes": part_hashes(model)}), encoding="utf-8")
-        for stage in stages_of(self.config):
+        for stage, _ in self.recipe.stages:
             shutil.rmtree(self.base.folder / stage, ignore_errors=True)
 
 
 def prefixes(parts: Iterable[Part]) -> tuple[str, ...]:
-    """What the names of the weights of `parts` begin with."""
+    """Beginnings of the names of the weights of `parts`."""
     own = {"encoder": "encoder.", "projector": "projector.", "llm": "language_model.", "embeddings": "language_model."}
     return tuple(own[part] for part in parts)
 
 
-def training_text(records: Sequence[Record], talk: ConversationSampler) -> Iterator[str]:
+def training_text(records: Sequence[Record], conversation: ConversationSampler) -> Iterator[str]:
     """The text of the training split, for the tokenizer: captions, questions and answers."""
     for record in records:
         yield f"USER: ASSISTANT: {record.caption or ''}"
-        for turn in talk(record, 0).rounds:
+        for turn in conversation(record, 0).rounds:
             yield f" {turn.question}"
             yield f" {turn.answer}"
 
 
 @contextmanager
-def exclusive(path: Path, reporter: Reporter) -> Iterator[None]:
+def _exclusive(path: Path, reporter: Reporter) -> Iterator[None]:
     """Hold a lock file: two runs that want the same base build it once. The first process holds it for all."""
     if not distributed.is_first():
         yield

@@ -1,79 +1,123 @@
-"""Where a run gets its preference pairs from: the file it was given, or the making of its own."""
+"""Preference pairs of a run: read from the file it was given, or made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from spa3d.artifacts.hashing import hash_files
-from spa3d.contracts.dataset import Record, Round
+from spa3d.config.settings import PairsSettings
+from spa3d.config.stages import optimizer_steps
+from spa3d.contracts.dataset import Round
 from spa3d.contracts.objective import asks_for_pairs
-from spa3d.data.preference_pairs import Pair, of_training, read_pairs, text_of, write_pairs
-from spa3d.errors import DataError, OutputError, about
+from spa3d.data.preference_pairs import Pair, format_pairs, read_pairs, select_pairs, write_pairs
+from spa3d.errors import ConfigError, DataError, OutputError, about
 from spa3d.inference.predictor import Predictor
-from spa3d.llm_clients.response_log import Ledger
-from spa3d.model.special_tokens import reject_special_tokens, special_token_names
+from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.base import Base
-from spa3d.pipeline.parts import Assembly
-from spa3d.preferences.generate import Commission, Pairs, commission, make_pairs
+from spa3d.pipeline.caches import Caches
+from spa3d.pipeline.data_checks import RunData
+from spa3d.pipeline.fingerprints import augmentation_fingerprint, rewriting_fingerprint
+from spa3d.pipeline.parts import Parts
+from spa3d.pipeline.post_train import PostTrainingRecipe
+from spa3d.preferences.generate import GenerationPlan, Pairs, make_pairs
+from spa3d.preferences.requests import draw_requests
+from spa3d.preferences.writers.factory import make_writer
 from spa3d.runtime.progress import Reporter
 
 NAME = "pairs.jsonl"
 
 
 @dataclass(frozen=True)
-class Gathering:
-    """The pairs of one run.
+class PairSource:
+    """Where the pairs of one run come from.
 
     Attributes:
-        assembly: of the run.
+        settings: whether pairs are read or made, and how.
+        recipe: of the post-training that they are for.
+        parts: components of the run.
+        caches: of the run.
         base: answers, where the mode is data augmentation.
-        records: the training records that can be read.
-        left_out: ids of those that cannot, and are skipped.
+        data: the records that can be read.
+        special_tokens: tokens of the model that no answer may hold.
         reporter: where progress goes.
 
     """
 
-    assembly: Assembly
+    settings: PairsSettings
+    recipe: PostTrainingRecipe
+    parts: Parts
+    caches: Caches
     base: Base
-    records: Sequence[Record]
-    left_out: Collection[str]
+    data: RunData
+    special_tokens: Sequence[str]
     reporter: Reporter
 
     @property
-    def wanted(self) -> bool:
+    def needed(self) -> bool:
         """Whether the objective trains on pairs."""
-        return asks_for_pairs(self.assembly.objective.needs)
+        return asks_for_pairs(self.parts.objective.needs)
 
-    def given(self) -> list[Pair]:
-        """The pairs of ``--pairs.path``; raises `DataError` where they are none, or not fit for these records."""
-        config = self.assembly.config
-        pairs = read_pairs(Path(config.pairs.path))
+    def load(self) -> list[Pair]:
+        """Read the pairs of ``--pairs.path``; raises `DataError` where they are none, or do not fit these records."""
+        path, left_out = self.settings.path, self.data.left_out.get("train", frozenset())
+        pairs = read_pairs(Path(path))
         try:
             for pair in pairs:
                 with about(pair.record_id):
                     texts = [Round(pair.question, answer) for answer in (pair.chosen, pair.rejected)]
-                    reject_special_tokens(texts, special_token_names(config.llm))
-            return of_training(pairs, self.records, left_out=self.left_out, dataset=config.dataset.asked)
-        except DataError as fault:
-            raise DataError(f"--pairs.path {config.pairs.path}: {fault}") from fault
+                    reject_special_tokens(texts, self.special_tokens)
+            records, dataset = self.data.split("train"), self.parts.names["dataset"]
+            return select_pairs(pairs, records, left_out=left_out, dataset=dataset)
+        except DataError as error:
+            raise DataError(f"--pairs.path {path}: {error}") from error
 
     @cached_property
-    def order(self) -> Commission:
+    def plan(self) -> GenerationPlan:
         """What is asked where pairs are made; raises `ConfigError` where the mode lacks something."""
-        return commission(self.assembly, self.base, self.records)
+        settings, recipe, records = self.settings, self.recipe, self.data.split("train")
+        dataset, execution = self.parts.dataset, self.caches.execution
+        by_model = settings.mode == "augmentation"
+        if by_model and recipe.blind:
+            raise ConfigError("--pairs.mode augmentation: with --blind there is no cloud to be noised; take corruption")
+        samples = optimizer_steps(recipe.train, len(records)) * recipe.train.batch_size
+        limit = settings.limit or min(samples, len(records))
+        requests = draw_requests(dataset, records, seed=recipe.seed, limit=limit, with_cloud=by_model)
+        data = self.caches.fingerprints.data
+        made: dict[str, Any] = {"mode": settings.mode, "dataset": self.parts.names["dataset"], "data": data[:16]}
+        if by_model:
+            noise = self.parts.noise
+            made |= {"base": self.base.key, "chosen": settings.chosen, "noise": self.parts.names["noise"]}
+            made |= {"level": noise.level, "noise_settings": noise.config.model_dump(mode="json"), "seed": recipe.seed}
+            decisive = augmentation_fingerprint(self.parts, execution, self.caches.fingerprints, made)
+            return GenerationPlan(requests, execution.workspace.pairs(settings.mode, decisive), made, None)
+        writer = make_writer(settings, dataset=dataset, seed=recipe.seed, device=execution.device)
+        made |= {"writer": writer.name, "seed": recipe.seed}
+        decisive = rewriting_fingerprint(writer, settings, execution.workspace, seed=recipe.seed, data=data)
+        return GenerationPlan(requests, execution.workspace.pairs(settings.mode, decisive), made, writer)
+
+    @property
+    def done(self) -> bool:
+        """Whether pairs are given, or every request has its response."""
+        return bool(self.settings.path) or self.plan.complete
+
+    @property
+    def detail(self) -> str:
+        """One line for the plan of a run."""
+        if self.settings.path:
+            return f"{len(self.load())} given in {self.settings.path}"
+        return f"{len(self.plan.requests)} requests, by {self.settings.mode}, in {self.plan.path}"
 
     def check(self) -> None:
         """Find what is wrong with the pairs before any work is done."""
-        if self.wanted and self.assembly.config.pairs.path:
-            self.given()
-        elif self.wanted:
-            Ledger(self.order.path)  # it says so if it is broken
+        if self.needed and self.settings.path:
+            self.load()
+        elif self.needed:
+            self.plan.open_log()  # it says so if it is broken
 
-    def into(self, output: Path, answerer: Callable[[], Predictor]) -> dict[str, Any]:
+    def collect(self, output: Path, predictor: Callable[[], Predictor]) -> dict[str, Any]:
         """Read or make the pairs, keep a copy in `output`, and return what the passport says of them.
 
         Raises:
@@ -81,23 +125,31 @@ class Gathering:
             DataError: no pair is left.
 
         """
-        settings, told = self.assembly.config.pairs, {}
-        if settings.path:
-            self.reporter.stage("pairs", f"given: {settings.path}")
-            kept: Sequence[Pair] = self.given()
+        counts = dict[str, Any]()
+        if self.settings.path:
+            self.reporter.stage("pairs", f"given: {self.settings.path}")
+            kept: Sequence[Pair] = self.load()
         else:
-            order = self.order
-            self.reporter.stage("pairs", f"{len(order.requests)} requests, by {settings.mode}")
-            found = make_pairs(self.assembly, order, answerer, self.reporter)
-            kept, told = found.kept, {"asked": found.asked, "dropped": dict(found.dropped)}
+            self.reporter.stage("pairs", f"{len(self.plan.requests)} requests, by {self.settings.mode}")
+            pairs = self._make(predictor)
+            kept, counts = pairs.kept, {"asked": pairs.asked, "dropped": dict(pairs.dropped)}
         path = output / NAME
-        if path.exists() and path.read_text(encoding="utf-8") != text_of(kept):
+        if path.exists() and path.read_text(encoding="utf-8") != format_pairs(kept):
             raise OutputError(f"{path}: the run was begun with other pairs than these; choose another --output")
         write_pairs(path, kept)
-        return {"hash": hash_files([path]), "kept": len(kept), **told}
+        return {"hash": self.caches.execution.workspace.hash_files([path]), "kept": len(kept), **counts}
 
-    def alone(self, path: Path, answerer: Callable[[], Predictor]) -> Pairs:
+    def generate_to(self, path: Path, predictor: Callable[[], Predictor]) -> Pairs:
         """Make the pairs and write them to `path`."""
-        found = make_pairs(self.assembly, self.order, answerer, self.reporter)
-        write_pairs(path, found.kept)
-        return found
+        pairs = self._make(predictor)
+        write_pairs(path, pairs.kept)
+        return pairs
+
+    def _make(self, predictor: Callable[[], Predictor]) -> Pairs:
+        return make_pairs(
+            self.plan,
+            predictor,
+            own_answers=self.settings.chosen == "model",
+            special_tokens=self.special_tokens,
+            reporter=self.reporter,
+        )

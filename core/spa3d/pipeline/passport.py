@@ -1,45 +1,52 @@
-"""What decides the numbers of a run, gathered for its passport."""
+"""The passport of a run: everything that decides its numbers."""
 
 from __future__ import annotations
 
 import time
 
 from spa3d.artifacts.environment import machine, revision, versions
-from spa3d.artifacts.hashing import hash_files, hash_sources
-from spa3d.artifacts.sources import source_files
+from spa3d.artifacts.workspace import Workspace
+from spa3d.config.settings import RunConfig
 from spa3d.pipeline.base import Base
-from spa3d.pipeline.parts import Assembly
+from spa3d.pipeline.caches import Caches
+from spa3d.pipeline.parts import Parts
 
 
-def passport_of(assembly: Assembly, base: Base) -> dict[str, object]:
-    """What goes into a run's passport before its work begins; the weights it ends with are added to it later."""
-    config = assembly.config
-    parts = (assembly.noise, assembly.objective, *assembly.benchmarks.values())
-    modules = ("spa3d.pipeline.post_train", "spa3d.evaluation.evaluate", *(type(part).__module__ for part in parts))
+def make_passport(config: RunConfig, caches: Caches, base: Base, components: dict[str, str]) -> dict[str, object]:
+    """The passport of a run before its work begins; the weights it ends with are added to it later.
+
+    Args:
+        config: of the run.
+        caches: its components, where they compute, and their fingerprints.
+        base: that post-training starts from.
+        components: who brings each component.
+
+    """
+    parts, execution, fingerprints = caches.parts, caches.execution, caches.fingerprints
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
         "base": base.key,
-        "data": assembly.dataset.fingerprint(),
-        "sources": hash_sources([*assembly.sources(), *source_files(*modules)]),
+        "data": fingerprints.data,
+        "sources": fingerprints.sources,
         "revision": revision(),
         "versions": versions(),
-        "machine": machine(assembly.device),
-        "components": assembly.owners(),
+        "machine": machine(execution.device),
+        "components": components,
         "clouds": {
-            **assembly.preparation(),
-            "inputs": list(assembly.inputs),
-            "up_axis": assembly.dataset.up_axis,
-            "ops": [type(backend).__name__ for backend in assembly.ops],
+            **parts.preparation,
+            "inputs": list(parts.inputs),
+            "up_axis": parts.dataset.up_axis,
+            "ops": [type(backend).__name__ for backend in execution.ops],
         },
-        "encoder_weights": _weights_given(assembly),
+        "encoder_weights": _given_weights(parts, execution.workspace),
         "plugins": list(config.plugins),
         "seeds": {"run": config.seed, "base": config.base.seed, "questions": config.evaluate.seed},
     }
 
 
-def _weights_given(assembly: Assembly) -> dict[str, str] | None:
+def _given_weights(parts: Parts, workspace: Workspace) -> dict[str, str] | None:
     """The published weights that the encoder was given, if it was."""
-    weights = assembly.weights
+    weights = parts.encoder_weights
     if weights is None:
         return None
-    return {"file": weights.source.name, "layout": weights.layout, "hash": hash_files(weights.files)}
+    return {"file": weights.source.name, "layout": weights.layout, "hash": workspace.hash_files(weights.files)}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from spa3d.artifacts.metrics_log import Journal
-from spa3d.config.settings import TrainSettings
+from spa3d.config.settings import StageSettings, TrainSettings
 from spa3d.config.stages import optimizer_steps, parts_trained
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
@@ -21,92 +22,196 @@ from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.saving import save_model
 from spa3d.pipeline.base import load_base
-from spa3d.pipeline.caches import make_views
-from spa3d.pipeline.checks import Splits, held_out
-from spa3d.pipeline.parts import Assembly
-from spa3d.pipeline.reference import make_reference
+from spa3d.pipeline.caches import Caches
+from spa3d.pipeline.parts import Parts
+from spa3d.pipeline.reference import ReferenceRequest, make_reference
 from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.progress import Reporter
 from spa3d.runtime.rng import generator
-from spa3d.training.best_checkpoint import Best
+from spa3d.training.arguments import TrainingJob
+from spa3d.training.best_checkpoint import BestCheckpoint
 from spa3d.training.dataset import ConversationSampler, TrainingDataset, instructions
 from spa3d.training.examples import (
     TrainingExample,
     minimal_pair_example,
     preference_example,
+    required_texts,
     sft_example,
     tokenize_example,
-    wanted,
 )
 from spa3d.training.fit import fit
 from spa3d.training.trainer import ObjectiveTrainer
-from spa3d.training.watchdog import HeldOutWatchdog
+from spa3d.training.watchdog import HeldOutWatchdog, WatchdogSettings
 
 
-def post_train(
-    assembly: Assembly,
-    model: Spa3dModel,
-    processor: Spa3dProcessor,
-    splits: Splits,
-    output: Path,
-    reporter: Reporter,
-    *,
-    pairs: Sequence[Pair] = (),
-) -> Spa3dModel:
-    """Train `model` in place and save it under ``output/model``; load that where it is there already.
+@dataclass(frozen=True)
+class PostTrainingRecipe:
+    """How a base is post-trained.
+
+    Attributes:
+        train: settings of the stage.
+        seed: of the order, the noise and fresh questions.
+        blind: whether no cloud is ever shown.
+        instruct: the stage whose epochs ``--train.fresh`` leaves behind.
+
+    """
+
+    train: TrainSettings
+    seed: int
+    blind: bool
+    instruct: StageSettings
+
+
+class PostTraining:
+    """Trains a base and saves the result below a run's folder.
 
     Args:
-        assembly: of the run.
-        model: the base.
-        processor: its processor.
+        recipe: how.
+        parts: the run's components.
+        caches: of the run.
         splits: the records of each split.
         output: the run's folder.
         reporter: where progress goes.
-        pairs: the preference pairs, for an objective that needs rejected answers.
 
     """
-    folder, config = output / "model", assembly.config
-    if (folder / "done.json").exists():
-        reporter.stage("post-train", "there")
-        return load_base(folder, assembly)[0]
-    settings = config.train
-    items, lesson = lessons(assembly, splits["train"], pairs)
-    steps = optimizer_steps(settings, len(items))
-    reporter.stage("post-train", f"{steps} steps of {config.objective.asked}")
-    let_train(model, settings, seed=config.seed)
-    views = make_views(assembly, model, processor, splits["train"])
-    text = tokenize_example(processor, lesson, wanted(assembly.objective.needs), blind=config.blind)
-    samples = TrainingDataset(items, steps * settings.batch_size, config.seed, text)
-    reference = make_reference(assembly, model, views, samples, reporter)
-    fit(
-        partial(ObjectiveTrainer, assembly.objective, views, model=model, train_dataset=samples, reference=reference),
-        stage="post-train",
-        settings=settings,
-        steps=steps,
-        folder=output,
-        seed=config.seed,
-        device=assembly.device,
-        bf16=assembly.bf16,
-        journal=Journal(output / "metrics.jsonl"),
-        reporter=reporter,
-        callbacks=watchdogs(assembly, views, splits, output, reporter),
-    )
-    _save(model, processor, output, steps)
-    return model
 
+    def __init__(
+        self,
+        recipe: PostTrainingRecipe,
+        parts: Parts,
+        caches: Caches,
+        splits: Mapping[str, Sequence[Record]],
+        output: Path,
+        reporter: Reporter,
+    ) -> None:
+        self.recipe, self.parts, self.caches, self.splits = recipe, parts, caches, splits
+        self.output, self.reporter = output, reporter
+        self.journal = Journal(output / "metrics.jsonl")
 
-def _save(model: Spa3dModel, processor: Spa3dProcessor, output: Path, steps: int) -> None:
-    """Write ``model/``, with the adapters merged into it, and ``adapter/`` where there are any."""
-    if adapters.attached(model):
-        distributed.first_only(lambda: adapters.save(model, output / "adapter"))
-        adapters.merge(model)
+    @property
+    def done(self) -> bool:
+        """Whether the trained model is there."""
+        return (self.output / "model" / "done.json").exists()
 
-    def save() -> None:
-        save_model(model, processor, output / "model")
-        write_whole(output / "model" / "done.json", json.dumps({"steps": steps}))
+    def run(
+        self,
+        model: Spa3dModel,
+        processor: Spa3dProcessor,
+        *,
+        pairs: Sequence[Pair] = (),
+        held_out: Sequence[Record] = (),
+    ) -> Spa3dModel:
+        """Train `model` in place and save it under ``model/``; load that where it is there already.
 
-    distributed.first_only(save)
+        Args:
+            model: the base.
+            processor: its processor.
+            pairs: the preference pairs, for an objective that needs rejected answers.
+            held_out: records that a slice to be watched is taken from; none: nothing is watched.
+
+        """
+        if self.done:
+            self.reporter.stage("post-train", "there")
+            return load_base(self.output / "model", self.parts, self.caches.execution)[0]
+        train, execution = self.recipe.train, self.caches.execution
+        items, example = self._examples(pairs)
+        steps = optimizer_steps(train, len(items))
+        self.reporter.stage("post-train", f"{steps} steps of {self.parts.names['objective']}")
+        let_train(model, train, seed=self.recipe.seed)
+        views = self._views(model, processor)
+        texts = required_texts(self.parts.objective.needs, views)
+        make = tokenize_example(processor, example, texts, blind=self.recipe.blind)
+        samples = TrainingDataset(items, steps * train.batch_size, self.recipe.seed, make)
+        trainer = ObjectiveTrainer(
+            TrainingJob("post-train", train, steps, self.output, self.recipe.seed, execution.device, execution.bf16),
+            samples=samples,
+            objective=self.parts.objective,
+            views=views,
+            reference=make_reference(
+                self._reference_request(),
+                views,
+                samples,
+                cache_dir=self.caches.reference,
+                views_of=lambda other: self._views(other, processor),
+                reporter=self.reporter,
+            ),
+        )
+        fit(trainer, self.journal, self.reporter, self._watchdogs(views, held_out))
+        self._save(model, processor, steps)
+        return model
+
+    def _views(self, model: Spa3dModel, processor: Spa3dProcessor) -> Views:
+        return self.caches.views(model, processor, seed=self.recipe.seed, others=self.splits["train"])
+
+    def _reference_request(self) -> ReferenceRequest:
+        return ReferenceRequest(
+            needs=self.parts.objective.needs,
+            objective=self.parts.names["objective"],
+            way=self.recipe.train.reference,
+            bf16=self.caches.execution.bf16,
+            batch_size=self.caches.execution.batch_size,
+        )
+
+    def _examples(self, pairs: Sequence[Pair]) -> tuple[Sequence[Any], Callable[[Any, int], TrainingExample]]:
+        """Records or pairs that post-training goes through, and how one of them becomes an example."""
+        needs, records, recipe = self.parts.objective.needs, self.splits["train"], self.recipe
+        if asks_for_pairs(needs):
+            return pairs, preference_example
+        conversation = self._conversations(len(records))
+        if asks_for_twins(needs):
+            share = recipe.train.twin_share
+            return records, minimal_pair_example(self.parts.dataset, conversation, share=share, seed=recipe.seed)
+        return records, sft_example(conversation)
+
+    def _conversations(self, records: int) -> ConversationSampler:
+        """The conversations of post-training: of the epochs that the base has seen, or of those that follow."""
+        conversation = instructions(self.parts.dataset, self.recipe.seed)
+        if not self.recipe.train.fresh:
+            return conversation
+        stage = self.recipe.instruct
+        seen = math.ceil(optimizer_steps(stage, records) * stage.batch_size / records)
+
+        def later(record: Record, epoch: int) -> Conversation:
+            return conversation(record, epoch + seen)
+
+        return later
+
+    def _watchdogs(self, views: Views, records: Sequence[Record]) -> list[HeldOutWatchdog]:
+        """The watchdog of a held-out slice, where there are records to take it from."""
+        if not records:
+            return []
+        train = self.recipe.train
+        example = sft_example(instructions(self.parts.dataset, 0))
+        text = tokenize_example(views.encoder.processor, example, [("chosen", "cloud")])
+        places = generator("probe").permutation(len(records))[: train.probe_size]
+        return [
+            HeldOutWatchdog(
+                views,
+                [text(records[int(place)], 0) for place in sorted(places)],
+                WatchdogSettings(
+                    every=train.probe_every,
+                    batch_size=self.caches.execution.batch_size,
+                    start=self.output / "probe.json",
+                    early_stop=train.early_stop,
+                ),
+                journal=self.journal,
+                warn=self.reporter.warn,
+                best=BestCheckpoint(views.model, self.output / "best.safetensors") if train.keep == "best" else None,
+            )
+        ]
+
+    def _save(self, model: Spa3dModel, processor: Spa3dProcessor, steps: int) -> None:
+        """Write ``model/``, with the adapters merged into it, and ``adapter/`` where there are any."""
+        if adapters.attached(model):
+            distributed.first_only(partial(adapters.save, model, self.output / "adapter"))
+            adapters.merge(model)
+
+        def save() -> None:
+            save_model(model, processor, self.output / "model")
+            write_whole(self.output / "model" / "done.json", json.dumps({"steps": steps}))
+
+        distributed.first_only(save)
 
 
 def let_train(model: Spa3dModel, settings: TrainSettings, *, seed: int) -> None:
@@ -116,57 +221,3 @@ def let_train(model: Spa3dModel, settings: TrainSettings, *, seed: int) -> None:
         adapters.attach(model, parts, settings.lora, seed=seed)
     else:
         model.set_trained(*parts)
-
-
-def lessons(
-    assembly: Assembly, records: Sequence[Record], pairs: Sequence[Pair]
-) -> tuple[Sequence[Any], Callable[[Any, int], TrainingExample]]:
-    """What post-training goes through, records or pairs, and how one of them becomes a lesson."""
-    config, needs = assembly.config, assembly.objective.needs
-    if asks_for_pairs(needs):
-        return pairs, preference_example
-    talk = post_training_talk(assembly, len(records))
-    if asks_for_twins(needs):
-        return records, minimal_pair_example(assembly.dataset, talk, share=config.train.twin_share, seed=config.seed)
-    return records, sft_example(talk)
-
-
-def post_training_talk(assembly: Assembly, records: int) -> ConversationSampler:
-    """The conversations of post-training: of the epochs that the base has seen, or of those that follow."""
-    config = assembly.config
-    talk = instructions(assembly.dataset, config.seed)
-    if not config.train.fresh:
-        return talk
-    stage = config.base.instruct
-    seen = math.ceil(optimizer_steps(stage, records) * stage.batch_size / records)
-
-    def later(record: Record, epoch: int) -> Conversation:
-        return talk(record, epoch + seen)
-
-    return later
-
-
-def watchdogs(
-    assembly: Assembly, views: Views, splits: Splits, output: Path, reporter: Reporter
-) -> list[HeldOutWatchdog]:
-    """The held-out probe, where there is a val split to hold out and a cloud to look at."""
-    records, settings = held_out(assembly, splits), assembly.config.train
-    if not records:
-        return []
-    text = tokenize_example(
-        views.clouds.processor, sft_example(instructions(assembly.dataset, 0)), [("chosen", "cloud")]
-    )
-    places = generator("probe").permutation(len(records))[: settings.probe_size]
-    return [
-        HeldOutWatchdog(
-            views,
-            [text(records[int(place)], 0) for place in sorted(places)],
-            every=settings.probe_every,
-            batch_size=assembly.config.evaluate.batch_size,
-            start=output / "probe.json",
-            journal=Journal(output / "metrics.jsonl"),
-            warn=reporter.warn,
-            early_stop=settings.early_stop,
-            best=Best(views.model, output / "best.safetensors") if settings.keep == "best" else None,
-        )
-    ]

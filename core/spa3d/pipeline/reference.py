@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from spa3d.contracts.objective import Need
 from spa3d.errors import ConfigError
 from spa3d.inference.views import Views
 from spa3d.model import adapters
 from spa3d.model.modeling import Spa3dModel
-from spa3d.pipeline.caches import make_views, reference_folder
-from spa3d.pipeline.parts import Assembly
 from spa3d.runtime import distributed
 from spa3d.runtime.progress import Reporter
 from spa3d.runtime.row_store import RowStore
@@ -19,44 +21,79 @@ from spa3d.training.dataset import TrainingDataset
 from spa3d.training.reference import LiveReference, PrecomputedReference, Reference
 
 
-def make_reference(
-    assembly: Assembly, model: Spa3dModel, views: Views, samples: TrainingDataset[Any], reporter: Reporter
-) -> Reference | None:
-    """The reference model, where the objective asks for one; `model` must still be the base that training starts from.
+@dataclass(frozen=True)
+class ReferenceRequest:
+    """What an objective asks of a reference model, and the way to get it.
 
-    A resumed run comes here before its checkpoint is loaded, so it finds the same reference.
+    Attributes:
+        needs: all needs of the objective.
+        objective: its name, as messages say it.
+        way: ``auto``, ``precomputed``, ``adapters-off`` or ``copy``.
+        bf16: forward under bfloat16 autocast.
+        batch_size: samples scored at once.
+
     """
-    config, bf16 = assembly.config, assembly.bf16
-    needs = [need for need in assembly.objective.needs if need.model == "reference"]
+
+    needs: Sequence[Need]
+    objective: str
+    way: str
+    bf16: bool
+    batch_size: int
+
+
+def make_reference(
+    request: ReferenceRequest,
+    views: Views,
+    samples: TrainingDataset[Any],
+    *,
+    cache_dir: Callable[[Spa3dModel], Path],
+    views_of: Callable[[Spa3dModel], Views],
+    reporter: Reporter,
+) -> Reference | None:
+    """The reference model; None where no need asks for one.
+
+    The model of `views` must still be the base that training starts from. A resumed run comes here before its
+    checkpoint is loaded, so it finds the same reference.
+
+    Args:
+        request: what is asked for.
+        views: of the policy.
+        samples: all samples of the stage, in order.
+        cache_dir: folder of the scores that a model gives as a reference.
+        views_of: the same views of another model.
+        reporter: where progress goes.
+
+    Raises:
+        ConfigError: the reference cannot be had in this way.
+
+    """
+    needs, model = [need for need in request.needs if need.model == "reference"], views.model
     if not needs:
         return None
-    way, can_switch = config.train.reference, adapters.only_adapters_train(model)
-    if way == "adapters-off" or (way == "auto" and can_switch):
+    can_switch = adapters.only_adapters_train(model)
+    if request.way == "adapters-off" or (request.way == "auto" and can_switch):
         if not can_switch:
             raise ConfigError("--train.reference adapters-off: more than adapters trains; take precomputed or copy")
         reporter.stage("reference", "the model with its adapters switched off")
-        return LiveReference(views, bf16=bf16, switched=partial(adapters.adapters_off, model))
-    if way == "copy":
+        return LiveReference(views, bf16=request.bf16, switched=partial(adapters.adapters_off, model))
+    if request.way == "copy":
         reporter.stage("reference", "a copy of the base")
         frozen = deepcopy(model)
         frozen.set_trained()
-        return LiveReference(make_views(assembly, frozen, views.clouds.processor, views.others), bf16=bf16)
+        return LiveReference(views_of(frozen), bf16=request.bf16)
     if any(need.vocabulary for need in needs):
         raise ConfigError(
-            f"--objective {config.objective.asked}: it asks the reference for the whole vocabulary, which is not kept "
-            "on disk; take --train.reference copy"
+            f"--objective {request.objective}: it asks the reference for the whole vocabulary, which is not kept on "
+            "disk; take --train.reference copy"
         )
-
-    folder = reference_folder(assembly, model)
+    folder, live = cache_dir(model), LiveReference(views, bf16=request.bf16)
 
     def fill() -> None:
         reporter.stage("reference", "scored before training")
         rows = PrecomputedReference(RowStore(folder, (1,)), views)
         with reporter.track(len(samples), "reference") as advance:
             met = (samples[place] for place in range(len(samples)))
-            rows.fill(
-                met, needs, LiveReference(views, bf16=bf16), batch_size=config.evaluate.batch_size, advance=advance
-            )
+            rows.fill(met, needs, live, batch_size=request.batch_size, advance=advance)
 
     distributed.first_only(fill)
     return PrecomputedReference(RowStore(folder, (1,)), views)  # opened anew: other processes read what the first wrote

@@ -5,10 +5,9 @@ Every step leaves its result on disk and is skipped when that is there, so a kil
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -16,287 +15,299 @@ from transformers.utils import logging as transformers_logging
 
 from spa3d import ops
 from spa3d.artifacts.metrics_log import Journal
-from spa3d.artifacts.predictions import Row, read_rows, write_rows
-from spa3d.artifacts.run_folder import claimed, issue_passport, link_latest
-from spa3d.artifacts.workspace import make_bases_folder
+from spa3d.artifacts.run_folder import extend_passport, issue_passport, link_latest, lock_run_folder
+from spa3d.checkpoints.load import describe
 from spa3d.config.settings import RunConfig
-from spa3d.contracts.benchmark import Question
-from spa3d.contracts.dataset import Record, Round
+from spa3d.config.stages import optimizer_steps, stages_of
+from spa3d.contracts.dataset import Record
 from spa3d.data.preference_pairs import Pair, read_pairs
-from spa3d.data.preparation import load_valid_cloud
-from spa3d.errors import DataError, about
-from spa3d.evaluation.evaluate import measure
-from spa3d.evaluation.question_sets import Asked, asked
-from spa3d.inference.predictor import Predictor, View
+from spa3d.inference.predictor import Predictor
+from spa3d.model import adapters
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.special_tokens import reject_special_tokens, special_token_names
-from spa3d.pipeline import pairs_stage as gather
-from spa3d.pipeline.assemble import assemble
-from spa3d.pipeline.base import answers_file, load_base, locate, nearest_difference, part_hashes
-from spa3d.pipeline.build_base import BaseBuilder
-from spa3d.pipeline.caches import make_views
-from spa3d.pipeline.checks import held_out, refuse_targets, refuse_twinless
-from spa3d.pipeline.parts import Assembly
-from spa3d.pipeline.passport import passport_of
-from spa3d.pipeline.post_train import post_train
+from spa3d.model.special_tokens import special_token_names
+from spa3d.pipeline import pairs_stage
+from spa3d.pipeline.assemble import assemble, describe_weights, make_execution, owners
+from spa3d.pipeline.base import explain_cache_miss, find_base, load_base, part_hashes
+from spa3d.pipeline.build_base import BaseBuilder, BaseRecipe
+from spa3d.pipeline.caches import Caches
+from spa3d.pipeline.data_checks import (
+    DataChecks,
+    Questions,
+    RunData,
+    held_out_records,
+    refuse_twinless,
+    unchecked_data,
+)
+from spa3d.pipeline.evaluate_stage import Measurement
+from spa3d.pipeline.fingerprints import run_fingerprints
+from spa3d.pipeline.pairs_stage import PairSource
+from spa3d.pipeline.passport import make_passport
+from spa3d.pipeline.post_train import PostTraining, PostTrainingRecipe
+from spa3d.pipeline.stages import Stage, run_stages
 from spa3d.preferences.generate import Pairs
 from spa3d.registry.registry import Registry
 from spa3d.report import build_document, write_report
 from spa3d.report.examples import select_examples
 from spa3d.runtime import distributed
-from spa3d.runtime.atomic_files import write_whole
-from spa3d.runtime.progress import Reporter
+from spa3d.runtime.progress import Reporter, Silent
 
 
 def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool, reporter: Reporter) -> Path:
     """Run everything and return the run's folder.
 
     Raises:
-        SpaError: any fault of the input; what was made so far stays on disk.
+        SpaError: any error of the input; what was made so far stays on disk.
 
     """
-    assembly = _begin(config, registry)
-    with ops.use(*assembly.ops):
-        return Run(assembly, output, reporter).everything(resume=resume)
+    run = open_run(config, registry, output=output, reporter=reporter)
+    with ops.use(*run.execution.ops):
+        run.everything(resume=resume)
+    return output
 
 
 def execute_pairs(config: RunConfig, registry: Registry, *, path: Path, reporter: Reporter) -> Pairs:
     """Make the preference pairs that a run of `config` would train on, and write them to `path`.
 
     Raises:
-        SpaError: any fault of the input; answers that are there already are kept beside the bases.
+        SpaError: any error of the input; answers that are there already are kept in the workspace.
 
     """
-    assembly = _begin(config, registry)
-    with ops.use(*assembly.ops):
-        return Run(assembly, path.parent, reporter).pairs_alone(path)
+    run = open_run(config, registry, output=path.parent, reporter=reporter)
+    with ops.use(*run.execution.ops):
+        return run.pairs_alone(path)
 
 
-def _begin(config: RunConfig, registry: Registry) -> Assembly:
+def open_run(
+    config: RunConfig,
+    registry: Registry,
+    *,
+    output: Path,
+    reporter: Reporter | None = None,
+    check_data: bool = True,
+) -> Run:
+    """A run with its components built and its records checked; nothing is written yet.
+
+    Args:
+        config: of the run.
+        registry: it was chosen from.
+        output: the run's folder.
+        reporter: where progress goes.
+        check_data: read each record where bad data are skipped; without it, none is left out.
+
+    """
     # One run has one voice: transformers' own bars and notices would drown it.
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     if config.threads:
         torch.set_num_threads(config.threads)
-    assembly = assemble(config, registry)
-    distributed.join(cpu=assembly.device.type == "cpu")
-    return assembly
+    execution, told = make_execution(config, registry), reporter or Silent()
+    parts = assemble(config, registry, execution)
+    distributed.join(cpu=execution.device.type == "cpu")
+    checks = DataChecks(parts, special_token_names(config.llm), blind=config.blind, reporter=told)
+    with ops.use(*execution.ops):
+        data = checks.read() if check_data else unchecked_data(parts)
+    fingerprints = run_fingerprints(config, registry, parts, execution, left_out=data.left_out)
+    return Run(config, registry, Caches(parts, execution, fingerprints), data, output, told)
 
 
 class Run:
-    """The steps of one run, in order."""
+    """The steps of one run, in order.
 
-    def __init__(self, assembly: Assembly, output: Path, reporter: Reporter) -> None:
-        self.assembly, self.output, self.reporter = assembly, output, reporter
-        self.config = assembly.config
+    Args:
+        config: what was asked for.
+        registry: it was chosen from.
+        caches: the live components, where they compute, and what decides each artifact.
+        data: the records that it may use.
+        output: the run's folder.
+        reporter: where progress goes.
+
+    """
+
+    def __init__(
+        self, config: RunConfig, registry: Registry, caches: Caches, data: RunData, output: Path, reporter: Reporter
+    ) -> None:
+        self.config, self.registry, self.caches, self.data = config, registry, caches, data
+        self.parts, self.execution = caches.parts, caches.execution
+        self.output, self.reporter = output, reporter
+        self.special_tokens = special_token_names(config.llm)
+        self.base = find_base(config.base.path, caches.parts, caches.execution, caches.fingerprints)
+        self.recipe = PostTrainingRecipe(config.train, config.seed, config.blind, config.base.instruct)
+        self.training = PostTraining(self.recipe, self.parts, caches, data.splits, output, reporter)
         self.journal = Journal(output / "metrics.jsonl")
+        self.questions: Questions = {}
         self.timing: dict[str, float] = {}
-        self.left_out: dict[str, set[str]] = {}
-        self.questions: dict[str, Asked] = {}
-        self.splits = {split: self._usable(split) for split in assembly.dataset.splits}
-        left_out = self.left_out.get("train", set())
-        self.base = locate(assembly, left_out=left_out)
-        self.pairs = gather.Gathering(assembly, self.base, self.splits.get("train", ()), left_out, reporter)
+        self._trained: Spa3dModel | None = None
 
-    def everything(self, *, resume: bool) -> Path:
-        """Look at the data, claim the folder; then base, before, post-train, after, report."""
-        distributed.first_only(make_bases_folder)
-        distributed.first_only(self._look_at_data)
-        with ExitStack() as held:
-            distributed.first_only(
-                lambda: held.enter_context(claimed(self.output, self.config.model_dump(mode="json"), resume=resume))
-            )
-            distributed.first_only(lambda: issue_passport(self.output, passport_of(self.assembly, self.base)))
-            self._work()
-        return self.output
+    @cached_property
+    def builder(self) -> BaseBuilder:
+        """Builds the base."""
+        config = self.config
+        stages = [(name, getattr(config.base, name)) for name in stages_of(config)]
+        recipe = BaseRecipe(stages, config.llm, config.base.seed, config.blind)
+        return BaseBuilder(self.base, recipe, self.parts, self.caches, self.data.split("train"), self.reporter)
 
-    def _work(self) -> None:
-        with self._timed("base"):
-            self._prepare_base()
-            self.journal.adopt(self.base.folder / "metrics.jsonl")
-            model, processor = load_base(self.base.model_folder, self.assembly)
-        with self._timed("evaluate before"):
-            distributed.first_only(lambda: self._measure_before(model, processor))
-        pairs: list[Pair] = []
-        if self.pairs.wanted:
-            with self._timed("pairs"):
-                distributed.first_only(lambda: self._gather_pairs(model, processor))
-                pairs = read_pairs(self.output / gather.NAME)
-        with self._timed("post-train"):
-            model = post_train(self.assembly, model, processor, self.splits, self.output, self.reporter, pairs=pairs)
-        with self._timed("evaluate after"):
-            distributed.first_only(lambda: self._measure_after(model, processor))
-        distributed.first_only(lambda: self._report(model, processor))
-
-    def _look_at_data(self) -> None:
-        """Gather the questions, so that data that cannot be trained on or asked about are told before any work."""
-        settings, dataset = self.config.evaluate, self.config.dataset.asked
-        for what, split in (("to train on", "train"), ("to report on (--evaluate.split)", settings.split)):
-            if not self.splits.get(split):
-                there = ", ".join(f"{name} ({len(records)})" for name, records in self.splits.items())
-                raise DataError(f"dataset {dataset} has no record {what} in split {split!r}; there are: {there}")
-        for name, benchmark in self.assembly.benchmarks.items():
-            questions = asked(
-                benchmark, self.assembly.dataset, split=settings.split, seed=settings.seed, limit=settings.limit
-            )
-            self.questions[name] = self._answerable(questions)
-            if not self.questions[name]:
-                self.reporter.say(f"{name}: dataset {dataset} gives it nothing to ask in split {settings.split}")
-        if not any(self.questions.values()):
-            raise DataError(f"--benchmark {', '.join(self.questions)}: dataset {dataset} gives none of them a question")
-        held_out(self.assembly, self.splits)  # it says so where a setting lacks it
-        refuse_twinless(self.assembly, self.splits)
-        refuse_targets(self.assembly, self.base)
-        self.pairs.check()
-
-    def _answerable(self, questions: Asked) -> Asked:
-        """Those that can be asked; of a pair both members or none."""
-        lost = [entry for entry in questions if not self._can_be_asked(entry[0])]
-        ids, pairs = {question.id for question, _, _ in lost}, {pair for _, _, pair in lost if pair is not None}
-        return [entry for entry in questions if entry[0].id not in ids and entry[2] not in pairs]
-
-    def _can_be_asked(self, question: Question) -> bool:
-        """Whether cloud and text are fit; a fault of the text ends the run, or is listed where bad data are skipped."""
-        if any(question.record_id in ids for ids in self.left_out.values()):
-            return False
-        try:
-            with about(question.record_id):
-                texts = [Round(question.prompt, option) for option in question.options or (question.answer,)]
-                reject_special_tokens(texts, special_token_names(self.config.llm))
-        except DataError as fault:
-            if self.config.on_bad_data == "stop":
-                raise
-            self.assembly.dataset.skipped.append(str(fault))
-            return False
-        return True
-
-    def _prepare_base(self) -> None:
-        told = self.assembly.weights_told()
-        if told:
-            self.reporter.say(told)
-        if self.config.base.path:
-            self.reporter.stage("base", f"given: {self.config.base.path}")
-        elif self.base.there:
-            self.reporter.stage("base", f"there: {self.base.folder}")
-        else:
-            changed = nearest_difference(self.base)
-            if changed:
-                self.reporter.say("no base fits; the nearest differs in " + "; ".join(changed[:4]))
-            BaseBuilder(self.assembly, self.base, self.splits["train"], self.reporter).build()
-
-    def _measure_before(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
-        """Measure the base, once for all runs that ask it the same questions."""
-        for name in self.assembly.benchmarks:
-            shared = answers_file(self.base, self.assembly, name, left_out=set().union(*self.left_out.values()))
-            if not shared.exists():
-                write_rows(shared, self._measure(name, "before", model, processor))
-            write_rows(self._predictions(name, "before"), read_rows(shared))
-
-    def _measure_after(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
-        for name in self.assembly.benchmarks:
-            path = self._predictions(name, "after")
-            if not path.exists():
-                write_rows(path, self._measure(name, "after", model, processor))
-
-    def _measure(self, name: str, when: str, model: Spa3dModel, processor: Spa3dProcessor) -> list[Row]:
-        settings, benchmark, questions = self.config.evaluate, self.assembly.benchmarks[name], self.questions[name]
-        if not questions:
-            return []
-        self.reporter.stage(f"evaluate {when}: {name}")
-        views: list[View] = ["blind"] if self.config.blind else ["clean", "blind"]
-        answerer = self._answerer(model, processor, settings.batch_size)
-        return measure(
-            answerer, benchmark, questions, split=settings.split, views=views, reporter=self.reporter, title=name
+    @cached_property
+    def measurement(self) -> Measurement:
+        """Asks the benchmarks."""
+        return Measurement(
+            self.caches,
+            self.base.key,
+            split=self.config.evaluate.split,
+            views=["blind"] if self.config.blind else ["clean", "blind"],
+            output=self.output,
+            reporter=self.reporter,
         )
 
-    def _answerer(self, model: Spa3dModel, processor: Spa3dProcessor, batch_size: int) -> Predictor:
-        views = make_views(self.assembly, model, processor)
-        return Predictor(model, processor, views, batch_size=batch_size, bf16=self.assembly.bf16)
+    @cached_property
+    def pairs(self) -> PairSource:
+        """Where preference pairs come from."""
+        return PairSource(
+            self.config.pairs,
+            self.recipe,
+            self.parts,
+            self.caches,
+            self.base,
+            self.data,
+            self.special_tokens,
+            self.reporter,
+        )
 
-    def _gather_pairs(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
-        def answerer() -> Predictor:
-            return self._answerer(model, processor, self.config.pairs.batch_size)
+    @cached_property
+    def model_and_processor(self) -> tuple[Spa3dModel, Spa3dProcessor]:
+        """The base as it was loaded; post-training trains it in place."""
+        return load_base(self.base.model_folder, self.parts, self.execution)
 
-        self._add_to_passport(pairs=self.pairs.into(self.output, answerer))
+    def stages(self) -> list[Stage]:
+        """The stages of the run, in order."""
+        names, pairs = ", ".join(self.parts.benchmarks), self.pairs
+        steps = optimizer_steps(self.config.train, len(self.data.split("train")))
+        noised = any(need.view == "noised" for need in self.parts.objective.needs)
+        shown = f" on {self.parts.names['noise']}" if noised else ""
+        training = f"{steps} steps of {self.parts.names['objective']}{shown}"
+        return [
+            self._base_stage(),
+            Stage("evaluate before", names, lambda: self.measurement.before_done, self._measure_before),
+            *([Stage("pairs", pairs.detail, lambda: pairs.done, self._collect_pairs)] if pairs.needed else []),
+            Stage("post-train", training, lambda: self.training.done, self._post_train, every_process=True),
+            Stage("evaluate after", names, self._is_complete, self._measure_after),
+            Stage("report", "report.html, .md, .json", self._is_complete, self._report),
+        ]
+
+    def everything(self, *, resume: bool) -> None:
+        """Check the data, lock the folder, and run every stage."""
+        distributed.first_only(self.execution.workspace.prepare)
+        distributed.first_only(self.check_data)
+        config = self.config.model_dump(mode="json")
+        with ExitStack() as held:
+            distributed.first_only(lambda: held.enter_context(lock_run_folder(self.output, config, resume=resume)))
+            distributed.first_only(self._issue_passport)
+            run_stages(self.stages(), self.timing)
+
+    def check_data(self) -> None:
+        """Collect the questions; data that cannot be trained on or asked about are reported before any work."""
+        config, base = self.config, self.base
+        checks = DataChecks(self.parts, self.special_tokens, blind=config.blind, reporter=self.reporter)
+        self.questions = checks.questions(self.data, config.evaluate)
+        self._held_out()
+        refuse_twinless(self.parts, self.data.split("train"))
+        if config.base.path and config.train.lora.rank:
+            # A given base brings an LLM of its own, which may lack the layers that are to get adapters.
+            adapters.planned_size(config.train.lora, describe(base.model_folder).text_config)
+        self.pairs.check()
 
     def pairs_alone(self, path: Path) -> Pairs:
         """Make pairs without training, and the base first where that is who answers."""
-        make_bases_folder()
+        self.execution.workspace.prepare()
 
-        def answerer() -> Predictor:
+        def predictor() -> Predictor:
             self._prepare_base()
-            return self._answerer(*load_base(self.base.model_folder, self.assembly), self.config.pairs.batch_size)
+            return self._predictor(self.config.pairs.batch_size)
 
-        return self.pairs.alone(path, answerer)
+        return self.pairs.generate_to(path, predictor)
 
-    def _report(self, model: Spa3dModel, processor: Spa3dProcessor) -> None:
+    def describe_weights(self) -> str:
+        """Where the encoder's weights come from, or could come from; empty where there is nothing to say."""
+        return describe_weights(self.parts, self.config, self.registry.manifest)
+
+    def _issue_passport(self) -> None:
+        passport = make_passport(self.config, self.caches, self.base, owners(self.config, self.registry))
+        issue_passport(self.output, passport)
+
+    def _base_stage(self) -> Stage:
+        given = self.config.base.path
+        if given:
+            return Stage("base", f"given: {given}", lambda: True, self._load_base, every_process=True)
+        inner = self.builder.stages()
+        return Stage("base", "", lambda: self.base.finished, self._load_base, every_process=True, inner=inner)
+
+    def _load_base(self) -> None:
+        self._prepare_base()
+        self.journal.adopt(self.base.folder / "metrics.jsonl")
+        _ = self.model_and_processor
+
+    def _prepare_base(self) -> None:
+        weights = self.describe_weights()
+        if weights:
+            self.reporter.say(weights)
+        if self.config.base.path:
+            self.reporter.stage("base", f"given: {self.config.base.path}")
+        elif self.base.finished:
+            self.reporter.stage("base", f"there: {self.base.folder}")
+        else:
+            changed = explain_cache_miss(self.base, self.execution.workspace)
+            if changed:
+                self.reporter.say("no base fits; the nearest differs in " + "; ".join(changed[:4]))
+            self.builder.build()
+
+    def _predictor(self, batch_size: int) -> Predictor:
+        """The model as it is now, before or after post-training."""
+        base, processor = self.model_and_processor
+        model = base if self._trained is None else self._trained
+        views = self.caches.views(model, processor, seed=self.config.seed)
+        return Predictor(model, processor, views, batch_size=batch_size, bf16=self.execution.bf16)
+
+    def _measure_before(self) -> None:
+        self.measurement.before(partial(self._predictor, self.config.evaluate.batch_size), self.questions)
+
+    def _measure_after(self) -> None:
+        self.measurement.after(partial(self._predictor, self.config.evaluate.batch_size), self.questions)
+
+    def _collect_pairs(self) -> None:
+        collected = self.pairs.collect(self.output, partial(self._predictor, self.config.pairs.batch_size))
+        extend_passport(self.output, pairs=collected)
+
+    def _held_out(self) -> Sequence[Record]:
+        return held_out_records(self.config.train, self.data.split("val"), blind=self.config.blind)
+
+    def _post_train(self) -> None:
+        pairs: list[Pair] = read_pairs(self.output / pairs_stage.NAME) if self.pairs.needed else []
+        self._trained = self.training.run(*self.model_and_processor, pairs=pairs, held_out=self._held_out())
+
+    def _is_complete(self) -> bool:
+        return (self.output / "report.json").exists()
+
+    def _report(self) -> None:
         self.reporter.stage("report")
-        names = list(self.assembly.benchmarks)
-        rows = {
-            name: (read_rows(self._predictions(name, "before")), read_rows(self._predictions(name, "after")))
-            for name in names
-        }
-        passport = self._add_to_passport(weights=part_hashes(model))
+        base, processor = self.model_and_processor
+        config, rows = self.config, self.measurement.rows()
         document = build_document(
-            config=self.config.model_dump(mode="json"),
-            passport=passport,
+            config=config.model_dump(mode="json"),
+            passport=extend_passport(self.output, weights=part_hashes(self._trained or base)),
             data={
-                "dataset": self.config.dataset.asked,
-                "splits": {name: len(records) for name, records in self.splits.items()},
-                "skipped": list(self.assembly.dataset.skipped),
-                "up_axis": self.assembly.dataset.up_axis,
+                "dataset": self.parts.names["dataset"],
+                "splits": {name: len(records) for name, records in self.data.splits.items()},
+                "skipped": list(self.parts.dataset.skip_log.lines),
+                "up_axis": self.parts.dataset.up_axis,
             },
             rows=rows,
             metrics=self.journal.rows(),
             timing=self.timing,
-            bootstrap=self.config.evaluate.bootstrap,
-            seed=self.config.evaluate.seed,
+            bootstrap=config.evaluate.bootstrap,
+            seed=config.evaluate.seed,
         )
-        clouds = make_views(self.assembly, model, processor).clouds
-        first = next(name for name in names if self.questions[name])
-        shown = select_examples(*rows[first], clouds, self.assembly.noise, seed=self.config.seed)
-        write_report(self.output, document, shown)
+        first = next(name for name, items in self.questions.items() if items)
+        clouds = self.caches.clouds(processor)
+        examples = select_examples(*rows[first], clouds, self.parts.noise, seed=config.seed)
+        write_report(self.output, document, examples)
         link_latest(self.output)
-
-    def _predictions(self, name: str, when: str) -> Path:
-        return self.output / "predictions" / f"{name}.{when}.jsonl"
-
-    def _usable(self, split: str) -> Sequence[Record]:
-        """The records of `split`; with ``--on-bad-data skip`` each is looked at once, and bad ones are listed."""
-        records = self.assembly.dataset.records(split)
-        if self.config.on_bad_data == "stop":
-            return records
-        good = []
-        with self.reporter.track(len(records), f"checking {split}") as advance:
-            for record in records:
-                try:
-                    self._check(record)
-                    good.append(record)
-                except DataError as fault:
-                    self.left_out.setdefault(split, set()).add(record.id)
-                    self.assembly.dataset.skipped.append(str(fault))
-                advance(1)
-        return good
-
-    def _check(self, record: Record) -> None:
-        """Raise `DataError` where training or measuring would stop at `record`."""
-        config = self.config
-        if not config.blind:
-            load_valid_cloud(record, min_points=self.assembly.min_points, asked_by=f"encoder {config.encoder.asked}")
-        with about(record.id):
-            reject_special_tokens(
-                (turn for talk in record.conversations for turn in talk.rounds), special_token_names(config.llm)
-            )
-
-    def _add_to_passport(self, **more: object) -> dict[str, object]:
-        path = self.output / "passport.json"
-        passport: dict[str, object] = {**json.loads(path.read_text(encoding="utf-8")), **more}
-        write_whole(path, json.dumps(passport, indent=1))
-        return passport
-
-    @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.timing[name] = round(time.perf_counter() - start, 2)

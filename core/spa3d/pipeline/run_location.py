@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import yaml
 from spa3d.config.parse import Invocation
 from spa3d.config.settings import RunConfig
 from spa3d.errors import ConfigError
+from spa3d.runtime import distributed
 
 
 def default_folder(config: RunConfig, *, time: str) -> Path:
@@ -29,7 +29,7 @@ def run_folder(invocation: Invocation) -> Path:
     config = invocation.config
     if invocation.output is not None:
         return invocation.output
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if distributed.world_size() > 1:
         raise ConfigError("--output: say where the run goes; several processes would each choose a folder of their own")
     if not invocation.resume:
         return default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from spa3d.evaluation.summary import Row, change, summarise
+from spa3d.artifacts.predictions import PredictionRow
+from spa3d.evaluation.summary import change, summarize
 from spa3d.evaluation.training_health import measure_health
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -25,7 +26,7 @@ def _ordered(interval: tuple[float, float]) -> tuple[float, float]:
 
 ShareInterval = Annotated[tuple[Share, Share], AfterValidator(_ordered)]
 DifferenceInterval = Annotated[tuple[Difference, Difference], AfterValidator(_ordered)]
-Rows = Sequence[Row]
+Rows = Sequence[PredictionRow]
 RowsByBenchmark = Mapping[str, tuple[Rows, Rows]]
 """Per benchmark the prediction rows before and after; either may be empty."""
 
@@ -220,14 +221,14 @@ def kind_lines(block: Comparison) -> Iterator[Line]:
         yield Line("", "kind", kind, before.get(kind), after.get(kind), moved)
 
 
-def _all(rows: RowsByBenchmark, side: int) -> list[Row]:
+def _all(rows: RowsByBenchmark, side: int) -> list[PredictionRow]:
     """The rows of every benchmark before (0) or after (1) post-training."""
     return [row for sides in rows.values() for row in sides[side]]
 
 
 def _comparison(before: Rows, after: Rows, *, bootstrap: int, seed: int) -> dict[str, Any]:
     sides = {"before": before, "after": after}
-    block = {name: summarise(rows, bootstrap=bootstrap, seed=seed) for name, rows in sides.items() if rows}
+    block = {name: summarize(rows, bootstrap=bootstrap, seed=seed) for name, rows in sides.items() if rows}
     if before and after:
         block["change"] = change(before, after, bootstrap=bootstrap, seed=seed)
     return block

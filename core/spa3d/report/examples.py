@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from spa3d.artifacts.predictions import Row
+from spa3d.artifacts.predictions import PredictionRow
 from spa3d.contracts.noise import Noise
-from spa3d.inference.prepared_clouds import Clouds
+from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.runtime.rng import Draws, generator
 
 EXAMPLES = 4
@@ -45,7 +45,7 @@ class Example:
 
 
 def select_examples(
-    before: Sequence[Row], after: Sequence[Row], clouds: Clouds, noise: Noise, *, seed: int
+    before: Sequence[PredictionRow], after: Sequence[PredictionRow], clouds: PreparedClouds, noise: Noise, *, seed: int
 ) -> list[Example]:
     """Questions of different records, the same ones for every run that asks the same questions."""
     later = {row["id"]: row for row in after if row["view"] == "clean"}
@@ -70,10 +70,10 @@ def select_examples(
     return shown
 
 
-def _varied(rows: Sequence[Row]) -> list[Row]:
+def _varied(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
     """Rows of different records and, as far as there are any, of different kinds; a keyed choice."""
     left = [rows[int(place)] for place in generator("examples").permutation(len(rows))]
-    picked: list[Row] = []
+    picked: list[PredictionRow] = []
     while left and len(picked) < EXAMPLES:
         kinds, records = {row["kind"] for row in picked}, {row["record"] for row in picked}
         left = [row for row in left if row["record"] not in records]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from spa3d.errors import ConfigError
+from spa3d.runtime import distributed
 
 
 def choose_device(asked: str) -> torch.device:
@@ -16,8 +15,9 @@ def choose_device(asked: str) -> torch.device:
         there += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         there.append("mps")
-    if asked == "auto" and "cuda" in there and "LOCAL_RANK" in os.environ:
-        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    local_rank = distributed.local_rank()
+    if asked == "auto" and "cuda" in there and local_rank is not None:
+        return torch.device("cuda", local_rank)
     if asked == "auto":
         return torch.device("cuda" if "cuda" in there else "mps" if "mps" in there else "cpu")
     if asked not in there:

@@ -1,9 +1,8 @@
-"""How a stage's settings become the Trainer's arguments, and where it goes on after a kill."""
+"""Stages of training as jobs, the Trainer's arguments for them, and their last checkpoint."""
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from transformers import TrainingArguments
 
 from spa3d.config.settings import StageSettings
+from spa3d.runtime import distributed
 
 
 @dataclass
@@ -21,7 +21,7 @@ class StageArguments(TrainingArguments):
     DataParallel would multiply the batch by the number of GPUs, and scatter texts and clouds independently.
     """
 
-    place: str = "cpu"
+    chosen_device: str = "cpu"
 
     @property
     def device(self) -> torch.device:
@@ -29,7 +29,7 @@ class StageArguments(TrainingArguments):
         found: torch.device = super().device
         if self.distributed_state is not None and self.distributed_state.num_processes > 1:
             return found
-        return torch.device(self.place)
+        return torch.device(self.chosen_device)
 
     @property
     def n_gpu(self) -> int:
@@ -37,20 +37,47 @@ class StageArguments(TrainingArguments):
         return min(1, super().n_gpu)
 
 
-def training_arguments(
-    settings: StageSettings, *, folder: Path, steps: int, seed: int, device: torch.device, bf16: bool
-) -> TrainingArguments:
-    """Our stage in the Trainer's words."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+@dataclass(frozen=True)
+class TrainingJob:
+    """One stage of training: what it is, how long it is, where it computes and writes.
+
+    Attributes:
+        stage: its name in the metrics.
+        settings: batch size, learning rate and the rest.
+        steps: optimizer steps.
+        folder: checkpoints go to ``folder/checkpoints``.
+        seed: seeds the Trainer (dropout of a part that trains, fresh heads).
+        device: of the model.
+        bf16: train under bfloat16 autocast.
+
+    """
+
+    stage: str
+    settings: StageSettings
+    steps: int
+    folder: Path
+    seed: int
+    device: torch.device
+    bf16: bool = False
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+
+def training_arguments(job: TrainingJob) -> TrainingArguments:
+    """The arguments of transformers' Trainer for a stage."""
+    settings = job.settings
     arguments = StageArguments(
-        place=str(device),
-        output_dir=str(folder),
-        max_steps=steps,
-        per_device_train_batch_size=settings.batch_size // (settings.accumulation * world),
+        chosen_device=str(job.device),
+        output_dir=str(job.checkpoints),
+        max_steps=job.steps,
+        per_device_train_batch_size=settings.batch_size // (settings.accumulation * distributed.world_size()),
         gradient_accumulation_steps=settings.accumulation,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
-        warmup_steps=round(settings.warmup * steps),
+        warmup_steps=round(settings.warmup * job.steps),
         weight_decay=settings.weight_decay,
         adam_beta2=settings.beta2,
         max_grad_norm=settings.max_grad_norm,
@@ -58,16 +85,16 @@ def training_arguments(
         logging_nan_inf_filter=False,
         save_steps=settings.save_every,
         save_total_limit=2,
-        seed=seed,
-        bf16=bf16,
-        use_cpu=device.type == "cpu",
+        seed=job.seed,
+        bf16=job.bf16,
+        use_cpu=job.device.type == "cpu",
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    if device.type == "cuda":
+    if job.device.type == "cuda":
         torch.cuda.set_device(arguments.device)  # looking for devices has made the first one current
     return arguments
 

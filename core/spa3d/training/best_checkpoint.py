@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from spa3d.runtime import distributed
 
 
-class Best:
+class BestCheckpoint:
     """Keeps what training changes of `model` in `path`, with the step and the score it was reached with."""
 
     def __init__(self, model: nn.Module, path: Path) -> None:
         self.model, self.path = model, path
 
-    def offer(self, step: int, score: float) -> None:
+    def update(self, step: int, score: float) -> None:
         """Keep the weights as they are now if `score` beats the best so far.
 
         Every process comes here, the first looks and writes: another might look when that is written already.

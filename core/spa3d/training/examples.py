@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -12,14 +12,15 @@ from spa3d.data.preference_pairs import Pair
 from spa3d.data.questions import draw_pair_options, with_options
 from spa3d.errors import DataError, about
 from spa3d.inference.samples import Sample
+from spa3d.inference.views import View
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.tokens import PromptPrefix, Tokens, prompt_prefix_of
+from spa3d.model.tokens import PromptPrefix, Tokens
 from spa3d.runtime.rng import generator
 from spa3d.training.dataset import ConversationSampler
 
 Item = TypeVar("Item")
-Wanted = tuple[Text, PromptPrefix]
-"""A text, and how the prompt that holds it is opened."""
+RequiredText = tuple[Text, PromptPrefix]
+"""A text, and the start of the prompt that holds it."""
 WITH_OPTIONS = 0.5
 """Share of the questions about a changed fact that are asked with options, both answers among them."""
 
@@ -35,9 +36,9 @@ class TrainingExample:
     twin_id: str = ""
 
 
-def wanted(needs: Collection[Need]) -> list[Wanted]:
-    """The texts that `needs` ask for, each with its opening, in a fixed order."""
-    return sorted({(need.text, prompt_prefix_of(need.view)) for need in needs})
+def required_texts(needs: Collection[Need], views: Mapping[str, View]) -> list[RequiredText]:
+    """The texts that `needs` ask for, each with the start of its prompt, in a fixed order."""
+    return sorted({(need.text, views[need.view].prefix) for need in needs})
 
 
 def sft_example(talk: ConversationSampler) -> Callable[[Record, int], TrainingExample]:
@@ -76,7 +77,7 @@ def minimal_pair_example(
 def tokenize_example(
     processor: Spa3dProcessor,
     lesson: Callable[[Item, int], TrainingExample],
-    texts: Collection[Wanted],
+    texts: Collection[RequiredText],
     *,
     blind: bool = False,
 ) -> Callable[[Item, int], Sample]:
@@ -93,13 +94,13 @@ def tokenize_example(
         found = lesson(item, epoch)
         has_cloud = found.chosen.has_cloud and not blind
         conversations = {"chosen": found.chosen, "rejected": found.rejected}
-        made: dict[Wanted, Tokens] = {}
+        made: dict[RequiredText, Tokens] = {}
         with about(found.record_id):
-            for text, opening in texts:
+            for text, prefix in texts:
                 talk = conversations[text]
                 if talk is not None:
-                    shown = processor.opening("cloud" if opening == "cloud" and has_cloud else "blind")
-                    made[text, opening] = processor.tokenise(talk, shown)
+                    shown = processor.prompt_prefix("cloud" if prefix == "cloud" and has_cloud else "blind")
+                    made[text, prefix] = processor.tokenise(talk, shown)
             _refuse_cut(made)
         return Sample(found.record_id, found.epoch, made, has_cloud, found.twin_id)
 
@@ -116,8 +117,8 @@ def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str]
     return TrainingExample(record.id, epoch, true, false, twin.record.id)
 
 
-def _refuse_cut(made: dict[Wanted, Tokens]) -> None:
-    """Refuse texts that lost all their answers to the length limit, or more of them under one opening than another."""
+def _refuse_cut(made: dict[RequiredText, Tokens]) -> None:
+    """Refuse texts that lost all their answers to the length limit, or more of them under one prefix than another."""
     for (text, _), tokens in made.items():
         counts = {other.answer_count for (name, _), other in made.items() if name == text}
         if not tokens.answer_count or len(counts) > 1:

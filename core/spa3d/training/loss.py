@@ -10,16 +10,17 @@ from torch import Tensor
 
 from spa3d.contracts.objective import Need, Term
 from spa3d.inference.samples import Sample
+from spa3d.inference.views import Views
 
 Counts = dict[str, float]
 """Chosen answer tokens (``token``) and samples (``sequence``) in the whole optimiser step."""
 
 
-def count_units(batches: Sequence[Sequence[Sample]], needs: Sequence[Need]) -> Counts:
+def count_units(batches: Sequence[Sequence[Sample]], needs: Sequence[Need], views: Views) -> Counts:
     """Units of the step that the terms are divided by; known from the masks before any forward."""
-    chosen = next(need for need in needs if need.text == "chosen" and need.view != "twin")
+    chosen = next(need for need in needs if need.text == "chosen" and not views[need.view].of_twin)
     samples = [sample for batch in batches for sample in batch]
-    texts = [sample.tokens(chosen) for sample in samples]
+    texts = [sample.tokens("chosen", views[chosen.view]) for sample in samples]
     return {
         "token": float(sum(text.answer_count for text in texts if text is not None)),
         "sequence": float(len(samples)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
@@ -11,23 +11,29 @@ from spa3d.contracts.objective import Scores
 SATURATED = 0.99
 """Sigmoid of the margin above which a pair no longer teaches (its gradient is below 1 % of the largest)."""
 
-CONTRASTS = (("", "chosen", "noised"), ("other_", "chosen", "other"), ("pair_", "rejected", "clean"))
-"""What the chosen answer given the clean cloud is held against: how the names begin, the text and its view."""
+NOISED = "noised"
+"""The view whose metrics carry no name: SPA's own negative."""
 
 
-def preference_metrics(scores: Scores) -> dict[str, float]:
+def preference_metrics(scores: Scores, negatives: Collection[str] = (NOISED, "other")) -> dict[str, float]:
     """Log p of each scored text per token, and of each contrast margin, sign accuracy and saturation; in nats.
 
-    The margin is that of the answer given the cloud over the same answer given the noised one; names that begin with
-    ``other_`` are those over the same answer given another object's cloud, and with ``pair_`` those of the chosen
-    answer over the rejected one.
+    The margin is that of the answer given the cloud over the same answer given the noised one. Names that begin with
+    another view are those over the same answer under that view, and names that begin with ``pair_`` those of the
+    chosen answer over the rejected one.
+
+    Args:
+        scores: of a batch.
+        negatives: views under which the chosen answer should be less likely.
+
     """
     metrics: dict[str, float] = {}
     for (text, view, model), found in scores.items():
         if model == "policy" and found.present.any():
             name = f"logp_{view}" if text == "chosen" else f"logp_{text}" if view == "clean" else f"logp_{text}_{view}"
             metrics[name] = float((found.logp.sum() / found.length.sum()).detach())
-    for prefix, text, view in CONTRASTS:
+    contrasts = [("" if view == NOISED else f"{view}_", "chosen", view) for view in negatives]
+    for prefix, text, view in [*contrasts, ("pair_", "rejected", "clean")]:
         worse, better = scores.get((text, view, "policy")), scores.get(("chosen", "clean", "policy"))
         if better is not None and worse is not None and worse.present.any():
             margin = (better.logp - worse.logp)[worse.present].detach()
@@ -35,6 +41,11 @@ def preference_metrics(scores: Scores) -> dict[str, float]:
             metrics[f"{prefix}sign_accuracy"] = float((margin > 0).float().mean())
             metrics[f"{prefix}saturation"] = float((torch.sigmoid(margin) > SATURATED).float().mean())
     return metrics | _rewards(scores)
+
+
+def level_metrics(levels: Mapping[str, float]) -> dict[str, float]:
+    """The levels that the noise of each view reached: ``noise_level``, and for another view ``<view>_level``."""
+    return {"noise_level" if view == NOISED else f"{view}_level": level for view, level in levels.items()}
 
 
 def _rewards(scores: Scores) -> dict[str, float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,18 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.data import Dataset as TorchDataset
 
 from spa3d.contracts.dataset import Record
 from spa3d.contracts.encoder import Encoder
 from spa3d.data.preparation import encoder_inputs
 from spa3d.errors import DataError, about
-from spa3d.inference.prepared_clouds import Clouds
+from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.inference.samples import Sample
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.tokens import IGNORED, Tokens, collate
 from spa3d.runtime.rng import Draws, generator
+from spa3d.training.arguments import TrainingJob
 from spa3d.training.dataset import ConversationSampler
 from spa3d.training.loss import Counts
 from spa3d.training.trainer import StageTrainer
@@ -37,6 +39,8 @@ DESCRIBED = 0.6
 WORD_WEIGHT = 8.0
 """Weight of the mean word loss beside the mean fact loss: most words are absent, so their mean loss is small."""
 UNKNOWN = -1
+TargetRow = tuple[np.ndarray, np.ndarray]
+"""Words and facts of one record, as `Targets.row` gives them."""
 
 
 class Targets:
@@ -71,7 +75,7 @@ class Targets:
                 "captions, facts, or a finished 3D LLM with --base"
             )
 
-    def row(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, record: Record) -> TargetRow:
         """Words ``(W,)`` 0/1 and facts ``(K,)`` with the value's number, `UNKNOWN` where the record has none."""
         words = np.zeros(len(self.words), dtype=np.float32)
         words[[self.words[word] for word in _words(record) if word in self.words]] = 1
@@ -133,11 +137,18 @@ class EncoderPretraining(nn.Module):
 class EncoderTrainer(StageTrainer):
     """Trains `EncoderPretraining` on clouds turned about the up axis by a keyed angle."""
 
-    def __init__(self, clouds: Clouds, targets: Targets, records: Sequence[Record], *args: Any, **kwargs: Any) -> None:
-        self.clouds = clouds
+    def __init__(
+        self,
+        job: TrainingJob,
+        *,
+        model: EncoderPretraining,
+        samples: TorchDataset[Any],
+        clouds: PreparedClouds,
+        rows: Mapping[str, TargetRow],
+    ) -> None:
+        super().__init__(job, model=model, samples=samples)
+        self.clouds, self.rows = clouds, rows
         self.up_axis = clouds.dataset.up_axis
-        self.rows = {record.id: targets.row(record) for record in records}
-        super().__init__(*args, **kwargs)
 
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
         """Mean loss per cloud over the whole step."""
@@ -157,9 +168,9 @@ class EncoderTrainer(StageTrainer):
 class LanguageTrainer(StageTrainer):
     """Next-token training on text alone, all tokens supervised."""
 
-    def __init__(self, pad: int, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, job: TrainingJob, *, model: nn.Module, samples: TorchDataset[Any], pad: int) -> None:
+        super().__init__(job, model=model, samples=samples)
         self.pad = pad
-        super().__init__(*args, **kwargs)
 
     def count(self, batches: Sequence[Any]) -> Counts:
         """Supervised tokens of the step."""

@@ -71,7 +71,7 @@ class LiveReference:
 
         try:
             with torch.no_grad(), self.switched():
-                return score(forward, [replace(need, grad=False) for need in needs], batch, self.views)
+                return score(forward, [replace(need, grad=False) for need in needs], batch, self.views).scores
         finally:
             model.train(was)
 
@@ -124,7 +124,8 @@ class PrecomputedReference:
         device = self.views.model.device
         found = [(name, text) for sample in batch for name, text in self._texts([need], sample)]
         values = [self._rows(text).fetch([name], _lost)[0, : text.answer_count] for name, text in found]
-        layout = collate([sample.tokens(need) or ABSENT for sample in batch], 0, device)
+        view = self.views[need.view]
+        layout = collate([sample.tokens(need.text, view) or ABSENT for sample in batch], 0, device)
         mask = layout["labels"] != IGNORED
         token_logp = torch.zeros(mask.shape, device=device)
         if values:
@@ -149,12 +150,11 @@ class PrecomputedReference:
         """The texts of `sample` that `needs` ask for, each with the name of its row."""
         found = []
         for need in needs:
-            text = sample.tokens(need)
+            view = self.views[need.view]
+            text = sample.tokens(need.text, view)
             if text is not None:
-                seen = ""
-                if need.view != "blind" and sample.has_cloud:
-                    shown = sample.twin_id if need.view == "twin" else sample.record_id
-                    seen = self.views.names(need.view, [shown], [sample.epoch])[0]
+                has_cloud = view.prefix == "cloud" and sample.has_cloud
+                seen = view.key(sample.shown(view), sample.epoch) if has_cloud else ""
                 found.append((digest([need.text, need.view, seen, text.ids, text.labels]), text))
         return found
 

@@ -8,19 +8,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset as TorchDataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from spa3d.artifacts.metrics_log import Journal
-from spa3d.config.settings import PartRates
 from spa3d.contracts.objective import Objective, Score, Scores, Term
 from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
 from spa3d.model.adapters import attached, trained_state
 from spa3d.runtime.progress import Advance
+from spa3d.training.arguments import TrainingJob, as_batch, training_arguments
 from spa3d.training.loss import Counts, count_units, total
-from spa3d.training.preference_metrics import mean_metrics, preference_metrics
+from spa3d.training.preference_metrics import level_metrics, mean_metrics, preference_metrics
 from spa3d.training.reference import Key, Reference, check_matches_policy
 
 
@@ -30,12 +31,12 @@ class StageTrainer(Trainer):
     Subclasses say what a step counts (`count`) and what its loss is (`loss`); both see the samples as they are.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, job: TrainingJob, *, model: nn.Module, samples: TorchDataset[Any]) -> None:
+        super().__init__(model=model, args=training_arguments(job), data_collator=as_batch, train_dataset=samples)
+        self.job = job
         # The loss is divided by counts of the whole step here, so the Trainer must not divide it again.
         self.model_accepts_loss_kwargs = True
         self.seen: list[tuple[int, dict[str, float]]] = []
-        self.rates = PartRates()
         for quiet in (PrinterCallback, ProgressCallback):
             self.remove_callback(quiet)
 
@@ -44,7 +45,7 @@ class StageTrainer(Trainer):
         """What this rank saw in the latest step, averaged over its micro-batches."""
         return mean_metrics(self.seen)
 
-    def told(self) -> dict[str, Any]:
+    def log_metrics(self) -> dict[str, Any]:
         """What the journal is told of the latest step."""
         return self.step_metrics
 
@@ -68,7 +69,7 @@ class StageTrainer(Trainer):
                 # Without the LLM and adapters in it, all of it that trains are the point tokens' embeddings.
                 through = {"llm", "adapters"} & {*getattr(self.model, "trained", ())}
                 own = "embeddings" if part == "llm" and not through else part
-                rate = getattr(self.rates, own) or group["lr"]
+                rate = getattr(self.job.settings.rates, own) or group["lr"]
                 if members:
                     groups.append({**group, "params": members, "lr": rate})
         optimizer.param_groups[:] = groups
@@ -113,32 +114,38 @@ class ObjectiveTrainer(StageTrainer):
     """Trains a 3D LLM with an objective over views."""
 
     def __init__(
-        self, objective: Objective, views: Views, *args: Any, reference: Reference | None = None, **kwargs: Any
+        self,
+        job: TrainingJob,
+        *,
+        samples: TorchDataset[Any],
+        objective: Objective,
+        views: Views,
+        reference: Reference | None = None,
     ) -> None:
+        super().__init__(job, model=views.model, samples=samples)
         self.objective: Objective = objective
         self.views: Views = views
         self.reference: Reference | None = reference
         self.step_terms: dict[str, float] = {}
-        super().__init__(*args, **kwargs)
 
-    def told(self) -> dict[str, Any]:
+    def log_metrics(self) -> dict[str, Any]:
         """The metrics of the step, and its loss by term where there are several."""
         return self.step_metrics | ({"terms": dict(self.step_terms)} if self.step_terms else {})
 
     def count(self, batches: Sequence[Any]) -> Counts:
         """Answer tokens and sequences; a new step begins, so its terms are summed anew."""
         self.step_terms = {}
-        return count_units([batch["samples"] for batch in batches], self.objective.needs)
+        return count_units([batch["samples"] for batch in batches], self.objective.needs, self.views)
 
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
         """Score what the objective needs, and sum its terms."""
         samples: Sequence[Sample] = batch["samples"]
         known = self._reference_scores(model, samples)  # before the policy's forward, so that its backward follows it
-        self.views.realised_level = None  # that of the probe is not this step's
         policy = [need for need in self.objective.needs if need.model == "policy"]
-        scores = Scores({**score(model, policy, samples, self.views), **known})
-        metrics, level = preference_metrics(scores), self.views.realised_level
-        self.seen.append((len(samples), metrics if level is None else metrics | {"noise_level": level}))
+        scored = score(model, policy, samples, self.views)
+        scores = Scores({**scored.scores, **known})
+        metrics = preference_metrics(scores, self.views.negatives) | level_metrics(scored.levels)
+        self.seen.append((len(samples), metrics))
         terms = self.objective.terms(scores)
         if len(terms) > 1:  # one is the loss itself, which the Trainer logs
             self._add_terms(terms, counts)
@@ -160,13 +167,14 @@ class ObjectiveTrainer(StageTrainer):
             was = model.training
             model.eval()
             with torch.no_grad():
-                ours = score(model, [replace(need, model="policy", grad=False) for need in asked], samples, self.views)
+                mine = [replace(need, model="policy", grad=False) for need in asked]
+                ours = score(model, mine, samples, self.views).scores
             model.train(was)
             check_matches_policy(ours, known, bf16=self.args.bf16)
         return known
 
 
-class Watch(TrainerCallback):
+class MetricsCallback(TrainerCallback):
     """Writes the journal and moves the progress bar."""
 
     def __init__(self, stage: str, journal: Journal, advance: Advance, metrics: Callable[[], dict[str, float]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,30 @@ from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
 from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
-from spa3d.training.best_checkpoint import Best
+from spa3d.training.best_checkpoint import BestCheckpoint
 from spa3d.training.preference_metrics import mean_metrics, preference_metrics
 
 FALL = 0.03
 """Nats per token by which held-out log p(y|x) must fall; 0.02 to 0.03 separated harmless from harmful runs."""
 STANDARD_ERRORS = 3.0
+
+
+@dataclass(frozen=True)
+class WatchdogSettings:
+    """How a held-out slice is watched.
+
+    Attributes:
+        every: steps between scorings.
+        batch_size: samples per forward.
+        start: file that keeps the scores from before the first step, for a resumed run.
+        early_stop: end training when the warning comes.
+
+    """
+
+    every: int
+    batch_size: int
+    start: Path
+    early_stop: bool = False
 
 
 class HeldOutWatchdog(TrainerCallback):
@@ -37,12 +56,9 @@ class HeldOutWatchdog(TrainerCallback):
     Args:
         views: of the model that is being trained.
         samples: the held-out slice.
-        every: steps between scorings.
-        batch_size: samples per forward.
-        start: file that keeps the scores from before the first step, for a resumed run.
+        settings: how often, and where the first scores are kept.
         journal: where the curve goes.
         warn: shows a warning.
-        early_stop: end training when the warning comes.
         best: where the weights of the highest held-out log p(y|x) are kept and taken from at the end; None keeps the
             last ones.
 
@@ -52,19 +68,15 @@ class HeldOutWatchdog(TrainerCallback):
         self,
         views: Views,
         samples: Sequence[Sample],
+        settings: WatchdogSettings,
         *,
-        every: int,
-        batch_size: int,
-        start: Path,
         journal: Journal,
         warn: Callable[[str], None],
-        early_stop: bool = False,
-        best: Best | None = None,
+        best: BestCheckpoint | None = None,
     ) -> None:
-        self.views, self.samples, self.every, self.batch_size = views, samples, every, batch_size
-        self.needs = [Need("chosen", "clean"), *([Need("chosen", "noised")] if views.noise is not None else [])]
-        self.start, self.journal, self.warn = start, journal, warn
-        self.early_stop, self.best = early_stop, best
+        self.views, self.samples, self.settings = views, samples, settings
+        self.needs = [Need("chosen", view) for view in ("clean", "noised") if view in views]
+        self.journal, self.warn, self.best = journal, warn, best
         self.warned = False
 
     def on_train_begin(
@@ -74,14 +86,16 @@ class HeldOutWatchdog(TrainerCallback):
         self.warned = any("warning" in row for row in self.journal.rows())
         if state.global_step == 0:
             found = self._look(0).tolist()  # by every process: a sharded model needs them all
-            distributed.first_only(lambda: write_whole(self.start, json.dumps(found)))
+            distributed.first_only(lambda: write_whole(self.settings.start, json.dumps(found)))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Look every so many steps and after the last one."""
-        if state.global_step % self.every and state.global_step != state.max_steps:
+        if state.global_step % self.settings.every and state.global_step != state.max_steps:
             return
         # Every process sees the same slice and comes to the same decision.
-        found = fall(np.array(json.loads(self.start.read_text(encoding="utf-8"))), self._look(state.global_step))
+        found = significant_drop(
+            np.array(json.loads(self.settings.start.read_text(encoding="utf-8"))), self._look(state.global_step)
+        )
         if found is None:
             return
         if not self.warned:
@@ -90,7 +104,7 @@ class HeldOutWatchdog(TrainerCallback):
             self.journal.write(stage="post-train", step=state.global_step, warning=text)
             if distributed.is_first():
                 self.warn(text)
-        if self.early_stop:
+        if self.settings.early_stop:
             self.journal.write(stage="post-train", step=state.global_step, stopped=state.global_step)
             control.should_training_stop = True
             control.should_save = False  # a run killed from here on would go on from it, beyond the stop
@@ -110,21 +124,21 @@ class HeldOutWatchdog(TrainerCallback):
         training = model.training
         model.eval()
         with torch.no_grad():
-            for first in range(0, len(self.samples), self.batch_size):
-                batch = self.samples[first : first + self.batch_size]
-                scores = score(model, self.needs, batch, self.views)
+            for first in range(0, len(self.samples), self.settings.batch_size):
+                batch = self.samples[first : first + self.settings.batch_size]
+                scores = score(model, self.needs, batch, self.views).scores
                 clean = scores["chosen", "clean"]
                 per_sample.append((clean.logp / clean.length).cpu().numpy())
-                rows.append((len(batch), preference_metrics(scores)))
+                rows.append((len(batch), preference_metrics(scores, self.views.negatives)))
         model.train(training)
         self.journal.write(stage="post-train", step=step, probe=True, **mean_metrics(rows))
         found = np.concatenate(per_sample)
         if self.best is not None and np.isfinite(found).all():
-            self.best.offer(step, float(found.mean()))
+            self.best.update(step, float(found.mean()))
         return found
 
 
-def fall(before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:
+def significant_drop(before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:
     """How far the mean of `now` lies below that of `before` and its standard error, if that is too far.
 
     Both ``(B,)``, nats per token, of the same samples. A log p that is no number any more has fallen for good.

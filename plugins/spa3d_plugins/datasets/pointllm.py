@@ -89,7 +89,7 @@ class PointLLM(Dataset):
     """PointLLM's layout, or anything that was brought into it.
 
     Bad entries, objects whose cloud is not there, and objects that are held out in another split (they or their group)
-    are found when a split is first asked for: a `DataError`, or with ``on_bad_data = "skip"`` a line in ``skipped``.
+    are found when a split is first asked for: a `DataError`, or with ``on_bad_data="skip"`` a line in ``skip_log``.
     An object stays as long as one of its entries is good.
     """
 
@@ -184,7 +184,7 @@ class PointLLM(Dataset):
         if layout.faults and self.on_bad_data == "stop":
             more = f" (And {len(layout.faults) - 1} more faults.)" if len(layout.faults) > 1 else ""
             raise DataError(f"{layout.faults[0]}{more} --on-bad-data skip leaves such records out and lists them.")
-        self.skipped.extend((*layout.faults, *layout.notes))
+        self.skip_log.add(*layout.faults, *layout.notes)
         return layout
 
     @cached_property

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from spa3d.contracts.objective import Need, Scores, Text, View
+from spa3d.contracts.objective import Need, Scores, Text
 
 PAIR = (Need("chosen", "clean"), Need("rejected", "clean"))
 """Both answers of a preference pair, given the record's own cloud."""
@@ -26,7 +26,7 @@ def difference(better: Float[Tensor, "*n"], worse: Float[Tensor, "*n"]) -> Float
     return torch.where(silent, torch.zeros_like(better), better - worse)
 
 
-def log_ratio(scores: Scores, text: Text, view: View) -> Float[Tensor, " B"]:
+def log_ratio(scores: Scores, text: Text, view: str) -> Float[Tensor, " B"]:
     """Log p of whole answers under the policy over that under the reference, in nats."""
     return difference(scores[text, view].logp, scores[text, view, "reference"].logp)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spa3d.artifacts.run_folder import claimed, issue_passport, link_latest
+from spa3d.artifacts.run_folder import issue_passport, link_latest, lock_run_folder
 from spa3d.config.settings import RunConfig
 from spa3d.errors import OutputError
 from spa3d.runtime.atomic_files import write_whole
@@ -24,7 +24,7 @@ def config(seed: int = 0) -> RunConfig:
 
 
 def claim(folder: Path, seed: int = 0, *, resume: bool = False) -> AbstractContextManager[None]:
-    return claimed(folder, config(seed).model_dump(mode="json"), resume=resume)
+    return lock_run_folder(folder, config(seed).model_dump(mode="json"), resume=resume)
 
 
 def begin(folder: Path) -> None:

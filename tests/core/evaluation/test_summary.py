@@ -2,7 +2,7 @@
 
 import pytest
 
-from spa3d.evaluation.summary import change, summarise
+from spa3d.evaluation.summary import change, summarize
 from spa3d.runtime.rng import generator
 
 COLOURS = ["red", "blue", "black", "white"]
@@ -30,7 +30,7 @@ FOUR = [
 
 
 def test_hand_worked_scores():
-    result = summarise(FOUR, bootstrap=200, seed=0)
+    result = summarize(FOUR, bootstrap=200, seed=0)
     assert result["score"] == 0.75
     assert result["blind"] == 0.25
     assert result["chance"] == pytest.approx((3 * 0.25 + 0.5) / 4)
@@ -55,7 +55,7 @@ def test_majority_is_the_kinds_most_frequent_answer_among_those_offered():
         *asked("q6", 1, 1, answer="four", kind="count", options=None),
         *asked("q7", 1, 1, answer="four", kind="count", options=None),
     ]
-    result = summarise(rows, bootstrap=100, seed=0)
+    result = summarize(rows, bootstrap=100, seed=0)
     assert result["majority"] == pytest.approx((3 + 2) / 7, abs=1e-6)
     assert result["kinds"]["colour"]["majority"] == 0.75
     assert result["kinds"]["count"]["majority"] == pytest.approx(2 / 3, abs=1e-6)
@@ -66,10 +66,10 @@ def test_length_normalised_pick_is_a_second_score():
     scored = {"option_logp": [-3.0, -2.0], "option_lengths": [3, 1], "options": ["red", "blue"]}
     rows = [*asked("q1", 0, 0, answer="red", **scored), *asked("q2", 1, 0, answer="blue", **scored)]
     rows += asked("q3", 0, 0, answer="red", **scored)
-    result = summarise(rows, bootstrap=100, seed=0)
+    result = summarize(rows, bootstrap=100, seed=0)
     assert result["score"] == pytest.approx(1 / 3, abs=1e-6)
     assert result["normalised"] == pytest.approx(2 / 3, abs=1e-6)
-    assert "normalised" not in summarise(FOUR, bootstrap=100, seed=0)
+    assert "normalised" not in summarize(FOUR, bootstrap=100, seed=0)
 
 
 def test_a_pair_is_right_when_both_members_are():
@@ -82,22 +82,22 @@ def test_a_pair_is_right_when_both_members_are():
         *member("p2a", "p2", 1, 0, "b"), *member("p2b", "p2", 0, 1, "b-twin"),
         *asked("c1", 1, 0, set="counterfactual"), *asked("c2", 0, 0, set="counterfactual"),
     ]  # fmt: skip
-    result = summarise(rows, bootstrap=200, seed=0)
+    result = summarize(rows, bootstrap=200, seed=0)
     assert (result["flip"]["score"], result["flip"]["blind"], result["flip"]["n"]) == (0.5, 0.0, 2)
     assert result["flip"]["chance"] == 0.0625
     assert (result["counterfactual"]["score"], result["counterfactual"]["n"]) == (0.5, 2)
     assert result["score"] == 0.75, "the other sets must not leak into the main score"
     rows.pop()
     with pytest.raises(ValueError, match="one view only"):
-        summarise(rows, bootstrap=200, seed=0)
+        summarize(rows, bootstrap=200, seed=0)
     half = [*FOUR, *member("p1a", "p1", 1, 1, "a")]
     with pytest.raises(ValueError, match="1 members instead of 2"):
-        summarise(half, bootstrap=200, seed=0)
+        summarize(half, bootstrap=200, seed=0)
 
 
 def test_a_blind_run_says_so():
     rows = [line for line in FOUR if line["view"] == "blind"]
-    result = summarise(rows, bootstrap=200, seed=0)
+    result = summarize(rows, bootstrap=200, seed=0)
     assert result["blind_only"] is True
     assert result["score"] == result["blind"] == 0.25
     assert "gap" not in result
@@ -105,7 +105,7 @@ def test_a_blind_run_says_so():
 
 def test_no_questions_is_an_error():
     with pytest.raises(ValueError, match="reported split"):
-        summarise([], bootstrap=200, seed=0)
+        summarize([], bootstrap=200, seed=0)
 
 
 def test_change_is_paired_and_hand_worked():
@@ -142,5 +142,5 @@ def test_the_same_rows_in_any_order_give_the_same_figures():
     rows = [line for i in range(60) for line in
             asked(f"q{i}", int(stream.random() < 0.7), int(stream.random() < 0.4), record=f"r{i // 3}")]  # fmt: skip
     shuffled = [rows[i] for i in stream.permutation(len(rows))]
-    assert summarise(rows, bootstrap=300, seed=1) == summarise(shuffled, bootstrap=300, seed=1)
-    assert summarise(rows, bootstrap=300, seed=1)["ci95"] != summarise(rows, bootstrap=300, seed=2)["ci95"]
+    assert summarize(rows, bootstrap=300, seed=1) == summarize(shuffled, bootstrap=300, seed=1)
+    assert summarize(rows, bootstrap=300, seed=1)["ci95"] != summarize(rows, bootstrap=300, seed=2)["ci95"]

@@ -9,8 +9,8 @@ import torch
 
 from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Conversation, Round
-from spa3d.inference.predictor import Predictor, View
-from spa3d.inference.views import Views
+from spa3d.inference.predictor import Predictor
+from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.model.tokens import IGNORED
 
 PROMPTS = ("Which side?", "Which side, left or right, and how many of them? Tell it in a few words.", "What?")
@@ -29,21 +29,21 @@ def answerer(toy: Any) -> Predictor:
     with torch.no_grad():  # sharper than fresh weights are, so that a misplaced token shows
         for parameter in model.language_model.parameters():
             parameter.mul_(3)
-    return Predictor(model, processor, Views(model, clouds, None), batch_size=3)
+    return Predictor(model, processor, built_in_views(ViewEncoder(model, clouds)), batch_size=3)
 
 
 @pytest.mark.parametrize("view", ["clean", "blind"])
-def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Predictor, view: View) -> None:
+def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Predictor, view: str) -> None:
     options = ("left", "on the right hand side", "It is 3.", "top")
     asked = questions(options)
     found = answerer.answer(asked, view, lambda units: None)
-    opening = answerer.processor.opening("blind" if view == "blind" else "cloud")
+    prefix = answerer.processor.prompt_prefix(answerer.views[view].prefix)
     for question, prediction in zip(asked, found, strict=True):
         by_hand, lengths = [], []
         for option in options:
             talk = Conversation("x", (Round(question.prompt, option),))
-            tokens = answerer.processor.tokenise(talk, opening)
-            clouds = None if view == "blind" else answerer.views.tokens("clean", [question.record_id], [0])
+            tokens = answerer.processor.tokenise(talk, prefix)
+            clouds = answerer.views[view].tokens([(question.record_id, 0)]).tokens
             output = answerer.model(
                 input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), point_tokens=clouds
             )
@@ -57,7 +57,7 @@ def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Predictor, v
 @pytest.mark.parametrize("view", ["clean", "blind"])
 @pytest.mark.parametrize("options", [None, ("left", "right", "top")])
 def test_neighbours_in_the_batch_change_nothing(
-    answerer: Predictor, view: View, options: tuple[str, ...] | None
+    answerer: Predictor, view: str, options: tuple[str, ...] | None
 ) -> None:
     asked = questions(options)
     together = answerer.answer(asked, view, lambda units: None)
@@ -70,7 +70,7 @@ def test_neighbours_in_the_batch_change_nothing(
 def test_a_free_answer_is_the_likeliest_token_by_token(answerer: Predictor) -> None:
     [prediction] = answerer.answer(questions(None)[:1], "clean", lambda units: None)
     processor = answerer.processor
-    ids, clouds = processor.question_ids(PROMPTS[0], "cloud"), answerer.views.tokens("clean", ["test-0"], [0])
+    ids, clouds = processor.question_ids(PROMPTS[0], "cloud"), answerer.views["clean"].tokens([("test-0", 0)]).tokens
     start = len(ids)
     while len(ids) < start + 64 and ids[-1] != processor.tokenizer.eos_token_id:
         ids.append(int(answerer.model(input_ids=torch.tensor([ids]), point_tokens=clouds).logits[0, -1].argmax()))

@@ -10,9 +10,10 @@ import torch
 
 from spa3d.contracts.objective import Need, Objective, Scores, Term
 from spa3d.inference.scoring import score
-from spa3d.inference.views import Views
+from spa3d.inference.views import ViewEncoder, Views, built_in_views
 from spa3d.model.tokens import IGNORED
 from spa3d.registry.create import create
+from spa3d.runtime.row_store import RowStore
 from spa3d.training.dataset import instructions
 from spa3d.training.examples import sft_example, tokenize_example
 from spa3d.training.loss import count_units, total
@@ -20,11 +21,21 @@ from spa3d.training.loss import count_units, total
 CLEAN, NOISED = Need("chosen", "clean"), Need("chosen", "noised")
 
 
+def masked() -> Any:
+    return create("noise", "mask", level=0.5, patches=4, patch_size=8)
+
+
+def kept(views: Views, folder: Any) -> Views:
+    """The same views, whose tokens are kept in `folder`."""
+    encoder = ViewEncoder(views.model, views.encoder.clouds, RowStore(folder, (4, 8)))
+    return built_in_views(encoder, noise=masked(), seed=3)
+
+
 @pytest.fixture
 def world(toy: Any, toy_dataset: Any) -> Any:
     model, processor, clouds = toy()
     model.set_trained("projector", "llm")
-    views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8), seed=3)
+    views = built_in_views(ViewEncoder(model, clouds), noise=masked(), seed=3)
     text = tokenize_example(
         processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")]
     )
@@ -36,8 +47,8 @@ def test_log_probabilities_are_those_of_a_full_forward(world: Any) -> None:
     model, views, batch = world
     sample = batch[0]
     tokens = sample.texts["chosen", "cloud"]
-    found = score(model, [CLEAN], [sample], views)["chosen", "clean"]
-    points = views.tokens("clean", [sample.record_id], [0])
+    found = score(model, [CLEAN], [sample], views).scores["chosen", "clean"]
+    points = views["clean"].tokens([(sample.record_id, 0)]).tokens
     logits = model(input_ids=torch.tensor([tokens.ids]), point_tokens=points).logits[0].log_softmax(-1).detach()
     by_hand = sum(float(logits[place - 1, label]) for place, label in enumerate(tokens.labels) if label != IGNORED)
     assert float(found.logp.detach()) == pytest.approx(by_hand, abs=1e-4)
@@ -46,26 +57,18 @@ def test_log_probabilities_are_those_of_a_full_forward(world: Any) -> None:
 
 def test_padding_and_neighbours_do_not_change_a_score(world: Any) -> None:
     model, views, batch = world
-    together = score(model, [CLEAN, NOISED], batch, views)
+    together = score(model, [CLEAN, NOISED], batch, views).scores
     for i, sample in enumerate(batch):
-        alone = score(model, [CLEAN, NOISED], [sample], views)
+        alone = score(model, [CLEAN, NOISED], [sample], views).scores
         for need in (CLEAN, NOISED):
             assert float(alone[need.key].logp) == pytest.approx(float(together[need.key].logp[i]), abs=1e-4)
 
 
 def test_the_blind_score_never_sees_a_cloud(world: Any) -> None:
     model, views, batch = world
-    views.clouds.get = None  # any use of it fails
-    assert score(model, [Need("chosen", "blind")], batch, views)["chosen", "blind"].logp.shape == (8,)
-
-
-def test_another_object_is_never_of_the_same_category(world: Any) -> None:
-    _, views, batch = world
-    views.others = views.clouds.dataset.records("train")
-    for sample in batch:
-        other = views._other(sample.record_id, 0)
-        assert views.clouds.dataset.record(other).category != views.clouds.dataset.record(sample.record_id).category
-        assert other == views._other(sample.record_id, 0)
+    views.encoder.clouds.get = None  # any use of it fails
+    found = score(model, [Need("chosen", "blind")], batch, views).scores
+    assert found["chosen", "blind"].logp.shape == (8,)
 
 
 class Both(Objective):
@@ -90,11 +93,11 @@ def test_one_step_of_eight_equals_its_pieces(world: Any, pieces: int) -> None:
     model, views, batch = world
     objective = Both()
     micro = [batch[i : i + 8 // pieces] for i in range(0, 8, 8 // pieces)]
-    counts = count_units(micro, objective.needs)
+    counts = count_units(micro, objective.needs, views)
     results = []
     for parts in ([batch], micro):
         model.zero_grad()
-        losses = [total(objective.terms(score(model, objective.needs, part, views)), counts) for part in parts]
+        losses = [total(objective.terms(score(model, objective.needs, part, views).scores), counts) for part in parts]
         torch.stack(losses).sum().backward()
         results.append((float(sum(loss.item() for loss in losses)), gradients(model)))
     assert results[0][0] == pytest.approx(results[1][0], abs=1e-6)
@@ -102,27 +105,19 @@ def test_one_step_of_eight_equals_its_pieces(world: Any, pieces: int) -> None:
 
 
 def test_cached_tokens_give_the_same_loss(world: Any, tmp_path: Any) -> None:
-    from spa3d.runtime.row_store import RowStore
-
     model, views, batch = world
-    plain = score(model, [CLEAN, NOISED], batch, views)
-    views = Views(model, views.clouds, RowStore(tmp_path, (4, 8)), noise=views.noise, seed=views.seed)
+    plain = score(model, [CLEAN, NOISED], batch, views).scores
+    views = kept(views, tmp_path)
     for _ in range(2):
-        cached = score(model, [CLEAN, NOISED], batch, views)
+        cached = score(model, [CLEAN, NOISED], batch, views).scores
         for need in (CLEAN, NOISED):
             torch.testing.assert_close(cached[need.key].logp, plain[need.key].logp, atol=1e-5, rtol=0)
-    assert views.store is not None
-    assert len(views.store) == 16
+    assert views.encoder.store is not None
+    assert len(views.encoder.store) == 16
 
 
 def test_the_realised_level_is_known_when_tokens_come_from_the_cache(world: Any, tmp_path: Any) -> None:
-    from spa3d.runtime.row_store import RowStore
-
     model, views, batch = world
-    levels = []
-    for _ in range(2):
-        fresh = Views(model, views.clouds, RowStore(tmp_path, (4, 8)), noise=views.noise, seed=3)
-        score(model, [NOISED], batch, fresh)
-        levels.append(fresh.realised_level)
+    levels = [score(model, [NOISED], batch, kept(views, tmp_path)).levels["noised"] for _ in range(2)]
     assert levels[0] == levels[1]
     assert 0 < levels[0] < 1

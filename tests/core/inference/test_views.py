@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from spa3d.contracts.dataset import Record
 from spa3d.contracts.noise import Noise
 from spa3d.errors import DataError
-from spa3d.inference.prepared_clouds import Clouds
-from spa3d.inference.views import Views
+from spa3d.inference.prepared_clouds import PreparedClouds
+from spa3d.inference.views import OtherView, View, ViewEncoder, Views, ViewTokens, built_in_views
 from spa3d.registry.create import create
 from spa3d.runtime.rng import Draws
 from spa3d.runtime.row_store import RowStore
@@ -24,7 +25,9 @@ IDS = ["train-0", "train-1", "train-2"]
 def test_too_few_points_are_not_hidden_by_resampling(toy: Any, toy_dataset: Any) -> None:
     _, processor, _ = toy()
     processor.points["count"] = 64
-    clouds = Clouds(toy_dataset, processor, RowStore(None, (64, 6)), min_points=33, asked_by="encoder averages")
+    clouds = PreparedClouds(
+        toy_dataset, processor, RowStore(None, (64, 6)), min_points=33, requested_by="encoder averages"
+    )
     with pytest.raises(DataError, match=r"record train-1: 32 points, but encoder averages needs .* --on-bad-data skip"):
         clouds.get(["train-1"])
 
@@ -36,11 +39,12 @@ def test_a_strangers_cloud_is_checked_like_any_other(toy: Any, toy_dataset: Any,
         clouds.get(["train-0"])
 
 
-def noised(toy: Any, folder: Path | None, *, noise: Any, mark: str = "") -> Any:
+def noised(toy: Any, folder: Path | None, *, noise: Any, code: str = "") -> Any:
     model, _, clouds = toy()
     store = None if folder is None else RowStore(folder, (4, 8))
-    views = Views(model, clouds, store, noise=noise, seed=3, mark=mark)
-    return views.tokens("noised", IDS, [0, 0, 0]), views.realised_level
+    views = built_in_views(ViewEncoder(model, clouds, store), noise=noise, seed=3, noise_fingerprint=code)
+    shown = views["noised"].tokens([(name, 0) for name in IDS])
+    return shown.tokens, shown.level
 
 
 def test_levels_that_a_kill_lost_are_measured_again(toy: Any, tmp_path: Path) -> None:
@@ -64,11 +68,49 @@ class Shift(Noise):
 
 
 def test_edited_noise_does_not_meet_its_old_tokens(toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, _ = noised(toy, tmp_path, noise=Shift(), mark="code as it was")
+    before, _ = noised(toy, tmp_path, noise=Shift(), code="code as it was")
     monkeypatch.setattr(Shift, "far", 0.1)
-    kept, _ = noised(toy, tmp_path, noise=Shift(), mark="code as it was")
-    after, _ = noised(toy, tmp_path, noise=Shift(), mark="code as it is now")
-    np.testing.assert_array_equal(kept, before)  # the mark alone tells them apart
+    kept, _ = noised(toy, tmp_path, noise=Shift(), code="code as it was")
+    after, _ = noised(toy, tmp_path, noise=Shift(), code="code as it is now")
+    np.testing.assert_array_equal(kept, before)  # the code alone tells them apart
     plain, _ = noised(toy, None, noise=Shift())
     np.testing.assert_allclose(after, plain, atol=1e-6)
     assert not np.allclose(after, before, atol=1e-3)
+
+
+def test_another_object_is_never_of_the_same_category(toy: Any, toy_dataset: Any) -> None:
+    model, _, clouds = toy()
+    records = toy_dataset.records("train")
+    view = OtherView(ViewEncoder(model, clouds), records, seed=3)
+    for record in records:
+        other = view.key(record.id, 0)
+        assert toy_dataset.record(other).category != record.category
+        assert other == view.key(record.id, 0)
+
+
+class Zeroed(View):
+    """Tokens of zeros: a view that no other room knows."""
+
+    name = "zeroed"
+
+    def __init__(self, encoder: ViewEncoder) -> None:
+        self.encoder = encoder
+
+    def key(self, record_id: str, epoch: int) -> str:
+        return "zeroed"
+
+    def tokens(self, batch: Any) -> ViewTokens:
+        names = [name for name, _ in batch]
+        return ViewTokens(torch.zeros_like(self.encoder.encode(names, names)))
+
+
+def test_a_view_of_ones_own_stands_beside_the_built_in_ones(toy: Any) -> None:
+    model, _, clouds = toy()
+    encoder = ViewEncoder(model, clouds)
+    views = Views(encoder, [*built_in_views(encoder).values(), Zeroed(encoder)])
+    assert set(views) == {"clean", "twin", "blind", "zeroed"}
+    shown = views["zeroed"].tokens([(name, 0) for name in IDS]).tokens
+    assert shown is not None
+    assert shown.shape == (3, 4, 8)
+    assert not shown.any()
+    assert views["blind"].tokens([("train-0", 0)]) == ViewTokens(None)

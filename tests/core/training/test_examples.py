@@ -14,10 +14,17 @@ from spa3d.data.preference_pairs import Pair
 from spa3d.errors import DataError
 from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
-from spa3d.inference.views import Views
+from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.model.tokens import IGNORED
+from spa3d.registry.create import create
 from spa3d.training.dataset import instructions
-from spa3d.training.examples import minimal_pair_example, preference_example, sft_example, tokenize_example, wanted
+from spa3d.training.examples import (
+    minimal_pair_example,
+    preference_example,
+    required_texts,
+    sft_example,
+    tokenize_example,
+)
 from spa3d.training.loss import count_units, total
 
 FOUR = [Need(text, view) for view in ("clean", "twin") for text in ("chosen", "rejected")]
@@ -51,12 +58,14 @@ def toy_dataset(toy_dataset: Any) -> Any:
 def world(toy: Any, toy_dataset: Any) -> Any:
     model, processor, clouds = toy()
     model.set_trained("projector", "llm")
-    return model, processor, Views(model, clouds, None)
+    noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
+    return model, processor, built_in_views(ViewEncoder(model, clouds), noise=noise)
 
 
-def samples(processor: Any, dataset: Any, needs: Any = FOUR, share: float = 1.0) -> list[Sample]:
-    lesson = minimal_pair_example(dataset, instructions(dataset, 0), share=share, seed=0)
-    make = tokenize_example(processor, lesson, wanted(needs))
+def samples(views: Any, dataset: Any) -> list[Sample]:
+    """Minimal pairs of all records that have a twin."""
+    example = minimal_pair_example(dataset, instructions(dataset, 0), share=1.0, seed=0)
+    make = tokenize_example(views.encoder.processor, example, required_texts(FOUR, views))
     return [make(record, 0) for record in dataset.records("train")]
 
 
@@ -65,15 +74,15 @@ def answer(processor: Any, tokens: Any) -> str:
 
 
 def test_a_minimal_pair_asks_for_the_changed_fact_alone(world: Any, toy_dataset: Any) -> None:
-    _, processor, _ = world
-    made = samples(processor, toy_dataset)
+    _, processor, views = world
+    made = samples(views, toy_dataset)
     assert [bool(sample.twin_id) for sample in made] == [True, False] * 4
     pair, plain = made[0], made[1]
     assert pair.twin_id == "train-0~0"
     assert answer(processor, pair.texts["chosen", "cloud"]) == "right"
     assert answer(processor, pair.texts["rejected", "cloud"]) == "left"
     assert "Which side?" in processor.tokenizer.decode(pair.texts["chosen", "cloud"].ids)
-    assert [plain.tokens(need) is None for need in FOUR] == [False, True, True, True]
+    assert [plain.tokens(need.text, views[need.view]) is None for need in FOUR] == [False, True, True, True]
 
 
 def test_only_a_share_of_the_samples_are_minimal_pairs(toy_dataset: Any) -> None:
@@ -93,13 +102,14 @@ def test_a_pair_is_one_question_with_two_answers(world: Any) -> None:
     assert answer(processor, sample.texts["rejected", "cloud"]) == "It is 4."
 
 
-def test_what_needs_ask_for() -> None:
+def test_what_needs_ask_for(world: Any) -> None:
+    _, _, views = world
     pairs = [Need("chosen"), Need("rejected"), Need("rejected", model="reference")]
     assert asks_for_pairs(pairs)
     assert not asks_for_twins(pairs)
     assert asks_for_twins(FOUR)
     assert not asks_for_pairs(FOUR), "the twin brings the rejected answer"
-    assert wanted([Need("chosen"), Need("chosen", "noised"), Need("chosen", "blind")]) == [
+    assert required_texts([Need("chosen"), Need("chosen", "noised"), Need("chosen", "blind")], views) == [
         ("chosen", "blind"),
         ("chosen", "cloud"),
     ]
@@ -117,25 +127,25 @@ def test_an_answer_cut_under_one_opening_only_is_refused(world: Any, toy_dataset
 
 
 def test_samples_without_twins_have_empty_rows(world: Any, toy_dataset: Any) -> None:
-    model, processor, views = world
-    batch = samples(processor, toy_dataset)
-    scores = score(model, FOUR, batch, views)
+    model, _processor, views = world
+    batch = samples(views, toy_dataset)
+    scores = score(model, FOUR, batch, views).scores
     for need in FOUR:
-        here = [sample.tokens(need) is not None for sample in batch]
+        here = [sample.tokens(need.text, views[need.view]) is not None for sample in batch]
         assert scores[need.key].present.tolist() == here
         assert (scores[need.key].logp != 0).tolist() == here
         for i, sample in enumerate(batch):
             if here[i]:
-                alone = score(model, [need], [sample], views)[need.key]
+                alone = score(model, [need], [sample], views).scores[need.key]
                 torch.testing.assert_close(alone.logp[0], scores[need.key].logp[i], atol=1e-4, rtol=0)
-    lonely = score(model, FOUR, [batch[1]], views)["rejected", "twin"]
+    lonely = score(model, FOUR, [batch[1]], views).scores["rejected", "twin"]
     assert lonely.logp.tolist() == [0.0]
     assert lonely.mean_logp.tolist() == [0.0]
 
 
 def test_every_view_is_encoded_once_and_one_forward_scores_all(world: Any, toy_dataset: Any) -> None:
-    model, processor, views = world
-    batch, encoded, forwards = samples(processor, toy_dataset), [], []
+    model, _processor, views = world
+    batch, encoded, forwards = samples(views, toy_dataset), [], []
     encode = model.encode
     model.encode = lambda points: encoded.append(len(points)) or encode(points)
     whole = model.get_decoder().register_forward_hook(lambda *_: forwards.append(1))
@@ -148,7 +158,7 @@ def test_every_view_is_encoded_once_and_one_forward_scores_all(world: Any, toy_d
 def test_the_vocabulary_at_the_answer_positions_comes_where_it_is_asked_for(world: Any, toy_dataset: Any) -> None:
     model, processor, views = world
     needs = [Need("chosen", "clean", vocabulary=True), Need("chosen", "blind", grad=False, vocabulary=True)]
-    make = tokenize_example(processor, sft_example(instructions(toy_dataset, 0)), wanted(needs))
+    make = tokenize_example(processor, sft_example(instructions(toy_dataset, 0)), required_texts(needs, views))
     batch = [make(record, 0) for record in toy_dataset.records("train")]
     scores = score(model, needs, batch, views)
     for need in needs:
@@ -161,7 +171,7 @@ def test_the_vocabulary_at_the_answer_positions_comes_where_it_is_asked_for(worl
         picked = found.vocabulary[torch.arange(len(labels)), torch.tensor(labels)]
         torch.testing.assert_close(picked, found.token_logp[found.answer_mask])
         assert found.vocabulary.requires_grad == need.grad
-    assert score(model, [Need("chosen", "clean")], batch, views)["chosen", "clean"].vocabulary is None
+    assert score(model, [Need("chosen", "clean")], batch, views).scores["chosen", "clean"].vocabulary is None
 
 
 class Contrast(Objective):
@@ -176,12 +186,12 @@ class Contrast(Objective):
 
 
 def test_a_step_with_twins_equals_its_pieces(world: Any, toy_dataset: Any) -> None:
-    model, processor, views = world
-    batch, found = samples(processor, toy_dataset), []
+    model, _processor, views = world
+    batch, found = samples(views, toy_dataset), []
     for pieces in ([batch], [batch[i : i + 1] for i in range(8)]):  # some pieces have no twin at all
-        counts = count_units(pieces, FOUR)
+        counts = count_units(pieces, FOUR, views)
         model.zero_grad()
-        losses = [total(Contrast().terms(score(model, FOUR, part, views)), counts) for part in pieces]
+        losses = [total(Contrast().terms(score(model, FOUR, part, views).scores), counts) for part in pieces]
         torch.stack(losses).sum().backward()
         gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
         found.append((float(torch.stack(losses).sum().detach()), gradient))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,15 +17,15 @@ from spa3d.data.preference_pairs import Pair
 from spa3d.errors import CheckpointError, ConfigError
 from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
-from spa3d.inference.views import Views
+from spa3d.inference.views import ViewEncoder, Views, built_in_views
 from spa3d.model import adapters
-from spa3d.pipeline.reference import make_reference
+from spa3d.pipeline.reference import ReferenceRequest, make_reference
 from spa3d.registry.create import create
 from spa3d.runtime.progress import Silent
 from spa3d.runtime.row_store import RowStore
-from spa3d.training.arguments import as_batch, training_arguments
+from spa3d.training.arguments import TrainingJob
 from spa3d.training.dataset import TrainingDataset
-from spa3d.training.examples import preference_example, tokenize_example, wanted
+from spa3d.training.examples import preference_example, required_texts, tokenize_example
 from spa3d.training.loss import count_units, total
 from spa3d.training.preference_metrics import preference_metrics
 from spa3d.training.reference import LiveReference, PrecomputedReference, check_matches_policy
@@ -70,7 +69,12 @@ class World:
         """A second model of the same weights."""
         model = self.make()[0]
         model.set_trained()
-        return LiveReference(Views(model, self.views.clouds, None, noise=self.views.noise, seed=3), bf16=False)
+        return LiveReference(views_of(model, self.views.encoder.clouds), bf16=False)
+
+
+def views_of(model: Any, clouds: Any) -> Views:
+    noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
+    return built_in_views(ViewEncoder(model, clouds), noise=noise, seed=3)
 
 
 @pytest.fixture
@@ -82,9 +86,8 @@ def world(toy: Any, toy_dataset: Any, tmp_path: Path) -> World:
         Pair(f"train-{place}", "Which side?", answers[place % 2], answers[2 - place % 2], has_cloud=place != 5)
         for place in range(8)
     ]
-    text = tokenize_example(processor, preference_example, wanted((*PAIR, BLIND)))
-    noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
-    views = Views(model, clouds, None, noise=noise, seed=3)
+    views = views_of(model, clouds)
+    text = tokenize_example(processor, preference_example, required_texts((*PAIR, BLIND), views))
     return World(model, views, TrainingDataset(pairs, 24, 0, text), toy, tmp_path)
 
 
@@ -94,7 +97,7 @@ def test_before_training_the_reference_is_the_policy_at_every_token(world: World
     reference = world.precomputed(*needs) if way == "precomputed" else world.copied()
     for batch in (world.batch, world.batch[2:3]):
         known = reference.scores(of_reference(*needs), batch)
-        policy = score(world.model.eval(), needs, batch, world.views)
+        policy = score(world.model.eval(), needs, batch, world.views).scores
         for need in needs:
             mine, theirs = policy[need.key], known[need.text, need.view, "reference"]
             assert theirs.length.tolist() == mine.length.tolist()
@@ -120,9 +123,9 @@ def test_a_reference_has_no_gradient_and_leaves_the_policy_as_it_was(world: Worl
 def trained(world: World, reference: Any, folder: Path) -> tuple[list[float], dict[str, torch.Tensor]]:
     """Loss of three steps of DPO in two micro-batches each, and the weights after them."""
     settings = StageSettings(batch_size=8, accumulation=2, learning_rate=1e-2, log_every=1)
-    arguments = training_arguments(settings, folder=folder, steps=3, seed=0, device=torch.device("cpu"), bf16=False)
-    build = partial(ObjectiveTrainer, create("objective", "dpo", beta=0.5), world.views, model=world.model)
-    made = build(args=arguments, data_collator=as_batch, train_dataset=world.samples, reference=reference)
+    job = TrainingJob("test", settings, steps=3, folder=folder, seed=0, device=torch.device("cpu"))
+    dpo = create("objective", "dpo", beta=0.5)
+    made = ObjectiveTrainer(job, samples=world.samples, objective=dpo, views=world.views, reference=reference)
     made.train()
     losses = [row["loss"] for row in made.state.log_history if "loss" in row]
     return losses, {name: value.clone() for name, value in world.model.state_dict().items()}
@@ -159,7 +162,7 @@ def test_adapters_switched_off_are_the_base_after_they_have_been_trained(world: 
     adapters.attach(world.model, ("projector", "llm"), WITH_DROPOUT, seed=0)
     off = LiveReference(world.views, bf16=False, switched=partial(adapters.adapters_off, world.model))
     trained(world, off, tmp_path)
-    moved = score(world.model.eval(), PAIR, world.batch, world.views)
+    moved = score(world.model.eval(), PAIR, world.batch, world.views).scores
     for key, found in off.scores(of_reference(*PAIR), world.batch).items():
         torch.testing.assert_close(found.logp, known[key].logp, atol=1e-5, rtol=0)
         assert (moved[key[:2]].logp - found.logp).abs().max() > 1e-2
@@ -167,10 +170,10 @@ def test_adapters_switched_off_are_the_base_after_they_have_been_trained(world: 
 
 def test_gradients_are_equal_whichever_way_the_reference_is_asked(world: World) -> None:
     objective, batch = create("objective", "dpo"), world.batch
-    counts, found = count_units([batch], objective.needs), []
+    counts, found = count_units([batch], objective.needs, world.views), []
     for reference in (world.copied(), world.precomputed(*PAIR)):
         world.model.zero_grad()
-        policy = score(world.model, PAIR, batch, world.views)
+        policy = score(world.model, PAIR, batch, world.views).scores
         scores = Scores({**policy, **reference.scores(of_reference(*PAIR), batch)})
         total(objective.terms(scores), counts).backward()
         found.append(torch.cat([p.grad.flatten() for p in world.model.parameters() if p.grad is not None]))
@@ -242,7 +245,7 @@ def test_a_score_that_was_never_computed_is_no_zero(world: World) -> None:
 
 def test_training_does_not_begin_with_another_models_scores(world: World, tmp_path: Path) -> None:
     other = world.make(seed=1)[0]
-    stranger = LiveReference(Views(other, world.views.clouds, None), bf16=False)
+    stranger = LiveReference(views_of(other, world.views.encoder.clouds), bf16=False)
     with pytest.raises(CheckpointError, match=r"before the first step .* by up to .* nats at one token"):
         trained(world, stranger, tmp_path)
 
@@ -305,9 +308,15 @@ def test_a_contrast_with_another_object_has_a_margin_of_its_own() -> None:
 
 def chosen(world: World, needs: Sequence[Need], **train: Any) -> Any:
     """What a run with these settings takes as its reference."""
-    config = SimpleNamespace(train=TrainSettings(**train), objective=SimpleNamespace(asked="wise"))
-    assembly: Any = SimpleNamespace(config=config, objective=SimpleNamespace(needs=needs), bf16=False)
-    return make_reference(assembly, world.model, world.views, world.samples, Silent())
+    way = TrainSettings(**train).reference
+    return make_reference(
+        ReferenceRequest(needs, "wise", way, bf16=False, batch_size=5),
+        world.views,
+        world.samples,
+        cache_dir=lambda model: world.folder / "rows",
+        views_of=lambda model: views_of(model, world.views.encoder.clouds),
+        reporter=Silent(),
+    )
 
 
 def test_an_objective_without_a_reference_gets_none(world: World) -> None:
@@ -331,3 +340,15 @@ def test_adapters_cannot_be_switched_off_where_there_are_none(world: World) -> N
 def test_the_whole_vocabulary_is_not_kept_on_disk(world: World) -> None:
     with pytest.raises(ConfigError, match=r"--objective wise: .* take --train\.reference copy"):
         chosen(world, of_reference(Need(vocabulary=True)))
+
+
+def test_a_copy_is_asked_under_views_of_its_own(world: World) -> None:
+    found = chosen(world, of_reference(*PAIR), reference="copy")
+    assert found.views.model is not world.model
+    assert not found.views.model.trained
+
+
+def test_by_default_the_reference_is_scored_before_training(world: World) -> None:
+    found = chosen(world, of_reference(*PAIR))
+    assert isinstance(found, PrecomputedReference)
+    assert set(found.scores(of_reference(*PAIR), world.batch)) == {need.key for need in of_reference(*PAIR)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import torch
 
 from spa3d.config.settings import PartRates, StageSettings
 from spa3d.config.stages import optimizer_steps
-from spa3d.inference.views import Views
+from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.registry.create import create
-from spa3d.training.arguments import as_batch, last_checkpoint, training_arguments
+from spa3d.training.arguments import TrainingJob, last_checkpoint, training_arguments
 from spa3d.training.dataset import TrainingDataset, instructions
 from spa3d.training.examples import sft_example, tokenize_example
 from spa3d.training.preference_metrics import mean_metrics
@@ -23,14 +22,12 @@ from spa3d.training.trainer import ObjectiveTrainer, part_of
 def trainer(toy: Any, dataset: Any, folder: Path, rates: PartRates, parts: tuple[str, ...]) -> Any:
     model, processor, clouds = toy()
     model.set_trained(*parts)
-    settings = StageSettings(batch_size=4, learning_rate=1e-3)
+    settings = StageSettings(batch_size=4, learning_rate=1e-3, rates=rates)
     text = tokenize_example(processor, sft_example(instructions(dataset, 0)), [("chosen", "cloud")])
     samples = TrainingDataset(dataset.records("train"), 8, 0, text)
-    build = partial(ObjectiveTrainer, create("objective", "sft"), Views(model, clouds, None), model=model)
-    arguments = training_arguments(settings, folder=folder, steps=2, seed=0, device=torch.device("cpu"), bf16=False)
-    made = build(args=arguments, data_collator=as_batch, train_dataset=samples)
-    made.rates = rates
-    return made
+    job = TrainingJob("test", settings, steps=2, folder=folder, seed=0, device=torch.device("cpu"))
+    views = built_in_views(ViewEncoder(model, clouds))
+    return ObjectiveTrainer(job, samples=samples, objective=create("objective", "sft"), views=views)
 
 
 def rates_of(made: Any) -> dict[str, float]:
@@ -62,7 +59,7 @@ def test_a_process_keeps_to_one_device(tmp_path: Path) -> None:
         StageSettings(batch_size=8, accumulation=2),
         torch.device("meta"),
     )  # a device that is not the first
-    arguments: Any = training_arguments(settings, folder=tmp_path, steps=1, seed=0, device=place, bf16=False)
+    arguments: Any = training_arguments(TrainingJob("test", settings, 1, tmp_path, 0, place))
     arguments._n_gpu = 4
     assert arguments.device == place
     assert arguments.n_gpu == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,16 @@ import torch
 
 from spa3d.artifacts.metrics_log import Journal
 from spa3d.config.settings import StageSettings
-from spa3d.inference.views import Views
+from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.registry.create import create
 from spa3d.runtime.progress import Silent
-from spa3d.training.best_checkpoint import Best
+from spa3d.training.arguments import TrainingJob
+from spa3d.training.best_checkpoint import BestCheckpoint
 from spa3d.training.dataset import TrainingDataset, instructions
 from spa3d.training.examples import sft_example, tokenize_example
 from spa3d.training.fit import fit
 from spa3d.training.trainer import ObjectiveTrainer
-from spa3d.training.watchdog import HeldOutWatchdog, fall, watchdog_text
+from spa3d.training.watchdog import HeldOutWatchdog, WatchdogSettings, significant_drop, watchdog_text
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from spa3d.training.watchdog import HeldOutWatchdog, fall, watchdog_text
 )
 def test_a_fall_must_be_large_and_certain(drop: float, spread: float, fires: bool) -> None:
     noise = np.linspace(-spread, spread, 64)
-    found = fall(np.zeros(64), noise - drop)
+    found = significant_drop(np.zeros(64), noise - drop)
     assert (found is not None) == fires
     if found is not None:
         assert found[0] == pytest.approx(drop)
@@ -44,7 +44,7 @@ def test_a_fall_must_be_large_and_certain(drop: float, spread: float, fires: boo
 
 def test_a_log_p_that_is_no_number_has_fallen() -> None:
     for lost in (np.nan, -np.inf):
-        found = fall(np.zeros(4), np.array([0.0, 0.0, lost, 0.0]))
+        found = significant_drop(np.zeros(4), np.array([0.0, 0.0, lost, 0.0]))
         assert found is not None
         assert "fell by inf" in watchdog_text(3, *found)
 
@@ -54,35 +54,22 @@ def train(
 ) -> Any:
     model, processor, clouds = toy
     model.set_trained("projector", "llm")
-    views = Views(model, clouds, None, noise=create("noise", "mask", level=0.5, patches=4, patch_size=8))
+    noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
+    views = built_in_views(ViewEncoder(model, clouds), noise=noise)
     text = tokenize_example(processor, sft_example(instructions(dataset, 0)), [("chosen", "cloud")])
     settings = StageSettings(batch_size=8, learning_rate=rate, log_every=5, save_every=how.get("save_every", 1000))
     journal = Journal(folder / "metrics.jsonl")
     probe = HeldOutWatchdog(
         views,
         [text(record, 0) for record in dataset.records("train")],
-        every=5,
-        batch_size=8,
-        start=folder / "probe.json",
+        WatchdogSettings(5, 8, folder / "probe.json", early_stop=how.get("early_stop", False)),
         journal=journal,
         warn=warnings.append,
-        early_stop=how.get("early_stop", False),
-        best=Best(model, folder / "best.safetensors") if how.get("best") else None,
+        best=BestCheckpoint(model, folder / "best.safetensors") if how.get("best") else None,
     )
     samples = TrainingDataset(dataset.records("train"), steps * 8, 0, text)
-    fit(
-        partial(ObjectiveTrainer, objective, views, model=model, train_dataset=samples),
-        stage="post-train",
-        settings=settings,
-        steps=steps,
-        folder=folder,
-        seed=0,
-        device=torch.device("cpu"),
-        bf16=False,
-        journal=journal,
-        reporter=Silent(),
-        callbacks=[probe],
-    )
+    job = TrainingJob("post-train", settings, steps, folder, seed=0, device=torch.device("cpu"))
+    fit(ObjectiveTrainer(job, samples=samples, objective=objective, views=views), journal, Silent(), [probe])
     return journal.rows()
 
 
@@ -132,25 +119,25 @@ def test_early_stop_ends_training_when_the_watchdog_fires(toy: Any, toy_dataset:
 def test_the_best_weights_come_back(toy: Any, tmp_path: Path) -> None:
     model, _, _ = toy()
     model.set_trained("projector")
-    best = Best(model, tmp_path / "best.safetensors")
+    best = BestCheckpoint(model, tmp_path / "best.safetensors")
     assert best.kept() is None
-    best.offer(0, -1.0)
+    best.update(0, -1.0)
     good = weights(model)
     with torch.no_grad():
         for parameter in model.projector.parameters():
             parameter.add_(1)
-    best.offer(5, -2.0)
+    best.update(5, -2.0)
     assert best.kept() == (0, -1.0)
     best.restore()
     assert all(torch.equal(value, good[name]) for name, value in weights(model).items())
-    best.offer(10, -0.5)
+    best.update(10, -0.5)
     assert best.kept() == (10, -0.5)
 
 
 def test_running_statistics_come_back_with_the_weights(tmp_path: Path) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
-    best = Best(model, tmp_path / "best.safetensors")
-    best.offer(0, -1.0)
+    best = BestCheckpoint(model, tmp_path / "best.safetensors")
+    best.update(0, -1.0)
     good = {name: value.clone() for name, value in model.state_dict().items()}
     model(torch.tensor([[1.0, 2.0], [5.0, 9.0]]))
     assert not torch.equal(model.state_dict()["1.running_mean"], good["1.running_mean"])
@@ -160,10 +147,10 @@ def test_running_statistics_come_back_with_the_weights(tmp_path: Path) -> None:
 
 def test_only_the_first_process_decides_what_is_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Others may look when the first has written: all must come to the meeting, whatever they would find.
-    best, met = Best(torch.nn.Linear(2, 2), tmp_path / "best.safetensors"), []
-    best.offer(0, -1.0)
+    best, met = BestCheckpoint(torch.nn.Linear(2, 2), tmp_path / "best.safetensors"), []
+    best.update(0, -1.0)
     monkeypatch.setattr("spa3d.training.best_checkpoint.distributed.first_only", met.append)
-    best.offer(5, -1.0)
-    best.offer(10, -0.5)
+    best.update(5, -1.0)
+    best.update(10, -0.5)
     assert len(met) == 2
     assert best.kept() == (0, -1.0)

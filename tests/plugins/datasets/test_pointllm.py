@@ -89,7 +89,7 @@ def test_all_that_is_said_about_an_object_is_one_record(world: Folder) -> None:
     assert data.records("train")[-1].id == "o19"
     assert [r.id for r in data.records("train")[2:4]] == ["o02", "o03"]
     assert record.cloud().shape == (16, 6)
-    assert not data.skipped
+    assert not data.skip_log.lines
 
 
 def test_facts_ask_for_category_colour_and_shape(world: Folder) -> None:
@@ -192,7 +192,7 @@ def test_a_cloud_that_cannot_be_read_has_no_twin_or_stops(painted: Folder) -> No
     data = painted.open()
     with pytest.raises(DataError, match=re.escape(f"{path} (record o00): truncated")):
         data.twin(data.record("o00"))
-    data.on_bad_data = "skip"
+    data = painted.open(on_bad_data="skip")
     assert data.twin(data.record("o00")) is None
 
 
@@ -227,8 +227,8 @@ def test_the_two_objects_known_to_be_corrupt_are_left_out_and_noted(folder: Fold
     folder.write("brief_train", [caption(corrupt), caption("a")])
     data = folder.open()
     assert [record.id for record in data.records("train")] == ["a"]
-    assert len(data.skipped) == 1
-    assert corrupt in data.skipped[0]
+    assert len(data.skip_log.lines) == 1
+    assert corrupt in data.skip_log.lines[0]
 
 
 def test_clouds_without_colour_say_so(folder: Folder) -> None:
@@ -290,12 +290,11 @@ def test_a_bad_entry_stops_or_is_left_out_and_listed(folder: Folder, fault: str)
         folder.open().records("train")
     assert "--on-bad-data skip" in str(caught.value)
     assert str(folder.root) in str(caught.value)
-    data = folder.open()
-    data.on_bad_data = "skip"
+    data = folder.open(on_bad_data="skip")
     assert [record.id for record in data.records("train")] == ["good"]
     assert len(data.records("test")) == 1
-    assert len(data.skipped) == 1
-    assert message in data.skipped[0]
+    assert len(data.skip_log.lines) == 1
+    assert message in data.skip_log.lines[0]
     assert path.exists()
 
 
@@ -304,10 +303,9 @@ def test_several_faults_are_counted_and_a_good_entry_keeps_its_object(folder: Fo
     folder.write("brief_train", [caption("a", ""), caption("a"), talk("a", "<point>?")])
     with pytest.raises(DataError, match=r"\(And 1 more faults\.\)"):
         folder.open().records("train")
-    data = folder.open()
-    data.on_bad_data = "skip"
+    data = folder.open(on_bad_data="skip")
     assert data.records("train")[0].caption == "A thing."
-    assert len(data.skipped) == 2
+    assert len(data.skip_log.lines) == 2
 
 
 @pytest.mark.parametrize(
@@ -338,10 +336,9 @@ def test_a_group_never_crosses_a_split(world: Folder) -> None:
     facts = json.loads((world.root / "anno_data" / "facts_train.json").read_text())
     facts[4]["group"] = "g24"  # a test object's
     world.write("facts_train", facts)
-    data = world.open()
-    data.on_bad_data = "skip"
+    data = world.open(on_bad_data="skip")
     assert "o04" not in [record.id for record in data.records("train")]
-    assert "(record o04): in train, but its group 'g24' is held out in test" in data.skipped[0]
+    assert "(record o04): in train, but its group 'g24' is held out in test" in data.skip_log.lines[0]
 
 
 @pytest.mark.parametrize("content", ["[1,", "{}", "\x00"])
@@ -349,8 +346,7 @@ def test_a_file_that_is_no_json_array_stops_in_any_case(folder: Folder, content:
     folder.cloud("a")
     path = folder.write("brief_train", [])
     path.write_text(content)
-    data = folder.open()
-    data.on_bad_data = "skip"
+    data = folder.open(on_bad_data="skip")
     with pytest.raises(DataError, match=re.escape(str(path))):
         data.records("train")
 

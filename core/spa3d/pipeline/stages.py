@@ -1,0 +1,48 @@
+"""The stages of a run as objects: `run` executes the list, ``--dry-run`` prints it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from dataclasses import dataclass
+
+from spa3d.runtime import distributed
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run.
+
+    Attributes:
+        name: name in progress, plans and timings.
+        detail: one line for the plan.
+        done: whether its result is there already.
+        run: does the work, or takes over the result that is there.
+        every_process: whether all processes run it, or the first alone while the others wait.
+        inner: the stages that it consists of; a plan shows them in its place.
+
+    """
+
+    name: str
+    detail: str
+    done: Callable[[], bool]
+    run: Callable[[], None]
+    every_process: bool = False
+    inner: tuple[Stage, ...] = ()
+
+
+def flat(stages: Iterable[Stage]) -> Iterator[Stage]:
+    """The stages of a plan: each stage, or the ones that it consists of."""
+    for stage in stages:
+        yield from stage.inner or (stage,)
+
+
+def run_stages(stages: Iterable[Stage], timing: MutableMapping[str, float]) -> None:
+    """Run `stages` in order; `timing` takes the wall seconds of each, by name."""
+    for stage in stages:
+        start = time.perf_counter()
+        if stage.every_process:
+            stage.run()
+        else:
+            distributed.first_only(stage.run)
+        timing[stage.name] = round(time.perf_counter() - start, 2)
