@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -24,6 +24,7 @@ from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round, Twin
 from spa3d.data.cloud_checks import Colors
 from spa3d.data.formats.npy import columns, read_npy
+from spa3d.data.lazy_records import LazyRecords
 from spa3d.data.questions import draw_options, keyed_sample, with_options
 from spa3d.errors import DataError
 from spa3d.metrics.text_matching import mentions
@@ -123,7 +124,7 @@ class PointLLM(Dataset):
         """One record per object of `split`, in the order of the files, each made when it is asked for."""
         if split not in self._files:
             raise DataError(f"{self._annotations}: no files for split {split!r}; there are {', '.join(self.splits)}.")
-        return _Records(tuple(self._layout.splits[split].places), partial(self._record, split))
+        return LazyRecords(tuple(self._layout.splits[split].places), partial(self._record, split))
 
     def record(self, record_id: str) -> Record:
         """The record of the object with this id, or with ``~<number>`` behind it its twin's."""
@@ -265,22 +266,3 @@ class PointLLM(Dataset):
                 rounds.append(annotated.pop(question))
             facts = {key: fact for key, fact in facts.items() if not mentions(rounds[-1].answer, fact.answer)}
         return Conversation("multi_round", tuple(rounds))
-
-
-class _Records(Sequence[Record]):
-    """Records that are made when they are asked for."""
-
-    def __init__(self, ids: tuple[str, ...], make: Callable[[str], Record]) -> None:
-        self._ids, self._make = ids, make
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    @overload
-    def __getitem__(self, index: int) -> Record: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Record]: ...
-    def __getitem__(self, index: int | slice) -> Record | Sequence[Record]:
-        if isinstance(index, slice):
-            return _Records(self._ids[index], self._make)
-        return self._make(self._ids[index])

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import overload
 
 from pydantic import Field
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Cloud, Conversation, Dataset, Fact, Record, Twin
+from spa3d.data.lazy_records import LazyRecords
 from spa3d.errors import DataError
 from spa3d.runtime.rng import generator
 from spa3d_plugins.datasets import shapes_world
@@ -73,7 +73,7 @@ class Shapes(Dataset):
 
     def records(self, split: str) -> Sequence[Record]:
         """The records of `split`, made on demand; raises `DataError` for a split there is not."""
-        return _Records(partial(self._make, split), self._size(split))
+        return LazyRecords(range(self._size(split)), partial(self._make, split))
 
     def record(self, record_id: str) -> Record:
         """The record with this id, twins included; raises `DataError` where no such record can be."""
@@ -168,22 +168,3 @@ class Shapes(Dataset):
     def _talk(self, record_id: str, facts: Sequence[Fact], caption: str, epoch: int) -> tuple[Conversation, ...]:
         key = (self.config.seed, epoch, record_id)
         return conversations_of(facts, caption, *key, choice_share=self.config.choice_share)
-
-
-class _Records(Sequence[Record]):
-    """A split as a sequence; every access makes the record anew."""
-
-    def __init__(self, make: Callable[[int], Record], size: int) -> None:
-        self._make = make
-        self._size = size
-
-    def __len__(self) -> int:
-        return self._size
-
-    @overload
-    def __getitem__(self, index: int) -> Record: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Record]: ...
-    def __getitem__(self, index: int | slice) -> Record | list[Record]:
-        places = range(self._size)[index]
-        return [self._make(place) for place in places] if isinstance(places, range) else self._make(places)
