@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
+from spa3d.runtime.jsonl import append_value, format_lines, read_valid_values
 
 
 class Journal:
@@ -20,28 +20,19 @@ class Journal:
         """Forget what `stage` wrote after `step`: the steps that a resumed run makes again."""
         if self.path.exists() and distributed.is_first():
             kept = [row for row in self.rows() if row.get("stage") != stage or row.get("step", 0) <= step > 0]
-            write_whole(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+            write_whole(self.path, format_lines(kept, ascii_only=True))
 
     def adopt(self, source: Path) -> None:
         """Begin with the curves of the base a run starts from; what happened to that base later is another run's."""
         if distributed.is_first() and not self.path.exists() and source.exists():
             rows = [row for row in Journal(source).rows() if str(row.get("stage")).startswith("base.")]
-            write_whole(self.path, "".join(json.dumps(row) + "\n" for row in rows))
+            write_whole(self.path, format_lines(rows, ascii_only=True))
 
     def write(self, **row: Any) -> None:
         """Append one row; None values are left out. Of several processes only the first writes."""
-        if not distributed.is_first():
-            return
-        line = json.dumps({name: value for name, value in row.items() if value is not None})
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        if distributed.is_first():
+            append_value(self.path, {name: value for name, value in row.items() if value is not None}, ascii_only=True)
 
     def rows(self) -> list[dict[str, Any]]:
         """Every whole row; the torn last line of a killed run is dropped."""
-        rows = []
-        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []:
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return rows
+        return read_valid_values(self.path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from spa3d.runtime.atomic_files import write_whole
+from spa3d.runtime.jsonl import format_lines, read_lines
 
 PredictionRow = dict[str, Any]
 """One question answered under one view; docs/report.md has its keys."""
@@ -15,10 +15,9 @@ PredictionRow = dict[str, Any]
 
 def write_rows(path: Path, rows: Sequence[PredictionRow]) -> None:
     """Write rows as JSON lines, whole or not at all."""
-    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_whole(path, format_lines(rows))
 
 
 def read_rows(path: Path) -> list[PredictionRow]:
-    """Rows as `write_rows` left them."""
-    # Not splitlines: text may hold line breaks of Unicode's own, which JSON leaves as they are.
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    """Read rows as `write_rows` left them; raises `OSError` or `ValueError`."""
+    return [line.value() for line in read_lines(path)]
