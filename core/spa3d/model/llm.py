@@ -1,8 +1,9 @@
-"""The causal LM of a base: loaded by path, or a small LLaMA made fresh with a tokenizer of its own."""
+"""Causal LMs: loaded by path, or a small LLaMA made fresh with a tokenizer of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from transformers import (
@@ -18,14 +19,17 @@ from spa3d.errors import CheckpointError
 from spa3d.model.special_tokens import point_tokens
 from spa3d.model.tokenizer import add_point_tokens, train_tokenizer
 
+PRESET = "the preset tiny"
+"""What ``--llm`` may name beside a path."""
+
 
 def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
     """Configuration of the LLM at a path, or of a fresh LLaMA with `vocab_size` tokens (0: the largest allowed)."""
     if settings.path:
         try:
             return AutoConfig.from_pretrained(settings.path)
-        except (OSError, ValueError) as fault:
-            raise _not_loadable(settings.path, fault) from fault
+        except (OSError, ValueError) as error:
+            raise _load_error("--llm", settings.path, str(error), alternative=PRESET) from error
     return LlamaConfig(
         vocab_size=vocab_size or settings.vocab_size,
         hidden_size=settings.hidden_size,
@@ -43,11 +47,7 @@ def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple
     Loaded from a path and given the tokens it lacks, or made fresh with a tokenizer trained on `texts`.
     """
     if settings.path:
-        try:
-            llm: Any = AutoModelForCausalLM.from_pretrained(settings.path)
-            tokenizer: Any = AutoTokenizer.from_pretrained(settings.path)
-        except (OSError, ValueError) as fault:
-            raise _not_loadable(settings.path, fault) from fault
+        llm, tokenizer = load_causal_lm(settings.path, flag="--llm", alternative=PRESET)
         ids = add_point_tokens(tokenizer, point_tokens(settings))
         if len(tokenizer) > llm.get_input_embeddings().num_embeddings:
             llm.resize_token_embeddings(len(tokenizer))
@@ -60,8 +60,33 @@ def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple
     return AutoModelForCausalLM.from_config(config), tokenizer, ids
 
 
-def _not_loadable(path: str, fault: Exception) -> CheckpointError:
+def load_causal_lm(path: str, *, flag: str, alternative: str, brief: bool = False) -> tuple[Any, Any]:
+    """Load a causal LM, in the dtype that its files have, and its tokenizer.
+
+    Args:
+        path: folder or hub name of the LM.
+        flag: the setting that names it, for the error message.
+        alternative: what else the setting may name, for the error message.
+        brief: tell only the first line of what transformers says.
+
+    Raises:
+        CheckpointError: transformers cannot load a causal LM from there.
+
+    """
+    try:
+        llm: Any = AutoModelForCausalLM.from_pretrained(path)
+        tokenizer: Any = AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        reason = str(error)
+        if brief:
+            missing = Path(path).is_absolute() and not Path(path).exists()
+            reason = "there is no such folder" if missing else reason.strip().partition("\n")[0]
+        raise _load_error(flag, path, reason, alternative=alternative) from error
+    return llm, tokenizer
+
+
+def _load_error(flag: str, path: str, reason: str, *, alternative: str) -> CheckpointError:
     return CheckpointError(
-        f"--llm {path}: transformers cannot load a causal LM from there ({fault}); give a folder with config.json, "
-        f"weights and tokenizer, or the preset tiny"
+        f"{flag} {path}: transformers cannot load a causal LM from there ({reason}); give a folder with config.json, "
+        f"weights and tokenizer, or {alternative}"
     )
