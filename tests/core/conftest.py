@@ -1,11 +1,17 @@
-"""A registry of toys: one small component per kind, so that these tests depend on no real one."""
+"""A registry of toys, one small component per kind, and a chat endpoint that follows a script."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -225,3 +231,86 @@ def shipped() -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in ("SPA3D_REGISTRY", "COLUMNS", "RANK")}
     homes = [str(Path(package.__path__[0]).parent) for package in (spa3d, spa3d_plugins)]
     return {**kept, "SPA3D_PLUGINS": "", "PYTHONPATH": os.pathsep.join(homes)}
+
+
+Step = tuple[int, dict[str, str], str] | threading.Event
+"""Status, headers and body of one response, or an event before which nothing is said."""
+
+
+class ChatServer:
+    """Answers what `steps` says by the number in the prompt ("number 3?") and by how often it was asked.
+
+    Attributes:
+        asked: how often, by number.
+        heard: path, headers and body of every request.
+
+    """
+
+    def __init__(self, steps: Callable[[int, int], Step]) -> None:
+        self.steps, self.lock = steps, threading.Lock()
+        self.asked: dict[int, int] = {}
+        self.heard: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+
+    @staticmethod
+    def chat(text: object) -> Step:
+        body = {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "m",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        }
+        return 200, {"Content-Type": "application/json"}, json.dumps(body)
+
+    @staticmethod
+    def fails(status: int, code: str = "", **headers: str) -> Step:
+        body = json.dumps({"error": {"message": f"said {status}", "code": code}})
+        return status, {"Content-Type": "application/json", **headers}, body
+
+    def next(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Step:
+        number = int(re.findall(r"number (\d+)\?", body["messages"][0]["content"])[0])
+        with self.lock:
+            self.heard.append((path, headers, body))
+            time = self.asked[number] = self.asked.get(number, 0) + 1
+        return self.steps(number, time)
+
+    @contextmanager
+    def serve(self) -> Iterator[str]:
+        """The URL, as long as it is served."""
+        script = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                step = script.next(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+                if isinstance(step, threading.Event):
+                    step.wait(30)
+                    return
+                status, headers, text = step
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(text.encode()))}.items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+@pytest.fixture
+def chat_server(monkeypatch: pytest.MonkeyPatch) -> type[ChatServer]:
+    """Makes endpoints on this machine; their key is "the-key"."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("OPENAI_API_KEY", "the-key")
+    return ChatServer

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from spa3d.contracts.dataset import Record
 from spa3d.errors import DataError
 from spa3d.runtime.atomic_files import write_whole
+from spa3d.runtime.jsonl import Line, format_lines, read_values
 
 TEXTS = ("record", "question", "chosen", "rejected")
 """What every line must have: texts that are not empty."""
@@ -40,85 +40,64 @@ class Pair:
     made: Mapping[str, object] = field(default_factory=dict)
 
 
-def plain_text(text: str) -> str:
-    """`text` without what makes no other answer of it: case, and how much space is between its words."""
+def normalize_text(text: str) -> str:
+    """Fold case and collapse whitespace, for comparing answers."""
     return " ".join(text.split()).casefold()
 
 
-def fault_of(chosen: str, rejected: str) -> str:
+def pair_error(chosen: str, rejected: str) -> str:
     """Why two answers are no pair; empty where they are one."""
     if not chosen.strip() or not rejected.strip():
         return EMPTY
-    return SAME if plain_text(chosen) == plain_text(rejected) else ""
+    return SAME if normalize_text(chosen) == normalize_text(rejected) else ""
 
 
 def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
     """Write `pairs` to `path`, whole or not at all."""
-    write_whole(path, text_of(pairs))
+    write_whole(path, format_pairs(pairs))
 
 
-def text_of(pairs: Sequence[Pair]) -> str:
-    """What the file of `pairs` holds."""
-    return "".join(json.dumps(_row(pair), ensure_ascii=False) + "\n" for pair in pairs)
+def format_pairs(pairs: Sequence[Pair]) -> str:
+    """Content of the file of `pairs`."""
+    return format_lines(_row(pair) for pair in pairs)
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """The pairs in `path`, in their order.
+    """Read the pairs in `path`, in their order.
 
     Raises:
         DataError: the file cannot be read or holds no pair, or a line is no pair; the message names file and line.
 
     """
-    pairs = [_pair(row, where) for row, where in rows(path)]
+    pairs = [_pair(line, value) for line, value in read_values(path)]
     if not pairs:
         raise DataError(f"{path}: holds no pair; make some with `spa3d pairs FILE --pairs.mode augmentation`")
     return pairs
 
 
-def rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each line of a file of JSON lines as a mapping, and where it stands; raises `DataError`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        why = getattr(fault, "strerror", None) or fault  # an OSError would name the file again
-        raise DataError(f"{path}: cannot be read ({why}); it should be JSON lines") from fault
-    # Not splitlines: text may hold line breaks of Unicode's own, which JSON leaves as they are.
-    for number, line in enumerate(text.split("\n"), start=1):
-        where = f"{path}, line {number}"
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as fault:
-            raise DataError(f"{where}: this is no JSON ({fault}): {line[:80]!r}") from fault
-        if not isinstance(row, dict):
-            raise DataError(f"{where}: a line must be an object with {', '.join(TEXTS)}, not {line[:80]!r}")
-        yield row, where
-
-
-def of_training(
+def select_pairs(
     pairs: Sequence[Pair], records: Sequence[Record], *, left_out: Collection[str], dataset: str
 ) -> list[Pair]:
-    """Those of `pairs` that `records` can show, without those about records that are `left_out` as bad data.
+    """Keep the pairs about `records`; those about records that are `left_out` as bad data go.
 
     Raises:
         DataError: pairs about records that the training split does not have, or none is left.
 
     """
-    there = {record.id for record in records}
-    strange = [pair for pair in pairs if pair.record_id not in there and pair.record_id not in left_out]
-    if strange:
-        makers = sorted({str(pair.made["dataset"]) for pair in strange if "dataset" in pair.made})
+    known = {record.id for record in records}
+    unknown = [pair for pair in pairs if pair.record_id not in known and pair.record_id not in left_out]
+    if unknown:
+        makers = sorted({str(pair.made["dataset"]) for pair in unknown if "dataset" in pair.made})
         made_with = f"; they were made with dataset {', '.join(makers)}" if makers else ""
         raise DataError(
-            f"{len(strange)} of {len(pairs)} pairs are about records that the training split of {dataset} does not "
-            f"have, the first about {strange[0].record_id!r}{made_with}: choose that dataset with the settings it had "
+            f"{len(unknown)} of {len(pairs)} pairs are about records that the training split of {dataset} does not "
+            f"have, the first about {unknown[0].record_id!r}{made_with}: choose that dataset with the settings it had "
             f"then, or make pairs for this one with --pairs.mode"
         )
-    found = [pair for pair in pairs if pair.record_id in there]
-    if not found:
+    kept = [pair for pair in pairs if pair.record_id in known]
+    if not kept:
         raise DataError(f"all {len(pairs)} pairs are about records that are left out as bad data")
-    return found
+    return kept
 
 
 def _row(pair: Pair) -> dict[str, Any]:
@@ -132,7 +111,10 @@ def _row(pair: Pair) -> dict[str, Any]:
     }
 
 
-def _pair(row: Mapping[str, Any], where: str) -> Pair:
+def _pair(line: Line, row: Any) -> Pair:
+    where = line.where
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: a line must be an object with {', '.join(TEXTS)}, not {line.excerpt}")
     missing = [name for name in TEXTS if name not in row]
     if missing:
         raise DataError(f"{where}: {', '.join(missing)} missing; a pair has {', '.join(TEXTS)}")
@@ -145,7 +127,7 @@ def _pair(row: Mapping[str, Any], where: str) -> Pair:
     has_cloud, made = row.get("has_cloud", True), row.get("made", {})
     if not isinstance(has_cloud, bool) or not isinstance(made, dict):
         raise DataError(f"{where}: has_cloud must be true or false, and made an object")
-    fault = fault_of(row["chosen"], row["rejected"])
-    if fault:
-        raise DataError(f"{where}: {fault}, which leaves nothing to prefer; leave the line out")
+    error = pair_error(row["chosen"], row["rejected"])
+    if error:
+        raise DataError(f"{where}: {error}, which leaves nothing to prefer; leave the line out")
     return Pair(row["record"], row["question"], row["chosen"], row["rejected"], has_cloud, made)

@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 LETTERS = "ABCDEFGH"
 OPTIONS = 4
 _OPTION = re.compile(r"(?:^|(?<=\s))([A-H])\) (.+?)(?=\s+[A-H]\) |\s*$)")
-_LETTER = re.compile(r"\(?([A-H])(?:\)|\.|$)")
+OPTION_LETTER = re.compile(r"\(?([A-H])(?:\)|\.|$)")
 """How an answer names an option by its letter: "B", "(B)", "B.", "B) blue"."""
 
 
@@ -71,7 +71,7 @@ def shown_options(question: str) -> tuple[str, dict[str, str]]:
 
 def chosen_option(answer: str, shown: dict[str, str]) -> str | None:
     """The letter of the option that `answer` takes: named by its letter, or else the longest that stands in it."""
-    named = _LETTER.match(answer)
+    named = OPTION_LETTER.match(answer)
     if named and named[1] in shown:
         return named[1]
     standing = [letter for letter, option in shown.items() if mentions(answer, option)]

@@ -1,1 +1,1 @@
-"""Other LLMs that are asked things, and the log that nothing is asked twice for."""
+"""Clients of other LLMs, behind a URL or loaded here, and the log that no request is repeated for."""

@@ -1,52 +1,62 @@
-"""What was asked to make pairs and what came of it: nothing is asked twice, whoever asks, and whatever kills them."""
+"""Log of the responses of an LLM: no request is repeated, by any process, after any kill."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Generic, TypeVar
 
 from spa3d.errors import DataError
+from spa3d.runtime.jsonl import append_durably, read_complete_lines
 from spa3d.runtime.locks import wait_for
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of one request: two answers, or why there are none."""
+class KeyedResponse:
+    """What came of one request; what the response holds is added by subclasses."""
 
     key: str
-    chosen: str = ""
-    rejected: str = ""
-    why_not: str = ""
 
 
-class Ledger:
-    """A file of outcomes, one JSON line each, appended as they come.
+AnyResponse = TypeVar("AnyResponse", bound=KeyedResponse)
+
+
+class ResponseLog(Generic[AnyResponse]):
+    """File of responses, one JSON line each, appended as they come.
+
+    Args:
+        path: the file.
+        response: class of the responses; a line holds its fields.
 
     Attributes:
         path: the file.
-        outcomes: by the key of their request.
+        responses: by the key of their request.
+
+    Raises:
+        DataError: a line is not as it was written; a torn last line is dropped.
 
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, response: type[AnyResponse]) -> None:
         self.path = path
-        self.outcomes: dict[str, Outcome] = {}
+        self.responses: dict[str, AnyResponse] = {}
+        self._response = response
         self._file: IO[bytes] | None = None
         self._read()
 
     @contextmanager
-    def held(self, say: Say) -> Iterator[None]:
-        """Keep others from writing, wait for who is at it, and meet what they left."""
+    def locked(self, on_wait: Callable[[], object]) -> Iterator[None]:
+        """Keep other processes from writing, and read what they left.
+
+        Args:
+            on_wait: called before waiting for another process that has the lock.
+
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
-            wait_for(file, lambda: say(f"{self.path}: another process is making these pairs; waiting for it"))
+            wait_for(file, on_wait)
             file.truncate(self._read())
             self._file = file
             try:
@@ -54,27 +64,22 @@ class Ledger:
             finally:
                 self._file = None
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Append, so that a kill loses nothing that was paid for; only while it is `held`."""
+    def add(self, responses: Sequence[AnyResponse]) -> None:
+        """Append, so that a kill loses nothing that was paid for; only while the log is `locked`."""
         if self._file is None:
-            raise ValueError("a ledger is written only while it is held")
-        lines = "".join(json.dumps(asdict(outcome), ensure_ascii=False) + "\n" for outcome in outcomes)
-        self._file.write(lines.encode("utf-8", errors="replace"))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self.outcomes |= {outcome.key: outcome for outcome in outcomes}
+            raise ValueError("a response log is written only while it is locked")
+        append_durably(self._file, (asdict(response) for response in responses))
+        self.responses |= {response.key: response for response in responses}
 
     def _read(self) -> int:
-        """Read what is there; returns the length of its whole lines, for a kill may have torn the last one."""
-        data = self.path.read_bytes() if self.path.exists() else b""
-        whole = data[: data.rfind(b"\n") + 1]
-        for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
+        """Read what is there; returns the length of its complete lines in bytes."""
+        lines, size = read_complete_lines(self.path)
+        for line in lines:
             try:
-                outcome = Outcome(**json.loads(line))
-            except (ValueError, TypeError) as fault:
+                response = self._response(**line.value())
+            except (ValueError, TypeError) as error:
                 raise DataError(
-                    f"{self.path}, line {number}: not as it was written ({fault}); delete the line, and it is asked "
-                    f"for again"
-                ) from fault
-            self.outcomes[outcome.key] = outcome
-        return len(whole)
+                    f"{line.where}: not as it was written ({error}); delete the line, and it is asked for again"
+                ) from error
+            self.responses[response.key] = response
+        return size

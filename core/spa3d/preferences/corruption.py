@@ -1,4 +1,4 @@
-"""Pairs by text corruption: the true answer is preferred, a plausible wrong one that a writer made of it avoided.
+"""Pairs by text corruption: the answer to avoid is a plausible wrong one that a writer made of the true answer.
 
 Source: the two ways in which the paper of SPA makes pairs for DPO and SimPO, of which this is the second.
 """
@@ -7,24 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from spa3d.data.preference_pairs import fault_of
-from spa3d.llm_clients.response_log import Outcome
-from spa3d.preferences.requests import Request
-from spa3d.preferences.writers.contract import Corruption, Writer
+from spa3d.data.preference_pairs import pair_error
+from spa3d.preferences.requests import Request, Response
+from spa3d.preferences.writers.contract import RewriteRequest, Writer
 from spa3d.runtime.progress import Advance
 
-UNSAID = "the writer gave no answer"
+NO_ANSWER = "the writer gave no answer"
 
 
-def corrupted(
-    writer: Writer, requests: Sequence[Request], note: Callable[[Sequence[Outcome]], None], advance: Advance
+def generate_corrupted(
+    writer: Writer, requests: Sequence[Request], on_responses: Callable[[Sequence[Response]], None], advance: Advance
 ) -> None:
-    """Let `writer` rewrite the true answers of `requests`; `note` takes each outcome as soon as it is there."""
+    """Let `writer` rewrite the true answers of `requests`; `on_responses` takes each as soon as it is there."""
     truths = {one.key: one.answer for one in requests}
 
-    def done(key: str, text: str | None, why_not: str) -> None:
-        truth, written = truths[key], text or ""
-        note([Outcome(key, truth, written, fault_of(truth, written) if text else why_not or UNSAID)])
+    def on_result(key: str, text: str | None, why_not: str) -> None:
+        truth, rewrite = truths[key], text or ""
+        error = pair_error(truth, rewrite) if text else why_not or NO_ANSWER
+        on_responses([Response(key, truth, rewrite, error)])
         advance(1)
 
-    writer.rewrite([Corruption(one.key, one.question, one.answer, one.record) for one in requests], done)
+    writer.rewrite([RewriteRequest(one.key, one.question, one.answer, one.record) for one in requests], on_result)

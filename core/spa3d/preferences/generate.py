@@ -1,4 +1,4 @@
-"""Makes the preference pairs of a run, or finds them made: by the model itself, or by a writer of wrong answers."""
+"""Generation of preference pairs: answers that are logged are reused, the others are asked for."""
 
 from __future__ import annotations
 
@@ -8,29 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spa3d.artifacts.hashing import digest, hash_folder, hash_sources
-from spa3d.artifacts.sources import source_files
-from spa3d.artifacts.workspace import bases_folder
-from spa3d.config.stages import optimizer_steps
-from spa3d.contracts.dataset import Record
 from spa3d.data.preference_pairs import Pair
-from spa3d.errors import ConfigError, DataError
+from spa3d.errors import DataError
 from spa3d.inference.predictor import Predictor
-from spa3d.llm_clients.response_log import Ledger
-from spa3d.model.special_tokens import special_token_names
-from spa3d.pipeline.base import Base
-from spa3d.pipeline.caches import noise_mark
-from spa3d.pipeline.parts import Assembly
-from spa3d.preferences.augmentation import augmented
-from spa3d.preferences.corruption import corrupted
-from spa3d.preferences.requests import Request, draw_requests
+from spa3d.llm_clients.response_log import ResponseLog
+from spa3d.preferences.augmentation import generate_augmented
+from spa3d.preferences.corruption import generate_corrupted
+from spa3d.preferences.requests import Request, Response
 from spa3d.preferences.writers.contract import Writer
-from spa3d.preferences.writers.factory import make_writer
 from spa3d.runtime.progress import Reporter
 
-MARKED = "an answer holds a mark of the model's own"
-UNANSWERED = "no answer came"
-OTHERWISE = {
+HAS_SPECIAL = "an answer holds a mark of the model's own"
+NO_RESPONSE = "no answer came"
+HINTS = {
     "augmentation": "take --pairs.mode corruption or, if answers to noised clouds were right, a higher --noise.level",
     "corruption": "take another --pairs.writer or --pairs.llm, or --pairs.mode augmentation",
 }
@@ -39,7 +29,7 @@ OTHERWISE = {
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of a run, and what became of the others.
+    """The pairs of a run, and what became of the other requests.
 
     Attributes:
         kept: the pairs, in the order in which they were asked for.
@@ -53,19 +43,19 @@ class Pairs:
     dropped: Mapping[str, int]
 
     def __str__(self) -> str:
-        told = "; ".join(f"{count} dropped: {why}" for why, count in self.dropped.items())
+        reasons = "; ".join(f"{count} dropped: {why}" for why, count in self.dropped.items())
         pairs = "1 pair" if len(self.kept) == 1 else f"{len(self.kept)} pairs"
-        return f"{pairs} of {self.asked} requests" + (f"; {told}" if told else "")
+        return f"{pairs} of {self.asked} requests" + (f"; {reasons}" if reasons else "")
 
 
 @dataclass(frozen=True)
-class Commission:
+class GenerationPlan:
     """What is to be asked for the pairs of a run, and where the answers are kept.
 
     Attributes:
         requests: in order.
-        path: the ledger that all runs share whose answers would be the same.
-        made: how the pairs come about, as each of them tells.
+        path: the response log that all runs share whose answers would be the same.
+        made: how the pairs come about, as each of them tells; ``mode`` is in it.
         writer: who writes the wrong answers; None where the model itself does.
 
     """
@@ -76,126 +66,80 @@ class Commission:
     writer: Writer | None
 
     @property
-    def there(self) -> bool:
-        """Whether every request is answered."""
-        return not self.missing(Ledger(self.path))
+    def complete(self) -> bool:
+        """Whether every request has its response."""
+        return not self.missing(self.open_log())
 
-    def missing(self, ledger: Ledger) -> list[Request]:
-        """The requests that `ledger` does not answer."""
-        return [one for one in self.requests if one.key not in ledger.outcomes]
+    def open_log(self) -> ResponseLog[Response]:
+        """Read the response log; raises `DataError` where it is broken."""
+        return ResponseLog(self.path, Response)
 
-
-def commission(assembly: Assembly, base: Base, records: Sequence[Record]) -> Commission:
-    """What the run of `assembly` asks for pairs; ``--pairs.mode`` must be given.
-
-    Args:
-        assembly: of the run.
-        base: the model that answers, for data augmentation.
-        records: the training records.
-
-    Raises:
-        ConfigError: a setting that the mode needs is missing.
-
-    """
-    config, settings = assembly.config, assembly.config.pairs
-    by_model = settings.mode == "augmentation"
-    if by_model and config.blind:
-        raise ConfigError("--pairs.mode augmentation: with --blind there is no cloud to be noised; take corruption")
-    met = optimizer_steps(config.train, len(records)) * config.train.batch_size
-    limit = settings.limit or min(met, len(records))
-    requests = draw_requests(assembly.dataset, records, seed=config.seed, limit=limit, with_cloud=by_model)
-    writer = None if by_model else _writer(assembly)
-    decides = _of_model(assembly, base) if writer is None else _of_writer(assembly, writer)
-    data = assembly.dataset.fingerprint()
-    made: dict[str, Any] = {"mode": settings.mode, "dataset": config.dataset.asked, "data": data[:16]}
-    if writer is None:
-        noise = {"noise": config.noise.asked, "level": assembly.noise.level, "noise_settings": config.noise.config}
-        made |= {"base": base.key, "chosen": settings.chosen, **noise}
-    else:
-        made["writer"] = writer.name
-    made["seed"] = config.seed
-    path = bases_folder() / ".pairs" / f"{settings.mode}-{digest([*decides, data])}.jsonl"
-    return Commission(requests, path, made, writer)
+    def missing(self, log: ResponseLog[Response]) -> list[Request]:
+        """Requests without a response in `log`."""
+        return [one for one in self.requests if one.key not in log.responses]
 
 
-def make_pairs(assembly: Assembly, order: Commission, answerer: Callable[[], Predictor], reporter: Reporter) -> Pairs:
-    """The pairs of `order`; what its ledger does not answer yet is asked for, and each answer is kept at once.
+def make_pairs(
+    plan: GenerationPlan,
+    predictor: Callable[[], Predictor],
+    *,
+    own_answers: bool,
+    special_tokens: Sequence[str],
+    reporter: Reporter,
+) -> Pairs:
+    """Make the pairs of `plan`; what its log does not answer yet is asked for, and each response is kept at once.
 
     Args:
-        assembly: of the run.
-        order: what to ask.
-        answerer: gives the base, if it is to be asked.
+        plan: what to ask.
+        predictor: gives the base with the run's noise; called where the base is to be asked.
+        own_answers: the base's own answers to clean clouds are the chosen ones, and not the true answers.
+        special_tokens: tokens of the model that no answer may hold.
         reporter: where progress goes.
 
     Raises:
         DataError: no pair is left, or a text is too long for the model.
 
     """
-    ledger = Ledger(order.path)
-    if order.missing(ledger):
-        with ledger.held(reporter.say):
-            _ask(assembly, order, answerer, ledger=ledger, reporter=reporter)
-    found = _kept(order, ledger, special_token_names(assembly.config.llm))
-    if not found.kept:
-        mode = order.made["mode"]
-        raise DataError(f"--pairs.mode {mode}: {found}; nothing is left to train on: {OTHERWISE[mode]}")
-    reporter.say(f"{found}; the answers are kept in {order.path}")
-    return found
+    log = plan.open_log()
+    if plan.missing(log):
+        with log.locked(lambda: reporter.say(f"{log.path}: another process is making these pairs; waiting for it")):
+            _ask(plan, log, predictor, own_answers=own_answers, reporter=reporter)
+    pairs = _select(plan, log, special_tokens)
+    if not pairs.kept:
+        mode = plan.made["mode"]
+        raise DataError(f"--pairs.mode {mode}: {pairs}; nothing is left to train on: {HINTS[mode]}")
+    reporter.say(f"{pairs}; the answers are kept in {plan.path}")
+    return pairs
 
 
 def _ask(
-    assembly: Assembly, order: Commission, answerer: Callable[[], Predictor], *, ledger: Ledger, reporter: Reporter
+    plan: GenerationPlan,
+    log: ResponseLog[Response],
+    predictor: Callable[[], Predictor],
+    *,
+    own_answers: bool,
+    reporter: Reporter,
 ) -> None:
-    missing = order.missing(ledger)
+    missing = plan.missing(log)
     if not missing:
         return
     with reporter.track(len(missing), "pairs") as advance:
-        if order.writer is not None:
-            corrupted(order.writer, missing, ledger.add, advance)
+        if plan.writer is not None:
+            generate_corrupted(plan.writer, missing, log.add, advance)
         else:
-            own = assembly.config.pairs.chosen == "model"
-            augmented(answerer(), missing, ledger.add, advance, own_answers=own)
+            generate_augmented(predictor(), missing, log.add, advance, own_answers=own_answers)
 
 
-def _kept(order: Commission, ledger: Ledger, marks: Sequence[str]) -> Pairs:
-    """The requests that gave a pair, and why the others did not."""
+def _select(plan: GenerationPlan, log: ResponseLog[Response], special_tokens: Sequence[str]) -> Pairs:
+    """Sort the requests into those that gave a pair, and the reasons of the others."""
     kept, dropped = [], Counter[str]()
-    for one in order.requests:
-        found = ledger.outcomes.get(one.key)
-        why_not = UNANSWERED if found is None else found.why_not
-        if found is not None and any(mark in found.chosen + found.rejected for mark in marks):
-            why_not = MARKED
-        if found is None or why_not:
+    for one in plan.requests:
+        response = log.responses.get(one.key)
+        why_not = NO_RESPONSE if response is None else response.why_not
+        if response is not None and any(token in response.chosen + response.rejected for token in special_tokens):
+            why_not = HAS_SPECIAL
+        if response is None or why_not:
             dropped[why_not] += 1
             continue
-        kept.append(Pair(one.record.id, one.question, found.chosen, found.rejected, one.has_cloud, order.made))
-    return Pairs(kept, len(order.requests), dict(dropped.most_common()))
-
-
-def _writer(assembly: Assembly) -> Writer:
-    config, settings = assembly.config, assembly.config.pairs
-    return make_writer(
-        settings,
-        dataset=assembly.dataset,
-        seed=config.seed,
-        device=assembly.device,
-        batch_size=settings.batch_size,
-    )
-
-
-def _of_model(assembly: Assembly, base: Base) -> list[Any]:
-    """What decides the base's answers."""
-    config = assembly.config
-    noise = [config.noise.model_dump(include={"component", "config"}), noise_mark(assembly)]
-    code = hash_sources(source_files("spa3d.preferences.augmentation"))
-    return [base.key, config.pairs.chosen, noise, config.seed, assembly.bf16, assembly.device.type, code]
-
-
-def _of_writer(assembly: Assembly, writer: Writer) -> list[Any]:
-    """What decides a writer's answers. Those of an endpoint are paid for: they outlive a change of seed or code."""
-    settings = assembly.config.pairs
-    if settings.writer == "endpoint":
-        return [writer.name, settings.url]
-    local = settings.writer == "model" and Path(settings.llm).is_dir()
-    weights = hash_folder(Path(settings.llm)) if local else ""
-    return [writer.name, assembly.config.seed, weights, hash_sources(source_files(type(writer).__module__))]
+        kept.append(Pair(one.record.id, one.question, response.chosen, response.rejected, one.has_cloud, plan.made))
+    return Pairs(kept, len(plan.requests), dict(dropped.most_common()))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 
-def wait_for(file: IO[Any], busy: Callable[[], None]) -> None:
+def wait_for(file: IO[Any], busy: Callable[[], object]) -> None:
     """Lock `file` until it is closed; `busy` is called before waiting for whoever holds it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

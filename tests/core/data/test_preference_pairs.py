@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from spa3d.data.preference_pairs import EMPTY, SAME, Pair, fault_of, of_training, read_pairs, write_pairs
+from spa3d.data.preference_pairs import EMPTY, SAME, Pair, pair_error, read_pairs, select_pairs, write_pairs
 from spa3d.errors import DataError
 
 GOOD = {"record": "train-1", "question": "Which side?", "chosen": "left", "rejected": "right"}
@@ -74,7 +74,7 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_case_and_space_make_no_other_answer(chosen: str, rejected: str, fault: str) -> None:
-    assert fault_of(chosen, rejected) == fault
+    assert pair_error(chosen, rejected) == fault
 
 
 class TestOfTraining:
@@ -85,7 +85,7 @@ class TestOfTraining:
             Pair(f"{split}-{i}", "?", "a", "b", made={"dataset": "toys"}) for split in ("train", "test") for i in (1, 2)
         ]
         with pytest.raises(DataError) as caught:
-            of_training(pairs, toy_dataset.records("train"), left_out=(), dataset="toy")
+            select_pairs(pairs, toy_dataset.records("train"), left_out=(), dataset="toy")
         assert str(caught.value).startswith(
             "2 of 4 pairs are about records that the training split of toy does not have, the first about 'test-1'; "
             "they were made with dataset toys: "
@@ -94,6 +94,6 @@ class TestOfTraining:
     def test_those_of_records_that_are_left_out_go(self, toy_dataset: Any) -> None:
         pairs = [Pair(f"train-{i}", "?", "a", "b") for i in (1, 2)]
         records = [record for record in toy_dataset.records("train") if record.id != "train-1"]
-        assert of_training(pairs, records, left_out={"train-1"}, dataset="toy") == pairs[1:]
+        assert select_pairs(pairs, records, left_out={"train-1"}, dataset="toy") == pairs[1:]
         with pytest.raises(DataError, match="all 1 pairs are about records that are left out"):
-            of_training(pairs[:1], records, left_out={"train-1"}, dataset="toy")
+            select_pairs(pairs[:1], records, left_out={"train-1"}, dataset="toy")

@@ -3,59 +3,92 @@
 from __future__ import annotations
 
 import fcntl
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from spa3d.errors import DataError
-from spa3d.llm_clients.response_log import Ledger, Outcome
-
-FIRST, SECOND = Outcome("a", "left\u2028", "right"), Outcome("b", why_not="the endpoint said “no”")
+from spa3d.llm_clients.response_log import KeyedResponse, ResponseLog
 
 
-def test_outcomes_are_on_disk_as_soon_as_they_are_added(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "folder" / "ledger.jsonl")
-    with ledger.held(print):
-        ledger.add([FIRST])
-        assert Ledger(ledger.path).outcomes == {"a": FIRST}
-        ledger.add([SECOND])
-    assert Ledger(ledger.path).outcomes == ledger.outcomes == {"a": FIRST, "b": SECOND}
+@dataclass(frozen=True)
+class Response(KeyedResponse):
+    """Two texts, or why there are none."""
+
+    chosen: str = ""
+    rejected: str = ""
+    why_not: str = ""
+
+
+FIRST, SECOND = Response("a", "left\u2028", "right"), Response("b", why_not="the endpoint said “no”")
+
+
+def nobody_waits() -> None:
+    raise AssertionError("there is nobody to wait for")
+
+
+def test_responses_are_on_disk_as_soon_as_they_are_added(tmp_path: Path) -> None:
+    log = ResponseLog(tmp_path / "folder" / "log.jsonl", Response)
+    with log.locked(nobody_waits):
+        log.add([FIRST])
+        assert ResponseLog(log.path, Response).responses == {"a": FIRST}
+        log.add([SECOND])
+    assert ResponseLog(log.path, Response).responses == log.responses == {"a": FIRST, "b": SECOND}
 
 
 def test_a_torn_last_line_is_dropped_and_written_over(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.jsonl"
-    ledger = Ledger(path)
-    with ledger.held(print):
-        ledger.add([FIRST, SECOND])
+    path = tmp_path / "log.jsonl"
+    log = ResponseLog(path, Response)
+    with log.locked(nobody_waits):
+        log.add([FIRST, SECOND])
     whole = path.read_bytes()
     for torn in (whole[:-1], whole[:-30], whole[: whole.index(b"\n") + 2]):
         path.write_bytes(torn)
-        again = Ledger(path)
-        assert again.outcomes == {"a": FIRST}
-        with again.held(print):
+        again = ResponseLog(path, Response)
+        assert again.responses == {"a": FIRST}
+        with again.locked(nobody_waits):
             again.add([SECOND])
         assert path.read_bytes() == whole
 
 
 def test_a_line_that_is_broken_otherwise_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.jsonl"
+    path = tmp_path / "log.jsonl"
     path.write_text('{"key": "a"}\n{"key": "b", "price": 3}\n')
-    with pytest.raises(DataError, match=r"ledger\.jsonl, line 2: not as it was written .*; delete the line"):
-        Ledger(path)
+    with pytest.raises(DataError, match=r"log\.jsonl, line 2: not as it was written .*; delete the line"):
+        ResponseLog(path, Response)
 
 
 def test_nobody_writes_without_holding_it(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="held"):
-        Ledger(tmp_path / "ledger.jsonl").add([FIRST])
+    with pytest.raises(ValueError, match="locked"):
+        ResponseLog(tmp_path / "log.jsonl", Response).add([FIRST])
 
 
 def test_who_waits_meets_what_the_other_left(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.jsonl"
-    mine, theirs = Ledger(path), Ledger(path)
-    with theirs.held(print):
+    path = tmp_path / "log.jsonl"
+    mine, theirs = ResponseLog(path, Response), ResponseLog(path, Response)
+    with theirs.locked(nobody_waits):
         theirs.add([FIRST])
         with path.open("ab") as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    assert mine.outcomes == {}
-    with mine.held(print):
-        assert mine.outcomes == {"a": FIRST}
+    assert mine.responses == {}
+    with mine.locked(nobody_waits):
+        assert mine.responses == {"a": FIRST}
+
+
+def test_who_has_to_wait_says_so_first(tmp_path: Path) -> None:
+    path, waiting = tmp_path / "log.jsonl", threading.Event()
+    mine, theirs = ResponseLog(path, Response), ResponseLog(path, Response)
+
+    def take_my_turn() -> None:
+        with mine.locked(waiting.set):
+            mine.add([SECOND])
+
+    thread = threading.Thread(target=take_my_turn)
+    with theirs.locked(nobody_waits):
+        thread.start()
+        assert waiting.wait(10)
+        theirs.add([FIRST])
+    thread.join(10)
+    assert mine.responses == {"a": FIRST, "b": SECOND}

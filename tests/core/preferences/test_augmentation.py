@@ -10,12 +10,11 @@ import torch
 
 from spa3d.contracts.noise import Noise, NoiseConfig
 from spa3d.contracts.objective import Need
-from spa3d.data.preference_pairs import fault_of
+from spa3d.data.preference_pairs import pair_error
 from spa3d.inference.predictor import Predictor
 from spa3d.inference.views import Views
-from spa3d.llm_clients.response_log import Outcome
-from spa3d.preferences.augmentation import augmented
-from spa3d.preferences.requests import Request, draw_requests
+from spa3d.preferences.augmentation import generate_augmented
+from spa3d.preferences.requests import Request, Response, draw_requests
 
 
 class Scatter(Noise):
@@ -28,7 +27,7 @@ class Scatter(Noise):
 
 
 @pytest.fixture
-def answerer(toy: Any) -> Predictor:
+def predictor(toy: Any) -> Predictor:
     model, processor, clouds = toy()
     with torch.no_grad():  # sharper than fresh weights are, so that the cloud shows in the answer
         for parameter in model.parameters():
@@ -36,42 +35,42 @@ def answerer(toy: Any) -> Predictor:
     return Predictor(model, processor, Views(model, clouds, None, noise=Scatter(), seed=5), batch_size=3)
 
 
-def ask(answerer: Predictor, toy_dataset: Any, *, own_answers: bool) -> tuple[list[Request], list[list[Outcome]]]:
+def ask(predictor: Predictor, toy_dataset: Any, *, own_answers: bool) -> tuple[list[Request], list[list[Response]]]:
     requests = draw_requests(toy_dataset, toy_dataset.records("train"), seed=5, limit=8, with_cloud=True)
-    noted: list[list[Outcome]] = []
+    noted: list[list[Response]] = []
     advanced: list[int] = []
 
-    def note(outcomes: Sequence[Outcome]) -> None:
-        noted.append(list(outcomes))
+    def note(responses: Sequence[Response]) -> None:
+        noted.append(list(responses))
 
-    augmented(answerer, requests, note, advanced.append, own_answers=own_answers)
+    generate_augmented(predictor, requests, note, advanced.append, own_answers=own_answers)
     assert sum(advanced) == len(requests)
     return requests, noted
 
 
-def greedy(answerer: Predictor, request: Request, view: str) -> str:
+def greedy(predictor: Predictor, request: Request, view: str) -> str:
     """Token by token, by hand."""
-    ids = answerer.processor.question_ids(request.question, "cloud")
-    clouds, start = answerer.views.tokens(view, [request.record.id], [0]), len(ids)
-    while len(ids) < start + 64 and ids[-1] != answerer.processor.tokenizer.eos_token_id:
-        logits = answerer.model(input_ids=torch.tensor([ids]), point_tokens=clouds).logits
+    ids = predictor.processor.question_ids(request.question, "cloud")
+    clouds, start = predictor.views.tokens(view, [request.record.id], [0]), len(ids)
+    while len(ids) < start + 64 and ids[-1] != predictor.processor.tokenizer.eos_token_id:
+        logits = predictor.model(input_ids=torch.tensor([ids]), point_tokens=clouds).logits
         ids.append(int(logits[0, -1].argmax()))
-    return answerer.processor.decode_answer(ids[start:])
+    return predictor.processor.decode_answer(ids[start:])
 
 
 def test_rejected_is_what_is_said_of_the_cloud_that_training_would_show_noised(
-    answerer: Predictor, toy_dataset: Any
+    predictor: Predictor, toy_dataset: Any
 ) -> None:
-    requests, noted = ask(answerer, toy_dataset, own_answers=False)
+    requests, noted = ask(predictor, toy_dataset, own_answers=False)
     assert [len(batch) for batch in noted] == [3, 3, 2]
-    found = [outcome for batch in noted for outcome in batch]
-    for request, outcome in zip(requests, found, strict=True):
-        said = greedy(answerer, request, Need("chosen", "noised").view)
-        assert outcome == Outcome(request.key, request.answer, said, fault_of(request.answer, said))
+    found = [response for batch in noted for response in batch]
+    for request, response in zip(requests, found, strict=True):
+        said = greedy(predictor, request, Need("chosen", "noised").view)
+        assert response == Response(request.key, request.answer, said, pair_error(request.answer, said))
 
 
-def test_chosen_may_be_the_models_own_answer_to_the_clean_cloud(answerer: Predictor, toy_dataset: Any) -> None:
-    requests, noted = ask(answerer, toy_dataset, own_answers=True)
-    found = [outcome for batch in noted for outcome in batch]
-    assert [one.chosen for one in found] == [greedy(answerer, one, "clean") for one in requests]
+def test_chosen_may_be_the_models_own_answer_to_the_clean_cloud(predictor: Predictor, toy_dataset: Any) -> None:
+    requests, noted = ask(predictor, toy_dataset, own_answers=True)
+    found = [response for batch in noted for response in batch]
+    assert [one.chosen for one in found] == [greedy(predictor, one, "clean") for one in requests]
     assert any(one.chosen != one.rejected for one in found)

@@ -10,7 +10,7 @@ from spa3d.contracts.dataset import Record
 
 
 @dataclass(frozen=True)
-class Corruption:
+class RewriteRequest:
     """A true answer that is to become a plausible wrong one.
 
     Attributes:
@@ -27,8 +27,8 @@ class Corruption:
     record: Record
 
 
-Done = Callable[[str, str | None, str], None]
-"""(key, the wrong answer or None, why there is none); called as soon as a request is answered, in any order."""
+OnResult = Callable[[str, str | None, str], None]
+"""Called with (key, the wrong answer or None, why there is none) as soon as a request is answered, in any order."""
 
 
 class Writer(Protocol):
@@ -41,6 +41,6 @@ class Writer(Protocol):
 
     name: str
 
-    def rewrite(self, requests: Sequence[Corruption], done: Done) -> None:
-        """Answer every request through `done`, once each; a `SpaError` on the way leaves what is done as it is."""
+    def rewrite(self, requests: Sequence[RewriteRequest], on_result: OnResult) -> None:
+        """Answer every request through `on_result`, once each; a `SpaError` on the way leaves what is done as it is."""
         ...

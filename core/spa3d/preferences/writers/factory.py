@@ -8,20 +8,19 @@ from spa3d.config.settings import PairsSettings
 from spa3d.contracts.dataset import Dataset
 from spa3d.errors import ConfigError
 from spa3d.preferences.writers.contract import Writer
+from spa3d.preferences.writers.endpoint import EndpointWriter
+from spa3d.preferences.writers.local import LocalWriter
 from spa3d.preferences.writers.rule import RuleWriter
 
 
-def make_writer(
-    settings: PairsSettings, *, dataset: Dataset, seed: int, device: torch.device | str, batch_size: int
-) -> Writer:
-    """The writer that `settings` ask for.
+def make_writer(settings: PairsSettings, *, dataset: Dataset, seed: int, device: torch.device | str) -> Writer:
+    """Make the writer that `settings` ask for.
 
     Args:
         settings: ``writer`` says which; ``llm`` and ``url`` say where the other two find their model.
         dataset: the records; the rule looks there for values of facts that offer no other.
         seed: of the rule's draws.
-        device: where a local model runs.
-        batch_size: answers that a local model writes at once.
+        device: where a local model runs, with ``batch_size`` of `settings`.
 
     Raises:
         ConfigError: a setting that the writer needs is missing.
@@ -33,14 +32,10 @@ def make_writer(
         what = "the folder or hub name of a causal LM" if settings.writer == "model" else "the endpoint's model name"
         raise ConfigError(f"--pairs.writer {settings.writer} needs --pairs.llm: {what}")
     if settings.writer == "model":
-        from spa3d.preferences.writers.local import LocalWriter
-
-        return LocalWriter(settings.llm, device=device, batch_size=batch_size)
+        return LocalWriter(settings.llm, device=device, batch_size=settings.batch_size)
     if not settings.url:
         raise ConfigError(
             "--pairs.writer endpoint needs --pairs.url, the base URL of an OpenAI-compatible endpoint, such as "
             "http://localhost:8000/v1; its key, if it wants one, is read from OPENAI_API_KEY"
         )
-    from spa3d.preferences.writers.endpoint import EndpointWriter
-
     return EndpointWriter(settings.url, settings.llm)

@@ -1,4 +1,4 @@
-"""How an LLM is asked for a wrong answer, and which of its answers are taken for one."""
+"""Prompts that ask an LLM for a wrong answer, and checks of its replies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from spa3d.data.questions import chosen_option, shown_options
 from spa3d.metrics.text_matching import mentions, token_f1, words
-from spa3d.preferences.writers.contract import Corruption
+from spa3d.preferences.writers.contract import RewriteRequest
 
 TASK = (
     "Below are a question about a 3D object and its true answer. Rewrite the answer so that it becomes wrong but stays "
@@ -33,19 +33,19 @@ _JSON = re.compile(r"[\[{]")
 _QUOTES = {'"': '"', "\N{LEFT DOUBLE QUOTATION MARK}": "\N{RIGHT DOUBLE QUOTATION MARK}"}
 
 
-def prompt_for(request: Corruption) -> str:
+def prompt_for(request: RewriteRequest) -> str:
     """The instruction with question and true answer; it ends where the rewrite is to begin."""
     return f"{TASK}\n\nQuestion: {request.question}\nTrue answer: {request.answer}\n{_LABEL}"
 
 
-def accepted(request: Corruption, reply: str) -> tuple[str | None, str]:
-    """The wrong answer in an LLM's `reply`, or None and why there is none."""
-    text = _tidy(reply)
-    why_not = _form_fault(text, request) or _content_fault(text, request)
+def parse_reply(request: RewriteRequest, reply: str) -> tuple[str | None, str]:
+    """Parse the wrong answer out of an LLM's `reply`; or None, and why there is none."""
+    text = _strip_wrapping(reply)
+    why_not = _form_error(text, request) or _content_error(text, request)
     return (None, why_not) if why_not else (text, "")
 
 
-def _tidy(reply: str) -> str:
+def _strip_wrapping(reply: str) -> str:
     """`reply` without thoughts, label, quotation marks, and what a plain LM goes on to write behind the answer."""
     text = _THOUGHTS.sub("", reply).strip().removeprefix(_LABEL).strip()
     text = text.partition("\nQuestion:")[0].partition("\nTrue answer:")[0].strip()
@@ -53,12 +53,12 @@ def _tidy(reply: str) -> str:
     return text[1:-1].strip() if closing and len(text) > 2 and text.endswith(closing) else text
 
 
-def _form_fault(text: str, request: Corruption) -> str:
+def _form_error(text: str, request: RewriteRequest) -> str:
     """What keeps `text` from being an answer of this length and style, or the empty string."""
     answer = request.answer
     if not words(text):
         return "the reply is empty"
-    if any(not (mark.isprintable() or mark in "\n\t") or mark == "\N{REPLACEMENT CHARACTER}" for mark in text):
+    if any(not (char.isprintable() or char in "\n\t") or char == "\N{REPLACEMENT CHARACTER}" for char in text):
         return "the reply is no text (unprintable characters)"
     if _MARKUP.search(text) and not _MARKUP.search(answer):
         return "the reply is markup"
@@ -73,7 +73,7 @@ def _form_fault(text: str, request: Corruption) -> str:
     return ""
 
 
-def _content_fault(text: str, request: Corruption) -> str:
+def _content_error(text: str, request: RewriteRequest) -> str:
     """What keeps `text` from being a wrong version of the answer, as far as that can be told, or the empty string."""
     answer = request.answer
     if words(text) == words(answer):

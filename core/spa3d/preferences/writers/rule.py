@@ -16,15 +16,15 @@ from typing import TypeVar
 import numpy as np
 
 from spa3d.contracts.dataset import Dataset, Fact
-from spa3d.data.questions import _LETTER, chosen_option, keyed_sample, shown_options
+from spa3d.data.questions import OPTION_LETTER, chosen_option, keyed_sample, shown_options
 from spa3d.metrics.text_matching import mentions, states, words
-from spa3d.preferences.writers.contract import Corruption, Done
-from spa3d.preferences.writers.substitution import Span, places, renumbered, swapped
+from spa3d.preferences.writers.contract import OnResult, RewriteRequest
+from spa3d.preferences.writers.substitution import Span, find_spans, inflect_number, substitute
 from spa3d.runtime.rng import generator
 
 Item = TypeVar("Item")
 
-LOOKED_AT = 64
+SAMPLED_RECORDS = 64
 """Records that are asked which values a fact can have, where its own options hold no other."""
 
 _SHADE = re.compile(r"\b(?:dark|light)\s+$", re.IGNORECASE)
@@ -48,14 +48,14 @@ class RuleWriter:
     def __init__(self, dataset: Dataset, *, seed: int) -> None:
         self._dataset, self._seed = dataset, seed
 
-    def rewrite(self, requests: Sequence[Corruption], done: Done) -> None:
+    def rewrite(self, requests: Sequence[RewriteRequest], on_result: OnResult) -> None:
         """Answer every request; None where the answer states nothing that is known, or nothing that can be changed."""
         for request in requests:
-            text = self.rewritten(request)
-            done(request.key, text, "" if text else _why_not(request))
+            text = self.rewrite_answer(request)
+            on_result(request.key, text, "" if text else _why_not(request))
 
-    def rewritten(self, request: Corruption) -> str | None:
-        """A text that is false of the record, and the answer in all else; or None."""
+    def rewrite_answer(self, request: RewriteRequest) -> str | None:
+        """Make the answer false of the record, and leave all else of it; or None."""
         facts = request.record.facts
         stream = generator("corruption", self._seed, request.record.id, request.question, request.answer)
         stem, shown = shown_options(request.question)
@@ -86,7 +86,7 @@ class RuleWriter:
         """(kind, subject) → the options that other records' facts of that kind have."""
         split = "train" if "train" in self._dataset.splits else self._dataset.splits[0]
         found: dict[tuple[str, str], dict[str, None]] = {}
-        for record in keyed_sample(self._dataset.records(split), LOOKED_AT, "corruption"):
+        for record in keyed_sample(self._dataset.records(split), SAMPLED_RECORDS, "corruption"):
             for fact in record.facts:
                 found.setdefault((fact.kind, fact.subject), {}).update(dict.fromkeys(fact.options))
         return {kind: tuple(values) for kind, values in found.items()}
@@ -119,7 +119,7 @@ class _Claim:
     def may_hold(self, value: str) -> bool:
         """Whether `value` may be true as well: a wider or narrower name, or another fact's value for the same thing.
 
-        Of a part the colours of other parts are false; of the whole object they are not.
+        Of a part the colors of other parts are false; of the whole object they are not.
         """
         about = {"", self.fact.subject}
         rivals = [
@@ -131,7 +131,7 @@ class _Claim:
 
     def places_in(self, text: str) -> list[list[Span]]:
         """What to replace at once: each place alone, then all of them; a category is named alike throughout."""
-        found = places(text, self.fact.answer)
+        found = find_spans(text, self.fact.answer)
         alone = [] if self.fact.kind == "category" or len(found) == 1 else [[span] for span in found]
         return [*alone, found]
 
@@ -140,12 +140,12 @@ class _Claim:
         around = [(text[:start], text[end:]) for start, end in spans]
         if any(_clashes(value, before, after) for before, after in around):
             return None
-        changed = swapped(text, spans, self.fact.answer, value)
+        changed = substitute(text, spans, self.fact.answer, value)
         before, after = words(self.fact.answer), words(value)
         if before[0].isdigit() and (before == ("1",)) != (after == ("1",)):
             if _VERB.search(text[: spans[0][0]]):
                 return None
-            return renumbered(changed, spans[0][0], self.fact.subject, one=after == ("1",))
+            return inflect_number(changed, spans[0][0], self.fact.subject, singular=after == ("1",))
         return changed
 
     def changed(self, before: str, after: str, value: str) -> bool:
@@ -185,8 +185,8 @@ def _other_option(
     if not false:
         return None
     letter = _shuffled(false, stream)[0]
-    text = swapped(answer, places(answer, shown[chosen]), shown[chosen], shown[letter])
-    named = _LETTER.match(text)
+    text = substitute(answer, find_spans(answer, shown[chosen]), shown[chosen], shown[letter])
+    named = OPTION_LETTER.match(text)
     return text[: named.start(1)] + letter + text[named.end(1) :] if named else text
 
 
@@ -201,7 +201,7 @@ def _clashes(value: str, before: str, after: str) -> bool:
     )
 
 
-def _why_not(request: Corruption) -> str:
+def _why_not(request: RewriteRequest) -> str:
     if not request.record.facts:
         return "nothing is known about the record (no facts), so no rule can make its answer false"
     return "the answer states no fact of its record that has another value to state"

@@ -1,4 +1,4 @@
-"""Another value in the place of one, with the words around it made to agree: "a brown leg" → "an orange leg".
+"""Substitution of one value for another, with the words around it made to agree: "a brown leg" → "an orange leg".
 
 Words are compared as `spa3d.metrics.text_matching` compares them: without case, in the singular, numbers as digits.
 """
@@ -16,20 +16,20 @@ _WORD = re.compile(r"[^\W_]+")
 _ARTICLE_BEFORE = re.compile(r"\b(an?)(?=\s+$)", re.IGNORECASE)
 
 
-def places(text: str, value: str) -> list[Span]:
-    """Where `value` stands in `text`: (start, end) in characters, from left to right, none inside another."""
-    wanted, size = words(value), len(_WORD.findall(value))
+def find_spans(text: str, value: str) -> list[Span]:
+    """Find `value` in `text`: (start, end) in characters, from left to right, none inside another."""
+    target, size = words(value), len(_WORD.findall(value))
     tokens = [match.span() for match in _WORD.finditer(text)]
-    found: list[Span] = []
-    for first in range(len(tokens) - size + 1) if wanted else ():
+    spans: list[Span] = []
+    for first in range(len(tokens) - size + 1) if target else ():
         start, end = tokens[first][0], tokens[first + size - 1][1]
-        if words(text[start:end]) == wanted and (not found or start >= found[-1][1]):
-            found.append((start, end))
-    return found
+        if words(text[start:end]) == target and (not spans or start >= spans[-1][1]):
+            spans.append((start, end))
+    return spans
 
 
-def swapped(text: str, spans: Iterable[Span], old: str, new: str) -> str:
-    """`text` with `new` at each of `spans`, where `old` stands.
+def substitute(text: str, spans: Iterable[Span], old: str, new: str) -> str:
+    """Put `new` at each of `spans` of `text`, where `old` stands.
 
     The new value takes over capital, plural and digits of the old one, and an article in front of it follows.
     """
@@ -39,18 +39,18 @@ def swapped(text: str, spans: Iterable[Span], old: str, new: str) -> str:
     return text
 
 
-def renumbered(text: str, after: int, noun: str, *, one: bool) -> str:
-    """`text` with the first `noun` behind position `after` in the singular, or in the plural."""
-    found = next((span for span in places(text, noun) if span[0] >= after), None)
-    if found is None:
+def inflect_number(text: str, after: int, noun: str, *, singular: bool) -> str:
+    """Put the first `noun` behind position `after` of `text` into the singular, or into the plural."""
+    span = next((span for span in find_spans(text, noun) if span[0] >= after), None)
+    if span is None:
         return text
     *head, last = noun.split()
-    form = " ".join([*head, words(last)[0] if one else plural(last)])
-    return text[: found[0]] + form + text[found[1] :]
+    form = " ".join([*head, words(last)[0] if singular else pluralize(last)])
+    return text[: span[0]] + form + text[span[1] :]
 
 
-def plural(word: str) -> str:
-    """The plural of a regular English noun; a plural stays one."""
+def pluralize(word: str) -> str:
+    """Form the plural of a regular English noun; a plural stays one."""
     if words(word) != (word.lower(),):
         return word
     if word.endswith(("s", "x", "z", "ch", "sh")):
@@ -64,8 +64,8 @@ def _like(written: str, old: str, new: str) -> str:
     """`new`, written as `old` was."""
     if written.isdigit() and words(new)[0].isdigit():
         return words(new)[0]
-    if written.lower() != old.lower() and written.lower() == plural(old).lower():
-        new = plural(new)
+    if written.lower() != old.lower() and written.lower() == pluralize(old).lower():
+        new = pluralize(new)
     return new[:1].upper() + new[1:] if written[:1].isupper() and old[:1].islower() else new
 
 

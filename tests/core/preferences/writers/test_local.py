@@ -1,18 +1,19 @@
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 
 from spa3d.config.settings import LLMSettings, PairsSettings
 from spa3d.contracts.dataset import Record
 from spa3d.errors import CheckpointError, ConfigError
+from spa3d.llm_clients.local import Reply
 from spa3d.model.llm import make_llm
-from spa3d.preferences.writers import local
-from spa3d.preferences.writers.contract import Corruption
+from spa3d.preferences.writers.contract import RewriteRequest
 from spa3d.preferences.writers.factory import make_writer
-from spa3d.preferences.writers.local import LocalWriter
+from spa3d.preferences.writers.local import ROOM, LocalWriter
 from spa3d.preferences.writers.prompts import TASK, prompt_for
 
 ANSWERS = ("It is red.", "A red chair with four legs and a rather wide seat.", "four")
@@ -30,12 +31,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def requests(answers: tuple[str, ...] = ANSWERS) -> list[Corruption]:
+def requests(answers: tuple[str, ...] = ANSWERS) -> list[RewriteRequest]:
     record = Record(id="r", object_id="r", group="r", load=lambda: None, conversations=())  # type: ignore[arg-type,return-value]
-    return [Corruption(f"k{i}", "What is this?", answer, record) for i, answer in enumerate(answers)]
+    return [RewriteRequest(f"k{i}", "What is this?", answer, record) for i, answer in enumerate(answers)]
 
 
-def written(path: Path, asked: list[Corruption], batch_size: int = 2) -> dict[str, tuple[str | None, str]]:
+def rewrite(path: Path, asked: list[RewriteRequest], batch_size: int = 2) -> dict[str, tuple[str | None, str]]:
     told: dict[str, tuple[str | None, str]] = {}
     LocalWriter(str(path), device="cpu", batch_size=batch_size).rewrite(
         asked, lambda key, *rest: told.update({key: rest})
@@ -43,76 +44,46 @@ def written(path: Path, asked: list[Corruption], batch_size: int = 2) -> dict[st
     return told
 
 
-def replies(path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, answers: tuple[str, ...]) -> dict[str, str]:
-    """What the LM writes, before it is judged."""
-    seen: dict[str, str] = {}
-
-    def note(request: Corruption, reply: str) -> tuple[str | None, str]:
-        seen[request.key] = reply
-        return None, ""
-
-    monkeypatch.setattr(local, "accepted", note)
-    written(path, requests(answers), batch_size)
-    return seen
-
-
 def test_nonsense_is_no_wrong_answer(folder: Path) -> None:
-    told = written(folder, requests())
+    told = rewrite(folder, requests())
     assert set(told) == {"k0", "k1", "k2"}
     assert all(text is None and why for text, why in told.values()), told
 
 
-def test_a_reply_is_the_same_in_any_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replies share a beginning: how far a batch writes on depends on its longest answer."""
-    alike = ("It is red.", "It is a big red.", "It is so very red.")
-    alone, together = replies(folder, monkeypatch, 1, alike), replies(folder, monkeypatch, 3, alike)
-    assert all(together[key].startswith(alone[key]) and alone[key] for key in alone)
-
-
 def test_what_the_lm_writes_is_handed_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "_write", lambda model, tokenizer, prompts, room: [" It is blue.\nQuestion: what"] * 2)
-    assert written(folder, requests(("It is red.", "It is green."))) == {
-        "k0": ("It is blue.", ""),
-        "k1": ("It is blue.", ""),
-    }
+    seen: list[tuple[list[str], list[int], int]] = []
 
+    def write(model: Any, tokenizer: Any, prompts: list[str], room: list[int], *, batch_size: int) -> Iterator[Reply]:
+        assert not model.training
+        seen.append((prompts, room, batch_size))
+        for index in reversed(range(len(prompts))):
+            yield Reply(index, f" It is {('blue', 'pink')[index]}.\nQuestion: what")
 
-def test_the_chat_template_is_used_where_there_is_one(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]"
-    tokenizer.save_pretrained(tmp_path)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder)
-    model.save_pretrained(tmp_path)
-    seen: list[str] = []
-
-    def write(model: Any, tokenizer: Any, prompts: list[list[int]], room: int) -> list[str]:
-        seen.extend(tokenizer.decode(prompt) for prompt in prompts)
-        return [""] * len(prompts)
-
-    monkeypatch.setattr(local, "_write", write)
-    (asked,) = requests(("It is red.",))
-    written(folder, [asked])
-    written(tmp_path, [asked])
-    assert seen == [f"<s>{prompt_for(asked)}", f"[user]{prompt_for(asked)}[assistant]"]
+    monkeypatch.setattr("spa3d.preferences.writers.local.generate_replies", write)
+    asked = requests(("It is red.", "It is green."))
+    assert rewrite(folder, asked) == {"k0": ("It is blue.", ""), "k1": ("It is pink.", "")}
+    ((prompts, room, batch_size),) = seen
+    assert prompts == [prompt_for(request) for request in asked]
+    assert batch_size == 2
+    lengths = AutoTokenizer.from_pretrained(folder)([one.answer for one in asked], add_special_tokens=False)
+    assert room == [2 * len(ids) + ROOM for ids in lengths["input_ids"]]
 
 
 def test_what_does_not_fit_is_told_and_the_rest_is_written(folder: Path) -> None:
-    told = written(folder, requests(("It is red.", "red " * 900)))
+    told = rewrite(folder, requests(("It is red.", "red " * 900)))
     assert "do not fit" in told["k1"][1]
     assert "do not fit" not in told["k0"][1]
 
 
 def test_a_folder_without_an_lm_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"--pairs\.llm .*cannot load a causal LM"):
-        written(tmp_path, requests())
-    with pytest.raises(CheckpointError, match=r"from there \(there is no such folder\)"):
-        written(tmp_path / "gone", requests())
+        rewrite(tmp_path, requests())
+    with pytest.raises(CheckpointError, match=r"from there \(there is no such folder\).*or the hub name of one"):
+        rewrite(tmp_path / "gone", requests())
 
 
 def test_no_request_reads_no_lm(tmp_path: Path) -> None:
-    assert written(tmp_path, []) == {}
+    assert rewrite(tmp_path, []) == {}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +96,7 @@ def test_no_request_reads_no_lm(tmp_path: Path) -> None:
 )
 def test_a_writer_without_what_it_needs_says_so(given: dict[str, str], missing: str) -> None:
     with pytest.raises(ConfigError, match=missing):
-        make_writer(PairsSettings(**given), dataset=None, seed=0, device="cpu", batch_size=1)  # type: ignore[arg-type]
+        make_writer(PairsSettings(**given), dataset=None, seed=0, device="cpu")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +108,7 @@ def test_a_writer_without_what_it_needs_says_so(given: dict[str, str], missing: 
     ],
 )
 def test_each_writer_says_who_it_is(given: dict[str, str], name: str) -> None:
-    made = make_writer(PairsSettings(**given), dataset=None, seed=0, device="cpu", batch_size=1)  # type: ignore[arg-type]
+    made = make_writer(PairsSettings(**given), dataset=None, seed=0, device="cpu")  # type: ignore[arg-type]
     assert made.name == name
 
 

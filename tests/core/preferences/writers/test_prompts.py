@@ -2,8 +2,8 @@ import pytest
 
 from spa3d.contracts.dataset import Fact, Record
 from spa3d.data.questions import with_options
-from spa3d.preferences.writers.contract import Corruption
-from spa3d.preferences.writers.prompts import LONGER, TASK, accepted
+from spa3d.preferences.writers.contract import RewriteRequest
+from spa3d.preferences.writers.prompts import LONGER, TASK, parse_reply
 
 SEAT = Fact("colour", "seat", "What colour is the seat?", "red", ("red", "blue"))
 CAPTION = "A red chair with four legs."
@@ -11,7 +11,7 @@ CAPTION = "A red chair with four legs."
 
 def judged(reply: str, question: str = "What is this?", answer: str = CAPTION) -> tuple[str | None, str]:
     record = Record(id="r", object_id="r", group="r", load=lambda: None, conversations=(), facts=(SEAT,))  # type: ignore[arg-type,return-value]
-    return accepted(Corruption("k", question, answer, record), reply)
+    return parse_reply(RewriteRequest("k", question, answer, record), reply)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import spa3d
 from spa3d.contracts.dataset import Fact, Record
 from spa3d.data.questions import shown_options, with_options
 from spa3d.metrics.text_matching import states
-from spa3d.preferences.writers.contract import Corruption
+from spa3d.preferences.writers.contract import RewriteRequest
 from spa3d.preferences.writers.rule import RuleWriter
 
 COLOURS = ("red", "orange", "white", "purple", "black", "gray")
@@ -21,12 +21,12 @@ SWORD = (
 CAPTION = "A sword with a white blade, a purple grip and one gem."
 
 
-def request(question: str, answer: str, facts: tuple[Fact, ...] = SWORD) -> Corruption:
+def request(question: str, answer: str, facts: tuple[Fact, ...] = SWORD) -> RewriteRequest:
     def no_cloud() -> np.ndarray:
         raise AssertionError("a rule needs no cloud")
 
     record = Record(id="r", object_id="r", group="r", load=no_cloud, conversations=(), facts=facts)
-    return Corruption(f"{question}|{answer}", question, answer, record)
+    return RewriteRequest(f"{question}|{answer}", question, answer, record)
 
 
 class Nothing:
@@ -38,8 +38,8 @@ class Nothing:
         return []
 
 
-def rewritten(asked: Corruption, seed: int = 0, dataset: Any = None) -> str | None:
-    return RuleWriter(dataset or Nothing(), seed=seed).rewritten(asked)
+def rewritten(asked: RewriteRequest, seed: int = 0, dataset: Any = None) -> str | None:
+    return RuleWriter(dataset or Nothing(), seed=seed).rewrite_answer(asked)
 
 
 def all_of(question: str, answer: str, facts: tuple[Fact, ...] = SWORD) -> set[str | None]:
@@ -158,7 +158,7 @@ def test_in_the_shapes_world_every_answer_gets_a_false_version() -> None:
         subjects = {fact.subject for fact in record.facts}
         for talk in dataset.conversations(record, 0):
             for part in talk.rounds:
-                text = writer.rewritten(Corruption("", part.question, part.answer, record))
+                text = writer.rewrite_answer(RewriteRequest("", part.question, part.answer, record))
                 assert text is not None
                 assert text != part.answer
                 lost = [

@@ -1,6 +1,6 @@
 import pytest
 
-from spa3d.preferences.writers.substitution import places, plural, renumbered, swapped
+from spa3d.preferences.writers.substitution import find_spans, inflect_number, pluralize, substitute
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,14 @@ from spa3d.preferences.writers.substitution import places, plural, renumbered, s
     ],
 )
 def test_the_new_value_takes_over_how_the_old_one_was_written(text: str, old: str, new: str, after: str) -> None:
-    assert swapped(text, places(text, old), old, new) == after
+    assert substitute(text, find_spans(text, old), old, new) == after
 
 
 def test_only_the_given_places_change() -> None:
     text = "a red seat and red legs"
-    first, second = places(text, "red")
-    assert swapped(text, [second], "red", "blue") == "a red seat and blue legs"
-    assert swapped(text, [first], "red", "orange") == "an orange seat and red legs"
+    first, second = find_spans(text, "red")
+    assert substitute(text, [second], "red", "blue") == "a red seat and blue legs"
+    assert substitute(text, [first], "red", "orange") == "an orange seat and red legs"
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,11 @@ def test_only_the_given_places_change() -> None:
     ],
 )
 def test_a_noun_follows_its_number(text: str, noun: str, one: bool, after: str) -> None:
-    assert renumbered(text, 0, noun, one=one) == after
+    assert inflect_number(text, 0, noun, singular=one) == after
 
 
 @pytest.mark.parametrize(
     ("word", "many"), [("leg", "legs"), ("legs", "legs"), ("box", "boxes"), ("berry", "berries"), ("day", "days")]
 )
 def test_regular_plurals(word: str, many: str) -> None:
-    assert plural(word) == many
+    assert pluralize(word) == many
