@@ -78,11 +78,11 @@ def test_killed_while_pairs_are_made_a_run_goes_on_to_the_same_ones(
     argv = (*flags, "--objective", "preference", "--pairs.batch_size", "8", "--output", str(output))
     killed = call("run", *argv, bases=bases, DIES_AT="3")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    [ledger] = (bases / ".pairs").iterdir()
-    begun = ledger.read_bytes()
+    [log] = (bases / ".pairs").iterdir()
+    begun = log.read_bytes()
     assert begun.count(b"\n") == 16
     assert not (output / "pairs.jsonl").exists()
-    ledger.write_bytes(begun[:-9])  # as if the kill had come in the middle of a line
+    log.write_bytes(begun[:-9])  # as if the kill had come in the middle of a line
 
     ended = call("run", *argv, "--resume", bases=bases)
     assert ended.returncode == 0, ended.stderr
@@ -99,4 +99,4 @@ def test_killed_while_pairs_are_made_a_run_goes_on_to_the_same_ones(
     undisturbed = call("pairs", str(alone), *flags, "--pairs.batch_size", "8", bases=bases)
     assert undisturbed.returncode == 0, undisturbed.stderr
     assert alone.read_bytes() == (output / "pairs.jsonl").read_bytes()
-    assert ledger.read_bytes() == (bases / "before" / ledger.name).read_bytes()
+    assert log.read_bytes() == (bases / "before" / log.name).read_bytes()
