@@ -17,7 +17,7 @@ from spa3d.contracts.dataset import Cloud, Conversation, Fact, Record, Round, Tw
 from spa3d.data.questions import OPTIONS
 from spa3d.errors import DataError
 from spa3d.runtime.rng import generator
-from spa3d_plugins.datasets.color_names import WORDS, Axis, from_lab, lab_of, main_colour, shape_of, to_lab
+from spa3d_plugins.datasets.color_names import WORDS, Axis, from_lab, lab_of, main_color, shape_of, to_lab
 
 SHADING = (1.0, 0.5, 0.25)
 """How much of the variation in lightness a recoloured part keeps: the first share at which its colour has its word."""
@@ -31,7 +31,7 @@ STEADY = 1.1
 """A shape has its word clearly where no axis scaled by this factor, or by its inverse, changes it; in both as well."""
 
 
-def recolour(cloud: Cloud, target: str) -> Cloud | None:
+def recolor(cloud: Cloud, target: str) -> Cloud | None:
     """`cloud` with its main colour moved to `target`, one of `WORDS`; other colours stay as they are.
 
     The points whose colour has the word of the main colour get the hue of `target` and keep their differences in
@@ -42,7 +42,7 @@ def recolour(cloud: Cloud, target: str) -> Cloud | None:
         word of the palette, or would not be what the rule measures afterwards.
 
     """
-    word, moved, _ = main_colour(cloud)
+    word, moved, _ = main_color(cloud)
     if target == word or target not in WORDS:
         return None
     lightness, goal = to_lab(cloud[moved, 3:])[:, 0], lab_of(target)
@@ -51,7 +51,7 @@ def recolour(cloud: Cloud, target: str) -> Cloud | None:
         chroma = np.outer(np.minimum(light / goal[0], 1), goal[1:])
         edited = cloud.copy()
         edited[moved, 3:] = from_lab(np.column_stack([light, chroma]))
-        after = main_colour(edited)
+        after = main_color(edited)
         if after.word == target and after.lead >= LEAD and after.points[moved].mean() >= NAMED:
             return edited
     return None
@@ -134,12 +134,12 @@ def _holds(cloud: Cloud, fact: Fact, up_axis: Axis) -> bool:
     """Whether the rules measure in `cloud` what `fact` says, and clearly."""
     if fact.kind == "shape":
         return _is_clearly(fact.answer, _size(cloud), up_axis)
-    main = main_colour(cloud)
+    main = main_color(cloud)
     return main.word == fact.answer and main.lead >= LEAD
 
 
 def _edit(cloud: Cloud, kind: str, target: str, up_axis: Axis) -> Cloud | None:
-    return recolour(cloud, target) if kind == "colour" else stretch(cloud, target, up_axis)
+    return recolor(cloud, target) if kind == "colour" else stretch(cloud, target, up_axis)
 
 
 def _twin(record: Record, number: int, before: Fact, after: Fact, up_axis: Axis) -> Twin:

@@ -88,7 +88,7 @@ def lab_of(word: str) -> Float[np.ndarray, " 3"]:
     return _SHADES_LAB[np.searchsorted(_WORD_OF_SHADE, WORDS.index(word))]
 
 
-class MainColour(NamedTuple):
+class MainColor(NamedTuple):
     """The word of a cloud's main colour, which points have that word (in any shade), and how clear the word is."""
 
     word: str
@@ -97,14 +97,14 @@ class MainColour(NamedTuple):
     """Share of the points by which the first shade is ahead of the first shade that has another word."""
 
 
-def main_colour(cloud: Cloud) -> MainColour:
+def main_color(cloud: Cloud) -> MainColor:
     """The word of the shade that most points are nearest to in Lab."""
     # Squared distances less what is the same for all shades.
     nearest = np.argmin((_SHADES_LAB**2).sum(1) - 2 * to_lab(cloud[:, 3:]) @ _SHADES_LAB.T, axis=1)
     shares = np.bincount(nearest, minlength=len(_WORD_OF_SHADE)) / len(cloud)
     word = _WORD_OF_SHADE[shares.argmax()]
     lead = shares.max() - shares[word != _WORD_OF_SHADE].max()
-    return MainColour(WORDS[word], _WORD_OF_SHADE[nearest] == word, float(lead))
+    return MainColor(WORDS[word], _WORD_OF_SHADE[nearest] == word, float(lead))
 
 
 def shape_of(size: Float[np.ndarray, " 3"], up_axis: Axis = "y") -> str:

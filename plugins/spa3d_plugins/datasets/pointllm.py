@@ -30,7 +30,7 @@ from spa3d.errors import DataError
 from spa3d.metrics.text_matching import mentions
 from spa3d.runtime.rng import generator
 from spa3d_plugins.datasets import cloud_edits, color_names
-from spa3d_plugins.datasets.pointllm_index import SPLITS, Known, Layout
+from spa3d_plugins.datasets.pointllm_index import SPLITS, AnnotationIndex, ObjectFacts
 
 ROUNDS = 3
 """Rounds of a conversation drawn afresh."""
@@ -124,12 +124,12 @@ class PointLLM(Dataset):
         """One record per object of `split`, in the order of the files, each made when it is asked for."""
         if split not in self._files:
             raise DataError(f"{self._annotations}: no files for split {split!r}; there are {', '.join(self.splits)}.")
-        return LazyRecords(tuple(self._layout.splits[split].places), partial(self._record, split))
+        return LazyRecords(tuple(self._index.splits[split].entries), partial(self._record, split))
 
     def record(self, record_id: str) -> Record:
         """The record of the object with this id, or with ``~<number>`` behind it its twin's."""
-        for split, index in self._layout.splits.items():
-            if record_id in index.places:
+        for split, index in self._index.splits.items():
+            if record_id in index.entries:
                 return self._record(split, record_id)
         if named := TWIN.fullmatch(record_id):
             twin = self.twin(self.record(named[1]), int(named[2]))
@@ -161,12 +161,12 @@ class PointLLM(Dataset):
 
     @cached_property
     def _fingerprint(self) -> str:
-        used = {self._cloud_name(record_id) for index in self._layout.splits.values() for record_id in index.places}
+        used = {self._cloud_name(record_id) for index in self._index.splits.values() for record_id in index.entries}
         sizes = {entry.name: entry.stat().st_size for entry in os.scandir(self._clouds) if entry.name in used}
         what = {
             "config": self.config.model_dump(mode="json", exclude={"root"}),
-            "annotations": {split: index.digests for split, index in self._layout.splits.items()},
-            "records": {split: len(index.places) for split, index in self._layout.splits.items()},
+            "annotations": {split: index.digests for split, index in self._index.splits.items()},
+            "records": {split: len(index.entries) for split, index in self._index.splits.items()},
             "clouds": [len(sizes), sum(sizes.values())],
             "twins": hash_sources([Path(cloud_edits.__file__), Path(color_names.__file__)]),
             # Clouds that were all made anew, with other colours say, have the sizes of the old ones.
@@ -179,20 +179,22 @@ class PointLLM(Dataset):
             return hashlib.sha256(file.read(MEGABYTE)).hexdigest()
 
     @cached_property
-    def _layout(self) -> Layout:
+    def _index(self) -> AnnotationIndex:
         facts = {split: self._annotations / f"facts_{split}.json" for split in self._files}
-        layout = Layout(self._files, facts, self._clouds, self._cloud_name, allow_text_only=self.config.allow_text_only)
-        if layout.faults and self.on_bad_data == "stop":
-            more = f" (And {len(layout.faults) - 1} more faults.)" if len(layout.faults) > 1 else ""
-            raise DataError(f"{layout.faults[0]}{more} --on-bad-data skip leaves such records out and lists them.")
-        self.skip_log.add(*layout.faults, *layout.notes)
-        return layout
+        index = AnnotationIndex(
+            self._files, facts, self._clouds, self._cloud_name, allow_text_only=self.config.allow_text_only
+        )
+        if index.errors and self.on_bad_data == "stop":
+            more = f" (And {len(index.errors) - 1} more faults.)" if len(index.errors) > 1 else ""
+            raise DataError(f"{index.errors[0]}{more} --on-bad-data skip leaves such records out and lists them.")
+        self.skip_log.add(*index.errors, *index.notes)
+        return index
 
     @cached_property
     def _columns(self) -> int:
         """Columns of the first cloud that can be read; the others must have as many."""
-        for index in self._layout.splits.values():
-            for record_id in index.places:
+        for index in self._index.splits.values():
+            for record_id in index.entries:
                 try:
                     return columns(self._clouds / self._cloud_name(record_id), record_id=record_id)
                 except DataError:  # reading that cloud says it again, to whoever asks for it
@@ -203,7 +205,7 @@ class PointLLM(Dataset):
     def _values(self) -> dict[str, tuple[str, ...]]:
         """Kind of fact → the values that are options."""
         least = {"category": self.config.min_category}
-        counts = {kind: self._layout.counts(kind) for kind in QUESTIONS}
+        counts = {kind: self._index.counts(kind) for kind in QUESTIONS}
         return {
             kind: tuple(sorted(value for value, count in found.items() if count >= least.get(kind, 1)))
             for kind, found in counts.items()
@@ -221,8 +223,8 @@ class PointLLM(Dataset):
         return str(self.config.pattern.replace("{id}", object_id))
 
     def _record(self, split: str, object_id: str) -> Record:
-        index = self._layout.splits[split]
-        known = index.known.get(object_id) or Known(object_id=object_id)
+        index = self._index.splits[split]
+        known = index.known.get(object_id) or ObjectFacts(object_id=object_id)
         return Record(
             id=object_id,
             object_id=object_id,

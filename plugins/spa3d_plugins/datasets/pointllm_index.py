@@ -23,7 +23,7 @@ CORRUPT = frozenset({"6760e543e1d645d5aaacd3803bcae524", "b91c0711149d460a8004f9
 """Objects whose colours are broken in the published clouds; PointLLM leaves them out as well."""
 
 
-class Known(BaseModel):
+class ObjectFacts(BaseModel):
     """What a facts file says of one object; keys that are not asked about are passed over."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", str_min_length=1)
@@ -37,8 +37,8 @@ class Known(BaseModel):
 
     def answers(self) -> dict[str, str]:
         """Kind of fact → its value, as far as it is known."""
-        colour = self.main_color if self.has_color else None
-        found = {"category": self.category, "colour": colour, "shape": self.shape}
+        color = self.main_color if self.has_color else None
+        found = {"category": self.category, "colour": color, "shape": self.shape}
         return {kind: answer for kind, answer in found.items() if answer is not None}
 
 
@@ -48,26 +48,26 @@ class SplitIndex:
 
     Attributes:
         files: the annotation files.
-        places: object → its entries, in the order of the files; entry ``e`` of file ``f`` is ``e * len(files) + f``.
+        entries: object → its entries, in the order of the files; entry ``e`` of file ``f`` is ``e * len(files) + f``.
         known: object → what the facts file says of it.
         digests: SHA-256 of every file read, facts included.
 
     """
 
     files: list[JsonArray] = field(default_factory=list)
-    places: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    known: dict[str, Known] = field(default_factory=dict)
+    entries: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    known: dict[str, ObjectFacts] = field(default_factory=dict)
     digests: list[str] = field(default_factory=list)
 
     def conversations(self, object_id: str, *, allow_text_only: bool) -> tuple[Conversation, ...]:
         """All that is said about an object."""
-        places = (divmod(place, len(self.files)) for place in self.places[object_id])
+        entries = (divmod(place, len(self.files)) for place in self.entries[object_id])
         return tuple(
-            conversation(self.files[file][entry], object_id, allow_text_only=allow_text_only) for entry, file in places
+            conversation(self.files[file][entry], object_id, allow_text_only=allow_text_only) for entry, file in entries
         )
 
 
-class Layout:
+class AnnotationIndex:
     """The index of all splits.
 
     Args:
@@ -79,8 +79,8 @@ class Layout:
 
     Attributes:
         splits: one index per split.
-        faults: one line per entry or object that had to be left out, naming file and record.
-        notes: objects known to be corrupt, left out without being a fault.
+        errors: one line per entry or object that had to be left out, naming file and record.
+        notes: objects known to be corrupt, left out without being an error.
 
     Raises:
         DataError: an annotation file is missing or is no JSON array.
@@ -96,7 +96,7 @@ class Layout:
         *,
         allow_text_only: bool,
     ) -> None:
-        self.faults: list[str] = []
+        self.errors: list[str] = []
         self.notes: list[str] = []
         self._clouds, self._cloud_name, self._allow_text_only = clouds, cloud_name, allow_text_only
         self._there = {entry.name for entry in os.scandir(clouds) if entry.is_file()}  # a link may lead nowhere
@@ -114,12 +114,12 @@ class Layout:
         for number, path in enumerate(paths):
             index.files.append(JsonArray(path, self._entry_reader(index, shown, path, (number, len(paths)))))
             index.digests.append(index.files[-1].digest)
-        for object_id in list(index.places):
-            fault = self._misplaced(object_id, split, index.known.get(object_id), shown)
-            if fault:
-                self.faults.append(fault)
-                del index.places[object_id]
-        groups = {self._group(object_id, index.known.get(object_id)) for object_id in index.places}
+        for object_id in list(index.entries):
+            error = self._split_error(object_id, split, index.known.get(object_id), shown)
+            if error:
+                self.errors.append(error)
+                del index.entries[object_id]
+        groups = {self._group(object_id, index.known.get(object_id)) for object_id in index.entries}
         self._taken.update(dict.fromkeys(groups, split))
         return index
 
@@ -137,9 +137,9 @@ class Layout:
                     return
                 talk = conversation(entry, f"{where} (record {object_id})", allow_text_only=self._allow_text_only)
             except DataError as error:
-                self.faults.append(str(error))
+                self.errors.append(str(error))
                 return
-            index.places[object_id] = (*index.places.get(object_id, ()), entry_number * files + number)
+            index.entries[object_id] = (*index.entries.get(object_id, ()), entry_number * files + number)
             if talk.has_cloud:
                 shown.add(object_id)
 
@@ -150,21 +150,21 @@ class Layout:
             where = f"{path}, entry {entry_number}"
             try:
                 object_id = object_of(entry, where)
-                known = Known.model_validate(entry)
+                known = ObjectFacts.model_validate(entry)
             except DataError as error:
-                self.faults.append(str(error))
+                self.errors.append(str(error))
             except ValidationError as error:
                 first = error.errors(include_url=False)[0]
-                place = ".".join(map(str, first["loc"]))
-                self.faults.append(f"{where} (record {object_id}): {place}: {first['msg'].lower()}.")
+                location = ".".join(map(str, first["loc"]))
+                self.errors.append(f"{where} (record {object_id}): {location}: {first['msg'].lower()}.")
             else:
                 if object_id in index.known:
-                    self.faults.append(f"{where} (record {object_id}): a second entry of facts; the first is used.")
+                    self.errors.append(f"{where} (record {object_id}): a second entry of facts; the first is used.")
                 index.known.setdefault(object_id, known)
 
         return read
 
-    def _misplaced(self, object_id: str, split: str, known: Known | None, shown: set[str]) -> str | None:
+    def _split_error(self, object_id: str, split: str, known: ObjectFacts | None, shown: set[str]) -> str | None:
         """What keeps an object out of a split though its entries are good."""
         name = self._cloud_name(object_id)
         if object_id in shown and name not in self._there:
@@ -177,7 +177,7 @@ class Layout:
         return None
 
     @staticmethod
-    def _group(object_id: str, known: Known | None) -> str:
+    def _group(object_id: str, known: ObjectFacts | None) -> str:
         return (known.group if known else None) or object_id
 
     def counts(self, kind: str) -> Counter[str]:
@@ -186,6 +186,6 @@ class Layout:
         return Counter(
             answers[kind]
             for index in splits
-            for object_id in index.places
+            for object_id in index.entries
             if object_id in index.known and kind in (answers := index.known[object_id].answers())
         )

@@ -7,8 +7,8 @@ import pytest
 
 from spa3d.contracts.dataset import CAPTION, Conversation, Fact, Record, Round
 from spa3d.errors import DataError
-from spa3d_plugins.datasets.cloud_edits import LEAD, NAMED, cloud_twin, recolour, stretch
-from spa3d_plugins.datasets.color_names import WORDS, main_colour, shape_of, to_lab
+from spa3d_plugins.datasets.cloud_edits import LEAD, NAMED, cloud_twin, recolor, stretch
+from spa3d_plugins.datasets.color_names import WORDS, main_color, shape_of, to_lab
 
 SHAPES = ("compact", "flat", "long", "tall")
 
@@ -27,10 +27,10 @@ def size_of(cloud: np.ndarray) -> np.ndarray:
     return np.ptp(cloud[:, :3], axis=0)
 
 
-def record(cloud: np.ndarray, colour: str = "red", shape: str = "compact", **changes: object) -> Record:
+def record(cloud: np.ndarray, color: str = "red", shape: str = "compact", **changes: object) -> Record:
     facts = (
         Fact("category", "", "What is it?", "box", ("bed", "box", "car", "cup")),
-        Fact("colour", "", "Which colour?", colour, tuple(sorted(WORDS))),
+        Fact("colour", "", "Which colour?", color, tuple(sorted(WORDS))),
         Fact("shape", "", "Which shape?", shape, SHAPES),
     )
     told = Conversation(CAPTION, (Round("What is this?", "A red box."),))
@@ -41,13 +41,13 @@ def record(cloud: np.ndarray, colour: str = "red", shape: str = "compact", **cha
 @pytest.mark.parametrize("target", [word for word in WORDS if word != "red"])
 def test_a_recoloured_cloud_has_the_new_main_colour_its_shading_and_all_else(target: str) -> None:
     cloud = box(1, 1, 1)
-    before = main_colour(cloud).points
-    edited = recolour(cloud, target)
+    before = main_color(cloud).points
+    edited = recolor(cloud, target)
     assert edited is not None
     assert edited.dtype == np.float32
     np.testing.assert_array_equal(edited[:, :3], cloud[:, :3])
     np.testing.assert_array_equal(edited[~before], cloud[~before])
-    after = main_colour(edited)
+    after = main_color(edited)
     assert (after.word, after.lead >= LEAD) == (target, True)
     assert after.points[before].mean() >= NAMED
     assert 0 <= edited[:, 3:].min() <= edited[:, 3:].max() <= 1
@@ -59,12 +59,12 @@ def test_a_recoloured_cloud_has_the_new_main_colour_its_shading_and_all_else(tar
 
 def test_what_cannot_be_recoloured_is_none() -> None:
     cloud = box(1, 1, 1)
-    assert recolour(cloud, "red") is None
-    assert recolour(cloud, "crimson") is None
+    assert recolor(cloud, "red") is None
+    assert recolor(cloud, "crimson") is None
     # Ahead by less than LEAD: 51 % red, 49 % blue, with and without the edit.
     close = np.repeat(box(1, 1, 1)[[0, -1]], [51, 49], axis=0)
-    assert main_colour(close).word == "red"
-    assert recolour(close, "green") is None
+    assert main_color(close).word == "red"
+    assert recolor(close, "green") is None
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_twin_differs_in_one_fact_and_is_a_pure_function_of_record_and_number(
         np.testing.assert_array_equal(cloud, made.cloud())
         assert cloud.shape == (600, 6)
         facts = {fact.kind: fact.answer for fact in made.facts}
-        assert main_colour(cloud).word == facts["colour"]
+        assert main_color(cloud).word == facts["colour"]
         assert shape_of(size_of(cloud)) == facts["shape"]
         seen.add((twin.after.kind, twin.after.answer))
     assert {kind for kind, _ in seen} == {"colour", "shape"}
@@ -144,9 +144,9 @@ def test_no_twin_of_a_kind_where_rule_and_fact_disagree_or_the_facts_are_too_few
         twins = [cloud_twin(given, number) for number in range(8)]
         return {twin.after.kind if twin else "none" for twin in twins}
 
-    assert kinds(record(box(1, 1, 1), colour="orange")) == {"shape"}
+    assert kinds(record(box(1, 1, 1), color="orange")) == {"shape"}
     assert kinds(record(box(1, 1, 1), shape="tall")) == {"colour"}
-    assert kinds(record(box(1, 1, 1), colour="orange", shape="tall")) == {"none"}
+    assert kinds(record(box(1, 1, 1), color="orange", shape="tall")) == {"none"}
     assert kinds(record(box(1, 1, 1), has_color=False)) == {"shape"}
     assert kinds(record(box(1, 1.45, 1), shape="tall")) == {"colour"}  # tall, but by a hair
     facts = record(box(1, 1, 1)).facts
@@ -167,7 +167,7 @@ def test_an_edit_that_fails_gives_way_to_another() -> None:
 
 
 def test_a_cloud_that_changed_meanwhile_is_refused() -> None:
-    clouds = [box(1, 1, 1), recolour(box(1, 1, 1), "green")]
+    clouds = [box(1, 1, 1), recolor(box(1, 1, 1), "green")]
     facts = (Fact("colour", "", "Which colour?", "red", ("red", "green", "g1", "g2")),)
     twin = cloud_twin(record(box(1, 1, 1), facts=facts, load=partial(clouds.pop, 0)), 0)
     assert twin is not None

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from spa3d_plugins.datasets.color_names import SHADES, WORDS, from_lab, lab_of, main_colour, shape_of, to_lab
+from spa3d_plugins.datasets.color_names import SHADES, WORDS, from_lab, lab_of, main_color, shape_of, to_lab
 
 
 def painted(*parts: tuple[tuple[int, int, int], int]) -> np.ndarray:
-    rgb = np.concatenate([np.tile(np.array(colour) / 255, (count, 1)) for colour, count in parts])
+    rgb = np.concatenate([np.tile(np.array(color) / 255, (count, 1)) for color, count in parts])
     return np.column_stack([np.zeros_like(rgb), rgb]).astype(np.float32)
 
 
@@ -14,14 +14,14 @@ def test_lab_has_the_values_of_the_standard_and_an_inverse() -> None:
     given = np.array([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=float)
     lab = [[100.0, 0, 0], [53.24, 80.09, 67.20], [87.73, -86.18, 83.18], [32.30, 79.19, -107.86], [0, 0, 0.0]]
     np.testing.assert_allclose(to_lab(given), np.array(lab), atol=0.02)
-    colours = np.random.default_rng(0).random((200, 3))
-    np.testing.assert_allclose(from_lab(to_lab(colours)), colours, atol=1e-6)
+    colors = np.random.default_rng(0).random((200, 3))
+    np.testing.assert_allclose(from_lab(to_lab(colors)), colors, atol=1e-6)
     assert from_lab(np.array([50.0, 0, 300])).min() == 0  # no such colour in sRGB
 
 
 @pytest.mark.parametrize(("word", "shade"), [(word, shade) for word in WORDS for shade in SHADES[word]])
 def test_every_shade_has_its_word(word: str, shade: str) -> None:
-    main = main_colour(painted((SHADES[word][shade], 5)))
+    main = main_color(painted((SHADES[word][shade], 5)))
     assert (main.word, main.lead) == (word, 1.0)
     assert main.points.all()
 
@@ -34,7 +34,7 @@ def test_the_first_shade_of_a_word_stands_for_it() -> None:
 def test_the_most_frequent_shade_decides_not_the_most_frequent_word() -> None:
     # 3 gray + 3 dark gray points are 6 of one word, but 4 red ones are the largest shade.
     cloud = painted((SHADES["gray"]["gray"], 3), (SHADES["gray"]["dark gray"], 3), (SHADES["red"]["red"], 4))
-    main = main_colour(cloud)
+    main = main_color(cloud)
     assert main.word == "red"
     assert main.points.tolist() == [False] * 6 + [True] * 4
     assert main.lead == pytest.approx(0.1)

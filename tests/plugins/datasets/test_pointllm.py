@@ -14,7 +14,7 @@ from spa3d.errors import DataError
 from spa3d_plugins.datasets.pointllm import PointLLM
 
 CATEGORIES = ("chair", "lamp", "table", "mug", "sofa")
-COLOURS = ("red", "blue", "green", "white", "black")
+COLORS = ("red", "blue", "green", "white", "black")
 SHAPES = ("tall", "long", "flat", "compact")
 
 
@@ -62,11 +62,11 @@ def world(folder: Folder) -> Folder:
         briefs, talks, facts = [], [], []
         for i in range(size):
             name, category = f"o{number:02}", CATEGORIES[:3][i % 3] if i < 18 else "mug"
-            shape, colour = SHAPES[i % 4], COLOURS[i % 5]
+            shape, color = SHAPES[i % 4], COLORS[i % 5]
             folder.cloud(name)
-            briefs.append(caption(name, f"A {colour} {category}."))
+            briefs.append(caption(name, f"A {color} {category}."))
             talks.append(talk(name, "<point>\nIs it big?", "No.", "Who made it?", "Nobody knows.", kind="multi_round"))
-            known = {"category": category, "group": f"g{number}", "main_color": colour, "shape": shape, "extra": 1}
+            known = {"category": category, "group": f"g{number}", "main_color": color, "shape": shape, "extra": 1}
             facts.append({"object_id": name, "has_color": i != 3, **known})
             number += 1
         folder.write(f"brief_description_{split}", briefs)
@@ -96,7 +96,7 @@ def test_facts_ask_for_category_colour_and_shape(world: Folder) -> None:
     data = world.open()
     facts = {fact.kind: fact for fact in data.record("o01").facts}
     assert facts["category"] == Fact("category", "", "What kind of object is this?", "lamp", ("chair", "lamp", "table"))
-    assert facts["colour"] == Fact("colour", "", "What is its main colour?", "blue", tuple(sorted(COLOURS)))
+    assert facts["colour"] == Fact("colour", "", "What is its main colour?", "blue", tuple(sorted(COLORS)))
     assert facts["shape"] == Fact("shape", "", "What is its overall shape?", "long", tuple(sorted(SHAPES)))
     # Two mugs are too few for an option; a cloud without colour has no main colour.
     assert data.record("o18").facts[0].options == ("mug",)

@@ -11,7 +11,7 @@ from spa3d.contracts.dataset import Record
 from spa3d.errors import DataError
 from spa3d_plugins.datasets import shapes
 from spa3d_plugins.datasets.shapes import Shapes
-from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLOURS, TEXTURES
+from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLORS, TEXTURES
 
 CAPTION = re.compile(r"A (?P<texture>\w+) (?P<category>\w+) with (?P<parts>.+)\.")
 PART = re.compile(r"(?:(?P<lead>\w+) )?(?P<colour>\w+) (?P<name>\w+)")
@@ -45,7 +45,7 @@ def usual_share(records: list[Record], kind: str) -> float:
     for record in records:
         category = BY_NAME[record.category or ""]
         expected = {("texture", ""): category.texture}
-        expected |= {("colour", part.name): part.colour for part in category.parts}
+        expected |= {("colour", part.name): part.color for part in category.parts}
         usual += [fact.answer == expected[kind, fact.subject] for fact in record.facts if fact.kind == kind]
     return float(np.mean(usual))
 
@@ -104,15 +104,15 @@ def test_clouds(world: Shapes) -> None:
 
 def test_priors_hold_in_train_and_are_broken_in_counterfactual(world: Shapes) -> None:
     train, broken = list(world.records("train")), list(Shapes(counterfactual=2000).records("counterfactual"))
-    assert usual_share(train, "colour") == pytest.approx(0.55 + 0.45 / len(COLOURS), abs=0.025)
+    assert usual_share(train, "colour") == pytest.approx(0.55 + 0.45 / len(COLORS), abs=0.025)
     assert usual_share(train, "texture") == pytest.approx(0.5 + 0.5 / len(TEXTURES), abs=0.04)
-    assert usual_share(broken, "colour") == pytest.approx(1 / len(COLOURS), abs=0.02)
+    assert usual_share(broken, "colour") == pytest.approx(1 / len(COLORS), abs=0.02)
     assert usual_share(broken, "texture") == pytest.approx(1 / len(TEXTURES), abs=0.04)
     for records, share in ((train, 0.45 + 0.55 / 4), (broken, 1 / 4)):
         legs = [f.answer for r in records if r.category == "chair" for f in r.facts if f.kind == "count"]
         assert np.mean([answer == "four" for answer in legs]) == pytest.approx(share, abs=0.15)
-    colours = Counter(fact.answer for record in broken for fact in record.facts if fact.kind == "colour")
-    assert min(colours.values()) > 0.8 * max(colours.values())
+    colors = Counter(fact.answer for record in broken for fact in record.facts if fact.kind == "colour")
+    assert min(colors.values()) > 0.8 * max(colors.values())
 
 
 @pytest.mark.parametrize("split", ["train", "counterfactual"])

@@ -10,7 +10,7 @@ CATEGORIES = tuple(sorted((*FURNITURE, *VEHICLES, *OUTDOORS), key=lambda categor
 BY_NAME = {category.name: category for category in CATEGORIES}
 USES = tuple(sorted({category.use for category in CATEGORIES}))
 TEXTURES = ("smooth", "striped", "spotted", "rough")
-COLOURS = {
+COLORS = {
     "red": (0.85, 0.10, 0.10),
     "orange": (1.00, 0.50, 0.00),
     "yellow": (1.00, 0.88, 0.10),

@@ -24,7 +24,7 @@ class Part:
 
     Attributes:
         name: as in "What colour are the legs?"; a counted part is in the plural.
-        colour: the colour it has in most objects of the category.
+        color: the colour it has in most objects of the category.
         share: its share of the cloud's points, whatever its count.
         counts: how many there can be, at least four values; empty where nobody counts.
         usual: the count that most objects of the category have.
@@ -32,7 +32,7 @@ class Part:
     """
 
     name: str
-    colour: str
+    color: str
     share: float
     counts: Counts = ()
     usual: int = 0

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from spa3d_plugins.datasets.shapes_world import textures
-from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, COLOURS, TEXTURES
+from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, COLORS, TEXTURES
 from spa3d_plugins.datasets.shapes_world.category import WOBBLES, Category, Counts
 from spa3d_plugins.datasets.shapes_world.meshes import Mesh, join, sample
 
@@ -29,7 +29,7 @@ class Spec:
     """All that is true about one object; colours and counts in the order of the category's parts."""
 
     category: str
-    colours: tuple[str, ...]
+    colors: tuple[str, ...]
     counts: Counts
     texture: str
 
@@ -38,7 +38,7 @@ class Spec:
 class Priors:
     """How often a part, the texture, a count is the category's usual one; otherwise it is drawn uniformly."""
 
-    colour: float
+    color: float
     texture: float
     count: float
 
@@ -48,7 +48,7 @@ class Noise:
     """Standard deviations of the point noise (in units of the object's radius) and of the colour noise."""
 
     position: float
-    colour: float
+    color: float
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Sampled:
 
 def draw_spec(category: Category, stream: np.random.Generator, priors: Priors) -> Spec:
     """An object of `category`, its facts drawn from `stream`."""
-    names = tuple(COLOURS)
+    names = tuple(COLORS)
 
     def pick(usual: Value, values: tuple[Value, ...], prior: float) -> Value:
         chance, place = stream.random(2)
@@ -69,7 +69,7 @@ def draw_spec(category: Category, stream: np.random.Generator, priors: Priors) -
 
     return Spec(
         category=category.name,
-        colours=tuple(pick(part.colour, names, priors.colour) for part in category.parts),
+        colors=tuple(pick(part.color, names, priors.color) for part in category.parts),
         counts=tuple(pick(part.usual, part.counts or (0,), priors.count) for part in category.parts),
         texture=pick(category.texture, TEXTURES, priors.texture),
     )
@@ -92,7 +92,7 @@ def change_spec(spec: Spec, stream: np.random.Generator) -> tuple[Spec, str, str
         return replace(spec, texture=other(spec.texture, TEXTURES)), kind, ""
     if kind == "colour":
         i = int(stream.integers(len(parts)))
-        return replace(spec, colours=_with(spec.colours, i, other(spec.colours[i], COLOURS))), kind, parts[i].name
+        return replace(spec, colors=_with(spec.colors, i, other(spec.colors[i], COLORS))), kind, parts[i].name
     i = counted[stream.integers(len(counted))]
     return replace(spec, counts=_with(spec.counts, i, other(spec.counts[i], parts[i].counts))), kind, parts[i].name
 
@@ -109,7 +109,7 @@ def sample_object(spec: Spec, stream: np.random.Generator, points: int, noise: N
     xyz, rgb = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
     cloud = np.empty((points, 6), np.float32)
     cloud[:, :3] = _turned(xyz * luck.stretch, luck.turn) + noise.position * luck.shifts
-    cloud[:, 3:] = np.clip(rgb + noise.colour * luck.tints, 0, 1)
+    cloud[:, 3:] = np.clip(rgb + noise.color * luck.tints, 0, 1)
     return Sampled(cloud[luck.order], np.repeat(np.arange(len(sizes)), sizes)[luck.order])
 
 
@@ -151,16 +151,16 @@ def _piece(
     frame = _frame(BY_NAME[spec.category])
     surface = (mesh - frame.centre) / frame.radius
     xyz, chosen = sample(surface, luck.places[block])
-    colour = spec.colours[number]
-    rgb = np.tile(COLOURS[colour], (len(xyz), 1))
+    color = spec.colors[number]
+    rgb = np.tile(COLORS[color], (len(xyz), 1))
     texture = spec.texture if number == 0 else "smooth"
     if texture == "rough":
         depth = luck.depth[block]
         return xyz + textures.bumps(surface, chosen, depth), rgb * textures.pits(depth)[:, None]
     if texture == "striped":
-        rgb[textures.stripes(xyz, axis=frame.axis, phase=luck.phase)] = textures.lighter(colour)
+        rgb[textures.stripes(xyz, axis=frame.axis, phase=luck.phase)] = textures.lighter(color)
     elif texture == "spotted":
-        rgb[textures.spots(xyz, places=luck.spots)] = textures.lighter(colour)
+        rgb[textures.spots(xyz, places=luck.spots)] = textures.lighter(color)
     return xyz, rgb
 
 

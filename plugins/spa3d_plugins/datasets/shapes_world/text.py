@@ -14,7 +14,7 @@ import numpy as np
 from spa3d.contracts.dataset import CAPTION, Conversation, Fact, Round
 from spa3d.data.questions import draw_options, with_options
 from spa3d.runtime.rng import generator
-from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLOURS, TEXTURES, USES
+from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLORS, TEXTURES, USES
 from spa3d_plugins.datasets.shapes_world.category import Part, plural
 from spa3d_plugins.datasets.shapes_world.objects import Spec
 
@@ -37,9 +37,9 @@ def facts_of(spec: Spec) -> tuple[Fact, ...]:
         Fact("texture", "", "What is its surface like?", spec.texture, TEXTURES),
         Fact("use", "", "What is it used for?", category.use, USES),
     ]
-    for part, colour in zip(category.parts, spec.colours, strict=True):
+    for part, color in zip(category.parts, spec.colors, strict=True):
         verb = "are" if plural(part.name) else "is"
-        facts.append(Fact("colour", part.name, f"What colour {verb} the {part.name}?", colour, tuple(COLOURS)))
+        facts.append(Fact("colour", part.name, f"What colour {verb} the {part.name}?", color, tuple(COLORS)))
     for part, count in zip(category.parts, spec.counts, strict=True):
         if part.counts:
             possible = tuple(NUMBERS[value] for value in part.counts)
@@ -49,8 +49,8 @@ def facts_of(spec: Spec) -> tuple[Fact, ...]:
 
 def caption_of(spec: Spec) -> str:
     """One sentence with every fact but the use: ``A smooth sword with a white blade, a yellow guard and a ...``."""
-    parts = zip(BY_NAME[spec.category].parts, spec.colours, spec.counts, strict=True)
-    *most, last = [_phrase(part, colour, count) for part, colour, count in parts]
+    parts = zip(BY_NAME[spec.category].parts, spec.colors, spec.counts, strict=True)
+    *most, last = [_phrase(part, color, count) for part, color, count in parts]
     return f"A {spec.texture} {spec.category} with {', '.join(most)} and {last}."
 
 
@@ -97,10 +97,10 @@ def _sentence(fact: Fact) -> str:
     return f"They are {fact.answer}." if plural(fact.subject) else f"It is {fact.answer}."
 
 
-def _phrase(part: Part, colour: str, count: int) -> str:
+def _phrase(part: Part, color: str, count: int) -> str:
     if part.counts:
-        return f"{NUMBERS[count]} {colour} {_named(part.name, NUMBERS[count])}"
-    return f"{colour} {part.name}" if plural(part.name) else f"{_article(colour)} {colour} {part.name}"
+        return f"{NUMBERS[count]} {color} {_named(part.name, NUMBERS[count])}"
+    return f"{color} {part.name}" if plural(part.name) else f"{_article(color)} {color} {part.name}"
 
 
 def _named(parts: str, count: str) -> str:

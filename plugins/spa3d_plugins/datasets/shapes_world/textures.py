@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spa3d_plugins.datasets.shapes_world.categories import COLOURS
+from spa3d_plugins.datasets.shapes_world.categories import COLORS
 from spa3d_plugins.datasets.shapes_world.meshes import Mesh, normals
 
 STRIPE_WIDTH = 0.15
@@ -35,10 +35,10 @@ def spots(xyz: Float[np.ndarray, "n 3"], *, places: Float[np.ndarray, " s"]) -> 
     return near
 
 
-def lighter(colour: str) -> Float[np.ndarray, " 3"]:
+def lighter(color: str) -> Float[np.ndarray, " 3"]:
     """The colour of stripes and spots on a part of `colour`."""
-    rgb = np.array(COLOURS[colour])
-    return rgb * (1 - LIGHTER) if colour == "white" else rgb + LIGHTER * (1 - rgb)
+    rgb = np.array(COLORS[color])
+    return rgb * (1 - LIGHTER) if color == "white" else rgb + LIGHTER * (1 - rgb)
 
 
 def bumps(mesh: Mesh, chosen: Int[np.ndarray, " n"], depth: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from spa3d_plugins.datasets.shapes_world.categories import CATEGORIES, COLOURS, TEXTURES, USES
+from spa3d_plugins.datasets.shapes_world.categories import CATEGORIES, COLORS, TEXTURES, USES
 from spa3d_plugins.datasets.shapes_world.category import WOBBLES, Category, Counts
 from spa3d_plugins.datasets.shapes_world.meshes import Mesh
 
@@ -42,7 +42,7 @@ def test_a_category_is_well_formed(category: Category) -> None:
     assert sum(part.share for part in category.parts) == pytest.approx(1)
     assert not category.parts[0].counts, "the main part carries the texture and is not counted"
     for part in category.parts:
-        assert part.colour in COLOURS
+        assert part.color in COLORS
         assert part.usual in part.counts or not part.counts
         assert len(set(part.counts)) == len(part.counts)
         assert not part.counts or len(part.counts) >= 4, "a question needs four options"
@@ -89,9 +89,9 @@ def test_an_object_stays_whole_when_it_wobbles(category: Category, wobble: float
 def test_colours_and_their_lighter_marks_keep_their_names() -> None:
     from spa3d_plugins.datasets.shapes_world.textures import lighter
 
-    palette = np.array(list(COLOURS.values()))
+    palette = np.array(list(COLORS.values()))
     apart = np.linalg.norm(palette[:, None] - palette, axis=-1) + np.eye(len(palette))
     assert apart.min() > 0.35, "seven standard deviations of the colour noise"
-    for i, name in enumerate(COLOURS):
+    for i, name in enumerate(COLORS):
         marks = np.linalg.norm(palette - lighter(name), axis=-1)
         assert np.delete(marks, i).min() > 0.25, f"stripes on {name} look like another colour"

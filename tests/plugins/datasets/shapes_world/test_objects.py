@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spa3d.runtime.rng import generator
-from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLOURS, TEXTURES
+from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLORS, TEXTURES
 from spa3d_plugins.datasets.shapes_world.category import Category
 from spa3d_plugins.datasets.shapes_world.objects import (
     Noise,
@@ -32,7 +32,7 @@ def sampled(spec: Spec, *, noise: Noise = NOISE, key: str = "cloud", points: int
 
 def nearest(rgb: np.ndarray) -> Counter[str]:
     """How many points have each name."""
-    names, palette = list(COLOURS), np.array(list(COLOURS.values()))
+    names, palette = list(COLORS), np.array(list(COLORS.values()))
     apart = np.linalg.norm(rgb[:, None] - palette, axis=-1)
     return Counter(names[i] for i in apart.argmin(1))
 
@@ -42,12 +42,12 @@ def test_the_points_of_a_part_have_its_colour(category: Category) -> None:
     for texture in TEXTURES:
         spec = spec_of(category, texture)
         cloud, labels = (one := sampled(spec)).cloud, one.labels
-        for i, colour in enumerate(spec.colours):
+        for i, color in enumerate(spec.colors):
             named = nearest(cloud[labels == i, 3:])
             marked = texture in ("striped", "spotted") and i == 0
-            share = named[colour] / named.total()
-            assert share > (0.25 if marked else 0.75), f"{texture} {colour} {category.parts[i].name}: {named}"
-            assert max(named, key=lambda name: named[name]) == colour or marked
+            share = named[color] / named.total()
+            assert share > (0.25 if marked else 0.75), f"{texture} {color} {category.parts[i].name}: {named}"
+            assert max(named, key=lambda name: named[name]) == color or marked
 
 
 @each
@@ -89,11 +89,11 @@ def test_poses_turn_about_the_up_axis_alone() -> None:
 @pytest.mark.parametrize("texture", TEXTURES)
 def test_a_changed_colour_changes_only_the_colour_of_that_part(category: Category, texture: str) -> None:
     spec = spec_of(category, texture)
-    for i, colour in enumerate(spec.colours):
-        other = next(name for name in COLOURS if name != colour)
+    for i, color in enumerate(spec.colors):
+        other = next(name for name in COLORS if name != color)
         before, after = (
             sampled(spec),
-            sampled(replace(spec, colours=(*spec.colours[:i], other, *spec.colours[i + 1 :]))),
+            sampled(replace(spec, colors=(*spec.colors[:i], other, *spec.colors[i + 1 :]))),
         )
         np.testing.assert_array_equal(before.cloud[:, :3], after.cloud[:, :3])
         np.testing.assert_array_equal(before.labels, after.labels)
@@ -148,7 +148,7 @@ def test_a_twin_spec_differs_in_exactly_the_fact_it_names(category: Category) ->
         twin, kind, subject = change_spec(spec, generator("twin", number))
         names = [part.name for part in category.parts]
         differences = [("texture", "")] * (twin.texture != spec.texture)
-        differences += [("colour", n) for n, a, b in zip(names, twin.colours, spec.colours, strict=True) if a != b]
+        differences += [("colour", n) for n, a, b in zip(names, twin.colors, spec.colors, strict=True) if a != b]
         differences += [("count", n) for n, a, b in zip(names, twin.counts, spec.counts, strict=True) if a != b]
         assert differences == [(kind, subject)]
         assert twin.category == spec.category
