@@ -160,7 +160,7 @@ def test_the_vocabulary_at_the_answer_positions_comes_where_it_is_asked_for(worl
     needs = [Need("chosen", "clean", vocabulary=True), Need("chosen", "blind", grad=False, vocabulary=True)]
     make = tokenize_example(processor, sft_example(instructions(toy_dataset, 0)), required_texts(needs, views))
     batch = [make(record, 0) for record in toy_dataset.records("train")]
-    scores = score(model, needs, batch, views)
+    scores = score(model, needs, batch, views).scores
     for need in needs:
         found = scores[need.key]
         assert found.vocabulary is not None
