@@ -21,7 +21,7 @@ from spa3d.config.settings import RunConfig
 from spa3d.registry.component import KINDS
 from spa3d.registry.fields import describe, is_block, show, show_default
 from spa3d.registry.registry import Registry, load_registry
-from spa3d.rendering.numbers import markdown
+from spa3d.rendering.markdown import escape_markdown
 
 ROOT = Path(__file__).parents[1]
 README, SETTINGS = ROOT / "README.md", ROOT / "docs" / "settings.md"
@@ -106,7 +106,9 @@ def component_table(entries: Iterable[Entry]) -> str:
         # What auto takes of the backends depends on the machine; the page tells what it would like to take.
         default = entry.name in wished if entry.section == "ops" else entry.default
         name = f"{'&emsp;' if entry.preset_of else ''}`{entry.name}`{' (default)' if default else ''}"
-        rows.append(("" if entry.section == last else entry.section, name, markdown(entry.summary), link(follows)))
+        rows.append(
+            ("" if entry.section == last else entry.section, name, escape_markdown(entry.summary), link(follows))
+        )
         last = entry.section
     return table(("kind", "name", "what it is", "follows"), rows)
 
@@ -134,13 +136,13 @@ def choices(registry: Registry) -> Iterator[tuple[str, ...]]:
         takes = {"benchmark": "names", "llm": "name or path"}.get(section, "name")
         yield code(f"--{section}"), takes, code(show(getattr(registry.manifest.defaults, section))), names
         if section == "encoder":
-            yield code(CHECKPOINT_FLAG), "file", "", markdown(CHECKPOINT_MEANING)
+            yield code(CHECKPOINT_FLAG), "file", "", escape_markdown(CHECKPOINT_MEANING)
 
 
 def run_rows(registry: Registry) -> Iterator[tuple[str, ...]]:
     for flag, takes, _, meaning in RUN_FLAGS:
         default = registry.manifest.defaults.preset if flag == "--preset" else ""
-        yield code(flag), code(takes), code(default), markdown(meaning)
+        yield code(flag), code(takes), code(default), escape_markdown(meaning)
     for name in PLAIN:
         yield field_row(f"--{name}", RunConfig.model_fields[name.replace("-", "_")])
 
@@ -164,7 +166,7 @@ def block_parts(block: str) -> Iterator[str]:
 def component_parts(registry: Registry, entry: Entry) -> Iterator[str]:
     assert entry.component is not None
     rows = list(fields(registry.target(entry.component).Config, f"--{flag_of(entry)}"))
-    yield f"### {entry.section} {entry.name}\n\n{markdown(entry.summary)}.\n"
+    yield f"### {entry.section} {entry.name}\n\n{escape_markdown(entry.summary)}.\n"
     yield table(FIELD_HEAD, rows) if rows else "No settings.\n"
 
 
@@ -184,7 +186,7 @@ def preset_parts(registry: Registry) -> Iterator[str]:
         else:
             continue
         of = f", preset of {entry.preset_of}" if entry.preset_of else ""
-        yield f"### {entry.section} {entry.name}{of}\n\n{markdown(entry.summary)}.\n"
+        yield f"### {entry.section} {entry.name}{of}\n\n{escape_markdown(entry.summary)}.\n"
         yield table(("sets", "to"), rows)
 
 
@@ -212,7 +214,7 @@ def fields(model: Any, prefix: str, *, leave: Iterable[str] = ()) -> Iterator[tu
 
 
 def field_row(flag: str, field: Any) -> tuple[str, ...]:
-    return code(flag), code(describe(field)), code(show_default(field)), markdown(field.description or "")
+    return code(flag), code(describe(field)), code(show_default(field)), escape_markdown(field.description or "")
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -41,7 +41,8 @@ def test_the_wheel_holds_the_two_packages_whole_and_nothing_else(wheel: zipfile.
     sources = [path for path in (*(ROOT / "core").rglob("*"), *(ROOT / "plugins").rglob("*")) if path.is_file()]
     expected = {"/".join(path.relative_to(ROOT).parts[1:]) for path in sources if path.suffix != ".pyc"}
     assert packed == expected | {"spa3d/registry.yaml"}
-    assert {"spa3d/py.typed", "spa3d_plugins/py.typed", "spa3d/report/page.css"} <= packed
+    assert {"spa3d/py.typed", "spa3d_plugins/py.typed"} <= packed
+    assert {"spa3d/rendering/page.css", "spa3d/report/page.js", "spa3d/comparison/page.css"} <= packed
     assert wheel.read("spa3d/registry.yaml") == (ROOT / "registry.yaml").read_bytes()
 
 

@@ -11,7 +11,7 @@ from spa3d.cli.console import output, plain
 from spa3d.comparison.document import Score
 from spa3d.comparison.document import Table as Document
 from spa3d.comparison.execute import Task, outcome
-from spa3d.rendering.numbers import NOTHING, percent, points, points_span
+from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
 
 AGAINST = {
     "steps": "differences in points against SFT of as many steps, paired 95 % intervals",
@@ -35,7 +35,7 @@ def show_cells(tasks: Sequence[Task], mine: Sequence[Task]) -> None:
 
 def show_table(document: Document, folder: Path) -> None:
     """The verdict, each row's scores beside its difference against SFT of equal budget, and where the rest is."""
-    parts = [part for part in document.parts() if part[1] == "test"]
+    parts = [part for part in document.subsets() if part[1] == "test"]
     table = Table("row", "done", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for benchmark, _ in parts:
         table.add_column(plain(benchmark), justify="right")
@@ -59,4 +59,6 @@ def _told(score: Score | None) -> tuple[str, str]:
     if score is None:
         return NOTHING, NOTHING
     against = score.against_control
-    return percent(score.after.mean), f"{points(against.mean)} ({points_span(against.ci95)})" if against else NOTHING
+    return format_percent(
+        score.after.mean
+    ), f"{format_points(against.mean)} ({format_points_interval(against.ci95)})" if against else NOTHING

@@ -21,7 +21,7 @@ from spa3d.config.parse import Invocation, parse
 from spa3d.contracts.dataset import Cloud, Dataset, Record
 from spa3d.errors import ConfigError, DataError, OutputError, PluginError
 from spa3d.registry.fields import unknown
-from spa3d.rendering.point_cloud import upright
+from spa3d.rendering.point_cloud import rotate_y_up
 from spa3d.rendering.sheets import Strip, comparison_sheet, contact_sheet
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
 def _draw_dataset(wish: Wish) -> str:
     """Draw the contact sheet; returns what is on it."""
     dataset, drawn, told = _objects(wish, parse(wish.run_flags()))
-    clouds = [upright(cloud, dataset.up_axis) for _, cloud in drawn]
+    clouds = [rotate_y_up(cloud, dataset.up_axis) for _, cloud in drawn]
     with _writing(wish.path):
         contact_sheet(clouds, [_label(record) for record, _ in drawn], wish.path)
     return told
@@ -151,11 +151,11 @@ def _strip(kind: Invocation, levels: Sequence[float], clean: Cloud, *, record_id
     from spa3d.runtime.rng import Draws
 
     config, points = kind.config, torch.from_numpy(clean)[None]
-    clouds, labels = [upright(clean, up_axis)], ["clean"]
+    clouds, labels = [rotate_y_up(clean, up_axis)], ["clean"]
     for level in levels:
         noise = make_noise(config, kind.registry, level=level)
         noised = _tried(noise, points, Draws([(config.seed, 0, record_id, "noised")]), f"--noise {config.noise.asked}")
-        clouds.append(upright(noised[0].numpy(), up_axis))
+        clouds.append(rotate_y_up(noised[0].numpy(), up_axis))
         reached = noise.realised(points, noised).item()
         told = "" if abs(reached - level) < 0.005 else f", reached {reached:.2f}"
         labels.append(f"level {level:g}{told}")

@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.table import Table
 
 from spa3d.cli.console import output, plain
-from spa3d.rendering.numbers import NOTHING, percent, points, points_span
-from spa3d.report.document import Document, Line, Part, score_lines
+from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
+from spa3d.report.document import Document, ScoreLine, SubsetScore, score_lines
 from spa3d.report.training_sentence import health_sentence
 from spa3d.report.verdict import cloud_worth, verdict
 
@@ -23,7 +23,7 @@ def show_result(folder: Path) -> None:
     for column in ("before", "blind", "after", "blind", "change", "chance", "n"):
         table.add_column(column, justify="right")
     for line in score_lines(document):
-        name = line.benchmark if line.part == "test" else f"  {line.label}"
+        name = line.benchmark if line.subset == "test" else f"  {line.label}"
         table.add_row(plain(name), *_cells(line))
     console = output()
     console.print(plain(f"\n{told.sentence}", TONES[told.tone]), soft_wrap=True)
@@ -38,20 +38,20 @@ def show_result(folder: Path) -> None:
     console.print(plain(f"{folder / 'report.html'}  {folder / 'report.md'}"), soft_wrap=True)
 
 
-def _cells(line: Line) -> list[str]:
+def _cells(line: ScoreLine) -> list[str]:
     last = line.after or line.before
     change = line.change
-    moved = f"{points(change.score)} ({points_span(change.ci95)})" if change else NOTHING
+    moved = f"{format_points(change.score)} ({format_points_interval(change.ci95)})" if change else NOTHING
     return [
         *_score(line.before),
         *_score(line.after),
         moved,
-        percent(last.chance) if last else NOTHING,
+        format_percent(last.chance) if last else NOTHING,
         str(last.n) if last else NOTHING,
     ]
 
 
-def _score(part: Part | None) -> tuple[str, str]:
+def _score(part: SubsetScore | None) -> tuple[str, str]:
     if part is None:
         return NOTHING, NOTHING
-    return percent(part.score), percent(part.blind)
+    return format_percent(part.score), format_percent(part.blind)

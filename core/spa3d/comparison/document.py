@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from spa3d.comparison.cells import Role, Status
 
 Span = tuple[float, float]
+BenchmarkSubset = tuple[str, str]
+"""A benchmark and a set of its questions: ``test``, ``counterfactual`` or ``flip``."""
 
 
 class _Model(BaseModel):
@@ -142,13 +144,14 @@ class Table(_Model):
         """The text of compare.json."""
         return self.model_dump_json(indent=1, exclude_defaults=False) + "\n"
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The scores of the table as (benchmark, set), in the order of the first row that has any."""
-        found: dict[tuple[str, str], None] = {}
+    def subsets(self) -> list[BenchmarkSubset]:
+        """The scores of the table, in the order of the first row that has any."""
+        found: dict[BenchmarkSubset, None] = {}
         for row in self.rows:
-            found.update({(name, part): None for name, sets in row.scores.items() for part in sets})
+            found.update({(name, subset): None for name, sets in row.scores.items() for subset in sets})
         return list(found)
 
-    def score(self, row: TableRow, part: tuple[str, str]) -> Score | None:
-        """What `row` scored on a set."""
-        return row.scores.get(part[0], {}).get(part[1])
+    def score(self, row: TableRow, subset: BenchmarkSubset) -> Score | None:
+        """The score of `row` on a set of questions."""
+        name, kind = subset
+        return row.scores.get(name, {}).get(kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 from spa3d.comparison.document import Estimate, Score, Table, TableRow, Tested
 from spa3d.comparison.wording import (
@@ -11,29 +11,30 @@ from spa3d.comparison.wording import (
     MARKS,
     PAPER,
     TRAINING_HEADS,
-    control_name,
-    ends_told,
-    marks_told,
-    part_name,
-    training_told,
+    describe_marks,
+    format_control,
+    format_seed_range,
+    format_subset,
+    format_training_value,
 )
-from spa3d.rendering.numbers import NOTHING, markdown, percent, points, points_span
+from spa3d.rendering.markdown import escape_markdown, render_bullets, render_markdown_table
+from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
 
 ALONE = "(△)"
 """Beside an interval that excludes 0 only when taken alone."""
 
 
-def markdown_page(table: Table) -> str:
+def render_markdown(table: Table) -> str:
     """The text of compare.md. Its first line is the verdict."""
     first, *more = table.verdict
-    blocks = [f"**{markdown(first)}**", *map(markdown, more), f"# {markdown(table.title)}"]
-    for name in dict.fromkeys(name for name, _ in table.parts()):
-        blocks += [f"## {markdown(name)}", _scores(table, name)]
-    if table.parts():
-        blocks += [f"{LEGEND} {marks_told(table, ALONE)}", "## Details", _details(table), DETAILS]
+    blocks = [f"**{escape_markdown(first)}**", *map(escape_markdown, more), f"# {escape_markdown(table.title)}"]
+    for name in dict.fromkeys(name for name, _ in table.subsets()):
+        blocks += [f"## {escape_markdown(name)}", _scores(table, name)]
+    if table.subsets():
+        blocks += [f"{LEGEND} {describe_marks(table, ALONE)}", "## Details", _details(table), DETAILS]
     blocks += ["## Every run", _runs(table), *_faults(table)]
     if table.paper:
-        blocks += [f"## {PAPER[0].upper()}{PAPER[1:]}", markdown(table.caption), _paper(table)]
+        blocks += [f"## {PAPER[0].upper()}{PAPER[1:]}", escape_markdown(table.caption), _paper(table)]
     command = "".join(sign if sign.isprintable() else "?" for sign in table.command)
     blocks += ["## How it was made", "Every figure is in [`compare.json`](compare.json).", f"    {command}"]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -46,16 +47,16 @@ def paper_columns(table: Table) -> list[str]:
 
 def _scores(table: Table, name: str) -> str:
     """One benchmark, at most nine columns: its own score in full, its other sets by their difference."""
-    others = [part for part in table.parts() if part[0] == name and part[1] != "test"]
-    rival = f"against {control_name(table.budget)}"
+    others = [subset for subset in table.subsets() if subset[0] == name and subset[1] != "test"]
+    rival = f"against {format_control(table.budget)}"
     heads = ["row", "seeds", "score", "against the base", rival, "over seeds", "blind gap"]
-    heads += [f"{part[1]}, {'against SFT' if table.family.comparisons else 'against the base'}" for part in others]
+    heads += [f"{subset[1]}, {'against SFT' if table.family.comparisons else 'against the base'}" for subset in others]
     lines = []
     for row in table.rows:
         main = table.score(row, (name, "test"))
-        rest = [_other(table.score(row, part), table) for part in others]
+        rest = [_other(table.score(row, subset), table) for subset in others]
         lines.append([_label(row), f"{len(row.seeds_done)} of {len(row.cells)}", *_main(main), *rest])
-    return _table(heads, lines)
+    return render_markdown_table(heads, lines)
 
 
 def _main(score: Score | None) -> list[str]:
@@ -64,9 +65,15 @@ def _main(score: Score | None) -> list[str]:
     held = score.against_control
     gap = NOTHING
     if score.gap:
-        moved = f" ({points(score.gap_change.mean)})" if score.gap_change else ""
-        gap = f"{points(score.gap.mean)}{moved}"
-    return [percent(score.after.mean), _estimate(score.change), _tested(held), ends_told(held or score.change), gap]
+        moved = f" ({format_points(score.gap_change.mean)})" if score.gap_change else ""
+        gap = f"{format_points(score.gap.mean)}{moved}"
+    return [
+        format_percent(score.after.mean),
+        _estimate(score.change),
+        _tested(held),
+        format_seed_range(held or score.change),
+        gap,
+    ]
 
 
 def _other(score: Score | None, table: Table) -> str:
@@ -74,11 +81,11 @@ def _other(score: Score | None, table: Table) -> str:
     if score is None:
         return NOTHING
     told = _tested(score.against_control) if table.family.comparisons else _estimate(score.change)
-    return percent(score.after.mean) + (f", {told}" if told != NOTHING else "")
+    return format_percent(score.after.mean) + (f", {told}" if told != NOTHING else "")
 
 
 def _estimate(found: Estimate | None) -> str:
-    return f"{points(found.mean)} ({points_span(found.ci95)})" if found else NOTHING
+    return f"{format_points(found.mean)} ({format_points_interval(found.ci95)})" if found else NOTHING
 
 
 def _tested(found: Tested | None) -> str:
@@ -90,26 +97,30 @@ def _tested(found: Tested | None) -> str:
 
 def _details(table: Table) -> str:
     names = [name for name in TRAINING_HEADS if any(name in row.training for row in table.rows)]
-    blind = {part: part_name(part) for part in table.parts() if part[1] == "test"}
+    blind = {subset: format_subset(subset) for subset in table.subsets() if subset[1] == "test"}
     heads = ["row", *(TRAINING_HEADS[name] for name in names), *(f"blind {told}, chance" for told in blind.values())]
     lines = []
     for row in table.rows:
-        found = [table.score(row, part) for part in blind]
-        shares = [f"{percent(one.blind.mean)}, {percent(one.chance)}" if one else NOTHING for one in found]
-        lines.append([_label(row), *(training_told(name, row.training.get(name)) for name in names), *shares])
-    return _table(heads, lines)
+        found = [table.score(row, subset) for subset in blind]
+        shares = [
+            f"{format_percent(one.blind.mean)}, {format_percent(one.chance)}" if one else NOTHING for one in found
+        ]
+        lines.append([_label(row), *(format_training_value(name, row.training.get(name)) for name in names), *shares])
+    return render_markdown_table(heads, lines)
 
 
 def _runs(table: Table) -> str:
     """One line per cell: every seed's own figures."""
-    parts = table.parts()
+    subsets = table.subsets()
     lines = []
     for row in table.rows:
         for cell in row.cells:
             place = row.seeds_done.index(cell.seed) if cell.seed in row.seeds_done else None
-            shares = [_of_seed(table.score(row, part), place) for part in parts]
-            lines.append([_label(row), str(cell.seed), cell.status, *shares, markdown(cell.folder)])
-    return _table(["row", "seed", "state", *(part_name(part) for part in parts), "folder"], lines)
+            shares = [_of_seed(table.score(row, subset), place) for subset in subsets]
+            lines.append([_label(row), str(cell.seed), cell.status, *shares, escape_markdown(cell.folder)])
+    return render_markdown_table(
+        ["row", "seed", "state", *(format_subset(subset) for subset in subsets), "folder"], lines
+    )
 
 
 def _of_seed(score: Score | None, place: int | None) -> str:
@@ -117,39 +128,34 @@ def _of_seed(score: Score | None, place: int | None) -> str:
     if score is None or place is None or (share := score.after.seeds[place]) is None:
         return NOTHING
     moved = (score.against_control or score.change).seeds[place]
-    return percent(share) + (f" ({points(moved)})" if moved is not None else "")
+    return format_percent(share) + (f" ({format_points(moved)})" if moved is not None else "")
 
 
 def _faults(table: Table) -> Iterator[str]:
-    told = [f"- {_label(row)}: {markdown(fault)}" for row in table.rows for fault in row.faults]
+    told = [f"{_label(row)}: {escape_markdown(fault)}" for row in table.rows for fault in row.faults]
     if told:
         yield "## What failed"
-        yield "\n".join(told)
+        yield render_bullets(told)
         yield "Where it happened stands in `error.txt` in the run's folder."
     warned = [
-        f"- {_label(row)}, seed {cell.seed}: {markdown(text)}"
+        f"{_label(row)}, seed {cell.seed}: {escape_markdown(text)}"
         for row in table.rows
         for cell in row.cells
         for text in cell.warnings
     ]
     if warned:
         yield "## What the watchdog said"
-        yield "\n".join(warned)
+        yield render_bullets(warned)
 
 
 def _paper(table: Table) -> str:
     columns = paper_columns(table)
     lines = [
-        [markdown(label), *(f"{figures[column]:g}" if column in figures else NOTHING for column in columns)]
+        [escape_markdown(label), *(f"{figures[column]:g}" if column in figures else NOTHING for column in columns)]
         for label, figures in table.paper.items()
     ]
-    return _table(["row", *columns], lines)
+    return render_markdown_table(["row", *columns], lines)
 
 
 def _label(row: TableRow) -> str:
-    return markdown(row.label) + (" *(control)*" if row.role == "control" else "")
-
-
-def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = ["| " + " | ".join(markdown(head) for head in heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-    return "\n".join([*rows, *("| " + " | ".join(line) + " |" for line in lines)])
+    return escape_markdown(row.label) + (" *(control)*" if row.role == "control" else "")

@@ -7,147 +7,152 @@ from html import escape
 from importlib.resources import files
 from urllib.parse import quote
 
-from spa3d.comparison.document import CellState, Estimate, Score, Table, TableRow, Tested
-from spa3d.comparison.figures import Axis, axis_scale, forest, level_charts, level_figure, shared_axis
+from spa3d.comparison.document import BenchmarkSubset, CellState, Estimate, Score, Table, TableRow, Tested
+from spa3d.comparison.figures import draw_forest, draw_levels, draw_scale, level_charts, shared_scale
 from spa3d.comparison.markdown import paper_columns
 from spa3d.comparison.wording import (
     DETAILS,
     LEGEND,
     PAPER,
     TRAINING_HEADS,
-    control_name,
-    ends_told,
-    marks_told,
-    part_name,
-    seeds_told,
-    training_told,
+    describe_marks,
+    format_control,
+    format_seed_count,
+    format_seed_range,
+    format_subset,
+    format_training_value,
 )
-from spa3d.rendering.numbers import NOTHING, count, p_value, percent, points, points_span
-from spa3d.report.tables import text
+from spa3d.rendering.html import (
+    Headline,
+    Page,
+    isolate_text,
+    render_cell,
+    render_definitions,
+    render_row,
+    render_section,
+    render_table,
+    render_warnings,
+)
+from spa3d.rendering.numbers import (
+    NOTHING,
+    format_count,
+    format_p_value,
+    format_percent,
+    format_points,
+    format_points_interval,
+)
+from spa3d.rendering.svg import BarScale
 
-Part = tuple[str, str]
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
-
-def html_page(table: Table) -> str:
+def render_page(table: Table) -> str:
     """The text of compare.html."""
-    styles = [files(package).joinpath("page.css").read_text(encoding="utf-8") for package in _STYLED]
     sections = [_head(table), _faults(table), *_benchmarks(table), _details(table), _runs(table)]
     sections += [_paper(table), _how(table)]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(table.title)} · spa3d compare</title>\n<style>\n{''.join(styles)}</style></head>\n"
-        "<body><main>\n" + "\n".join(section for section in sections if section) + "\n</main></body></html>\n"
-    )
-
-
-_STYLED = ("spa3d.report", "spa3d.comparison")
+    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    return Page(f"{table.title} · spa3d compare", sections, style=style).render()
 
 
 def _head(table: Table) -> str:
     first, *more = table.verdict
     claim, colon, evidence = first.partition(": ")
-    ledes = "".join(f'<p class="lede">{text(sentence)}</p>' for sentence in more)
-    return (
-        f'<header class="{_tone(table)}"><h1><span class="claim">{text(claim + colon.strip())}</span> '
-        f'<span class="evidence">{text(evidence)}</span></h1>{ledes}'
-        f'<p class="meta">{text(table.title)} <span>/</span> budget: {text(table.budget)}</p></header>'
-    )
+    meta = f"{isolate_text(table.title)} <span>/</span> budget: {isolate_text(table.budget)}"
+    return Headline(_tone(table), isolate_text(claim + colon.strip()), isolate_text(evidence), more, meta).render()
 
 
 def _tone(table: Table) -> str:
     """Good news only where a row beats its control on the first score."""
-    parts = table.parts()
-    if not parts:
+    subsets = table.subsets()
+    if not subsets:
         return "open"
-    found = [table.score(row, parts[0]) for row in table.rows]
+    found = [table.score(row, subsets[0]) for row in table.rows]
     sides = {score.against_control.side for score in found if score and score.against_control}
     return "helped" if 1 in sides else "even"
 
 
 def _faults(table: Table) -> str:
     items = [
-        f"<li><strong>{text(row.label)}:</strong> {text(fault)}</li>" for row in table.rows for fault in row.faults
+        f"<strong>{isolate_text(row.label)}:</strong> {isolate_text(fault)}"
+        for row in table.rows
+        for fault in row.faults
     ]
     for row in table.rows:
         said = [warning for cell in row.cells for warning in cell.warnings]
         if said:
             runs = sum(bool(cell.warnings) for cell in row.cells)
             told = f"watchdog in {runs} of {len(row.seeds_done)} runs: {said[0]}"
-            items.append(f"<li><strong>{text(row.label)}:</strong> {text(told)}</li>")
-    return f'<section class="warnings" aria-label="Warnings"><ul>{"".join(items)}</ul></section>' if items else ""
+            items.append(f"<strong>{isolate_text(row.label)}:</strong> {isolate_text(told)}")
+    return render_warnings(items)
 
 
 def _benchmarks(table: Table) -> Iterable[str]:
-    rival = control_name(table.budget)
+    rival = format_control(table.budget)
     legend = (
         f'<p class="legend"><span class="key score after"></span>against {escape(rival)} '
         '<span class="key blind before"></span>against the base <span class="key tick"></span>each seed. '
-        f"{escape(LEGEND)} {escape(marks_told(table, 'alone only'))}</p>"
+        f"{escape(LEGEND)} {escape(describe_marks(table, 'alone only'))}</p>"
     )
-    for number, name in enumerate(dict.fromkeys(name for name, _ in table.parts())):
+    for number, name in enumerate(dict.fromkeys(name for name, _ in table.subsets())):
         body = "" if number else legend
-        for part in (part for part in table.parts() if part[0] == name):
-            body += _part(table, part)
-        yield _section(text(name), body, "scores")
+        for subset in (subset for subset in table.subsets() if subset[0] == name):
+            body += _subset(table, subset)
+        yield render_section(isolate_text(name), body, "scores")
 
 
-def _part(table: Table, part: Part) -> str:
+def _subset(table: Table, subset: BenchmarkSubset) -> str:
     """The table of one score; other sets are folded away unless something moved there for sure."""
-    scores = [score for row in table.rows if (score := table.score(row, part))]
-    unit = "pair" if part[1] == "flip" else "question"
-    asked = f"{count(scores[0].questions, unit)}, chance {percent(scores[0].chance)} %"
-    drawn = f'<p class="meta">{asked}</p>{_score_table(table, part, shared_axis(scores))}{_levels(table, part)}'
-    if part[1] == "test":
+    scores = [score for row in table.rows if (score := table.score(row, subset))]
+    unit = "pair" if subset[1] == "flip" else "question"
+    asked = f"{format_count(scores[0].questions, unit)}, chance {format_percent(scores[0].chance)} %"
+    drawn = f'<p class="meta">{asked}</p>{_score_table(table, subset, shared_scale(scores))}{_levels(table, subset)}'
+    if subset[1] == "test":
         return drawn
     moved = any(score.against_control and score.against_control.side for score in scores)
-    return f"<details{' open' if moved else ''}><summary>{text(part_name(part))}</summary>{drawn}</details>"
-
-
-def _score_table(table: Table, part: Part, axis: Axis) -> str:
-    heads = [("Row", "label"), (f'<span class="hidden">Picture</span>{axis_scale(axis)}', "picture")]
-    heads += [(name, "") for name in _SCORE_HEADS]
-    rows = [_score_row(row, table.score(row, part), axis) for row in table.rows]
-    return _table(
-        heads, rows, f"{part_name(part)}: every row against the base and against {control_name(table.budget)}"
+    return (
+        f"<details{' open' if moved else ''}><summary>{isolate_text(format_subset(subset))}</summary>{drawn}</details>"
     )
 
 
-def _score_row(row: TableRow, score: Score | None, axis: Axis) -> str:
+def _score_table(table: Table, subset: BenchmarkSubset, scale: BarScale) -> str:
+    heads = [("Row", "label"), (f'<span class="hidden">Picture</span>{draw_scale(scale)}', "picture")]
+    heads += [(name, "") for name in _SCORE_HEADS]
+    rows = [_score_row(row, table.score(row, subset), scale) for row in table.rows]
+    caption = f"{format_subset(subset)}: every row against the base and against {format_control(table.budget)}"
+    return render_table(heads, rows, caption, kind="")
+
+
+def _score_row(row: TableRow, score: Score | None, scale: BarScale) -> str:
     if score is None:
         return _row(row, [_cell("", "", "picture"), *(_cell(name, NOTHING) for name in _SCORE_HEADS)])
     held = score.against_control
     gap = NOTHING
     if score.gap:
-        moved = f"<small>{points(score.gap_change.mean)} by training</small>" if score.gap_change else ""
-        gap = f"<b>{points(score.gap.mean)}</b>{moved}"
-    beside = f"<small>before {percent(score.before.mean)}</small><small>blind {percent(score.blind.mean)}</small>"
+        moved = f"<small>{format_points(score.gap_change.mean)} by training</small>" if score.gap_change else ""
+        gap = f"<b>{format_points(score.gap.mean)}</b>{moved}"
+    before, blind = format_percent(score.before.mean), format_percent(score.blind.mean)
+    beside = f"<small>before {before}</small><small>blind {blind}</small>"
     contents = (
-        f"<b>{percent(score.after.mean)}</b>{beside}",
+        f"<b>{format_percent(score.after.mean)}</b>{beside}",
         _estimate(score.change),
         _tested(held),
-        ends_told(held or score.change),
+        format_seed_range(held or score.change),
         gap,
     )
     cells = [_cell(name, content) for name, content in zip(_SCORE_HEADS, contents, strict=True)]
-    return _row(row, [_cell("", forest(score, axis, row.label), "picture"), *cells])
+    return _row(row, [_cell("", draw_forest(score, scale, row.label), "picture"), *cells])
 
 
 _SCORE_HEADS = ("Score", "Against the base", "Against SFT", "Over seeds", "Blind gap")
 
 
-def _levels(table: Table, part: Part) -> str:
-    charts = level_charts(table, part)
+def _levels(table: Table, subset: BenchmarkSubset) -> str:
+    charts = level_charts(table, subset)
     rival = "against SFT" if table.family.comparisons else "against the base"
-    drawn = "".join(level_figure(chart, f"points {rival}, by noise level") for chart in charts)
+    drawn = "".join(draw_levels(chart, f"points {rival}, by noise level") for chart in charts)
     return f'<div class="charts">{drawn}</div>' if drawn else ""
 
 
 def _estimate(found: Estimate) -> str:
-    return f"<b>{points(found.mean)}</b><small>{points_span(found.ci95)}</small>"
+    return f"<b>{format_points(found.mean)}</b><small>{format_points_interval(found.ci95)}</small>"
 
 
 def _tested(found: Tested | None) -> str:
@@ -155,8 +160,9 @@ def _tested(found: Tested | None) -> str:
     if found is None:
         return NOTHING
     mark = {1: '<i class="up">▲</i>', -1: '<i class="down">▼</i>', 0: ""}[found.side]
-    note = "alone only" if found.lucky else f"Holm {p_value(found.p_holm)}"
-    return f"<b>{mark}{points(found.mean)}</b><small>{points_span(found.ci95)}</small><small>{note}</small>"
+    note = "alone only" if found.lucky else f"Holm {format_p_value(found.p_holm)}"
+    interval = format_points_interval(found.ci95)
+    return f"<b>{mark}{format_points(found.mean)}</b><small>{interval}</small><small>{note}</small>"
 
 
 def _details(table: Table) -> str:
@@ -165,24 +171,32 @@ def _details(table: Table) -> str:
         return ""
     heads = [("Row", "label"), *((TRAINING_HEADS[name].capitalize(), "") for name in names)]
     rows = [
-        _row(row, [_cell(TRAINING_HEADS[name], training_told(name, row.training.get(name))) for name in names])
+        _row(row, [_cell(TRAINING_HEADS[name], format_training_value(name, row.training.get(name))) for name in names])
         for row in table.rows
     ]
     legend = f'<p class="legend">{escape(DETAILS)}</p>'
-    return _section("Training", legend + _table(heads, rows, "How post-training went", "plain"))
+    return render_section("Training", legend + render_table(heads, rows, "How post-training went", "plain"))
 
 
 def _runs(table: Table) -> str:
-    parts = [part for part in table.parts() if part[1] == "test"]
-    heads = [("Row", "label"), ("Seed", ""), ("State", ""), *((text(name), "") for name, _ in parts), ("Run", "")]
+    subsets = [subset for subset in table.subsets() if subset[1] == "test"]
+    heads = [
+        ("Row", "label"),
+        ("Seed", ""),
+        ("State", ""),
+        *((isolate_text(name), "") for name, _ in subsets),
+        ("Run", ""),
+    ]
     rows = []
     for row in table.rows:
         for cell in row.cells:
             contents = [_cell("Seed", str(cell.seed)), _cell("State", cell.status)]
-            contents += [_cell(part_name(part), _of_seed(table.score(row, part), row, cell)) for part in parts]
+            contents += [
+                _cell(format_subset(subset), _of_seed(table.score(row, subset), row, cell)) for subset in subsets
+            ]
             rows.append(_row(row, [*contents, _cell("Run", _link(cell))], notes=False))
-    drawn = _table(heads, rows, "Every run with its scores", "runs")
-    return _section("Every run", f"<details><summary>{len(rows)} runs</summary>{drawn}</details>")
+    drawn = render_table(heads, rows, "Every run with its scores", "runs")
+    return render_section("Every run", f"<details><summary>{len(rows)} runs</summary>{drawn}</details>")
 
 
 def _of_seed(score: Score | None, row: TableRow, cell: CellState) -> str:
@@ -190,47 +204,43 @@ def _of_seed(score: Score | None, row: TableRow, cell: CellState) -> str:
         return NOTHING
     place = row.seeds_done.index(cell.seed)
     share, moved = score.after.seeds[place], (score.against_control or score.change).seeds[place]
-    told = f" <small>{points(moved)}</small>" if moved is not None else ""
-    return percent(share) + told if share is not None else NOTHING
+    told = f" <small>{format_points(moved)}</small>" if moved is not None else ""
+    return format_percent(share) + told if share is not None else NOTHING
 
 
 def _link(cell: CellState) -> str:
     if cell.status != "done":
         return f"<code>{escape(cell.folder)}</code>"
-    return f'<a href="{escape(quote(cell.folder))}/report.html">{text(cell.folder)}</a>'
+    return f'<a href="{escape(quote(cell.folder))}/report.html">{isolate_text(cell.folder)}</a>'
 
 
 def _paper(table: Table) -> str:
     if not table.paper:
         return ""
     columns = paper_columns(table)
-    heads = [("Row", "label"), *((text(column), "") for column in columns)]
+    heads = [("Row", "label"), *((isolate_text(column), "") for column in columns)]
     rows = []
     for label, figures in table.paper.items():
         cells = [_cell(column, f"{figures[column]:g}" if column in figures else NOTHING) for column in columns]
-        rows.append(
-            f'<tr role="row"><th scope="row" role="rowheader" class="label">{text(label)}</th>{"".join(cells)}</tr>'
-        )
-    caption = f" {text(table.caption)}" if table.caption else ""
+        rows.append(render_row(isolate_text(label), cells))
+    caption = f" {isolate_text(table.caption)}" if table.caption else ""
     legend = f'<p class="legend">{escape(PAPER[0].upper() + PAPER[1:])}.{caption}</p>'
-    return _section("In the paper", legend + _table(heads, rows, PAPER, "plain"))
+    return render_section("In the paper", legend + render_table(heads, rows, PAPER, "plain"))
 
 
 def _how(table: Table) -> str:
     pairs = {
         "Command": f"<code>{escape(table.command)}</code>",
-        "Budget": text(table.budget),
+        "Budget": isolate_text(table.budget),
         "Intervals": f"{table.bootstrap:,} resamples",
         "Beside this file": "all figures in <code>compare.json</code>, every run in its own folder",
     }
-    told = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in pairs.items())
-    return _section("How it was made", f"<dl>{told}</dl>")
+    return render_section("How it was made", render_definitions(pairs.items()))
 
 
 def _row(row: TableRow, cells: Sequence[str], *, notes: bool = True) -> str:
     told = _notes(row) if notes else ""
-    label = f'<th scope="row" role="rowheader" class="label">{text(row.label)}{told}</th>'
-    return f'<tr role="row" class="{row.role}">{label}{"".join(cells)}</tr>'
+    return render_row(isolate_text(row.label) + told, cells, row.role)
 
 
 def _notes(row: TableRow) -> str:
@@ -238,23 +248,8 @@ def _notes(row: TableRow) -> str:
     told = ["control"] if row.role == "control" else []
     failed = sum(cell.status == "failed" for cell in row.cells)
     alarm = f'<small class="fault">{failed} failed</small>' if failed else ""
-    return f"<small>{', '.join([*told, seeds_told(row)])}</small>{alarm}"
-
-
-def _table(heads: Iterable[tuple[str, str]], rows: Iterable[str], caption: str, kind: str = "") -> str:
-    """Heads are HTML with their class; on a phone the style sheet turns rows into cards, hence the explicit roles."""
-    cells = "".join(f'<th scope="col" role="columnheader" class="{kind}">{head}</th>' for head, kind in heads)
-    return (
-        f'<table role="table" class="{kind}"><caption class="hidden">{escape(caption)}</caption>'
-        f'<thead role="rowgroup"><tr role="row">{cells}</tr></thead>'
-        f'<tbody role="rowgroup">{"".join(rows)}</tbody></table>'
-    )
+    return f"<small>{', '.join([*told, format_seed_count(row)])}</small>{alarm}"
 
 
 def _cell(name: str, content: str, kind: str = "") -> str:
-    label = f' data-label="{escape(name)}"' if name else ""
-    return f'<td role="cell" class="{kind}"{label}>{content}</td>'
-
-
-def _section(name: str, body: str, kind: str = "") -> str:
-    return f'<section class="{kind}"><h2>{name}</h2>{body}</section>'
+    return render_cell(content, label=name or None, kind=kind)

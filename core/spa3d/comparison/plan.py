@@ -11,7 +11,7 @@ from spa3d.comparison.budget import Candidate, Control, budgeted
 from spa3d.comparison.document import Table
 from spa3d.comparison.execute import Task, lay_out, outcome, refuse_strangers
 from spa3d.comparison.grid import AXES, Draft, Grid, Settings, expand, make_grid
-from spa3d.comparison.table import write_table
+from spa3d.comparison.table import TableSettings, write_table
 from spa3d.config.choices import SWITCHES, read
 from spa3d.config.overrides import Arguments, scan
 from spa3d.config.parse import Invocation, parse
@@ -50,15 +50,14 @@ class Comparison:
     def write(self) -> Table:
         """Write the table of what is there, and return it."""
         wish = self.wish
-        return write_table(
-            wish.output,
-            [outcome(task) for task in self.tasks],
+        settings = TableSettings(
             title=f"Comparison {wish.grid.name}",
             budget=wish.grid.budget,
             command=self.command,
-            preset=wish.preset,
             bootstrap=self.tasks[0].config.evaluate.bootstrap,
+            preset=wish.preset,
         )
+        return write_table(wish.output, [outcome(task) for task in self.tasks], settings)
 
 
 def read_wish(argv: Sequence[str]) -> Wish:

@@ -14,13 +14,14 @@ import yaml
 from spa3d.artifacts.metrics_log import Journal
 from spa3d.artifacts.predictions import read_rows
 from spa3d.comparison.cells import Cell
+from spa3d.comparison.document import BenchmarkSubset
 from spa3d.errors import DataError
 from spa3d.evaluation.summary import ScoredUnits, Values, unit_sets
 from spa3d.evaluation.training_health import probe_ends
 
 
 @dataclass(frozen=True)
-class Column:
+class QuestionValues:
     """One number for each question of one cell, sorted by question id; ``records`` names the cloud of each."""
 
     ids: np.ndarray
@@ -32,39 +33,39 @@ class Column:
         """The mean over the questions."""
         return float(self.values.mean())
 
-    def minus(self, other: Column) -> Column:
+    def minus(self, other: QuestionValues) -> QuestionValues:
         """The difference on the questions that both hold."""
         ids, mine, theirs = np.intersect1d(self.ids, other.ids, assume_unique=True, return_indices=True)
-        return Column(ids, self.records[mine], self.values[mine] - other.values[theirs])
+        return QuestionValues(ids, self.records[mine], self.values[mine] - other.values[theirs])
 
 
 @dataclass(frozen=True)
-class Sides:
+class BeforeAfter:
     """One set of questions of one benchmark, before and after post-training."""
 
     before: ScoredUnits
     after: ScoredUnits
 
-    def score(self, side: ScoredUnits) -> Column:
+    def score(self, side: ScoredUnits) -> QuestionValues:
         """What each question scored, with the cloud where one was shown."""
-        return Column(side.ids, side.records, side.scored)
+        return QuestionValues(side.ids, side.records, side.scored)
 
-    def gap(self, side: ScoredUnits) -> Column | None:
+    def gap(self, side: ScoredUnits) -> QuestionValues | None:
         """Score with the cloud minus score without; None where no cloud was ever shown."""
-        return None if side.clean is None else Column(side.ids, side.records, side.clean - side.blind)
+        return None if side.clean is None else QuestionValues(side.ids, side.records, side.clean - side.blind)
 
-    def change(self) -> Column:
+    def change(self) -> QuestionValues:
         """After minus before."""
         return self.score(self.after).minus(self.score(self.before))
 
-    def gap_change(self) -> Column | None:
+    def gap_change(self) -> QuestionValues | None:
         """How the gap moved, each in [-2, 2]."""
         after, before = self.gap(self.after), self.gap(self.before)
         return None if after is None or before is None else after.minus(before)
 
 
 @dataclass(frozen=True)
-class Measured:
+class CellResult:
     """A finished cell.
 
     Attributes:
@@ -76,7 +77,7 @@ class Measured:
     """
 
     cell: Cell
-    sets: Mapping[tuple[str, str], Sides]
+    sets: Mapping[BenchmarkSubset, BeforeAfter]
     training: Mapping[str, float]
     warnings: Sequence[str]
 
@@ -93,7 +94,7 @@ TRAINING = {
 }
 
 
-def read_cell(cell: Cell, seconds: float | None) -> Measured:
+def read_cell(cell: Cell, seconds: float | None) -> CellResult:
     """Read what a finished run left in its folder.
 
     Args:
@@ -109,15 +110,15 @@ def read_cell(cell: Cell, seconds: float | None) -> Measured:
     config = _mapping(folder / "config.yaml", yaml.safe_load)
     journal = [row for row in Journal(folder / "metrics.jsonl").rows() if row.get("stage") == "post-train"]
     sets = {
-        (name, part): sides
+        (name, subset): sides
         for name in report.get("benchmarks", {})
-        for part, sides in _sides(folder / "predictions", name).items()
+        for subset, sides in _sides(folder / "predictions", name).items()
     }
     if not sets:
         raise DataError(f"{folder / 'report.json'}: names no benchmark that was asked")
     told = _training(journal, report, config) | ({} if seconds is None else {"seconds": seconds})
     warnings = [str(text) for text in report.get("training", {}).get("warnings", ())]
-    return Measured(cell, sets, told | {"warnings": len(warnings)}, warnings)
+    return CellResult(cell, sets, told | {"warnings": len(warnings)}, warnings)
 
 
 def _mapping(path: Path, parse: Any) -> Mapping[str, Any]:
@@ -130,13 +131,13 @@ def _mapping(path: Path, parse: Any) -> Mapping[str, Any]:
     return value
 
 
-def _sides(folder: Path, name: str) -> dict[str, Sides]:
+def _sides(folder: Path, name: str) -> dict[str, BeforeAfter]:
     paths = [folder / f"{name}.{when}.jsonl" for when in ("before", "after")]
     try:
         before, after = (unit_sets(read_rows(path)) for path in paths)
     except (OSError, ValueError, KeyError) as fault:
         raise DataError(f"{folder / name}: predictions cannot be read ({fault})") from fault
-    return {part: Sides(before[part], units) for part, units in after.items() if part in before}
+    return {subset: BeforeAfter(before[subset], units) for subset, units in after.items() if subset in before}
 
 
 def _training(

@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from spa3d.comparison.document import Estimate, Score, Spread, Tested
-from spa3d.comparison.results import Column, Measured, Sides
+from spa3d.comparison.document import BenchmarkSubset, Estimate, Score, Spread, Tested
+from spa3d.comparison.results import BeforeAfter, CellResult, QuestionValues
 from spa3d.evaluation.summary import DIGITS
 from spa3d.metrics.intervals import paired_interval, sign_flip_p
 from spa3d.runtime.rng import Key
 
-Part = tuple[str, str]
-BySeed = Mapping[int, Measured]
+BySeed = Mapping[int, CellResult]
 PATTERNS = 100
 """Sign patterns per comparison of the family, so that even the strictest of Holm's bounds can be met."""
 
@@ -41,15 +40,17 @@ def spread(numbers: Sequence[float | None]) -> Spread | None:
     return Spread(mean=rounded(float(np.mean(known))), seeds=seeds)
 
 
-def over_seeds(columns: Sequence[Column]) -> Column:
+def over_seeds(columns: Sequence[QuestionValues]) -> QuestionValues:
     """Each question's mean over the seeds, of the questions that all of them hold."""
     ids = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), (one.ids for one in columns))
     kept = [np.isin(one.ids, ids, assume_unique=True) for one in columns]
     values = np.mean([one.values[mask] for one, mask in zip(columns, kept, strict=True)], axis=0)
-    return Column(ids, columns[0].records[kept[0]], values)
+    return QuestionValues(ids, columns[0].records[kept[0]], values)
 
 
-def estimate(columns: Sequence[Column | None], *, bootstrap: int, key: Key, reach: float = 1.0) -> Estimate | None:
+def estimate(
+    columns: Sequence[QuestionValues | None], *, bootstrap: int, key: Key, reach: float = 1.0
+) -> Estimate | None:
     """A mean difference over seeds; None where no seed has it.
 
     Args:
@@ -73,22 +74,22 @@ def estimate(columns: Sequence[Column | None], *, bootstrap: int, key: Key, reac
     )
 
 
-def score(cells: BySeed, part: Part, control: BySeed, *, bootstrap: int, family: int) -> Score | None:
+def score(cells: BySeed, subset: BenchmarkSubset, control: BySeed, *, bootstrap: int, family: int) -> Score | None:
     """The figures of a row on one set of questions; None where no seed was asked them.
 
     Args:
         cells: the row's finished cells by seed.
-        part: benchmark and set.
+        subset: benchmark and set.
         control: the finished cells of its control by seed; empty where it has none.
         bootstrap: resamples behind each interval.
         family: comparisons in the whole table, for the fineness of p; `corrected` fills in Holm's.
 
     """
-    sides = [cell.sets.get(part) for cell in cells.values()]
+    sides = [cell.sets.get(subset) for cell in cells.values()]
     there = [side for side in sides if side is not None]
     if not there:
         return None
-    key = ("compare", *part)
+    key = ("compare", *subset)
 
     def each(number: Any) -> Any:
         return [None if side is None else number(side) for side in sides]
@@ -103,22 +104,22 @@ def score(cells: BySeed, part: Part, control: BySeed, *, bootstrap: int, family:
             "before": spread(each(lambda side: side.before.scored.mean())),
             "after": spread(each(lambda side: side.after.scored.mean())),
             "blind": spread(each(lambda side: side.after.blind.mean())),
-            "change": estimated(Sides.change),
-            "against_control": _against(cells, control, part, bootstrap=bootstrap, family=family),
+            "change": estimated(BeforeAfter.change),
+            "against_control": _against(cells, control, subset, bootstrap=bootstrap, family=family),
             "gap": estimated(lambda side: side.gap(side.after)),
-            "gap_change": estimated(Sides.gap_change, reach=2.0),
+            "gap_change": estimated(BeforeAfter.gap_change, reach=2.0),
         }
     )
 
 
-def _against(cells: BySeed, control: BySeed, part: Part, *, bootstrap: int, family: int) -> Tested | None:
+def _against(cells: BySeed, control: BySeed, subset: BenchmarkSubset, *, bootstrap: int, family: int) -> Tested | None:
     """The row minus its control, seed by seed; Holm's p is still the plain one."""
-    columns: list[Column | None] = []
+    columns: list[QuestionValues | None] = []
     for seed, cell in cells.items():
-        mine, theirs = cell.sets.get(part), control[seed].sets.get(part) if seed in control else None
+        mine, theirs = cell.sets.get(subset), control[seed].sets.get(subset) if seed in control else None
         both = mine is not None and theirs is not None
         columns.append(mine.score(mine.after).minus(theirs.score(theirs.after)) if both else None)  # type: ignore[union-attr]
-    key = ("against control", *part)
+    key = ("against control", *subset)
     found = estimate(columns, bootstrap=bootstrap, key=key)
     if found is None:
         return None

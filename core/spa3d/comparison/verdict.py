@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from spa3d.comparison.document import Estimate, Table, TableRow, Tested
-from spa3d.comparison.wording import control_name, ends_told, part_name
-from spa3d.rendering.numbers import NOTHING, count, points, points_span
+from spa3d.comparison.document import BenchmarkSubset, Estimate, Table, TableRow, Tested
+from spa3d.comparison.wording import format_control, format_seed_range, format_subset
+from spa3d.rendering.numbers import NOTHING, format_count, format_points, format_points_interval
 
 MOST_NAMED = 4
 """Rows named in one sentence; of more than these the number is told."""
@@ -23,37 +23,37 @@ class _Held(NamedTuple):
     """A row held against its control on one score."""
 
     row: TableRow
-    part: tuple[str, str]
+    subset: BenchmarkSubset
     tested: Tested
 
 
 def verdict(table: Table) -> tuple[str, ...]:
     """The sentences, plain text."""
-    parts = table.parts()
-    if not parts:
+    subsets = table.subsets()
+    if not subsets:
         return (f"Nothing to compare yet: {_states(table)}.",)
-    held = _comparisons(table, parts)
-    main = [one for one in held if one.part == parts[0]]
-    told = _main(table, main) if main else _without_control(table, parts[0])
-    others = _others([one for one in held if one.part != parts[0]], table)
+    held = _comparisons(table, subsets)
+    main = [one for one in held if one.subset == subsets[0]]
+    told = _main(table, main) if main else _without_control(table, subsets[0])
+    others = _others([one for one in held if one.subset != subsets[0]], table)
     return tuple(sentence for sentence in (told, others, _caution(table, held), _missing(table)) if sentence)
 
 
-def _comparisons(table: Table, parts: Sequence[tuple[str, str]]) -> list[_Held]:
+def _comparisons(table: Table, subsets: Sequence[BenchmarkSubset]) -> list[_Held]:
     return [
-        _Held(row, part, held.against_control)
-        for part in parts
+        _Held(row, subset, held.against_control)
+        for subset in subsets
         for row in table.rows
-        if (held := table.score(row, part)) and held.against_control
+        if (held := table.score(row, subset)) and held.against_control
     ]
 
 
 def _main(table: Table, held: Sequence[_Held]) -> str:
     """Who beats the control on the first score, and who falls below it."""
-    rival, where = control_name(table.budget), part_name(held[0].part)
+    rival, where = format_control(table.budget), format_subset(held[0].subset)
     wins, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
     if wins:
-        rows = f"{len(wins)} of {count(len(held), 'row')}"
+        rows = f"{len(wins)} of {format_count(len(held), 'row')}"
         told = f"{rows} {'beats' if len(wins) == 1 else 'beat'} {rival} on {where}: {_named(wins)}"
     else:
         best = max(held, key=lambda one: one.tested.mean)
@@ -62,11 +62,11 @@ def _main(table: Table, held: Sequence[_Held]) -> str:
     return f"{told}; below it: {_named(losses)}." if losses else f"{told}."
 
 
-def _without_control(table: Table, part: tuple[str, str]) -> str:
+def _without_control(table: Table, subset: BenchmarkSubset) -> str:
     """There is no control: hold the rows against the base, and say so."""
-    found = [(row, held.change) for row in table.rows if (held := table.score(row, part))]
+    found = [(row, held.change) for row in table.rows if (held := table.score(row, subset))]
     row, change = max(found, key=lambda pair: pair[1].mean)
-    best = f"against the base the best on {part_name(part)}, {row.label}, is {_figure(change)}"
+    best = f"against the base the best on {format_subset(subset)}, {row.label}, is {_figure(change)}"
     return f"No row has a finished SFT control, so nothing says whether SFT would have done as well: {best}."
 
 
@@ -74,7 +74,7 @@ def _others(held: Sequence[_Held], table: Table) -> str:
     """What else moved for sure: the gains, and what pays for them."""
     gains, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
     told = [
-        f"{verb} {control_name(table.budget)} on other scores: {_named(those, parts=True)}."
+        f"{verb} {format_control(table.budget)} on other scores: {_named(those, subsets=True)}."
         for verb, those in (("Above", gains), ("Below", losses))
         if those
     ]
@@ -86,7 +86,7 @@ def _caution(table: Table, held: Sequence[_Held]) -> str:
     family, lucky = table.family, sum(one.tested.lucky for one in held)
     if family.comparisons < 2:
         return ""
-    scope = f"{count(family.rows, 'row')} on {count(family.scores, 'score')}"
+    scope = f"{format_count(family.rows, 'row')} on {format_count(family.scores, 'score')}"
     sure = sum(one.tested.side != 0 for one in held)
     told = f"Of {family.comparisons} comparisons ({scope}) {sure or 'none'} {'survives' if sure < 2 else 'survive'}"
     alone = f"; {lucky} more {'has' if lucky == 1 else 'have'} an interval without 0 when taken alone" if lucky else ""
@@ -99,22 +99,22 @@ def _missing(table: Table) -> str:
 
 def _states(table: Table) -> str:
     total = sum(table.counts.values())
-    told = [f"{table.counts['done']} of {count(total, 'cell')} done"]
+    told = [f"{table.counts['done']} of {format_count(total, 'cell')} done"]
     told += [f"{table.counts[status]} {status}" for status in ("failed", "to do") if table.counts[status]]
     return ", ".join(told)
 
 
-def _named(held: Sequence[_Held], *, parts: bool = False) -> str:
+def _named(held: Sequence[_Held], *, subsets: bool = False) -> str:
     """The rows with their figures, those that moved farthest first."""
     ranked = sorted(held, key=lambda one: -abs(one.tested.mean))
     told = [
-        f"{one.row.label}{f' on {part_name(one.part)}' if parts else ''} by {_figure(one.tested)}"
+        f"{one.row.label}{f' on {format_subset(one.subset)}' if subsets else ''} by {_figure(one.tested)}"
         for one in ranked[:MOST_NAMED]
     ]
     return "; ".join(told) + (f" and {len(ranked) - MOST_NAMED} more" if len(ranked) > MOST_NAMED else "")
 
 
 def _figure(found: Estimate) -> str:
-    seeds = ends_told(found)
+    seeds = format_seed_range(found)
     beside = f"; seeds {seeds}" if seeds != NOTHING else ""
-    return f"{points(found.mean)} points ({points_span(found.ci95)}{beside})"
+    return f"{format_points(found.mean)} points ({format_points_interval(found.ci95)}{beside})"

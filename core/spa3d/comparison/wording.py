@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from spa3d.comparison.document import Spread, Table, TableRow
-from spa3d.rendering.numbers import MINUS, NOTHING, count, duration, points_span
+from spa3d.comparison.document import BenchmarkSubset, Spread, Table, TableRow
+from spa3d.rendering.numbers import NOTHING, format_count, format_duration, format_points_interval, format_signed
 
 EQUAL = {"compute": "SFT of equal compute", "steps": "SFT of equal steps", "samples": "SFT of equal samples"}
 TRAINING_HEADS = {
@@ -31,58 +31,53 @@ PAPER = "the paper's own figures, other model and data: for the form, not the va
 MARKS = {1: "▲", -1: "▼", 0: ""}
 
 
-def control_name(budget: str) -> str:
+def format_control(budget: str) -> str:
     """What the controls are: ``SFT of equal compute``."""
     return EQUAL.get(budget, "its SFT control")
 
 
-def part_name(part: tuple[str, str]) -> str:
+def format_subset(subset: BenchmarkSubset) -> str:
     """``choice``, ``choice counterfactual``, ``choice flip``."""
-    return part[0] if part[1] == "test" else " ".join(part)
+    return subset[0] if subset[1] == "test" else " ".join(subset)
 
 
-def marks_told(table: Table, alone: str) -> str:
+def describe_marks(table: Table, alone: str) -> str:
     """What the marks and the columns say; `alone` marks an interval that excludes 0 only when taken alone."""
     gap = "Blind gap: score with the cloud minus score without, and how post-training moved it."
     if not table.family.comparisons:
         return f"No row has a finished control: differences are against the base. {gap}"
+    compared = format_count(table.family.comparisons, "comparison")
     return (
-        f"▲ and ▼: better and worse than {control_name(table.budget)}, the interval without 0, Holm's p at most "
-        f"{table.family.alpha:g} over all {count(table.family.comparisons, 'comparison')} of the table, every seed on "
+        f"▲ and ▼: better and worse than {format_control(table.budget)}, the interval without 0, Holm's p at most "
+        f"{table.family.alpha:g} over all {compared} of the table, every seed on "
         f"the same side; {alone}: the interval excludes 0, but Holm's p or a seed does not follow. Over seeds: least "
         f"to greatest of the seeds' own differences. {gap}"
     )
 
 
-def seeds_told(row: TableRow) -> str:
+def format_seed_count(row: TableRow) -> str:
     """``3 seeds``, or how many of them are done: ``2 of 3 seeds``."""
     done, planned = len(row.seeds_done), len(row.cells)
     noun = "seed" if planned == 1 else "seeds"
     return f"{done} {noun}" if done == planned else f"{done} of {planned} {noun}"
 
 
-def ends_told(found: Spread | None) -> str:
+def format_seed_range(found: Spread | None) -> str:
     """The least and the greatest of the seeds; a dash where there is but one."""
     if found is None or sum(value is not None for value in found.seeds) < 2:
         return NOTHING
-    return points_span(found.ends)
+    return format_points_interval(found.ends)
 
 
-def training_told(name: str, found: Spread | None) -> str:
+def format_training_value(name: str, found: Spread | None) -> str:
     """A figure of post-training with its unit; a dash where it was not recorded."""
     if found is None:
         return NOTHING
     value = found.mean
     if name == "seconds":
-        return duration(value)
+        return format_duration(value)
     if name in ("saturation", "repetition"):
         return f"{100 * value:.1f} %"
     if name in ("margin", "drift"):
-        return signed(value, 2 if name == "margin" else 3)
+        return format_signed(value, 2 if name == "margin" else 3)
     return f"{value:g}".replace("e-0", "e-")
-
-
-def signed(value: float, decimals: int) -> str:
-    """A number with its sign; none where it rounds to 0."""
-    text = f"{value:+.{decimals}f}"
-    return text.replace("-", MINUS) if float(text) else text[1:]

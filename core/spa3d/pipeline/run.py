@@ -47,7 +47,7 @@ from spa3d.pipeline.post_train import PostTraining, PostTrainingRecipe
 from spa3d.pipeline.stages import Stage, run_stages
 from spa3d.preferences.generate import Pairs
 from spa3d.registry.registry import Registry
-from spa3d.report import build_document, write_report
+from spa3d.report import ReportData, build_document, write_report
 from spa3d.report.examples import select_examples
 from spa3d.runtime import distributed
 from spa3d.runtime.progress import Reporter, Silent
@@ -291,7 +291,7 @@ class Run:
         self.reporter.stage("report")
         base, processor = self.model_and_processor
         config, rows = self.config, self.measurement.rows()
-        document = build_document(
+        data = ReportData(
             config=config.model_dump(mode="json"),
             passport=extend_passport(self.output, weights=part_hashes(self._trained or base)),
             data={
@@ -303,9 +303,8 @@ class Run:
             rows=rows,
             metrics=self.journal.rows(),
             timing=self.timing,
-            bootstrap=config.evaluate.bootstrap,
-            seed=config.evaluate.seed,
         )
+        document = build_document(data, bootstrap=config.evaluate.bootstrap, seed=config.evaluate.seed)
         first = next(name for name, items in self.questions.items() if items)
         clouds = self.caches.clouds(processor)
         examples = select_examples(*rows[first], clouds, self.parts.noise, seed=config.seed)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
-from spa3d.rendering.point_cloud import render, telling_yaw, upright
-from spa3d.runtime.rng import generator
+from spa3d.rendering.point_cloud import choose_yaw, enclosing_sphere, median_spacing, render, rotate_y_up
 
 MOST_POINTS = 1024
 PICTURE_SIZE = 240
@@ -23,12 +23,12 @@ Cloud = Float32[np.ndarray, "N 6"]
 
 
 @dataclass(frozen=True)
-class View:
+class CloudImage:
     """One cloud, ready for the page.
 
     Attributes:
         picture: PNG as a data address.
-        points: base64 of one row per point, three little-endian int16 coordinates and three uint8 colours.
+        points: base64 of one row per point, three little-endian int16 coordinates and three uint8 colors.
 
     """
 
@@ -46,40 +46,40 @@ class Scene:
 
     """
 
-    clean: View
-    noised: View
+    clean: CloudImage
+    noised: CloudImage
     yaw: float
     grain: float
 
 
-def scene(clean: Cloud, noised: Cloud, *, up_axis: str, record_id: str) -> Scene:
+def build_scene(clean: Cloud, noised: Cloud, *, up_axis: str, make_rng: Callable[[], np.random.Generator]) -> Scene:
     """Two clouds in one frame: the middle and the radius of the clean one.
 
     Args:
-        clean: ``(N, 6)``, xyz in any unit and rgb in [0, 1]; all colours 0 means that there are none.
+        clean: ``(N, 6)``, xyz in any unit and rgb in [0, 1]; all colors 0 means that there are none.
         noised: ``(M, 6)`` in the same frame.
         up_axis: x, y or z.
-        record_id: keys the choice of points where there are more than `MOST_POINTS`.
+        make_rng: makes the generator that chooses the points of a cloud of more than `MOST_POINTS`; called for each
+            of the two clouds, so that equal generators choose the same points.
 
     """
-    sides = [np.array(upright(cloud, up_axis)) for cloud in (clean, noised)]
-    middle = (sides[0][:, :3].max(0) + sides[0][:, :3].min(0)) / 2
-    radius = float(np.linalg.norm(sides[0][:, :3] - middle, axis=1).max()) or 1.0
+    sides = [np.array(rotate_y_up(cloud, up_axis)) for cloud in (clean, noised)]
+    middle, radius = enclosing_sphere(sides[0][:, :3])
     for cloud in sides:
         cloud[:, :3] = (cloud[:, :3] - middle) / radius
-    few = [_thinned(cloud, record_id) for cloud in sides]
-    yaw = float(telling_yaw(sides[0]))
-    shown, worse = (View(_picture(cloud, yaw), _packed(cloud)) for cloud in few)
-    return Scene(shown, worse, yaw=yaw, grain=_grain(few[0][:, :3]))
+    few = [_thin(cloud, make_rng) for cloud in sides]
+    yaw = float(choose_yaw(sides[0]))
+    shown, worse = (CloudImage(_draw(cloud, yaw), _pack(cloud)) for cloud in few)
+    return Scene(shown, worse, yaw=yaw, grain=median_spacing(few[0][:, :3], probes=PROBES))
 
 
-def _thinned(cloud: Cloud, record_id: str) -> Cloud:
+def _thin(cloud: Cloud, make_rng: Callable[[], np.random.Generator]) -> Cloud:
     if len(cloud) <= MOST_POINTS:
         return cloud
-    return cloud[np.sort(generator("report", record_id).choice(len(cloud), MOST_POINTS, replace=False))]
+    return cloud[np.sort(make_rng().choice(len(cloud), MOST_POINTS, replace=False))]
 
 
-def _picture(cloud: Cloud, yaw: float) -> str:
+def _draw(cloud: Cloud, yaw: float) -> str:
     file = io.BytesIO()
     Image.fromarray(render(cloud, size=PICTURE_SIZE, yaw=yaw, pitch=PITCH)).quantize(64).save(
         file, "PNG", optimize=True
@@ -87,16 +87,8 @@ def _picture(cloud: Cloud, yaw: float) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _packed(cloud: Cloud) -> str:
+def _pack(cloud: Cloud) -> str:
     rows = np.empty(len(cloud), dtype=[("xyz", "<i2", 3), ("rgb", "u1", 3)])
     rows["xyz"] = np.clip(cloud[:, :3] / REACH, -1, 1) * 32767
     rows["rgb"] = np.clip(cloud[:, 3:6], 0, 1) * 255 + 0.5
     return base64.b64encode(rows.tobytes()).decode()
-
-
-def _grain(xyz: Float32[np.ndarray, "N 3"]) -> float:
-    """Median distance of a point to its third nearest neighbour."""
-    few = xyz[:: max(1, len(xyz) // PROBES)]
-    apart = np.linalg.norm(few[:, None] - xyz, axis=-1)
-    nearest = min(3, len(xyz) - 1)
-    return float(np.median(np.partition(apart, nearest, axis=1)[:, nearest]))

@@ -1,6 +1,6 @@
 """Pictures of point clouds without a graphics library: a z-buffer in numpy.
 
-Every point becomes a small dome that faces the camera; the nearest dome wins, so that neighbours meet halfway and
+Every point becomes a small dome that faces the camera; the nearest dome wins, so that neighbors meet halfway and
 close the surface. Edges are darkened where the depth jumps (eye-dome lighting; Boucheny, "Interactive scientific
 visualization of large datasets", 2009): a white cup on a pale ground is still a cup.
 """
@@ -15,11 +15,11 @@ from jaxtyping import Float, UInt8
 Picture = UInt8[np.ndarray, "H W 3"]
 
 BACKGROUND = (0.80, 0.83, 0.87)
-COLOURLESS = (0.55, 0.60, 0.66)
+COLORLESS = (0.55, 0.60, 0.66)
 OVERSAMPLING = 2
 CORNER = 32.0
 FOOTPRINT = 1.05
-"""Radius of a dome, in units of the distance to the third nearest neighbour."""
+"""Radius of a dome, in units of the distance to the third nearest neighbor."""
 PROBES = 64
 """Points at which that distance is measured."""
 
@@ -36,10 +36,10 @@ def render(
     """A picture of `cloud`, ``(size, size, 3)`` uint8.
 
     Args:
-        cloud: xyz in any unit, y up, and rgb in [0, 1]; a cloud whose colours are all 0 is drawn in grey.
+        cloud: xyz in any unit, y up, and rgb in [0, 1]; a cloud whose colors are all 0 is drawn in grey.
         size: edge of the picture in pixels.
         yaw: how far the camera has walked round the object, in degrees; at 0 it looks along -z. None takes
-            `telling_yaw`; pass a number where several clouds must be seen from the same place.
+            `choose_yaw`; pass a number where several clouds must be seen from the same place.
         pitch: how far it looks down, in degrees.
         like: the cloud that place, scale and grain of the picture are taken from, where several must be compared;
             None takes `cloud` itself.
@@ -48,14 +48,14 @@ def render(
     """
     width = size * OVERSAMPLING
     model = (cloud if like is None else like)[:, :3]
-    origin, unit = _frame(model)
+    origin, unit = enclosing_sphere(model)
     scaled = (cloud[:, :3] - origin) / (unit * reach)
-    across, down, depth = _project(scaled, telling_yaw(cloud) if yaw is None else yaw, pitch)
-    rgb = cloud[:, 3:6] if cloud[:, 3:6].any() else np.broadcast_to(COLOURLESS, (len(cloud), 3))
+    across, down, depth = _project(scaled, choose_yaw(cloud) if yaw is None else yaw, pitch)
+    rgb = cloud[:, 3:6] if cloud[:, 3:6].any() else np.broadcast_to(COLORLESS, (len(cloud), 3))
     middle = width / 2
     pixels = np.stack([middle + across * middle * 0.92, middle - down * middle * 0.92], -1)
     order = np.argsort(depth)  # far to near, so that the last disc written on a pixel is the nearest
-    radius = min(max(1.0, FOOTPRINT * _spacing(model) / (unit * reach) * middle), width / 16)
+    radius = min(max(1.0, FOOTPRINT * median_spacing(model) / (unit * reach) * middle), width / 16)
     image, distance = _splat(pixels[order], depth[order], rgb[order], radius=radius, width=width)
     shaded = image * _lighting(distance, width)[..., None]
     small = shaded.reshape(size, OVERSAMPLING, size, OVERSAMPLING, 3).mean((1, 3))
@@ -63,13 +63,13 @@ def render(
     return picture
 
 
-def upright(cloud: Float[np.ndarray, "N 6"], up_axis: str) -> Float[np.ndarray, "N 6"]:
+def rotate_y_up(cloud: Float[np.ndarray, "N 6"], up_axis: str) -> Float[np.ndarray, "N 6"]:
     """`cloud`, whose `up_axis` is x, y or z, turned so that y is up."""
     order = {"x": (2, 0, 1), "y": (0, 1, 2), "z": (1, 2, 0)}[up_axis]
     return cloud[:, (*order, 3, 4, 5)]
 
 
-def telling_yaw(cloud: Float[np.ndarray, "N C"]) -> float:
+def choose_yaw(cloud: Float[np.ndarray, "N C"]) -> float:
     """The yaw in degrees that shows most: the broad side, somewhat from the corner, with what is high behind."""
     spread = cloud[:, :3] - cloud[:, :3].mean(0)
     flat = spread[:, (0, 2)]
@@ -84,15 +84,15 @@ def telling_yaw(cloud: Float[np.ndarray, "N C"]) -> float:
     return math.remainder(min(corners, key=rises_towards_camera), 360.0)
 
 
-def _spacing(xyz: Float[np.ndarray, "N 3"]) -> float:
-    """Median distance to the third nearest neighbour."""
-    few = xyz[:: max(1, len(xyz) // PROBES)]
+def median_spacing(xyz: Float[np.ndarray, "N 3"], *, probes: int = PROBES) -> float:
+    """Median distance to the third nearest neighbor, measured at about `probes` of the points."""
+    few = xyz[:: max(1, len(xyz) // probes)]
     apart = np.sqrt(((few[:, None] - xyz) ** 2).sum(-1))
-    third = np.partition(apart, min(3, len(xyz) - 1), axis=1)[:, min(3, len(xyz) - 1)]
-    return float(np.median(third))
+    nearest = min(3, len(xyz) - 1)
+    return float(np.median(np.partition(apart, nearest, axis=1)[:, nearest]))
 
 
-def _frame(xyz: Float[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, " 3"], float]:
+def enclosing_sphere(xyz: Float[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, " 3"], float]:
     """The middle of the bounding box, and the largest distance to it."""
     middle = (xyz.max(0) + xyz.min(0)) / 2
     radius = float(np.sqrt(((xyz - middle) ** 2).sum(1)).max())
@@ -118,7 +118,7 @@ def _splat(
     radius: float,
     width: int,
 ) -> tuple[Float[np.ndarray, "W W 3"], Float[np.ndarray, "W W"]]:
-    """Colours, and depth (-inf where nothing is); the points come far to near, `radius` is in pixels."""
+    """Colors, and depth (-inf where nothing is); the points come far to near, `radius` is in pixels."""
     reach = range(-math.ceil(radius), math.ceil(radius) + 1)
     corner = np.round(pixels).astype(int)
     image = np.tile(np.array(BACKGROUND), (width * width, 1))
@@ -143,7 +143,7 @@ def _lighting(distance: Float[np.ndarray, "W W"], width: int) -> Float[np.ndarra
     padded = np.pad(ground, step, mode="edge")
     shadow = np.zeros_like(ground)
     for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
-        neighbour = padded[step + dy * step :, step + dx * step :][:width, :width]
-        shadow += np.clip(neighbour - ground, 0, 0.4)
+        neighbor = padded[step + dy * step :, step + dx * step :][:width, :width]
+        shadow += np.clip(neighbor - ground, 0, 0.4)
     haze = np.where(far, 0.88 + 0.12 * np.clip(ground, -1, 1), 1.0)
     return np.exp(-0.35 * shadow) * haze

@@ -12,25 +12,16 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 
-from spa3d.rendering.point_cloud import _frame, render, telling_yaw
+from spa3d.rendering.point_cloud import choose_yaw, enclosing_sphere, render
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-
 INK = (30, 34, 40)
-
-
 LABEL_LINES = 4
-
-
 MARGIN = 6
 """Pixels beside a text."""
-
-
 GAP = 3
 """Pixels between the pictures of a strip."""
-
-
 FARTHEST = 2.0
 """Radii of its first cloud that the pictures of a strip show at most: beyond, little is left of that cloud."""
 
@@ -69,16 +60,16 @@ def contact_sheet(
     sheet.save(path, format="PNG")
 
 
-def comparison_sheet(parts: Sequence[tuple[str, Sequence[Strip]]], path: Path | str, *, size: int = 200) -> None:
-    """Write a PNG with a title per part and below it its strips: name and meaning on the left, then the pictures.
+def comparison_sheet(groups: Sequence[tuple[str, Sequence[Strip]]], path: Path | str, *, size: int = 200) -> None:
+    """Write a PNG with a title per group and below it its strips: name and meaning on the left, then the pictures.
 
-    All pictures of a part are seen from the side that tells most of its first cloud. Those of a strip have the place
+    All pictures of a group are seen from the side that tells most of its first cloud. Those of a strip have the place
     and the grain of the strip's first cloud, and one scale, at which up to `FARTHEST` of its radii can be seen.
     """
-    columns = 1 + max((len(strip.clouds) for _, strips in parts for strip in strips), default=0)
+    columns = 1 + max((len(strip.clouds) for _, strips in groups for strip in strips), default=0)
     bands = []
-    for title, strips in parts:
-        yaw = telling_yaw(strips[0].clouds[0])
+    for title, strips in groups:
+        yaw = choose_yaw(strips[0].clouds[0])
         bands += [_title(title, columns * size, size // 11), *(_band(strip, size, yaw) for strip in strips)]
     sheet = Image.new("RGB", (columns * size, max(1, sum(band.height for band in bands))), "white")
     y = 0
@@ -105,7 +96,7 @@ def _band(strip: Strip, size: int, yaw: float) -> Image.Image:
     pen.text((MARGIN, 0), _fitted(strip.name, name, size - 2 * MARGIN, lines=1), fill=INK, font=name)
     meaning = _fitted(strip.meaning, font, size - 3 * MARGIN, lines=(size - 2 * _line(name)) // line)
     pen.multiline_text((MARGIN, 2 * _line(name)), meaning, fill=INK, font=font)
-    middle, radius = _frame(first[:, :3])
+    middle, radius = enclosing_sphere(first[:, :3])
     far = max(float(np.linalg.norm(cloud[:, :3] - middle, axis=1).max()) for cloud in strip.clouds)
     reach = min(max(far / radius, 1.0), FARTHEST)
     for i, (cloud, label) in enumerate(zip(strip.clouds, strip.labels, strict=True), 1):

@@ -1,14 +1,44 @@
-"""What every figure is drawn with: elements of SVG, and the ticks of an axis.
+"""Elements of SVG, round ticks, and the scale under small pictures.
 
-Colours come from the page's style sheet, by class.
+Colors come from the page's style sheet, by class.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from spa3d.rendering.numbers import MINUS
+
+
+@dataclass(frozen=True)
+class BarScale:
+    """The horizontal scale of small pictures that stand in one column of a table.
+
+    Attributes:
+        ticks: values at which it is labelled, ascending; the first and the last are its ends.
+        labels: what stands at each tick, plain text without special characters.
+        edge: pixels left free on both sides.
+
+    """
+
+    ticks: tuple[float, ...]
+    labels: tuple[str, ...]
+    edge: float
+    width: ClassVar[int] = 240
+    head_height: ClassVar[int] = 14
+
+    def x(self, value: float) -> float:
+        """Position of a value in pixels, held within the ends."""
+        share = (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
+        return round(self.edge + min(max(share, 0), 1) * (self.width - 2 * self.edge), 1)
+
+    def draw(self, y: float, kind: str) -> Iterator[str]:
+        """The labels of the ticks at the height `y`."""
+        for tick, label in zip(self.ticks, self.labels, strict=True):
+            yield draw_text(self.x(tick), y, label, kind, anchor="middle")
 
 
 def round_ticks(low: float, high: float) -> tuple[float, ...]:
@@ -20,19 +50,35 @@ def round_ticks(low: float, high: float) -> tuple[float, ...]:
     return tuple(step * number for number in range(start, max(stop, start + 1) + 1))
 
 
-def tick_text(value: float, ticks: Sequence[float]) -> str:
+def format_tick(value: float, ticks: Sequence[float]) -> str:
     """A tick with no more decimals than its neighbours need."""
     decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
     text = f"{value:.{decimals}f}"
     return text.replace("-", MINUS) if float(text) else text.lstrip("-")
 
 
-def svg(kind: str, width: float, height: float, label: str, marks: Iterable[str]) -> str:
-    """A picture with its label for those who cannot see it; `label` is escaped already."""
+def draw_picture(kind: str, width: float, height: float, label: str, marks: Iterable[str]) -> str:
+    """An ``svg`` element with its label for screen readers; `label` is escaped already."""
     head = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
     return head + "".join(marks) + "</svg>"
 
 
-def stroke(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+def draw_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     """A straight line of the class `kind`."""
     return f'<line class="{kind}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>'
+
+
+def draw_circle(x: float, y: float, radius: float, kind: str) -> str:
+    """A circle of the class `kind`."""
+    return f'<circle class="{kind}" cx="{x}" cy="{y}" r="{radius}"/>'
+
+
+def draw_polyline(points: Iterable[tuple[float, float]], kind: str) -> str:
+    """A line through points of the class `kind`."""
+    return f'<polyline class="{kind}" points="{" ".join(f"{x},{y}" for x, y in points)}"/>'
+
+
+def draw_text(x: float, y: float, content: str, kind: str, *, anchor: str = "") -> str:
+    """A text of the class `kind`; `content` is escaped already, `anchor` is start, middle or end."""
+    aligned = f' text-anchor="{anchor}"' if anchor else ""
+    return f'<text class="{kind}" x="{x}" y="{y}"{aligned}>{content}</text>'

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spa3d.artifacts.metrics_log import Journal
-from spa3d.report.document import Document, build_document
+from spa3d.report.document import Document, ReportData, build_document
 from spa3d.report.examples import Example
-from spa3d.report.markdown import markdown_page
-from spa3d.report.page import html_page
+from spa3d.report.markdown import render_markdown
+from spa3d.report.page import render_page
 from spa3d.runtime.atomic_files import write_whole
 
-__all__ = ["Document", "Example", "build_document", "write_report"]
+__all__ = ["Document", "Example", "ReportData", "build_document", "write_report"]
 
 
 def write_report(folder: Path, document: Document, examples: Sequence[Example]) -> None:
@@ -25,7 +25,7 @@ def write_report(folder: Path, document: Document, examples: Sequence[Example]) 
 
     """
     metrics = Journal(folder / document.training.curves).rows()
-    write_whole(folder / "report.md", markdown_page(document, examples))
-    write_whole(folder / "report.html", html_page(document, examples, metrics))
+    write_whole(folder / "report.md", render_markdown(document, examples))
+    write_whole(folder / "report.html", render_page(document, examples, metrics))
     # Last: who reads "complete" there may count on the others, whenever the run was interrupted.
     write_whole(folder / "report.json", document.json_text())

@@ -6,6 +6,7 @@ Keys are only ever added: whoever reads a report ignores what they do not know.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -35,7 +36,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
-class Part(_Model):
+class SubsetScore(_Model):
     """A score on one set of questions, beside the same model's score without the cloud."""
 
     score: Share
@@ -46,7 +47,7 @@ class Part(_Model):
     n: int = Field(ge=1)
 
 
-class Kind(Part):
+class KindScore(SubsetScore):
     """The questions of one kind."""
 
     majority: Share
@@ -66,17 +67,17 @@ class TestedShift(Shift):
     p: Share
 
 
-class Phase(Kind):
+class BenchmarkScore(KindScore):
     """One benchmark, before or after post-training."""
 
     invalid: Share
     records: int = Field(ge=1)
-    kinds: dict[str, Kind]
+    kinds: dict[str, KindScore]
     gap: Shift | None = None
     normalised: Share | None = None
     blind_only: bool = False
-    counterfactual: Part | None = None
-    flip: Part | None = None
+    counterfactual: SubsetScore | None = None
+    flip: SubsetScore | None = None
 
 
 class Change(TestedShift):
@@ -87,11 +88,11 @@ class Change(TestedShift):
     flip: TestedShift | None = None
 
 
-class Comparison(_Model):
+class BenchmarkResult(_Model):
     """One benchmark; ``after`` and ``change`` are missing where post-training did not come to its end."""
 
-    before: Phase | None = None
-    after: Phase | None = None
+    before: BenchmarkScore | None = None
+    after: BenchmarkScore | None = None
     change: Change | None = None
 
 
@@ -131,7 +132,7 @@ class Document(_Model):
     config: dict[str, Any]
     passport: dict[str, Any]
     data: dict[str, Any]
-    benchmarks: dict[str, Comparison]
+    benchmarks: dict[str, BenchmarkResult]
     not_asked: tuple[str, ...] = ()
     training: Training = Training()
     timing: dict[str, float] = {}
@@ -142,91 +143,98 @@ class Document(_Model):
         return self.model_dump_json(indent=2, exclude_none=True) + "\n"
 
 
-class Line(NamedTuple):
+class ScoreLine(NamedTuple):
     """One line of a table of scores: a benchmark, one of its other sets, or one of its kinds."""
 
     benchmark: str
-    part: Literal["test", "counterfactual", "flip", "kind"]
+    subset: Literal["test", "counterfactual", "flip", "kind"]
     label: str
-    before: Part | None
-    after: Part | None
+    before: SubsetScore | None
+    after: SubsetScore | None
     change: TestedShift | None
 
 
-def build_document(
-    config: dict[str, Any],
-    passport: dict[str, Any],
-    data: dict[str, Any],
-    rows: RowsByBenchmark,
-    *,
-    bootstrap: int,
-    seed: int,
-    metrics: Rows = (),
-    timing: Mapping[str, float] | None = None,
-    status: str = "complete",
-) -> Document:
-    """Summarise the predictions and put everything a report says into one validated document.
+@dataclass(frozen=True)
+class ReportData:
+    """Plain values of a run, from which its report is built.
 
-    Args:
-        config: the run's configuration, plain values.
-        passport: what the run was made of, plain values.
+    Attributes:
+        config: the run's configuration.
+        passport: what the run was made of.
         data: ``dataset``, ``splits`` (name to number of records), and, where there are any, ``skipped`` (a line per
             record that could not be read) and ``up_axis`` (x, y or z; y if missing).
         rows: the prediction rows of every benchmark. One without any row is listed under ``not_asked``.
-        bootstrap: resamples behind each interval.
-        seed: seed of the resampling.
         metrics: the rows of metrics.jsonl; with a watchdog's warning among them the report says that training hurt.
         timing: seconds per stage.
         status: ``complete``, ``interrupted``, or another word that says how far the run came.
+
+    """
+
+    config: dict[str, Any]
+    passport: dict[str, Any]
+    data: dict[str, Any]
+    rows: RowsByBenchmark
+    metrics: Rows = ()
+    timing: Mapping[str, float] = field(default_factory=dict)
+    status: str = "complete"
+
+
+def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
+    """Summarize the predictions and put everything a report says into one validated document.
+
+    Args:
+        run: what the run left behind.
+        bootstrap: resamples behind each interval.
+        seed: seed of the resampling.
 
     Raises:
         ValueError: the rows do not fit together (see `spa3d.evaluation.summary`).
 
     """
-    asked = {name: sides for name, sides in rows.items() if sides[0] or sides[1]}
-    blocks = {name: _comparison(*sides, bootstrap=bootstrap, seed=seed) for name, sides in asked.items()}
+    asked = {name: sides for name, sides in run.rows.items() if sides[0] or sides[1]}
+    blocks = {name: _summarize(*sides, bootstrap=bootstrap, seed=seed) for name, sides in asked.items()}
     return Document.model_validate(
         {
-            "status": status,
-            "config": config,
-            "passport": passport,
-            "data": data,
+            "status": run.status,
+            "config": run.config,
+            "passport": run.passport,
+            "data": run.data,
             "benchmarks": blocks,
-            "not_asked": [name for name in rows if name not in asked],
+            "not_asked": [name for name in run.rows if name not in asked],
             "training": {
-                "warnings": [row["warning"] for row in metrics if "warning" in row],
-                "health": measure_health(metrics, *(_all(rows, side) for side in (0, 1))),
+                "warnings": [row["warning"] for row in run.metrics if "warning" in row],
+                "health": measure_health(run.metrics, *(_all_rows(run.rows, side) for side in (0, 1))),
             },
-            "timing": {stage: round(seconds, 1) for stage, seconds in (timing or {}).items()},
+            "timing": {stage: round(seconds, 1) for stage, seconds in run.timing.items()},
         }
     )
 
 
-def score_lines(document: Document) -> Iterator[Line]:
+def score_lines(document: Document) -> Iterator[ScoreLine]:
     """The lines of the main table: every benchmark, followed by its counterfactual and flip scores."""
     for name, block in document.benchmarks.items():
-        yield Line(name, "test", name, block.before, block.after, block.change)
-        sets: tuple[Literal["counterfactual", "flip"], ...] = ("counterfactual", "flip")
-        for part in sets:
-            before, after, moved = (getattr(side, part, None) for side in (block.before, block.after, block.change))
+        yield ScoreLine(name, "test", name, block.before, block.after, block.change)
+        subsets: tuple[Literal["counterfactual", "flip"], ...] = ("counterfactual", "flip")
+        for subset in subsets:
+            before, after, moved = (getattr(side, subset, None) for side in (block.before, block.after, block.change))
             if before or after:
-                yield Line(name, part, part, before, after, moved)
+                yield ScoreLine(name, subset, subset, before, after, moved)
 
 
-def kind_lines(block: Comparison) -> Iterator[Line]:
+def kind_lines(block: BenchmarkResult) -> Iterator[ScoreLine]:
     """The lines of one benchmark's table per kind."""
     before, after = (side.kinds if side else {} for side in (block.before, block.after))
     for kind in after or before:
         moved = block.change.kinds.get(kind) if block.change else None
-        yield Line("", "kind", kind, before.get(kind), after.get(kind), moved)
+        yield ScoreLine("", "kind", kind, before.get(kind), after.get(kind), moved)
 
 
-def _all(rows: RowsByBenchmark, side: int) -> list[PredictionRow]:
+def _all_rows(rows: RowsByBenchmark, side: int) -> list[PredictionRow]:
     """The rows of every benchmark before (0) or after (1) post-training."""
     return [row for sides in rows.values() for row in sides[side]]
 
 
-def _comparison(before: Rows, after: Rows, *, bootstrap: int, seed: int) -> dict[str, Any]:
+def _summarize(before: Rows, after: Rows, *, bootstrap: int, seed: int) -> dict[str, Any]:
     sides = {"before": before, "after": after}
     block = {name: summarize(rows, bootstrap=bootstrap, seed=seed) for name, rows in sides.items() if rows}
     if before and after:

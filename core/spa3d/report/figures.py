@@ -7,59 +7,62 @@ in its label, for those who cannot see it.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import NamedTuple
 
-from spa3d.rendering.numbers import percent, percent_span
-from spa3d.rendering.svg import round_ticks, stroke, svg, tick_text
+from spa3d.rendering.line_chart import LEFT, TOP, EndLabel, Frame, draw_end_labels, draw_position_axis, draw_value_axis
+from spa3d.rendering.numbers import format_percent, format_percent_interval
+from spa3d.rendering.svg import BarScale, draw_circle, draw_line, draw_picture, draw_polyline, draw_text, round_ticks
 from spa3d.report.curves import Chart, Series
-from spa3d.report.document import Part
+from spa3d.report.document import SubsetScore
 
-BAR_WIDTH, BAR_HEIGHT, BAR_EDGE = 240, 44, 8
-LEFT, TOP, BOTTOM = 40, 16, 24
+BAR_HEIGHT = 44
+SHARES = BarScale((0.0, 0.5, 1.0), ("0", "50", "100"), edge=8)
+BOTTOM = 24
+NAME_GAP = 7
 UNNAMED, NAMED, LETTER = 10, 62, 6.6
 """Room on the right of a chart without names at the ends of its lines, the least with them, and that of a letter."""
-LABEL_GAP = 13
-"""Pixels between two labels at the ends of lines."""
 
 
-def score_bar(before: Part | None, after: Part | None, name: str) -> str:
+def draw_score_bar(before: SubsetScore | None, after: SubsetScore | None, name: str) -> str:
     """Scores with their intervals on one axis from 0 to 100 %, before in the upper lane and after in the lower.
 
     A dot is a score, the thick line through it its interval, a ring the blind score, the thin line between the two
     what the cloud is worth, the dashed tick chance.
     """
     sides = [("before", before, 14), ("after", after, 30)]
-    shown = [(role, part, y) for role, part, y in sides if part]
+    shown = [(role, found, y) for role, found, y in sides if found]
     label = "; ".join(
-        f"{role} {percent(part.score)} % (95 % interval {percent_span(part.ci95)}), blind {percent(part.blind)} %"
-        for role, part, _ in shown
+        f"{role} {format_percent(found.score)} % (95 % interval {format_percent_interval(found.ci95)}), "
+        f"blind {format_percent(found.blind)} %"
+        for role, found, _ in shown
     )
     chance = shown[0][1].chance if shown else 0.0
-    marks = [stroke(_x(share), 4, _x(share), BAR_HEIGHT - 4, "grid") for share in (0.0, 0.5, 1.0)]
-    marks.append(stroke(_x(chance), 3, _x(chance), BAR_HEIGHT - 3, "chance"))
-    for role, part, y in shown:
-        marks.append(stroke(_x(part.blind), y, _x(part.score), y, f"gap {role}"))
-        marks.append(f'<circle class="blind {role}" cx="{_x(part.blind)}" cy="{y}" r="5.5"/>')
-        marks.append(stroke(_x(part.ci95[0]), y, _x(part.ci95[1]), y, f"span {role}"))
-        marks.append(f'<circle class="score {role}" cx="{_x(part.score)}" cy="{y}" r="4"/>')
-    marks += _scale(BAR_HEIGHT + 8, "scale")
-    text = escape(f"{name}: {label}; chance {percent(chance)} %")
-    return svg("bar", BAR_WIDTH, BAR_HEIGHT, text, marks)
+    marks = [draw_line(SHARES.x(share), 4, SHARES.x(share), BAR_HEIGHT - 4, "grid") for share in SHARES.ticks]
+    marks.append(draw_line(SHARES.x(chance), 3, SHARES.x(chance), BAR_HEIGHT - 3, "chance"))
+    for role, found, y in shown:
+        score, blind, low, high = map(SHARES.x, (found.score, found.blind, *found.ci95))
+        marks.append(draw_line(blind, y, score, y, f"gap {role}"))
+        marks.append(draw_circle(blind, y, 5.5, f"blind {role}"))
+        marks.append(draw_line(low, y, high, y, f"span {role}"))
+        marks.append(draw_circle(score, y, 4, f"score {role}"))
+    marks += SHARES.draw(BAR_HEIGHT + 8, "scale")
+    text = escape(f"{name}: {label}; chance {format_percent(chance)} %")
+    return draw_picture("bar", SHARES.width, BAR_HEIGHT, text, marks)
 
 
-def score_axis() -> str:
+def draw_score_scale() -> str:
     """The scale of the score bars, for the head of their column."""
-    return svg("bar axis", BAR_WIDTH, 14, "scale from 0 to 100 percent", _scale(11, "tick"))
+    label = "scale from 0 to 100 percent"
+    return draw_picture("bar axis", SHARES.width, SHARES.head_height, label, SHARES.draw(11, "tick"))
 
 
-def line_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
+def draw_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
     """A chart as a figure with caption; the page's script adds the reading under the pointer."""
     frame = _frame(chart, width, height)
     probed = {line.name for line in chart.series if line.held_out}
-    marks = [*_axes(frame), *_alarms(chart, frame)]
+    marks = [*draw_value_axis(frame), *draw_position_axis(frame, ((frame.first, "start"), (frame.last, "end")))]
+    marks += _alarms(chart, frame)
     marks += [_curve(line, frame, faint=not line.held_out and line.name in probed) for line in chart.series]
     marks += _end_labels(chart.series, frame)
     told = "; ".join(
@@ -72,83 +75,42 @@ def line_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
     return (
         f'<figure class="chart" data-series="{escape(data)}" data-steps="{frame.first:g} {frame.last:g}" '
         f'data-box="{LEFT} {frame.right} {TOP} {frame.bottom}"><figcaption>{escape(chart.title)}{unit}</figcaption>'
-        f"{svg('chart', width, height, escape(f'{chart.title}: {told}'), marks)}<output></output></figure>"
+        f"{draw_picture('chart', width, height, escape(f'{chart.title}: {told}'), marks)}<output></output></figure>"
     )
 
 
-class _Frame(NamedTuple):
-    """The data range of a chart and its edges in pixels."""
-
-    first: float
-    last: float
-    ticks: tuple[float, ...]
-    right: float
-    bottom: float
-
-    def x(self, step: float) -> float:
-        share = (step - self.first) / (self.last - self.first)
-        return round(LEFT + min(max(share, 0), 1) * (self.right - LEFT), 1)
-
-    def y(self, value: float) -> float:
-        share = (self.ticks[-1] - value) / (self.ticks[-1] - self.ticks[0])
-        return round(TOP + share * (self.bottom - TOP), 1)
-
-
-def _frame(chart: Chart, width: int, height: int) -> _Frame:
+def _frame(chart: Chart, width: int, height: int) -> Frame:
+    """The frame that holds all lines, with room for their names where there are several."""
     steps = [step for line in chart.series for step in line.steps]
     values = [value for line in chart.series for value in line.values]
     names = {line.name for line in chart.series}
     room = max(NAMED, round(UNNAMED + LETTER * max(map(len, names)))) if len(names) > 1 else UNNAMED
     ticks = round_ticks(min(values), max(values))
-    return _Frame(min(steps), max(max(steps), min(steps) + 1), ticks, width - room, height - BOTTOM)
+    return Frame(min(steps), max(max(steps), min(steps) + 1), ticks, width - room, height - BOTTOM)
 
 
-def _axes(frame: _Frame) -> Iterator[str]:
-    for tick in frame.ticks:
-        y = frame.y(tick)
-        yield stroke(LEFT, y, frame.right, y, "grid")
-        yield f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5}" text-anchor="end">{tick_text(tick, frame.ticks)}</text>'
-    for step, anchor in ((frame.first, "start"), (frame.last, "end")):
-        yield f'<text class="tick" x="{frame.x(step)}" y="{frame.bottom + 17}" text-anchor="{anchor}">{step:g}</text>'
-
-
-def _alarms(chart: Chart, frame: _Frame) -> Iterator[str]:
+def _alarms(chart: Chart, frame: Frame) -> Iterator[str]:
     for step in chart.alarms:
         x = frame.x(step)
-        yield stroke(x, TOP, x, frame.bottom, "alarm")
-        yield f'<text class="alarm" x="{x}" y="{TOP - 4}" text-anchor="middle">watchdog</text>'
+        yield draw_line(x, TOP, x, frame.bottom, "alarm")
+        yield draw_text(x, TOP - 4, "watchdog", "alarm", anchor="middle")
 
 
-def _curve(line: Series, frame: _Frame, *, faint: bool) -> str:
+def _curve(line: Series, frame: Frame, *, faint: bool) -> str:
     kind = f"{line.style} faint" if faint else line.style
     places = [(frame.x(step), frame.y(value)) for step, value in zip(line.steps, line.values, strict=True)]
-    path = f'<polyline class="curve {kind}" points="{" ".join(f"{x},{y}" for x, y in places)}"/>'
+    path = draw_polyline(places, f"curve {kind}")
     if not line.held_out and len(places) > 1:
         return path
-    return path + "".join(f'<circle class="point {kind}" cx="{x}" cy="{y}" r="2"/>' for x, y in places)
+    return path + "".join(draw_circle(x, y, 2, f"point {kind}") for x, y in places)
 
 
-def _end_labels(series: Sequence[Series], frame: _Frame) -> list[str]:
-    """The name of each line at its end, pushed apart; the held-out line's end where there is one."""
+def _end_labels(series: Sequence[Series], frame: Frame) -> Iterator[str]:
+    """The name of each line at its end; the held-out line's end where there is one. A single name is left out."""
     ends = {line.name: line for line in sorted(series, key=lambda line: line.held_out)}
-    texts, lowest = [], -math.inf
-    for line in sorted(ends.values(), key=lambda line: frame.y(line.values[-1])):
-        lowest = max(frame.y(line.values[-1]) + 3.5, lowest + LABEL_GAP)
-        place = f'x="{frame.right + 7}" y="{lowest}"'
-        texts.append(f'<text class="label {line.style}" {place}>{escape(line.name)}</text>')
-    return texts if len(ends) > 1 else []
+    labels = [EndLabel(frame.y(line.values[-1]), line.name, line.style) for line in ends.values()]
+    return draw_end_labels(labels if len(ends) > 1 else (), frame.right + NAME_GAP)
 
 
 def _name(line: Series) -> str:
     return f"{line.name}, held out" if line.held_out else line.name
-
-
-def _scale(y: float, kind: str) -> list[str]:
-    return [
-        f'<text class="{kind}" x="{_x(share)}" y="{y}" text-anchor="middle">{100 * share:.0f}</text>'
-        for share in (0.0, 0.5, 1.0)
-    ]
-
-
-def _x(share: float) -> float:
-    return round(BAR_EDGE + share * (BAR_WIDTH - 2 * BAR_EDGE), 1)

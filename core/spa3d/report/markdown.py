@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from spa3d.rendering.numbers import NOTHING, count, markdown, p_value, percent, percent_span, points, points_span
-from spa3d.report.document import Document, Kind, Line, Phase, kind_lines, score_lines
+from spa3d.rendering.markdown import escape_markdown, render_bullets, render_markdown_table
+from spa3d.rendering.numbers import (
+    NOTHING,
+    format_count,
+    format_p_value,
+    format_percent,
+    format_percent_interval,
+    format_points,
+    format_points_interval,
+)
+from spa3d.report.document import BenchmarkScore, Document, KindScore, ScoreLine, kind_lines, score_lines
 from spa3d.report.examples import Example
-from spa3d.report.run_details import recipe
+from spa3d.report.run_details import run_details
 from spa3d.report.training_sentence import health_sentence
 from spa3d.report.verdict import cloud_worth, verdict
 
@@ -18,19 +27,22 @@ LEGEND = (
 )
 
 
-def markdown_page(document: Document, examples: Sequence[Example]) -> str:
+def render_markdown(document: Document, examples: Sequence[Example]) -> str:
     """The text of report.md. Its first line is the verdict."""
-    blocks = [f"**{markdown(verdict(document).sentence)}**", markdown(cloud_worth(document))]
-    blocks += [markdown(health_sentence(document.training.health))]
+    blocks = [f"**{escape_markdown(verdict(document).sentence)}**", escape_markdown(cloud_worth(document))]
+    blocks += [escape_markdown(health_sentence(document.training.health))]
     blocks += _warnings(document)
     blocks += ["## Scores", _table("", score_lines(document)), LEGEND]
-    blocks += [markdown(note) for note in notes(document)]
+    blocks += [escape_markdown(note) for note in notes(document)]
     for name, block in document.benchmarks.items():
         lines = list(kind_lines(block))
         if len(lines) > 1:
-            blocks += [f"### {markdown(name)} by kind", _table("kind", lines)]
+            blocks += [f"### {escape_markdown(name)} by kind", _table("kind", lines)]
     blocks += _examples(examples)
-    blocks += ["## How it was run", _list(recipe(document))]
+    blocks += [
+        "## How it was run",
+        render_bullets(f"{name}: {escape_markdown(value)}" for name, value in run_details(document)),
+    ]
     made = "the preference pairs in [`pairs.jsonl`](pairs.jsonl), " if document.passport.get("pairs") else ""
     blocks.append(
         f"Every answer behind these figures is in [`{document.predictions}`]({document.predictions}), {made}the curves "
@@ -45,8 +57,8 @@ def notes(document: Document) -> Iterator[str]:
     for name, block in document.benchmarks.items():
         phases = [phase for phase in (block.before, block.after) if phase]
         last = phases[-1]
-        told = [f"{name}: {count(last.n, 'question')} about {count(last.records, 'record')}"]
-        told.append(f"always giving a kind's usual answer scores {percent(last.majority)} %")
+        told = [f"{name}: {format_count(last.n, 'question')} about {format_count(last.records, 'record')}"]
+        told.append(f"always giving a kind's usual answer scores {format_percent(last.majority)} %")
         told.append(f"unreadable answers {_course([phase.invalid for phase in phases])} %")
         normalised = [phase.normalised for phase in phases if phase.normalised is not None]
         if normalised:
@@ -63,26 +75,24 @@ def skipped(document: Document) -> list[str]:
 
 
 def _course(values: Sequence[float]) -> str:
-    return " → ".join(percent(value) for value in values)
+    return " → ".join(format_percent(value) for value in values)
 
 
-def _table(head: str, lines: Iterable[Line]) -> str:
-    rows = ["| " + " | ".join((head, *HEAD)) + " |", "|---|" + "---:|" * len(HEAD)]
-    rows += ["| " + " | ".join(_cells(line)) + " |" for line in lines]
-    return "\n".join(rows)
+def _table(head: str, lines: Iterable[ScoreLine]) -> str:
+    return render_markdown_table((head, *HEAD), map(_cells, lines))
 
 
-def _cells(line: Line) -> Iterator[str]:
-    yield markdown(line.label if line.part in ("test", "kind") else f"{line.benchmark}, {line.label}")
+def _cells(line: ScoreLine) -> Iterator[str]:
+    yield escape_markdown(line.label if line.subset in ("test", "kind") else f"{line.benchmark}, {line.label}")
     for side in (line.before, line.after):
-        yield f"{percent(side.score)} ({percent_span(side.ci95)})" if side else NOTHING
-        yield percent(side.blind) if side else NOTHING
+        yield f"{format_percent(side.score)} ({format_percent_interval(side.ci95)})" if side else NOTHING
+        yield format_percent(side.blind) if side else NOTHING
     change = line.change
-    yield f"{points(change.score)} ({points_span(change.ci95)})" if change else NOTHING
-    yield p_value(change.p).removeprefix("p = ").removeprefix("p ") if change else NOTHING
+    yield f"{format_points(change.score)} ({format_points_interval(change.ci95)})" if change else NOTHING
+    yield format_p_value(change.p).removeprefix("p = ").removeprefix("p ") if change else NOTHING
     last = line.after or line.before
-    yield percent(last.chance) if last else NOTHING
-    yield percent(last.majority) if isinstance(last, Kind | Phase) else NOTHING
+    yield format_percent(last.chance) if last else NOTHING
+    yield format_percent(last.majority) if isinstance(last, KindScore | BenchmarkScore) else NOTHING
     yield str(last.n) if last else NOTHING
 
 
@@ -91,22 +101,19 @@ def _warnings(document: Document) -> Iterator[str]:
     if document.training.warnings or lost:
         yield "## Warnings"
     if document.training.warnings:
-        yield "\n".join(f"- Watchdog: {markdown(text)}" for text in document.training.warnings)
+        yield render_bullets(f"Watchdog: {escape_markdown(text)}" for text in document.training.warnings)
     if lost:
-        yield f"{count(len(lost), 'record')} left out, unreadable:"
-        yield "\n".join(f"- {markdown(line)}" for line in lost)
+        yield f"{format_count(len(lost), 'record')} left out, unreadable:"
+        yield render_bullets(map(escape_markdown, lost))
 
 
 def _examples(examples: Sequence[Example]) -> Iterator[str]:
     if not examples:
         return
     yield "## Examples"
-    rows = ["| record | question | reference | before | after | blind |", "|---|---|---|---|---|---|"]
-    for example in examples:
-        cells = (example.record_id, example.question, example.reference, example.before, example.after, example.blind)
-        rows.append("| " + " | ".join(markdown(cell) for cell in cells) + " |")
-    yield "\n".join(rows)
-
-
-def _list(pairs: Sequence[tuple[str, str]]) -> str:
-    return "\n".join(f"- {name}: {markdown(value)}" for name, value in pairs)
+    rows = [
+        (example.record_id, example.question, example.reference, example.before, example.after, example.blind)
+        for example in examples
+    ]
+    heads = ("record", "question", "reference", "before", "after", "blind")
+    yield render_markdown_table(heads, (map(escape_markdown, row) for row in rows), numeric=False)

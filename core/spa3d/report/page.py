@@ -6,27 +6,28 @@ page's own policy forbids every connection and every script but the one below, b
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from html import escape
 from importlib.resources import files
 from typing import Any
 
-from spa3d.rendering.cloud_scene import PICTURE_SIZE, PITCH, View, scene
-from spa3d.rendering.numbers import count
+from spa3d.rendering.cloud_scene import PICTURE_SIZE, PITCH, CloudImage, build_scene
+from spa3d.rendering.html import Headline, Page, isolate_text, render_definitions, render_section, render_warnings
+from spa3d.rendering.numbers import format_count
 from spa3d.report.curves import base_charts, post_training_charts
 from spa3d.report.document import Document, kind_lines, score_lines
 from spa3d.report.examples import Example
-from spa3d.report.figures import line_chart
+from spa3d.report.figures import draw_chart
 from spa3d.report.glossary import GLOSSARY
 from spa3d.report.markdown import notes, skipped
-from spa3d.report.run_details import llm_name, noise_name, recipe, reported_split, title
-from spa3d.report.tables import LEGEND, score_table, text
+from spa3d.report.run_details import llm_name, noise_name, reported_split, run_details, title
+from spa3d.report.tables import LEGEND, render_scores
 from spa3d.report.training_sentence import health_sentence
 from spa3d.report.verdict import cloud_worth, verdict
+from spa3d.runtime.rng import generator
 
 OPTION = re.compile(r"\s+(?=[A-H]\) )")
 """The gaps before lettered options, as `spa3d.data.questions` writes them."""
@@ -34,7 +35,7 @@ PIECE = re.compile(r"(?<=,) | (?=--)")
 """The gaps between the settings of a list, and before flags."""
 
 
-def html_page(document: Document, examples: Sequence[Example], metrics: Sequence[Mapping[str, Any]]) -> str:
+def render_page(document: Document, examples: Sequence[Example], metrics: Sequence[Mapping[str, Any]]) -> str:
     """The text of report.html.
 
     Args:
@@ -43,9 +44,7 @@ def html_page(document: Document, examples: Sequence[Example], metrics: Sequence
         metrics: the rows of metrics.jsonl.
 
     """
-    script, style = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
+    glossary = render_definitions((name, escape(meaning)) for name, meaning in GLOSSARY.items())
     sections = [
         _head(document),
         _warnings(document),
@@ -54,17 +53,10 @@ def html_page(document: Document, examples: Sequence[Example], metrics: Sequence
         _training(metrics),
         _examples(document, examples),
         _how(document),
-        _section("How to read this", _definitions((name, escape(told)) for name, told in GLOSSARY.items())),
+        render_section("How to read this", glossary),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(title(document))} · spa3d report</title>\n<style>\n{style}</style></head>\n<body><main>\n"
-        + "\n".join(section for section in sections if section)
-        + f"\n</main>\n<script>{script}</script></body></html>\n"
-    )
+    script = files(__package__).joinpath("page.js").read_text(encoding="utf-8")
+    return Page(f"{title(document)} · spa3d report", sections, script=script, pictures=True).render()
 
 
 def _head(document: Document) -> str:
@@ -74,29 +66,26 @@ def _head(document: Document) -> str:
     told += [document.status] if document.status != "complete" else []
     first, *others = judged.evidence
     more = f"Also: {'; '.join(others)}." if others else ""
-    ledes = "".join(f'<p class="lede">{text(line)}</p>' for line in (more, worth, health) if line)
-    meta = " <span>/</span> ".join(text(item) for item in told if item)
-    return (
-        f'<header class="{judged.tone}"><h1><span class="claim">{text(judged.claim)}:</span> '
-        f'<span class="evidence">{text(first)}.</span></h1>{ledes}<p class="meta">{meta}</p></header>'
-    )
+    meta = " <span>/</span> ".join(isolate_text(item) for item in told if item)
+    claim, evidence = f"{isolate_text(judged.claim)}:", f"{isolate_text(first)}."
+    return Headline(judged.tone, claim, evidence, (more, worth, health), meta).render()
 
 
 def _warnings(document: Document) -> str:
     lost = skipped(document)
-    items = [f"<li><strong>Watchdog:</strong> {text(warning)}</li>" for warning in document.training.warnings]
+    items = [f"<strong>Watchdog:</strong> {isolate_text(warning)}" for warning in document.training.warnings]
     if lost:
-        listed = "".join(f"<li>{text(line)}</li>" for line in lost)
-        told = f"<strong>{count(len(lost), 'record')} left out</strong>, unreadable"
-        items.append(f"<li><details><summary>{told}</summary><ul>{listed}</ul></details></li>")
-    return f'<section class="warnings" aria-label="Warnings"><ul>{"".join(items)}</ul></section>' if items else ""
+        listed = "".join(f"<li>{isolate_text(line)}</li>" for line in lost)
+        told = f"<strong>{format_count(len(lost), 'record')} left out</strong>, unreadable"
+        items.append(f"<details><summary>{told}</summary><ul>{listed}</ul></details>")
+    return render_warnings(items)
 
 
 def _scores(document: Document) -> str:
     caption = "Scores per benchmark, before and after post-training"
-    told = "".join(f"<li>{text(note)}</li>" for note in notes(document))
-    table = score_table("Benchmark", score_lines(document), caption)
-    return _section("Scores", f'{LEGEND}{table}<ul class="notes">{told}</ul>')
+    told = "".join(f"<li>{isolate_text(note)}</li>" for note in notes(document))
+    table = render_scores("Benchmark", score_lines(document), caption)
+    return render_section("Scores", f'{LEGEND}{table}<ul class="notes">{told}</ul>')
 
 
 def _kinds(document: Document) -> str:
@@ -105,9 +94,10 @@ def _kinds(document: Document) -> str:
         lines = list(kind_lines(block))
         if len(lines) > 1:
             tables.append(
-                f"<h3>{text(name)}</h3>" + score_table("Kind", lines, f"Scores of {name} per kind of question")
+                f"<h3>{isolate_text(name)}</h3>"
+                + render_scores("Kind", lines, f"Scores of {name} per kind of question")
             )
-    return _section("By kind of question", "".join(tables)) if tables else ""
+    return render_section("By kind of question", "".join(tables)) if tables else ""
 
 
 def _training(metrics: Sequence[Mapping[str, Any]]) -> str:
@@ -117,11 +107,11 @@ def _training(metrics: Sequence[Mapping[str, Any]]) -> str:
         held_out = any(line.held_out for chart in after for line in chart.series)
         told = "Faint lines are training batches, dotted lines held-out records. " if held_out else ""
         blocks.append(f'<p class="legend">{told}From left to right: optimiser steps.</p>')
-        blocks.append(_charts(line_chart(chart) for chart in after))
+        blocks.append(_charts(draw_chart(chart) for chart in after))
     if base:
         blocks.append("<h3>Loss of the base, stage by stage</h3>")
-        blocks.append(_charts((line_chart(chart, width=220, height=140) for chart in base), "small"))
-    return _section("Training", "".join(blocks)) if blocks else ""
+        blocks.append(_charts((draw_chart(chart, width=220, height=140) for chart in base), "small"))
+    return render_section("Training", "".join(blocks)) if blocks else ""
 
 
 def _charts(charts: Iterable[str], kind: str = "") -> str:
@@ -134,15 +124,16 @@ def _examples(document: Document, examples: Sequence[Example]) -> str:
     up_axis, noise = str(document.data.get("up_axis", "y")), noise_name(document) or "noise"
     cards = "".join(_example(example, up_axis, noise) for example in examples)
     told = '<p class="legend">Drag a cloud to turn it; both turn together. Its arrow keys do the same.</p>'
-    return _section("Examples", told + cards, "examples")
+    return render_section("Examples", told + cards, "examples")
 
 
 def _example(example: Example, up_axis: str, noise: str) -> str:
-    pair = scene(example.clean, example.noised, up_axis=up_axis, record_id=example.record_id)
+    make_rng = partial(generator, "report", example.record_id)
+    pair = build_scene(example.clean, example.noised, up_axis=up_axis, make_rng=make_rng)
     about = example.reference or example.record_id
     answers = [("Reference", example.reference), ("Before", example.before), ("After", example.after)]
     answers.append(("Blind", example.blind))
-    told = _definitions(
+    told = render_definitions(
         (name, _answer(said, None if name == "Reference" else example.reference)) for name, said in answers if said
     )
     return (
@@ -150,33 +141,33 @@ def _example(example: Example, up_axis: str, noise: str) -> str:
         + _cloud(pair.clean, "as it is", f"Point cloud of {example.record_id}: {about}")
         + _cloud(pair.noised, f"noised: {noise}", f"The same cloud with noise ({noise})")
         + f'</div><div class="said"><p class="question">{_question(example.question)}</p>{told}'
-        f'<p class="meta">{text(example.record_id)}</p></div></article>'
+        f'<p class="meta">{isolate_text(example.record_id)}</p></div></article>'
     )
 
 
-def _cloud(view: View, caption: str, label: str) -> str:
+def _cloud(image: CloudImage, caption: str, label: str) -> str:
     size = f'width="{PICTURE_SIZE}" height="{PICTURE_SIZE}"'
     return (
-        f'<figure class="cloud" data-points="{view.points}"><img src="{view.picture}" {size} alt="{escape(label)}">'
-        f"<figcaption>{text(caption)}</figcaption></figure>"
+        f'<figure class="cloud" data-points="{image.points}"><img src="{image.picture}" {size} alt="{escape(label)}">'
+        f"<figcaption>{isolate_text(caption)}</figcaption></figure>"
     )
 
 
 def _question(prompt: str) -> str:
     """A prompt; its lettered options, if it has any, step back behind the question."""
     asked, *options = OPTION.split(prompt)
-    return text(asked) + (f' <span class="options">{_unbroken(options)}</span>' if options else "")
+    return isolate_text(asked) + (f' <span class="options">{_unbroken(options)}</span>' if options else "")
 
 
 def _unbroken(pieces: Iterable[str]) -> str:
     """Pieces of text between which a line may break, but not within."""
-    return " ".join(f'<span class="whole">{text(piece)}</span>' for piece in pieces)
+    return " ".join(f'<span class="whole">{isolate_text(piece)}</span>' for piece in pieces)
 
 
 def _answer(said: str, reference: str | None) -> str:
     """An answer, marked where it is the reference word for word."""
     same = reference is not None and _plain(said) == _plain(reference)
-    return text(said) + (' <span class="same" title="the reference, word for word">✓</span>' if same else "")
+    return isolate_text(said) + (' <span class="same" title="the reference, word for word">✓</span>' if same else "")
 
 
 def _plain(said: str) -> str:
@@ -184,7 +175,7 @@ def _plain(said: str) -> str:
 
 
 def _how(document: Document) -> str:
-    pairs = [(name, _unbroken(PIECE.split(value))) for name, value in recipe(document)]
+    pairs = [(name, _unbroken(PIECE.split(value))) for name, value in run_details(document)]
     folder, curves = escape(document.predictions), escape(document.training.curves)
     made = ", the preference pairs in <code>pairs.jsonl</code>" if document.passport.get("pairs") else ""
     beside = (
@@ -194,18 +185,9 @@ def _how(document: Document) -> str:
     pairs.append(("Beside this file", beside))
     wholes = {"Configuration": document.config, "Passport": document.passport}
     folded = "".join(_folded(name, value) for name, value in wholes.items() if value)
-    return _section("How it was run", _definitions(pairs) + folded)
+    return render_section("How it was run", render_definitions(pairs) + folded)
 
 
 def _folded(name: str, value: Mapping[str, Any]) -> str:
     whole = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     return f'<details><summary>{name}</summary><pre tabindex="0">{escape(whole)}</pre></details>'
-
-
-def _section(name: str, body: str, kind: str = "") -> str:
-    return f'<section class="{kind}"><h2>{name}</h2>{body}</section>'
-
-
-def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
-    """Names are ours; values are HTML already."""
-    return "<dl>" + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in pairs) + "</dl>"

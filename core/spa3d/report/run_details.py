@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from spa3d.rendering.numbers import duration
+from spa3d.rendering.numbers import format_duration
 from spa3d.report.document import Document
 
 PARTS = ("encoder", "projector", "noise", "objective", "dataset")
@@ -20,7 +20,7 @@ CHOICES = {
 """Settings of post-training that are told only where they are not as usual."""
 
 
-def recipe(document: Document) -> list[tuple[str, str]]:
+def run_details(document: Document) -> list[tuple[str, str]]:
     """Name and value of what decided the numbers; what a configuration does not say is left out."""
     config, machine = document.config, _mapping(document.passport.get("machine"))
     pairs = [(part.capitalize(), _selection(config.get(part))) for part in PARTS]
@@ -36,7 +36,7 @@ def recipe(document: Document) -> list[tuple[str, str]]:
         ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
         ("Versions", _versions(document.passport)),
         ("Date", str(document.passport.get("created", "")).replace("T", " ")),
-        ("Time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in document.timing.items())),
+        ("Time", ", ".join(f"{stage} {format_duration(seconds)}" for stage, seconds in document.timing.items())),
     ]
     return [(name, value) for name, value in pairs if value]
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
-from spa3d.rendering.numbers import NOTHING, p_value, percent, percent_span, points, points_span
-from spa3d.report.document import Line, Part, TestedShift
-from spa3d.report.figures import score_axis, score_bar
+from spa3d.rendering.html import isolate_text, render_cell, render_row, render_table
+from spa3d.rendering.numbers import (
+    NOTHING,
+    format_p_value,
+    format_percent,
+    format_percent_interval,
+    format_points,
+    format_points_interval,
+)
+from spa3d.report.document import ScoreLine, SubsetScore, TestedShift
+from spa3d.report.figures import draw_score_bar, draw_score_scale
 
-PART_LABELS = {
+SUBSET_LABELS = {
     "counterfactual": ("counterfactual", "objects that break the usual pattern"),
     "flip": ("flip", "both of two near-twins right"),
 }
@@ -21,53 +28,34 @@ LEGEND = (
 )
 
 
-def text(untrusted: str) -> str:
-    """Escaped, and isolated so that its writing direction cannot reorder what stands around it."""
-    return f"<bdi>{escape(untrusted)}</bdi>"
+def render_scores(head: str, lines: Iterable[ScoreLine], caption: str) -> str:
+    """A table with a row per line; `head` is the plain name of the lines."""
+    heads = [(head, "label"), (f'<span class="hidden">Picture</span>{draw_score_scale()}', "picture")]
+    heads += [(name, "") for name in ("Before", "After", "Change", "Chance", "Questions")]
+    return render_table(heads, map(_row, lines), caption)
 
 
-def score_table(head: str, lines: Iterable[Line], caption: str) -> str:
-    """A table with a row per line; on a phone the style sheet turns its rows into cards, hence the explicit roles."""
-    axis = f'<span class="hidden">Picture</span>{score_axis()}'
-    heads = [_head(head, "label"), _head(axis, "picture")]
-    heads += [_head(name) for name in ("Before", "After", "Change", "Chance", "Questions")]
-    return (
-        f'<table role="table"><caption class="hidden">{escape(caption)}</caption>'
-        f'<thead role="rowgroup"><tr role="row">{"".join(heads)}</tr></thead>'
-        f'<tbody role="rowgroup">{"".join(_row(line) for line in lines)}</tbody></table>'
-    )
-
-
-def _head(content: str, kind: str = "") -> str:
-    return f'<th scope="col" role="columnheader" class="{kind}">{content}</th>'
-
-
-def _row(line: Line) -> str:
-    label, hint = PART_LABELS.get(line.part, (line.label, ""))
+def _row(line: ScoreLine) -> str:
+    label, hint = SUBSET_LABELS.get(line.subset, (line.label, ""))
     last = line.after or line.before
-    full = label if line.part in ("test", "kind") else f"{line.benchmark}, {label}"
-    small = f"<small>{hint}</small>" if hint else ""
-    cells = [
-        f'<th scope="row" role="rowheader" class="label">{text(label)}{small}</th>',
-        f'<td role="cell" class="picture">{score_bar(line.before, line.after, full)}</td>',
-        _cell("Before", _score(line.before)),
-        _cell("After", _score(line.after)),
-        _cell("Change", _change(line.change)),
-        _cell("Chance", percent(last.chance) if last else NOTHING),
-        _cell("Questions", f"{last.n:,}" if last else NOTHING),
-    ]
-    return f'<tr role="row" class="{line.part}">{"".join(cells)}</tr>'
+    full = label if line.subset in ("test", "kind") else f"{line.benchmark}, {label}"
+    contents = {
+        "Before": _score(line.before),
+        "After": _score(line.after),
+        "Change": _change(line.change),
+        "Chance": format_percent(last.chance) if last else NOTHING,
+        "Questions": f"{last.n:,}" if last else NOTHING,
+    }
+    cells = [render_cell(draw_score_bar(line.before, line.after, full), kind="picture")]
+    cells += [render_cell(content, label=name) for name, content in contents.items()]
+    return render_row(isolate_text(label) + (f"<small>{hint}</small>" if hint else ""), cells, line.subset)
 
 
-def _cell(name: str, content: str) -> str:
-    return f'<td role="cell" data-label="{name}">{content}</td>'
-
-
-def _score(part: Part | None) -> str:
-    if part is None:
+def _score(found: SubsetScore | None) -> str:
+    if found is None:
         return NOTHING
-    span, blind = percent_span(part.ci95), percent(part.blind)
-    return f"<b>{percent(part.score)}</b><small>{span}</small><small>blind {blind}</small>"
+    span, blind = format_percent_interval(found.ci95), format_percent(found.blind)
+    return f"<b>{format_percent(found.score)}</b><small>{span}</small><small>blind {blind}</small>"
 
 
 def _change(change: TestedShift | None) -> str:
@@ -75,5 +63,5 @@ def _change(change: TestedShift | None) -> str:
         return NOTHING
     low, high = change.ci95
     mark = '<i class="up">▲</i>' if low > 0 else '<i class="down">▼</i>' if high < 0 else ""
-    span, p = points_span(change.ci95), p_value(change.p)
-    return f"<b>{mark}{points(change.score)}</b><small>{span}</small><small>{p}</small>"
+    span, p = format_points_interval(change.ci95), format_p_value(change.p)
+    return f"<b>{mark}{format_points(change.score)}</b><small>{span}</small><small>{p}</small>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spa3d.rendering.numbers import MINUS, percent
+from spa3d.rendering.numbers import MINUS, format_percent
 from spa3d.report.document import Course, Health
 
 MOVED_LOGP = 0.005
@@ -20,9 +20,11 @@ def health_sentence(health: Health) -> str:
         return ""
     told = [_likelihood(health.logp_clean, health.margin)]
     if health.saturation and health.saturation.last > SATURATED:
-        told.append(f"{percent(health.saturation.last)} % of the contrasts are saturated and teach nothing any more")
+        told.append(
+            f"{format_percent(health.saturation.last)} % of the contrasts are saturated and teach nothing any more"
+        )
     if health.repetition and health.repetition.last - health.repetition.first > LOOPING:
-        shares = " → ".join(percent(share) for share in (health.repetition.first, health.repetition.last))
+        shares = " → ".join(format_percent(share) for share in (health.repetition.first, health.repetition.last))
         told.append(f"generated answers repeat themselves (repeated trigrams {shares} %)")
     if health.stopped is not None:
         told.append(f"training was stopped at step {health.stopped}, when the watchdog fired")

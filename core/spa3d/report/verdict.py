@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from spa3d.rendering.numbers import MINUS, percent, percent_span, points, points_span
-from spa3d.report.document import Document, Line, TestedShift, score_lines
+from spa3d.rendering.numbers import (
+    MINUS,
+    format_percent,
+    format_percent_interval,
+    format_points,
+    format_points_interval,
+)
+from spa3d.report.document import Document, ScoreLine, TestedShift, score_lines
 
 Tone = Literal["helped", "even", "hurt", "open"]
 WATCHDOG = "the watchdog saw the right answers to held-out records become less likely"
@@ -32,7 +38,7 @@ class Verdict(NamedTuple):
 
 def verdict(document: Document) -> Verdict:
     """Judge a run by its changes and by the watchdog."""
-    lines = [line for line in score_lines(document) if line.part != "flip"]
+    lines = [line for line in score_lines(document) if line.subset != "flip"]
     moved = [(_name(line), line.change) for line in lines if line.change]
     alarm = (WATCHDOG,) if document.training.warnings else ()
     if not moved:
@@ -54,11 +60,14 @@ def cloud_worth(document: Document) -> str:
         phase = block.after or block.before
         if phase is None or phase.gap is None:
             continue
-        seen, unseen, (low, high) = percent(phase.score), percent(phase.blind), phase.gap.ci95
+        seen, unseen, (low, high) = format_percent(phase.score), format_percent(phase.blind), phase.gap.ci95
         scores = f"With the cloud {name} stands at {seen} %, without it at {unseen} %"
         if low <= 0 <= high:
-            return f"{scores}: the cloud makes no measurable difference (95 % interval {points_span(phase.gap.ci95)})."
-        worth = f"{percent(phase.gap.score)} points (95 % interval {percent(low)} to {percent(high)})"
+            interval = format_points_interval(phase.gap.ci95)
+            return f"{scores}: the cloud makes no measurable difference (95 % interval {interval})."
+        worth = (
+            f"{format_percent(phase.gap.score)} points (95 % interval {format_percent(low)} to {format_percent(high)})"
+        )
         return f"{scores}: the cloud is worth {worth.replace('-', MINUS)}."
     return ""
 
@@ -71,27 +80,27 @@ def _subject(document: Document) -> str:
     return f"Post-training with {name}{blind}" if name else f"Post-training{blind}"
 
 
-def _name(line: Line) -> str:
-    return line.benchmark if line.part == "test" else f"{line.benchmark} ({line.label})"
+def _name(line: ScoreLine) -> str:
+    return line.benchmark if line.subset == "test" else f"{line.benchmark} ({line.label})"
 
 
 def _told(name: str, change: TestedShift) -> str:
     """One change in words."""
     low, high = change.ci95
-    span = f"95 % interval {points_span(change.ci95)}"
+    span = f"95 % interval {format_points_interval(change.ci95)}"
     if low <= 0 <= high:
-        return f"{name} moved by {points(change.score)} points ({span})"
+        return f"{name} moved by {format_points(change.score)} points ({span})"
     verb = "rose" if low > 0 else "fell"
-    return f"{name} {verb} by {percent(abs(change.score))} points ({span})"
+    return f"{name} {verb} by {format_percent(abs(change.score))} points ({span})"
 
 
-def _unfinished(document: Document, lines: Sequence[Line], alarm: tuple[str, ...]) -> Verdict:
+def _unfinished(document: Document, lines: Sequence[ScoreLine], alarm: tuple[str, ...]) -> Verdict:
     """There is nothing to compare: say how far the run came."""
     claim = "This run has no comparison yet" if document.status == "complete" else f"This run is {document.status}"
     told = "nothing was measured"
     for line in lines[:1]:
         side, when = (line.before, "before") if line.before else (line.after, "after")
         if side:
-            span = f"95 % interval {percent_span(side.ci95)}, blind {percent(side.blind)} %"
-            told = f"{_name(line)} stood at {percent(side.score)} % {when} post-training ({span})"
+            span = f"95 % interval {format_percent_interval(side.ci95)}, blind {format_percent(side.blind)} %"
+            told = f"{_name(line)} stood at {format_percent(side.score)} % {when} post-training ({span})"
     return Verdict("hurt" if alarm else "open", claim, (*alarm, told))

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from spa3d.comparison.cells import Cell, Outcome, Row
-from spa3d.comparison.table import build_table, write_table
+from spa3d.comparison.table import TableSettings, build_table, write_table
 from spa3d.runtime.rng import generator
 
 RECORDS = 40
@@ -77,13 +77,13 @@ class Grid:
     def settings(self, **more):
         known = {"title": "table4 on shapes", "budget": "compute", "command": "spa3d compare --preset table4",
                  "preset": None, "bootstrap": 200}  # fmt: skip
-        return known | more
+        return TableSettings(**(known | more))
 
     def table(self, **more):
-        return build_table(self.folder, self.outcomes, **self.settings(**more))
+        return build_table(self.folder, self.outcomes, self.settings(**more))
 
     def write(self, **more):
-        return write_table(self.folder, self.outcomes, **self.settings(**more))
+        return write_table(self.folder, self.outcomes, self.settings(**more))
 
 
 @pytest.fixture

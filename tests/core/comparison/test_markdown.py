@@ -2,7 +2,7 @@
 
 import pytest
 
-from spa3d.comparison.markdown import markdown_page
+from spa3d.comparison.markdown import render_markdown
 
 HOSTILE = "<b>a|b</b> `c` *d* [e](f) $g$"
 
@@ -14,44 +14,44 @@ def tables(page):
 
 def test_the_first_line_is_the_verdict(ordinary):
     table = ordinary.table()
-    page = markdown_page(table)
+    page = render_markdown(table)
     assert page.startswith(f"**{table.verdict[0]}**\n")
 
 
 def test_the_main_table_has_at_most_nine_columns_and_a_line_per_row(ordinary):
-    main = tables(markdown_page(ordinary.table()))[0]
+    main = tables(render_markdown(ordinary.table()))[0]
     assert main[0].count(" | ") == 8
     assert [line.split(" | ")[0] for line in main[2:]] == ["| sft *(control)*", "| spa", "| twins"]
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_head(ordinary, paper):
     ordinary.add(HOSTILE, HOSTILE).add("late", "")
-    for lines in tables(markdown_page(ordinary.table(preset=paper))):
+    for lines in tables(render_markdown(ordinary.table(preset=paper))):
         cells = {line.replace("\\|", "").count("|") for line in lines}
         assert len(cells) == 1
 
 
 def test_text_from_elsewhere_marks_nothing_up(ordinary):
-    page = markdown_page(ordinary.add(HOSTILE, HOSTILE).table())
+    page = render_markdown(ordinary.add(HOSTILE, HOSTILE).table())
     assert "<b>" not in page.replace("\\<b", "")
     assert "\\<b\\>a\\|b\\</b\\> \\`c\\` \\*d\\* \\[e\\](f) \\$g\\$: seeds 0, 1, 2 failed: \\<b\\>a" in page
 
 
 def test_every_seed_is_listed(ordinary):
-    runs = next(lines for lines in tables(markdown_page(ordinary.table())) if "folder" in lines[0])
+    runs = next(lines for lines in tables(render_markdown(ordinary.table())) if "folder" in lines[0])
     assert len(runs) == 2 + 9
     assert runs[2].startswith("| sft *(control)* | 0 | done | ")
 
 
 @pytest.mark.parametrize("said", ["the paper's own figures, other model and data: for the form, not the values"])
 def test_the_papers_figures_are_called_what_they_are(ordinary, paper, said):
-    page = markdown_page(ordinary.table(preset=paper))
+    page = render_markdown(ordinary.table(preset=paper))
     assert f"## T{said[1:]}\n\nTable 4\n\n| row | CLIP | GPT |\n" in page
     assert "| SPA | 53.2 | 49 |" in page
-    assert said[4:20] not in markdown_page(ordinary.table())
+    assert said[4:20] not in render_markdown(ordinary.table())
 
 
 def test_a_mark_stands_only_beside_what_survives(ordinary):
-    main = tables(markdown_page(ordinary.table()))[0]
+    main = tables(render_markdown(ordinary.table()))[0]
     assert "▲" in main[4]
     assert not {"▲", "▼"} & set(main[3])

@@ -3,8 +3,8 @@
 import re
 import xml.etree.ElementTree as ET
 
-from spa3d.comparison.figures import Axis, forest, level_charts, level_figure, shared_axis
-from spa3d.comparison.page import html_page
+from spa3d.comparison.figures import draw_forest, draw_levels, level_charts, points_scale, shared_scale
+from spa3d.comparison.page import render_page
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 CHOICE = ("choice", "test")
@@ -15,7 +15,7 @@ def score(table, label, part=CHOICE):
 
 
 def test_no_script_no_address_no_connection(ordinary, paper):
-    page = html_page(ordinary.table(preset=paper))
+    page = render_page(ordinary.table(preset=paper))
     assert "default-src 'none'" in page
     assert "<script" not in page
     assert not re.search(r"https?:|src=|url\(|@import", page)
@@ -23,32 +23,32 @@ def test_no_script_no_address_no_connection(ordinary, paper):
 
 def test_text_from_elsewhere_is_escaped(ordinary):
     grid = ordinary.add(HOSTILE, HOSTILE)
-    page = html_page(grid.table(title=HOSTILE, command=HOSTILE, budget=HOSTILE))
+    page = render_page(grid.table(title=HOSTILE, command=HOSTILE, budget=HOSTILE))
     assert "<script" not in page
     assert page.count("&lt;script&gt;alert(1)") >= 4
 
 
 def test_every_run_is_linked(ordinary):
-    page = html_page(ordinary.add("late", "").table())
+    page = render_page(ordinary.add("late", "").table())
     assert re.findall(r'href="([^"]*)"', page) == [f"cells/{number:03d}/report.html" for number in range(9)]
 
 
 def test_faults_stand_above_the_tables(ordinary):
-    page = html_page(ordinary.add("dpo", "out of memory").table())
+    page = render_page(ordinary.add("dpo", "out of memory").table())
     assert page.index("out of memory") < page.index("<table")
     assert '<small class="fault">3 failed</small>' in page
 
 
 def test_only_a_winner_colours_the_head(ordinary, grid):
-    assert '<header class="helped">' in html_page(ordinary.table())
+    assert '<header class="helped">' in render_page(ordinary.table())
     grid.outcomes = grid.outcomes[:6]
-    assert '<header class="even">' in html_page(grid.table())
+    assert '<header class="even">' in render_page(grid.table())
 
 
 def test_the_forest_draws_intervals_where_the_figures_are(ordinary):
     found = score(ordinary.table(), "twins")
-    axis = Axis((-50.0, 0.0, 50.0))
-    drawn = ET.fromstring(forest(found, axis, "twins"))
+    axis = points_scale((-50.0, 0.0, 50.0))
+    drawn = ET.fromstring(draw_forest(found, axis, "twins"))
     span = next(line for line in drawn.iter("line") if line.attrib["class"] == "span after")
     ends = [120 + 212 * end for end in found.against_control.ci95]
     assert [float(span.attrib[name]) for name in ("x1", "x2")] == [round(end, 1) for end in ends]
@@ -57,7 +57,7 @@ def test_the_forest_draws_intervals_where_the_figures_are(ordinary):
 
 def test_the_axis_holds_zero_and_every_interval(ordinary):
     table = ordinary.table()
-    axis = shared_axis([score(table, label) for label in ("sft", "spa", "twins")])
+    axis = shared_scale([score(table, label) for label in ("sft", "spa", "twins")])
     ends = [100 * end for end in score(table, "twins").against_control.ci95]
     assert axis.ticks[0] <= 0 <= max(ends) <= axis.ticks[-1]
 
@@ -78,7 +78,7 @@ def test_a_chart_per_noise_a_curve_per_objective_levels_in_order(grid):
         ("gaussian", ["spa"]),
     ]
     assert [level for level, _ in charts[0].curves[0].places] == [0.1, 0.5]
-    drawn = level_figure(charts[0], "points")
+    drawn = draw_levels(charts[0], "points")
     assert len(re.findall("<polyline", drawn)) == 2
     assert len(re.findall("whisker", drawn)) == 4
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from spa3d.comparison import document
-from spa3d.comparison.results import Column
+from spa3d.comparison.results import QuestionValues
 from spa3d.comparison.scores import estimate, holm, over_seeds, spread
 
 
 def column(values, ids="abcd"):
     names = np.array(list(ids[: len(values)]))
-    return Column(names, names, np.array(values, dtype=float))
+    return QuestionValues(names, names, np.array(values, dtype=float))
 
 
 def test_holm_by_hand():

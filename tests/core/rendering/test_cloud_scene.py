@@ -2,14 +2,16 @@
 
 import base64
 import io
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from spa3d.rendering.cloud_scene import MOST_POINTS, PICTURE_SIZE, scene
+from spa3d.rendering.cloud_scene import MOST_POINTS, PICTURE_SIZE, build_scene
 from spa3d.runtime.rng import generator
 
+MAKE_RNG = partial(generator, "report", "r")
 ROW = np.dtype([("xyz", "<i2", 3), ("rgb", "u1", 3)])
 
 
@@ -26,7 +28,7 @@ CROSS = cloud((10, 0, 0), (12, 0, 0), (11, 1, 0), (11, -1, 0))
 
 
 def test_both_clouds_share_the_frame_of_the_clean_one():
-    found = scene(CROSS, CROSS[:2], up_axis="y", record_id="r")
+    found = build_scene(CROSS, CROSS[:2], up_axis="y", make_rng=MAKE_RNG)
     clean, colours = unpack(found.clean)
     noised, _ = unpack(found.noised)
     assert clean == pytest.approx(np.array([[-1, 0, 0], [1, 0, 0], [0, 1, 0], [0, -1, 0]]), abs=1e-4)
@@ -37,14 +39,14 @@ def test_both_clouds_share_the_frame_of_the_clean_one():
 @pytest.mark.parametrize(("up_axis", "top"), [("x", (1, 0, 0)), ("y", (0, 1, 0)), ("z", (0, 0, 1))])
 def test_the_up_axis_points_up(up_axis, top):
     up = np.array(top)
-    found = scene(cloud(up, -up), cloud(up, -up), up_axis=up_axis, record_id="r")
+    found = build_scene(cloud(up, -up), cloud(up, -up), up_axis=up_axis, make_rng=MAKE_RNG)
     assert unpack(found.clean)[0][0] == pytest.approx((0, 1, 0), abs=1e-4)
 
 
 @pytest.mark.parametrize("up_axis", ["x", "y", "z"])
 def test_turning_does_not_mirror(up_axis):
     corner = np.concatenate([np.zeros((1, 3)), np.eye(3)])
-    turned = unpack(scene(cloud(*corner), CROSS, up_axis=up_axis, record_id="r").clean)[0]
+    turned = unpack(build_scene(cloud(*corner), CROSS, up_axis=up_axis, make_rng=MAKE_RNG).clean)[0]
     assert np.linalg.det(turned[1:] - turned[0]) > 0
 
 
@@ -52,23 +54,23 @@ def test_large_clouds_are_thinned_and_far_points_kept_in_reach():
     large = generator("large").standard_normal((5000, 6), dtype=np.float32)
     noised = large.copy()
     noised[:, :3] *= 100
-    found = scene(large, noised, up_axis="y", record_id="r")
+    found = build_scene(large, noised, up_axis="y", make_rng=MAKE_RNG)
     clean, _ = unpack(found.clean)
     far, _ = unpack(found.noised)
     assert len(clean) == len(far) == MOST_POINTS
     assert np.abs(far).max() == pytest.approx(2)
-    assert scene(large, noised, up_axis="y", record_id="r") == found
+    assert build_scene(large, noised, up_axis="y", make_rng=MAKE_RNG) == found
 
 
 def test_a_single_point_and_a_cloud_without_colour():
     dot = np.zeros((1, 6), dtype=np.float32)
-    found = scene(dot, dot, up_axis="y", record_id="r")
+    found = build_scene(dot, dot, up_axis="y", make_rng=MAKE_RNG)
     assert unpack(found.clean)[0].tolist() == [[0, 0, 0]]
     assert found.grain == 0
 
 
 def test_the_still_picture_is_a_picture():
-    found = scene(CROSS, CROSS, up_axis="y", record_id="r")
+    found = build_scene(CROSS, CROSS, up_axis="y", make_rng=MAKE_RNG)
     kind, data = found.clean.picture.split(",")
     assert kind == "data:image/png;base64"
     picture = Image.open(io.BytesIO(base64.b64decode(data)))

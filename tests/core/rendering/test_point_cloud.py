@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spa3d.rendering.point_cloud import BACKGROUND, render, telling_yaw, upright
+from spa3d.rendering.point_cloud import BACKGROUND, choose_yaw, render, rotate_y_up
 from spa3d.rendering.sheets import Strip, comparison_sheet, contact_sheet
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
@@ -80,9 +80,9 @@ def test_the_telling_side_is_the_broad_one_with_what_is_high_behind() -> None:
     seat = np.random.default_rng(0).uniform((-3, 0, -1), (3, 0.1, 1), (400, 3))
     back = np.random.default_rng(1).uniform((-3, 0, -1), (3, 2, -0.9), (400, 3))
     bench = np.vstack([seat, back])
-    assert abs(telling_yaw(bench)) == pytest.approx(32, abs=8)
+    assert abs(choose_yaw(bench)) == pytest.approx(32, abs=8)
     behind = bench * (-1, 1, -1)
-    assert abs(abs(telling_yaw(behind)) - 180) == pytest.approx(32, abs=8)
+    assert abs(abs(choose_yaw(behind)) - 180) == pytest.approx(32, abs=8)
 
 
 def test_a_contact_sheet_has_a_cell_for_every_cloud(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_comparison_of_nothing_is_a_blank_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 def test_upright_turns_and_does_not_mirror(axis: str) -> None:
     corner = np.eye(6, dtype="float32")
-    turned = upright(corner, axis)
+    turned = rotate_y_up(corner, axis)
     assert turned["xyz".index(axis), 1] == 1
     assert np.linalg.det(turned[:3, :3]) == pytest.approx(1)
     np.testing.assert_array_equal(turned[:, 3:], corner[:, 3:])

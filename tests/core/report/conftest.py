@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spa3d.report import Example, build_document
+from spa3d.report import Example, ReportData, build_document
 from spa3d.runtime.rng import generator
 
 HOSTILE = "[/red]<script>alert(1)</script>| `*_$x$_*` \\ &amp; <img src=x onerror=alert(2)> # 100 % \u202etxt"
@@ -50,7 +50,8 @@ def make_document(before=0.8, after=0.8, **more):
     rows = settings.pop("rows", {"choice": (make_rows(before), make_rows(after))})
     config, passport, data = (settings.pop(name, known) for name, known in
                               (("config", CONFIG), ("passport", PASSPORT), ("data", DATA)))  # fmt: skip
-    return build_document(config, passport, data, rows, **settings)
+    measured = {name: settings.pop(name) for name in ("bootstrap", "seed")}
+    return build_document(ReportData(config, passport, data, rows, **settings), **measured)
 
 
 def make_example(text: str = "red", points: int = 300) -> Example:

@@ -89,7 +89,7 @@ def test_a_benchmark_without_questions_is_named_and_has_no_block(document, rows)
 def test_lines_of_the_tables(document, rows):
     report = document(rows={"choice": (rows(0.8), rows(0.7)), "classify": (rows(0.8, sets=["test"]), [])})
     lines = list(score_lines(report))
-    assert [(line.benchmark, line.part) for line in lines] == [
+    assert [(line.benchmark, line.subset) for line in lines] == [
         ("choice", "test"), ("choice", "counterfactual"), ("choice", "flip"), ("classify", "test"),
     ]  # fmt: skip
     assert lines[1].before == report.benchmarks["choice"].before.counterfactual

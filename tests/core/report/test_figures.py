@@ -6,12 +6,11 @@ from itertools import pairwise
 
 import pytest
 
-from spa3d.rendering.svg import round_ticks
 from spa3d.report.curves import Chart, Series
-from spa3d.report.document import Part
-from spa3d.report.figures import line_chart, score_bar
+from spa3d.report.document import SubsetScore
+from spa3d.report.figures import draw_chart, draw_score_bar
 
-PART = Part(score=0.5, ci95=(0.25, 0.75), blind=0.0, blind_ci95=(0.0, 0.1), chance=1.0, n=4)
+PART = SubsetScore(score=0.5, ci95=(0.25, 0.75), blind=0.0, blind_ci95=(0.0, 0.1), chance=1.0, n=4)
 
 
 def line(name="loss", values=(1.0, 3.0), *, held_out=False, steps=(0, 10)):
@@ -19,7 +18,7 @@ def line(name="loss", values=(1.0, 3.0), *, held_out=False, steps=(0, 10)):
 
 
 def test_a_score_bar_puts_shares_on_their_places():
-    svg = ET.fromstring(score_bar(PART, None, "choice"))
+    svg = ET.fromstring(draw_score_bar(PART, None, "choice"))
     dot, ring, span, chance = (svg.find(f"*[@class='{kind}']").attrib for kind in
                                ("score before", "blind before", "span before", "chance"))  # fmt: skip
     assert (float(dot["cx"]), float(ring["cx"])) == (120.0, 8.0)  # 8 + 224 * share
@@ -32,7 +31,7 @@ def test_a_score_bar_puts_shares_on_their_places():
 
 
 def test_a_chart_spans_its_data():
-    figure = ET.fromstring(line_chart(Chart("Loss", "", (line(),)), width=440, height=220))
+    figure = ET.fromstring(draw_chart(Chart("Loss", "", (line(),)), width=440, height=220))
     points = figure.find(".//polyline").attrib["points"].split()
     assert points == ["40.0,196.0", "430.0,16.0"]  # from the left lower corner to the right upper one
     label = figure.find(".//svg").attrib["aria-label"]
@@ -41,33 +40,25 @@ def test_a_chart_spans_its_data():
 
 @pytest.mark.parametrize("values", [(2.0, 2.0), (0.0, 0.0), (-1e-9, 1e-9), (1e6, 3e6)])
 def test_flat_tiny_and_huge_curves_are_drawn(values):
-    text = line_chart(Chart("Margin", "nats", (line(values=values),)))
+    text = draw_chart(Chart("Margin", "nats", (line(values=values),)))
     ET.fromstring(text)
     assert "nan" not in text
 
 
 def test_one_point_is_a_dot():
-    assert len(re.findall("<circle", line_chart(Chart("x", "", (line(values=(1.0,), steps=(7,)),))))) == 1
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [(0.32, 0.91, (0.2, 0.4, 0.6, 0.8, 1.0)), (0, 9, (0, 5, 10)), (-0.5, -0.1, (-0.5, -0.4, -0.3, -0.2, -0.1))],
-)
-def test_round_ticks(low, high, ticks):
-    assert round_ticks(low, high) == pytest.approx(ticks)
+    assert len(re.findall("<circle", draw_chart(Chart("x", "", (line(values=(1.0,), steps=(7,)),))))) == 1
 
 
 def test_training_batches_are_faint_only_beside_held_out_lines():
-    alone = line_chart(Chart("Loss", "", (line(),)))
-    beside = line_chart(Chart("Loss", "", (line(), line(held_out=True))))
+    alone = draw_chart(Chart("Loss", "", (line(),)))
+    beside = draw_chart(Chart("Loss", "", (line(), line(held_out=True))))
     assert "faint" not in alone
     assert "faint" in beside
 
 
 def test_names_at_line_ends_do_not_overlap_and_are_escaped():
     series = (line("clean", (1, 2)), line("<b>", (1, 2.01)), line("noised", (1, 0)))
-    figure = ET.fromstring(line_chart(Chart("Log p", "", series)))
+    figure = ET.fromstring(draw_chart(Chart("Log p", "", series)))
     labels = [text for text in figure.iter("text") if "label" in text.attrib["class"]]
     places = sorted(float(text.attrib["y"]) for text in labels)
     assert {text.text for text in labels} == {"clean", "<b>", "noised"}
@@ -75,5 +66,5 @@ def test_names_at_line_ends_do_not_overlap_and_are_escaped():
 
 
 def test_the_watchdogs_step_is_drawn():
-    figure = ET.fromstring(line_chart(Chart("Loss", "", (line(),), alarms=(5,))))
+    figure = ET.fromstring(draw_chart(Chart("Loss", "", (line(),), alarms=(5,))))
     assert float(figure.find(".//line[@class='alarm']").attrib["x1"]) == 235.0

@@ -3,8 +3,8 @@
 import pytest
 from markdown_it import MarkdownIt
 
-from spa3d.rendering.numbers import markdown
-from spa3d.report.markdown import markdown_page
+from spa3d.rendering.markdown import escape_markdown
+from spa3d.report.markdown import render_markdown
 
 
 @pytest.fixture
@@ -21,14 +21,14 @@ def texts(tokens, kind):
 
 
 def test_the_first_line_is_the_verdict(document):
-    first = markdown_page(document(0.9, 0.5), []).splitlines()[0]
+    first = render_markdown(document(0.9, 0.5), []).splitlines()[0]
     assert first.startswith("**Post-training with spa hurt: choice fell by ")
     assert "95 % interval" in first
 
 
 def test_the_table_stands_first_and_holds_every_score_beside_its_blind_score(document, parsed):
     report = document(0.9, 0.5)
-    page = markdown_page(report, [])
+    page = render_markdown(report, [])
     tokens = parsed(page)
     heads, cells = texts(tokens, "th_open"), texts(tokens, "td_open")
     width = heads.index("n") + 1
@@ -49,7 +49,7 @@ def test_hostile_text_passes_unharmed(document, example, hostile, parsed):
         data={"dataset": hostile, "splits": {hostile: 3}, "skipped": [hostile]},
         passport={"revision": hostile, "machine": {"device": hostile}},
     )
-    tokens = parsed(markdown_page(report, [example(hostile)]))
+    tokens = parsed(render_markdown(report, [example(hostile)]))
     assert not [token for token in tokens if token.type == "html_block"]
     children = [child for token in tokens for child in token.children or []]
     assert not [child for child in children if child.type in ("html_inline", "image")]
@@ -67,15 +67,15 @@ def test_hostile_text_passes_unharmed(document, example, hostile, parsed):
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\n\n  b", "a\tb"])
 def test_line_breaks_cannot_leave_a_cell(text):
-    assert markdown(text) == "a b"
+    assert escape_markdown(text) == "a b"
 
 
 def test_an_empty_run_still_makes_a_page(document):
-    page = markdown_page(document(rows={}, status="interrupted", config={}, passport={}, data={}), [])
+    page = render_markdown(document(rows={}, status="interrupted", config={}, passport={}, data={}), [])
     assert page.startswith("**This run is interrupted: nothing was measured.**")
 
 
 def test_a_run_on_pairs_links_to_them(document):
     passport = {"pairs": {"kept": 7, "asked": 9, "dropped": {}}}
-    assert "the preference pairs in [`pairs.jsonl`](pairs.jsonl)" in markdown_page(document(passport=passport), [])
-    assert "pairs.jsonl" not in markdown_page(document(), [])
+    assert "the preference pairs in [`pairs.jsonl`](pairs.jsonl)" in render_markdown(document(passport=passport), [])
+    assert "pairs.jsonl" not in render_markdown(document(), [])

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from spa3d.report.page import html_page
+from spa3d.report.page import render_page
 
 VOID = {"meta", "img", "circle", "line", "polyline", "br"}
 
@@ -50,7 +50,7 @@ def read():
 
 def test_the_verdict_comes_first_then_the_table(document, example, metrics, read):
     report = document(0.9, 0.5, warnings=["log p fell"])
-    reader = read(html_page(report, [example()], metrics))
+    reader = read(render_page(report, [example()], metrics))
     assert reader.text.split()[:4] == ["Post-training", "with", "spa", "hurt:"]
     order = [tag for tag, attrs in reader.tags if tag in ("h1", "table", "article") or attrs.get("class") == "chart"]
     assert order[:2] == ["h1", "table"]
@@ -60,7 +60,7 @@ def test_the_verdict_comes_first_then_the_table(document, example, metrics, read
 
 
 def test_one_file_that_asks_nobody_for_anything(document, example, metrics, read):
-    page = html_page(document(), [example(points=1024), example()], metrics)
+    page = render_page(document(), [example(points=1024), example()], metrics)
     assert len(page.encode()) < 200_000
     for tag, attrs in read(page).tags:
         assert tag not in ("link", "iframe", "object", "embed", "base")
@@ -70,7 +70,7 @@ def test_one_file_that_asks_nobody_for_anything(document, example, metrics, read
 
 
 def test_only_the_pages_own_script_may_run(document, example, metrics):
-    page = html_page(document(), [example()], metrics)
+    page = render_page(document(), [example()], metrics)
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -89,8 +89,8 @@ def test_hostile_text_passes_unharmed(document, example, hostile, metrics, read,
         status=hostile,
         timing={hostile: 1.0},
     )
-    harmless = read(html_page(document(warnings=["x"], data={"skipped": ["x"]}), [example("x")], metrics))
-    reader = read(html_page(report, [example(hostile)], metrics))
+    harmless = read(render_page(document(warnings=["x"], data={"skipped": ["x"]}), [example("x")], metrics))
+    reader = read(render_page(report, [example(hostile)], metrics))
     assert {tag for tag, _ in reader.tags} == {tag for tag, _ in harmless.tags}
     assert sum(tag == "script" for tag, _ in reader.tags) == 1
     assert not [name for _, attrs in reader.tags for name in attrs if name.startswith("on")]
@@ -99,7 +99,7 @@ def test_hostile_text_passes_unharmed(document, example, hostile, metrics, read,
 
 
 def test_pictures_and_tables_are_told_to_those_who_do_not_see_them(document, example, metrics, read):
-    reader = read(html_page(document(), [example()], metrics))
+    reader = read(render_page(document(), [example()], metrics))
     for tag, attrs in reader.tags:
         if tag == "svg":
             assert attrs["aria-label"]
@@ -113,13 +113,13 @@ def test_pictures_and_tables_are_told_to_those_who_do_not_see_them(document, exa
 
 
 def test_an_answer_that_is_the_reference_is_marked(document, example, metrics):
-    page = html_page(document(), [example("Red.")], metrics)
+    page = render_page(document(), [example("Red.")], metrics)
     assert page.count('class="same"') == 2  # before and after, not blind
 
 
 def test_a_run_without_curves_examples_or_figures_makes_a_page(document, read):
     report = document(rows={}, status="interrupted", config={}, passport={}, data={}, timing={})
-    reader = read(html_page(report, [], []))
+    reader = read(render_page(report, [], []))
     assert "This run is interrupted" in reader.text
     assert "Training" not in reader.text
     assert "Examples" not in reader.text
@@ -127,7 +127,7 @@ def test_a_run_without_curves_examples_or_figures_makes_a_page(document, read):
 
 def test_a_run_on_pairs_says_where_they_are(document, read):
     passport = {"pairs": {"kept": 7, "asked": 9, "dropped": {"an answer is empty": 2}}}
-    told = read(html_page(document(passport=passport), [], [])).text
+    told = read(render_page(document(passport=passport), [], [])).text
     assert "the preference pairs in pairs.jsonl" in told
     assert "7 of 9 requests" in told
-    assert "pairs.jsonl" not in read(html_page(document(), [], [])).text
+    assert "pairs.jsonl" not in read(render_page(document(), [], [])).text

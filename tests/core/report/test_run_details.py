@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-from spa3d.report.run_details import recipe
+from spa3d.report.run_details import run_details
 
 
 def test_given_weights_are_named_beside_their_encoder(document):
     report = document()
-    assert dict(recipe(report))["Encoder"] == "pointnext-tiny (pointnext), inputs xyz/rgb, width 32"
+    assert dict(run_details(report))["Encoder"] == "pointnext-tiny (pointnext), inputs xyz/rgb, width 32"
     encoder = {**report.config["encoder"], "checkpoint": "far/away/checkpoint.pt"}
     given = document(config={**report.config, "encoder": encoder})
-    assert dict(recipe(given))["Encoder"].startswith("pointnext-tiny (pointnext), weights of checkpoint.pt, inputs")
+    assert dict(run_details(given))["Encoder"].startswith(
+        "pointnext-tiny (pointnext), weights of checkpoint.pt, inputs"
+    )
 
 
 def test_adapters_are_named_where_the_llm_trained_through_them(document):
     report = document()
-    assert "adapters" not in dict(recipe(report))["Post-training"]
+    assert "adapters" not in dict(run_details(report))["Post-training"]
     lora = {"rank": 8, "alpha": 16.0, "dropout": 0.0, "targets": ["q_proj", "v_proj"]}
     given = document(config={**report.config, "train": {**report.config["train"], "lora": lora}})
-    told = dict(recipe(given))["Post-training"]
+    told = dict(run_details(given))["Post-training"]
     assert told.endswith("the LLM through adapters of rank 8 (alpha 16, in q_proj/v_proj)")
 
 
 def test_what_decided_more_than_usual_is_told(document):
     report = document()
     train = {**report.config["train"], "fresh": True, "early_stop": True, "keep": "best"}
-    told = dict(recipe(document(config={**report.config, "train": train})))["Post-training"]
+    told = dict(run_details(document(config={**report.config, "train": train})))["Post-training"]
     assert "fresh questions, stops when the watchdog warns, keeps the best weights on held-out records" in told
     usual = {**train, "fresh": False, "early_stop": False, "keep": "last"}
-    assert "best" not in dict(recipe(document(config={**report.config, "train": usual})))["Post-training"]
+    assert "best" not in dict(run_details(document(config={**report.config, "train": usual})))["Post-training"]
 
 
 def test_pairs_say_how_many_were_kept_and_who_wrote_them(document):
     def told(**settings):
         config = {**document().config, "pairs": settings}
         passport = {"pairs": {"kept": 7, "asked": 9, "dropped": {"an answer is empty": 2}}}
-        return dict(recipe(document(config=config, passport=passport)))["Pairs"]
+        return dict(run_details(document(config=config, passport=passport)))["Pairs"]
 
     assert told(mode="corruption", writer="rule", llm="") == (
         "7 of 9 requests, by corruption (rule); 2 dropped: an answer is empty"

@@ -48,7 +48,7 @@ def test_what_says_complete_is_written_last(tmp_path, document, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spa3d.report.html_page", interrupted)
+    monkeypatch.setattr("spa3d.report.render_page", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_report(tmp_path, document(), [])
     assert not (tmp_path / "report.json").exists()

@@ -1,0 +1,37 @@
+"""Pieces of Markdown pages: escaped text, tables, lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&#$])")
+
+
+def escape_markdown(untrusted: str) -> str:
+    """Untrusted text for a line or table cell: it reads as it is, marks nothing up, steers no terminal."""
+    line = _CONTROL.sub(lambda found: repr(found[0])[1:-1], " ".join(untrusted.split()))
+    return _SPECIAL.sub(r"\\\1", line)
+
+
+def render_markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]], *, numeric: bool = True) -> str:
+    """A table whose first column is aligned left, and the others right where they are `numeric`.
+
+    Args:
+        heads: plain text.
+        rows: cells of Markdown, escaped already.
+        numeric: whether all columns but the first hold numbers.
+
+    """
+    lines = [_row(map(escape_markdown, heads)), "|---|" + ("---:|" if numeric else "---|") * (len(heads) - 1)]
+    return "\n".join([*lines, *map(_row, rows)])
+
+
+def render_bullets(items: Iterable[str]) -> str:
+    """A list of items of Markdown, escaped already."""
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
