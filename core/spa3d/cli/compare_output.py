@@ -1,4 +1,4 @@
-"""A comparison on the terminal: its cells beforehand, its table afterwards."""
+"""Terminal output of a comparison: the cells beforehand, the table afterwards."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ AGAINST = {
 
 
 def show_cells(tasks: Sequence[Task], mine: Sequence[Task]) -> None:
-    """List every cell; what is there is told of those in `mine`."""
+    """List every cell, and the state of those in `mine`."""
     chosen = {task.cell.index for task in mine}
     table = Table("cell", "row", "held against", "seed", "steps", "lr", "state", box=None, pad_edge=False)
     for task in tasks:
         cell, train = task.cell, task.config.train
         state = outcome(task).status if cell.index in chosen else "another process"
         row = cell.row
-        told = [row.label, row.control or "(itself SFT)", str(cell.seed), str(train.steps), f"{train.learning_rate:g}"]
-        table.add_row(str(cell.index + 1), *map(plain, told), state)
+        words = [row.label, row.control or "(itself SFT)", str(cell.seed), str(train.steps), f"{train.learning_rate:g}"]
+        table.add_row(str(cell.index + 1), *map(plain, words), state)
     output().print(table)
 
 
 def show_table(document: Document, folder: Path) -> None:
-    """The verdict, each row's scores beside its difference against SFT of equal budget, and where the rest is."""
+    """Print the verdict, each row's scores and differences against SFT, and the paths of the files."""
     parts = [part for part in document.subsets() if part[1] == "test"]
     table = Table("row", "done", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for benchmark, _ in parts:
@@ -43,7 +43,7 @@ def show_table(document: Document, folder: Path) -> None:
     for row in document.rows:
         scores = [document.score(row, part) for part in parts]
         done = f"{len(row.seeds_done)} of {len(row.cells)}"
-        table.add_row(plain(row.label), done, *(word for score in scores for word in _told(score)))
+        table.add_row(plain(row.label), done, *(word for score in scores for word in _cells(score)))
     console = output()
     for sentence in document.verdict:
         console.print(plain(sentence, "bold"), soft_wrap=True)
@@ -55,7 +55,7 @@ def show_table(document: Document, folder: Path) -> None:
     console.print(plain("  ".join(str(folder / f"compare.{kind}") for kind in ("html", "md", "json"))), soft_wrap=True)
 
 
-def _told(score: Score | None) -> tuple[str, str]:
+def _cells(score: Score | None) -> tuple[str, str]:
     if score is None:
         return NOTHING, NOTHING
     against = score.against_control

@@ -22,7 +22,7 @@ from spa3d.contracts.dataset import Cloud, Dataset, Record
 from spa3d.errors import ConfigError, DataError, OutputError, PluginError
 from spa3d.registry.fields import unknown
 from spa3d.rendering.point_cloud import rotate_y_up
-from spa3d.rendering.sheets import Strip, comparison_sheet, contact_sheet
+from spa3d.rendering.sheets import Strip, draw_comparison_sheet, draw_contact_sheet
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +79,7 @@ def _draw_dataset(wish: Wish) -> str:
     dataset, drawn, told = _objects(wish, parse(wish.run_flags()))
     clouds = [rotate_y_up(cloud, dataset.up_axis) for _, cloud in drawn]
     with _writing(wish.path):
-        contact_sheet(clouds, [_label(record) for record, _ in drawn], wish.path)
+        draw_contact_sheet(clouds, [_label(record) for record, _ in drawn], wish.path)
     return told
 
 
@@ -94,7 +94,7 @@ def _draw_noise(wish: Wish) -> str:
         strips = [_strip(kind, wish.levels, clean, record_id=record.id, up_axis=dataset.up_axis) for kind in kinds]
         parts.append((_label(record), strips))
     with _writing(wish.path):
-        comparison_sheet(parts, wish.path)
+        draw_comparison_sheet(parts, wish.path)
     names = ", ".join(kind.config.noise.asked for kind in kinds)
     return f"{names} at {', '.join(f'{level:g}' for level in wish.levels)} on {told}"
 

@@ -1,4 +1,4 @@
-"""The end of a run on the terminal: the verdict first, then the table, each score beside its blind score."""
+"""Terminal output at the end of a run: the verdict, then each score beside its blind score."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from rich.table import Table
 
 from spa3d.cli.console import output, plain
 from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
-from spa3d.report.document import Document, ScoreLine, SubsetScore, score_lines
-from spa3d.report.training_sentence import health_sentence
-from spa3d.report.verdict import cloud_worth, verdict
+from spa3d.report.document import Document, ScoreLine, SubsetScore, collect_score_lines
+from spa3d.report.training_sentence import describe_health
+from spa3d.report.verdict import describe_cloud_worth, judge_run
 
 TONES = {"helped": "bold green", "even": "bold", "hurt": "bold red", "open": "bold yellow"}
 
 
 def show_result(folder: Path) -> None:
-    """Print what report.json in `folder` says, and where the whole report is."""
+    """Print the verdict and the scores of report.json in `folder`, and the paths of the report."""
     document = Document.model_validate_json((folder / "report.json").read_text(encoding="utf-8"))
-    told = verdict(document)
+    verdict = judge_run(document)
     table = Table("", box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")  # fits 80 columns
     for column in ("before", "blind", "after", "blind", "change", "chance", "n"):
         table.add_column(column, justify="right")
-    for line in score_lines(document):
+    for line in collect_score_lines(document):
         name = line.benchmark if line.subset == "test" else f"  {line.label}"
         table.add_row(plain(name), *_cells(line))
     console = output()
-    console.print(plain(f"\n{told.sentence}", TONES[told.tone]), soft_wrap=True)
-    for sentence in (cloud_worth(document), health_sentence(document.training.health)):
+    console.print(plain(f"\n{verdict.sentence}", TONES[verdict.tone]), soft_wrap=True)
+    for sentence in (describe_cloud_worth(document), describe_health(document.training.health)):
         if sentence:
             console.print(plain(sentence), soft_wrap=True)
     console.print()
@@ -51,7 +51,7 @@ def _cells(line: ScoreLine) -> list[str]:
     ]
 
 
-def _score(part: SubsetScore | None) -> tuple[str, str]:
-    if part is None:
+def _score(found: SubsetScore | None) -> tuple[str, str]:
+    if found is None:
         return NOTHING, NOTHING
-    return format_percent(part.score), format_percent(part.blind)
+    return format_percent(found.score), format_percent(found.blind)

@@ -1,4 +1,4 @@
-"""compare.json as a validated model. Keys are only ever added."""
+"""Validated model of compare.json. Keys are only ever added."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ class _Model(BaseModel):
 
 
 class Spread(_Model):
-    """A mean over seeds and the number of each seed, in the order of the row's ``seeds_done``; None: not recorded."""
+    """A mean over seeds, and the number of each seed.
+
+    ``seeds`` is in the order of the row's ``seeds_done``; None: not recorded.
+    """
 
     mean: float
     seeds: tuple[float | None, ...]
@@ -37,8 +40,9 @@ class Estimate(Spread):
 
 
 class Tested(Estimate):
-    """A difference against the control; ``seeds`` has None where only one of the two is done.
+    """A difference against the control, with its p values.
 
+    ``seeds`` has None where only one of the two is done.
     ``p`` flips the signs of whole records, two-sided; ``p_holm`` is Holm's for all comparisons of the table.
     """
 
@@ -47,7 +51,7 @@ class Tested(Estimate):
 
     @property
     def side(self) -> Literal[-1, 0, 1]:
-        """1 where it is better for sure, -1 where worse.
+        """Direction of a certain difference: 1 better, -1 worse, 0 uncertain.
 
         0 where the interval holds 0, Holm's p is above 0.05, or a seed points the other way.
         """
@@ -58,7 +62,7 @@ class Tested(Estimate):
 
     @property
     def lucky(self) -> bool:
-        """The interval alone excludes 0, and Holm's correction or a seed takes that back."""
+        """Whether the interval alone excludes 0, against Holm's correction or a seed."""
         return self.side == 0 and not self.ci95[0] <= 0 <= self.ci95[1]
 
 
@@ -66,7 +70,7 @@ ALPHA = 0.05
 
 
 class Score(_Model):
-    """One row on one set of questions. Shares of 1; differences likewise."""
+    """Scores of one row on one set of questions, in shares of 1; differences likewise."""
 
     questions: int = Field(ge=1)
     chance: float
@@ -80,7 +84,7 @@ class Score(_Model):
 
 
 class CellState(_Model):
-    """One run: ``folder`` is relative to the folder of compare.json."""
+    """State of one run; ``folder`` is relative to the folder of compare.json."""
 
     seed: int
     index: int
@@ -91,7 +95,7 @@ class CellState(_Model):
 
 
 class TableRow(_Model):
-    """One configuration: its scores by benchmark and set (``test``, ``counterfactual``, ``flip``), means over seeds."""
+    """One configuration with its scores by benchmark and set, means over seeds."""
 
     label: str
     role: Role
@@ -104,7 +108,7 @@ class TableRow(_Model):
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What went wrong, each thing once, with the seeds it happened to."""
+        """Errors of the cells, each once, with its seeds."""
         seeds: dict[str, list[str]] = {}
         for cell in self.cells:
             if cell.status == "failed":
@@ -115,7 +119,7 @@ class TableRow(_Model):
 
 
 class Family(_Model):
-    """The comparisons that Holm's correction is over: every row that has a control, on every score."""
+    """The comparisons under Holm's correction: every row with a control, on every score."""
 
     rows: int
     scores: int
@@ -145,7 +149,7 @@ class Table(_Model):
         return self.model_dump_json(indent=1, exclude_defaults=False) + "\n"
 
     def subsets(self) -> list[BenchmarkSubset]:
-        """The scores of the table, in the order of the first row that has any."""
+        """The scores of the table, in the order of their first rows."""
         found: dict[BenchmarkSubset, None] = {}
         for row in self.rows:
             found.update({(name, subset): None for name, sets in row.scores.items() for subset in sets})

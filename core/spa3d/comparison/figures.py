@@ -1,4 +1,4 @@
-"""Pictures of a comparison: differences with their intervals on one axis, and how they depend on the noise level."""
+"""Pictures of a comparison: differences with their intervals, and their course over noise levels."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from spa3d.rendering.line_chart import (
 from spa3d.rendering.numbers import format_points, format_points_interval
 from spa3d.rendering.svg import (
     BarScale,
+    choose_ticks,
     draw_circle,
     draw_line,
     draw_picture,
     draw_polyline,
     format_tick,
-    round_ticks,
 )
 
 HEIGHT, EDGE = 40, 14
@@ -35,25 +35,28 @@ NAME_GAP = 8
 STYLES = ("clean", "noised", "plain")
 
 
-def shared_scale(scores: Sequence[Score]) -> BarScale:
-    """The scale in points that holds 0 and all intervals of `scores`."""
+def make_shared_scale(scores: Sequence[Score]) -> BarScale:
+    """Make the scale in points for all intervals of `scores` and for 0."""
     ends = [100 * end for score in scores for found in _lanes(score) for end in found.ci95]
-    return points_scale(round_ticks(min([0.0, *ends]), max([0.0, *ends])))
+    return make_points_scale(choose_ticks(min([0.0, *ends]), max([0.0, *ends])))
 
 
-def points_scale(ticks: Sequence[float]) -> BarScale:
-    """A scale of differences in points."""
+def make_points_scale(ticks: Sequence[float]) -> BarScale:
+    """Make a scale of differences in points."""
     return BarScale(tuple(ticks), tuple(format_tick(tick, ticks) for tick in ticks), edge=EDGE)
 
 
 def draw_scale(scale: BarScale) -> str:
-    """The scale, for the head of the column of pictures."""
+    """Draw the scale, for the head of the column of pictures."""
     label = escape(f"scale from {scale.labels[0]} to {scale.labels[-1]} points")
     return draw_picture("forest axis", scale.width, scale.head_height, label, scale.draw(11, "tick"))
 
 
 def draw_forest(score: Score, scale: BarScale, name: str) -> str:
-    """One row: a filled dot is the difference against the control, a ring against the base; lines are intervals."""
+    """Draw the differences of one row with their intervals.
+
+    A filled dot is the difference against the control, a ring the one against the base.
+    """
     marks = [
         draw_line(scale.x(tick), 0, scale.x(tick), HEIGHT, "zero" if tick == 0 else "grid") for tick in scale.ticks
     ]
@@ -71,7 +74,7 @@ def draw_forest(score: Score, scale: BarScale, name: str) -> str:
 
 
 def _lane(found: Estimate, scale: BarScale, role: str, y: float) -> Iterator[str]:
-    """The interval of a difference, a tick per seed, and the mean."""
+    """Draw the interval of a difference, a tick per seed, and the mean."""
     yield draw_line(scale.x(100 * found.ci95[0]), y, scale.x(100 * found.ci95[1]), y, f"span {role}")
     for seed in found.seeds:
         if seed is not None:
@@ -91,7 +94,7 @@ class Curve(NamedTuple):
 
 
 class LevelChart(NamedTuple):
-    """How one score depends on the level of one noise."""
+    """One score over the levels of one noise."""
 
     noise: str
     curves: tuple[Curve, ...]
@@ -100,9 +103,10 @@ class LevelChart(NamedTuple):
 LEVEL = "noise.level"
 
 
-def level_charts(table: Table, subset: BenchmarkSubset) -> list[LevelChart]:
-    """A chart per noise whose rows stand at two levels or more; a curve per whatever else tells the rows apart.
+def build_level_charts(table: Table, subset: BenchmarkSubset) -> list[LevelChart]:
+    """Build a chart per noise that has two levels or more.
 
+    It has a curve for each combination of the other settings in which rows differ.
     Differences are against the control, or against the base where no row of the table has a finished control.
     """
     lines: dict[str, dict[str, dict[float, Estimate]]] = {}
@@ -126,10 +130,10 @@ def level_charts(table: Table, subset: BenchmarkSubset) -> list[LevelChart]:
 
 
 def draw_levels(chart: LevelChart, unit: str) -> str:
-    """A small line chart with an interval at each level."""
+    """Draw a small line chart with an interval at each level."""
     values = [100 * end for curve in chart.curves for _, found in curve.places for end in found.ci95]
     levels = [level for curve in chart.curves for level, _ in curve.places]
-    ticks = round_ticks(min([0.0, *values]), max([0.0, *values]))
+    ticks = choose_ticks(min([0.0, *values]), max([0.0, *values]))
     right, bottom = CHART_WIDTH - RIGHT, CHART_HEIGHT - BOTTOM
     frame = Frame(min(levels), max(levels), ticks, right, bottom, INSET)
     marks = [*draw_value_axis(frame, mark_zero=True)]
@@ -156,7 +160,7 @@ def _style(number: int) -> str:
 
 
 def _curve(curve: Curve, frame: Frame, style: str, shift: float) -> Iterator[str]:
-    """The line, its dots and whiskers; `shift` keeps the whiskers of several curves apart."""
+    """Draw the line, its dots and whiskers; `shift` keeps the whiskers of several curves apart."""
     places = [(round(frame.x(level) + shift, 1), found) for level, found in curve.places]
     yield draw_polyline(((x, frame.y(100 * found.mean)) for x, found in places), f"curve {style}")
     for x, found in places:
@@ -174,5 +178,5 @@ def _level(row: TableRow) -> float | None:
 
 
 def _varies(table: Table, key: str) -> bool:
-    """Whether rows that have a level differ in this setting."""
+    """Whether rows with a level differ in this setting."""
     return len({row.settings.get(key) for row in table.rows if _level(row) is not None and row.role == "row"}) > 1

@@ -1,4 +1,4 @@
-"""compare.md: the verdict, a table per benchmark, the details, every seed, the paper's own figures."""
+"""compare.md: verdict, a table per benchmark, details, every seed, the paper's own figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALONE = "(△)"
 
 
 def render_markdown(table: Table) -> str:
-    """The text of compare.md. Its first line is the verdict."""
+    """Render compare.md, whose first line is the verdict."""
     first, *more = table.verdict
     blocks = [f"**{escape_markdown(first)}**", *map(escape_markdown, more), f"# {escape_markdown(table.title)}"]
     for name in dict.fromkeys(name for name, _ in table.subsets()):
@@ -40,13 +40,13 @@ def render_markdown(table: Table) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def paper_columns(table: Table) -> list[str]:
-    """The columns that the paper prints, in its order."""
+def list_paper_columns(table: Table) -> list[str]:
+    """List the columns of the paper's own figures, in its order."""
     return list(dict.fromkeys(column for figures in table.paper.values() for column in figures))
 
 
 def _scores(table: Table, name: str) -> str:
-    """One benchmark, at most nine columns: its own score in full, its other sets by their difference."""
+    """Render one benchmark: its own score in full, its other sets by their difference."""
     others = [subset for subset in table.subsets() if subset[0] == name and subset[1] != "test"]
     rival = f"against {format_control(table.budget)}"
     heads = ["row", "seeds", "score", "against the base", rival, "over seeds", "blind gap"]
@@ -77,7 +77,7 @@ def _main(score: Score | None) -> list[str]:
 
 
 def _other(score: Score | None, table: Table) -> str:
-    """A set beside the reported one: its score, then the difference."""
+    """Format a set beside the reported one: its score, then the difference."""
     if score is None:
         return NOTHING
     told = _tested(score.against_control) if table.family.comparisons else _estimate(score.change)
@@ -110,7 +110,7 @@ def _details(table: Table) -> str:
 
 
 def _runs(table: Table) -> str:
-    """One line per cell: every seed's own figures."""
+    """Render one line per cell: every seed's own figures."""
     subsets = table.subsets()
     lines = []
     for row in table.rows:
@@ -124,7 +124,7 @@ def _runs(table: Table) -> str:
 
 
 def _of_seed(score: Score | None, place: int | None) -> str:
-    """One seed's score and its difference against the control, or against the base where there is none."""
+    """Format one seed's score and its difference against the control, or else the base."""
     if score is None or place is None or (share := score.after.seeds[place]) is None:
         return NOTHING
     moved = (score.against_control or score.change).seeds[place]
@@ -149,7 +149,7 @@ def _faults(table: Table) -> Iterator[str]:
 
 
 def _paper(table: Table) -> str:
-    columns = paper_columns(table)
+    columns = list_paper_columns(table)
     lines = [
         [escape_markdown(label), *(f"{figures[column]:g}" if column in figures else NOTHING for column in columns)]
         for label, figures in table.paper.items()

@@ -1,4 +1,4 @@
-"""compare.html: one file that needs no network and no script, reads on a phone, and follows light and dark."""
+"""compare.html: one file without network and script, for phones, light and dark."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from importlib.resources import files
 from urllib.parse import quote
 
 from spa3d.comparison.document import BenchmarkSubset, CellState, Estimate, Score, Table, TableRow, Tested
-from spa3d.comparison.figures import draw_forest, draw_levels, draw_scale, level_charts, shared_scale
-from spa3d.comparison.markdown import paper_columns
+from spa3d.comparison.figures import build_level_charts, draw_forest, draw_levels, draw_scale, make_shared_scale
+from spa3d.comparison.markdown import list_paper_columns
 from spa3d.comparison.wording import (
     DETAILS,
     LEGEND,
@@ -45,7 +45,7 @@ from spa3d.rendering.svg import BarScale
 
 
 def render_page(table: Table) -> str:
-    """The text of compare.html."""
+    """Render compare.html."""
     sections = [_head(table), _faults(table), *_benchmarks(table), _details(table), _runs(table)]
     sections += [_paper(table), _how(table)]
     style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def _head(table: Table) -> str:
 
 
 def _tone(table: Table) -> str:
-    """Good news only where a row beats its control on the first score."""
+    """Choose the class of the head: ``helped`` if a row beats its control on the first score."""
     subsets = table.subsets()
     if not subsets:
         return "open"
@@ -99,11 +99,13 @@ def _benchmarks(table: Table) -> Iterable[str]:
 
 
 def _subset(table: Table, subset: BenchmarkSubset) -> str:
-    """The table of one score; other sets are folded away unless something moved there for sure."""
+    """Render the table of one score; other sets are folded unless something moved for sure."""
     scores = [score for row in table.rows if (score := table.score(row, subset))]
     unit = "pair" if subset[1] == "flip" else "question"
     asked = f"{format_count(scores[0].questions, unit)}, chance {format_percent(scores[0].chance)} %"
-    drawn = f'<p class="meta">{asked}</p>{_score_table(table, subset, shared_scale(scores))}{_levels(table, subset)}'
+    drawn = (
+        f'<p class="meta">{asked}</p>{_score_table(table, subset, make_shared_scale(scores))}{_levels(table, subset)}'
+    )
     if subset[1] == "test":
         return drawn
     moved = any(score.against_control and score.against_control.side for score in scores)
@@ -145,7 +147,7 @@ _SCORE_HEADS = ("Score", "Against the base", "Against SFT", "Over seeds", "Blind
 
 
 def _levels(table: Table, subset: BenchmarkSubset) -> str:
-    charts = level_charts(table, subset)
+    charts = build_level_charts(table, subset)
     rival = "against SFT" if table.family.comparisons else "against the base"
     drawn = "".join(draw_levels(chart, f"points {rival}, by noise level") for chart in charts)
     return f'<div class="charts">{drawn}</div>' if drawn else ""
@@ -156,7 +158,7 @@ def _estimate(found: Estimate) -> str:
 
 
 def _tested(found: Tested | None) -> str:
-    """A difference with a mark where it stands after Holm's correction."""
+    """Format a difference, marked if it stands after Holm's correction."""
     if found is None:
         return NOTHING
     mark = {1: '<i class="up">▲</i>', -1: '<i class="down">▼</i>', 0: ""}[found.side]
@@ -217,7 +219,7 @@ def _link(cell: CellState) -> str:
 def _paper(table: Table) -> str:
     if not table.paper:
         return ""
-    columns = paper_columns(table)
+    columns = list_paper_columns(table)
     heads = [("Row", "label"), *((isolate_text(column), "") for column in columns)]
     rows = []
     for label, figures in table.paper.items():
@@ -244,7 +246,7 @@ def _row(row: TableRow, cells: Sequence[str], *, notes: bool = True) -> str:
 
 
 def _notes(row: TableRow) -> str:
-    """Under a label: whether it is a control, how many seeds are done, how many failed (why, stands above)."""
+    """Format the notes under a label: control or not, seeds done, seeds failed."""
     told = ["control"] if row.role == "control" else []
     failed = sum(cell.status == "failed" for cell in row.cells)
     alarm = f'<small class="fault">{failed} failed</small>' if failed else ""

@@ -1,4 +1,4 @@
-"""One finished cell as its folder tells it: what each question scored, and how post-training went."""
+"""Results of one finished cell, read from its folder: question scores and training figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from spa3d.evaluation.training_health import probe_ends
 
 @dataclass(frozen=True)
 class QuestionValues:
-    """One number for each question of one cell, sorted by question id; ``records`` names the cloud of each."""
+    """One number per question of one cell, sorted by question id; ``records`` names the clouds."""
 
     ids: np.ndarray
     records: np.ndarray
@@ -34,7 +34,7 @@ class QuestionValues:
         return float(self.values.mean())
 
     def minus(self, other: QuestionValues) -> QuestionValues:
-        """The difference on the questions that both hold."""
+        """Subtract on the questions of both."""
         ids, mine, theirs = np.intersect1d(self.ids, other.ids, assume_unique=True, return_indices=True)
         return QuestionValues(ids, self.records[mine], self.values[mine] - other.values[theirs])
 
@@ -47,7 +47,7 @@ class BeforeAfter:
     after: ScoredUnits
 
     def score(self, side: ScoredUnits) -> QuestionValues:
-        """What each question scored, with the cloud where one was shown."""
+        """Score of each question, with the cloud where one was shown."""
         return QuestionValues(side.ids, side.records, side.scored)
 
     def gap(self, side: ScoredUnits) -> QuestionValues | None:
@@ -59,14 +59,14 @@ class BeforeAfter:
         return self.score(self.after).minus(self.score(self.before))
 
     def gap_change(self) -> QuestionValues | None:
-        """How the gap moved, each in [-2, 2]."""
+        """Gap after minus gap before, each in [-2, 2]."""
         after, before = self.gap(self.after), self.gap(self.before)
         return None if after is None or before is None else after.minus(before)
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """A finished cell.
+    """Results of a finished cell.
 
     Attributes:
         cell: which.
@@ -95,7 +95,7 @@ TRAINING = {
 
 
 def read_cell(cell: Cell, seconds: float | None) -> CellResult:
-    """Read what a finished run left in its folder.
+    """Read the results of a finished run from its folder.
 
     Args:
         cell: whose folder is read.

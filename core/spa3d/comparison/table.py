@@ -1,4 +1,4 @@
-"""compare.json, compare.md and compare.html: three renderings of one table, made from the folders of the cells."""
+"""The table of a comparison, from the folders of its cells to compare.json, .md and .html."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from spa3d.comparison.document import BenchmarkSubset, CellState, Family, Score,
 from spa3d.comparison.markdown import render_markdown
 from spa3d.comparison.page import render_page
 from spa3d.comparison.results import TRAINING, CellResult, read_cell
-from spa3d.comparison.scores import BySeed, holm, score, spread
-from spa3d.comparison.verdict import verdict
+from spa3d.comparison.scores import BySeed, compute_spread, correct_holm, score_row
+from spa3d.comparison.verdict import judge_table
 from spa3d.errors import DataError
 from spa3d.runtime.atomic_files import write_whole
 
 
 class PaperFigures(Protocol):
-    """The figures that a paper prints for the rows of a table."""
+    """The figures of a paper for the rows of a table."""
 
     @property
     def paper(self) -> Mapping[str, Mapping[str, float]]:
@@ -28,7 +28,7 @@ class PaperFigures(Protocol):
 
     @property
     def caption(self) -> str:
-        """Which table of which paper they are from."""
+        """Table and paper of the figures."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class TableSettings:
 
 @dataclass(frozen=True)
 class Results:
-    """The outcomes of all cells, and what was measured by row label and seed.
+    """The outcomes of all cells, and the results by row label and seed.
 
     A finished cell whose folder cannot be read counts as failed, with the reason.
     """
@@ -68,7 +68,7 @@ class Results:
 
     @property
     def subsets(self) -> list[BenchmarkSubset]:
-        """Every set of questions that some cell was asked, in reported order."""
+        """Every set of questions of any cell, in reported order."""
         cells = (cell for cells in self.measured.values() for cell in cells.values())
         return list(dict.fromkeys(subset for cell in cells for subset in cell.sets))
 
@@ -83,9 +83,9 @@ class Results:
 
 
 def write_table(output: Path, outcomes: Sequence[Outcome], settings: TableSettings) -> Table:
-    """Write compare.json, compare.md and compare.html into `output`; each replaces its predecessor whole or not at all.
+    """Write compare.json, compare.md and compare.html into `output`.
 
-    The same outcomes and folders give the same bytes.
+    Each replaces its predecessor whole or not at all. The same outcomes and folders give the same bytes.
 
     Args:
         output: the comparison's folder.
@@ -101,7 +101,7 @@ def write_table(output: Path, outcomes: Sequence[Outcome], settings: TableSettin
 
 
 def build_table(output: Path, outcomes: Sequence[Outcome], settings: TableSettings) -> Table:
-    """The table that `write_table` writes."""
+    """Build the table for `write_table`."""
     results = read_results(outcomes)
     pairs = [(row, subset) for row in results.rows for subset in results.subsets if results.control(row, subset)]
     family = Family(
@@ -123,7 +123,7 @@ def build_table(output: Path, outcomes: Sequence[Outcome], settings: TableSettin
         caption=preset.caption if preset else "",
         paper={label: dict(figures) for label, figures in preset.paper.items()} if preset else {},
     )
-    return plain.model_copy(update={"verdict": verdict(plain)})
+    return plain.model_copy(update={"verdict": judge_table(plain)})
 
 
 _STATUSES: tuple[Status, ...] = ("done", "failed", "to do")
@@ -149,10 +149,10 @@ def _row(results: Results, row: Row, output: Path, *, bootstrap: int, family: in
     scores: dict[str, dict[str, Score]] = {}
     for name, kind in results.subsets:
         control = results.control(row, (name, kind))
-        found = score(cells, (name, kind), control, bootstrap=bootstrap, family=family)
+        found = score_row(cells, (name, kind), control, bootstrap=bootstrap, family=family)
         if found:
             scores.setdefault(name, {})[kind] = found
-    training = {name: spread([cell.training.get(name) for cell in cells.values()]) for name in TRAINING}
+    training = {name: compute_spread([cell.training.get(name) for cell in cells.values()]) for name in TRAINING}
     return TableRow(
         label=row.label,
         role=row.role,
@@ -178,7 +178,7 @@ def _state(output: Path, state: Outcome, cells: BySeed) -> CellState:
 
 
 def _correct(rows: Sequence[TableRow]) -> list[TableRow]:
-    """The rows with Holm's p over all their comparisons with a control."""
+    """Set Holm's p over all comparisons with a control."""
     places = [
         (number, name, subset, held.against_control)
         for number, row in enumerate(rows)
@@ -187,7 +187,7 @@ def _correct(rows: Sequence[TableRow]) -> list[TableRow]:
         if held.against_control
     ]
     scores = [{name: dict(sets) for name, sets in row.scores.items()} for row in rows]
-    adjusted = holm([tested.p for *_, tested in places])
+    adjusted = correct_holm([tested.p for *_, tested in places])
     for (number, name, subset, tested), p in zip(places, adjusted, strict=True):
         fresh = tested.model_copy(update={"p_holm": p})
         scores[number][name][subset] = scores[number][name][subset].model_copy(update={"against_control": fresh})

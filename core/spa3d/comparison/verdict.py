@@ -1,4 +1,4 @@
-"""What a comparison found, in a few honest sentences: the first lines of every table.
+"""The verdict of a comparison in a few sentences: the first lines of every table.
 
 A row *beats* its control on a score when the paired 95 % interval of the difference lies above 0 and Holm's p, over all
 comparisons of the table, is at most 0.05, and no seed points the other way.
@@ -27,8 +27,8 @@ class _Held(NamedTuple):
     tested: Tested
 
 
-def verdict(table: Table) -> tuple[str, ...]:
-    """The sentences, plain text."""
+def judge_table(table: Table) -> tuple[str, ...]:
+    """Judge the table in a few sentences, plain text."""
     subsets = table.subsets()
     if not subsets:
         return (f"Nothing to compare yet: {_states(table)}.",)
@@ -49,7 +49,7 @@ def _comparisons(table: Table, subsets: Sequence[BenchmarkSubset]) -> list[_Held
 
 
 def _main(table: Table, held: Sequence[_Held]) -> str:
-    """Who beats the control on the first score, and who falls below it."""
+    """Name the rows above and below the control on the first score."""
     rival, where = format_control(table.budget), format_subset(held[0].subset)
     wins, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
     if wins:
@@ -63,7 +63,7 @@ def _main(table: Table, held: Sequence[_Held]) -> str:
 
 
 def _without_control(table: Table, subset: BenchmarkSubset) -> str:
-    """There is no control: hold the rows against the base, and say so."""
+    """Compare the rows with the base, for want of a control, and say so."""
     found = [(row, held.change) for row in table.rows if (held := table.score(row, subset))]
     row, change = max(found, key=lambda pair: pair[1].mean)
     best = f"against the base the best on {format_subset(subset)}, {row.label}, is {_figure(change)}"
@@ -71,7 +71,7 @@ def _without_control(table: Table, subset: BenchmarkSubset) -> str:
 
 
 def _others(held: Sequence[_Held], table: Table) -> str:
-    """What else moved for sure: the gains, and what pays for them."""
+    """Name the certain gains and losses on the other scores."""
     gains, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
     told = [
         f"{verb} {format_control(table.budget)} on other scores: {_named(those, subsets=True)}."
@@ -82,7 +82,7 @@ def _others(held: Sequence[_Held], table: Table) -> str:
 
 
 def _caution(table: Table, held: Sequence[_Held]) -> str:
-    """How many comparisons were made, and what luck would look like."""
+    """Count the comparisons, those that survive correction, and those that do not."""
     family, lucky = table.family, sum(one.tested.lucky for one in held)
     if family.comparisons < 2:
         return ""
@@ -105,7 +105,7 @@ def _states(table: Table) -> str:
 
 
 def _named(held: Sequence[_Held], *, subsets: bool = False) -> str:
-    """The rows with their figures, those that moved farthest first."""
+    """List the rows with their figures, the largest differences first."""
     ranked = sorted(held, key=lambda one: -abs(one.tested.mean))
     told = [
         f"{one.row.label}{f' on {format_subset(one.subset)}' if subsets else ''} by {_figure(one.tested)}"

@@ -1,4 +1,4 @@
-"""What the figures of a comparison are called, and how they are written."""
+"""Names and formats of the figures of a comparison."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ MARKS = {1: "▲", -1: "▼", 0: ""}
 
 
 def format_control(budget: str) -> str:
-    """What the controls are: ``SFT of equal compute``."""
+    """Format the name of the controls: ``SFT of equal compute``."""
     return EQUAL.get(budget, "its SFT control")
 
 
 def format_subset(subset: BenchmarkSubset) -> str:
-    """``choice``, ``choice counterfactual``, ``choice flip``."""
+    """Format a set of questions: ``choice``, ``choice counterfactual``, ``choice flip``."""
     return subset[0] if subset[1] == "test" else " ".join(subset)
 
 
 def describe_marks(table: Table, alone: str) -> str:
-    """What the marks and the columns say; `alone` marks an interval that excludes 0 only when taken alone."""
+    """Explain the marks and columns; `alone` marks an interval without 0 that Holm rejects."""
     gap = "Blind gap: score with the cloud minus score without, and how post-training moved it."
     if not table.family.comparisons:
         return f"No row has a finished control: differences are against the base. {gap}"
@@ -56,21 +56,21 @@ def describe_marks(table: Table, alone: str) -> str:
 
 
 def format_seed_count(row: TableRow) -> str:
-    """``3 seeds``, or how many of them are done: ``2 of 3 seeds``."""
+    """Format the number of finished seeds: ``3 seeds``, ``2 of 3 seeds``."""
     done, planned = len(row.seeds_done), len(row.cells)
     noun = "seed" if planned == 1 else "seeds"
     return f"{done} {noun}" if done == planned else f"{done} of {planned} {noun}"
 
 
 def format_seed_range(found: Spread | None) -> str:
-    """The least and the greatest of the seeds; a dash where there is but one."""
+    """Format the least and the greatest of the seeds; a dash where there is but one."""
     if found is None or sum(value is not None for value in found.seeds) < 2:
         return NOTHING
     return format_points_interval(found.ends)
 
 
 def format_training_value(name: str, found: Spread | None) -> str:
-    """A figure of post-training with its unit; a dash where it was not recorded."""
+    """Format a figure of post-training with its unit; a dash where it was not recorded."""
     if found is None:
         return NOTHING
     value = found.mean

@@ -1,4 +1,4 @@
-"""The kit that all pages and pictures share: numbers, HTML, Markdown, SVG, pictures of clouds. Free of torch."""
+"""Rendering kit of all pages: numbers, HTML, Markdown, SVG, pictures of clouds. No torch."""
 
 from spa3d.rendering.cloud_scene import CloudImage, Scene, build_scene
 from spa3d.rendering.html import (
@@ -15,8 +15,8 @@ from spa3d.rendering.html import (
 from spa3d.rendering.line_chart import Frame
 from spa3d.rendering.markdown import escape_markdown, render_bullets, render_markdown_table
 from spa3d.rendering.point_cloud import choose_yaw, render, rotate_y_up
-from spa3d.rendering.sheets import Strip, comparison_sheet, contact_sheet
-from spa3d.rendering.svg import BarScale, round_ticks
+from spa3d.rendering.sheets import Strip, draw_comparison_sheet, draw_contact_sheet
+from spa3d.rendering.svg import BarScale, choose_ticks
 
 __all__ = [
     "BarScale",
@@ -27,9 +27,10 @@ __all__ = [
     "Scene",
     "Strip",
     "build_scene",
+    "choose_ticks",
     "choose_yaw",
-    "comparison_sheet",
-    "contact_sheet",
+    "draw_comparison_sheet",
+    "draw_contact_sheet",
     "escape_markdown",
     "isolate_text",
     "render",
@@ -42,5 +43,4 @@ __all__ = [
     "render_table",
     "render_warnings",
     "rotate_y_up",
-    "round_ticks",
 ]

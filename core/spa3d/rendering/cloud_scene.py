@@ -1,4 +1,4 @@
-"""Example clouds for the page: a still picture that needs nothing, and the points for the page's own viewer."""
+"""Example clouds of a page: a still picture, and the points for the page's viewer."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Scene:
 
 
 def build_scene(clean: Cloud, noised: Cloud, *, up_axis: str, make_rng: Callable[[], np.random.Generator]) -> Scene:
-    """Two clouds in one frame: the middle and the radius of the clean one.
+    """Build two clouds in one frame: the middle and the radius of the clean one.
 
     Args:
         clean: ``(N, 6)``, xyz in any unit and rgb in [0, 1]; all colors 0 means that there are none.

@@ -46,7 +46,7 @@ class Page:
         return "; ".join(rules)
 
     def render(self) -> str:
-        """The text of the file."""
+        """Render the file."""
         style = files(__package__).joinpath(STYLE).read_text(encoding="utf-8") + self.style
         script = f"\n<script>{self.script}</script>" if self.script else ""
         return (
@@ -62,7 +62,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Headline:
-    """The head of a page: the news, the figures behind it, plain sentences, and what the page is about.
+    """The head of a page: claim, evidence, plain sentences, and the subject of the page.
 
     Attributes:
         tone: class of the head: ``helped``, ``even``, ``hurt`` or ``open``.
@@ -80,7 +80,7 @@ class Headline:
     meta: str
 
     def render(self) -> str:
-        """The head as HTML."""
+        """Render the head."""
         ledes = "".join(f'<p class="lede">{isolate_text(line)}</p>' for line in self.ledes if line)
         return (
             f'<header class="{self.tone}"><h1><span class="claim">{self.claim}</span> '
@@ -89,28 +89,30 @@ class Headline:
 
 
 def isolate_text(untrusted: str) -> str:
-    """Escaped text, isolated so that its writing direction cannot reorder its surroundings."""
+    """Escape text, and isolate its writing direction from its surroundings."""
     return f"<bdi>{escape(untrusted)}</bdi>"
 
 
 def render_section(name: str, body: str, kind: str = "") -> str:
-    """A section with its heading."""
+    """Render a section with its heading."""
     return f'<section class="{kind}"><h2>{name}</h2>{body}</section>'
 
 
 def render_warnings(items: Sequence[str]) -> str:
-    """The box of warnings, an item each; empty where there are none."""
+    """Render the box of warnings, an item each; empty where there are none."""
     listed = "".join(f"<li>{item}</li>" for item in items)
     return f'<section class="warnings" aria-label="Warnings"><ul>{listed}</ul></section>' if items else ""
 
 
 def render_definitions(pairs: Iterable[tuple[str, str]]) -> str:
-    """A definition list of names and values."""
+    """Render a definition list of names and values."""
     return "<dl>" + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in pairs) + "</dl>"
 
 
 def render_table(heads: Iterable[tuple[str, str]], rows: Iterable[str], caption: str, kind: str | None = None) -> str:
-    """A table that the style sheet turns into cards on a phone, hence the explicit roles.
+    """Render a table with explicit ARIA roles.
+
+    On a phone the style sheet turns its rows into cards, which takes away the roles of the elements.
 
     Args:
         heads: content and class of each head of a column.
@@ -128,13 +130,20 @@ def render_table(heads: Iterable[tuple[str, str]], rows: Iterable[str], caption:
 
 
 def render_row(label: str, cells: Iterable[str], kind: str | None = None) -> str:
-    """A row with its label; `cells` are from `render_cell`, `kind` is its class or None."""
+    """Render a row with its label; `cells` are from `render_cell`, `kind` is a class or None."""
     head = f'<th scope="row" role="rowheader" class="label">{label}</th>'
     return f'<tr role="row"{_attribute("class", kind)}>{head}{"".join(cells)}</tr>'
 
 
 def render_cell(content: str, *, label: str | None = None, kind: str | None = None) -> str:
-    """A cell; `label` is the plain name of its column, shown where rows are cards, `kind` its class or None."""
+    """Render a cell.
+
+    Args:
+        content: what stands in it.
+        label: plain name of its column, shown where rows are cards; None: no such attribute.
+        kind: its class; None: no such attribute.
+
+    """
     return f'<td role="cell"{_attribute("class", kind)}{_attribute("data-label", label)}>{content}</td>'
 
 

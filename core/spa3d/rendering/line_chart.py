@@ -52,7 +52,7 @@ class Frame:
 
 
 class EndLabel(NamedTuple):
-    """The name of a line and the height in pixels at which it ends; ``style`` is the line's class."""
+    """Name, class and final height in pixels of a line."""
 
     y: float
     name: str
@@ -60,7 +60,7 @@ class EndLabel(NamedTuple):
 
 
 def draw_value_axis(frame: Frame, *, mark_zero: bool = False) -> Iterator[str]:
-    """Grid lines with their values; `mark_zero` gives that of 0 a class of its own."""
+    """Draw grid lines with their values; `mark_zero` gives that of 0 a class of its own."""
     for tick in frame.ticks:
         y = frame.y(tick)
         yield draw_line(LEFT, y, frame.right, y, "zero" if mark_zero and tick == 0 else "grid")
@@ -68,13 +68,13 @@ def draw_value_axis(frame: Frame, *, mark_zero: bool = False) -> Iterator[str]:
 
 
 def draw_position_axis(frame: Frame, positions: Iterable[tuple[float, str]]) -> Iterator[str]:
-    """Labels below the box, each a horizontal value and its text anchor."""
+    """Draw labels below the box, each a horizontal value and its text anchor."""
     for value, anchor in positions:
         yield draw_text(frame.x(value), frame.bottom + TICK_DROP, f"{value:g}", "tick", anchor=anchor)
 
 
 def draw_end_labels(labels: Iterable[EndLabel], x: float) -> Iterator[str]:
-    """The names of lines at their ends from `x` on, pushed apart downwards; names are escaped here."""
+    """Draw the names of lines at their ends from `x` on, pushed apart downwards, escaped."""
     lowest = -math.inf
     for label in sorted(labels, key=lambda label: label.y):
         lowest = max(label.y + TICK_RISE, lowest + LABEL_GAP)

@@ -10,13 +10,13 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&#$])")
 
 
 def escape_markdown(untrusted: str) -> str:
-    """Untrusted text for a line or table cell: it reads as it is, marks nothing up, steers no terminal."""
+    """Escape untrusted text for a line or table cell: no markup, no control characters."""
     line = _CONTROL.sub(lambda found: repr(found[0])[1:-1], " ".join(untrusted.split()))
     return _SPECIAL.sub(r"\\\1", line)
 
 
 def render_markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]], *, numeric: bool = True) -> str:
-    """A table whose first column is aligned left, and the others right where they are `numeric`.
+    """Render a table: the first column aligned left, the others right if `numeric`.
 
     Args:
         heads: plain text.
@@ -29,7 +29,7 @@ def render_markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]], *
 
 
 def render_bullets(items: Iterable[str]) -> str:
-    """A list of items of Markdown, escaped already."""
+    """Render a list; items are Markdown, escaped already."""
     return "\n".join(f"- {item}" for item in items)
 
 

@@ -33,7 +33,7 @@ def render(
     like: Float[np.ndarray, "M 6"] | None = None,
     reach: float = 1.0,
 ) -> Picture:
-    """A picture of `cloud`, ``(size, size, 3)`` uint8.
+    """Render a picture of `cloud`, ``(size, size, 3)`` uint8.
 
     Args:
         cloud: xyz in any unit, y up, and rgb in [0, 1]; a cloud whose colors are all 0 is drawn in grey.
@@ -64,13 +64,13 @@ def render(
 
 
 def rotate_y_up(cloud: Float[np.ndarray, "N 6"], up_axis: str) -> Float[np.ndarray, "N 6"]:
-    """`cloud`, whose `up_axis` is x, y or z, turned so that y is up."""
+    """Rotate `cloud`, whose `up_axis` is x, y or z, so that y is up."""
     order = {"x": (2, 0, 1), "y": (0, 1, 2), "z": (1, 2, 0)}[up_axis]
     return cloud[:, (*order, 3, 4, 5)]
 
 
 def choose_yaw(cloud: Float[np.ndarray, "N C"]) -> float:
-    """The yaw in degrees that shows most: the broad side, somewhat from the corner, with what is high behind."""
+    """Choose a view of the broad side, from a corner, with high parts behind; yaw in degrees."""
     spread = cloud[:, :3] - cloud[:, :3].mean(0)
     flat = spread[:, (0, 2)]
     x, z = np.linalg.eigh(flat.T @ flat)[1][:, -1]
@@ -102,7 +102,7 @@ def enclosing_sphere(xyz: Float[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, "
 def _project(
     xyz: Float[np.ndarray, "N 3"], yaw: float, pitch: float
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-    """Right, up and towards the camera, in the units of `xyz` (parallel projection)."""
+    """Project to right, up and towards the camera, in the units of `xyz` (parallel)."""
     x, y, z = xyz.T
     turn, tilt = math.radians(yaw), math.radians(pitch)
     right = x * math.cos(turn) - z * math.sin(turn)
@@ -118,7 +118,7 @@ def _splat(
     radius: float,
     width: int,
 ) -> tuple[Float[np.ndarray, "W W 3"], Float[np.ndarray, "W W"]]:
-    """Colors, and depth (-inf where nothing is); the points come far to near, `radius` is in pixels."""
+    """Draw points from far to near into colors and depth (-inf: empty); `radius` in pixels."""
     reach = range(-math.ceil(radius), math.ceil(radius) + 1)
     corner = np.round(pixels).astype(int)
     image = np.tile(np.array(BACKGROUND), (width * width, 1))
@@ -136,7 +136,7 @@ def _splat(
 
 
 def _lighting(distance: Float[np.ndarray, "W W"], width: int) -> Float[np.ndarray, "W W"]:
-    """A factor per pixel: darker at the far side of a jump in depth, and a little darker far away."""
+    """Brightness per pixel: darker behind a jump in depth, and a little darker far away."""
     step = max(1, width // 170)
     far = np.isfinite(distance)
     ground = np.where(far, distance, -1.5)

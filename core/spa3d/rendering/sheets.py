@@ -28,7 +28,7 @@ FARTHEST = 2.0
 
 @dataclass(frozen=True)
 class Strip:
-    """A row of a comparison: what it is about, and clouds that are drawn in one frame, each with its label."""
+    """A row of a comparison: name, meaning, and clouds in one frame, each with its label."""
 
     name: str
     meaning: str
@@ -36,7 +36,7 @@ class Strip:
     labels: Sequence[str]
 
 
-def contact_sheet(
+def draw_contact_sheet(
     clouds: Sequence[Float[np.ndarray, "N 6"]],
     labels: Sequence[str],
     path: Path | str,
@@ -45,7 +45,7 @@ def contact_sheet(
     size: int = 220,
     yaw: float | None = None,
 ) -> None:
-    """Write a PNG with one picture per cloud and its label below, row by row, `columns` to a row."""
+    """Write a PNG with one labelled picture per cloud, row by row, `columns` to a row."""
     font = ImageFont.load_default(size=max(10, size // 17))
     line = _line(font)
     tall = size + line * LABEL_LINES + line // 2
@@ -60,9 +60,10 @@ def contact_sheet(
     sheet.save(path, format="PNG")
 
 
-def comparison_sheet(groups: Sequence[tuple[str, Sequence[Strip]]], path: Path | str, *, size: int = 200) -> None:
-    """Write a PNG with a title per group and below it its strips: name and meaning on the left, then the pictures.
+def draw_comparison_sheet(groups: Sequence[tuple[str, Sequence[Strip]]], path: Path | str, *, size: int = 200) -> None:
+    """Write a PNG with groups of strips, each group below its title.
 
+    A strip has its name and meaning on the left, then its pictures.
     All pictures of a group are seen from the side that tells most of its first cloud. Those of a strip have the place
     and the grain of the strip's first cloud, and one scale, at which up to `FARTHEST` of its radii can be seen.
     """
@@ -88,7 +89,7 @@ def _title(title: str, width: int, size: int) -> Image.Image:
 
 
 def _band(strip: Strip, size: int, yaw: float) -> Image.Image:
-    """What the strip is about, and its pictures with their labels below."""
+    """Draw the name and meaning of a strip, and its pictures with their labels below."""
     name, font = ImageFont.load_default(size=size // 11), ImageFont.load_default(size=size // 14)
     first, line = strip.clouds[0], _line(font)
     band = Image.new("RGB", (size * (1 + len(strip.clouds)), size + 2 * line), "white")
@@ -112,7 +113,7 @@ def _line(font: Font) -> int:
 
 
 def _fitted(label: str, font: Font, width: int, *, lines: int = LABEL_LINES) -> str:
-    """`label` in at most as many lines, no wider than `width` pixels."""
+    """Wrap `label` to at most `lines` lines, no wider than `width` pixels."""
     for letters in range(min(len(label), width // 2), 1, -1):  # no letter is narrower than two pixels
         wrapped = textwrap.wrap(label, letters, max_lines=lines, placeholder=" …")
         if max(map(font.getlength, wrapped), default=0) <= width:

@@ -15,7 +15,7 @@ from spa3d.rendering.numbers import MINUS
 
 @dataclass(frozen=True)
 class BarScale:
-    """The horizontal scale of small pictures that stand in one column of a table.
+    """The horizontal scale of small pictures in one column of a table.
 
     Attributes:
         ticks: values at which it is labelled, ascending; the first and the last are its ends.
@@ -36,13 +36,13 @@ class BarScale:
         return round(self.edge + min(max(share, 0), 1) * (self.width - 2 * self.edge), 1)
 
     def draw(self, y: float, kind: str) -> Iterator[str]:
-        """The labels of the ticks at the height `y`."""
+        """Draw the labels of the ticks at the height `y`."""
         for tick, label in zip(self.ticks, self.labels, strict=True):
             yield draw_text(self.x(tick), y, label, kind, anchor="middle")
 
 
-def round_ticks(low: float, high: float) -> tuple[float, ...]:
-    """Two to six round values that span the data."""
+def choose_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Choose two to six round values around the data."""
     spread = high - low or abs(high) or 1.0
     size = 10.0 ** math.floor(math.log10(spread / 3))
     step = next(size * factor for factor in (1, 2, 5, 10) if spread / (size * factor) <= 4)
@@ -51,34 +51,34 @@ def round_ticks(low: float, high: float) -> tuple[float, ...]:
 
 
 def format_tick(value: float, ticks: Sequence[float]) -> str:
-    """A tick with no more decimals than its neighbours need."""
+    """Format a tick with no more decimals than its neighbors need."""
     decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
     text = f"{value:.{decimals}f}"
     return text.replace("-", MINUS) if float(text) else text.lstrip("-")
 
 
 def draw_picture(kind: str, width: float, height: float, label: str, marks: Iterable[str]) -> str:
-    """An ``svg`` element with its label for screen readers; `label` is escaped already."""
+    """Draw an ``svg`` element with its label for screen readers; `label` is escaped already."""
     head = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
     return head + "".join(marks) + "</svg>"
 
 
 def draw_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    """A straight line of the class `kind`."""
+    """Draw a straight line of the class `kind`."""
     return f'<line class="{kind}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>'
 
 
 def draw_circle(x: float, y: float, radius: float, kind: str) -> str:
-    """A circle of the class `kind`."""
+    """Draw a circle of the class `kind`."""
     return f'<circle class="{kind}" cx="{x}" cy="{y}" r="{radius}"/>'
 
 
 def draw_polyline(points: Iterable[tuple[float, float]], kind: str) -> str:
-    """A line through points of the class `kind`."""
+    """Draw a line of the class `kind` through points."""
     return f'<polyline class="{kind}" points="{" ".join(f"{x},{y}" for x, y in points)}"/>'
 
 
 def draw_text(x: float, y: float, content: str, kind: str, *, anchor: str = "") -> str:
-    """A text of the class `kind`; `content` is escaped already, `anchor` is start, middle or end."""
+    """Draw text of the class `kind`, escaped already; `anchor` is start, middle, end or empty."""
     aligned = f' text-anchor="{anchor}"' if anchor else ""
     return f'<text class="{kind}" x="{x}" y="{y}"{aligned}>{content}</text>'

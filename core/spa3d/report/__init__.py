@@ -16,7 +16,9 @@ __all__ = ["Document", "Example", "ReportData", "build_document", "write_report"
 
 
 def write_report(folder: Path, document: Document, examples: Sequence[Example]) -> None:
-    """Write report.json, report.md and report.html into `folder`; each replaces its predecessor whole or not at all.
+    """Write report.json, report.md and report.html into `folder`.
+
+    Each replaces its predecessor whole or not at all.
 
     Args:
         folder: the run's folder; its metrics.jsonl gives the curves (none there: no curves).

@@ -1,4 +1,4 @@
-"""metrics.jsonl to charts: what is there is drawn, what is absent is left out."""
+"""Charts from metrics.jsonl; quantities without records have no chart."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ ANSWERS: dict[str, tuple[str, Style]] = {
 
 
 class Series(NamedTuple):
-    """One line of a chart: steps and values of equal length. ``held_out`` are probes, the others training batches."""
+    """One line of a chart: steps and values of equal length.
+
+    ``held_out`` marks probes; the others are training batches.
+    """
 
     name: str
     style: Style
@@ -50,8 +53,8 @@ class Chart(NamedTuple):
     alarms: tuple[float, ...] = ()
 
 
-def post_training_charts(rows: MetricRows) -> list[Chart]:
-    """Loss with its terms, margins, log p of right and wrong answers, signs: those that were recorded."""
+def build_post_training_charts(rows: MetricRows) -> list[Chart]:
+    """Build the recorded ones of: loss and terms, margins, log p of answers, signs."""
     rows = [row for row in rows if row.get("stage") == POST_TRAINING]
     alarms = tuple(float(row["step"]) for row in rows if "warning" in row and "step" in row)
     terms = sorted({str(name) for row in rows if isinstance(row.get("terms"), Mapping) for name in row["terms"]})
@@ -80,8 +83,8 @@ def post_training_charts(rows: MetricRows) -> list[Chart]:
     return [chart for chart in found if chart.series]
 
 
-def base_charts(rows: MetricRows) -> list[Chart]:
-    """The loss of each stage of the base that this run trained itself."""
+def build_base_charts(rows: MetricRows) -> list[Chart]:
+    """Build a chart of the loss for each stage of the base in this run."""
     found = []
     for stage, title in BASE_STAGES.items():
         line = _series([row for row in rows if row.get("stage") == stage], ("loss",), "loss", "plain", held_out=False)
@@ -96,7 +99,7 @@ def _both(rows: MetricRows, key: str, name: str, style: Style) -> list[Series]:
 
 
 def _series(rows: MetricRows, path: tuple[str, ...], name: str, style: Style, *, held_out: bool) -> Series:
-    """The finite values at `path` by step; a step that was written twice counts as it was written last."""
+    """Collect the finite values at `path` by step; of equal steps the last counts."""
     found: dict[float, float] = {}
     for row in rows:
         value = _at(row, path)

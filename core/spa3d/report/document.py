@@ -1,5 +1,6 @@
-"""report.json as a validated model. docs/report.md says what every key means; a test keeps the two together.
+"""Validated model of report.json.
 
+docs/report.md says what every key means; a test keeps the two together.
 Keys are only ever added: whoever reads a report ignores what they do not know.
 """
 
@@ -48,7 +49,7 @@ class SubsetScore(_Model):
 
 
 class KindScore(SubsetScore):
-    """The questions of one kind."""
+    """A score on the questions of one kind."""
 
     majority: Share
 
@@ -61,14 +62,14 @@ class Shift(_Model):
 
 
 class TestedShift(Shift):
-    """What post-training changed on one set of questions."""
+    """Change by post-training on one set of questions."""
 
     blind: Difference
     p: Share
 
 
 class BenchmarkScore(KindScore):
-    """One benchmark, before or after post-training."""
+    """The scores of one benchmark, before or after post-training."""
 
     invalid: Share
     records: int = Field(ge=1)
@@ -81,7 +82,7 @@ class BenchmarkScore(KindScore):
 
 
 class Change(TestedShift):
-    """What post-training changed on one benchmark."""
+    """Changes by post-training on one benchmark."""
 
     kinds: dict[str, TestedShift]
     counterfactual: TestedShift | None = None
@@ -89,7 +90,7 @@ class Change(TestedShift):
 
 
 class BenchmarkResult(_Model):
-    """One benchmark; ``after`` and ``change`` are missing where post-training did not come to its end."""
+    """One benchmark; ``after`` and ``change`` are missing if post-training did not end."""
 
     before: BenchmarkScore | None = None
     after: BenchmarkScore | None = None
@@ -97,14 +98,14 @@ class BenchmarkResult(_Model):
 
 
 class Course(_Model):
-    """A quantity of the base, before the first step, and of the weights that came out."""
+    """A quantity of the base, before the first step, and of the final weights."""
 
     first: float
     last: float
 
 
 class Health(_Model):
-    """How post-training went on held-out records, and whether generated answers repeat themselves."""
+    """Course of post-training on held-out records, and repetition in generated answers."""
 
     logp_clean: Course | None = None
     margin: Course | None = None
@@ -115,7 +116,7 @@ class Health(_Model):
 
 
 class Training(_Model):
-    """Where the curves are, what the watchdog said, and how it went."""
+    """Path of the curves, warnings of the watchdog, and course of training."""
 
     curves: str = "metrics.jsonl"
     warnings: tuple[str, ...] = ()
@@ -156,7 +157,7 @@ class ScoreLine(NamedTuple):
 
 @dataclass(frozen=True)
 class ReportData:
-    """Plain values of a run, from which its report is built.
+    """Plain values of a run for its report.
 
     Attributes:
         config: the run's configuration.
@@ -180,7 +181,7 @@ class ReportData:
 
 
 def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
-    """Summarize the predictions and put everything a report says into one validated document.
+    """Summarize the predictions and build the validated document of a report.
 
     Args:
         run: what the run left behind.
@@ -210,8 +211,8 @@ def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
     )
 
 
-def score_lines(document: Document) -> Iterator[ScoreLine]:
-    """The lines of the main table: every benchmark, followed by its counterfactual and flip scores."""
+def collect_score_lines(document: Document) -> Iterator[ScoreLine]:
+    """Collect the lines of the main table: each benchmark, then its counterfactual and flip."""
     for name, block in document.benchmarks.items():
         yield ScoreLine(name, "test", name, block.before, block.after, block.change)
         subsets: tuple[Literal["counterfactual", "flip"], ...] = ("counterfactual", "flip")
@@ -221,8 +222,8 @@ def score_lines(document: Document) -> Iterator[ScoreLine]:
                 yield ScoreLine(name, subset, subset, before, after, moved)
 
 
-def kind_lines(block: BenchmarkResult) -> Iterator[ScoreLine]:
-    """The lines of one benchmark's table per kind."""
+def collect_kind_lines(block: BenchmarkResult) -> Iterator[ScoreLine]:
+    """Collect the lines of one benchmark's table per kind."""
     before, after = (side.kinds if side else {} for side in (block.before, block.after))
     for kind in after or before:
         moved = block.change.kinds.get(kind) if block.change else None

@@ -1,4 +1,4 @@
-"""Example questions of a report, each with its cloud as the model saw it and as the noise left it."""
+"""Example questions of a report, each with its clean and its noised cloud."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXAMPLES = 4
 
 @dataclass(frozen=True)
 class Example:
-    """One question about one cloud and what the model said to it.
+    """One question about one cloud, and the answers of the model.
 
     Attributes:
         record_id: whose cloud it is.
@@ -47,12 +47,12 @@ class Example:
 def select_examples(
     before: Sequence[PredictionRow], after: Sequence[PredictionRow], clouds: PreparedClouds, noise: Noise, *, seed: int
 ) -> list[Example]:
-    """Questions of different records, the same ones for every run that asks the same questions."""
+    """Select questions of different records, the same for equal lists of questions."""
     later = {row["id"]: row for row in after if row["view"] == "clean"}
     blind = {row["id"]: row["text"] for row in after if row["view"] == "blind" and row["set"] == "test"}
     rows = [row for row in before if row["view"] == "clean" and row["set"] == "test" and row["id"] in later]
     shown = []
-    for row in _varied(rows):
+    for row in _choose_varied(rows):
         clean = torch.from_numpy(clouds.get([row["record"]]))
         noised = noise.apply(clean, Draws([(seed, 0, row["record"], "noised")]))
         shown.append(
@@ -70,8 +70,8 @@ def select_examples(
     return shown
 
 
-def _varied(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
-    """Rows of different records and, as far as there are any, of different kinds; a keyed choice."""
+def _choose_varied(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
+    """Choose rows of different records and, if possible, kinds, by a keyed permutation."""
     left = [rows[int(place)] for place in generator("examples").permutation(len(rows))]
     picked: list[PredictionRow] = []
     while left and len(picked) < EXAMPLES:

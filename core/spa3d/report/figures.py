@@ -1,6 +1,6 @@
 """Inline SVG for the report: score bars and small charts.
 
-Colours come from the page's style sheet, so that a figure follows light and dark; whatever a figure shows is also said
+Colors come from the page's style sheet, so that a figure follows light and dark; whatever a figure shows is also said
 in its label, for those who cannot see it.
 """
 
@@ -12,7 +12,7 @@ from html import escape
 
 from spa3d.rendering.line_chart import LEFT, TOP, EndLabel, Frame, draw_end_labels, draw_position_axis, draw_value_axis
 from spa3d.rendering.numbers import format_percent, format_percent_interval
-from spa3d.rendering.svg import BarScale, draw_circle, draw_line, draw_picture, draw_polyline, draw_text, round_ticks
+from spa3d.rendering.svg import BarScale, choose_ticks, draw_circle, draw_line, draw_picture, draw_polyline, draw_text
 from spa3d.report.curves import Chart, Series
 from spa3d.report.document import SubsetScore
 
@@ -25,7 +25,7 @@ UNNAMED, NAMED, LETTER = 10, 62, 6.6
 
 
 def draw_score_bar(before: SubsetScore | None, after: SubsetScore | None, name: str) -> str:
-    """Scores with their intervals on one axis from 0 to 100 %, before in the upper lane and after in the lower.
+    """Draw scores with their intervals on one axis, before above and after below.
 
     A dot is a score, the thick line through it its interval, a ring the blind score, the thin line between the two
     what the cloud is worth, the dashed tick chance.
@@ -52,13 +52,13 @@ def draw_score_bar(before: SubsetScore | None, after: SubsetScore | None, name: 
 
 
 def draw_score_scale() -> str:
-    """The scale of the score bars, for the head of their column."""
+    """Draw the scale of the score bars, for the head of their column."""
     label = "scale from 0 to 100 percent"
     return draw_picture("bar axis", SHARES.width, SHARES.head_height, label, SHARES.draw(11, "tick"))
 
 
 def draw_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
-    """A chart as a figure with caption; the page's script adds the reading under the pointer."""
+    """Draw a chart with caption; the page's script adds the reading under the pointer."""
     frame = _frame(chart, width, height)
     probed = {line.name for line in chart.series if line.held_out}
     marks = [*draw_value_axis(frame), *draw_position_axis(frame, ((frame.first, "start"), (frame.last, "end")))]
@@ -80,12 +80,12 @@ def draw_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
 
 
 def _frame(chart: Chart, width: int, height: int) -> Frame:
-    """The frame that holds all lines, with room for their names where there are several."""
+    """Frame all lines, with room for their names where there are several."""
     steps = [step for line in chart.series for step in line.steps]
     values = [value for line in chart.series for value in line.values]
     names = {line.name for line in chart.series}
     room = max(NAMED, round(UNNAMED + LETTER * max(map(len, names)))) if len(names) > 1 else UNNAMED
-    ticks = round_ticks(min(values), max(values))
+    ticks = choose_ticks(min(values), max(values))
     return Frame(min(steps), max(max(steps), min(steps) + 1), ticks, width - room, height - BOTTOM)
 
 
@@ -106,7 +106,10 @@ def _curve(line: Series, frame: Frame, *, faint: bool) -> str:
 
 
 def _end_labels(series: Sequence[Series], frame: Frame) -> Iterator[str]:
-    """The name of each line at its end; the held-out line's end where there is one. A single name is left out."""
+    """Draw the name of each line at its end, or at that of its held-out line.
+
+    A single name is left out.
+    """
     ends = {line.name: line for line in sorted(series, key=lambda line: line.held_out)}
     labels = [EndLabel(frame.y(line.values[-1]), line.name, line.style) for line in ends.values()]
     return draw_end_labels(labels if len(ends) > 1 else (), frame.right + NAME_GAP)

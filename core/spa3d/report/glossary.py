@@ -1,4 +1,4 @@
-"""What the words of a report mean."""
+"""Meaning of the words of a report."""
 
 from __future__ import annotations
 

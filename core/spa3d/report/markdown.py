@@ -14,11 +14,18 @@ from spa3d.rendering.numbers import (
     format_points,
     format_points_interval,
 )
-from spa3d.report.document import BenchmarkScore, Document, KindScore, ScoreLine, kind_lines, score_lines
+from spa3d.report.document import (
+    BenchmarkScore,
+    Document,
+    KindScore,
+    ScoreLine,
+    collect_kind_lines,
+    collect_score_lines,
+)
 from spa3d.report.examples import Example
 from spa3d.report.run_details import run_details
-from spa3d.report.training_sentence import health_sentence
-from spa3d.report.verdict import cloud_worth, verdict
+from spa3d.report.training_sentence import describe_health
+from spa3d.report.verdict import describe_cloud_worth, judge_run
 
 HEAD = ("before", "blind before", "after", "blind after", "change", "p", "chance", "majority", "n")
 LEGEND = (
@@ -28,14 +35,14 @@ LEGEND = (
 
 
 def render_markdown(document: Document, examples: Sequence[Example]) -> str:
-    """The text of report.md. Its first line is the verdict."""
-    blocks = [f"**{escape_markdown(verdict(document).sentence)}**", escape_markdown(cloud_worth(document))]
-    blocks += [escape_markdown(health_sentence(document.training.health))]
+    """Render report.md, whose first line is the verdict."""
+    blocks = [f"**{escape_markdown(judge_run(document).sentence)}**", escape_markdown(describe_cloud_worth(document))]
+    blocks += [escape_markdown(describe_health(document.training.health))]
     blocks += _warnings(document)
-    blocks += ["## Scores", _table("", score_lines(document)), LEGEND]
-    blocks += [escape_markdown(note) for note in notes(document)]
+    blocks += ["## Scores", _table("", collect_score_lines(document)), LEGEND]
+    blocks += [escape_markdown(note) for note in describe_benchmarks(document)]
     for name, block in document.benchmarks.items():
-        lines = list(kind_lines(block))
+        lines = list(collect_kind_lines(block))
         if len(lines) > 1:
             blocks += [f"### {escape_markdown(name)} by kind", _table("kind", lines)]
     blocks += _examples(examples)
@@ -52,8 +59,8 @@ def render_markdown(document: Document, examples: Sequence[Example]) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def notes(document: Document) -> Iterator[str]:
-    """What the table has no column for, a sentence per benchmark; and the benchmarks that found nothing to ask."""
+def describe_benchmarks(document: Document) -> Iterator[str]:
+    """Describe each benchmark beyond the table's columns, and those without questions."""
     for name, block in document.benchmarks.items():
         phases = [phase for phase in (block.before, block.after) if phase]
         last = phases[-1]
@@ -68,8 +75,8 @@ def notes(document: Document) -> Iterator[str]:
         yield f"{name}: these data give it nothing to ask."
 
 
-def skipped(document: Document) -> list[str]:
-    """The records that could not be read and were left out."""
+def list_skipped(document: Document) -> list[str]:
+    """List the unreadable records, which were left out."""
     lines = document.data.get("skipped")
     return [str(line) for line in lines] if isinstance(lines, list | tuple) else []
 
@@ -97,7 +104,7 @@ def _cells(line: ScoreLine) -> Iterator[str]:
 
 
 def _warnings(document: Document) -> Iterator[str]:
-    lost = skipped(document)
+    lost = list_skipped(document)
     if document.training.warnings or lost:
         yield "## Warnings"
     if document.training.warnings:

@@ -1,4 +1,4 @@
-"""report.html: one file that needs no network, reads on a phone, and follows light and dark.
+"""report.html: one file without network, for phones, light and dark.
 
 Text from data and models is escaped wherever it enters, and nothing of it ever enters a script. As a second wall the
 page's own policy forbids every connection and every script but the one below, by its hash.
@@ -17,16 +17,16 @@ from typing import Any
 from spa3d.rendering.cloud_scene import PICTURE_SIZE, PITCH, CloudImage, build_scene
 from spa3d.rendering.html import Headline, Page, isolate_text, render_definitions, render_section, render_warnings
 from spa3d.rendering.numbers import format_count
-from spa3d.report.curves import base_charts, post_training_charts
-from spa3d.report.document import Document, kind_lines, score_lines
+from spa3d.report.curves import build_base_charts, build_post_training_charts
+from spa3d.report.document import Document, collect_kind_lines, collect_score_lines
 from spa3d.report.examples import Example
 from spa3d.report.figures import draw_chart
 from spa3d.report.glossary import GLOSSARY
-from spa3d.report.markdown import notes, skipped
-from spa3d.report.run_details import llm_name, noise_name, reported_split, run_details, title
+from spa3d.report.markdown import describe_benchmarks, list_skipped
+from spa3d.report.run_details import format_llm, format_noise, format_title, read_reported_split, run_details
 from spa3d.report.tables import LEGEND, render_scores
-from spa3d.report.training_sentence import health_sentence
-from spa3d.report.verdict import cloud_worth, verdict
+from spa3d.report.training_sentence import describe_health
+from spa3d.report.verdict import describe_cloud_worth, judge_run
 from spa3d.runtime.rng import generator
 
 OPTION = re.compile(r"\s+(?=[A-H]\) )")
@@ -36,7 +36,7 @@ PIECE = re.compile(r"(?<=,) | (?=--)")
 
 
 def render_page(document: Document, examples: Sequence[Example], metrics: Sequence[Mapping[str, Any]]) -> str:
-    """The text of report.html.
+    """Render report.html.
 
     Args:
         document: what is reported.
@@ -56,23 +56,27 @@ def render_page(document: Document, examples: Sequence[Example], metrics: Sequen
         render_section("How to read this", glossary),
     ]
     script = files(__package__).joinpath("page.js").read_text(encoding="utf-8")
-    return Page(f"{title(document)} · spa3d report", sections, script=script, pictures=True).render()
+    return Page(f"{format_title(document)} · spa3d report", sections, script=script, pictures=True).render()
 
 
 def _head(document: Document) -> str:
-    judged, worth, health = verdict(document), cloud_worth(document), health_sentence(document.training.health)
-    told = [title(document), str(document.data.get("dataset", "")), llm_name(document)]
-    told += [f"measured on {reported_split(document)}"] if reported_split(document) else []
-    told += [document.status] if document.status != "complete" else []
-    first, *others = judged.evidence
+    verdict, split = judge_run(document), read_reported_split(document)
+    items = [format_title(document), str(document.data.get("dataset", "")), format_llm(document)]
+    items += [f"measured on {split}"] if split else []
+    items += [document.status] if document.status != "complete" else []
+    first, *others = verdict.evidence
     more = f"Also: {'; '.join(others)}." if others else ""
-    meta = " <span>/</span> ".join(isolate_text(item) for item in told if item)
-    claim, evidence = f"{isolate_text(judged.claim)}:", f"{isolate_text(first)}."
-    return Headline(judged.tone, claim, evidence, (more, worth, health), meta).render()
+    return Headline(
+        tone=verdict.tone,
+        claim=f"{isolate_text(verdict.claim)}:",
+        evidence=f"{isolate_text(first)}.",
+        ledes=(more, describe_cloud_worth(document), describe_health(document.training.health)),
+        meta=" <span>/</span> ".join(isolate_text(item) for item in items if item),
+    ).render()
 
 
 def _warnings(document: Document) -> str:
-    lost = skipped(document)
+    lost = list_skipped(document)
     items = [f"<strong>Watchdog:</strong> {isolate_text(warning)}" for warning in document.training.warnings]
     if lost:
         listed = "".join(f"<li>{isolate_text(line)}</li>" for line in lost)
@@ -83,15 +87,15 @@ def _warnings(document: Document) -> str:
 
 def _scores(document: Document) -> str:
     caption = "Scores per benchmark, before and after post-training"
-    told = "".join(f"<li>{isolate_text(note)}</li>" for note in notes(document))
-    table = render_scores("Benchmark", score_lines(document), caption)
+    told = "".join(f"<li>{isolate_text(note)}</li>" for note in describe_benchmarks(document))
+    table = render_scores("Benchmark", collect_score_lines(document), caption)
     return render_section("Scores", f'{LEGEND}{table}<ul class="notes">{told}</ul>')
 
 
 def _kinds(document: Document) -> str:
     tables = []
     for name, block in document.benchmarks.items():
-        lines = list(kind_lines(block))
+        lines = list(collect_kind_lines(block))
         if len(lines) > 1:
             tables.append(
                 f"<h3>{isolate_text(name)}</h3>"
@@ -101,7 +105,7 @@ def _kinds(document: Document) -> str:
 
 
 def _training(metrics: Sequence[Mapping[str, Any]]) -> str:
-    after, base = post_training_charts(metrics), base_charts(metrics)
+    after, base = build_post_training_charts(metrics), build_base_charts(metrics)
     blocks = []
     if after:
         held_out = any(line.held_out for chart in after for line in chart.series)
@@ -121,7 +125,7 @@ def _charts(charts: Iterable[str], kind: str = "") -> str:
 def _examples(document: Document, examples: Sequence[Example]) -> str:
     if not examples:
         return ""
-    up_axis, noise = str(document.data.get("up_axis", "y")), noise_name(document) or "noise"
+    up_axis, noise = str(document.data.get("up_axis", "y")), format_noise(document) or "noise"
     cards = "".join(_example(example, up_axis, noise) for example in examples)
     told = '<p class="legend">Drag a cloud to turn it; both turn together. Its arrow keys do the same.</p>'
     return render_section("Examples", told + cards, "examples")
@@ -154,18 +158,18 @@ def _cloud(image: CloudImage, caption: str, label: str) -> str:
 
 
 def _question(prompt: str) -> str:
-    """A prompt; its lettered options, if it has any, step back behind the question."""
+    """Format a prompt, with its lettered options less prominent than the question."""
     asked, *options = OPTION.split(prompt)
     return isolate_text(asked) + (f' <span class="options">{_unbroken(options)}</span>' if options else "")
 
 
 def _unbroken(pieces: Iterable[str]) -> str:
-    """Pieces of text between which a line may break, but not within."""
+    """Join pieces of text so that lines break only between them."""
     return " ".join(f'<span class="whole">{isolate_text(piece)}</span>' for piece in pieces)
 
 
 def _answer(said: str, reference: str | None) -> str:
-    """An answer, marked where it is the reference word for word."""
+    """Format an answer, marked if it equals the reference."""
     same = reference is not None and _plain(said) == _plain(reference)
     return isolate_text(said) + (' <span class="same" title="the reference, word for word">✓</span>' if same else "")
 

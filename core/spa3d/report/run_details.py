@@ -1,4 +1,4 @@
-"""How a run was made, in the few words that decide its numbers. The whole is in config.yaml and passport.json."""
+"""The settings of a run behind its numbers. All are in config.yaml and passport.json."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CHOICES = {
 
 
 def run_details(document: Document) -> list[tuple[str, str]]:
-    """Name and value of what decided the numbers; what a configuration does not say is left out."""
+    """List names and values of the decisive settings; absent ones are left out."""
     config, machine = document.config, _mapping(document.passport.get("machine"))
     pairs = [(part.capitalize(), _selection(config.get(part))) for part in PARTS]
-    pairs.insert(2, ("LLM", llm_name(document)))
+    pairs.insert(2, ("LLM", format_llm(document)))
     pairs += [
         ("Splits", ", ".join(f"{name} {size:,}" for name, size in _mapping(document.data.get("splits")).items())),
-        ("Reported split", reported_split(document)),
+        ("Reported split", read_reported_split(document)),
         ("Pairs", _pairs(_mapping(document.passport.get("pairs")), _mapping(config.get("pairs")))),
         ("Preset", str(config.get("preset", ""))),
         ("Post-training", _stage(_mapping(config.get("train")))),
@@ -41,27 +41,27 @@ def run_details(document: Document) -> list[tuple[str, str]]:
     return [(name, value) for name, value in pairs if value]
 
 
-def title(document: Document) -> str:
-    """``pointnext · mask · spa · seed 0``: what tells one report from another."""
+def format_title(document: Document) -> str:
+    """Format the title of a report: ``pointnext · mask · spa · seed 0``."""
     names = [_mapping(document.config.get(part)).get("asked") for part in ("encoder", "noise", "objective")]
     seed = document.config.get("seed")
     words = [str(name) for name in names if name] + ([f"seed {seed}"] if seed is not None else [])
     return " · ".join(words) or "spa3d run"
 
 
-def llm_name(document: Document) -> str:
-    """The LLM as it was asked for; a base that was given brought its own."""
+def format_llm(document: Document) -> str:
+    """Format the requested LLM; a given base has its own."""
     given = _mapping(document.config.get("base")).get("path")
     return f"that of {given}" if given else str(document.config.get("llm_name", ""))
 
 
-def reported_split(document: Document) -> str:
-    """The split whose questions the scores are about."""
+def read_reported_split(document: Document) -> str:
+    """Read the split of the reported questions."""
     return str(_mapping(document.config.get("evaluate")).get("split", ""))
 
 
-def noise_name(document: Document) -> str:
-    """The noise with its level: ``mask, level 0.25``."""
+def format_noise(document: Document) -> str:
+    """Format the noise with its level: ``mask, level 0.25``."""
     return _selection(document.config.get("noise"), only=("level",))
 
 
@@ -70,7 +70,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
-    """A chosen component: the name asked for, what it stands for, its plain settings."""
+    """Format a component: the requested name, the component, its plain settings."""
     chosen = _mapping(value)
     if not chosen:
         return ""
@@ -92,7 +92,7 @@ def _short(value: object) -> str:
 
 
 def _pairs(made: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """How many preference pairs were kept of how many, and where they come from."""
+    """Format the numbers of preference pairs and their origin."""
     if not made:
         return ""
     if settings.get("path"):
@@ -102,7 +102,7 @@ def _pairs(made: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
 
 
 def _maker(settings: Mapping[str, Any]) -> str:
-    """Who wrote the rejected answers, or that the model wrote both."""
+    """Format the writer of the rejected answers."""
     if settings.get("mode") == "augmentation":
         return " (both answers the model's)" if settings.get("chosen") == "model" else ""
     names = [str(settings[key]) for key in ("writer", "llm") if settings.get(key)]
@@ -122,7 +122,7 @@ def _stage(train: Mapping[str, Any]) -> str:
 
 
 def _adapters(lora: Mapping[str, Any]) -> list[str]:
-    """How the LLM trained, where that was through adapters."""
+    """Describe the adapters of the LLM, if it trained through any."""
     if not lora.get("rank"):
         return []
     told = f"the LLM through adapters of rank {_short(lora['rank'])} (alpha {_short(lora.get('alpha', '?'))}"

@@ -29,7 +29,7 @@ LEGEND = (
 
 
 def render_scores(head: str, lines: Iterable[ScoreLine], caption: str) -> str:
-    """A table with a row per line; `head` is the plain name of the lines."""
+    """Render a table with a row per line; `head` is the plain name of the lines."""
     heads = [(head, "label"), (f'<span class="hidden">Picture</span>{draw_score_scale()}', "picture")]
     heads += [(name, "") for name in ("Before", "After", "Change", "Chance", "Questions")]
     return render_table(heads, map(_row, lines), caption)

@@ -1,4 +1,4 @@
-"""What happened in post-training, in one sentence, from the figures of `spa3d.evaluation.training_health`."""
+"""One sentence about post-training, from `spa3d.evaluation.training_health`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ LOOPING = 0.02
 """Rise of the share of repeated trigrams from which answers are said to repeat themselves."""
 
 
-def health_sentence(health: Health) -> str:
-    """One sentence; empty where no probe was made."""
+def describe_health(health: Health) -> str:
+    """Describe the course of training in one sentence; empty without probes."""
     if health.logp_clean is None:
         return ""
     told = [_likelihood(health.logp_clean, health.margin)]

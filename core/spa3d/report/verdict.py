@@ -1,4 +1,4 @@
-"""What happened, in one honest sentence: the first line of every report.
+"""The verdict on a run in one sentence: the first line of every report.
 
 Post-training *hurt* when the paired 95 % interval of the change of any benchmark's score, or of its counterfactual
 score, lies wholly below 0, or when the watchdog warned. It *helped* when none does and at least one lies wholly
@@ -17,14 +17,14 @@ from spa3d.rendering.numbers import (
     format_points,
     format_points_interval,
 )
-from spa3d.report.document import Document, ScoreLine, TestedShift, score_lines
+from spa3d.report.document import Document, ScoreLine, TestedShift, collect_score_lines
 
 Tone = Literal["helped", "even", "hurt", "open"]
 WATCHDOG = "the watchdog saw the right answers to held-out records become less likely"
 
 
 class Verdict(NamedTuple):
-    """``claim`` is the news, ``evidence`` the figures behind it, the weightiest first; all are plain text."""
+    """The claim and its evidence, the weightiest first; all plain text."""
 
     tone: Tone
     claim: str
@@ -36,16 +36,16 @@ class Verdict(NamedTuple):
         return f"{self.claim}: {'; '.join(self.evidence)}."
 
 
-def verdict(document: Document) -> Verdict:
+def judge_run(document: Document) -> Verdict:
     """Judge a run by its changes and by the watchdog."""
-    lines = [line for line in score_lines(document) if line.subset != "flip"]
+    lines = [line for line in collect_score_lines(document) if line.subset != "flip"]
     moved = [(_name(line), line.change) for line in lines if line.change]
     alarm = (WATCHDOG,) if document.training.warnings else ()
     if not moved:
         return _unfinished(document, lines, alarm)
-    falls = [_told(*move) for move in moved if move[1].ci95[1] < 0]
-    rises = [_told(*move) for move in moved if move[1].ci95[0] > 0]
-    told = (*falls, *alarm, *rises) if falls or rises else (*alarm, _told(*moved[0]))
+    falls = [_describe_change(*move) for move in moved if move[1].ci95[1] < 0]
+    rises = [_describe_change(*move) for move in moved if move[1].ci95[0] > 0]
+    told = (*falls, *alarm, *rises) if falls or rises else (*alarm, _describe_change(*moved[0]))
     subject = _subject(document)
     if falls or alarm:
         return Verdict("hurt", f"{subject} hurt", told)
@@ -54,8 +54,8 @@ def verdict(document: Document) -> Verdict:
     return Verdict("even", f"{subject} made no measurable change", told)
 
 
-def cloud_worth(document: Document) -> str:
-    """What the cloud is worth to the model that came out, on the first benchmark; empty where no cloud was shown."""
+def describe_cloud_worth(document: Document) -> str:
+    """Describe the gain from the cloud on the first benchmark; empty if none was shown."""
     for name, block in document.benchmarks.items():
         phase = block.after or block.before
         if phase is None or phase.gap is None:
@@ -84,8 +84,8 @@ def _name(line: ScoreLine) -> str:
     return line.benchmark if line.subset == "test" else f"{line.benchmark} ({line.label})"
 
 
-def _told(name: str, change: TestedShift) -> str:
-    """One change in words."""
+def _describe_change(name: str, change: TestedShift) -> str:
+    """Describe one change."""
     low, high = change.ci95
     span = f"95 % interval {format_points_interval(change.ci95)}"
     if low <= 0 <= high:
@@ -95,7 +95,7 @@ def _told(name: str, change: TestedShift) -> str:
 
 
 def _unfinished(document: Document, lines: Sequence[ScoreLine], alarm: tuple[str, ...]) -> Verdict:
-    """There is nothing to compare: say how far the run came."""
+    """Judge a run without a comparison: say how far it came."""
     claim = "This run has no comparison yet" if document.status == "complete" else f"This run is {document.status}"
     told = "nothing was measured"
     for line in lines[:1]:

@@ -3,7 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 
-from spa3d.comparison.figures import draw_forest, draw_levels, level_charts, points_scale, shared_scale
+from spa3d.comparison.figures import build_level_charts, draw_forest, draw_levels, make_points_scale, make_shared_scale
 from spa3d.comparison.page import render_page
 
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -47,7 +47,7 @@ def test_only_a_winner_colours_the_head(ordinary, grid):
 
 def test_the_forest_draws_intervals_where_the_figures_are(ordinary):
     found = score(ordinary.table(), "twins")
-    axis = points_scale((-50.0, 0.0, 50.0))
+    axis = make_points_scale((-50.0, 0.0, 50.0))
     drawn = ET.fromstring(draw_forest(found, axis, "twins"))
     span = next(line for line in drawn.iter("line") if line.attrib["class"] == "span after")
     ends = [120 + 212 * end for end in found.against_control.ci95]
@@ -57,7 +57,7 @@ def test_the_forest_draws_intervals_where_the_figures_are(ordinary):
 
 def test_the_axis_holds_zero_and_every_interval(ordinary):
     table = ordinary.table()
-    axis = shared_scale([score(table, label) for label in ("sft", "spa", "twins")])
+    axis = make_shared_scale([score(table, label) for label in ("sft", "spa", "twins")])
     ends = [100 * end for end in score(table, "twins").against_control.ci95]
     assert axis.ticks[0] <= 0 <= max(ends) <= axis.ticks[-1]
 
@@ -72,7 +72,7 @@ def levels(grid):
 
 
 def test_a_chart_per_noise_a_curve_per_objective_levels_in_order(grid):
-    charts = level_charts(levels(grid), CHOICE)
+    charts = build_level_charts(levels(grid), CHOICE)
     assert [(chart.noise, [curve.name for curve in chart.curves]) for chart in charts] == [
         ("mask", ["spa", "dpo"]),
         ("gaussian", ["spa"]),
@@ -84,4 +84,4 @@ def test_a_chart_per_noise_a_curve_per_objective_levels_in_order(grid):
 
 
 def test_without_levels_there_is_no_chart(ordinary):
-    assert level_charts(ordinary.table(), CHOICE) == []
+    assert build_level_charts(ordinary.table(), CHOICE) == []

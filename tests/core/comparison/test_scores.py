@@ -5,7 +5,7 @@ import pytest
 
 from spa3d.comparison import document
 from spa3d.comparison.results import QuestionValues
-from spa3d.comparison.scores import estimate, holm, over_seeds, spread
+from spa3d.comparison.scores import average_over_seeds, compute_spread, correct_holm, estimate_difference
 
 
 def column(values, ids="abcd"):
@@ -14,21 +14,21 @@ def column(values, ids="abcd"):
 
 
 def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert correct_holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
 def test_holm_stays_at_one_and_may_be_empty():
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
+    assert correct_holm([0.9, 0.8]) == [1.0, 1.0]
+    assert correct_holm([]) == []
 
 
 def test_a_question_is_averaged_over_the_seeds_first():
-    joint = over_seeds([column([1, 0, 0, 1]), column([0, 0, 1, 1])])
+    joint = average_over_seeds([column([1, 0, 0, 1]), column([0, 0, 1, 1])])
     assert joint.values.tolist() == [0.5, 0.0, 0.5, 1.0]
 
 
 def test_only_questions_that_every_seed_answered_count():
-    joint = over_seeds([column([1, 0, 1]), column([1, 1], ids="bc")])
+    joint = average_over_seeds([column([1, 0, 1]), column([1, 1], ids="bc")])
     assert joint.ids.tolist() == ["b", "c"]
     assert joint.values.tolist() == [0.5, 1.0]
 
@@ -39,7 +39,7 @@ def test_differences_are_paired_by_question():
 
 
 def test_an_estimate_tells_every_seed_and_those_that_lack_it():
-    found = estimate([column([1, 0, 0, 0]), None, column([1, 1, 0, 0])], bootstrap=200, key=("x",))
+    found = estimate_difference([column([1, 0, 0, 0]), None, column([1, 1, 0, 0])], bootstrap=200, key=("x",))
     assert found.mean == 0.375
     assert found.seeds == (0.25, None, 0.5)
     assert found.ends == (0.25, 0.5)
@@ -47,14 +47,14 @@ def test_an_estimate_tells_every_seed_and_those_that_lack_it():
 
 
 def test_agreement_of_the_seeds_does_not_make_the_interval_narrower():
-    one = estimate([column([1, 0, 0, 1])], bootstrap=500, key=("x",))
-    three = estimate([column([1, 0, 0, 1])] * 3, bootstrap=500, key=("x",))
+    one = estimate_difference([column([1, 0, 0, 1])], bootstrap=500, key=("x",))
+    three = estimate_difference([column([1, 0, 0, 1])] * 3, bootstrap=500, key=("x",))
     assert one.ci95 == three.ci95
 
 
 def test_nothing_measured_has_no_mean():
-    assert spread([None, None]) is None
-    assert estimate([None], bootstrap=200, key=("x",)) is None
+    assert compute_spread([None, None]) is None
+    assert estimate_difference([None], bootstrap=200, key=("x",)) is None
 
 
 @pytest.mark.parametrize(

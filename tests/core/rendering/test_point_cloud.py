@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from spa3d.rendering.point_cloud import BACKGROUND, choose_yaw, render, rotate_y_up
-from spa3d.rendering.sheets import Strip, comparison_sheet, contact_sheet
+from spa3d.rendering.sheets import Strip, draw_comparison_sheet, draw_contact_sheet
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -88,7 +88,7 @@ def test_the_telling_side_is_the_broad_one_with_what_is_high_behind() -> None:
 def test_a_contact_sheet_has_a_cell_for_every_cloud(tmp_path: Path) -> None:
     clouds = [ball((0, 0, 0), RED), ball((0, 0, 0), BLUE), ball((0, 0, 0), RED)]
     labels = ["a short one", "<b>[/red]</b> " + "very long words " * 40, ""]
-    contact_sheet(clouds, labels, tmp_path / "sheet.png", columns=2, size=80)
+    draw_contact_sheet(clouds, labels, tmp_path / "sheet.png", columns=2, size=80)
     with Image.open(tmp_path / "sheet.png") as sheet:
         pixels = np.asarray(sheet.convert("RGB"))
     assert pixels.shape[1] == 160
@@ -102,14 +102,14 @@ def test_a_contact_sheet_has_a_cell_for_every_cloud(tmp_path: Path) -> None:
 
 
 def test_an_empty_contact_sheet_is_a_blank_page(tmp_path: Path) -> None:
-    contact_sheet([], [], tmp_path / "sheet.png", size=40)
+    draw_contact_sheet([], [], tmp_path / "sheet.png", size=40)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size[0] == 40
 
 
 def test_as_many_labels_as_clouds(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="zip"):
-        contact_sheet([ball((0, 0, 0), RED)], [], tmp_path / "sheet.png", size=40)
+        draw_contact_sheet([ball((0, 0, 0), RED)], [], tmp_path / "sheet.png", size=40)
 
 
 def test_a_part_is_drawn_where_it_is_in_the_whole() -> None:
@@ -135,7 +135,7 @@ def test_what_lies_beyond_the_reach_is_left_out() -> None:
 def test_a_comparison_has_a_row_per_strip_and_a_cell_per_cloud(tmp_path: Path) -> None:
     red, blue = ball((0, 0, 0), RED), ball((0, 0, 0), BLUE)
     strips = [Strip("one", "its meaning", [red, blue], ["a", "b"]), Strip("two " * 30, "long " * 200, [blue], ["c"])]
-    comparison_sheet([("title", strips), ("[/red]<b>" * 40, strips[:1])], tmp_path / "sheet.png", size=100)
+    draw_comparison_sheet([("title", strips), ("[/red]<b>" * 40, strips[:1])], tmp_path / "sheet.png", size=100)
     with Image.open(tmp_path / "sheet.png") as sheet:
         pixels = np.asarray(sheet.convert("RGB"))
     assert pixels.shape[1] == 300
@@ -150,7 +150,7 @@ def test_a_comparison_has_a_row_per_strip_and_a_cell_per_cloud(tmp_path: Path) -
 
 
 def test_a_comparison_of_nothing_is_a_blank_page(tmp_path: Path) -> None:
-    comparison_sheet([], tmp_path / "sheet.png", size=40)
+    draw_comparison_sheet([], tmp_path / "sheet.png", size=40)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (40, 1)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spa3d.rendering.svg import BarScale, draw_text, format_tick, round_ticks
+from spa3d.rendering.svg import BarScale, choose_ticks, draw_text, format_tick
 
 
 @pytest.mark.parametrize(
@@ -10,7 +10,7 @@ from spa3d.rendering.svg import BarScale, draw_text, format_tick, round_ticks
     [(0.32, 0.91, (0.2, 0.4, 0.6, 0.8, 1.0)), (0, 9, (0, 5, 10)), (-0.5, -0.1, (-0.5, -0.4, -0.3, -0.2, -0.1))],
 )
 def test_round_ticks(low, high, ticks):
-    assert round_ticks(low, high) == pytest.approx(ticks)
+    assert choose_ticks(low, high) == pytest.approx(ticks)
 
 
 def test_format_tick_keeps_the_decimals_that_tell_neighbors_apart():

@@ -1,10 +1,10 @@
 """metrics.jsonl to charts, whatever of it is there."""
 
-from spa3d.report.curves import base_charts, post_training_charts
+from spa3d.report.curves import build_base_charts, build_post_training_charts
 
 
 def test_training_and_held_out_lines(metrics):
-    loss, margin, logp = post_training_charts(metrics)
+    loss, margin, logp = build_post_training_charts(metrics)
     assert (loss.title, [line.values for line in loss.series]) == ("Loss", [(0.6, 0.5)])
     assert [(line.held_out, line.steps, line.values) for line in margin.series] == [
         (False, (5, 10), (1.2, 1.4)),
@@ -16,15 +16,15 @@ def test_training_and_held_out_lines(metrics):
 
 
 def test_base_stages(metrics):
-    (chart,) = base_charts(metrics)
+    (chart,) = build_base_charts(metrics)
     assert chart.title == "LLM pretraining"
     assert chart.series[0].values == (5.0, 3.0)
 
 
 def test_what_is_absent_is_not_drawn():
-    assert post_training_charts([]) == []
-    assert post_training_charts([{"stage": "post-train", "step": 1, "learning_rate": 1e-3}]) == []
-    assert base_charts([{"stage": "something else", "step": 1, "loss": 1.0}, {}]) == []
+    assert build_post_training_charts([]) == []
+    assert build_post_training_charts([{"stage": "post-train", "step": 1, "learning_rate": 1e-3}]) == []
+    assert build_base_charts([{"stage": "something else", "step": 1, "loss": 1.0}, {}]) == []
 
 
 def test_what_is_no_number_is_not_drawn():
@@ -35,27 +35,27 @@ def test_what_is_no_number_is_not_drawn():
         {"stage": "post-train", "loss": 1.0},
         {"stage": "post-train", "step": 4, "loss": 0.25},
     ]
-    (chart,) = post_training_charts(rows)
+    (chart,) = build_post_training_charts(rows)
     assert chart.series[0].steps == (4,)
 
 
 def test_a_step_made_twice_counts_as_it_was_made_last():
     rows = [{"stage": "post-train", "step": step, "loss": loss} for step, loss in ((1, 3.0), (2, 2.0), (2, 1.5))]
-    assert post_training_charts(rows)[0].series[0].values == (3.0, 1.5)
+    assert build_post_training_charts(rows)[0].series[0].values == (3.0, 1.5)
 
 
 def test_the_terms_of_the_loss_are_lines_where_there_are_several():
     rows = [{"stage": "post-train", "step": s, "loss": 1.0, "terms": {"anchor": 0.7, "spa": 0.3}} for s in (1, 2)]
-    assert [line.name for line in post_training_charts(rows)[0].series] == ["loss", "anchor", "spa"]
+    assert [line.name for line in build_post_training_charts(rows)[0].series] == ["loss", "anchor", "spa"]
     single = [row | {"terms": {"spa": 1.0}} for row in rows]
-    assert [line.name for line in post_training_charts(single)[0].series] == ["loss"]
+    assert [line.name for line in build_post_training_charts(single)[0].series] == ["loss"]
 
 
 def test_wrong_answers_are_drawn_beside_the_right_ones_of_the_same_batches():
     probe = {"stage": "post-train", "step": 1, "probe": True, "logp_clean": -0.5}
     row = {"stage": "post-train", "step": 1, "logp_clean": -1.0, "logp_rejected": -2.0, "pair_margin": 9.0,
            "reward_margin": 0.5, "pair_sign_accuracy": 0.75, "pair_saturation": 0.1}  # fmt: skip
-    margins, views, answers, signs = post_training_charts([probe, row])
+    margins, views, answers, signs = build_post_training_charts([probe, row])
     assert [(line.name, line.values) for line in margins.series] == [("margin", (9.0,)), ("gained", (0.5,))]
     assert [(line.name, line.held_out) for line in views.series] == [("clean", False), ("clean", True)]
     assert [(line.name, line.style, line.values) for line in answers.series] == [
@@ -66,7 +66,7 @@ def test_wrong_answers_are_drawn_beside_the_right_ones_of_the_same_batches():
 
 def test_both_answers_to_an_object_and_to_its_twin_are_four_lines():
     names = ("logp_clean", "logp_rejected", "logp_twin", "logp_rejected_twin")
-    _, chart = post_training_charts([{"stage": "post-train", "step": 1, **dict.fromkeys(names, -1.0)}])
+    _, chart = build_post_training_charts([{"stage": "post-train", "step": 1, **dict.fromkeys(names, -1.0)}])
     assert [(line.name, line.style) for line in chart.series] == [
         ("right", "clean"), ("right, twin", "clean"), ("wrong", "noised"), ("wrong, twin", "noised"),
     ]  # fmt: skip
@@ -74,9 +74,9 @@ def test_both_answers_to_an_object_and_to_its_twin_are_four_lines():
 
 def test_a_margin_over_another_cloud_is_a_line_of_its_own():
     rows = [{"stage": "post-train", "step": 1, "other_margin": 2.0}]
-    assert [line.name for line in post_training_charts(rows)[0].series] == ["over another cloud"]
+    assert [line.name for line in build_post_training_charts(rows)[0].series] == ["over another cloud"]
 
 
 def test_the_watchdogs_steps_are_marked(metrics):
     rows = [*metrics, {"stage": "post-train", "step": 10, "warning": "down"}]
-    assert all(chart.alarms == (10,) for chart in post_training_charts(rows))
+    assert all(chart.alarms == (10,) for chart in build_post_training_charts(rows))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from spa3d.report.document import Document, kind_lines, score_lines
+from spa3d.report.document import Document, collect_kind_lines, collect_score_lines
 
 FREE = {"config", "passport", "data", "timing"}
 """Keys whose content is not the report's to name."""
@@ -88,12 +88,12 @@ def test_a_benchmark_without_questions_is_named_and_has_no_block(document, rows)
 
 def test_lines_of_the_tables(document, rows):
     report = document(rows={"choice": (rows(0.8), rows(0.7)), "classify": (rows(0.8, sets=["test"]), [])})
-    lines = list(score_lines(report))
+    lines = list(collect_score_lines(report))
     assert [(line.benchmark, line.subset) for line in lines] == [
         ("choice", "test"), ("choice", "counterfactual"), ("choice", "flip"), ("classify", "test"),
     ]  # fmt: skip
     assert lines[1].before == report.benchmarks["choice"].before.counterfactual
     assert lines[3].after is None
-    kinds = list(kind_lines(report.benchmarks["choice"]))
+    kinds = list(collect_kind_lines(report.benchmarks["choice"]))
     assert [line.label for line in kinds] == ["colour", "size"]
     assert kinds[0].change == report.benchmarks["choice"].change.kinds["colour"]

@@ -8,7 +8,7 @@ import pytest
 
 from spa3d.rendering.numbers import MINUS
 from spa3d.report.document import Health
-from spa3d.report.training_sentence import health_sentence
+from spa3d.report.training_sentence import describe_health
 
 
 def health(logp: tuple[float, float], margin: tuple[float, float] | None = None, **more: Any) -> Health:
@@ -29,21 +29,21 @@ def health(logp: tuple[float, float], margin: tuple[float, float] | None = None,
 def test_the_sentence_begins_with_what_matters(
     logp: tuple[float, float], margin: tuple[float, float] | None, begins: str
 ) -> None:
-    assert health_sentence(health(logp, margin)).startswith(begins)
+    assert describe_health(health(logp, margin)).startswith(begins)
 
 
 def test_the_figures_are_in_it() -> None:
-    said = health_sentence(health((-0.27, -0.51), (0.96, 4.67)))
+    said = describe_health(health((-0.27, -0.51), (0.96, 4.67)))
     assert "margin over the noised cloud 0.96 → 4.67 nats" in said
     assert f"log p {MINUS}0.27 → {MINUS}0.51 nats per token" in said
 
 
 def test_a_margin_of_nothing_has_no_sign() -> None:
-    assert "noised cloud 0.00 → 0.00 nats" in health_sentence(health((-0.3, -0.3), (-0.001, 0.001)))
+    assert "noised cloud 0.00 → 0.00 nats" in describe_health(health((-0.3, -0.3), (-0.001, 0.001)))
 
 
 def test_saturation_loops_stops_and_kept_weights_are_told() -> None:
-    said = health_sentence(
+    said = describe_health(
         health(
             (-0.3, -0.3),
             saturation={"first": 0.5, "last": 0.95},
@@ -54,4 +54,4 @@ def test_saturation_loops_stops_and_kept_weights_are_told() -> None:
     )
     for told in ("95.0 % of the contrasts", "1.0 → 20.0 %", "stopped at step 10", "weights of step 5"):
         assert told in said
-    assert health_sentence(Health()) == ""
+    assert describe_health(Health()) == ""
