@@ -9,7 +9,7 @@ from rich.table import Table
 
 from spa3d.cli.console import output, plain
 from spa3d.comparison.document import Score
-from spa3d.comparison.document import Table as Document
+from spa3d.comparison.document import Table as ComparisonTable
 from spa3d.comparison.execute import Task, outcome
 from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
 
@@ -33,25 +33,25 @@ def show_cells(tasks: Sequence[Task], mine: Sequence[Task]) -> None:
     output().print(table)
 
 
-def show_table(document: Document, folder: Path) -> None:
+def show_table(comparison: ComparisonTable, folder: Path) -> None:
     """Print the verdict, each row's scores and differences against SFT, and the paths of the files."""
-    parts = [part for part in document.subsets() if part[1] == "test"]
+    subsets = [subset for subset in comparison.subsets() if subset[1] == "test"]
     table = Table("row", "done", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for benchmark, _ in parts:
+    for benchmark, _ in subsets:
         table.add_column(plain(benchmark), justify="right")
         table.add_column("against SFT")
-    for row in document.rows:
-        scores = [document.score(row, part) for part in parts]
+    for row in comparison.rows:
+        scores = [comparison.score(row, subset) for subset in subsets]
         done = f"{len(row.seeds_done)} of {len(row.cells)}"
         table.add_row(plain(row.label), done, *(word for score in scores for word in _cells(score)))
     console = output()
-    for sentence in document.verdict:
+    for sentence in comparison.verdict:
         console.print(plain(sentence, "bold"), soft_wrap=True)
     console.print(table)
-    for row in document.rows:
+    for row in comparison.rows:
         for fault in row.faults:
             console.print(plain(f"{row.label}, {fault}", "red"), soft_wrap=True)
-    console.print(f"\nshares in %, means over seeds; {AGAINST[document.budget]}", style="dim")
+    console.print(f"\nshares in %, means over seeds; {AGAINST[comparison.budget]}", style="dim")
     console.print(plain("  ".join(str(folder / f"compare.{kind}") for kind in ("html", "md", "json"))), soft_wrap=True)
 
 

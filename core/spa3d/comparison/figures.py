@@ -143,7 +143,7 @@ def draw_levels(chart: LevelChart, unit: str) -> str:
     ends = enumerate(chart.curves)
     labels = [EndLabel(frame.y(100 * curve.places[-1][1].mean), curve.name, _style(number)) for number, curve in ends]
     marks += draw_end_labels(labels, frame.right + NAME_GAP)
-    told = "; ".join(
+    label = "; ".join(
         f"{curve.name} at level {level:g}: {format_points(found.mean)} points ({format_points_interval(found.ci95)})"
         for curve in chart.curves
         for level, found in curve.places
@@ -151,7 +151,7 @@ def draw_levels(chart: LevelChart, unit: str) -> str:
     return (
         f'<figure class="chart"><figcaption><bdi>{escape(chart.noise)}</bdi> '
         f'<span class="unit">{escape(unit)}</span></figcaption>'
-        f"{draw_picture('chart', CHART_WIDTH, CHART_HEIGHT, escape(f'{chart.noise}: {told}'), marks)}</figure>"
+        f"{draw_picture('chart', CHART_WIDTH, CHART_HEIGHT, escape(f'{chart.noise}: {label}'), marks)}</figure>"
     )
 
 

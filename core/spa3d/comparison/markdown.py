@@ -80,8 +80,8 @@ def _other(score: Score | None, table: Table) -> str:
     """Format a set beside the reported one: its score, then the difference."""
     if score is None:
         return NOTHING
-    told = _tested(score.against_control) if table.family.comparisons else _estimate(score.change)
-    return format_percent(score.after.mean) + (f", {told}" if told != NOTHING else "")
+    difference = _tested(score.against_control) if table.family.comparisons else _estimate(score.change)
+    return format_percent(score.after.mean) + (f", {difference}" if difference != NOTHING else "")
 
 
 def _estimate(found: Estimate | None) -> str:
@@ -98,7 +98,7 @@ def _tested(found: Tested | None) -> str:
 def _details(table: Table) -> str:
     names = [name for name in TRAINING_HEADS if any(name in row.training for row in table.rows)]
     blind = {subset: format_subset(subset) for subset in table.subsets() if subset[1] == "test"}
-    heads = ["row", *(TRAINING_HEADS[name] for name in names), *(f"blind {told}, chance" for told in blind.values())]
+    heads = ["row", *(TRAINING_HEADS[name] for name in names), *(f"blind {name}, chance" for name in blind.values())]
     lines = []
     for row in table.rows:
         found = [table.score(row, subset) for subset in blind]
@@ -132,10 +132,10 @@ def _of_seed(score: Score | None, place: int | None) -> str:
 
 
 def _faults(table: Table) -> Iterator[str]:
-    told = [f"{_label(row)}: {escape_markdown(fault)}" for row in table.rows for fault in row.faults]
-    if told:
+    failures = [f"{_label(row)}: {escape_markdown(fault)}" for row in table.rows for fault in row.faults]
+    if failures:
         yield "## What failed"
-        yield render_bullets(told)
+        yield render_bullets(failures)
         yield "Where it happened stands in `error.txt` in the run's folder."
     warned = [
         f"{_label(row)}, seed {cell.seed}: {escape_markdown(text)}"

@@ -76,11 +76,11 @@ def _faults(table: Table) -> str:
         for fault in row.faults
     ]
     for row in table.rows:
-        said = [warning for cell in row.cells for warning in cell.warnings]
-        if said:
+        warnings = [warning for cell in row.cells for warning in cell.warnings]
+        if warnings:
             runs = sum(bool(cell.warnings) for cell in row.cells)
-            told = f"watchdog in {runs} of {len(row.seeds_done)} runs: {said[0]}"
-            items.append(f"<strong>{isolate_text(row.label)}:</strong> {isolate_text(told)}")
+            text = f"watchdog in {runs} of {len(row.seeds_done)} runs: {warnings[0]}"
+            items.append(f"<strong>{isolate_text(row.label)}:</strong> {isolate_text(text)}")
     return render_warnings(items)
 
 
@@ -206,8 +206,8 @@ def _of_seed(score: Score | None, row: TableRow, cell: CellState) -> str:
         return NOTHING
     place = row.seeds_done.index(cell.seed)
     share, moved = score.after.seeds[place], (score.against_control or score.change).seeds[place]
-    told = f" <small>{format_points(moved)}</small>" if moved is not None else ""
-    return format_percent(share) + told if share is not None else NOTHING
+    difference = f" <small>{format_points(moved)}</small>" if moved is not None else ""
+    return format_percent(share) + difference if share is not None else NOTHING
 
 
 def _link(cell: CellState) -> str:
@@ -241,16 +241,16 @@ def _how(table: Table) -> str:
 
 
 def _row(row: TableRow, cells: Sequence[str], *, notes: bool = True) -> str:
-    told = _notes(row) if notes else ""
-    return render_row(isolate_text(row.label) + told, cells, row.role)
+    below = _notes(row) if notes else ""
+    return render_row(isolate_text(row.label) + below, cells, row.role)
 
 
 def _notes(row: TableRow) -> str:
     """Format the notes under a label: control or not, seeds done, seeds failed."""
-    told = ["control"] if row.role == "control" else []
+    words = ["control"] if row.role == "control" else []
     failed = sum(cell.status == "failed" for cell in row.cells)
     alarm = f'<small class="fault">{failed} failed</small>' if failed else ""
-    return f"<small>{', '.join([*told, format_seed_count(row)])}</small>{alarm}"
+    return f"<small>{', '.join([*words, format_seed_count(row)])}</small>{alarm}"
 
 
 def _cell(name: str, content: str, kind: str = "") -> str:

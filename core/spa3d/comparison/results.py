@@ -116,9 +116,9 @@ def read_cell(cell: Cell, seconds: float | None) -> CellResult:
     }
     if not sets:
         raise DataError(f"{folder / 'report.json'}: names no benchmark that was asked")
-    told = _training(journal, report, config) | ({} if seconds is None else {"seconds": seconds})
+    training = _training(journal, report, config) | ({} if seconds is None else {"seconds": seconds})
     warnings = [str(text) for text in report.get("training", {}).get("warnings", ())]
-    return CellResult(cell, sets, told | {"warnings": len(warnings)}, warnings)
+    return CellResult(cell, sets, training | {"warnings": len(warnings)}, warnings)
 
 
 def _mapping(path: Path, parse: Any) -> Mapping[str, Any]:

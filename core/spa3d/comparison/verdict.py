@@ -34,9 +34,9 @@ def judge_table(table: Table) -> tuple[str, ...]:
         return (f"Nothing to compare yet: {_states(table)}.",)
     held = _comparisons(table, subsets)
     main = [one for one in held if one.subset == subsets[0]]
-    told = _main(table, main) if main else _without_control(table, subsets[0])
+    main_sentence = _main(table, main) if main else _without_control(table, subsets[0])
     others = _others([one for one in held if one.subset != subsets[0]], table)
-    return tuple(sentence for sentence in (told, others, _caution(table, held), _missing(table)) if sentence)
+    return tuple(sentence for sentence in (main_sentence, others, _caution(table, held), _missing(table)) if sentence)
 
 
 def _comparisons(table: Table, subsets: Sequence[BenchmarkSubset]) -> list[_Held]:
@@ -54,12 +54,12 @@ def _main(table: Table, held: Sequence[_Held]) -> str:
     wins, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
     if wins:
         rows = f"{len(wins)} of {format_count(len(held), 'row')}"
-        told = f"{rows} {'beats' if len(wins) == 1 else 'beat'} {rival} on {where}: {_named(wins)}"
+        sentence = f"{rows} {'beats' if len(wins) == 1 else 'beat'} {rival} on {where}: {_named(wins)}"
     else:
         best = max(held, key=lambda one: one.tested.mean)
         which = "the only one" if len(held) == 1 else f"the best of {len(held)}"
-        told = f"No row beats {rival} on {where}: {which}, {best.row.label}, is {_figure(best.tested)}"
-    return f"{told}; below it: {_named(losses)}." if losses else f"{told}."
+        sentence = f"No row beats {rival} on {where}: {which}, {best.row.label}, is {_figure(best.tested)}"
+    return f"{sentence}; below it: {_named(losses)}." if losses else f"{sentence}."
 
 
 def _without_control(table: Table, subset: BenchmarkSubset) -> str:
@@ -73,12 +73,12 @@ def _without_control(table: Table, subset: BenchmarkSubset) -> str:
 def _others(held: Sequence[_Held], table: Table) -> str:
     """Name the certain gains and losses on the other scores."""
     gains, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
-    told = [
+    clauses = [
         f"{verb} {format_control(table.budget)} on other scores: {_named(those, subsets=True)}."
         for verb, those in (("Above", gains), ("Below", losses))
         if those
     ]
-    return " ".join(told)
+    return " ".join(clauses)
 
 
 def _caution(table: Table, held: Sequence[_Held]) -> str:
@@ -88,9 +88,9 @@ def _caution(table: Table, held: Sequence[_Held]) -> str:
         return ""
     scope = f"{format_count(family.rows, 'row')} on {format_count(family.scores, 'score')}"
     sure = sum(one.tested.side != 0 for one in held)
-    told = f"Of {family.comparisons} comparisons ({scope}) {sure or 'none'} {'survives' if sure < 2 else 'survive'}"
+    sentence = f"Of {family.comparisons} comparisons ({scope}) {sure or 'none'} {'survives' if sure < 2 else 'survive'}"
     alone = f"; {lucky} more {'has' if lucky == 1 else 'have'} an interval without 0 when taken alone" if lucky else ""
-    return f"{told} Holm's correction for all with every seed on one side{alone}."
+    return f"{sentence} Holm's correction for all with every seed on one side{alone}."
 
 
 def _missing(table: Table) -> str:
@@ -99,19 +99,19 @@ def _missing(table: Table) -> str:
 
 def _states(table: Table) -> str:
     total = sum(table.counts.values())
-    told = [f"{table.counts['done']} of {format_count(total, 'cell')} done"]
-    told += [f"{table.counts[status]} {status}" for status in ("failed", "to do") if table.counts[status]]
-    return ", ".join(told)
+    clauses = [f"{table.counts['done']} of {format_count(total, 'cell')} done"]
+    clauses += [f"{table.counts[status]} {status}" for status in ("failed", "to do") if table.counts[status]]
+    return ", ".join(clauses)
 
 
 def _named(held: Sequence[_Held], *, subsets: bool = False) -> str:
     """List the rows with their figures, the largest differences first."""
     ranked = sorted(held, key=lambda one: -abs(one.tested.mean))
-    told = [
+    clauses = [
         f"{one.row.label}{f' on {format_subset(one.subset)}' if subsets else ''} by {_figure(one.tested)}"
         for one in ranked[:MOST_NAMED]
     ]
-    return "; ".join(told) + (f" and {len(ranked) - MOST_NAMED} more" if len(ranked) > MOST_NAMED else "")
+    return "; ".join(clauses) + (f" and {len(ranked) - MOST_NAMED} more" if len(ranked) > MOST_NAMED else "")
 
 
 def _figure(found: Estimate) -> str:

@@ -65,7 +65,7 @@ def draw_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
     marks += _alarms(chart, frame)
     marks += [_curve(line, frame, faint=not line.held_out and line.name in probed) for line in chart.series]
     marks += _end_labels(chart.series, frame)
-    told = "; ".join(
+    label = "; ".join(
         f"{_name(line)} from {line.values[0]:.3g} at step {line.steps[0]:g} "
         f"to {line.values[-1]:.3g} at step {line.steps[-1]:g}"
         for line in chart.series
@@ -75,7 +75,7 @@ def draw_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
     return (
         f'<figure class="chart" data-series="{escape(data)}" data-steps="{frame.first:g} {frame.last:g}" '
         f'data-box="{LEFT} {frame.right} {TOP} {frame.bottom}"><figcaption>{escape(chart.title)}{unit}</figcaption>'
-        f"{draw_picture('chart', width, height, escape(f'{chart.title}: {told}'), marks)}<output></output></figure>"
+        f"{draw_picture('chart', width, height, escape(f'{chart.title}: {label}'), marks)}<output></output></figure>"
     )
 
 

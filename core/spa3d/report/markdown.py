@@ -64,13 +64,13 @@ def describe_benchmarks(document: Document) -> Iterator[str]:
     for name, block in document.benchmarks.items():
         phases = [phase for phase in (block.before, block.after) if phase]
         last = phases[-1]
-        told = [f"{name}: {format_count(last.n, 'question')} about {format_count(last.records, 'record')}"]
-        told.append(f"always giving a kind's usual answer scores {format_percent(last.majority)} %")
-        told.append(f"unreadable answers {_course([phase.invalid for phase in phases])} %")
+        clauses = [f"{name}: {format_count(last.n, 'question')} about {format_count(last.records, 'record')}"]
+        clauses.append(f"always giving a kind's usual answer scores {format_percent(last.majority)} %")
+        clauses.append(f"unreadable answers {_course([phase.invalid for phase in phases])} %")
         normalised = [phase.normalised for phase in phases if phase.normalised is not None]
         if normalised:
-            told.append(f"picking by log p per token scores {_course(normalised)} %")
-        yield "; ".join(told) + "."
+            clauses.append(f"picking by log p per token scores {_course(normalised)} %")
+        yield "; ".join(clauses) + "."
     for name in document.not_asked:
         yield f"{name}: these data give it nothing to ask."
 

@@ -80,16 +80,16 @@ def _warnings(document: Document) -> str:
     items = [f"<strong>Watchdog:</strong> {isolate_text(warning)}" for warning in document.training.warnings]
     if lost:
         listed = "".join(f"<li>{isolate_text(line)}</li>" for line in lost)
-        told = f"<strong>{format_count(len(lost), 'record')} left out</strong>, unreadable"
-        items.append(f"<details><summary>{told}</summary><ul>{listed}</ul></details>")
+        summary = f"<strong>{format_count(len(lost), 'record')} left out</strong>, unreadable"
+        items.append(f"<details><summary>{summary}</summary><ul>{listed}</ul></details>")
     return render_warnings(items)
 
 
 def _scores(document: Document) -> str:
     caption = "Scores per benchmark, before and after post-training"
-    told = "".join(f"<li>{isolate_text(note)}</li>" for note in describe_benchmarks(document))
+    items = "".join(f"<li>{isolate_text(note)}</li>" for note in describe_benchmarks(document))
     table = render_scores("Benchmark", collect_score_lines(document), caption)
-    return render_section("Scores", f'{LEGEND}{table}<ul class="notes">{told}</ul>')
+    return render_section("Scores", f'{LEGEND}{table}<ul class="notes">{items}</ul>')
 
 
 def _kinds(document: Document) -> str:
@@ -109,8 +109,8 @@ def _training(metrics: Sequence[Mapping[str, Any]]) -> str:
     blocks = []
     if after:
         held_out = any(line.held_out for chart in after for line in chart.series)
-        told = "Faint lines are training batches, dotted lines held-out records. " if held_out else ""
-        blocks.append(f'<p class="legend">{told}From left to right: optimiser steps.</p>')
+        styles = "Faint lines are training batches, dotted lines held-out records. " if held_out else ""
+        blocks.append(f'<p class="legend">{styles}From left to right: optimiser steps.</p>')
         blocks.append(_charts(draw_chart(chart) for chart in after))
     if base:
         blocks.append("<h3>Loss of the base, stage by stage</h3>")
@@ -127,8 +127,8 @@ def _examples(document: Document, examples: Sequence[Example]) -> str:
         return ""
     up_axis, noise = str(document.data.get("up_axis", "y")), format_noise(document) or "noise"
     cards = "".join(_example(example, up_axis, noise) for example in examples)
-    told = '<p class="legend">Drag a cloud to turn it; both turn together. Its arrow keys do the same.</p>'
-    return render_section("Examples", told + cards, "examples")
+    hint = '<p class="legend">Drag a cloud to turn it; both turn together. Its arrow keys do the same.</p>'
+    return render_section("Examples", hint + cards, "examples")
 
 
 def _example(example: Example, up_axis: str, noise: str) -> str:
@@ -137,14 +137,16 @@ def _example(example: Example, up_axis: str, noise: str) -> str:
     about = example.reference or example.record_id
     answers = [("Reference", example.reference), ("Before", example.before), ("After", example.after)]
     answers.append(("Blind", example.blind))
-    told = render_definitions(
-        (name, _answer(said, None if name == "Reference" else example.reference)) for name, said in answers if said
+    listed = render_definitions(
+        (name, _answer(answer, None if name == "Reference" else example.reference))
+        for name, answer in answers
+        if answer
     )
     return (
         f'<article data-yaw="{pair.yaw:.1f}" data-pitch="{PITCH:g}" data-grain="{pair.grain:.5f}"><div class="clouds">'
         + _cloud(pair.clean, "as it is", f"Point cloud of {example.record_id}: {about}")
         + _cloud(pair.noised, f"noised: {noise}", f"The same cloud with noise ({noise})")
-        + f'</div><div class="said"><p class="question">{_question(example.question)}</p>{told}'
+        + f'</div><div class="said"><p class="question">{_question(example.question)}</p>{listed}'
         f'<p class="meta">{isolate_text(example.record_id)}</p></div></article>'
     )
 
@@ -168,14 +170,14 @@ def _unbroken(pieces: Iterable[str]) -> str:
     return " ".join(f'<span class="whole">{isolate_text(piece)}</span>' for piece in pieces)
 
 
-def _answer(said: str, reference: str | None) -> str:
+def _answer(answer: str, reference: str | None) -> str:
     """Format an answer, marked if it equals the reference."""
-    same = reference is not None and _plain(said) == _plain(reference)
-    return isolate_text(said) + (' <span class="same" title="the reference, word for word">✓</span>' if same else "")
+    same = reference is not None and _plain(answer) == _plain(reference)
+    return isolate_text(answer) + (' <span class="same" title="the reference, word for word">✓</span>' if same else "")
 
 
-def _plain(said: str) -> str:
-    return " ".join(said.split()).casefold().rstrip(".")
+def _plain(answer: str) -> str:
+    return " ".join(answer.split()).casefold().rstrip(".")
 
 
 def _how(document: Document) -> str:

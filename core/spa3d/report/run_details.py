@@ -76,11 +76,11 @@ def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
         return ""
     asked, component = str(chosen.get("asked", "")), str(chosen.get("component", ""))
     settings = _mapping(chosen.get("config"))
-    told = [f"{key} {_short(value)}" for key, value in settings.items() if only is None or key in only]
-    told = [words for words in told if not words.endswith(" ")]  # a setting left empty decides nothing
+    clauses = [f"{key} {_short(value)}" for key, value in settings.items() if only is None or key in only]
+    clauses = [words for words in clauses if not words.endswith(" ")]  # a setting left empty decides nothing
     name = asked if component in ("", asked) else f"{asked} ({component})"
     weights = chosen.get("checkpoint")
-    return ", ".join([name, *([f"weights of {PurePath(str(weights)).name}"] if weights else []), *told])
+    return ", ".join([name, *([f"weights of {PurePath(str(weights)).name}"] if weights else []), *clauses])
 
 
 def _short(value: object) -> str:
@@ -97,8 +97,8 @@ def _pairs(made: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         return ""
     if settings.get("path"):
         return f"{made.get('kept')} of {settings['path']}"
-    told = [f"{made.get('kept')} of {made.get('asked')} requests, by {settings.get('mode')}{_maker(settings)}"]
-    return "; ".join(told + [f"{count} dropped: {why}" for why, count in _mapping(made.get("dropped")).items()])
+    clauses = [f"{made.get('kept')} of {made.get('asked')} requests, by {settings.get('mode')}{_maker(settings)}"]
+    return "; ".join(clauses + [f"{count} dropped: {why}" for why, count in _mapping(made.get("dropped")).items()])
 
 
 def _maker(settings: Mapping[str, Any]) -> str:
@@ -114,20 +114,24 @@ def _stage(train: Mapping[str, Any]) -> str:
         return ""
     amount, unit = (train["steps"], "step") if train.get("steps") else (train.get("epochs", "?"), "epoch")
     length = f"{_short(amount)} {unit}{'' if amount == 1 else 's'}"
-    told = [length, f"batch {train.get('batch_size', '?')}", f"learning rate {_short(train.get('learning_rate', '?'))}"]
+    clauses = [
+        length,
+        f"batch {train.get('batch_size', '?')}",
+        f"learning rate {_short(train.get('learning_rate', '?'))}",
+    ]
     parts = train.get("train")
-    told += [f"trains {_short(parts)}"] if parts else []
-    told += [what for key, (value, what) in CHOICES.items() if train.get(key) == value]
-    return ", ".join(told + _adapters(_mapping(train.get("lora"))))
+    clauses += [f"trains {_short(parts)}"] if parts else []
+    clauses += [what for key, (value, what) in CHOICES.items() if train.get(key) == value]
+    return ", ".join(clauses + _adapters(_mapping(train.get("lora"))))
 
 
 def _adapters(lora: Mapping[str, Any]) -> list[str]:
     """Describe the adapters of the LLM, if it trained through any."""
     if not lora.get("rank"):
         return []
-    told = f"the LLM through adapters of rank {_short(lora['rank'])} (alpha {_short(lora.get('alpha', '?'))}"
-    told += f", dropout {_short(lora['dropout'])}" if lora.get("dropout") else ""
-    return [told + (f", in {_short(lora['targets'])})" if lora.get("targets") else ")")]
+    text = f"the LLM through adapters of rank {_short(lora['rank'])} (alpha {_short(lora.get('alpha', '?'))}"
+    text += f", dropout {_short(lora['dropout'])}" if lora.get("dropout") else ""
+    return [text + (f", in {_short(lora['targets'])})" if lora.get("targets") else ")")]
 
 
 def _seeds(config: Mapping[str, Any]) -> str:
@@ -141,7 +145,7 @@ def _seeds(config: Mapping[str, Any]) -> str:
 
 def _versions(passport: Mapping[str, Any]) -> str:
     versions = _mapping(passport.get("versions"))
-    told = [f"{name} {version}" for name, version in versions.items()]
+    clauses = [f"{name} {version}" for name, version in versions.items()]
     revision = str(passport.get("revision", ""))
     changed = " with uncommitted changes" if revision.endswith("+") else ""
-    return ", ".join(told + ([f"revision {revision[:12]}{changed}"] if revision else []))
+    return ", ".join(clauses + ([f"revision {revision[:12]}{changed}"] if revision else []))

@@ -18,19 +18,19 @@ def describe_health(health: Health) -> str:
     """Describe the course of training in one sentence; empty without probes."""
     if health.logp_clean is None:
         return ""
-    told = [_likelihood(health.logp_clean, health.margin)]
+    clauses = [_likelihood(health.logp_clean, health.margin)]
     if health.saturation and health.saturation.last > SATURATED:
-        told.append(
+        clauses.append(
             f"{format_percent(health.saturation.last)} % of the contrasts are saturated and teach nothing any more"
         )
     if health.repetition and health.repetition.last - health.repetition.first > LOOPING:
         shares = " → ".join(format_percent(share) for share in (health.repetition.first, health.repetition.last))
-        told.append(f"generated answers repeat themselves (repeated trigrams {shares} %)")
+        clauses.append(f"generated answers repeat themselves (repeated trigrams {shares} %)")
     if health.stopped is not None:
-        told.append(f"training was stopped at step {health.stopped}, when the watchdog fired")
+        clauses.append(f"training was stopped at step {health.stopped}, when the watchdog fired")
     if health.kept is not None:
-        told.append(f"the weights of step {health.kept} were kept, the best on held-out records")
-    return f"{'; '.join(told)}."
+        clauses.append(f"the weights of step {health.kept} were kept, the best on held-out records")
+    return f"{'; '.join(clauses)}."
 
 
 def _likelihood(logp: Course, margin: Course | None) -> str:

@@ -45,13 +45,13 @@ def judge_run(document: Document) -> Verdict:
         return _unfinished(document, lines, alarm)
     falls = [_describe_change(*move) for move in moved if move[1].ci95[1] < 0]
     rises = [_describe_change(*move) for move in moved if move[1].ci95[0] > 0]
-    told = (*falls, *alarm, *rises) if falls or rises else (*alarm, _describe_change(*moved[0]))
+    evidence = (*falls, *alarm, *rises) if falls or rises else (*alarm, _describe_change(*moved[0]))
     subject = _subject(document)
     if falls or alarm:
-        return Verdict("hurt", f"{subject} hurt", told)
+        return Verdict("hurt", f"{subject} hurt", evidence)
     if rises:
-        return Verdict("helped", f"{subject} helped", told)
-    return Verdict("even", f"{subject} made no measurable change", told)
+        return Verdict("helped", f"{subject} helped", evidence)
+    return Verdict("even", f"{subject} made no measurable change", evidence)
 
 
 def describe_cloud_worth(document: Document) -> str:
@@ -97,10 +97,10 @@ def _describe_change(name: str, change: TestedShift) -> str:
 def _unfinished(document: Document, lines: Sequence[ScoreLine], alarm: tuple[str, ...]) -> Verdict:
     """Judge a run without a comparison: say how far it came."""
     claim = "This run has no comparison yet" if document.status == "complete" else f"This run is {document.status}"
-    told = "nothing was measured"
+    sentence = "nothing was measured"
     for line in lines[:1]:
         side, when = (line.before, "before") if line.before else (line.after, "after")
         if side:
             span = f"95 % interval {format_percent_interval(side.ci95)}, blind {format_percent(side.blind)} %"
-            told = f"{_name(line)} stood at {format_percent(side.score)} % {when} post-training ({span})"
-    return Verdict("hurt" if alarm else "open", claim, (*alarm, told))
+            sentence = f"{_name(line)} stood at {format_percent(side.score)} % {when} post-training ({span})"
+    return Verdict("hurt" if alarm else "open", claim, (*alarm, sentence))
