@@ -1,0 +1,61 @@
+"""The workspace names each artifact by what decides it, and hashes a file once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from spa3d.artifacts.workspace import Workspace
+from spa3d.errors import OutputError
+
+
+def test_from_environment_reads_the_variable_once(tmp_path: Path) -> None:
+    environment = {"SPA3D_BASES": str(tmp_path / "a")}
+    workspace = Workspace.from_environment(environment)
+    environment["SPA3D_BASES"] = str(tmp_path / "b")
+    assert workspace.folder == tmp_path / "a"
+    assert Workspace.from_environment({}).folder == Path("runs/.bases")
+
+
+def test_paths_follow_the_fingerprint(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    paths = [
+        workspace.base("k"),
+        workspace.answers("k", "choice", "f"),
+        workspace.clouds("f"),
+        workspace.tokens("f"),
+        workspace.reference("f"),
+        workspace.pairs("augmentation", "f"),
+    ]
+    assert len(set(paths)) == len(paths)
+    assert all(path.is_relative_to(tmp_path) for path in paths)
+    assert workspace.answers("k", "choice", "f").parent.parent == workspace.base("k")
+
+
+def test_bases_are_the_folders_that_were_begun(tmp_path: Path) -> None:
+    for name in ("b", "a", "empty"):
+        (tmp_path / name).mkdir()
+    for name in ("b", "a"):
+        (tmp_path / name / "base.json").write_text("{}")
+    assert Workspace(tmp_path).bases() == [tmp_path / "a", tmp_path / "b"]
+
+
+def test_prepare_says_which_variable_names_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"bases cannot be kept there .* SPA3D_BASES"):
+        Workspace(tmp_path / "file" / "bases").prepare()
+    Workspace(tmp_path / "deep" / "bases").prepare()
+    assert (tmp_path / "deep" / "bases").is_dir()
+
+
+def test_hash_files_reads_an_unchanged_file_once(tmp_path: Path) -> None:
+    workspace, file = Workspace(tmp_path / "bases"), tmp_path / "weights.pt"
+    file.write_bytes(b"abc")
+    first, stat = workspace.hash_files([file]), file.stat()
+    file.write_bytes(b"xyz")
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert workspace.hash_files([file]) == first  # same path, size and time
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    assert workspace.hash_files([file]) != first

@@ -1,0 +1,87 @@
+"""A model is evaluated without a run, under built-in views and views of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from spa3d.contracts.benchmark import Benchmark
+from spa3d.errors import ConfigError, DataError
+from spa3d.inference.views import CleanView, Shown, ViewTokens
+from spa3d.pipeline.evaluate_model import EvaluationSettings, evaluate
+from spa3d.registry.create import create
+
+SETTINGS = EvaluationSettings(bootstrap=100, batch_size=3)
+
+
+class Zeroed(CleanView):
+    """The encoder's tokens, all zero."""
+
+    name = "zeroed"
+
+    def tokens(self, batch: Sequence[Shown]) -> ViewTokens:
+        shown = super().tokens(batch).tokens
+        assert shown is not None
+        return ViewTokens(torch.zeros_like(shown))
+
+
+@pytest.fixture
+def choice() -> dict[str, Benchmark]:
+    return {"choice": create("benchmark", "choice")}
+
+
+def test_evaluate_asks_the_same_questions_under_every_view(toy: Any, toy_dataset: Any, choice: Any) -> None:
+    model, processor, _ = toy()
+    views = ("clean", "blind", "noised", Zeroed)
+    noise = create("noise", "mask", patches=4, patch_size=8)
+    found = evaluate(
+        model, processor, benchmarks=choice, dataset=toy_dataset, views=views, noise=noise, settings=SETTINGS
+    )
+    asked = {
+        view: [row["id"] for row in found.rows["choice"] if row["view"] == view] for view in found.scores["choice"]
+    }
+    assert list(asked) == ["clean", "blind", "noised", "zeroed"]
+    assert len(asked["clean"]) == 8
+    assert all(ids == asked["clean"] for ids in asked.values())
+    for view, score in found.scores["choice"].items():
+        low, high = score["ci95"]
+        assert low <= score["score"] <= high
+        assert score["chance"] == 0.25
+        assert ("change" in score) == (view != "clean")
+
+
+def test_evaluate_under_zeroed_tokens_does_not_depend_on_the_cloud(toy: Any, toy_dataset: Any, choice: Any) -> None:
+    model, processor, _ = toy()
+    found = evaluate(
+        model, processor, benchmarks=choice, dataset=toy_dataset, views=["clean", Zeroed], settings=SETTINGS
+    )
+    rows = [row for row in found.rows["choice"] if row["view"] == "zeroed"]
+    by_prompt: dict[str, set[tuple[float, ...]]] = {}
+    for row in rows:
+        by_prompt.setdefault(row["prompt"], set()).add(tuple(round(value, 3) for value in row["option_logp"]))
+    assert all(len(found) == 1 for found in by_prompt.values())
+
+
+def test_evaluate_names_the_views_there_are(toy: Any, toy_dataset: Any, choice: Any) -> None:
+    model, processor, _ = toy()
+    with pytest.raises(ConfigError, match="no view 'noised'; there are: clean, twin, blind"):
+        evaluate(model, processor, benchmarks=choice, dataset=toy_dataset, views=["noised"])
+
+
+def test_evaluate_refuses_data_that_give_no_question(toy: Any, toy_dataset: Any) -> None:
+    model, processor, _ = toy()
+
+    class Mute(Benchmark):
+        def questions(self, dataset: Any, split: str, seed: int) -> list[Any]:
+            return []
+
+        def score(self, question: Any, prediction: Any) -> Any: ...
+
+        def chance(self, question: Any) -> float:
+            return 0.0
+
+    with pytest.raises(DataError, match="split 'test' gives none of mute a question"):
+        evaluate(model, processor, benchmarks={"mute": Mute()}, dataset=toy_dataset)
