@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.table import Table
 
 from spa3d.cli.console import output, plain
+from spa3d.comparison.cells import Task, outcome
 from spa3d.comparison.document import Score
 from spa3d.comparison.document import Table as Document
-from spa3d.comparison.execute import Task, outcome
 from spa3d.rendering.numbers import NOTHING, percent, points, points_span
 
 AGAINST = {

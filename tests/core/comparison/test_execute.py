@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-import spa3d.pipeline.run
+import spa3d.comparison.execute
 from spa3d.comparison.budget import Planned
-from spa3d.comparison.cells import Outcome, Row
-from spa3d.comparison.execute import ERROR, Task, lay_out, outcome, refuse_strangers, run_cells, share
-from spa3d.config.parse import parse
+from spa3d.comparison.cells import ERROR, Outcome, Row, Task, outcome, refuse_foreign_cells
+from spa3d.comparison.execute import run_cells
+from spa3d.comparison.plan import lay_out, share_of
+from spa3d.config.resolve import resolve
 from spa3d.config.settings import RunConfig
 from spa3d.errors import ConfigError, DataError, OutputError
 from spa3d.registry.registry import Registry, load_registry
@@ -25,7 +26,7 @@ from spa3d.runtime.progress import Silent
 def config(monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     monkeypatch.setenv("SPA3D_PLUGINS", "")
     monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
-    return parse(["--preset", "smoke"]).config
+    return resolve({"preset": "smoke"})
 
 
 def tasks(
@@ -59,14 +60,14 @@ def test_labels_that_differ_in_signs_only_keep_their_folders_apart(config: RunCo
 
 def test_shares_of_a_job_array_are_all_cells_once(config: RunConfig, tmp_path: Path) -> None:
     laid = tasks(config, tmp_path, ("a", "b", "c", "d", "e"))
-    parts = [[task.cell.index for task in share(laid, f"{number}/3")] for number in (1, 2, 3)]
+    parts = [[task.cell.index for task in share_of(laid, f"{number}/3")] for number in (1, 2, 3)]
     assert parts == [[0, 3], [1, 4], [2]]
 
 
 @pytest.mark.parametrize("part", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/3"])
 def test_a_share_that_is_none_is_refused(part: str) -> None:
     with pytest.raises(ConfigError, match=r"--cell .*: which share of the cells, as i/n"):
-        share([], part)
+        share_of([], part)
 
 
 def test_a_cell_is_done_only_if_it_is_complete_and_of_this_configuration(config: RunConfig, tmp_path: Path) -> None:
@@ -82,17 +83,17 @@ def test_a_cell_is_done_only_if_it_is_complete_and_of_this_configuration(config:
 
 def test_a_folder_with_cells_of_other_settings_is_refused(config: RunConfig, tmp_path: Path) -> None:
     old = tasks(config.model_copy(update={"threads": 3}), tmp_path)
-    refuse_strangers(tasks(config, tmp_path), tmp_path)
+    refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
     finish(old[1])
     with pytest.raises(OutputError, match=r"its cells spa-s0 were run with other settings \(threads: 3 → "):
-        refuse_strangers(tasks(config, tmp_path), tmp_path)
-    refuse_strangers(tasks(config, tmp_path, ("sft", "dpo")), tmp_path)
+        refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
+    refuse_foreign_cells(tasks(config, tmp_path, ("sft", "dpo")), tmp_path)
 
 
 def test_a_folder_that_holds_a_run_is_refused(config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("")
     with pytest.raises(OutputError, match="holds a run"):
-        refuse_strangers(tasks(config, tmp_path), tmp_path)
+        refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
 
 
 class Runs:
@@ -101,7 +102,7 @@ class Runs:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, laid: Sequence[Task], **faults: BaseException) -> None:
         self.faults, self.begun = dict(faults), list[str]()
         self.tasks = {task.cell.folder: task for task in laid}
-        monkeypatch.setattr(spa3d.pipeline.run, "execute", self)
+        monkeypatch.setattr(spa3d.comparison.execute, "execute", self)
 
     def __call__(self, config: RunConfig, registry: Registry, *, output: Path, **_: Any) -> Path:
         task = self.tasks[output]
