@@ -19,7 +19,7 @@ from spa3d.pipeline.assemble import make_dataset, make_noise, preparation_kwargs
 from spa3d.registry.registry import Registry
 from spa3d.rendering.point_cloud import upright
 from spa3d.rendering.sheets import Strip, comparison_sheet, contact_sheet
-from spa3d.runtime.rng import Draws
+from spa3d.runtime.rng import Draws, Key
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,7 @@ def _prepared(record: Record, cloud: Cloud, config: RunConfig) -> Cloud:
     return prepare(cloud, key=("resample", record.id), has_color=record.has_color, **settings)
 
 
-def _strip(
-    noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: Sequence[tuple[object, ...]], up_axis: str
-) -> Strip:
+def _strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: Sequence[Key], up_axis: str) -> Strip:
     """The clean cloud, and what a noise at several levels makes of it in the first epoch of a run."""
     points = torch.from_numpy(clean)[None]
     clouds, labels = [upright(clean, up_axis)], ["clean"]
