@@ -21,6 +21,8 @@ from spa3d.version import __version__
 
 Verb = Callable[[Sequence[str]], int]
 FAULT, INTERRUPTED = 2, 130
+SHARED = {"console", "help"}
+"""Modules of this package that are no verb; nor is what prints a verb's results, ``VERB_output``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,9 +60,8 @@ def _verb(name: str) -> Verb:
 
 def _verbs() -> Iterator[tuple[str, Verb]]:
     for module in iter_modules(__path__):
-        verb = getattr(import_module(f"{__name__}.{module.name}"), "main", None)
-        if verb is not None:
-            yield module.name, verb
+        if module.name not in SHARED and not module.name.endswith("_output"):
+            yield module.name, import_module(f"{__name__}.{module.name}").main
 
 
 def _print_verbs() -> None:

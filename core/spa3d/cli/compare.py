@@ -6,22 +6,22 @@ What brings torch is imported where it is needed: a list of the verbs should not
 from __future__ import annotations
 
 import math
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.table import Table
 
 from spa3d.cli import INTERRUPTED
 from spa3d.cli.console import Bars, complaints, make_reporter, output, plain
-from spa3d.runtime.progress import Advance, Reporter
+from spa3d.registry.registry import load_registry
+from spa3d.runtime.progress import Advance
 
 if TYPE_CHECKING:
-    from spa3d.comparison.cells import Outcome
-    from spa3d.comparison.execute import Task
+    from spa3d.comparison.cells import Outcome, Task
     from spa3d.comparison.plan import Comparison
+    from spa3d.comparison.request import CompareRequest
 
 FLAGS = {
     "--objectives A,B": "the objectives to compare",
@@ -45,48 +45,49 @@ def main(argv: Sequence[str]) -> int:
         _print_usage()
         return 0
     from spa3d.cli.compare_output import show_cells
-    from spa3d.comparison.execute import share
-    from spa3d.comparison.plan import Comparison, plan, read_wish
+    from spa3d.comparison.plan import plan_comparison, share_of
+    from spa3d.comparison.request import parse_request
 
-    wish = read_wish(argv)
-    tasks = plan(wish)
-    comparison = Comparison(wish, tasks, shlex.join(["spa3d", "compare", *argv]))
-    mine = share(tasks, wish.part) if wish.part else tasks
-    if wish.dry_run:
-        show_cells(tasks, mine)
+    request = parse_request(argv)
+    comparison = plan_comparison(
+        request.settings, request.grid, registry=request.registry, output=request.output, preset=request.preset
+    )
+    share = share_of(comparison.tasks, request.share) if request.share else comparison.tasks
+    if request.dry_run:
+        show_cells(comparison.tasks, share)
         return 0
     try:
-        return _run(comparison, mine)
+        return _run(request, comparison, share)
     except KeyboardInterrupt:
-        complaints().print(plain(f"interrupted; to go on: {comparison.command}"), soft_wrap=True)
+        complaints().print(plain(f"interrupted; to go on: {request.command}"), soft_wrap=True)
         return INTERRUPTED
 
 
-def _run(comparison: Comparison, mine: Sequence[Task]) -> int:
+def _run(request: CompareRequest, comparison: Comparison, share: Sequence[Task]) -> int:
     """Run the cells of this process, keep the table up to date, and show it; 1 where one of them failed."""
     from spa3d.cli.compare_output import show_table
     from spa3d.comparison.execute import run_cells
 
     began = time.monotonic()
-    told: list[Outcome] = []
-    keep_up = Sparingly(comparison.write)
+    outcomes: list[Outcome] = []
+    update_table = Throttle(lambda: comparison.write(command=request.command))
 
-    def finished(found: Outcome) -> None:
+    def finished(outcome: Outcome) -> None:
         nonlocal began
-        told.append(found)
+        outcomes.append(outcome)
         took = f" in {time.monotonic() - began:.0f} s" if time.monotonic() - began > 1 else ""
-        place = f"[{len(told)}/{len(mine)}] {found.cell.row.label}, seed {found.cell.seed}: "
-        fault = f": {found.fault.splitlines()[0]}" if found.fault else ""
-        complaints().print(plain(f"{place}{found.status}{took}{fault}"), soft_wrap=True)
-        keep_up()
+        cell = f"[{len(outcomes)}/{len(share)}] {outcome.cell.row.label}, seed {outcome.cell.seed}: "
+        error = f": {outcome.fault.splitlines()[0]}" if outcome.fault else ""
+        complaints().print(plain(f"{cell}{outcome.status}{took}{error}"), soft_wrap=True)
+        update_table()
         began = time.monotonic()
 
-    run_cells(mine, comparison.wish.registry, reporter=_brief, finished=finished)
-    show_table(comparison.write(), comparison.wish.output)
-    return 1 if any(found.status == "failed" for found in told) else 0
+    run_cells(share, request.registry, reporter=CellReporter.of_task, finished=finished)
+    show_table(comparison.write(command=request.command), comparison.output)
+    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
-class Sparingly:
+class Throttle:
     """Does `work` when it is called, unless that would take more than a tenth of the time: a large table costs much."""
 
     def __init__(self, work: Callable[[], object]) -> None:
@@ -102,16 +103,17 @@ class Sparingly:
             self.cost = self.ended - start
 
 
-def _brief(task: Task) -> Reporter:
-    return Brief(f"{task.cell.row.label}, seed {task.cell.seed}")
-
-
-class Brief:
-    """The voice of one cell among many: bars on a terminal, the building of a base, and warnings."""
+class CellReporter:
+    """Reports the progress of one cell among many: bars on a terminal, the building of a base, and warnings."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._inner = make_reporter()
+
+    @classmethod
+    def of_task(cls, task: Task) -> Self:
+        """The reporter of a cell, named after its row and seed."""
+        return cls(f"{task.cell.row.label}, seed {task.cell.seed}")
 
     def stage(self, name: str, detail: str = "") -> None:
         """Only what takes long and is done once for all cells."""
@@ -133,13 +135,11 @@ class Brief:
 
 
 def _print_usage() -> None:
-    from spa3d.registry.registry import load_registry
-
     console = output()
     console.print("usage: spa3d compare [NAME] [flags]      flags of `spa3d run` go to every cell\n", markup=False)
     table = Table(box=None, show_header=False, padding=(0, 2))
     for name, preset in load_registry().manifest.presets.compare.items():
         table.add_row(plain(name, "bold cyan"), plain(preset.summary))
-    for flag, told in FLAGS.items():
-        table.add_row(plain(flag, "bold cyan"), plain(told))
+    for flag, meaning in FLAGS.items():
+        table.add_row(plain(flag, "bold cyan"), plain(meaning))
     console.print(table)

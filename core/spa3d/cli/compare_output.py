@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.table import Table
 
 from spa3d.cli.console import output, plain
+from spa3d.comparison.cells import Task, outcome
 from spa3d.comparison.document import Score
 from spa3d.comparison.document import Table as ComparisonTable
-from spa3d.comparison.execute import Task, outcome
 from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
 
 AGAINST = {

@@ -10,10 +10,12 @@ from rich.panel import Panel
 from rich.table import Table
 
 from spa3d.cli.console import complaints, output, plain
-from spa3d.config.choices import Choice, Request, read
-from spa3d.config.resolve import BLOCKS, PLAIN, Filling
-from spa3d.config.run_file import CHECKPOINT, COMPONENTS
+from spa3d.config.choices import Choice, Choices
+from spa3d.config.overrides import scan_run
+from spa3d.config.parse import read
+from spa3d.config.resolve import ConfigResolver
 from spa3d.config.settings import EncoderSelection, RunConfig
+from spa3d.config.sources import BLOCKS, CHECKPOINT, COMPONENTS, PLAIN
 from spa3d.registry.fields import describe, is_block, show
 
 Row = tuple[str, str, str, str]
@@ -35,27 +37,27 @@ RUN_FLAGS: tuple[Row, ...] = (
 
 
 def show_help(argv: Sequence[str]) -> None:
-    """Print the flags of what `argv` chooses; faults are told below them."""
-    request = read(argv)
-    filling = Filling(request)
-    filling.lay_all()
-    filling.validated()
+    """Print the flags of what `argv` chooses; errors are printed below them."""
+    choices = read(scan_run(argv))
+    resolver = ConfigResolver(choices)
+    resolver.apply_layers()
+    resolver.validated()
     console = output()
     console.print("usage: tools/run.py [--FLAG VALUE] …      or: spa3d run …")
     console.print("lists are typed with commas; values shown are those this command line gives\n", style="dim")
-    console.print(_panel("What runs", _choices(request, filling.layers.block(CHECKPOINT[:1]))))
-    for choice in request.components:
-        if choice.keys in filling.models:
+    console.print(_panel("What runs", _name_rows(choices, resolver.layers.block(CHECKPOINT[:1]))))
+    for choice in choices.components:
+        if choice.keys in resolver.models:
             rows = _fields(
-                filling.models[choice.keys], filling.layers.block(choice.keys), ".".join(map(str, choice.keys))
+                resolver.models[choice.keys], resolver.layers.block(choice.keys), ".".join(map(str, choice.keys))
             )
-            console.print(_panel(_title(choice, filling), rows))
-    console.print(_panel("The run", _run_rows(request, filling.layers.values)))
+            console.print(_panel(_title(choice, resolver), rows))
+    console.print(_panel("The run", _run_rows(choices, resolver.layers.values)))
     for block in BLOCKS:
-        model, values = RunConfig.model_fields[block].annotation, filling.layers.block((block,))
+        model, values = RunConfig.model_fields[block].annotation, resolver.layers.block((block,))
         console.print(_panel(block, _block(block, model, values)))
-    for fault in dict.fromkeys(filling.faults):
-        complaints().print(plain("error: ", "bold red") + plain(fault), soft_wrap=True)
+    for error in dict.fromkeys(resolver.errors):
+        complaints().print(plain("error: ", "bold red") + plain(error), soft_wrap=True)
 
 
 def show_block(block: str, *, without: Container[str] = ()) -> None:
@@ -68,19 +70,19 @@ CHECKPOINT_FLAG = f"--{'.'.join(CHECKPOINT)}"
 CHECKPOINT_MEANING = EncoderSelection.model_fields["checkpoint"].description or ""
 
 
-def _choices(request: Request, encoder: Mapping[str, Any]) -> Iterator[Row]:
-    registry = request.registry
+def _name_rows(choices: Choices, encoder: Mapping[str, Any]) -> Iterator[Row]:
+    registry = choices.registry
     for kind in (*COMPONENTS, "benchmark"):
-        names = ",".join(choice.name for choice in request.components if choice.kind == kind)
+        names = ",".join(choice.name for choice in choices.components if choice.kind == kind)
         yield f"--{kind}", "names" if kind == "benchmark" else "name", names, ", ".join(registry.names(kind))
         if kind == "encoder":
             yield CHECKPOINT_FLAG, "file", show(encoder.get("checkpoint", "")), CHECKPOINT_MEANING
     known = ", ".join([*registry.manifest.presets.llm, "or a causal LM that transformers loads"])
-    yield "--llm", "name|path", request.llm.name if request.llm else "", known
+    yield "--llm", "name|path", choices.llm.name if choices.llm else "", known
 
 
-def _title(choice: Choice, filling: Filling) -> str:
-    resolved = filling.resolved[choice.keys]
+def _title(choice: Choice, resolver: ConfigResolver) -> str:
+    resolved = resolver.resolved[choice.keys]
     title = f"{choice.kind} {resolved.component.name}"
     if resolved.preset is None:
         return title
@@ -99,13 +101,13 @@ STAGE_ESSENTIALS = ("epochs", "steps", "learning_rate")
 """What a nested stage shows of itself; other nested blocks are short enough to be shown whole."""
 
 
-def _run_rows(request: Request, values: Mapping[str, Any]) -> Iterator[Row]:
+def _run_rows(choices: Choices, values: Mapping[str, Any]) -> Iterator[Row]:
     for flag, takes, _, meaning in RUN_FLAGS:
-        yield flag, takes, request.preset if flag == "--preset" else "", meaning
+        yield flag, takes, choices.preset if flag == "--preset" else "", meaning
     for name in PLAIN:
         key = name.replace("-", "_")
         field = RunConfig.model_fields[key]
-        takes = "|".join(["auto", *request.registry.names("ops")]) if name == "ops" else describe(field)
+        takes = "|".join(["auto", *choices.registry.names("ops")]) if name == "ops" else describe(field)
         yield f"--{name}", takes, show(values[key]), field.description or ""
 
 

@@ -71,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _section(typed: Arguments) -> str | None:
     """The section to list; raises `ConfigError` with everything that is wrong with the arguments."""
-    faults, flags = [*typed.faults], [*(flag.partition(" ")[0] for flag in FLAGS), "--help", "--debug"]
+    faults, flags = [*typed.errors], [*(flag.partition(" ")[0] for flag in FLAGS), "--help", "--debug"]
     for flag in typed.flags:
         if f"--{flag.name}" not in flags:
             faults.append(f"{flag}: {unknown('flag', f'--{flag.name}', flags)}")

@@ -6,6 +6,7 @@ What brings torch is imported where it is needed: a list of the verbs should not
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,8 @@ from rich.table import Table
 
 from spa3d.cli.console import complaints, make_reporter, output, plain
 from spa3d.cli.help import show_block
-from spa3d.config.choices import SWITCHES
-from spa3d.config.overrides import scan
-from spa3d.config.parse import Invocation, parse
+from spa3d.config.overrides import scan_run
+from spa3d.config.parse import Invocation, parse_arguments
 from spa3d.errors import ConfigError, OutputError
 from spa3d.runtime import distributed
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     if "--help" in argv or "-h" in argv:
         _print_usage()
         return 0
-    path, invocation = _wish(argv)
+    path, invocation = _parse(argv)
     from spa3d.pipeline.run import execute_pairs
 
     try:
@@ -49,20 +49,22 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _wish(argv: Sequence[str]) -> tuple[Path, Invocation]:
+def _parse(argv: Sequence[str]) -> tuple[Path, Invocation]:
     """Where the pairs go, and the run that they are for."""
-    typed = scan(argv, switches=SWITCHES, repeatable={"plugin"})
-    faults = [f"--{name}: spa3d pairs writes one file, and goes on by itself" for name in STRANGE if typed.has(name)]
+    arguments = scan_run(argv)
+    errors = [
+        f"--{name}: spa3d pairs writes one file, and goes on by itself" for name in STRANGE if arguments.has(name)
+    ]
     if distributed.world_size() > 1:
-        faults.append("spa3d pairs: one process makes them; start it without torchrun")
-    if len(typed.words) != 1:
-        faults.append("spa3d pairs: name one file to write, as in: spa3d pairs pairs.jsonl --pairs.mode augmentation")
-    if typed.has("pairs.path"):
-        faults.append("--pairs.path: it is where a run reads pairs; spa3d pairs makes them")
-    if faults:
-        raise ConfigError([*typed.faults, *faults])
-    path = Path(typed.words[0])
-    invocation = parse([flag.word for flag in typed.flags])
+        errors.append("spa3d pairs: one process makes them; start it without torchrun")
+    if len(arguments.words) != 1:
+        errors.append("spa3d pairs: name one file to write, as in: spa3d pairs pairs.jsonl --pairs.mode augmentation")
+    if arguments.has("pairs.path"):
+        errors.append("--pairs.path: it is where a run reads pairs; spa3d pairs makes them")
+    if errors:
+        raise ConfigError([*arguments.errors, *errors])
+    path = Path(arguments.words[0])
+    invocation = parse_arguments(replace(arguments, words=[]))
     if invocation.config.pairs.path:
         raise ConfigError(
             f"pairs.path {invocation.config.pairs.path}: it is where a run reads pairs; leave it out here"

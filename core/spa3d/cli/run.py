@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     if invocation.dry_run:
         show_plan(invocation)
         return 0
-    folder = run_folder(invocation)
+    folder = run_folder(invocation.config, output=invocation.output, resume=invocation.resume)
     try:
         run(invocation, folder)
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from spa3d.comparison.cells import Role, Row
-from spa3d.comparison.grid import Settings, spoken
+from spa3d.comparison.grid import RowSettings, spoken
 from spa3d.config.settings import RunConfig, TrainSettings
 from spa3d.config.stages import optimizer_steps
 from spa3d.contracts.objective import Need, asks_for_pairs, asks_for_twins
@@ -31,7 +31,7 @@ class Candidate:
     """A row that could be run: its configuration, what its objective wants, and the number of its training items."""
 
     label: str
-    settings: Settings
+    settings: RowSettings
     config: RunConfig
     needs: Sequence[Need]
     items: int
@@ -61,7 +61,7 @@ class Planned:
     config: RunConfig
 
 
-Control = Callable[[Settings], Candidate]
+Control = Callable[[RowSettings], Candidate]
 """The SFT row that has, beside SFT, the given settings."""
 
 
@@ -130,7 +130,7 @@ def _control(row: Candidate, budget: Budget, control: Control) -> Candidate:
     return sft.of_steps(max(1, round(factor * row.samples / sft.config.train.batch_size)))
 
 
-def inherited(settings: Settings) -> dict[str, str]:
+def inherited(settings: RowSettings) -> dict[str, str]:
     """The settings of a row that its control takes over: encoder, data, batch, whatever is not its OWN."""
     return {
         key: value for key, value in settings.items() if not any(key == own or key.startswith(f"{own}.") for own in OWN)

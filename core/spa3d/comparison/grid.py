@@ -24,8 +24,9 @@ ORDERED = frozenset(AXES.values())
 SPOKEN = {"train.learning_rate": "lr {}", "train.steps": "{} steps", "train.epochs": "{} epochs"}
 """How a setting is told in a label; others are told by their value, or by name and value."""
 
-Settings = Mapping[str, str]
-Needs = Callable[[Settings], Sequence[Need]]
+RowSettings = Mapping[str, str]
+"""Dotted settings of a run, each with its value as it would be typed after the flag of that name."""
+Needs = Callable[[RowSettings], Sequence[Need]]
 """What the objective of a row wants scored; raises `SpaError` where there is no such objective."""
 
 
@@ -33,7 +34,7 @@ Needs = Callable[[Settings], Sequence[Need]]
 class Draft:
     """A row before its budget is known; an empty label is made from what varies, others tell of `crossed` only."""
 
-    settings: Settings
+    settings: RowSettings
     label: str = ""
     crossed: frozenset[str] = frozenset()
 
@@ -89,20 +90,20 @@ def expand(grid: Grid, needs: Needs) -> list[Draft]:
         there = "; ".join(_told(row.settings) for row in grid.rows)
         raise ConfigError(f"spa3d compare {grid.name}: no row of it has {asked}; its rows: {there}")
     alike: dict[tuple[tuple[str, str], ...], Draft] = {}
-    faults: list[str] = []
+    errors: list[str] = []
     for draft in crossed:
         try:
             kept = _without_idle(draft, needs(draft.settings))
-        except SpaError as fault:
-            faults += str(fault).splitlines()
+        except SpaError as error:
+            errors += str(error).splitlines()
         else:
             alike.setdefault(tuple(sorted(kept.settings.items())), kept)
-    if faults:
-        raise ConfigError(list(dict.fromkeys(faults)))
+    if errors:
+        raise ConfigError(list(dict.fromkeys(errors)))
     return _labelled(list(alike.values()))
 
 
-def shows_noise(needs: Sequence[Need], settings: Settings) -> bool:
+def shows_noise(needs: Sequence[Need], settings: RowSettings) -> bool:
     """Whether the run's noise reaches a row: its objective sees the noised cloud, or its pairs are made with it."""
     made_with_it = asks_for_pairs(needs) and settings.get("pairs.mode", "augmentation") == "augmentation"
     return made_with_it or any(need.view == "noised" for need in needs)
@@ -162,5 +163,5 @@ def spoken(key: str, value: str) -> str:
     return SPOKEN[key].format(value) if key in SPOKEN else f"{key.rpartition('.')[2]} {value}"
 
 
-def _told(settings: Settings) -> str:
+def _told(settings: RowSettings) -> str:
     return ", ".join(f"{key} {value}" for key, value in settings.items())

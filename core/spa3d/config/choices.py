@@ -1,35 +1,23 @@
-"""Phase one of the parser: the registry, the run preset and the names, from argv, YAML and defaults."""
+"""What settings choose: the run preset, the components, the benchmarks and the LLM, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-from spa3d.config.overrides import Arguments, scan
-from spa3d.config.run_file import COMPONENTS, Block, RunFile
-from spa3d.errors import ConfigError
+from spa3d.config.sources import COMPONENTS, Name, Source
 from spa3d.registry.located_yaml import Keys
-from spa3d.registry.registry import Registry, load_registry, missed
-
-OPTIONS = ("config", "preset", "output", "plugin", "registry")
-TOGGLES = {
-    "blind": ("blind", True),
-    "no-blind": ("blind", False),
-    "cache": ("cache", True),
-    "no-cache": ("cache", False),
-}
-SWITCHES = ("help", "version", "resume", "dry-run", "debug", *TOGGLES)
+from spa3d.registry.registry import Registry, missed
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen name, where it was chosen, and what the file says about it."""
+    """A chosen name, where it was chosen, and what it stood for when it was saved, if it was."""
 
     kind: str
     name: str
     place: str
-    block: Block
+    saved_component: str = ""
 
     @property
     def keys(self) -> Keys:
@@ -38,107 +26,77 @@ class Choice:
 
     @property
     def whole(self) -> str:
-        """What a fault is about that lies in no single setting of it."""
+        """What an error is about that lies in no single setting of it."""
         return self.place if self.place.startswith("--") else f"{self.kind} {self.name!r} ({self.place})"
 
 
 @dataclass(frozen=True)
-class Request:
-    """What phase one found out.
+class Choices:
+    """What is chosen.
 
     Attributes:
-        arguments: the command line as typed.
-        file: the run.yaml of ``--config``.
+        sources: the settings that choose, the weakest first.
         registry: what can be chosen.
         preset: the run preset; empty where an unknown one was asked for.
         components: the chosen components, benchmarks included.
         llm: the chosen LLM, if there is any.
-        faults: what is wrong so far.
+        errors: what is wrong so far.
 
     """
 
-    arguments: Arguments
-    file: RunFile
+    sources: tuple[Source, ...]
     registry: Registry
     preset: str
     components: tuple[Choice, ...]
     llm: Choice | None
-    faults: tuple[str, ...]
+    errors: tuple[str, ...]
 
 
-def read(argv: Sequence[str]) -> Request:
-    """Phase one: the registry, the run preset, and the names."""
-    typed = scan(["--help" if word == "-h" else word for word in argv], switches=SWITCHES, repeatable={"plugin"})
-    path, registry = typed.value("config"), typed.value("registry")
-    if path and not Path(path).is_file():
-        raise ConfigError(f"--config {path}: there is no such file; a run's own config.yaml is one to begin with")
-    file = RunFile(Path(path) if path else None)
-    plugins = [*typed.values("plugin"), *file.plugins]
-    choosing = _Choosing(typed, file, load_registry(Path(registry) if registry else None, plugins=plugins))
-    preset = choosing.preset()
-    components = [choosing.first(kind, file.components[kind]) for kind in COMPONENTS]
-    return Request(
-        typed,
-        file,
-        choosing.registry,
-        preset,
-        tuple(choice for choice in components if choice) + choosing.benchmarks(),
-        choosing.first("llm", file.llm),
-        faults=(*_strays(typed), *file.faults, *choosing.faults),
-    )
+def choose(sources: Sequence[Source], registry: Registry) -> Choices:
+    """Every name: the strongest source's, the last, else registry.yaml's default."""
+    chooser = _Chooser(sources, registry)
+    preset = chooser.preset()
+    components = [choice for kind in COMPONENTS if (choice := chooser.last(kind))]
+    benchmarks, llm = chooser.benchmarks(), chooser.last("llm")
+    found = [error for source in reversed(sources) for error in source.errors]
+    return Choices(tuple(sources), registry, preset, (*components, *benchmarks), llm, (*found, *chooser.errors))
 
 
-def _strays(typed: Arguments) -> list[str]:
-    empty = [f"--{option}: its value is empty" for option in OPTIONS if typed.value(option) == ""]
-    words = [f"{word!r} is not expected here; a flag begins with -- and its value follows it" for word in typed.words]
-    return typed.faults + words + empty
+class _Chooser:
+    """Looks names up, and notes the errors on the way."""
 
+    def __init__(self, sources: Sequence[Source], registry: Registry) -> None:
+        self.sources, self.registry = sources, registry
+        self.errors: list[str] = []
 
-@dataclass
-class _Choosing:
-    """Names: the flag's, else the file's, else registry.yaml's default."""
-
-    typed: Arguments
-    file: RunFile
-    registry: Registry
-    faults: list[str] = field(default_factory=list)
-
-    def first(self, kind: str, block: Block) -> Choice | None:
-        """The choice for `kind`; values that the file sets go with the name that the file gives."""
-        flag = self.typed.value(kind)
-        if flag is not None:
-            return Choice(kind, flag, f"--{kind} {flag}", block if block.name in ("", flag) else Block())
-        if block.name:
-            return Choice(kind, block.name, self.file.located.place(*block.keys), block)
+    def last(self, kind: str) -> Choice | None:
+        """The choice for `kind`, if there is any."""
+        named = [source.names[kind] for source in self.sources if kind in source.names]
+        if named:
+            return Choice(kind, named[-1].name, named[-1].place, named[-1].component)
         default = getattr(self.registry.manifest.defaults, kind)
         if default:
-            return Choice(kind, default, self.registry.manifest.place("defaults", kind), block)
-        self.faults.append(f"no {kind} is chosen, and registry.yaml has no default: give --{kind} NAME")
+            return Choice(kind, default, self.registry.manifest.place("defaults", kind))
+        self.errors.append(f"no {kind} is chosen, and registry.yaml has no default: give --{kind} NAME")
         return None
 
     def preset(self) -> str:
         """The run preset; empty where there is none of that name."""
-        choice = self.first("preset", Block(self.file.preset, keys=("preset",)))
+        choice = self.last("preset")
         presets = self.registry.manifest.presets.run
         if choice is None or choice.name in presets:
             return choice.name if choice else ""
-        self.faults.append(f"{choice.place}: {missed('preset', choice.name, presets, 'tools/list run')}")
+        self.errors.append(f"{choice.place}: {missed('preset', choice.name, presets, 'tools/list run')}")
         return ""
 
     def benchmarks(self) -> tuple[Choice, ...]:
-        """The benchmarks, in order; the file's values for one hold wherever its name comes from."""
-        defaults = self.registry.manifest.defaults.benchmark
-        flag = self.typed.value("benchmark")
-        if flag is not None:
-            places = [(name.strip(), f"--benchmark {flag}") for name in flag.split(",")]
-        elif self.file.benchmarks:
-            places = [(block.name, self.file.located.place(*block.keys)) for block in self.file.benchmarks]
-        else:
-            places = [(name, self.registry.manifest.place("defaults", "benchmark")) for name in defaults]
-        chosen = dict(places)
-        if len(chosen) < len(places):
-            self.faults.append(f"{places[0][1]}: a benchmark is named twice")
+        """The benchmarks, in order."""
+        default = self.registry.manifest.place("defaults", "benchmark")
+        defaults = tuple(Name(name, default) for name in self.registry.manifest.defaults.benchmark)
+        names = next((source.benchmarks for source in reversed(self.sources) if source.benchmarks), defaults)
+        chosen = {each.name: each for each in names}
+        if len(chosen) < len(names):
+            self.errors.append(f"{names[0].place}: a benchmark is named twice")
         if not chosen:
-            self.faults.append("no benchmark is chosen, and registry.yaml has no default: give --benchmark NAME,NAME")
-        blocks = {block.name: block for block in self.file.benchmarks}
-        return tuple(Choice("benchmark", name, place, blocks.get(name, Block())) for name, place in chosen.items())
+            self.errors.append("no benchmark is chosen, and registry.yaml has no default: give --benchmark NAME,NAME")
+        return tuple(Choice("benchmark", each.name, each.place, each.component) for each in chosen.values())

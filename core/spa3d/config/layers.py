@@ -16,7 +16,7 @@ class Layers:
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
-        self.faults: list[str] = []
+        self.errors: list[str] = []
         self._places: dict[Keys, str] = {}
 
     def lay(self, keys: Keys, value: Any, place: Place) -> None:
@@ -33,19 +33,19 @@ class Layers:
         for key in keys[:-1]:
             below = block.setdefault(str(key), {})
             if not isinstance(below, dict):
-                self.faults.append(f"{place(keys[start:])}: {key} holds a value, so it has no fields")
+                self.errors.append(f"{place(keys[start:])}: {key} holds a value, so it has no fields")
                 return
             block = below
         there = block.get(str(keys[-1]))
         if isinstance(there, dict) and there:
             if value not in (None, {}):  # an empty block in YAML is None
-                self.faults.append(f"{place(keys[start:])}: {keys[-1]} is a block of fields and takes no value itself")
+                self.errors.append(f"{place(keys[start:])}: {keys[-1]} is a block of fields and takes no value itself")
             return
         block[str(keys[-1])] = value
         self._places[keys] = place(keys[start:])
 
     def name(self, keys: Keys, place: str) -> None:
-        """Say where `keys` as a whole come from, for faults in no single value of theirs."""
+        """Say where `keys` as a whole come from, for errors in no single value of theirs."""
         self._places[keys] = place
 
     def place(self, keys: Keys) -> str:

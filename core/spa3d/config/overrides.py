@@ -1,10 +1,24 @@
-"""argv to flags: ``--name value``, ``--name=value`` and switches, nothing interpreted yet."""
+"""argv to flags, ``--name value``, ``--name=value`` and switches, and the flags of a run to a source of settings."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
+
+from spa3d.config.sources import BLOCKS, CHOSEN, COMPONENTS, PLAIN, Assignment, Name, Source, at, split_key
+from spa3d.registry.fields import unknown
+from spa3d.registry.located_yaml import Keys
+
+OPTIONS = ("config", "preset", "output", "plugin", "registry")
+TOGGLES = {
+    "blind": ("blind", True),
+    "no-blind": ("blind", False),
+    "cache": ("cache", True),
+    "no-cache": ("cache", False),
+}
+NAMED = (*COMPONENTS, "preset", "llm")
+SWITCHES = ("help", "version", "resume", "dry-run", "debug", *TOGGLES)
 
 
 @dataclass(frozen=True)
@@ -17,11 +31,6 @@ class Flag:
     def __str__(self) -> str:
         return f"--{self.name}" if self.value is None else f"--{self.name} {self.value}"
 
-    @property
-    def word(self) -> str:
-        """The flag as one word of a command line, which `scan` reads back."""
-        return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
-
 
 @dataclass
 class Arguments:
@@ -29,7 +38,7 @@ class Arguments:
 
     flags: list[Flag] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def value(self, name: str) -> str | None:
         """What was typed after ``--name``, or None."""
@@ -42,6 +51,10 @@ class Arguments:
     def has(self, name: str) -> bool:
         """Whether ``--name`` was typed."""
         return any(flag.name == name for flag in self.flags)
+
+    def without(self, names: Container[str]) -> Arguments:
+        """The flags but those in `names`; words and errors are left out, too."""
+        return Arguments([flag for flag in self.flags if flag.name not in names])
 
 
 def scan(argv: Sequence[str], *, switches: Collection[str], repeatable: Container[str] = ()) -> Arguments:
@@ -64,7 +77,7 @@ def scan(argv: Sequence[str], *, switches: Collection[str], repeatable: Containe
         if name in switches:
             flag = Flag(name)
             if equals:
-                found.faults.append(f"{word}: --{name} takes no value")
+                found.errors.append(f"{word}: --{name} takes no value")
         elif equals:
             flag = Flag(name, value)
         elif waiting and not waiting[0].startswith("--"):
@@ -72,9 +85,53 @@ def scan(argv: Sequence[str], *, switches: Collection[str], repeatable: Containe
         else:
             near = difflib.get_close_matches(name, switches, n=1)
             guess = f"; did you mean --{near[0]}?" if near else f"; give it as --{name} VALUE or --{name}=VALUE"
-            found.faults.append(f"--{name}: its value is missing{guess}")
+            found.errors.append(f"--{name}: its value is missing{guess}")
             continue
         if found.has(name) and name not in repeatable:
-            found.faults.append(f"{flag}: --{name} is given twice; keep one of them")
+            found.errors.append(f"{flag}: --{name} is given twice; keep one of them")
         found.flags.append(flag)
     return found
+
+
+def scan_run(argv: Sequence[str]) -> Arguments:
+    """Split the arguments of a verb that takes the flags of a run."""
+    return scan(["--help" if word == "-h" else word for word in argv], switches=SWITCHES, repeatable={"plugin"})
+
+
+def source_of_flags(flags: Sequence[Flag]) -> Source:
+    """The settings that flags of a run give; their places are the flags themselves."""
+    named = {flag.name: flag for flag in reversed(flags)}
+    names = {kind: Name(named[kind].value or "", str(named[kind])) for kind in NAMED if kind in named}
+    benchmarks: list[Name] = []
+    if "benchmark" in named:
+        flag = named["benchmark"]
+        benchmarks = [Name(name.strip(), str(flag)) for name in (flag.value or "").split(",")]
+    assignments: list[Assignment] = []
+    errors: list[str] = []
+    for flag in flags:
+        if flag.name in TOGGLES:
+            key, value = TOGGLES[flag.name]
+            assignments.append(Assignment((key,), value, at(str(flag))))
+        elif flag.name not in (*OPTIONS, *SWITCHES, *CHOSEN, "llm"):
+            keys = _setting_of(flag)
+            if keys:
+                assignments.append(Assignment(keys, flag.value or "", at(str(flag)), dotted=True))
+            else:
+                known = [f"--{name}" for name in (*CHOSEN, *BLOCKS, *PLAIN, *OPTIONS, *SWITCHES)]
+                errors.append(f"{flag}: {unknown('flag', f'--{flag.name}', known)}")
+    plugins = tuple(flag.value for flag in flags if flag.name == "plugin" and flag.value is not None)
+    return Source(names, tuple(benchmarks), plugins, tuple(assignments), tuple(errors))
+
+
+def _setting_of(flag: Flag) -> Keys | None:
+    """The setting that a flag means; None where there is none of that name."""
+    head, *rest = flag.name.split(".")
+    if head in (*COMPONENTS, "benchmark"):
+        return split_key(flag.name) if len(rest) >= (2 if head == "benchmark" else 1) else None
+    if flag.name == "base":
+        return ("base", "path")
+    if head in BLOCKS:
+        return split_key(flag.name)
+    if head.replace("_", "-") in PLAIN and not rest:
+        return (head.replace("-", "_"),)
+    return None

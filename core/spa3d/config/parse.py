@@ -1,19 +1,19 @@
-"""The two-phase parser: first the names, then every setting of what was named; all faults in one report.
-
-Phase one (`spa3d.config.choices`) finds out what is chosen. Phase two (`spa3d.config.resolve`) imports the chosen
-components and no others, fills in every setting and validates the whole.
-"""
+"""The command line of a run: argv and its run.yaml to one configuration, all errors in one report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spa3d.config.choices import Request, read
-from spa3d.config.resolve import fill
+from spa3d.config.choices import Choices, choose
+from spa3d.config.overrides import OPTIONS, Arguments, scan_run, source_of_flags
+from spa3d.config.resolve import resolve_choices
+from spa3d.config.run_file import read_run_file
 from spa3d.config.settings import RunConfig
-from spa3d.registry.registry import Registry
+from spa3d.config.sources import Source, plugins_of
+from spa3d.errors import ConfigError
+from spa3d.registry.registry import Registry, load_registry
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,56 @@ def parse(argv: Sequence[str]) -> Invocation:
     """Understand the arguments of ``spa3d run``.
 
     Raises:
-        ConfigError: every fault of flags and YAML, one line each.
+        ConfigError: every error of flags and YAML, one line each.
         RegistryError: the registry itself cannot be used.
         PluginError: a ``--plugin`` cannot be loaded.
 
     """
-    request = read(argv)
-    return invocation(request, fill(request))
+    return parse_arguments(scan_run(argv))
 
 
-def invocation(request: Request, config: RunConfig) -> Invocation:
-    """A request whose settings are filled."""
-    typed = request.arguments
-    output = typed.value("output")
+def parse_arguments(arguments: Arguments) -> Invocation:
+    """Understand arguments that are split into flags; raises as `parse` does."""
+    choices = read(arguments)
+    config = resolve_choices(choices)
+    output = arguments.value("output")
     return Invocation(
         config,
-        request.registry,
+        choices.registry,
         output=Path(output) if output else None,
-        resume=typed.has("resume"),
-        dry_run=typed.has("dry-run"),
+        resume=arguments.has("resume"),
+        dry_run=arguments.has("dry-run"),
     )
+
+
+def read(arguments: Arguments) -> Choices:
+    """What arguments choose, by name: their flags over the run.yaml of ``--config``.
+
+    Raises:
+        ConfigError: the run.yaml cannot be read; errors in its values, and in flags, stand in the choices.
+        RegistryError: the registry itself cannot be used.
+        PluginError: a ``--plugin`` cannot be loaded.
+
+    """
+    sources = (_file_of(arguments), _flags_of(arguments))
+    path = arguments.value("registry")
+    registry = load_registry(Path(path) if path else None, plugins=plugins_of(sources))
+    return choose(sources, registry)
+
+
+def _file_of(arguments: Arguments) -> Source:
+    path = arguments.value("config")
+    if not path:
+        return Source({})
+    if not Path(path).is_file():
+        raise ConfigError(f"--config {path}: there is no such file; a run's own config.yaml is one to begin with")
+    return read_run_file(Path(path))
+
+
+def _flags_of(arguments: Arguments) -> Source:
+    source = source_of_flags(arguments.flags)
+    words = [
+        f"{word!r} is not expected here; a flag begins with -- and its value follows it" for word in arguments.words
+    ]
+    empty = [f"--{option}: its value is empty" for option in OPTIONS if arguments.value(option) == ""]
+    return replace(source, errors=(*arguments.errors, *words, *empty, *source.errors))

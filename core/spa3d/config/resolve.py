@@ -1,7 +1,7 @@
-"""Phase two of the parser: every setting of what was chosen, filled in layers and validated as a whole.
+"""Settings to one configuration: every setting of what is chosen, filled in layers and validated as a whole.
 
 From weak to strong: defaults of `RunConfig` < the LLM's and the components' presets < the run preset < its settings
-for the objective < YAML < flags.
+for the objective < the given settings in their order (on a command line: YAML < flags).
 """
 
 from __future__ import annotations
@@ -13,94 +13,119 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spa3d.config.choices import OPTIONS, SWITCHES, TOGGLES, Choice, Request
+from spa3d.config.choices import Choice, Choices, choose
 from spa3d.config.layers import Layers, Place
-from spa3d.config.overrides import Flag
-from spa3d.config.run_file import CHECKPOINT, COMPONENTS
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
+from spa3d.config.sources import (
+    CHECKPOINT,
+    CHOSEN,
+    COMPONENTS,
+    Assignment,
+    Settings,
+    Source,
+    at,
+    plugins_of,
+    read_source,
+)
 from spa3d.errors import ConfigError, SpaError
-from spa3d.registry.fields import complaint, faults_of, field_at, from_text, unknown
+from spa3d.registry.fields import complaint, faults_of, field_at, from_text
 from spa3d.registry.located_yaml import Keys
 from spa3d.registry.manifest import RunPreset, published_weights
-from spa3d.registry.registry import Resolved, missed
+from spa3d.registry.registry import Registry, Resolved, load_registry, missed
 
-CHOSEN = (*COMPONENTS, "benchmark")
-BLOCKS = ("llm", "points", "base", "pairs", "train", "evaluate")
-PLAIN = ("seed", "device", "threads", "dtype", "ops", "cache-limit-gb", "on-bad-data")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def fill(request: Request) -> RunConfig:
-    """Every setting of a run, filled and validated.
+def resolve(*settings: Settings, registry: Registry | None = None) -> RunConfig:
+    """Every setting of a run, filled in and validated.
+
+    Args:
+        settings: mappings with the keys of a run's config.yaml, nested or dotted; each is laid over those before it.
+            The settings of a component go with the name that stands beside them: where a later mapping chooses
+            another component, they are left out.
+        registry: what can be chosen; by default what registry.yaml and the plugins of the settings bring.
 
     Raises:
-        ConfigError: every fault there is, one line each.
+        ConfigError: every error there is, one line each, which names the key.
+        RegistryError: the registry itself cannot be used.
+        PluginError: one of the plugins cannot be loaded.
 
     """
-    filling = Filling(request)
-    filling.lay_all()
-    config = filling.validated()
-    if config is None or filling.faults:
-        raise ConfigError(list(dict.fromkeys(filling.faults)))
+    sources = [read_source(each) for each in settings]
+    return resolve_choices(choose(sources, registry or load_registry(plugins=plugins_of(sources))))
+
+
+def resolve_choices(choices: Choices) -> RunConfig:
+    """Every setting of a run whose names are chosen, filled in and validated.
+
+    Raises:
+        ConfigError: every error there is, one line each.
+
+    """
+    resolver = ConfigResolver(choices)
+    resolver.apply_layers()
+    config = resolver.validated()
+    if config is None or resolver.errors:
+        raise ConfigError(list(dict.fromkeys(resolver.errors)))
     return config
 
 
-class Filling:
-    """The layers of one request, the models of what it chose, and the faults found on the way."""
+class ConfigResolver:
+    """The layers of some choices, the models of what they chose, and the errors found on the way."""
 
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self.manifest = request.registry.manifest
-        self.faults = list(request.faults)
+    def __init__(self, choices: Choices) -> None:
+        self.choices = choices
+        self.manifest = choices.registry.manifest
+        self.errors = list(choices.errors)
         self.layers = Layers()
         self.resolved: dict[Keys, Resolved] = {}
         self.models: dict[Keys, type[BaseModel]] = {}
 
-    def lay_all(self) -> None:
+    def apply_layers(self) -> None:
         """Lay every layer, the weakest first."""
         self._lay_defaults()
-        if self.request.llm:
-            self._lay_llm(self.request.llm)
-        for choice in self.request.components:
+        if self.choices.llm:
+            self._lay_llm(self.choices.llm)
+        for choice in self.choices.components:
             self._lay_component(choice)
         self._lay_run_preset()
-        self._lay_file()
-        for flag in self.request.arguments.flags:
-            self._lay_flag(flag)
-        self.faults += self.layers.faults
+        for source in self.choices.sources:
+            for assignment in source.assignments:
+                if self._counts(source, assignment):
+                    self._assign(assignment)
+        self.errors += self.layers.errors
 
     def _lay_defaults(self) -> None:
         for name, setting in RunConfig.model_fields.items():
             if not setting.is_required():
                 value = setting.get_default(call_default_factory=True)
-                self.layers.lay((name,), value.model_dump() if isinstance(value, BaseModel) else value, _at(name))
-        plugins = [*self.request.arguments.values("plugin"), *self.request.file.plugins]
-        self.layers.lay(("plugins",), tuple(dict.fromkeys(plugins)), _at("--plugin"))
-        self.layers.lay(("preset",), self.request.preset, _at("preset"))
+                self.layers.lay((name,), value.model_dump() if isinstance(value, BaseModel) else value, at(name))
+        self.layers.lay(("plugins",), plugins_of(self.choices.sources), at("--plugin"))
+        self.layers.lay(("preset",), self.choices.preset, at("preset"))
 
     def _lay_llm(self, choice: Choice) -> None:
         presets = self.manifest.presets.llm
-        self.layers.lay(("llm_name",), choice.name, _at(choice.place))
+        self.layers.lay(("llm_name",), choice.name, at(choice.place))
         if choice.name in presets:
             self.layers.lay(("llm",), presets[choice.name].config, self._preset("llm", choice.name, "config"))
         elif _may_be_model(choice.name):
-            self.layers.lay(("llm", "path"), choice.name, _at(choice.place))
+            self.layers.lay(("llm", "path"), choice.name, at(choice.place))
         else:
-            fault = missed("llm", choice.name, presets, "tools/list llm")
-            self.faults.append(f"{choice.place}: {fault}; nor is there a folder of that name")
+            error = missed("llm", choice.name, presets, "tools/list llm")
+            self.errors.append(f"{choice.place}: {error}; nor is there a folder of that name")
 
     def _lay_component(self, choice: Choice) -> None:
         """Import the component; its Config is the model of its settings, its preset their first layer."""
-        registry = self.request.registry
+        registry = self.choices.registry
         try:
-            resolved = registry.resolve(choice.kind, choice.name, run_preset=self.request.preset or None)
+            resolved = registry.resolve(choice.kind, choice.name, run_preset=self.choices.preset or None)
             model = registry.target(resolved.component).Config
         except SpaError as error:
-            self.faults.append(f"{choice.place}: {error}")
+            self.errors.append(f"{choice.place}: {error}")
             return
-        name, saved = resolved.component.name, choice.block.component
+        name, saved = resolved.component.name, choice.saved_component
         if saved and saved != name:
-            self.faults.append(
+            self.errors.append(
                 f"{choice.place}: {choice.name!r} stood for {saved!r} when this was saved, now for {name!r}"
             )
         self.models[choice.keys], self.resolved[choice.keys] = model, resolved
@@ -112,64 +137,42 @@ class Filling:
             self.layers.lay(("points",), points, self._preset(choice.kind, preset, "points"))
 
     def _lay_run_preset(self) -> None:
-        name = self.request.preset
+        name = self.choices.preset
         preset = self.manifest.presets.run.get(name, RunPreset())
         self.layers.lay((), preset.settings, self._preset("run", name, "settings"))
-        for choice in self.request.components:
+        for choice in self.choices.components:
             if choice.kind == "objective" and choice.keys in self.resolved:
                 names = (choice.name, self.resolved[choice.keys].component.name)
                 known = next((name for name in names if name in preset.objectives), "")
                 settings = preset.objectives.get(known, {})
                 self.layers.lay(("train",), settings, self._preset("run", name, "objectives", known))
 
-    def _lay_file(self) -> None:
-        located = self.request.file.located
-        self.layers.lay((), self.request.file.settings, lambda rest: located.place(*rest))
-        for choice in (*self.request.components, *((self.request.llm,) if self.request.llm else ())):
-            if choice.kind == "llm" or choice.keys in self.models:
-                self._lay_block(choice)
+    def _counts(self, source: Source, assignment: Assignment) -> bool:
+        """Whether a value counts: those beside a name go with it, those of a component only if it is chosen."""
+        kind = str(assignment.keys[0]) if assignment.keys else ""
+        if kind == "llm":
+            return self._goes_with(source, self.choices.llm)
+        if kind not in CHOSEN:
+            return True
+        chosen = {choice.keys: choice for choice in self.choices.components if choice.kind == kind}
+        keys = assignment.keys[: 2 if kind == "benchmark" else 1]
+        if keys in chosen:
+            return keys in self.models and self._goes_with(source, chosen[keys])
+        if assignment.dotted:
+            names = ", ".join(choice.name for choice in chosen.values()) or "none"
+            self.errors.append(f"{assignment.place(())}: {keys[-1]!r} is not chosen; chosen: {names}")
+        return False
 
-    def _lay_block(self, choice: Choice) -> None:
-        located, keys = self.request.file.located, choice.block.keys
-        self.layers.lay(choice.keys, choice.block.values, lambda rest: located.place(*keys, *rest))
-        if choice.block.checkpoint is not None:
-            self.layers.lay(CHECKPOINT, choice.block.checkpoint, _at(located.place(*CHECKPOINT)))
+    def _goes_with(self, source: Source, choice: Choice | None) -> bool:
+        name = source.names.get(choice.kind) if choice else None
+        return name is None or choice is None or name.name == choice.name
 
-    def _lay_flag(self, flag: Flag) -> None:
-        if flag.name in TOGGLES:
-            name, value = TOGGLES[flag.name]
-            self.layers.lay((name,), value, _at(str(flag)))
-        elif flag.name not in (*OPTIONS, *SWITCHES, *CHOSEN, "llm"):
-            keys = self._keys(flag)
-            if keys:
-                typed = flag.value or ""
-                setting = self._field(keys)
-                self.layers.lay(keys, from_text(typed, setting) if setting else typed, _at(str(flag)))
-
-    def _keys(self, flag: Flag) -> Keys | None:
-        """The setting that a flag means; None where it means none, which is a fault, or one that has its own."""
-        head, *rest = flag.name.split(".")
-        fields = tuple(part.replace("-", "_") for part in rest)
-        if head == "benchmark" and len(rest) > 1:
-            return self._of_component(flag, (head, rest[0]), fields[1:])
-        if head in COMPONENTS and rest:
-            return self._of_component(flag, (head,), fields)
-        if flag.name == "base":
-            return ("base", "path")
-        if head in BLOCKS:
-            return (head, *fields)
-        if head.replace("_", "-") in PLAIN and not rest:
-            return (head.replace("-", "_"),)
-        known = [*CHOSEN, *BLOCKS, *PLAIN, *OPTIONS, *SWITCHES]
-        self.faults.append(f"{flag}: {unknown('flag', f'--{flag.name}', [f'--{name}' for name in known])}")
-        return None
-
-    def _of_component(self, flag: Flag, keys: Keys, fields: Keys) -> Keys | None:
-        chosen = [choice for choice in self.request.components if choice.keys[0] == keys[0]]
-        if keys not in [choice.keys for choice in chosen]:
-            names = ", ".join(choice.name for choice in chosen) or "none"
-            self.faults.append(f"{flag}: {keys[-1]!r} is not chosen; chosen: {names}")
-        return (*keys, *fields) if keys in self.models else None
+    def _assign(self, assignment: Assignment) -> None:
+        value, keys = assignment.value, assignment.keys
+        if assignment.dotted and isinstance(value, str):
+            field = self._field(keys)
+            value = from_text(value, field) if field else value
+        self.layers.lay(keys, value, assignment.place)
 
     def _field(self, keys: Keys) -> Any:
         for length in (1, 2):
@@ -178,12 +181,12 @@ class Filling:
         return field_at(RunConfig, keys)
 
     def validated(self) -> RunConfig | None:
-        """The whole configuration, checked; every fault is noted."""
+        """The whole configuration, checked; every error is noted."""
         values = {key: value for key, value in self.layers.values.items() if key not in CHOSEN}
         for kind in COMPONENTS:
             values[kind] = {"asked": "", "component": ""}
         values["benchmark"] = []
-        for choice in self.request.components:
+        for choice in self.choices.components:
             if choice.keys in self.models:
                 selection = self._selection(choice)
                 if choice.kind == "benchmark":
@@ -215,28 +218,28 @@ class Filling:
         """The file of an encoder's weights, if it is there; what is in it is looked at by the assembly."""
         if isinstance(given, str) and (not given or Path(given).exists()):
             return given
-        fault = "no such file or folder" if isinstance(given, str) else f"{given!r} is no file"
+        error = "no such file or folder" if isinstance(given, str) else f"{given!r} is no file"
         published = published_weights(self.manifest, self.resolved["encoder",].preset or "")
-        self.faults.append(f"{self.layers.place(CHECKPOINT)}: {fault}; {published or 'give a file of weights'}")
+        self.errors.append(f"{self.layers.place(CHECKPOINT)}: {error}; {published or 'give a file of weights'}")
         return ""
 
-    def _note(self, model: type[BaseModel], error: ValidationError, at: Keys) -> None:
+    def _note(self, model: type[BaseModel], error: ValidationError, start: Keys) -> None:
         for fault in faults_of(error):
-            keys: Keys = (*at, *fault["loc"])
+            keys: Keys = (*start, *fault["loc"])
             dotted = ".".join(map(str, keys))
             what = f"--{dotted} " if fault["type"] == "missing" else ""
-            self.faults.append(f"{self.layers.place(keys) or dotted}: {what}{complaint(model, fault)}")
+            self.errors.append(f"{self.layers.place(keys) or dotted}: {what}{complaint(model, fault)}")
 
     def _check_surroundings(self) -> None:
         """What only this machine can tell: folders, devices, backends."""
         base = self.layers.block(("base",))["path"]
         if base and isinstance(base, str) and not Path(base).is_dir():
-            self.faults.append(f"{self.layers.place(('base', 'path'))}: no such folder; a base is a saved 3D LLM")
+            self.errors.append(f"{self.layers.place(('base', 'path'))}: no such folder; a base is a saved 3D LLM")
         device, backend = self.layers.values["device"], self.layers.values["ops"]
         if device not in ("auto", "cpu"):
             self._try(("device",), lambda: _choose_device(str(device)))
         if backend != "auto":
-            registry = self.request.registry
+            registry = self.choices.registry
             self._try(("ops",), lambda: registry.target(registry.get("ops", str(backend))))
 
     def _try(self, keys: Keys, attempt: Callable[[], object]) -> None:
@@ -244,7 +247,7 @@ class Filling:
             attempt()
         except SpaError as error:
             place = self.layers.place(keys)
-            self.faults.append(f"{place}: {str(error).removeprefix(f'{place}: ')}")
+            self.errors.append(f"{place}: {str(error).removeprefix(f'{place}: ')}")
 
     def _preset(self, *start: str) -> Place:
         return lambda rest: self.manifest.place("presets", *start, *rest)
@@ -254,10 +257,6 @@ def _choose_device(name: str) -> object:
     from spa3d.runtime.device import choose_device  # it brings torch, so it is not imported for every run
 
     return choose_device(name)
-
-
-def _at(place: str) -> Place:
-    return lambda rest: place
 
 
 def _may_be_model(name: str) -> bool:

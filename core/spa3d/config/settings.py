@@ -1,7 +1,7 @@
 """A run as data: every setting of a run in one frozen, fully filled model that dumps itself.
 
-``argv + run.yaml + registry.yaml`` become a `RunConfig` in ``spa3d.cli``; ``assemble`` turns it into objects.
-Below ``assemble`` no configuration travels: functions take plain keyword values.
+``argv + run.yaml + registry.yaml``, or a mapping, become a `RunConfig` in `spa3d.config.resolve`; ``assemble`` turns it
+into objects. Below ``assemble`` no configuration travels: functions take plain keyword values.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import yaml
 
-from spa3d.config.parse import Invocation
 from spa3d.config.settings import RunConfig
 from spa3d.errors import ConfigError
 from spa3d.runtime import distributed
@@ -19,19 +18,18 @@ def default_folder(config: RunConfig, *, time: str) -> Path:
     return Path("runs") / f"{time}-{names}-s{config.seed}"
 
 
-def run_folder(invocation: Invocation) -> Path:
-    """Where the run goes: ``--output``, or a new folder under runs/, or, to resume, the latest of the same run.
+def run_folder(config: RunConfig, *, output: Path | None, resume: bool) -> Path:
+    """The folder of a run: `output`, or a new one under runs/, or, to resume, the latest of the same run.
 
     Raises:
         ConfigError: there is nothing to resume, or several processes would each choose a folder.
 
     """
-    config = invocation.config
-    if invocation.output is not None:
-        return invocation.output
+    if output is not None:
+        return output
     if distributed.world_size() > 1:
         raise ConfigError("--output: say where the run goes; several processes would each choose a folder of their own")
-    if not invocation.resume:
+    if not resume:
         return default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))
     pattern = default_folder(config, time="*")
     for folder in sorted(pattern.parent.glob(pattern.name), reverse=True):

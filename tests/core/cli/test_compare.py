@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import spa3d.pipeline.run
+import spa3d.comparison.execute
 from spa3d.cli import main
 
 ROOT = Path(__file__).parents[3]
@@ -145,7 +145,7 @@ def test_ctrl_c_ends_with_130_and_the_command_that_goes_on(
     def interrupted(*_: object, **__: object) -> Path:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(spa3d.pipeline.run, "execute", interrupted)
+    monkeypatch.setattr(spa3d.comparison.execute, "execute", interrupted)
     assert main(["compare", "--objectives", "sft,spa", "--seeds", "0", *SMOKE]) == 130
     assert "to go on: spa3d compare --objectives sft,spa --seeds 0 --preset smoke" in capsys.readouterr().err
 

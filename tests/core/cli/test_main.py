@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from spa3d import __version__, cli
@@ -24,6 +27,14 @@ def test_without_a_verb_the_verbs_are_listed(capsys: pytest.CaptureFixture[str])
     assert "List what can be chosen" in told
     assert main(["--help"]) == 0
     assert capsys.readouterr().out == told
+
+
+def test_the_verbs_are_listed_without_torch() -> None:
+    code = "import sys; from spa3d.cli import main; main([]); sys.exit('torch' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for verb in ("compare", "list", "pairs", "preview", "run"):
+        assert f"\n  {verb} " in shown
+    assert "output" not in shown
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

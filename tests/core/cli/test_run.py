@@ -12,10 +12,9 @@ import spa3d.pipeline.plan
 import spa3d.pipeline.run
 from spa3d.cli import main
 from spa3d.cli.run import again
-from spa3d.config.parse import parse
-from spa3d.errors import ConfigError, OutputError
+from spa3d.config.resolve import resolve
+from spa3d.errors import OutputError
 from spa3d.pipeline.plan import Plan, PlannedPart, PlannedStage
-from spa3d.pipeline.run_location import run_folder
 
 
 @pytest.fixture(autouse=True)
@@ -23,37 +22,6 @@ def _toys(toy_registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Toys, one process, and nobody's terminal."""
     for name in ("COLUMNS", "RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-
-
-def saved_run(name: str, *argv: str) -> Path:
-    folder = Path("runs") / name
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(parse(argv).config.model_dump(mode="json")))
-    return folder
-
-
-class TestFolder:
-    def test_given_or_made_of_time_and_names(self) -> None:
-        assert run_folder(parse(["--output", "here"])) == Path("here")
-        made = run_folder(parse(["--encoder", "plain-wide", "--seed", "3"]))
-        assert made.parent == Path("runs")
-        assert made.name.endswith("-plain-wide-quiet-fit-s3")
-
-    def test_resume_finds_the_latest_run_of_the_same_configuration(self) -> None:
-        saved_run("20260101-000000-plain-quiet-fit-s0")
-        latest = saved_run("20260102-000000-plain-quiet-fit-s0")
-        saved_run("20260103-000000-plain-quiet-fit-s0", "--train.steps", "9")
-        (Path("runs") / "20260104-000000-plain-quiet-fit-s0").mkdir()
-        assert run_folder(parse(["--resume"])) == latest
-        assert run_folder(parse(["--resume", "--output", "here"])) == Path("here")
-        with pytest.raises(ConfigError, match=r"--resume: no run of this .* among runs/\*-plain-quiet-fit-s1"):
-            run_folder(parse(["--resume", "--seed", "1"]))
-
-    def test_several_processes_need_one_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("WORLD_SIZE", "2")
-        with pytest.raises(ConfigError, match="--output: say where the run goes"):
-            run_folder(parse([]))
-        assert run_folder(parse(["--output", "here"])) == Path("here")
 
 
 def test_the_command_that_goes_on() -> None:
@@ -124,7 +92,7 @@ class TestRun:
         assert not Path("runs").exists()
         told = capsys.readouterr().out
         text, _, tables = told.partition("Stages")
-        assert yaml.safe_load(text) == parse(["--noise.level", "0.5"]).config.model_dump(mode="json")
+        assert yaml.safe_load(text) == resolve({"noise.level": 0.5}).model_dump(mode="json")
         rows = [" ".join(word for word in line.split() if word.isascii()) for line in tables.splitlines()]
         assert "base: llm 300 steps there" in rows
         assert "post-train [red]3 steps to do" in rows

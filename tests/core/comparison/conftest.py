@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from spa3d.comparison.cells import Cell, Outcome, Row
+from spa3d.comparison.cells import Cell, Outcome, Row, Task
 from spa3d.comparison.table import TableSettings, build_table, write_table
+from spa3d.config.resolve import resolve
+from spa3d.config.settings import RunConfig
 from spa3d.runtime.rng import generator
 
 RECORDS = 40
@@ -102,3 +105,23 @@ def ordinary(grid):
 @pytest.fixture
 def paper():
     return SimpleNamespace(paper={"SFT": {"CLIP": 50.1}, "SPA": {"CLIP": 53.2, "GPT": 49.0}}, caption="Table 4")
+
+
+@pytest.fixture
+def config(monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+    """A small run of what ships."""
+    monkeypatch.setenv("SPA3D_PLUGINS", "")
+    monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
+    return resolve({"preset": "smoke"})
+
+
+@pytest.fixture
+def finish() -> Callable[..., None]:
+    """Leave what a run leaves that came to its end."""
+
+    def finish(task: Task, *, status: str = "complete") -> None:
+        task.cell.folder.mkdir(parents=True, exist_ok=True)
+        (task.cell.folder / "config.yaml").write_text(yaml.safe_dump(task.config.model_dump(mode="json")))
+        (task.cell.folder / "report.json").write_text(json.dumps({"status": status, "timing": {"post-train": 1.5}}))
+
+    return finish

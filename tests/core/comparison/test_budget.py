@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from spa3d.comparison.budget import Candidate, Planned, budgeted, cost, inherited
-from spa3d.comparison.grid import Settings
+from spa3d.comparison.grid import RowSettings
 from spa3d.config.settings import EncoderSelection, LoRASettings, RunConfig, Selection, TrainSettings
 from spa3d.contracts.objective import Need
 
@@ -38,7 +38,7 @@ def test_cost_in_forwards_per_sample(
     assert cost(needs, TrainSettings.model_validate(train), passes=passes) == pytest.approx(forwards)
 
 
-def candidate(settings: Settings, needs: Sequence[Need] = SFT, *, items: int = 320) -> Candidate:
+def candidate(settings: RowSettings, needs: Sequence[Need] = SFT, *, items: int = 320) -> Candidate:
     """A row as the command line would make it: 320 records, 62 steps of 32 unless it says otherwise."""
     name = settings.get("objective", "sft")
     train = {
@@ -60,7 +60,7 @@ def candidate(settings: Settings, needs: Sequence[Need] = SFT, *, items: int = 3
     return Candidate(name, settings, config, needs, items)
 
 
-def control(settings: Settings) -> Candidate:
+def control(settings: RowSettings) -> Candidate:
     return candidate({"objective": "sft", **settings})
 
 

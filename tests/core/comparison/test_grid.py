@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from spa3d.comparison.grid import AXES, Draft, Settings, expand, make_grid, shows_noise
+from spa3d.comparison.grid import AXES, Draft, RowSettings, expand, make_grid, shows_noise
 from spa3d.contracts.objective import Need
 from spa3d.errors import ConfigError, RegistryError
 from spa3d.registry.manifest import Axis, ComparePreset, CompareRow
@@ -19,7 +19,7 @@ NEEDS = {
 }
 
 
-def needs(settings: Settings) -> Sequence[Need]:
+def needs(settings: RowSettings) -> Sequence[Need]:
     try:
         return NEEDS[settings["objective"]]
     except KeyError as fault:

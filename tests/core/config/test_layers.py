@@ -19,7 +19,7 @@ def test_a_block_is_not_replaced_by_a_value_nor_a_value_by_a_block() -> None:
     layers.lay(("train",), 3, lambda rest: "run.yaml:2 train")
     layers.lay(("train", "steps", "deep"), 3, lambda rest: "--train.steps.deep 3")
     assert layers.values == {"train": {"steps": 1}}
-    assert layers.faults == [
+    assert layers.errors == [
         "run.yaml:2 train: train is a block of fields and takes no value itself",
         "--train.steps.deep 3: steps holds a value, so it has no fields",
     ]
@@ -32,4 +32,4 @@ def test_an_empty_block_changes_nothing() -> None:
     layers.lay(("train",), {}, lambda rest: "file")
     layers.lay((), {}, lambda rest: "file")
     assert layers.values == {"train": {"steps": 1}}
-    assert not layers.faults
+    assert not layers.errors

@@ -24,17 +24,17 @@ def test_a_switch_takes_nothing() -> None:
     arguments = scan(["--dry-run", "list"], switches={"dry-run"})
     assert arguments.flags == [Flag("dry-run")]
     assert arguments.words == ["list"]
-    assert scan(["--dry-run=no"], switches={"dry-run"}).faults == ["--dry-run=no: --dry-run takes no value"]
+    assert scan(["--dry-run=no"], switches={"dry-run"}).errors == ["--dry-run=no: --dry-run takes no value"]
 
 
 def test_a_missing_value_is_told_and_does_not_swallow_the_next_flag() -> None:
     arguments = scan(["--output", "--seed", "3", "--config"], switches=())
     assert arguments.flags == [Flag("seed", "3")]
-    assert [fault.partition(":")[0] for fault in arguments.faults] == ["--output", "--config"]
+    assert [fault.partition(":")[0] for fault in arguments.errors] == ["--output", "--config"]
 
 
 def test_a_misspelt_switch_is_not_asked_for_a_value() -> None:
-    [fault] = scan(["--dryrun"], switches={"dry-run", "resume"}).faults
+    [fault] = scan(["--dryrun"], switches={"dry-run", "resume"}).errors
     assert fault == "--dryrun: its value is missing; did you mean --dry-run?"
 
 
@@ -42,5 +42,5 @@ def test_twice_is_told_unless_it_may_be_repeated() -> None:
     arguments = scan(
         ["--seed", "1", "--seed", "2", "--plugin", "a", "--plugin", "b"], switches=(), repeatable={"plugin"}
     )
-    assert arguments.faults == ["--seed 2: --seed is given twice; keep one of them"]
+    assert arguments.errors == ["--seed 2: --seed is given twice; keep one of them"]
     assert arguments.values("plugin") == ["a", "b"]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from spa3d.config.parse import parse
+from spa3d.config.resolve import resolve
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
 from spa3d.pipeline.assemble import assemble
+from spa3d.registry.registry import load_registry
 from spa3d.runtime.device import choose_device
 from spa3d_plugins.encoders.pointnext import PointNeXt
 from spa3d_plugins.projectors.mlp import MLP
 
 
-def build(*arguments: str):
-    invocation = parse(["--preset", "smoke", *arguments])
-    return assemble(invocation.config, invocation.registry)
+def build(settings: Mapping[str, Any] | None = None):
+    return assemble(resolve({"preset": "smoke"}, settings or {}), load_registry())
 
 
 def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
@@ -26,35 +28,32 @@ def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("settings", "said"),
     [
-        (["--points.count", "4"], "at least"),
-        (["--train.batch_size", "3", "--train.accumulation", "2"], "train.batch_size 3"),
-        (["--blind"], "--blind"),
-        (["--base.llm.train", "projector"], "--base.llm.train projector: this stage trains the llm alone"),
-        (["--base.encoder.train", "encoder,llm"], "--base.encoder.train encoder,llm: this stage trains the encoder"),
-        (["--llm.max_length", "16", "--points.count", "2048"], "--llm.max_length 16: a cloud takes"),
-        (["--train.lora.rank", "2", "--train.train", "projector"], "--train.lora.rank 2: adapters train the LLM"),
-        (
-            ["--train.lora.rank", "2", "--train.lora.targets", "nope"],
-            "--train.lora.targets nope: .*there are: down_proj",
-        ),
+        ({"points.count": 4}, "at least"),
+        ({"train.batch_size": 3, "train.accumulation": 2}, "train.batch_size 3"),
+        ({"blind": True}, "--blind"),
+        ({"base.llm.train": "projector"}, "--base.llm.train projector: this stage trains the llm alone"),
+        ({"base.encoder.train": "encoder,llm"}, "--base.encoder.train encoder,llm: this stage trains the encoder"),
+        ({"llm.max_length": 16, "points.count": 2048}, "--llm.max_length 16: a cloud takes"),
+        ({"train.lora.rank": 2, "train.train": "projector"}, "--train.lora.rank 2: adapters train the LLM"),
+        ({"train.lora.rank": 2, "train.lora.targets": "nope"}, "--train.lora.targets nope: .*there are: down_proj"),
     ],
 )
-def test_what_does_not_fit_is_said_before_anything_is_made(arguments: list[str], said: str) -> None:
+def test_what_does_not_fit_is_said_before_anything_is_made(settings: Mapping[str, Any], said: str) -> None:
     with pytest.raises(SpaError, match=said):
-        build(*arguments)
+        build(settings)
 
 
 def test_parts_are_tried_with_the_backend_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spa3d.ops.selection.automatic", lambda device: pytest.fail("nobody asked for the fastest"))
-    assert [type(backend).__name__ for backend in build("--ops", "torch").ops] == ["TorchOps"]
+    assert [type(backend).__name__ for backend in build({"ops": "torch"}).ops] == ["TorchOps"]
 
 
 def test_weights_of_another_encoder_are_refused_with_the_flag(tmp_path: Path) -> None:
     torch.save(PointNeXt().state_dict(), tmp_path / "full.pt")
     with pytest.raises(CheckpointError) as caught:
-        build("--encoder.checkpoint", str(tmp_path / "full.pt"))
+        build({"encoder.checkpoint": str(tmp_path / "full.pt")})
     said = str(caught.value)
     assert said.startswith(f"--encoder.checkpoint {tmp_path / 'full.pt'}: its weights (bare layout) are not those of ")
     assert "of encoder pointnext (here pointnext-tiny): " in said
@@ -64,12 +63,12 @@ def test_weights_of_another_encoder_are_refused_with_the_flag(tmp_path: Path) ->
 def test_a_base_and_weights_for_its_encoder_are_one_too_many(tmp_path: Path) -> None:
     (tmp_path / "enc.pt").touch()
     with pytest.raises(ConfigError, match=r"--encoder.checkpoint .*enc.pt: --base .* brings the weights of its own"):
-        build("--base", str(tmp_path), "--encoder.checkpoint", str(tmp_path / "enc.pt"))
+        build({"base": str(tmp_path), "encoder.checkpoint": str(tmp_path / "enc.pt")})
 
 
 def test_all_faults_come_in_one_report() -> None:
     with pytest.raises(ConfigError) as caught:
-        build("--blind", "--train.batch_size", "3", "--train.accumulation", "2")
+        build({"blind": True, "train.batch_size": 3, "train.accumulation": 2})
     assert len(caught.value.faults) == 2
 
 
@@ -82,7 +81,7 @@ def test_the_key_of_a_base_follows_what_its_parts_import() -> None:
 def test_a_batch_must_go_evenly_to_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ConfigError, match=r"train.batch_size 8 cannot be split .* among 3 processes"):
-        build("--train.batch_size", "8")
+        build({"train.batch_size": 8})
 
 
 @pytest.mark.parametrize("part", ["encoder", "projector"])

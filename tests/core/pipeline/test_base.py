@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from spa3d import create
-from spa3d.config.parse import parse
+from spa3d.config.resolve import resolve
 from spa3d.config.stages import stages_of
 from spa3d.errors import CheckpointError
 from spa3d.model.saving import save_model
@@ -21,9 +22,10 @@ from spa3d.pipeline.assemble import assemble
 from spa3d.pipeline.base import answers_file, load_base, locate, nearest_difference
 from spa3d.pipeline.build_base import BaseBuilder
 from spa3d.pipeline.parts import Assembly
+from spa3d.registry.registry import load_registry
 from spa3d.runtime.progress import Silent
 
-SMOKE = ("--preset", "smoke", "--device", "cpu")
+SMOKE = {"preset": "smoke", "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +36,12 @@ def bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "bases"
 
 
-def build(*arguments: str) -> Assembly:
-    asked = parse([*SMOKE, *arguments])
-    return assemble(asked.config, asked.registry)
+def build(settings: Mapping[str, Any] | None = None) -> Assembly:
+    return assemble(resolve(SMOKE, settings or {}), load_registry())
 
 
-def builder(*arguments: str) -> BaseBuilder:
-    assembly = build(*arguments)
+def builder(settings: Mapping[str, Any] | None = None) -> BaseBuilder:
+    assembly = build(settings)
     return BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())
 
 
@@ -57,7 +58,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("place", ["model", "."])
 def test_a_base_made_alike_is_loaded_from_run_or_model_folder(saved: Path, place: str) -> None:
     folder = saved if place == "model" else saved.parent
-    assembly = build("--base", str(folder))
+    assembly = build({"base": str(folder)})
     model, _ = load_base(locate(assembly).model_folder, assembly)
     assert not model.training
 
@@ -65,20 +66,22 @@ def test_a_base_made_alike_is_loaded_from_run_or_model_folder(saved: Path, place
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("--encoder.width 16", r"encoder.config.width: 32 → 16"),
-        ("--projector linear", r"projector.name: 'mlp' → 'linear'"),
-        ("--projector.widths 64", r"projector.config.widths: \[128\] → \[64\]"),
-        ("--points.count 64", r"points.count: 128 → 64"),
+        ({"encoder.width": 16}, r"encoder.config.width: 32 → 16"),
+        ({"projector": "linear"}, r"projector.name: 'mlp' → 'linear'"),
+        ({"projector.widths": [64]}, r"projector.config.widths: \[128\] → \[64\]"),
+        ({"points.count": 64}, r"points.count: 128 → 64"),
     ],
 )
-def test_a_base_made_of_other_parts_is_refused_before_any_work(saved: Path, change: str, said: str) -> None:
+def test_a_base_made_of_other_parts_is_refused_before_any_work(
+    saved: Path, change: Mapping[str, Any], said: str
+) -> None:
     with pytest.raises(CheckpointError, match=said):
-        locate(build("--base", str(saved), *change.split()))
+        locate(build({"base": str(saved), **change}))
 
 
 def test_a_base_used_to_other_clouds_is_refused(saved: Path) -> None:
     with pytest.raises(CheckpointError, match=r"points\.normalise: True → False"):
-        load_base(saved, build("--base", str(saved), "--points.normalise", "false"))
+        load_base(saved, build({"base": str(saved), "points.normalise": False}))
 
 
 def test_a_given_base_is_known_by_its_contents_and_left_alone(saved: Path, tmp_path: Path, bases: Path) -> None:
@@ -88,7 +91,7 @@ def test_a_given_base_is_known_by_its_contents_and_left_alone(saved: Path, tmp_p
     weights = bytearray((other / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (other / "model.safetensors").write_bytes(weights)
-    assemblies = {folder: build("--base", str(folder)) for folder in (saved, copy, other)}
+    assemblies = {folder: build({"base": str(folder)}) for folder in (saved, copy, other)}
     keys = {folder: locate(assembly).key for folder, assembly in assemblies.items()}
     assert keys[saved] == keys[copy] != keys[other]
     assert answers_file(locate(assemblies[copy]), assemblies[copy], "choice").is_relative_to(bases)
@@ -104,7 +107,7 @@ def weights(tmp_path: Path) -> Path:
 
 
 def test_a_base_begins_with_the_weights_its_encoder_was_given(weights: Path) -> None:
-    making = builder("--encoder.checkpoint", str(weights))
+    making = builder({"encoder.checkpoint": str(weights)})
     assert stages_of(making.config) == ["llm", "align", "instruct"]
     model, _ = making._fresh()
     given = torch.load(weights)["state_dict"]
@@ -126,13 +129,13 @@ def test_a_base_is_known_by_the_content_of_the_weights(weights: Path, tmp_path: 
     held = torch.load(weights)
     held["epoch"] = 250
     torch.save(held, other)
-    keys = {path: locate(build("--encoder.checkpoint", str(path))).key for path in (weights, copy, other)}
+    keys = {path: locate(build({"encoder.checkpoint": str(path)})).key for path in (weights, copy, other)}
     assert keys[weights] == keys[copy] != keys[other]
     assert locate(build()).key not in keys.values()
 
 
 def test_weights_are_hashed_once(weights: Path) -> None:
-    assembly = build("--encoder.checkpoint", str(weights))
+    assembly = build({"encoder.checkpoint": str(weights)})
     key, before = locate(assembly).key, weights.stat()
     weights.write_bytes(bytes(before.st_size))
     os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -160,7 +163,7 @@ def test_another_base_comes_of_other_training_records(bases: Path) -> None:
 
 
 def test_a_stage_keeps_what_it_trained_and_nothing_else(bases: Path) -> None:
-    making = builder("--base.align.train", "encoder,projector")
+    making = builder({"base.align.train": "encoder,projector"})
     model, _ = making._fresh()
     (making.base.folder / "align").mkdir(parents=True)
     making._keep("align", model)

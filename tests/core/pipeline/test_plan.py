@@ -8,16 +8,17 @@ import pytest
 import torch
 
 from spa3d import create
-from spa3d.config.parse import parse
+from spa3d.config.resolve import resolve
 from spa3d.model.adapters import attach
 from spa3d.model.saving import save_model
 from spa3d.pipeline.assemble import assemble
 from spa3d.pipeline.base import locate
 from spa3d.pipeline.build_base import BaseBuilder
 from spa3d.pipeline.plan import plan
+from spa3d.registry.registry import load_registry
 from spa3d.runtime.progress import Silent
 
-SMOKE = ("--preset", "smoke", "--device", "cpu")
+SMOKE = {"preset": "smoke", "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +29,8 @@ def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_plan_makes_nothing(tmp_path: Path) -> None:
-    asked = parse([*SMOKE])
-    planned = plan(asked.config, asked.registry)
+    config = resolve(SMOKE)
+    planned = plan(config, load_registry())
     assert [stage.name for stage in planned.stages if not stage.there] == [
         *(f"base: {name}" for name in ("encoder", "llm", "align", "instruct")),
         *("evaluate before", "post-train", "evaluate after", "report"),
@@ -39,42 +40,42 @@ def test_a_plan_makes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("objective", "told"), [("spa", "3 steps of spa on mask"), ("sft", "3 steps of sft")])
 def test_noise_is_named_where_it_is_shown(objective: str, told: str) -> None:
-    asked = parse([*SMOKE, "--objective", objective])
-    assert told in [stage.detail for stage in plan(asked.config, asked.registry).stages]
+    config = resolve({**SMOKE, "objective": objective})
+    assert told in [stage.detail for stage in plan(config, load_registry()).stages]
 
 
 def test_without_an_encoder_to_pretrain_there_is_no_stage_for_it(tmp_path: Path) -> None:
     path = tmp_path / "encoder.pt"
     state = create("encoder", "pointnext-tiny").state_dict()
     torch.save(state, path)
-    asked = parse([*SMOKE, "--encoder.checkpoint", str(path)])
-    planned = plan(asked.config, asked.registry)
+    config = resolve({**SMOKE, "encoder.checkpoint": str(path)})
+    planned = plan(config, load_registry())
     assert [stage.name for stage in planned.stages][:3] == ["base: llm", "base: align", "base: instruct"]
     assert planned.parts[0].trains_in == ()
     assert planned.weights == f"encoder weights: {path} (bare layout, {len(state)} tensors)"
 
 
 def test_published_weights_that_are_not_given_are_named_and_nothing_else_changes() -> None:
-    asked = parse([*SMOKE, "--encoder", "pointnext-ulip"])
-    planned = plan(asked.config, asked.registry)
+    config = resolve({**SMOKE, "encoder": "pointnext-ulip"})
+    planned = plan(config, load_registry())
     assert planned.stages[0].name == "base: encoder"
     assert planned.weights == (
         "encoder pointnext-ulip starts from fresh weights: the published weights of pointnext-ulip are "
         "checkpoint_pointnext.pt or ULIP_2-pointnext_objaverse.pt, from https://huggingface.co/datasets/SFXX/ulip; "
         "--encoder.checkpoint FILE reads them"
     )
-    tiny = parse([*SMOKE])
-    assert plan(tiny.config, tiny.registry).weights == ""
+    config = resolve(SMOKE)
+    assert plan(config, load_registry()).weights == ""
 
 
 def test_of_a_given_base_its_own_llm_is_planned(tmp_path: Path) -> None:
-    asked = parse([*SMOKE, "--llm.hidden_size", "48"])
-    assembly = assemble(asked.config, asked.registry)
+    config = resolve({**SMOKE, "llm.hidden_size": 48})
+    assembly = assemble(config, load_registry())
     builder = BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())
     model, processor = builder._fresh()
     save_model(model, processor, tmp_path / "model")
-    given = parse([*SMOKE, "--base", str(tmp_path / "model")])
-    parts = {part.name: part for part in plan(given.config, given.registry).parts}
+    config = resolve({**SMOKE, "base": str(tmp_path / "model")})
+    parts = {part.name: part for part in plan(config, load_registry()).parts}
     for name, module in (
         ("encoder", model.encoder),
         ("projector", model.projector),
@@ -85,13 +86,13 @@ def test_of_a_given_base_its_own_llm_is_planned(tmp_path: Path) -> None:
 
 
 def test_adapters_are_planned_as_they_will_be(tmp_path: Path) -> None:
-    asked = parse([*SMOKE, "--train.lora.rank", "3"])
-    parts = {part.name: part for part in plan(asked.config, asked.registry).parts}
+    config = resolve({**SMOKE, "train.lora.rank": 3})
+    parts = {part.name: part for part in plan(config, load_registry()).parts}
     assert (parts["adapters"].what, parts["adapters"].trains_in) == ("in the llm, of rank 3", ("post-train",))
     assert parts["llm"].trains_in == ("base: llm", "base: instruct")
     assert "post-train" in parts["projector"].trains_in
-    assembly = assemble(asked.config, asked.registry)
+    assembly = assemble(config, load_registry())
     model, _ = BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())._fresh()
-    attach(model, ("llm",), asked.config.train.lora, seed=0)
+    attach(model, ("llm",), config.train.lora, seed=0)
     trains = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert parts["adapters"].parameters == trains

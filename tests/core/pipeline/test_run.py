@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from spa3d import __version__
-from spa3d.config.parse import parse
+from spa3d.config.resolve import resolve
 from spa3d.contracts.benchmark import Question
 from spa3d.errors import ConfigError, DataError, OutputError
 from spa3d.model.saving import save_model
@@ -20,8 +21,11 @@ from spa3d.pipeline.base import locate
 from spa3d.pipeline.build_base import BaseBuilder
 from spa3d.pipeline.passport import passport_of
 from spa3d.pipeline.run import Run, execute
+from spa3d.registry.registry import load_registry
 from spa3d.runtime.progress import Silent
 from spa3d_plugins.benchmarks.classify import Classify
+
+SMOKE = {"preset": "smoke", "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)
@@ -31,17 +35,17 @@ def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
 
 
-def refusal(folder: Path, *argv: str) -> str:
+def refusal(folder: Path, settings: Mapping[str, Any]) -> str:
     """What a run says that cannot begin; it leaves nothing behind."""
-    asked = parse(["--preset", "smoke", "--device", "cpu", *argv])
+    config = resolve(SMOKE, settings)
     with pytest.raises(DataError) as caught:
-        execute(asked.config, asked.registry, output=folder / "run", resume=False, reporter=Silent())
+        execute(config, load_registry(), output=folder / "run", resume=False, reporter=Silent())
     assert not (folder / "run").exists()
     return str(caught.value)
 
 
 def test_a_split_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
-    assert refusal(tmp_path, "--evaluate.split", "tset") == (
+    assert refusal(tmp_path, {"evaluate.split": "tset"}) == (
         "dataset shapes has no record to report on (--evaluate.split) in split 'tset'; "
         "there are: train (64), val (16), test (24), counterfactual (16)"
     )
@@ -52,23 +56,23 @@ def test_data_that_no_benchmark_can_ask_about_are_refused(tmp_path: Path, monkey
         return ()
 
     monkeypatch.setattr(Classify, "questions", nothing)
-    said = refusal(tmp_path, "--benchmark", "classify")
+    said = refusal(tmp_path, {"benchmark": "classify"})
     assert said == "--benchmark classify: dataset shapes gives none of them a question"
 
 
 def test_what_needs_held_out_records_is_refused_without_them(tmp_path: Path) -> None:
-    asked = parse(["--preset", "smoke", "--device", "cpu", "--blind", "--objective", "sft", "--train.keep", "best"])
+    config = resolve({**SMOKE, "blind": True, "objective": "sft", "train.keep": "best"})
     with pytest.raises(ConfigError, match=r"^--train\.keep best: nothing is held out to go by, for with --blind"):
-        execute(asked.config, asked.registry, output=tmp_path / "run", resume=False, reporter=Silent())
+        execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=Silent())
     assert not (tmp_path / "run").exists()
 
 
 def test_bases_that_cannot_be_kept_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "file" / "bases"))
-    asked = parse(["--preset", "smoke", "--device", "cpu"])
+    config = resolve(SMOKE)
     with pytest.raises(OutputError, match=r"bases cannot be kept there .* SPA3D_BASES"):
-        execute(asked.config, asked.registry, output=tmp_path / "run", resume=False, reporter=Silent())
+        execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=Silent())
     assert not (tmp_path / "run").exists()
 
 
@@ -95,34 +99,34 @@ BAD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 MARKED = {"train3": "It ends </s> here.", "test5": "A <point_patch>."}
 
 
-def begin(folder: Path, *argv: str) -> Run:
+def begin(folder: Path, settings: Mapping[str, Any] | None = None) -> Run:
     """A run up to where its work begins."""
-    data = ("--dataset", "pointllm", "--dataset.root", str(folder), "--points.count", "64")
-    asked = parse(["--preset", "smoke", "--device", "cpu", *data, *argv])
-    return Run(assemble(asked.config, asked.registry), folder / "run", Silent())
+    data = {"dataset": {"name": "pointllm", "root": str(folder)}, "points.count": 64}
+    config = resolve(SMOKE, data, settings or {})
+    return Run(assemble(config, load_registry()), folder / "run", Silent())
 
 
 def test_twins_that_no_record_has_are_missed_before_any_work(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
     with pytest.raises(DataError, match=r"none of the 8 training records of dataset pointllm has a twin; .* facts"):
-        begin(tmp_path, "--objective", "twin-contrast")._look_at_data()
-    begin(tmp_path, "--objective", "sft")._look_at_data()
+        begin(tmp_path, {"objective": "twin-contrast"})._look_at_data()
+    begin(tmp_path, {"objective": "sft"})._look_at_data()
 
 
 def test_layers_that_a_given_llm_lacks_are_missed_before_any_work(tmp_path: Path) -> None:
-    asked = parse(["--preset", "smoke", "--device", "cpu"])
-    assembly = assemble(asked.config, asked.registry)
+    config = resolve(SMOKE)
+    assembly = assemble(config, load_registry())
     save_model(*BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())._fresh(), tmp_path)
-    adapted = ["--base", str(tmp_path), "--train.lora.rank", "2", "--train.lora.targets", "q_proj,nowhere"]
-    asked = parse(["--preset", "smoke", "--device", "cpu", *adapted])
+    adapted = {"base": str(tmp_path), "train.lora": {"rank": 2, "targets": ["q_proj", "nowhere"]}}
+    config = resolve(SMOKE, adapted)
     with pytest.raises(ConfigError, match="no linear layer nowhere; there are: down_proj"):
-        execute(asked.config, asked.registry, output=tmp_path / "run", resume=False, reporter=Silent())
+        execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=Silent())
     assert not (tmp_path / "run").exists()
 
 
 def test_skipped_data_are_listed_and_nobody_is_asked_about_them(tmp_path: Path) -> None:
     lay_out(tmp_path, BAD, MARKED)
-    run = begin(tmp_path, "--on-bad-data", "skip")
+    run = begin(tmp_path, {"on_bad_data": "skip"})
     run._look_at_data()
     assert run.left_out == {"train": {"train1", "train2", "train3"}, "test": {"test0", "test5"}}
     assert [record.id for record in run.splits["train"]] == [f"train{i}" for i in (0, 4, 5, 6, 7)]
@@ -148,8 +152,8 @@ def test_a_question_with_a_mark_ends_a_run_before_its_work(tmp_path: Path) -> No
 
 
 def test_of_a_pair_both_members_go_or_none(tmp_path: Path) -> None:
-    asked = parse(["--preset", "smoke", "--device", "cpu", "--benchmark", "choice"])
-    run = Run(assemble(asked.config, asked.registry), tmp_path / "run", Silent())
+    config = resolve({**SMOKE, "benchmark": "choice"})
+    run = Run(assemble(config, load_registry()), tmp_path / "run", Silent())
     run._look_at_data()
     whole = run.questions["choice"]
     twin = next(question.record_id for question, _, pair in whole if pair and "~" in question.record_id)
@@ -161,7 +165,7 @@ def test_of_a_pair_both_members_go_or_none(tmp_path: Path) -> None:
 
 def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
-    run = begin(tmp_path, "--points.missing_color", "0.4", "--ops", "torch")
+    run = begin(tmp_path, {"points.missing_color": 0.4, "ops": "torch"})
     clouds = passport_of(run.assembly, run.base)["clouds"]
     assert isinstance(clouds, dict)
     assert (clouds["method"], clouds["normalise"], clouds["missing_color"]) == ("fps", True, 0.4)
@@ -171,7 +175,7 @@ def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
 
 def test_a_passport_names_who_brought_what_and_holds_all_code_that_decides(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
-    runs = [begin(tmp_path, "--objective", name) for name in ("spa", "sft")]
+    runs = [begin(tmp_path, {"objective": name}) for name in ("spa", "sft")]
     spa, sft = (passport_of(run.assembly, run.base) for run in runs)
     told = f"spa3d {__version__} (built-in)"
     assert spa["components"] == dict.fromkeys(

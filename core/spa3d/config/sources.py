@@ -1,0 +1,226 @@
+"""Settings of one source: the names it chooses and the values it sets, each with the place it stands at.
+
+A source is a mapping. Its keys are those of the ``config.yaml`` that a run saves, so a saved one can be given back as
+it is. A component may be written in three ways::
+
+    encoder: pointnext
+    encoder: {name: pointnext, width: 32}
+    encoder: {asked: pointnext, component: pointnext, preset: pointnext-tiny, config: {width: 32}}   # as saved
+
+The `checkpoint` of an encoder stands beside its fields, and in a saved one beside its `config`. A key may also be
+dotted, as flags are: ``noise.level``, ``benchmark.choice.limit``, ``train.learning-rate``. Dotted keys win over blocks,
+and a text under one is read as if it were typed after a flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from spa3d.config.layers import Place
+from spa3d.registry.located_yaml import Keys
+
+COMPONENTS = ("encoder", "projector", "noise", "objective", "dataset")
+CHOSEN = (*COMPONENTS, "benchmark")
+BLOCKS = ("llm", "points", "base", "pairs", "train", "evaluate")
+PLAIN = ("seed", "device", "threads", "dtype", "ops", "cache-limit-gb", "on-bad-data")
+SAVED = {"asked", "component", "preset", "config"}
+CHECKPOINT = ("encoder", "checkpoint")
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name that a source chooses; `component` is what it stood for when it was saved, if it was."""
+
+    name: str
+    place: str
+    component: str = ""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A value, or a block of values, for the setting at `keys`.
+
+    Attributes:
+        keys: the setting, from the top of the configuration.
+        value: its value; a mapping goes into the block that is there.
+        place: names where a value inside it stands, given its keys relative to `keys`.
+        dotted: whether it stands under a dotted key: a text is read as typed after a flag, and a component that is
+            not chosen is an error.
+
+    """
+
+    keys: Keys
+    value: Any
+    place: Place
+    dotted: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one source says.
+
+    Attributes:
+        names: the chosen names by kind, those of the preset and the LLM included.
+        benchmarks: the chosen benchmarks; empty where it chooses none.
+        plugins: the unpackaged plugins it wants.
+        assignments: the values it sets, later ones over earlier ones.
+        errors: what is wrong with it by itself.
+
+    """
+
+    names: Mapping[str, Name]
+    benchmarks: tuple[Name, ...] = ()
+    plugins: tuple[str, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    def without(self, kind: str) -> Source:
+        """A copy without the name and the settings of one kind of component."""
+        names = {key: name for key, name in self.names.items() if key != kind}
+        assignments = tuple(each for each in self.assignments if each.keys[:1] != (kind,))
+        return replace(self, names=names, assignments=assignments)
+
+
+Settings = Mapping[str, Any] | Source
+"""Settings as a caller gives them: a mapping, or a source that is read already."""
+
+
+def read_source(settings: Settings, place: Callable[..., str] | None = None) -> Source:
+    """Read a mapping of settings.
+
+    Args:
+        settings: nested or dotted keys and their values; a `Source` is returned as it is.
+        place: names where the value at the given keys stands; by default the dotted key.
+
+    """
+    if isinstance(settings, Source):
+        return settings
+    return _Reader(place or _dotted).source(settings)
+
+
+def plugins_of(sources: Sequence[Source]) -> tuple[str, ...]:
+    """The plugins that any of `sources` wants, those of the strongest source first."""
+    return tuple(dict.fromkeys(plugin for source in reversed(sources) for plugin in source.plugins))
+
+
+def split_key(dotted: str) -> Keys:
+    """The keys that a dotted one names; hyphens in fields stand for underscores, in names of benchmarks they stay."""
+    head, *rest = dotted.split(".")
+    names = 1 if head == "benchmark" else 0
+    return (head, *rest[:names], *(part.replace("-", "_") for part in rest[names:]))
+
+
+def at(place: str) -> Place:
+    """One place for everything inside."""
+    return lambda rest: place
+
+
+def _dotted(*keys: str | int) -> str:
+    return ".".join(map(str, keys))
+
+
+class _Reader:
+    """Collects what a mapping says."""
+
+    def __init__(self, place: Callable[..., str]) -> None:
+        self.place = place
+        self.names: dict[str, Name] = {}
+        self.assignments: list[Assignment] = []
+        self.errors: list[str] = []
+
+    def source(self, settings: Mapping[str, Any]) -> Source:
+        """The whole of it."""
+        rest = {key: value for key, value in settings.items() if "." not in key}
+        self._choose("preset", self._text(rest.pop("preset", None), "preset"), ("preset",))
+        plugins = self._texts(rest.pop("plugins", None), "plugins")
+        blocks = {kind: rest.pop(kind, None) for kind in COMPONENTS}
+        benchmarks, llm = rest.pop("benchmark", None), rest.pop("llm", None)
+        saved_llm = self._text(rest.pop("llm_name", None), "llm_name")
+        if isinstance(rest.get("base"), str):
+            rest["base"] = {"path": rest["base"]}
+        self._assign((), rest, ())
+        for kind, block in blocks.items():
+            self._read_block(kind, block)
+        chosen = self._read_benchmarks(benchmarks)
+        self._read_llm(llm, saved_llm)
+        for key in (key for key in settings if "." in key):
+            keys = split_key(key)
+            self.assignments.append(Assignment(keys, settings[key], self._inside(keys), dotted=True))
+        return Source(self.names, chosen, plugins, tuple(self.assignments), tuple(self.errors))
+
+    def _inside(self, keys: Keys) -> Place:
+        return lambda rest: self.place(*keys, *rest)
+
+    def _choose(self, kind: str, name: str, keys: Keys, component: str = "") -> None:
+        if name:
+            self.names[kind] = Name(name, self.place(*keys), component)
+
+    def _assign(self, keys: Keys, values: Mapping[str, Any], at_keys: Keys) -> None:
+        if values:
+            self.assignments.append(Assignment(keys, values, self._inside(at_keys)))
+
+    def _text(self, value: Any, *keys: str | int) -> str:
+        if value is None or isinstance(value, str):
+            return value or ""
+        self.errors.append(f"{self.place(*keys)}: expected a name, found {value!r}")
+        return ""
+
+    def _texts(self, value: Any, key: str) -> tuple[str, ...]:
+        return tuple(self._text(item, key, index) for index, item in enumerate(_items(value)))
+
+    def _read_block(self, kind: str, value: Any) -> None:
+        if kind == CHECKPOINT[0] and isinstance(value, Mapping):
+            checkpoint = value.get(CHECKPOINT[1])
+            value = {key: inner for key, inner in value.items() if key != CHECKPOINT[1]}
+            if checkpoint is not None:
+                self.assignments.append(Assignment(CHECKPOINT, checkpoint, at(self.place(*CHECKPOINT))))
+        name, values, keys = self._named(value, (kind,))
+        self._choose(kind, name.name, keys, name.component)
+        self._assign((kind,), values, keys)
+
+    def _read_benchmarks(self, value: Any) -> tuple[Name, ...]:
+        chosen = []
+        for index, item in enumerate(value.split(",") if isinstance(value, str) else _items(value)):
+            keys: Keys = ("benchmark",) if isinstance(value, str) else ("benchmark", index)
+            name, values, keys = self._named(item.strip() if isinstance(item, str) else item, keys)
+            if name.name:
+                chosen.append(name)
+                self._assign(("benchmark", name.name), values, keys)
+            else:
+                place = self.place("benchmark", index)
+                self.errors.append(f"{place}: names no benchmark; write a name or {{name: …}}")
+        return tuple(chosen)
+
+    def _read_llm(self, value: Any, saved_name: str) -> None:
+        name, values, keys = self._named(value, ("llm",))
+        self._choose("llm", saved_name or name.name, keys)
+        self._assign(("llm",), values, keys)
+
+    def _named(self, value: Any, keys: Keys) -> tuple[Name, Mapping[str, Any], Keys]:
+        """The name in a block, its values, and the keys under which these stand."""
+        if not isinstance(value, Mapping):
+            return Name(self._text(value, *keys), self.place(*keys)), {}, keys
+        if "asked" in value or "component" in value:
+            return self._saved(value, keys)
+        values = {key: inner for key, inner in value.items() if key != "name"}
+        return Name(self._text(value.get("name"), *keys, "name"), self.place(*keys)), values, keys
+
+    def _saved(self, value: Mapping[str, Any], keys: Keys) -> tuple[Name, Mapping[str, Any], Keys]:
+        for key in sorted(value.keys() - SAVED):
+            self.errors.append(f"{self.place(*keys, key)}: no such key beside {', '.join(sorted(SAVED))}")
+        component = self._text(value.get("component"), *keys, "component")
+        values = value.get("config") or {}
+        if not isinstance(values, Mapping):
+            self.errors.append(f"{self.place(*keys, 'config')}: expected a block of fields, found {values!r}")
+            values = {}
+        asked = self._text(value.get("asked"), *keys, "asked")
+        keys = (*keys, "config")
+        return Name(asked or component, self.place(*keys), component), values, keys
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, (list, tuple)):
+        return value
+    return [] if value is None else [value]

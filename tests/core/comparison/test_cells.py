@@ -1,0 +1,58 @@
+"""What lies on disk of a cell: done or not, failed, or of other settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from spa3d.comparison.cells import ERROR, Cell, Outcome, Row, Task, outcome, refuse_foreign_cells
+from spa3d.config.settings import RunConfig
+from spa3d.errors import OutputError
+
+Finish = Callable[..., None]
+
+
+def tasks(config: RunConfig, output: Path, labels: Sequence[str] = ("sft", "spa")) -> list[Task]:
+    return [
+        Task(Cell(Row(label, {}), 0, index, output / "cells" / f"{label}-s0"), config)
+        for index, label in enumerate(labels)
+    ]
+
+
+def test_a_cell_is_done_only_if_it_is_complete_and_of_this_configuration(
+    config: RunConfig, finish: Callable[..., None], tmp_path: Path
+) -> None:
+    (task,) = tasks(config, tmp_path, ("sft",))
+    assert outcome(task).status == "to do"
+    finish(task, status="interrupted")
+    assert outcome(task).status == "to do"
+    finish(task)
+    assert outcome(task) == Outcome(task.cell, "done", seconds=1.5)
+    other = Task(task.cell, config.model_copy(update={"seed": 9}))
+    assert outcome(other).status == "to do"
+
+
+def test_a_folder_with_cells_of_other_settings_is_refused(
+    config: RunConfig, finish: Callable[..., None], tmp_path: Path
+) -> None:
+    old = tasks(config.model_copy(update={"threads": 3}), tmp_path)
+    refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
+    finish(old[1])
+    with pytest.raises(OutputError, match=r"its cells spa-s0 were run with other settings \(threads: 3 → "):
+        refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
+    refuse_foreign_cells(tasks(config, tmp_path, ("sft", "dpo")), tmp_path)
+
+
+def test_a_folder_that_holds_a_run_is_refused(config: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("")
+    with pytest.raises(OutputError, match="holds a run"):
+        refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
+
+
+def test_outcome_of_a_failed_cell_says_why(config: RunConfig, tmp_path: Path) -> None:
+    (task,) = tasks(config, tmp_path, ("sft",))
+    task.cell.folder.mkdir(parents=True)
+    (task.cell.folder / ERROR).write_text("record 7: no cloud\n\nTraceback")
+    assert outcome(task) == Outcome(task.cell, "failed", "record 7: no cloud")

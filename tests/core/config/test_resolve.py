@@ -1,0 +1,105 @@
+"""A mapping is resolved as a command line is: the same names, values, layers and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spa3d.config.parse import parse
+from spa3d.config.resolve import resolve
+from spa3d.errors import ConfigError
+from spa3d.registry.registry import load_registry
+
+
+@pytest.fixture(autouse=True)
+def _toys(toy_registry: Path) -> None:
+    """Every test here chooses among toys, in an empty folder."""
+
+
+def errors(*settings: Mapping[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        resolve(*settings)
+    return list(caught.value.faults)
+
+
+def test_resolve_nothing_gives_the_defaults() -> None:
+    assert resolve({}) == resolve() == parse([]).config
+
+
+@pytest.mark.parametrize(
+    ("settings", "argv"),
+    [
+        ({"encoder": "plain-wide"}, "--encoder plain-wide"),
+        ({"noise": {"name": "quiet", "level": 0.25}}, "--noise quiet --noise.level 0.25"),
+        ({"noise.level": 0.25, "seed": 3}, "--noise.level 0.25 --seed 3"),
+        ({"train": {"steps": 3}, "train.learning-rate": "1e-3"}, "--train.steps 3 --train.learning_rate 1e-3"),
+        ({"encoder": {"inputs": ["xyz", "rgb"]}}, "--encoder.inputs xyz,rgb"),
+        ({"encoder.inputs": "xyz,rgb", "encoder.scale": "none"}, "--encoder.inputs xyz,rgb --encoder.scale none"),
+        ({"benchmark": ["tell", {"name": "pick", "limit": 7}]}, "--benchmark tell,pick --benchmark.pick.limit 7"),
+        ({"benchmark.pick.limit": 7}, "--benchmark.pick.limit 7"),
+        ({"llm": "small", "llm.layers": 2}, "--llm small --llm.layers 2"),
+        ({"preset": "long", "blind": True, "cache": False}, "--preset long --blind --no-cache"),
+        ({"train": {"steps": 3}, "train.steps": 4}, "--train.steps 4"),
+    ],
+)
+def test_resolve_means_what_flags_mean(settings: Mapping[str, Any], argv: str) -> None:
+    assert resolve(settings) == parse(argv.split()).config
+
+
+def test_resolve_reads_a_saved_configuration() -> None:
+    first = parse(["--encoder.width", "16", "--benchmark", "tell", "--blind", "--llm", "a/b"]).config
+    assert resolve(first.model_dump(mode="json")) == first
+    assert resolve(first.model_dump()) == first
+
+
+def test_resolve_lays_later_settings_over_earlier_ones() -> None:
+    config = resolve({"train": {"steps": 3, "epochs": 2}, "seed": 1}, {"train.steps": 5}, {"seed": 2})
+    assert (config.train.steps, config.train.epochs, config.seed) == (5, 2, 2)
+
+
+def test_resolve_leaves_out_settings_of_another_component() -> None:
+    base = {"encoder": {"name": "other", "width": 16}}
+    assert resolve(base).encoder.config["width"] == 16
+    assert resolve(base, {"encoder": "other"}).encoder.config["width"] == 16
+    assert resolve(base, {"encoder": "plain"}) == resolve({"encoder": "plain"})
+    assert resolve({"encoder": {"width": 16}}, {"encoder": "plain"}).encoder.config["width"] == 16
+
+
+def test_resolve_takes_the_registry_it_is_given(toy_registry: Path) -> None:
+    other = Path("other.yaml")
+    other.write_text(toy_registry.read_text().replace("objective: fit\n", "objective: prefer\n"))
+    assert resolve({}).objective.asked == "fit"
+    assert resolve({}, registry=load_registry(other)).objective.asked == "prefer"
+
+
+def test_resolve_reports_every_error_with_its_key() -> None:
+    found = errors(
+        {"seed": -1, "train": {"stepz": 3}, "encoder": {"name": "plain", "width": 99}, "noise.level": "2", "sede": 1},
+        {"benchmark": "pick,gone", "base": "nowhere", "device": "gpu", "benchmark.tell.limit": 1},
+    )
+    assert {each.partition(": ")[0] for each in found} == {
+        *("seed", "train.stepz", "encoder.width", "noise.level", "sede"),
+        *("benchmark", "base.path", "device", "benchmark.tell.limit"),
+    }
+    assert "noise.level: '2' is not allowed; possible: number ≥ 0 and ≤ 1" in "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"encoder": 3}, "encoder: expected a name, found 3"),
+        ({"encoder": {"asked": "plain", "config": 3}}, "encoder.config: expected a block of fields"),
+        ({"benchmark": [{"limit": 3}]}, "benchmark.0: names no benchmark"),
+        ({"train": 3}, "train: train is a block of fields and takes no value itself"),
+        ({"train.steps.x": 3}, "train.steps.x: steps holds a value, so it has no fields"),
+        ({"benchmark.pack.limit": 3}, "benchmark.pack.limit: 'pack' is not chosen; chosen: pick, tell"),
+        ({"noise": "quite"}, "noise: no noise 'quite'; did you mean 'quiet'?"),
+        ({"trian.steps": 3}, "trian: no field 'trian'; did you mean 'train'"),
+    ],
+)
+def test_resolve_says_one_clear_thing(settings: Mapping[str, Any], words: str) -> None:
+    (said,) = errors(settings)
+    assert words in said
