@@ -70,7 +70,7 @@ def show_plan(invocation: Invocation) -> None:
     )
     stages = Table("stage", "what", "state", title="Stages", title_justify="left")
     for stage in planned.stages:
-        stages.add_row(plain(stage.name), plain(stage.detail), plain("there", "green") if stage.there else "to do")
+        stages.add_row(plain(stage.name), plain(stage.detail), plain("there", "green") if stage.done else "to do")
     parts = Table("part", "what", "parameters", "trains in", title="Parts", title_justify="left")
     parts.columns[2].justify = "right"
     for part in planned.parts:
