@@ -10,22 +10,22 @@ from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.jsonl import append_value, format_lines, read_valid_values
 
 
-class Journal:
+class MetricsLog:
     """Appends rows of numbers to a JSON-lines file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def rewind(self, stage: str, step: int) -> None:
+    def truncate_after(self, stage: str, step: int) -> None:
         """Forget what `stage` wrote after `step`: the steps that a resumed run makes again."""
         if self.path.exists() and distributed.is_first():
             kept = [row for row in self.rows() if row.get("stage") != stage or row.get("step", 0) <= step > 0]
             write_whole(self.path, format_lines(kept, ascii_only=True))
 
-    def adopt(self, source: Path) -> None:
+    def import_base_metrics(self, source: Path) -> None:
         """Begin with the curves of the base a run starts from; what happened to that base later is another run's."""
         if distributed.is_first() and not self.path.exists() and source.exists():
-            rows = [row for row in Journal(source).rows() if str(row.get("stage")).startswith("base.")]
+            rows = [row for row in MetricsLog(source).rows() if str(row.get("stage")).startswith("base.")]
             write_whole(self.path, format_lines(rows, ascii_only=True))
 
     def write(self, **row: Any) -> None:

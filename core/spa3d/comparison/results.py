@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.artifacts.predictions import read_rows
 from spa3d.comparison.cells import Cell
 from spa3d.comparison.document import BenchmarkSubset
@@ -108,7 +108,7 @@ def read_cell(cell: Cell, seconds: float | None) -> CellResult:
     folder = cell.folder
     report = _mapping(folder / "report.json", json.loads)
     config = _mapping(folder / "config.yaml", yaml.safe_load)
-    journal = [row for row in Journal(folder / "metrics.jsonl").rows() if row.get("stage") == "post-train"]
+    journal = [row for row in MetricsLog(folder / "metrics.jsonl").rows() if row.get("stage") == "post-train"]
     sets = {
         (name, subset): sides
         for name in report.get("benchmarks", {})

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.config.settings import LLMSettings, Part, StageSettings
 from spa3d.config.stages import StageName, optimizer_steps, parts_trained
 from spa3d.contracts.dataset import Record
@@ -83,7 +83,7 @@ class BaseBuilder:
         self.base, self.recipe, self.parts, self.caches = base, recipe, parts, caches
         self.records, self.reporter = records, reporter
         self.execution = caches.execution
-        self.journal = Journal(base.folder / "metrics.jsonl")
+        self.journal = MetricsLog(base.folder / "metrics.jsonl")
         self.conversation: ConversationSampler = instructions(parts.dataset, recipe.seed)
         self._built: tuple[Spa3dModel, Spa3dProcessor] | None = None
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.config.settings import StageSettings, TrainSettings
 from spa3d.config.stages import optimizer_steps, parts_trained
 from spa3d.contracts.dataset import Conversation, Record
@@ -87,7 +87,7 @@ class PostTraining:
     ) -> None:
         self.recipe, self.parts, self.caches, self.splits = recipe, parts, caches, splits
         self.output, self.reporter = output, reporter
-        self.journal = Journal(output / "metrics.jsonl")
+        self.journal = MetricsLog(output / "metrics.jsonl")
 
     @property
     def done(self) -> bool:

@@ -14,7 +14,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from spa3d import ops
-from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.artifacts.run_folder import extend_passport, issue_passport, link_latest, lock_run_folder
 from spa3d.checkpoints.load import describe
 from spa3d.config.settings import RunConfig
@@ -134,7 +134,7 @@ class Run:
         self.base = find_base(config.base.path, caches.parts, caches.execution, caches.fingerprints)
         self.recipe = PostTrainingRecipe(config.train, config.seed, config.blind, config.base.instruct)
         self.training = PostTraining(self.recipe, self.parts, caches, data.splits, output, reporter)
-        self.journal = Journal(output / "metrics.jsonl")
+        self.journal = MetricsLog(output / "metrics.jsonl")
         self.questions: Questions = {}
         self.timing: dict[str, float] = {}
         self._trained: Spa3dModel | None = None
@@ -243,7 +243,7 @@ class Run:
 
     def _load_base(self) -> None:
         self._prepare_base()
-        self.journal.adopt(self.base.folder / "metrics.jsonl")
+        self.journal.import_base_metrics(self.base.folder / "metrics.jsonl")
         _ = self.model_and_processor
 
     def _prepare_base(self) -> None:

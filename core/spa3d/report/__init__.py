@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.report.document import Document, ReportData, build_document
 from spa3d.report.examples import Example
 from spa3d.report.markdown import render_markdown
@@ -26,7 +26,7 @@ def write_report(folder: Path, document: Document, examples: Sequence[Example]) 
         examples: four to six of them make a page that opens quickly.
 
     """
-    metrics = Journal(folder / document.training.curves).rows()
+    metrics = MetricsLog(folder / document.training.curves).rows()
     write_whole(folder / "report.md", render_markdown(document, examples))
     write_whole(folder / "report.html", render_page(document, examples, metrics))
     # Last: who reads "complete" there may count on the others, whenever the run was interrupted.

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from transformers import TrainerCallback
 
-from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.runtime.progress import Reporter
 from spa3d.training.arguments import last_checkpoint
 from spa3d.training.trainer import MetricsCallback, StageTrainer
 
 
-def fit(trainer: StageTrainer, journal: Journal, reporter: Reporter, callbacks: Sequence[TrainerCallback] = ()) -> None:
+def fit(
+    trainer: StageTrainer, journal: MetricsLog, reporter: Reporter, callbacks: Sequence[TrainerCallback] = ()
+) -> None:
     """Train to the last step of the trainer's job; its model is trained in place.
 
     Args:
@@ -25,7 +27,7 @@ def fit(trainer: StageTrainer, journal: Journal, reporter: Reporter, callbacks: 
     job = trainer.job
     checkpoint = last_checkpoint(job.checkpoints)
     done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-    journal.rewind(job.stage, done)
+    journal.truncate_after(job.stage, done)
     with reporter.track(job.steps, job.stage) as advance:
         advance(done)
         trainer.add_callback(MetricsCallback(job.stage, journal, advance, trainer.log_metrics))

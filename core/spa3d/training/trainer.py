@@ -12,7 +12,7 @@ from torch.utils.data import Dataset as TorchDataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.contracts.objective import Objective, Score, Scores, Term
 from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
@@ -177,7 +177,9 @@ class ObjectiveTrainer(StageTrainer):
 class MetricsCallback(TrainerCallback):
     """Writes the journal and moves the progress bar."""
 
-    def __init__(self, stage: str, journal: Journal, advance: Advance, metrics: Callable[[], dict[str, float]]) -> None:
+    def __init__(
+        self, stage: str, journal: MetricsLog, advance: Advance, metrics: Callable[[], dict[str, float]]
+    ) -> None:
         self.stage, self.journal, self.advance, self.metrics = stage, journal, advance, metrics
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

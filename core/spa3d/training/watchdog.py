@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.contracts.objective import Need
 from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
@@ -70,7 +70,7 @@ class HeldOutWatchdog(TrainerCallback):
         samples: Sequence[Sample],
         settings: WatchdogSettings,
         *,
-        journal: Journal,
+        journal: MetricsLog,
         warn: Callable[[str], None],
         best: BestCheckpoint | None = None,
     ) -> None:

@@ -36,9 +36,9 @@ def spa3d_components():
 DRIVER = """
 import os, signal, sys
 from spa3d.cli import main
-from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.metrics_log import MetricsLog
 
-left, write = int(os.environ.get("DIES_AT", "0")), Journal.write
+left, write = int(os.environ.get("DIES_AT", "0")), MetricsLog.write
 
 def counted(self, **row):
     global left
@@ -47,7 +47,7 @@ def counted(self, **row):
         os.kill(os.getpid(), signal.SIGKILL)
     write(self, **row)
 
-Journal.write = counted
+MetricsLog.write = counted
 sys.exit(main(["compare", *sys.argv[1:]]))
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,10 @@ from spa3d.config.parse import parse
 from spa3d.data.preference_pairs import format_pairs, read_pairs
 from spa3d.errors import ConfigError, DataError
 from spa3d.inference.predictor import Predictor
-from spa3d.pipeline.assemble import assemble
 from spa3d.pipeline.base import Base
 from spa3d.pipeline.pairs_stage import PairSource
+from spa3d.pipeline.run import open_run
 from spa3d.preferences.generate import GenerationPlan
-from spa3d.runtime.progress import Silent
 
 BASE = Base(Path("base"), "0123")
 CORRUPTION = ("--pairs.mode", "corruption", "--pairs.limit", "8")
@@ -30,8 +30,8 @@ def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def source(*argv: str, base: Base = BASE) -> PairSource:
     asked = parse(["--preset", "smoke", "--device", "cpu", *argv])
-    assembly = assemble(asked.config, asked.registry)
-    return PairSource(assembly, base, assembly.dataset.records("train"), (), Silent())
+    run = open_run(asked.config, asked.registry, output=Path("unused"), check_data=False)
+    return replace(run.pairs, base=base)
 
 
 def plan(*argv: str, base: Base = BASE) -> GenerationPlan:

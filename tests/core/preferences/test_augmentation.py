@@ -12,7 +12,7 @@ from spa3d.contracts.noise import Noise, NoiseConfig
 from spa3d.contracts.objective import Need
 from spa3d.data.preference_pairs import pair_error
 from spa3d.inference.predictor import Predictor
-from spa3d.inference.views import Views
+from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.preferences.augmentation import generate_augmented
 from spa3d.preferences.requests import Request, Response, draw_requests
 
@@ -32,7 +32,8 @@ def predictor(toy: Any) -> Predictor:
     with torch.no_grad():  # sharper than fresh weights are, so that the cloud shows in the answer
         for parameter in model.parameters():
             parameter.mul_(3)
-    return Predictor(model, processor, Views(model, clouds, None, noise=Scatter(), seed=5), batch_size=3)
+    views = built_in_views(ViewEncoder(model, clouds), noise=Scatter(), seed=5)
+    return Predictor(model, processor, views, batch_size=3)
 
 
 def ask(predictor: Predictor, toy_dataset: Any, *, own_answers: bool) -> tuple[list[Request], list[list[Response]]]:
@@ -51,7 +52,7 @@ def ask(predictor: Predictor, toy_dataset: Any, *, own_answers: bool) -> tuple[l
 def greedy(predictor: Predictor, request: Request, view: str) -> str:
     """Token by token, by hand."""
     ids = predictor.processor.question_ids(request.question, "cloud")
-    clouds, start = predictor.views.tokens(view, [request.record.id], [0]), len(ids)
+    clouds, start = predictor.views[view].tokens([(request.record.id, 0)]).tokens, len(ids)
     while len(ids) < start + 64 and ids[-1] != predictor.processor.tokenizer.eos_token_id:
         logits = predictor.model(input_ids=torch.tensor([ids]), point_tokens=clouds).logits
         ids.append(int(logits[0, -1].argmax()))

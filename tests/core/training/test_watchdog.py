@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from spa3d.artifacts.metrics_log import Journal
+from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.config.settings import StageSettings
 from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.registry.create import create
@@ -58,7 +58,7 @@ def train(
     views = built_in_views(ViewEncoder(model, clouds), noise=noise)
     text = tokenize_example(processor, sft_example(instructions(dataset, 0)), [("chosen", "cloud")])
     settings = StageSettings(batch_size=8, learning_rate=rate, log_every=5, save_every=how.get("save_every", 1000))
-    journal = Journal(folder / "metrics.jsonl")
+    journal = MetricsLog(folder / "metrics.jsonl")
     probe = HeldOutWatchdog(
         views,
         [text(record, 0) for record in dataset.records("train")],
