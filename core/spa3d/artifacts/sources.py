@@ -33,31 +33,34 @@ def source_files(*modules: ModuleType) -> list[Path]:
 
 def _imported(module: ModuleType, packages: set[str]) -> Iterator[str]:
     """Names of the modules of `packages` that `module` uses: those of its values, and those that it imports."""
+    inside = f"{module.__name__}."
     for value in vars(module).values():
+        if isinstance(value, ModuleType) and value.__name__.startswith(inside):
+            continue  # a package has those of its modules that anybody imported as attributes
         name = str(getattr(value, "__module__", None) or getattr(value, "__name__", ""))
         if name.partition(".")[0] in packages and name in sys.modules:
             yield name
     package = str(getattr(module, "__package__", "") or "")
-    for name in _inner_imports(Path(str(module.__file__)), package):
-        if name.partition(".")[0] in packages and _is_module(name):
-            yield name
+    for origin, name in _inner_imports(Path(str(module.__file__)), package):
+        if origin.partition(".")[0] in packages:
+            inner = f"{origin}.{name}"
+            yield inner if name and _is_module(inner) else origin
 
 
 @cache
-def _inner_imports(path: Path, package: str) -> frozenset[str]:
-    """Dotted names that the functions of a source file import; a name may be a module or something in one."""
-    names: set[str] = set()
+def _inner_imports(path: Path, package: str) -> frozenset[tuple[str, str]]:
+    """Modules that the functions of a source file import from, each with the name that they import or an empty one."""
+    names: set[tuple[str, str]] = set()
     for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         for node in ast.walk(function):
             if isinstance(node, ast.Import):
-                names.update(alias.name for alias in node.names)
+                names.update((alias.name, "") for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 origin = "." * node.level + (node.module or "")
                 origin = resolve_name(origin, package) if node.level else origin
-                names.add(origin)
-                names.update(f"{origin}.{alias.name}" for alias in node.names)
+                names.update((origin, alias.name) for alias in node.names)
     return frozenset(names)
 
 

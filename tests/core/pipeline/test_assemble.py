@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,22 @@ from typing import Any
 import pytest
 import torch
 
+from spa3d.artifacts.sources import source_files
 from spa3d.config.resolve import resolve
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
-from spa3d.pipeline.assemble import assemble
+from spa3d.pipeline import build_base
+from spa3d.pipeline.assemble import assemble, make_execution
+from spa3d.pipeline.parts import Execution, Parts
 from spa3d.registry.registry import load_registry
 from spa3d.runtime.device import choose_device
 from spa3d_plugins.encoders.pointnext import PointNeXt
 from spa3d_plugins.projectors.mlp import MLP
 
 
-def build(settings: Mapping[str, Any] | None = None):
-    return assemble(resolve({"preset": "smoke"}, settings or {}), load_registry())
+def build(settings: Mapping[str, Any] | None = None) -> tuple[Parts, Execution]:
+    config, registry = resolve({"preset": "smoke"}, settings or {}), load_registry()
+    execution = make_execution(config, registry)
+    return assemble(config, registry, execution), execution
 
 
 def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
@@ -47,7 +53,7 @@ def test_what_does_not_fit_is_said_before_anything_is_made(settings: Mapping[str
 
 def test_parts_are_tried_with_the_backend_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spa3d.ops.selection.automatic", lambda device: pytest.fail("nobody asked for the fastest"))
-    assert [type(backend).__name__ for backend in build({"ops": "torch"}).ops] == ["TorchOps"]
+    assert [type(backend).__name__ for backend in build({"ops": "torch"})[1].ops] == ["TorchOps"]
 
 
 def test_weights_of_another_encoder_are_refused_with_the_flag(tmp_path: Path) -> None:
@@ -73,8 +79,11 @@ def test_all_faults_come_in_one_report() -> None:
 
 
 def test_the_key_of_a_base_follows_what_its_parts_import() -> None:
-    files = {path.name for path in build().sources()}
-    assert {"shapes.py", "objects.py", "text.py", "pointnext.py", "trainer.py", "modeling.py", "points.py"} <= files
+    parts, _ = build()
+    modules = [sys.modules[type(part).__module__] for part in (parts.dataset, parts.make_encoder())]
+    files = {path.name for path in source_files(build_base, *modules)}
+    assert {"shapes.py", "objects.py", "text.py", "pointnext.py", "trainer.py", "modeling.py"} <= files
+    assert {"preparation.py", "views.py"} <= files
     assert not {"mask.py", "spa.py", "markdown.py", "choice.py"} & files
 
 

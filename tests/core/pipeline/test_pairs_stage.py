@@ -21,13 +21,6 @@ BASE = Base(Path("base"), "0123")
 CORRUPTION = ("--pairs.mode", "corruption", "--pairs.limit", "8")
 
 
-@pytest.fixture(autouse=True)
-def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPA3D_PLUGINS", "")
-    monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
-    monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
-
-
 def source(*argv: str, base: Base = BASE) -> PairSource:
     asked = parse(["--preset", "smoke", "--device", "cpu", *argv])
     run = open_run(asked.config, asked.registry, output=Path("unused"), check_data=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,27 +12,18 @@ from spa3d import create
 from spa3d.config.resolve import resolve
 from spa3d.model.adapters import attach
 from spa3d.model.saving import save_model
-from spa3d.pipeline.assemble import assemble
-from spa3d.pipeline.base import locate
-from spa3d.pipeline.build_base import BaseBuilder
 from spa3d.pipeline.plan import plan
+from spa3d.pipeline.run import Run
 from spa3d.registry.registry import load_registry
-from spa3d.runtime.progress import Silent
 
 SMOKE = {"preset": "smoke", "device": "cpu"}
-
-
-@pytest.fixture(autouse=True)
-def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPA3D_PLUGINS", "")
-    monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
-    monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
+OpenSmoke = Callable[..., Run]
 
 
 def test_a_plan_makes_nothing(tmp_path: Path) -> None:
     config = resolve(SMOKE)
     planned = plan(config, load_registry())
-    assert [stage.name for stage in planned.stages if not stage.there] == [
+    assert [stage.name for stage in planned.stages if not stage.done] == [
         *(f"base: {name}" for name in ("encoder", "llm", "align", "instruct")),
         *("evaluate before", "post-train", "evaluate after", "report"),
     ]
@@ -68,11 +60,8 @@ def test_published_weights_that_are_not_given_are_named_and_nothing_else_changes
     assert plan(config, load_registry()).weights == ""
 
 
-def test_of_a_given_base_its_own_llm_is_planned(tmp_path: Path) -> None:
-    config = resolve({**SMOKE, "llm.hidden_size": 48})
-    assembly = assemble(config, load_registry())
-    builder = BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())
-    model, processor = builder._fresh()
+def test_of_a_given_base_its_own_llm_is_planned(tmp_path: Path, open_smoke: OpenSmoke) -> None:
+    model, processor = open_smoke({"llm.hidden_size": 48}).builder.model_and_processor()
     save_model(model, processor, tmp_path / "model")
     config = resolve({**SMOKE, "base": str(tmp_path / "model")})
     parts = {part.name: part for part in plan(config, load_registry()).parts}
@@ -85,14 +74,13 @@ def test_of_a_given_base_its_own_llm_is_planned(tmp_path: Path) -> None:
     assert (parts["llm"].what, parts["llm"].trains_in) == ("of the base", ("post-train",))
 
 
-def test_adapters_are_planned_as_they_will_be(tmp_path: Path) -> None:
+def test_adapters_are_planned_as_they_will_be(tmp_path: Path, open_smoke: OpenSmoke) -> None:
     config = resolve({**SMOKE, "train.lora.rank": 3})
     parts = {part.name: part for part in plan(config, load_registry()).parts}
     assert (parts["adapters"].what, parts["adapters"].trains_in) == ("in the llm, of rank 3", ("post-train",))
     assert parts["llm"].trains_in == ("base: llm", "base: instruct")
     assert "post-train" in parts["projector"].trains_in
-    assembly = assemble(config, load_registry())
-    model, _ = BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())._fresh()
+    model, _ = open_smoke({"train.lora.rank": 3}).builder.model_and_processor()
     attach(model, ("llm",), config.train.lora, seed=0)
     trains = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert parts["adapters"].parameters == trains

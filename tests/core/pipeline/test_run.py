@@ -16,23 +16,16 @@ from spa3d.config.resolve import resolve
 from spa3d.contracts.benchmark import Question
 from spa3d.errors import ConfigError, DataError, OutputError
 from spa3d.model.saving import save_model
-from spa3d.pipeline.assemble import assemble
-from spa3d.pipeline.base import locate
-from spa3d.pipeline.build_base import BaseBuilder
-from spa3d.pipeline.passport import passport_of
-from spa3d.pipeline.run import Run, execute
+from spa3d.pipeline.assemble import owners
+from spa3d.pipeline.data_checks import DataChecks, RunData
+from spa3d.pipeline.passport import make_passport
+from spa3d.pipeline.run import Run, execute, open_run
 from spa3d.registry.registry import load_registry
 from spa3d.runtime.progress import Silent
 from spa3d_plugins.benchmarks.classify import Classify
 
 SMOKE = {"preset": "smoke", "device": "cpu"}
-
-
-@pytest.fixture(autouse=True)
-def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPA3D_PLUGINS", "")
-    monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
-    monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
+OpenSmoke = Callable[..., Run]
 
 
 def refusal(folder: Path, settings: Mapping[str, Any]) -> str:
@@ -102,21 +95,18 @@ MARKED = {"train3": "It ends </s> here.", "test5": "A <point_patch>."}
 def begin(folder: Path, settings: Mapping[str, Any] | None = None) -> Run:
     """A run up to where its work begins."""
     data = {"dataset": {"name": "pointllm", "root": str(folder)}, "points.count": 64}
-    config = resolve(SMOKE, data, settings or {})
-    return Run(assemble(config, load_registry()), folder / "run", Silent())
+    return open_run(resolve(SMOKE, data, settings or {}), load_registry(), output=folder / "run")
 
 
 def test_twins_that_no_record_has_are_missed_before_any_work(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
     with pytest.raises(DataError, match=r"none of the 8 training records of dataset pointllm has a twin; .* facts"):
-        begin(tmp_path, {"objective": "twin-contrast"})._look_at_data()
-    begin(tmp_path, {"objective": "sft"})._look_at_data()
+        begin(tmp_path, {"objective": "twin-contrast"}).check_data()
+    begin(tmp_path, {"objective": "sft"}).check_data()
 
 
-def test_layers_that_a_given_llm_lacks_are_missed_before_any_work(tmp_path: Path) -> None:
-    config = resolve(SMOKE)
-    assembly = assemble(config, load_registry())
-    save_model(*BaseBuilder(assembly, locate(assembly), assembly.dataset.records("train"), Silent())._fresh(), tmp_path)
+def test_layers_that_a_given_llm_lacks_are_missed_before_any_work(tmp_path: Path, open_smoke: OpenSmoke) -> None:
+    save_model(*open_smoke().builder.model_and_processor(), tmp_path)
     adapted = {"base": str(tmp_path), "train.lora": {"rank": 2, "targets": ["q_proj", "nowhere"]}}
     config = resolve(SMOKE, adapted)
     with pytest.raises(ConfigError, match="no linear layer nowhere; there are: down_proj"):
@@ -127,13 +117,11 @@ def test_layers_that_a_given_llm_lacks_are_missed_before_any_work(tmp_path: Path
 def test_skipped_data_are_listed_and_nobody_is_asked_about_them(tmp_path: Path) -> None:
     lay_out(tmp_path, BAD, MARKED)
     run = begin(tmp_path, {"on_bad_data": "skip"})
-    run._look_at_data()
-    assert run.left_out == {"train": {"train1", "train2", "train3"}, "test": {"test0", "test5"}}
-    assert [record.id for record in run.splits["train"]] == [f"train{i}" for i in (0, 4, 5, 6, 7)]
-    assert {question.record_id for question, _, _ in run.questions["choice"]} <= {
-        f"test{i}" for i in (1, 2, 3, 4, 6, 7)
-    }
-    told = "\n".join(run.assembly.dataset.skipped)
+    run.check_data()
+    assert run.data.left_out == {"train": {"train1", "train2", "train3"}, "test": {"test0", "test5"}}
+    assert [record.id for record in run.data.split("train")] == [f"train{i}" for i in (0, 4, 5, 6, 7)]
+    assert {item.question.record_id for item in run.questions["choice"]} <= {f"test{i}" for i in (1, 2, 3, 4, 6, 7)}
+    told = "\n".join(run.parts.dataset.skip_log.lines)
     for record, fault in (
         ("train1", "NaN or infinity"),
         ("train2", "9 points, but encoder pointnext needs at least"),
@@ -148,25 +136,29 @@ def test_skipped_data_are_listed_and_nobody_is_asked_about_them(tmp_path: Path) 
 def test_a_question_with_a_mark_ends_a_run_before_its_work(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, MARKED)
     with pytest.raises(DataError, match=r"record test\d: the text .* holds '<point_patch>'"):
-        begin(tmp_path)._look_at_data()
+        begin(tmp_path).check_data()
 
 
-def test_of_a_pair_both_members_go_or_none(tmp_path: Path) -> None:
-    config = resolve({**SMOKE, "benchmark": "choice"})
-    run = Run(assemble(config, load_registry()), tmp_path / "run", Silent())
-    run._look_at_data()
+def test_of_a_pair_both_members_go_or_none(open_smoke: OpenSmoke) -> None:
+    run = open_smoke({"benchmark": "choice"})
+    run.check_data()
     whole = run.questions["choice"]
-    twin = next(question.record_id for question, _, pair in whole if pair and "~" in question.record_id)
-    run.left_out = {"test": {twin}}
-    left = run._answerable(whole)
+    ids = (item.question.record_id for item in whole if item.pair_id)
+    twin = next(name for name in ids if "~" in name)
+    checks = DataChecks(run.parts, run.special_tokens, blind=False, reporter=Silent())
+    left = checks.answerable(whole, RunData(run.data.splits, {"test": frozenset({twin})}))
     assert len(left) == len(whole) - 2
-    assert all(count == 2 for count in Counter(pair for _, _, pair in left if pair).values())
+    assert all(count == 2 for count in Counter(item.pair_id for item in left if item.pair_id).values())
+
+
+def passport(run: Run) -> dict[str, Any]:
+    return make_passport(run.config, run.caches, run.base, owners(run.config, run.registry))
 
 
 def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
     run = begin(tmp_path, {"points.missing_color": 0.4, "ops": "torch"})
-    clouds = passport_of(run.assembly, run.base)["clouds"]
+    clouds = passport(run)["clouds"]
     assert isinstance(clouds, dict)
     assert (clouds["method"], clouds["normalise"], clouds["missing_color"]) == ("fps", True, 0.4)
     assert (clouds["inputs"], clouds["up_axis"], clouds["ops"]) == (["xyz", "rgb"], "y", ["TorchOps"])
@@ -176,7 +168,7 @@ def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
 def test_a_passport_names_who_brought_what_and_holds_all_code_that_decides(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
     runs = [begin(tmp_path, {"objective": name}) for name in ("spa", "sft")]
-    spa, sft = (passport_of(run.assembly, run.base) for run in runs)
+    spa, sft = (passport(run) for run in runs)
     told = f"spa3d {__version__} (built-in)"
     assert spa["components"] == dict.fromkeys(
         ("encoder", "projector", "noise", "objective", "dataset", "benchmark choice", "benchmark classify"), told
