@@ -46,7 +46,7 @@ class Grid:
     name: str
     rows: tuple[Draft, ...]
     axes: Mapping[str, tuple[str, ...]]
-    asked: frozenset[str]
+    requested: frozenset[str]
     seeds: tuple[int, ...]
     budget: Budget
 
@@ -68,7 +68,7 @@ def make_grid(
         name=name,
         rows=tuple(drafts) or (Draft({}),),
         axes={key: merged[axis] for axis, key in AXES.items() if axis in merged},
-        asked=frozenset(AXES[axis] for axis in axes),
+        requested=frozenset(AXES[axis] for axis in axes),
         seeds=tuple(seeds) or preset.seeds,
         budget=budget or preset.budget,
     )
@@ -86,9 +86,9 @@ def expand(grid: Grid, needs: Needs) -> list[Draft]:
     """
     crossed = [draft for row in grid.rows if _kept(row, grid) for draft in _crossed(row, grid)]
     if not crossed:
-        asked = ", ".join(f"{key} {'|'.join(grid.axes[key])}" for key in sorted(grid.asked))
+        requested = ", ".join(f"{key} {'|'.join(grid.axes[key])}" for key in sorted(grid.requested))
         there = "; ".join(_told(row.settings) for row in grid.rows)
-        raise ConfigError(f"spa3d compare {grid.name}: no row of it has {asked}; its rows: {there}")
+        raise ConfigError(f"spa3d compare {grid.name}: no row of it has {requested}; its rows: {there}")
     alike: dict[tuple[tuple[str, str], ...], Draft] = {}
     errors: list[str] = []
     for draft in crossed:
@@ -110,7 +110,7 @@ def shows_noise(needs: Sequence[Need], settings: RowSettings) -> bool:
 
 
 def _kept(row: Draft, grid: Grid) -> bool:
-    return all(row.settings.get(key, values[0]) in values for key, values in grid.axes.items() if key in grid.asked)
+    return all(row.settings.get(key, values[0]) in values for key, values in grid.axes.items() if key in grid.requested)
 
 
 def _crossed(row: Draft, grid: Grid) -> Iterable[Draft]:

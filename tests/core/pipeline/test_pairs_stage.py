@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from spa3d.config.parse import parse
+from spa3d.config.resolve import resolve
 from spa3d.data.preference_pairs import format_pairs, read_pairs
 from spa3d.errors import ConfigError, DataError
 from spa3d.inference.predictor import Predictor
@@ -16,19 +18,20 @@ from spa3d.pipeline.base import Base
 from spa3d.pipeline.pairs_stage import PairSource
 from spa3d.pipeline.run import open_run
 from spa3d.preferences.generate import GenerationPlan
+from spa3d.registry.registry import load_registry
 
 BASE = Base(Path("base"), "0123")
-CORRUPTION = ("--pairs.mode", "corruption", "--pairs.limit", "8")
+SMOKE = {"preset": "smoke", "device": "cpu"}
+CORRUPTION = {"pairs": {"mode": "corruption", "limit": 8}}
 
 
-def source(*argv: str, base: Base = BASE) -> PairSource:
-    asked = parse(["--preset", "smoke", "--device", "cpu", *argv])
-    run = open_run(asked.config, asked.registry, output=Path("unused"), check_data=False)
+def source(*settings: Mapping[str, Any], base: Base = BASE) -> PairSource:
+    run = open_run(resolve(SMOKE, *settings), load_registry(), output=Path("unused"), check_data=False)
     return replace(run.pairs, base=base)
 
 
-def plan(*argv: str, base: Base = BASE) -> GenerationPlan:
-    return source(*argv, base=base).plan
+def plan(*settings: Mapping[str, Any], base: Base = BASE) -> GenerationPlan:
+    return source(*settings, base=base).plan
 
 
 def nobody() -> Predictor:
@@ -36,30 +39,30 @@ def nobody() -> Predictor:
 
 
 def test_what_does_not_decide_an_answer_is_shared_and_what_does_is_not() -> None:
-    plain = plan(*CORRUPTION)
-    for same in (["--pairs.batch_size", "3"], ["--train.steps", "5"], ["--noise", "gaussian"]):
-        assert plan(*CORRUPTION, *same).path == plain.path
-    assert plan(*CORRUPTION, base=Base(Path("base"), "4567")).path == plain.path
-    assert plan(*CORRUPTION, "--seed", "1").path != plain.path
-    endpoint = ("--pairs.writer", "endpoint", "--pairs.llm", "big", "--pairs.url", "http://localhost:1/v1")
-    paid = plan(*CORRUPTION, *endpoint)
+    plain = plan(CORRUPTION)
+    for same in ({"pairs.batch_size": 3}, {"train.steps": 5}, {"noise": "gaussian"}):
+        assert plan(CORRUPTION, same).path == plain.path
+    assert plan(CORRUPTION, base=Base(Path("base"), "4567")).path == plain.path
+    assert plan(CORRUPTION, {"seed": 1}).path != plain.path
+    endpoint = {"pairs": {"writer": "endpoint", "llm": "big", "url": "http://localhost:1/v1"}}
+    paid = plan(CORRUPTION, endpoint)
     assert paid.path != plain.path
-    assert plan(*CORRUPTION, *endpoint, "--seed", "1").path == paid.path
+    assert plan(CORRUPTION, endpoint, {"seed": 1}).path == paid.path
 
-    own = ("--pairs.mode", "augmentation")
-    plain = plan(*own)
-    assert plan(*own, "--pairs.limit", "3").path == plain.path
-    for other in (["--noise", "gaussian"], ["--noise.level", "0.5"], ["--seed", "1"], ["--pairs.chosen", "model"]):
-        assert plan(*own, *other).path != plain.path
-    assert plan(*own, base=Base(Path("base"), "4567")).path != plain.path
+    own = {"pairs.mode": "augmentation"}
+    plain = plan(own)
+    assert plan(own, {"pairs.limit": 3}).path == plain.path
+    for other in ({"noise": "gaussian"}, {"noise.level": 0.5}, {"seed": 1}, {"pairs.chosen": "model"}):
+        assert plan(own, other).path != plain.path
+    assert plan(own, base=Base(Path("base"), "4567")).path != plain.path
 
 
 def test_as_many_are_asked_for_as_training_meets() -> None:
-    own = ("--pairs.mode", "augmentation")
-    assert len(plan(*own).requests) == 3 * 8
-    assert len(plan(*own, "--train.steps", "20").requests) == 64
-    assert len(plan(*own, "--train.steps", "20", "--pairs.limit", "5").requests) == 5
-    made = plan(*own, "--noise.level", "0.5").made
+    own = {"pairs.mode": "augmentation"}
+    assert len(plan(own).requests) == 3 * 8
+    assert len(plan(own, {"train.steps": 20}).requests) == 64
+    assert len(plan(own, {"train.steps": 20, "pairs.limit": 5}).requests) == 5
+    made = plan(own, {"noise.level": 0.5}).made
     assert {name: made[name] for name in ("mode", "base", "chosen", "noise", "level", "seed", "dataset")} == {
         "mode": "augmentation",
         "base": "0123",
@@ -73,15 +76,15 @@ def test_as_many_are_asked_for_as_training_meets() -> None:
 
 def test_without_clouds_there_is_nothing_to_noise() -> None:
     with pytest.raises(ConfigError, match=r"--pairs\.mode augmentation: with --blind there is no cloud"):
-        plan("--pairs.mode", "augmentation", "--blind", "--objective", "sft")
+        plan({"pairs.mode": "augmentation", "blind": True, "objective": "sft"})
 
 
 def test_generate_to_writes_the_pairs_that_it_returns(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
-    pairs = source(*CORRUPTION).generate_to(path, nobody)
+    pairs = source(CORRUPTION).generate_to(path, nobody)
     assert (pairs.asked, len(pairs.kept)) == (8, 8)
     assert read_pairs(path) == pairs.kept
-    told = source(*CORRUPTION).collect(tmp_path / "run", nobody)
+    told = source(CORRUPTION).collect(tmp_path / "run", nobody)
     assert told == {"kept": 8, "asked": 8, "dropped": {}, "hash": told["hash"]}
     assert (tmp_path / "run" / "pairs.jsonl").read_bytes() == path.read_bytes()
 
@@ -94,13 +97,13 @@ class TestGiven:
         with pytest.raises(
             DataError, match=r"pairs\.jsonl: record shapes-0-train-000001: the text .* holds '<point_patch>'"
         ):
-            source("--pairs.path", str(path)).load()
+            source({"pairs.path": str(path)}).load()
 
     def test_they_are_copied_to_the_run(self, tmp_path: Path) -> None:
         path = tmp_path / "pairs.jsonl"
         entry = {"record": "shapes-0-train-000001", "question": "?", "chosen": "a", "rejected": "b"}
         path.write_text(json.dumps(entry))
-        given = source("--pairs.path", str(path))
+        given = source({"pairs.path": str(path)})
         told = given.collect(tmp_path / "run", nobody)
         assert told == {"kept": 1, "hash": told["hash"]}
         copy = tmp_path / "run" / "pairs.jsonl"
