@@ -25,7 +25,8 @@ from spa3d.contracts.noise import Noise
 from spa3d.contracts.objective import Model, Objective, Score, Scores, Text, View
 from spa3d.contracts.projector import Projector
 from spa3d.data.preparation import encoder_inputs
-from spa3d.registry.component import KINDS, Component
+from spa3d.registry.component import Component
+from spa3d.registry.kinds import KINDS
 from spa3d.registry.registry import load_registry
 from spa3d.runtime.rng import Draws
 

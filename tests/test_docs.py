@@ -17,8 +17,8 @@ from spa3d.cli.help import CHECKPOINT_FLAG, CHECKPOINT_MEANING, RUN_FLAGS
 from spa3d.config.catalog import Entry, catalogue, explain
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import BLOCKS, COMPONENTS, PLAIN
-from spa3d.registry.component import KINDS
 from spa3d.registry.fields import describe, is_block, show, show_default
+from spa3d.registry.kinds import KINDS
 from spa3d.registry.registry import Registry, load_registry
 from spa3d.rendering.markdown import escape_markdown
 

@@ -24,8 +24,9 @@ from spa3d.config.catalog import SECTIONS, catalogue
 from spa3d.config.parse import parse
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
 from spa3d.registry import hookspecs
-from spa3d.registry.component import KINDS, Component
+from spa3d.registry.component import Component
 from spa3d.registry.fields import is_block, show
+from spa3d.registry.kinds import KINDS
 from spa3d.registry.registry import load_registry
 
 ROOT = Path(__file__).parents[1]

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ValidationError
 from spa3d.errors import PluginError, RegistryError
 from spa3d.ops.selection import REFERENCE, built, first_there
 from spa3d.ops.verification import works_on
-from spa3d.registry.component import KINDS, Component
+from spa3d.registry.component import Component
 from spa3d.registry.fields import complaint, describe, faults_of, show, show_default, unknown
+from spa3d.registry.kinds import KINDS
 from spa3d.registry.manifest import Preset, RunPreset
 from spa3d.registry.registry import Registry
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from spa3d.errors import RegistryError
-from spa3d.registry.component import KINDS, NAME, Component
+from spa3d.registry.component import NAME, Component
+from spa3d.registry.kinds import KINDS
 from spa3d.registry.located_yaml import Located, read_located
 
 VARIABLE = "SPA3D_REGISTRY"

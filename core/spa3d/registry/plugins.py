@@ -19,7 +19,8 @@ import pluggy
 
 from spa3d.errors import PluginError, RegistryError
 from spa3d.registry import hookspecs
-from spa3d.registry.component import KINDS, NAME, Component
+from spa3d.registry.component import NAME, Component
+from spa3d.registry.kinds import KINDS
 from spa3d.registry.manifest import Manifest
 from spa3d.version import __version__
 

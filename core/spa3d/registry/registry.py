@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from spa3d.errors import PluginError, RegistryError
-from spa3d.registry.component import KINDS, Component
+from spa3d.registry.component import Component
 from spa3d.registry.fields import unknown
+from spa3d.registry.kinds import KINDS
 from spa3d.registry.manifest import Manifest, find_manifest, load_manifest
 from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin, load_plugins
 from spa3d.registry.requirements import install_hint, missing_program, missing_requirements

@@ -8,7 +8,7 @@ import pytest
 
 import spa3d
 from spa3d.errors import ConfigError, PluginError, RegistryError
-from spa3d.registry.component import KINDS
+from spa3d.registry.kinds import KINDS
 from spa3d.registry.registry import CONTRACTS, Registry, load_registry, open_registry
 from spa3d.registry.requirements import missing_requirements
 
