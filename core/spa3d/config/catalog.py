@@ -13,8 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spa3d.errors import PluginError, RegistryError
-from spa3d.ops.selection import REFERENCE, built, first_there
-from spa3d.ops.verification import works_on
+from spa3d.ops.selection import REFERENCE, create_backend, first_available
 from spa3d.registry.component import Component
 from spa3d.registry.fields import complaint, describe, faults_of, show, show_default, unknown
 from spa3d.registry.kinds import KINDS
@@ -150,7 +149,7 @@ def _defaults(registry: Registry, section: str, *, broken: Collection[str] = ())
 
 def automatic_backends(registry: Registry, *, broken: Collection[str] = ()) -> dict[str, str]:
     """What ``--ops auto`` takes per type of device; without those found `broken`, which cannot be told by a look."""
-    return {device: first_there(registry, device, broken=broken) for device in registry.manifest.defaults.ops}
+    return {device: first_available(registry, device, broken=broken) for device in registry.manifest.defaults.ops}
 
 
 def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, Any]:
@@ -163,14 +162,16 @@ def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, 
     try:
         target = registry.target(row)
         compared = row.kind == "ops" and REFERENCE in registry.names("ops")
-        return _tried(row.name, registry) if compared else Status(IMPORTS), target
+        return _try_backend(row.name, registry) if compared else Status(IMPORTS), target
     except PluginError as error:
         return Status(BROKEN, str(error)), None
 
 
-def _tried(name: str, registry: Registry) -> Status:
-    backend = built(registry, name)
-    devices = works_on(backend, registry)
+def _try_backend(name: str, registry: Registry) -> Status:
+    from spa3d.ops.verification import verify_backend  # it imports torch, which a list without a check does not need
+
+    backend = create_backend(registry, name)
+    devices = verify_backend(backend, registry)
     return Status(WORKS, devices) if devices else Status(IMPORTS, f"it is for {', '.join(backend.devices)}, not here")
 
 

@@ -61,6 +61,11 @@ class Origin:
         return f"{self.distribution} {self.version} ({'built-in' if self.builtin else f'entry point {self.plugin}'})"
 
 
+def shipped_origin(plugin: str) -> Origin:
+    """The origin of what comes with spa3d itself."""
+    return Origin(plugin, "spa3d", __version__, builtin=True)
+
+
 @dataclass(frozen=True)
 class Plugin:
     """A plugin that loaded: its rows, and what loading cost."""
@@ -147,8 +152,7 @@ def _sources(
 ) -> Iterator[tuple[Origin, Callable[[], Any]]]:
     for module in manifest.plugins.load:
         if module not in manifest.plugins.block:
-            origin = Origin(module, "spa3d", __version__, builtin=True)
-            yield origin, partial(importlib.import_module, module)
+            yield shipped_origin(module), partial(importlib.import_module, module)
     for point in _chosen(entry_points(group=GROUP), environ):
         if point.name not in manifest.plugins.block:
             name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown distribution", "")

@@ -14,8 +14,8 @@ from spa3d.errors import PluginError, RegistryError
 from spa3d.registry.component import Component
 from spa3d.registry.fields import unknown
 from spa3d.registry.kinds import KINDS
-from spa3d.registry.manifest import Manifest, find_manifest, load_manifest
-from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin, load_plugins
+from spa3d.registry.manifest import FILE, Manifest, find_manifest, load_manifest
+from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin, load_plugins, shipped_origin
 from spa3d.registry.requirements import install_hint, missing_program, missing_requirements
 
 CONTRACTS = {kind: (f"spa3d.contracts.{kind}", kind.capitalize()) for kind in KINDS}
@@ -149,6 +149,12 @@ class Registry:
 
 
 KEEP_ONE = "uninstall one of them or leave it out: plugins.block in registry.yaml, SPA3D_PLUGINS, no --plugin"
+
+
+def shipped_registry(path: Path | None = None) -> Registry:
+    """The registry of the rows that stand in registry.yaml itself; no plugin is loaded and no hook is called."""
+    manifest = load_manifest(find_manifest(path))
+    return Registry(manifest, [Plugin(shipped_origin(FILE), tuple(manifest.rows()), 0.0, imports_torch=False)], [])
 
 
 def open_registry(
