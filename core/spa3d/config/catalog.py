@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from spa3d.errors import PluginError, RegistryError
 from spa3d.ops.selection import REFERENCE, create_backend, first_available
 from spa3d.registry.component import Component
-from spa3d.registry.fields import complaint, describe, faults_of, show, show_default, unknown
-from spa3d.registry.kinds import KINDS
+from spa3d.registry.fields import describe, describe_error, errors_of, show, show_default, unknown
+from spa3d.registry.kinds import CHECKPOINT, CHOSEN_ONCE, CHOSEN_SEVERAL, KINDS, kind_spec
 from spa3d.registry.manifest import Preset, RunPreset
 from spa3d.registry.registry import Registry
 
@@ -141,15 +141,14 @@ def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entr
 
 def _defaults(registry: Registry, section: str, *, broken: Collection[str] = ()) -> tuple[str, ...]:
     """What is taken where nothing is chosen; of the point operations, on any device."""
-    if section == "ops":
+    if section in KINDS and kind_spec(section).choice == "per device":
         return tuple(automatic_backends(registry, broken=broken).values())
-    chosen = getattr(registry.manifest.defaults, "preset" if section == "run" else section, ())
-    return (chosen,) if isinstance(chosen, str) else tuple(chosen)
+    return registry.manifest.defaults.names("preset" if section == "run" else section)
 
 
 def automatic_backends(registry: Registry, *, broken: Collection[str] = ()) -> dict[str, str]:
     """What ``--ops auto`` takes per type of device; without those found `broken`, which cannot be told by a look."""
-    return {device: first_available(registry, device, broken=broken) for device in registry.manifest.defaults.ops}
+    return {device: first_available(registry, device, broken=broken) for device in registry.manifest.defaults.backends}
 
 
 def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, Any]:
@@ -191,8 +190,8 @@ def _run_fault(name: str, preset: RunPreset) -> str:
     """What `RunConfig` says to the settings of a run preset, and to those for each objective."""
     from spa3d.config.settings import RunConfig
 
-    chosen = {kind: {"asked": kind, "component": kind} for kind in RunConfig.model_fields if kind in KINDS}
-    stub: dict[str, Any] = {**chosen, "benchmark": [], "ops": "auto", "preset": name, **preset.settings}
+    stub: dict[str, Any] = {kind: {"asked": kind, "component": kind} for kind in CHOSEN_ONCE}
+    stub |= {kind: [] for kind in CHOSEN_SEVERAL} | {"preset": name, **preset.settings}
     trains = [preset.settings.get("train", {}), *preset.objectives.values()]
     faults = [_fault(RunConfig, {**stub, "train": train}) for train in trains]
     return "; ".join(dict.fromkeys(filter(None, faults)))
@@ -202,8 +201,8 @@ def _fault(model: type[BaseModel], values: Mapping[str, Any]) -> str:
     try:
         model.model_validate(dict(values))
     except ValidationError as error:
-        faults = [(".".join(map(str, fault["loc"])), fault) for fault in faults_of(error) if fault["type"] != "missing"]
-        return "; ".join(f"{place}: {complaint(model, fault)}" for place, fault in faults)
+        faults = [(".".join(map(str, fault["loc"])), fault) for fault in errors_of(error) if fault["type"] != "missing"]
+        return "; ".join(f"{place}: {describe_error(model, fault)}" for place, fault in faults)
     return ""
 
 
@@ -227,8 +226,8 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
     facts |= {"one of the programs": ", ".join(row.programs), "install": row.install}
     facts |= _flat(points, "--points.")
     facts |= {f"weights: {key}": text for key, text in weights or ()}
-    if section == "encoder":
-        facts["--encoder.checkpoint"] = _about_checkpoint()
+    if kind_spec(section).has_weights:
+        facts[f"--{section}.{CHECKPOINT}"] = _about_checkpoint()
     fields = tuple(_fields(target.Config, values)) if target else ()
     return Explanation(section, entry.name, {key: text for key, text in facts.items() if text}, fields)
 
@@ -236,7 +235,7 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
 def _about_checkpoint() -> str:
     from spa3d.config.settings import EncoderSelection
 
-    return EncoderSelection.model_fields["checkpoint"].description or ""
+    return EncoderSelection.model_fields[CHECKPOINT].description or ""
 
 
 def _location(target: type[Any]) -> str:

@@ -33,7 +33,7 @@ def takes(backend: Ops, device: str) -> bool:
 
 def candidates(registry: Registry, device: str) -> list[str]:
     """Names that ``auto`` tries on a type of device, the fastest first and the reference last."""
-    return list(dict.fromkeys([*registry.manifest.defaults.ops.get(device, ()), REFERENCE]))
+    return list(dict.fromkeys([*registry.manifest.defaults.backends.get(device, ()), REFERENCE]))
 
 
 def first_available(registry: Registry, device: str, *, broken: Collection[str] = ()) -> str:

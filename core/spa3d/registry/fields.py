@@ -86,7 +86,7 @@ def from_text(text: str, field: FieldInfo) -> Any:
     return [part.strip() for part in text.split(",")] if text else []
 
 
-def faults_of(error: ValidationError) -> list[Mapping[str, Any]]:
+def errors_of(error: ValidationError) -> list[Mapping[str, Any]]:
     """Pydantic's faults, without the one that a list is too short where its items are there and are at fault."""
     return [fault for fault in error.errors() if not (fault["type"] == "too_short" and _long_enough(fault))]
 
@@ -95,7 +95,7 @@ def _long_enough(fault: Mapping[str, Any]) -> bool:
     return isinstance(fault["input"], COLLECTIONS) and len(fault["input"]) >= fault["ctx"]["min_length"]
 
 
-def complaint(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
+def describe_error(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
     """One of pydantic's faults in words: what is wrong, what is possible, what the field is for."""
     loc = fault["loc"]
     if fault["type"] == "extra_forbidden":
