@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from spa3d.cli.help import CHECKPOINT_FLAG, CHECKPOINT_MEANING, RUN_FLAGS
-from spa3d.config.catalog import Entry, catalogue, explain
+from spa3d.config.catalog import Entry, catalog, explain
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import BLOCKS, PLAIN
 from spa3d.registry.fields import describe, is_block, show, show_default
@@ -74,7 +74,7 @@ def test_the_table_of_components_in_the_readme(registry: Registry) -> None:
     _, end, after = rest.partition(END)
     assert begin, f"README.md has lost {BEGIN}"
     assert end, f"README.md has lost {END}"
-    hold(README, before + BEGIN + component_table(catalogue(registry)) + END + after)
+    hold(README, before + BEGIN + component_table(catalog(registry)) + END + after)
 
 
 def test_the_settings(registry: Registry) -> None:
@@ -119,7 +119,7 @@ def settings_page(registry: Registry) -> str:
     for block in BLOCKS:
         parts += block_parts(block)
     parts.append(PARTS)
-    for entry in catalogue(registry, KINDS):
+    for entry in catalog(registry, KINDS):
         if entry.component and not entry.preset_of and entry.section != "ops":
             parts += component_parts(registry, entry)
     parts += [PRESETS, *preset_parts(registry)]
@@ -131,7 +131,7 @@ FIELD_HEAD = ("flag", "type", "default", "meaning")
 
 def choices(registry: Registry) -> Iterator[tuple[str, ...]]:
     for section in (*CHOSEN, "llm"):
-        names = ", ".join(code(entry.name) for entry in catalogue(registry, (section,)))
+        names = ", ".join(code(entry.name) for entry in catalog(registry, (section,)))
         takes = "name or path" if section == "llm" else "names" if section in CHOSEN_SEVERAL else "name"
         yield code(f"--{section}"), takes, code(show(registry.manifest.defaults.names(section))), names
         if section in CHOSEN and kind_spec(section).has_weights:
@@ -174,7 +174,7 @@ def flag_of(entry: Entry) -> str:
 
 
 def preset_parts(registry: Registry) -> Iterator[str]:
-    for entry in catalogue(registry):
+    for entry in catalog(registry):
         if entry.preset_of and entry.component:
             values: Mapping[str, Any] = registry.manifest.presets.of(entry.section)[entry.name].config
             rows = [(code(f"--{flag_of(entry)}.{key}"), code(show(value))) for key, value in values.items()]

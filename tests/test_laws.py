@@ -20,7 +20,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from spa3d.config.catalog import SECTIONS, catalogue
+from spa3d.config.catalog import SECTIONS, catalog
 from spa3d.config.parse import parse
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
 from spa3d.registry import hookspecs
@@ -241,7 +241,7 @@ class TestSettings:
 
 class TestComponents:
     def test_nothing_comes_or_goes_unnoticed(self) -> None:
-        there = {section: sorted(entry.name for entry in catalogue(REGISTRY, (section,))) for section in SECTIONS}
+        there = {section: sorted(entry.name for entry in catalog(REGISTRY, (section,))) for section in SECTIONS}
         assert there == SHIPPED
 
     @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind}-{row.name}")

@@ -86,7 +86,7 @@ class Explanation:
     fields: tuple[FieldEntry, ...] = ()
 
 
-def catalogue(registry: Registry, sections: tuple[str, ...] = SECTIONS, *, check: bool = False) -> list[Entry]:
+def catalog(registry: Registry, sections: tuple[str, ...] = SECTIONS, *, check: bool = False) -> list[Entry]:
     """Every component, followed by its presets; with `check`, components are imported and presets validated."""
     return [entry for section in sections for entry in _section(registry, section, check=check)]
 
@@ -98,7 +98,7 @@ def explain(registry: Registry, name: str, section: str | None = None) -> list[E
         RegistryError: there is nothing of that name.
 
     """
-    entries = catalogue(registry, SECTIONS if section is None else (section,))
+    entries = catalog(registry, SECTIONS if section is None else (section,))
     found = [_explain(registry, entry) for entry in entries if entry.name == name]
     if section is None:
         found += [
@@ -134,8 +134,14 @@ def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entr
     presets: Mapping[str, Any] = getattr(registry.manifest.presets, section)
     defaults = _defaults(registry, section)
     for name, preset in presets.items():
-        fault = "" if not check else _run_fault(name, preset) if section == "run" else _llm_fault(preset.config)
-        status = Status(BROKEN, fault) if fault else Status(IMPORTS if check else READY)
+        error = (
+            ""
+            if not check
+            else _run_preset_error(name, preset)
+            if section == "run"
+            else _llm_preset_error(preset.config)
+        )
+        status = Status(BROKEN, error) if error else Status(IMPORTS if check else READY)
         yield Entry(section, name, preset.summary, "built-in", status, name in defaults)
 
 
@@ -176,33 +182,33 @@ def _try_backend(name: str, registry: Registry) -> Status:
 
 def _preset_status(component: Status, target: Any, preset: Preset) -> Status:
     """A preset is as its component is, unless its values do not fit; what it leaves open is the user's to give."""
-    fault = "" if target is None else _fault(target.Config, preset.config)
-    return Status(BROKEN, fault) if fault else component
+    error = "" if target is None else _config_error(target.Config, preset.config)
+    return Status(BROKEN, error) if error else component
 
 
-def _llm_fault(values: Mapping[str, Any]) -> str:
+def _llm_preset_error(values: Mapping[str, Any]) -> str:
     from spa3d.config.settings import LLMSettings
 
-    return _fault(LLMSettings, values)
+    return _config_error(LLMSettings, values)
 
 
-def _run_fault(name: str, preset: RunPreset) -> str:
+def _run_preset_error(name: str, preset: RunPreset) -> str:
     """What `RunConfig` says to the settings of a run preset, and to those for each objective."""
     from spa3d.config.settings import RunConfig
 
     stub: dict[str, Any] = {kind: {"asked": kind, "component": kind} for kind in CHOSEN_ONCE}
     stub |= {kind: [] for kind in CHOSEN_SEVERAL} | {"preset": name, **preset.settings}
     trains = [preset.settings.get("train", {}), *preset.objectives.values()]
-    faults = [_fault(RunConfig, {**stub, "train": train}) for train in trains]
-    return "; ".join(dict.fromkeys(filter(None, faults)))
+    errors = [_config_error(RunConfig, {**stub, "train": train}) for train in trains]
+    return "; ".join(dict.fromkeys(filter(None, errors)))
 
 
-def _fault(model: type[BaseModel], values: Mapping[str, Any]) -> str:
+def _config_error(model: type[BaseModel], values: Mapping[str, Any]) -> str:
     try:
         model.model_validate(dict(values))
     except ValidationError as error:
-        faults = [(".".join(map(str, fault["loc"])), fault) for fault in errors_of(error) if fault["type"] != "missing"]
-        return "; ".join(f"{place}: {describe_error(model, fault)}" for place, fault in faults)
+        errors = [each for each in errors_of(error) if each["type"] != "missing"]
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {describe_error(model, each)}" for each in errors)
     return ""
 
 
@@ -221,7 +227,7 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
         values, weights, points = preset.config, preset.weights, preset.points
     status, target = _state(registry, row, check=True)
     facts |= {"preset of": entry.preset_of, "origin": registry.origin(row).owner, "status": str(status)}
-    facts |= {"target": row.target, "file": _location(target) if target else ""}
+    facts |= {"target": row.target, "file": _source_location(target) if target else ""}
     facts |= {"source": row.source, "licence": row.licence, "requires": ", ".join(row.requires)}
     facts |= {"one of the programs": ", ".join(row.programs), "install": row.install}
     facts |= _flat(points, "--points.")
@@ -238,7 +244,7 @@ def _about_checkpoint() -> str:
     return EncoderSelection.model_fields[CHECKPOINT].description or ""
 
 
-def _location(target: type[Any]) -> str:
+def _source_location(target: type[Any]) -> str:
     """``file:line`` of a class."""
     return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
 

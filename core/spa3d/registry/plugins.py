@@ -227,13 +227,13 @@ def _rows(manager: pluggy.PluginManager, plugin: Any, manifest: Manifest) -> tup
     answers = manager.subset_hook_caller("spa3d_components", remove_plugins=others)(manifest=manifest)
     rows = tuple(row for answer in answers for row in answer)
     for row in rows:
-        fault = _row_fault(row)
-        if fault:
-            raise _BrokenError(fault)
+        error = _row_error(row)
+        if error:
+            raise _BrokenError(error)
     return rows
 
 
-def _row_fault(row: Any) -> str:
+def _row_error(row: Any) -> str:
     if not isinstance(row, Component):
         return f"spa3d_components() yields {type(row).__name__}, not spa3d.Component"
     if row.kind not in KINDS:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from spa3d import ops
-from spa3d.config.catalog import catalogue
+from spa3d.config.catalog import catalog
 from spa3d.errors import ConfigError, PluginError, RegistryError
 from spa3d.ops.selection import SlowerBackend, backends_for, candidates, default_backend, first_available
 from spa3d.registry.component import Component
@@ -137,7 +137,7 @@ def test_a_compiler_that_fails_is_a_note_of_one_line_and_a_fault_for_who_insists
         backends_for("auto", "cpu", load_registry())
     with pytest.raises(PluginError, match="no such header"):
         backends_for("cpp", "cpu", load_registry())
-    tried = {entry.name: entry for entry in catalogue(load_registry(plugins=[__file__]), ("ops",), check=True)}
+    tried = {entry.name: entry for entry in catalog(load_registry(plugins=[__file__]), ("ops",), check=True)}
     assert tried["cpp"].status.word == "broken"
     assert not tried["cpp"].default
     assert tried["torch"].default
