@@ -134,15 +134,16 @@ def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entr
     presets: Mapping[str, Any] = getattr(registry.manifest.presets, section)
     defaults = _defaults(registry, section)
     for name, preset in presets.items():
-        error = (
-            ""
-            if not check
-            else _run_preset_error(name, preset)
-            if section == "run"
-            else _llm_preset_error(preset.config)
-        )
-        status = Status(BROKEN, error) if error else Status(IMPORTS if check else READY)
+        status = _settings_status(section, name, preset) if check else Status(READY)
         yield Entry(section, name, preset.summary, "built-in", status, name in defaults)
+
+
+def _settings_status(section: str, name: str, preset: Any) -> Status:
+    """Whether the settings of an LLM or a whole run are valid."""
+    from spa3d.config.settings import LLMSettings  # 0.1 s that a list without a check does not need
+
+    error = _run_preset_error(name, preset) if section == "run" else _config_error(LLMSettings, preset.config)
+    return Status(BROKEN, error) if error else Status(IMPORTS)
 
 
 def _defaults(registry: Registry, section: str, *, broken: Collection[str] = ()) -> tuple[str, ...]:
@@ -184,12 +185,6 @@ def _preset_status(component: Status, target: Any, preset: Preset) -> Status:
     """A preset is as its component is, unless its values do not fit; what it leaves open is the user's to give."""
     error = "" if target is None else _config_error(target.Config, preset.config)
     return Status(BROKEN, error) if error else component
-
-
-def _llm_preset_error(values: Mapping[str, Any]) -> str:
-    from spa3d.config.settings import LLMSettings
-
-    return _config_error(LLMSettings, values)
 
 
 def _run_preset_error(name: str, preset: RunPreset) -> str:
