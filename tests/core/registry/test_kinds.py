@@ -14,6 +14,7 @@ import pytest
 import spa3d
 from spa3d.config.settings import RunConfig, Selection
 from spa3d.registry.kinds import CHOSEN, CHOSEN_SEVERAL, KINDS, SPECS, kind_spec, settings_keys
+from spa3d.registry.manifest import Axis
 
 ROW = """SPECS = (
     KindSpec("flavor", "flavors", "spa3d.flavor:Flavor", {choice!r}, build_arguments=("cups",), has_weights=True),
@@ -110,6 +111,11 @@ def test_components_of_run_config_are_the_kinds_that_a_run_chooses() -> None:
             once.append(name)
     assert (*once, *several) == CHOSEN
     assert tuple(several) == CHOSEN_SEVERAL
+
+
+def test_axes_of_a_comparison_that_vary_a_component_have_the_plural_of_its_kind() -> None:
+    plurals = {spec.plural for spec in SPECS if spec.choice == "one"}
+    assert set(get_args(Axis)) - plurals == {"levels", "pair-modes", "learning-rates"}
 
 
 def test_weights_are_a_setting_of_the_kinds_that_have_them() -> None:
