@@ -125,9 +125,9 @@ def test_what_is_wrong_with_any_cell_is_told_before_one_runs(
     words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", *words.split(), *SMOKE]) == 2
-    describe_error = capsys.readouterr().err
-    assert said in describe_error
-    assert describe_error.count(said) == 1
+    message = capsys.readouterr().err
+    assert said in message
+    assert message.count(said) == 1
     assert not (tmp_path / "runs").exists()
 
 
