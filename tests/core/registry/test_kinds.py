@@ -207,12 +207,22 @@ def test_a_kind_that_a_run_chooses_can_be_named(
 ) -> None:
     code = f"""
 import json
-from spa3d.config.choices import read
+from spa3d.config.choices import choose
+from spa3d.config.overrides import scan_run
+from spa3d.config.parse import read
+from spa3d.config.sources import read_source
+from spa3d.registry import load_registry
 
-def chosen(*argv):
-    return [choice.name for choice in read(argv).components if choice.kind == "flavor"]
+def names(choices):
+    return [choice.name for choice in choices.components if choice.kind == "flavor"]
 
-print(json.dumps({{"default": chosen(), "typed": chosen("--flavor", "{",".join(typed)}")}}))
+wish = "{",".join(typed)}"
+mapping = read_source({{"flavor": wish}})
+print(json.dumps({{
+    "default": names(read(scan_run([]))),
+    "typed": names(read(scan_run(["--flavor", wish]))),
+    "mapping": names(choose([mapping], load_registry())),
+}}))
 """
     found = run_with_a_new_kind(tmp_path, choice, code)
-    assert found == {"default": default, "typed": typed}
+    assert found == {"default": default, "typed": typed, "mapping": typed}
