@@ -20,7 +20,7 @@ from torch import Tensor
 
 from spa3d import create, ops
 from spa3d.contracts.ops import Ops
-from spa3d.ops.selection import automatic
+from spa3d.ops.selection import default_backend
 
 ENCODERS = ("pointbert-pointllm", "pointnext-ulip", "pointmlp-ulip", "pointnet2-ulip")
 CLOUDS, POINTS = 4, 8192
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="+", default=ENCODERS, help="presets")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    backend = create("ops", given.ops) if given.ops else automatic("cpu")
+    backend = create("ops", given.ops) if given.ops else default_backend("cpu")
     name = given.ops or f"auto ({type(backend).__name__})"
     cloud, start = torch.randn(8, POINTS, 3), torch.zeros(8, dtype=torch.long)
     naive = statistics.median(seconds(lambda: Loops().fps(cloud, 512, start)) for _ in range(5))

@@ -25,7 +25,8 @@ from spa3d.contracts.noise import Noise
 from spa3d.contracts.objective import Model, Objective, Score, Scores, Text, View
 from spa3d.contracts.projector import Projector
 from spa3d.data.preparation import encoder_inputs
-from spa3d.registry.component import KINDS, Component
+from spa3d.registry.component import Component
+from spa3d.registry.kinds import KINDS
 from spa3d.registry.registry import load_registry
 from spa3d.runtime.rng import Draws
 
@@ -88,7 +89,7 @@ def inputs_of(encoder: Encoder) -> Tensor:
     return encoder_inputs(clouds(max(128, encoder.min_points))[:2], encoder.inputs)
 
 
-PUBLISHED = [name for name, preset in load_registry().manifest.presets.encoder.items() if preset.weights]
+PUBLISHED = [name for name, preset in load_registry().manifest.presets.of("encoder").items() if preset.weights]
 """Encoders in the shape of published weights: too large to be run for every promise, and what they are made of is."""
 
 
@@ -146,7 +147,7 @@ class TestEncoder:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_an_encoder_in_a_published_shape_says_where_its_weights_are(name: str) -> None:
-    preset = load_registry().manifest.presets.encoder[name]
+    preset = load_registry().manifest.presets.of("encoder")[name]
     assert preset.weights
     assert all((preset.weights.file, preset.weights.layout, preset.weights.url, preset.weights.licence))
     with torch.device("meta"):

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from spa3d.cli.help import CHECKPOINT_FLAG, CHECKPOINT_MEANING, RUN_FLAGS
-from spa3d.config.catalog import Entry, catalogue, explain
+from spa3d.config.catalog import Entry, catalog, explain
 from spa3d.config.settings import RunConfig
-from spa3d.config.sources import BLOCKS, COMPONENTS, PLAIN
-from spa3d.registry.component import KINDS
+from spa3d.config.sources import BLOCKS, PLAIN
 from spa3d.registry.fields import describe, is_block, show, show_default
+from spa3d.registry.kinds import CHOSEN, CHOSEN_SEVERAL, KINDS, kind_spec, settings_keys
 from spa3d.registry.registry import Registry, load_registry
 from spa3d.rendering.markdown import escape_markdown
 
@@ -74,7 +74,7 @@ def test_the_table_of_components_in_the_readme(registry: Registry) -> None:
     _, end, after = rest.partition(END)
     assert begin, f"README.md has lost {BEGIN}"
     assert end, f"README.md has lost {END}"
-    hold(README, before + BEGIN + component_table(catalogue(registry)) + END + after)
+    hold(README, before + BEGIN + component_table(catalog(registry)) + END + after)
 
 
 def test_the_settings(registry: Registry) -> None:
@@ -99,7 +99,7 @@ def hold(path: Path, expected: str) -> None:
 def component_table(entries: Iterable[Entry]) -> str:
     """Kind by kind; presets stand below their component."""
     rows, last = [], ""
-    wished = {names[0] for names in load_registry().manifest.defaults.ops.values()}
+    wished = {names[0] for names in load_registry().manifest.defaults.backends.values()}
     for entry in entries:
         follows = entry.component.source if entry.component and not entry.preset_of else ""
         # What auto takes of the backends depends on the machine; the page tells what it would like to take.
@@ -119,7 +119,7 @@ def settings_page(registry: Registry) -> str:
     for block in BLOCKS:
         parts += block_parts(block)
     parts.append(PARTS)
-    for entry in catalogue(registry, KINDS):
+    for entry in catalog(registry, KINDS):
         if entry.component and not entry.preset_of and entry.section != "ops":
             parts += component_parts(registry, entry)
     parts += [PRESETS, *preset_parts(registry)]
@@ -130,11 +130,11 @@ FIELD_HEAD = ("flag", "type", "default", "meaning")
 
 
 def choices(registry: Registry) -> Iterator[tuple[str, ...]]:
-    for section in (*COMPONENTS, "benchmark", "llm"):
-        names = ", ".join(code(entry.name) for entry in catalogue(registry, (section,)))
-        takes = {"benchmark": "names", "llm": "name or path"}.get(section, "name")
-        yield code(f"--{section}"), takes, code(show(getattr(registry.manifest.defaults, section))), names
-        if section == "encoder":
+    for section in (*CHOSEN, "llm"):
+        names = ", ".join(code(entry.name) for entry in catalog(registry, (section,)))
+        takes = "name or path" if section == "llm" else "names" if section in CHOSEN_SEVERAL else "name"
+        yield code(f"--{section}"), takes, code(show(registry.manifest.defaults.names(section))), names
+        if section in CHOSEN and kind_spec(section).has_weights:
             yield code(CHECKPOINT_FLAG), "file", "", escape_markdown(CHECKPOINT_MEANING)
 
 
@@ -170,11 +170,11 @@ def component_parts(registry: Registry, entry: Entry) -> Iterator[str]:
 
 
 def flag_of(entry: Entry) -> str:
-    return f"benchmark.{entry.name}" if entry.section == "benchmark" else entry.section
+    return ".".join(settings_keys(entry.section, entry.name))
 
 
 def preset_parts(registry: Registry) -> Iterator[str]:
-    for entry in catalogue(registry):
+    for entry in catalog(registry):
         if entry.preset_of and entry.component:
             values: Mapping[str, Any] = registry.manifest.presets.of(entry.section)[entry.name].config
             rows = [(code(f"--{flag_of(entry)}.{key}"), code(show(value))) for key, value in values.items()]

@@ -20,12 +20,13 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from spa3d.config.catalog import SECTIONS, catalogue
+from spa3d.config.catalog import SECTIONS, catalog
 from spa3d.config.parse import parse
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
 from spa3d.registry import hookspecs
-from spa3d.registry.component import KINDS, Component
+from spa3d.registry.component import Component
 from spa3d.registry.fields import is_block, show
+from spa3d.registry.kinds import KINDS, settings_keys
 from spa3d.registry.registry import load_registry
 
 ROOT = Path(__file__).parents[1]
@@ -220,7 +221,7 @@ class TestSettings:
     def test_every_setting_of_a_component_has_a_flag(self, name: str) -> None:
         row, keys, field = TAKEN[name]
         chosen = (f"--{row.kind}", row.name, *NEEDED.get(row.name, ()))
-        start = (row.kind, row.name) if row.kind == "benchmark" else (row.kind,)
+        start = settings_keys(row.kind, row.name)
         flag, place = f"--{'.'.join((*start, *keys))}", (*start, "config", *keys)
         before = settings(*chosen)
         typed = another(keys, field, before[place], row.name)
@@ -233,15 +234,14 @@ class TestSettings:
         flags = [f"--{'.'.join((keys[0].replace('_', '-'), *keys[1:]))}" for keys in OWN if keys not in TYPED]
         flags += [words[0] for words in TYPED.values()]
         for row, keys, _ in TAKEN.values():
-            start = (row.kind, row.name) if row.kind == "benchmark" else (row.kind,)
-            flags.append(f"--{'.'.join((*start, *keys))}")
+            flags.append(f"--{'.'.join((*settings_keys(row.kind, row.name), *keys))}")
         stage = re.compile(r"^--base\.(encoder|llm|align|instruct)\.")
         assert [flag for flag in flags if f"`{stage.sub('--base.STAGE.', flag)}`" not in text] == []
 
 
 class TestComponents:
     def test_nothing_comes_or_goes_unnoticed(self) -> None:
-        there = {section: sorted(entry.name for entry in catalogue(REGISTRY, (section,))) for section in SECTIONS}
+        there = {section: sorted(entry.name for entry in catalog(REGISTRY, (section,))) for section in SECTIONS}
         assert there == SHIPPED
 
     @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind}-{row.name}")

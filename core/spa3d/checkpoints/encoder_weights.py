@@ -105,7 +105,7 @@ def fitting(shapes: Shapes, registry: Registry, *, run_preset: str = "") -> list
     wanted = _counted_out(shapes)
     known = run_preset if run_preset in registry.manifest.presets.run else None
     fits = [name for name in registry.names("encoder") if _shapes_of(registry, name, known) == wanted]
-    return [name for name in fits if name in registry.manifest.presets.encoder] or fits
+    return [name for name in fits if name in registry.manifest.presets.of("encoder")] or fits
 
 
 def _shapes_of(registry: Registry, name: str, run_preset: str | None) -> Shapes | None:

@@ -15,8 +15,9 @@ from spa3d.config.overrides import scan_run
 from spa3d.config.parse import read
 from spa3d.config.resolve import ConfigResolver
 from spa3d.config.settings import EncoderSelection, RunConfig
-from spa3d.config.sources import BLOCKS, CHECKPOINT, COMPONENTS, PLAIN
+from spa3d.config.sources import BLOCKS, CHECKPOINT, PLAIN
 from spa3d.registry.fields import describe, is_block, show
+from spa3d.registry.kinds import CHOSEN, CHOSEN_SEVERAL, kind_spec
 
 Row = tuple[str, str, str, str]
 """Flag, what it takes, its value now, and its meaning."""
@@ -72,10 +73,10 @@ CHECKPOINT_MEANING = EncoderSelection.model_fields["checkpoint"].description or 
 
 def _name_rows(choices: Choices, encoder: Mapping[str, Any]) -> Iterator[Row]:
     registry = choices.registry
-    for kind in (*COMPONENTS, "benchmark"):
+    for kind in CHOSEN:
         names = ",".join(choice.name for choice in choices.components if choice.kind == kind)
-        yield f"--{kind}", "names" if kind == "benchmark" else "name", names, ", ".join(registry.names(kind))
-        if kind == "encoder":
+        yield f"--{kind}", "names" if kind in CHOSEN_SEVERAL else "name", names, ", ".join(registry.names(kind))
+        if kind_spec(kind).has_weights:
             yield CHECKPOINT_FLAG, "file", show(encoder.get("checkpoint", "")), CHECKPOINT_MEANING
     known = ", ".join([*registry.manifest.presets.llm, "or a causal LM that transformers loads"])
     yield "--llm", "name|path", choices.llm.name if choices.llm else "", known

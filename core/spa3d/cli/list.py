@@ -22,7 +22,7 @@ from spa3d.config.catalog import (
     Entry,
     Explanation,
     automatic_backends,
-    catalogue,
+    catalog,
     explain,
 )
 from spa3d.config.overrides import Arguments, scan
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
         explanations = explain(registry, name, section)
         _print_json([asdict(each) for each in explanations]) if typed.has("json") else _print_why(explanations)
         return 0
-    entries = catalogue(registry, SECTIONS if section is None else (section,), check=check)
+    entries = catalog(registry, SECTIONS if section is None else (section,), check=check)
     if typed.has("json"):
         _print_json(_document(registry, entries))
     else:
@@ -71,16 +71,16 @@ def main(argv: Sequence[str]) -> int:
 
 def _section(typed: Arguments) -> str | None:
     """The section to list; raises `ConfigError` with everything that is wrong with the arguments."""
-    faults, flags = [*typed.errors], [*(flag.partition(" ")[0] for flag in FLAGS), "--help", "--debug"]
+    errors, flags = [*typed.errors], [*(flag.partition(" ")[0] for flag in FLAGS), "--help", "--debug"]
     for flag in typed.flags:
         if f"--{flag.name}" not in flags:
-            faults.append(f"{flag}: {unknown('flag', f'--{flag.name}', flags)}")
-    faults += [f"{word!r} is one kind too many; give one, or none for all" for word in typed.words[1:]]
+            errors.append(f"{flag}: {unknown('flag', f'--{flag.name}', flags)}")
+    errors += [f"{word!r} is one kind too many; give one, or none for all" for word in typed.words[1:]]
     section = typed.words[0] if typed.words else None
     if section not in (None, *SECTIONS):
-        faults.append(missed("kind", str(section), SECTIONS, "tools/list"))
-    if faults:
-        raise ConfigError(faults)
+        errors.append(missed("kind", str(section), SECTIONS, "tools/list"))
+    if errors:
+        raise ConfigError(errors)
     return section
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spa3d.errors import PluginError, RegistryError
-from spa3d.ops.selection import REFERENCE, built, first_there
-from spa3d.ops.verification import works_on
-from spa3d.registry.component import KINDS, Component
-from spa3d.registry.fields import complaint, describe, faults_of, show, show_default, unknown
+from spa3d.ops.selection import REFERENCE, create_backend, first_available
+from spa3d.registry.component import Component
+from spa3d.registry.fields import describe, describe_error, errors_of, show, show_default, unknown
+from spa3d.registry.kinds import CHECKPOINT, CHOSEN_ONCE, CHOSEN_SEVERAL, KINDS, kind_spec
 from spa3d.registry.manifest import Preset, RunPreset
 from spa3d.registry.registry import Registry
 
@@ -86,7 +86,7 @@ class Explanation:
     fields: tuple[FieldEntry, ...] = ()
 
 
-def catalogue(registry: Registry, sections: tuple[str, ...] = SECTIONS, *, check: bool = False) -> list[Entry]:
+def catalog(registry: Registry, sections: tuple[str, ...] = SECTIONS, *, check: bool = False) -> list[Entry]:
     """Every component, followed by its presets; with `check`, components are imported and presets validated."""
     return [entry for section in sections for entry in _section(registry, section, check=check)]
 
@@ -98,7 +98,7 @@ def explain(registry: Registry, name: str, section: str | None = None) -> list[E
         RegistryError: there is nothing of that name.
 
     """
-    entries = catalogue(registry, SECTIONS if section is None else (section,))
+    entries = catalog(registry, SECTIONS if section is None else (section,))
     found = [_explain(registry, entry) for entry in entries if entry.name == name]
     if section is None:
         found += [
@@ -134,22 +134,28 @@ def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entr
     presets: Mapping[str, Any] = getattr(registry.manifest.presets, section)
     defaults = _defaults(registry, section)
     for name, preset in presets.items():
-        fault = "" if not check else _run_fault(name, preset) if section == "run" else _llm_fault(preset.config)
-        status = Status(BROKEN, fault) if fault else Status(IMPORTS if check else READY)
+        status = _settings_status(section, name, preset) if check else Status(READY)
         yield Entry(section, name, preset.summary, "built-in", status, name in defaults)
+
+
+def _settings_status(section: str, name: str, preset: Any) -> Status:
+    """Whether the settings of an LLM or a whole run are valid."""
+    from spa3d.config.settings import LLMSettings  # 0.1 s that a list without a check does not need
+
+    error = _run_preset_error(name, preset) if section == "run" else _config_error(LLMSettings, preset.config)
+    return Status(BROKEN, error) if error else Status(IMPORTS)
 
 
 def _defaults(registry: Registry, section: str, *, broken: Collection[str] = ()) -> tuple[str, ...]:
     """What is taken where nothing is chosen; of the point operations, on any device."""
-    if section == "ops":
+    if section in KINDS and kind_spec(section).choice == "per device":
         return tuple(automatic_backends(registry, broken=broken).values())
-    chosen = getattr(registry.manifest.defaults, "preset" if section == "run" else section, ())
-    return (chosen,) if isinstance(chosen, str) else tuple(chosen)
+    return registry.manifest.defaults.names("preset" if section == "run" else section)
 
 
 def automatic_backends(registry: Registry, *, broken: Collection[str] = ()) -> dict[str, str]:
     """What ``--ops auto`` takes per type of device; without those found `broken`, which cannot be told by a look."""
-    return {device: first_there(registry, device, broken=broken) for device in registry.manifest.defaults.ops}
+    return {device: first_available(registry, device, broken=broken) for device in registry.manifest.defaults.backends}
 
 
 def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, Any]:
@@ -162,46 +168,42 @@ def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, 
     try:
         target = registry.target(row)
         compared = row.kind == "ops" and REFERENCE in registry.names("ops")
-        return _tried(row.name, registry) if compared else Status(IMPORTS), target
+        return _try_backend(row.name, registry) if compared else Status(IMPORTS), target
     except PluginError as error:
         return Status(BROKEN, str(error)), None
 
 
-def _tried(name: str, registry: Registry) -> Status:
-    backend = built(registry, name)
-    devices = works_on(backend, registry)
+def _try_backend(name: str, registry: Registry) -> Status:
+    from spa3d.ops.verification import verify_backend  # it imports torch, which a list without a check does not need
+
+    backend = create_backend(registry, name)
+    devices = verify_backend(backend, registry)
     return Status(WORKS, devices) if devices else Status(IMPORTS, f"it is for {', '.join(backend.devices)}, not here")
 
 
 def _preset_status(component: Status, target: Any, preset: Preset) -> Status:
     """A preset is as its component is, unless its values do not fit; what it leaves open is the user's to give."""
-    fault = "" if target is None else _fault(target.Config, preset.config)
-    return Status(BROKEN, fault) if fault else component
+    error = "" if target is None else _config_error(target.Config, preset.config)
+    return Status(BROKEN, error) if error else component
 
 
-def _llm_fault(values: Mapping[str, Any]) -> str:
-    from spa3d.config.settings import LLMSettings
-
-    return _fault(LLMSettings, values)
-
-
-def _run_fault(name: str, preset: RunPreset) -> str:
+def _run_preset_error(name: str, preset: RunPreset) -> str:
     """What `RunConfig` says to the settings of a run preset, and to those for each objective."""
     from spa3d.config.settings import RunConfig
 
-    chosen = {kind: {"asked": kind, "component": kind} for kind in RunConfig.model_fields if kind in KINDS}
-    stub: dict[str, Any] = {**chosen, "benchmark": [], "ops": "auto", "preset": name, **preset.settings}
+    stub: dict[str, Any] = {kind: {"asked": kind, "component": kind} for kind in CHOSEN_ONCE}
+    stub |= {kind: [] for kind in CHOSEN_SEVERAL} | {"preset": name, **preset.settings}
     trains = [preset.settings.get("train", {}), *preset.objectives.values()]
-    faults = [_fault(RunConfig, {**stub, "train": train}) for train in trains]
-    return "; ".join(dict.fromkeys(filter(None, faults)))
+    errors = [_config_error(RunConfig, {**stub, "train": train}) for train in trains]
+    return "; ".join(dict.fromkeys(filter(None, errors)))
 
 
-def _fault(model: type[BaseModel], values: Mapping[str, Any]) -> str:
+def _config_error(model: type[BaseModel], values: Mapping[str, Any]) -> str:
     try:
         model.model_validate(dict(values))
     except ValidationError as error:
-        faults = [(".".join(map(str, fault["loc"])), fault) for fault in faults_of(error) if fault["type"] != "missing"]
-        return "; ".join(f"{place}: {complaint(model, fault)}" for place, fault in faults)
+        errors = [each for each in errors_of(error) if each["type"] != "missing"]
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {describe_error(model, each)}" for each in errors)
     return ""
 
 
@@ -220,13 +222,13 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
         values, weights, points = preset.config, preset.weights, preset.points
     status, target = _state(registry, row, check=True)
     facts |= {"preset of": entry.preset_of, "origin": registry.origin(row).owner, "status": str(status)}
-    facts |= {"target": row.target, "file": _location(target) if target else ""}
+    facts |= {"target": row.target, "file": _source_location(target) if target else ""}
     facts |= {"source": row.source, "licence": row.licence, "requires": ", ".join(row.requires)}
     facts |= {"one of the programs": ", ".join(row.programs), "install": row.install}
     facts |= _flat(points, "--points.")
     facts |= {f"weights: {key}": text for key, text in weights or ()}
-    if section == "encoder":
-        facts["--encoder.checkpoint"] = _about_checkpoint()
+    if kind_spec(section).has_weights:
+        facts[f"--{section}.{CHECKPOINT}"] = _about_checkpoint()
     fields = tuple(_fields(target.Config, values)) if target else ()
     return Explanation(section, entry.name, {key: text for key, text in facts.items() if text}, fields)
 
@@ -234,10 +236,10 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
 def _about_checkpoint() -> str:
     from spa3d.config.settings import EncoderSelection
 
-    return EncoderSelection.model_fields["checkpoint"].description or ""
+    return EncoderSelection.model_fields[CHECKPOINT].description or ""
 
 
-def _location(target: type[Any]) -> str:
+def _source_location(target: type[Any]) -> str:
     """``file:line`` of a class."""
     return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spa3d.config.sources import COMPONENTS, Name, Source
+from spa3d.config.sources import Name, Source
+from spa3d.registry.kinds import CHOSEN_ONCE, CHOSEN_SEVERAL, settings_keys
 from spa3d.registry.located_yaml import Keys
 from spa3d.registry.registry import Registry, missed
 
@@ -21,8 +22,8 @@ class Choice:
 
     @property
     def keys(self) -> Keys:
-        """Where its settings stand; benchmarks are several, so theirs stand under their names."""
-        return (self.kind, self.name) if self.kind == "benchmark" else (self.kind,)
+        """Where its settings stand."""
+        return settings_keys(self.kind, self.name)
 
     @property
     def whole(self) -> str:
@@ -56,10 +57,11 @@ def choose(sources: Sequence[Source], registry: Registry) -> Choices:
     """Every name: the strongest source's, the last, else registry.yaml's default."""
     chooser = _Chooser(sources, registry)
     preset = chooser.preset()
-    components = [choice for kind in COMPONENTS if (choice := chooser.last(kind))]
-    benchmarks, llm = chooser.benchmarks(), chooser.last("llm")
+    components = [choice for kind in CHOSEN_ONCE if (choice := chooser.last(kind))]
+    components += [choice for kind in CHOSEN_SEVERAL for choice in chooser.several(kind)]
+    llm = chooser.last("llm")
     found = [error for source in reversed(sources) for error in source.errors]
-    return Choices(tuple(sources), registry, preset, (*components, *benchmarks), llm, (*found, *chooser.errors))
+    return Choices(tuple(sources), registry, preset, tuple(components), llm, (*found, *chooser.errors))
 
 
 class _Chooser:
@@ -74,9 +76,9 @@ class _Chooser:
         named = [source.names[kind] for source in self.sources if kind in source.names]
         if named:
             return Choice(kind, named[-1].name, named[-1].place, named[-1].component)
-        default = getattr(self.registry.manifest.defaults, kind)
+        default = self.registry.manifest.defaults.names(kind)
         if default:
-            return Choice(kind, default, self.registry.manifest.place("defaults", kind))
+            return Choice(kind, default[0], self.registry.manifest.place("defaults", kind))
         self.errors.append(f"no {kind} is chosen, and registry.yaml has no default: give --{kind} NAME")
         return None
 
@@ -89,14 +91,15 @@ class _Chooser:
         self.errors.append(f"{choice.place}: {missed('preset', choice.name, presets, 'tools/list run')}")
         return ""
 
-    def benchmarks(self) -> tuple[Choice, ...]:
-        """The benchmarks, in order."""
-        default = self.registry.manifest.place("defaults", "benchmark")
-        defaults = tuple(Name(name, default) for name in self.registry.manifest.defaults.benchmark)
-        names = next((source.benchmarks for source in reversed(self.sources) if source.benchmarks), defaults)
+    def several(self, kind: str) -> tuple[Choice, ...]:
+        """The components of a kind chosen several times, in order."""
+        manifest = self.registry.manifest
+        default = manifest.place("defaults", kind)
+        defaults = tuple(Name(name, default) for name in manifest.defaults.names(kind))
+        names = next((source.several[kind] for source in reversed(self.sources) if kind in source.several), defaults)
         chosen = {each.name: each for each in names}
         if len(chosen) < len(names):
-            self.errors.append(f"{names[0].place}: a benchmark is named twice")
+            self.errors.append(f"{names[0].place}: a {kind} is named twice")
         if not chosen:
-            self.errors.append("no benchmark is chosen, and registry.yaml has no default: give --benchmark NAME,NAME")
-        return tuple(Choice("benchmark", each.name, each.place, each.component) for each in chosen.values())
+            self.errors.append(f"no {kind} is chosen, and registry.yaml has no default: give --{kind} NAME,NAME")
+        return tuple(Choice(kind, each.name, each.place, each.component) for each in chosen.values())

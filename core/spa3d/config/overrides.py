@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
 
-from spa3d.config.sources import BLOCKS, CHOSEN, COMPONENTS, PLAIN, Assignment, Name, Source, at, split_key
+from spa3d.config.sources import BLOCKS, PLAIN, Assignment, Name, Source, at, split_key
 from spa3d.registry.fields import unknown
+from spa3d.registry.kinds import CHOSEN, CHOSEN_ONCE, CHOSEN_SEVERAL
 from spa3d.registry.located_yaml import Keys
 
 OPTIONS = ("config", "preset", "output", "plugin", "registry")
@@ -17,7 +18,7 @@ TOGGLES = {
     "cache": ("cache", True),
     "no-cache": ("cache", False),
 }
-NAMED = (*COMPONENTS, "preset", "llm")
+NAMED = (*CHOSEN_ONCE, "preset", "llm")
 SWITCHES = ("help", "version", "resume", "dry-run", "debug", *TOGGLES)
 
 
@@ -102,10 +103,7 @@ def source_of_flags(flags: Sequence[Flag]) -> Source:
     """The settings that flags of a run give; their places are the flags themselves."""
     named = {flag.name: flag for flag in reversed(flags)}
     names = {kind: Name(named[kind].value or "", str(named[kind])) for kind in NAMED if kind in named}
-    benchmarks: list[Name] = []
-    if "benchmark" in named:
-        flag = named["benchmark"]
-        benchmarks = [Name(name.strip(), str(flag)) for name in (flag.value or "").split(",")]
+    several = {kind: _names_of(named[kind]) for kind in CHOSEN_SEVERAL if kind in named}
     assignments: list[Assignment] = []
     errors: list[str] = []
     for flag in flags:
@@ -120,14 +118,19 @@ def source_of_flags(flags: Sequence[Flag]) -> Source:
                 known = [f"--{name}" for name in (*CHOSEN, *BLOCKS, *PLAIN, *OPTIONS, *SWITCHES)]
                 errors.append(f"{flag}: {unknown('flag', f'--{flag.name}', known)}")
     plugins = tuple(flag.value for flag in flags if flag.name == "plugin" and flag.value is not None)
-    return Source(names, tuple(benchmarks), plugins, tuple(assignments), tuple(errors))
+    return Source(names, several, plugins, tuple(assignments), tuple(errors))
+
+
+def _names_of(flag: Flag) -> tuple[Name, ...]:
+    """The names that a flag gives, separated by commas."""
+    return tuple(Name(name.strip(), str(flag)) for name in (flag.value or "").split(","))
 
 
 def _setting_of(flag: Flag) -> Keys | None:
     """The setting that a flag means; None where there is none of that name."""
     head, *rest = flag.name.split(".")
-    if head in (*COMPONENTS, "benchmark"):
-        return split_key(flag.name) if len(rest) >= (2 if head == "benchmark" else 1) else None
+    if head in CHOSEN:
+        return split_key(flag.name) if len(rest) >= (2 if head in CHOSEN_SEVERAL else 1) else None
     if flag.name == "base":
         return ("base", "path")
     if head in BLOCKS:

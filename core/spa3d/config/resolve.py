@@ -18,8 +18,6 @@ from spa3d.config.layers import Layers, Place
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
 from spa3d.config.sources import (
     CHECKPOINT,
-    CHOSEN,
-    COMPONENTS,
     Assignment,
     Settings,
     Source,
@@ -28,7 +26,8 @@ from spa3d.config.sources import (
     read_source,
 )
 from spa3d.errors import ConfigError, SpaError
-from spa3d.registry.fields import complaint, faults_of, field_at, from_text
+from spa3d.registry.fields import describe_error, errors_of, field_at, from_text
+from spa3d.registry.kinds import CHOSEN, CHOSEN_ONCE, CHOSEN_SEVERAL, kind_spec
 from spa3d.registry.located_yaml import Keys
 from spa3d.registry.manifest import RunPreset, published_weights
 from spa3d.registry.registry import Registry, Resolved, load_registry, missed
@@ -155,7 +154,7 @@ class ConfigResolver:
         if kind not in CHOSEN:
             return True
         chosen = {choice.keys: choice for choice in self.choices.components if choice.kind == kind}
-        keys = assignment.keys[: 2 if kind == "benchmark" else 1]
+        keys = assignment.keys[: 2 if kind in CHOSEN_SEVERAL else 1]
         if keys in chosen:
             return keys in self.models and self._goes_with(source, chosen[keys])
         if assignment.dotted:
@@ -183,14 +182,13 @@ class ConfigResolver:
     def validated(self) -> RunConfig | None:
         """The whole configuration, checked; every error is noted."""
         values = {key: value for key, value in self.layers.values.items() if key not in CHOSEN}
-        for kind in COMPONENTS:
-            values[kind] = {"asked": "", "component": ""}
-        values["benchmark"] = []
+        values |= {kind: {"asked": "", "component": ""} for kind in CHOSEN_ONCE}
+        values |= {kind: [] for kind in CHOSEN_SEVERAL}
         for choice in self.choices.components:
             if choice.keys in self.models:
                 selection = self._selection(choice)
-                if choice.kind == "benchmark":
-                    values["benchmark"].append(selection)
+                if choice.kind in CHOSEN_SEVERAL:
+                    values[choice.kind].append(selection)
                 else:
                     values[choice.kind] = selection
         self._check_surroundings()
@@ -204,13 +202,14 @@ class ConfigResolver:
         resolved, model = self.resolved[choice.keys], self.models[choice.keys]
         asked = {"asked": choice.name, "component": resolved.component.name, "preset": resolved.preset or ""}
         values = dict(self.layers.block(choice.keys))
-        checkpoint = values.pop("checkpoint", "") if choice.kind == "encoder" else ""
+        has_weights = kind_spec(choice.kind).has_weights
+        checkpoint = values.pop("checkpoint", "") if has_weights else ""
         config: dict[str, Any] = {}
         try:
             config = model.model_validate(values).model_dump(mode="json")
         except ValidationError as error:
             self._note(model, error, choice.keys)
-        if choice.kind != "encoder":
+        if not has_weights:
             return Selection(**asked, config=config)
         return EncoderSelection(**asked, config=config, checkpoint=self._checkpoint(checkpoint))
 
@@ -224,11 +223,11 @@ class ConfigResolver:
         return ""
 
     def _note(self, model: type[BaseModel], error: ValidationError, start: Keys) -> None:
-        for fault in faults_of(error):
+        for fault in errors_of(error):
             keys: Keys = (*start, *fault["loc"])
             dotted = ".".join(map(str, keys))
             what = f"--{dotted} " if fault["type"] == "missing" else ""
-            self.errors.append(f"{self.layers.place(keys) or dotted}: {what}{complaint(model, fault)}")
+            self.errors.append(f"{self.layers.place(keys) or dotted}: {what}{describe_error(model, fault)}")
 
     def _check_surroundings(self) -> None:
         """What only this machine can tell: folders, devices, backends."""

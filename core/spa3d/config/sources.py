@@ -15,14 +15,13 @@ and a text under one is read as if it were typed after a flag.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spa3d.config.layers import Place
+from spa3d.registry.kinds import CHOSEN_ONCE, CHOSEN_SEVERAL
 from spa3d.registry.located_yaml import Keys
 
-COMPONENTS = ("encoder", "projector", "noise", "objective", "dataset")
-CHOSEN = (*COMPONENTS, "benchmark")
 BLOCKS = ("llm", "points", "base", "pairs", "train", "evaluate")
 PLAIN = ("seed", "device", "threads", "dtype", "ops", "cache-limit-gb", "on-bad-data")
 SAVED = {"asked", "component", "preset", "config"}
@@ -63,7 +62,7 @@ class Source:
 
     Attributes:
         names: the chosen names by kind, those of the preset and the LLM included.
-        benchmarks: the chosen benchmarks; empty where it chooses none.
+        several: the chosen names of the kinds chosen several times; a kind that it says nothing about is left out.
         plugins: the unpackaged plugins it wants.
         assignments: the values it sets, later ones over earlier ones.
         errors: what is wrong with it by itself.
@@ -71,7 +70,7 @@ class Source:
     """
 
     names: Mapping[str, Name]
-    benchmarks: tuple[Name, ...] = ()
+    several: Mapping[str, tuple[Name, ...]] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     errors: tuple[str, ...] = ()
@@ -108,7 +107,7 @@ def plugins_of(sources: Sequence[Source]) -> tuple[str, ...]:
 def split_key(dotted: str) -> Keys:
     """The keys that a dotted one names; hyphens in fields stand for underscores, in names of benchmarks they stay."""
     head, *rest = dotted.split(".")
-    names = 1 if head == "benchmark" else 0
+    names = 1 if head in CHOSEN_SEVERAL else 0
     return (head, *rest[:names], *(part.replace("-", "_") for part in rest[names:]))
 
 
@@ -135,20 +134,21 @@ class _Reader:
         rest = {key: value for key, value in settings.items() if "." not in key}
         self._choose("preset", self._text(rest.pop("preset", None), "preset"), ("preset",))
         plugins = self._texts(rest.pop("plugins", None), "plugins")
-        blocks = {kind: rest.pop(kind, None) for kind in COMPONENTS}
-        benchmarks, llm = rest.pop("benchmark", None), rest.pop("llm", None)
+        blocks = {kind: rest.pop(kind, None) for kind in CHOSEN_ONCE}
+        lists = {kind: rest.pop(kind, None) for kind in CHOSEN_SEVERAL}
+        llm = rest.pop("llm", None)
         saved_llm = self._text(rest.pop("llm_name", None), "llm_name")
         if isinstance(rest.get("base"), str):
             rest["base"] = {"path": rest["base"]}
         self._assign((), rest, ())
         for kind, block in blocks.items():
             self._read_block(kind, block)
-        chosen = self._read_benchmarks(benchmarks)
+        several = {kind: names for kind, value in lists.items() if (names := self._read_list(kind, value))}
         self._read_llm(llm, saved_llm)
         for key in (key for key in settings if "." in key):
             keys = split_key(key)
             self.assignments.append(Assignment(keys, settings[key], self._inside(keys), dotted=True))
-        return Source(self.names, chosen, plugins, tuple(self.assignments), tuple(self.errors))
+        return Source(self.names, several, plugins, tuple(self.assignments), tuple(self.errors))
 
     def _inside(self, keys: Keys) -> Place:
         return lambda rest: self.place(*keys, *rest)
@@ -180,17 +180,17 @@ class _Reader:
         self._choose(kind, name.name, keys, name.component)
         self._assign((kind,), values, keys)
 
-    def _read_benchmarks(self, value: Any) -> tuple[Name, ...]:
+    def _read_list(self, kind: str, value: Any) -> tuple[Name, ...]:
         chosen = []
         for index, item in enumerate(value.split(",") if isinstance(value, str) else _items(value)):
-            keys: Keys = ("benchmark",) if isinstance(value, str) else ("benchmark", index)
+            keys: Keys = (kind,) if isinstance(value, str) else (kind, index)
             name, values, keys = self._named(item.strip() if isinstance(item, str) else item, keys)
             if name.name:
                 chosen.append(name)
-                self._assign(("benchmark", name.name), values, keys)
+                self._assign((kind, name.name), values, keys)
             else:
-                place = self.place("benchmark", index)
-                self.errors.append(f"{place}: names no benchmark; write a name or {{name: …}}")
+                place = self.place(kind, index)
+                self.errors.append(f"{place}: names no {kind}; write a name or {{name: …}}")
         return tuple(chosen)
 
     def _read_llm(self, value: Any, saved_name: str) -> None:

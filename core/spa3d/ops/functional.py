@@ -7,8 +7,8 @@ Clouds of different sizes share a tensor with ``lengths (B,)``: what stands behi
 may hold anything and is never looked at.
 
 Tensors are worked on where they are and never copied to another device. They go to the first backend of the innermost
-``with use(…)`` that takes their device; outside of one, and in threads that did not inherit it, to the fastest there
-is (`spa3d.ops.selection`).
+``with use(…)`` that takes their device; outside of one, and in threads that did not inherit it, to the fastest that
+ships (`spa3d.ops.selection`).
 """
 
 from __future__ import annotations
@@ -222,31 +222,34 @@ def _each(lengths: Tensor | None, xyz: Tensor, *others: Tensor) -> Iterator[tupl
 
 
 def _fps(xyz: Tensor, count: int, start: Tensor, lengths: Tensor | None) -> Tensor:
-    found = []
+    backend, indices = backend_for(xyz.device), []
     for cloud, first in _each(lengths, xyz, start):
         last = cloud.shape[1] - 1
         if not bool(((first >= 0) & (first <= last)).all()):
             raise ValueError(f"farthest_point_sample: start must be between 0 and {last}; it is {first.tolist()}")
-        found.append(backend_for(xyz.device).fps(cloud, count, first))
-    return torch.cat(found)
+        indices.append(backend.fps(cloud, count, first))
+    return _join(indices)
 
 
 def _knn(query: Tensor, xyz: Tensor, k: int, lengths: Tensor | None) -> Tensor:
-    found = []
+    backend, indices = backend_for(xyz.device), []
     for cloud, some in _each(lengths, xyz, query):
         if k > cloud.shape[1]:
             raise ValueError(f"knn: k must be between 1 and the number of points, {cloud.shape[1]}; it is {k}")
-        found.append(backend_for(xyz.device).knn(some, cloud, k))
-    return torch.cat(found)
+        indices.append(backend.knn(some, cloud, k))
+    return _join(indices)
 
 
 def _ball_query(
     query: Tensor, xyz: Tensor, radius: float, nsample: int, closed: bool, lengths: Tensor | None
 ) -> Tensor:
     search = backend_for(xyz.device).ball_query
-    return torch.cat(
-        [search(some, cloud, radius, nsample, closed=closed) for cloud, some in _each(lengths, xyz, query)]
-    )
+    return _join([search(some, cloud, radius, nsample, closed=closed) for cloud, some in _each(lengths, xyz, query)])
+
+
+def _join(indices: list[Tensor]) -> Tensor:
+    """The results of all clouds in one contiguous tensor; the result of a whole batch is not copied."""
+    return indices[0].contiguous() if len(indices) == 1 else torch.cat(indices)
 
 
 def _define(schema: str, run: Callable[..., Tensor], fake: Callable[..., Tensor]) -> None:

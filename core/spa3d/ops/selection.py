@@ -1,19 +1,22 @@
-"""Which backend does the point operations: the one asked for, or the first that is there.
+"""Selection of the backend of point operations: the one asked for, or the first that works here.
 
 registry.yaml says what ``auto`` tries on each type of device (``defaults.ops``); the reference takes every other.
+A run selects from its own registry. A call outside of a run selects from what registry.yaml ships, and loads no plugin.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from spa3d.errors import ConfigError, PluginError
-from spa3d.registry.registry import Registry, load_registry
+from spa3d.registry.manifest import find_manifest
+from spa3d.registry.registry import Registry, shipped_registry
 
-if TYPE_CHECKING:  # it brings torch, and which backends there are can be told without
+if TYPE_CHECKING:  # the contract imports torch; the names of backends are known without it
     from spa3d.contracts.ops import Ops
 
 REFERENCE = "torch"
@@ -29,27 +32,42 @@ def takes(backend: Ops, device: str) -> bool:
 
 
 def candidates(registry: Registry, device: str) -> list[str]:
-    """What ``auto`` tries on a type of device, the fastest first and the reference last."""
-    return list(dict.fromkeys([*registry.manifest.defaults.ops.get(device, ()), REFERENCE]))
+    """Names that ``auto`` tries on a type of device, the fastest first and the reference last."""
+    return list(dict.fromkeys([*registry.manifest.defaults.backends.get(device, ()), REFERENCE]))
 
 
-def first_there(registry: Registry, device: str, *, broken: Collection[str] = ()) -> str:
-    """What ``auto`` takes, as far as that can be told without importing anything; not what was found `broken`."""
+def first_available(registry: Registry, device: str, *, broken: Collection[str] = ()) -> str:
+    """Name that ``auto`` takes, as far as known without importing anything; none of those found `broken`."""
     names = [name for name in candidates(registry, device) if name not in broken]
     return next((name for name in names if not registry.unmet(registry.get("ops", name))), REFERENCE)
 
 
-@cache
-def automatic(device: str) -> Ops:
-    """The fastest backend for a type of device; if that is not the one for it, a `SlowerBackend` warning says why."""
-    return _first_working(load_registry(), device)
+def default_backend(device: str, path: Path | None = None) -> Ops:
+    """The fastest backend that ships for a type of device; made once per registry file and device.
 
-
-def backends_for(asked: str, device: str, registry: Registry) -> tuple[Ops, ...]:
-    """The backends of a run: what was asked for does the work on `device`, ``auto`` the rest (data on the CPU).
+    No plugin is loaded: the rows are those of registry.yaml, and a target is imported by its name.
 
     Args:
-        asked: ``auto`` or a backend's name.
+        device: type of the device.
+        path: the registry.yaml; None looks in ``$SPA3D_REGISTRY``, the checkout, the package.
+
+    Warns:
+        SlowerBackend: a faster one does not work here; the text says why.
+
+    """
+    return _shipped_backend(find_manifest(path), device)
+
+
+@cache
+def _shipped_backend(path: Path, device: str) -> Ops:
+    return _fastest(shipped_registry(path), device)
+
+
+def backends_for(name: str, device: str, registry: Registry) -> tuple[Ops, ...]:
+    """The backends of a run: the one called `name` works on `device`, the one of ``auto`` on the rest (CPU data).
+
+    Args:
+        name: ``auto`` or a backend's name.
         device: type of the run's device.
         registry: what can be chosen.
 
@@ -58,48 +76,47 @@ def backends_for(asked: str, device: str, registry: Registry) -> tuple[Ops, ...]
         ConfigError: it does not take the run's device.
 
     """
-    chosen = tuple(_asked(asked, device, registry))
-    return chosen if any(takes(each, "cpu") for each in chosen) else (*chosen, _first_working(registry, "cpu"))
+    backend = _fastest(registry, device) if name == "auto" else _insist(registry, name, device)
+    return (backend,) if takes(backend, "cpu") else (backend, _fastest(registry, "cpu"))
 
 
-def _asked(name: str, device: str, registry: Registry) -> Iterator[Ops]:
-    if name == "auto":
-        yield _first_working(registry, device)
-        return
-    backend = built(registry, name)
+def _insist(registry: Registry, name: str, device: str) -> Ops:
+    """The backend called `name`, or an error where it does not take the device."""
+    backend = create_backend(registry, name)
     if not takes(backend, device):
         raise ConfigError(
             f"--ops {name}: it works on {', '.join(backend.devices)} and this run is on {device}; "
             f"take --ops auto or one of: {', '.join(candidates(registry, device))}"
         )
-    yield backend
+    return backend
 
 
-def _first_working(registry: Registry, device: str) -> Ops:
-    faults = []
+def _fastest(registry: Registry, device: str) -> Ops:
+    """The first candidate that comes up; a warning names the faster ones that do not, and why."""
+    errors: list[str] = []
     for name in candidates(registry, device):
         try:
-            backend = built(registry, name)
-        except PluginError as fault:
-            faults.append(str(fault).partition("\n")[0])  # what a compiler says is for those who insist on it
+            backend = create_backend(registry, name)
+        except PluginError as error:
+            errors.append(str(error).partition("\n")[0])  # the compiler's own output is for those who insist
             continue
-        if faults and _speaks():
-            text = f"point operations on {device} are done by {name}, more slowly, because {'; '.join(faults)}"
-            # The place it comes from is this line, whoever asked: Python says it once.
+        if errors and _is_first_worker():
+            text = f"point operations on {device} are done by {name}, more slowly, because {'; '.join(errors)}"
+            # The location of the warning is this line for every caller, so Python shows it once.
             warnings.warn(text, SlowerBackend, stacklevel=1)
         return backend
-    raise PluginError(f"no backend for point operations on {device}: {'; '.join(faults)}")
+    raise PluginError(f"no backend for point operations on {device}: {'; '.join(errors)}")
 
 
-def _speaks() -> bool:
-    """Whether this process says what many would say alike: of the workers of a DataLoader the first one does."""
+def _is_first_worker() -> bool:
+    """Whether this process is no worker of a DataLoader, or the first one: the others would repeat a warning."""
     from torch.utils.data import get_worker_info
 
     worker = get_worker_info()
     return worker is None or worker.id == 0
 
 
-def built(registry: Registry, name: str) -> Ops:
+def create_backend(registry: Registry, name: str) -> Ops:
     """The backend called `name`.
 
     Raises:
@@ -112,6 +129,6 @@ def built(registry: Registry, name: str) -> Ops:
         return cast("Ops", target())
     except PluginError:
         raise
-    except Exception as fault:
+    except Exception as error:
         owner = registry.origin(component)
-        raise PluginError(f"ops {name!r} ({owner}) does not come up: {type(fault).__name__}: {fault}") from fault
+        raise PluginError(f"ops {name!r} ({owner}) does not come up: {type(error).__name__}: {error}") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-KINDS = ("encoder", "projector", "noise", "objective", "dataset", "benchmark", "judge", "ops")
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -14,7 +13,7 @@ class Component:
     """One named component of one kind.
 
     Attributes:
-        kind: one of ``KINDS``.
+        kind: one of ``spa3d.registry.kinds.KINDS``.
         name: what the user types after the flag; ``[a-z][a-z0-9-]*``.
         target: ``"module:Class"``; imported only when the component is chosen. The class carries its
             pydantic ``Config``.

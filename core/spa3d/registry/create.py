@@ -7,11 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from spa3d.errors import ConfigError
-from spa3d.registry.fields import complaint, faults_of
+from spa3d.registry.fields import describe_error, errors_of
+from spa3d.registry.kinds import kind_spec
 from spa3d.registry.registry import load_registry
-
-BUILD_ARGUMENTS = {"projector": ("dim", "hidden")}
-"""What a constructor needs beside its Config: the widths of both sides of a projector."""
 
 
 def available(kind: str) -> list[str]:
@@ -34,15 +32,14 @@ def create(kind: str, name_or_preset: str, **config: Any) -> Any:
     registry = load_registry()
     resolved = registry.resolve(kind, name_or_preset)
     target = registry.target(resolved.component)
-    needed = BUILD_ARGUMENTS.get(kind, ())
-    absent = [name for name in needed if name not in config]
-    if absent:
-        raise ConfigError(f"{kind} {name_or_preset!r} needs {' and '.join(f'{name}=' for name in absent)}")
-    widths = {name: config.pop(name) for name in needed}
+    names = kind_spec(kind).build_arguments
+    missing = [name for name in names if name not in config]
+    if missing:
+        raise ConfigError(f"{kind} {name_or_preset!r} needs {' and '.join(f'{name}=' for name in missing)}")
+    arguments = {name: config.pop(name) for name in names}
     try:
         values = target.Config.model_validate({**resolved.config, **config}).model_dump()
     except ValidationError as error:
-        what = f"{kind} {name_or_preset!r}"
-        faults = [(".".join(map(str, fault["loc"])), complaint(target.Config, fault)) for fault in faults_of(error)]
-        raise ConfigError([f"{what}: {place}: {fault}" for place, fault in faults]) from error
-    return target(**widths, **values)
+        errors = [(".".join(map(str, each["loc"])), describe_error(target.Config, each)) for each in errors_of(error)]
+        raise ConfigError([f"{kind} {name_or_preset!r}: {field}: {text}" for field, text in errors]) from error
+    return target(**arguments, **values)

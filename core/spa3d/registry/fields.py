@@ -86,38 +86,38 @@ def from_text(text: str, field: FieldInfo) -> Any:
     return [part.strip() for part in text.split(",")] if text else []
 
 
-def faults_of(error: ValidationError) -> list[Mapping[str, Any]]:
-    """Pydantic's faults, without the one that a list is too short where its items are there and are at fault."""
-    return [fault for fault in error.errors() if not (fault["type"] == "too_short" and _long_enough(fault))]
+def errors_of(error: ValidationError) -> list[Mapping[str, Any]]:
+    """Errors of a validation, without the one that a list is too short where its items are there but wrong."""
+    return [each for each in error.errors() if not (each["type"] == "too_short" and _long_enough(each))]
 
 
-def _long_enough(fault: Mapping[str, Any]) -> bool:
-    return isinstance(fault["input"], COLLECTIONS) and len(fault["input"]) >= fault["ctx"]["min_length"]
+def _long_enough(each: Mapping[str, Any]) -> bool:
+    return isinstance(each["input"], COLLECTIONS) and len(each["input"]) >= each["ctx"]["min_length"]
 
 
-def complaint(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
-    """One of pydantic's faults in words: what is wrong, what is possible, what the field is for."""
-    loc = fault["loc"]
-    if fault["type"] == "extra_forbidden":
+def describe_error(model: type[BaseModel], error: Mapping[str, Any]) -> str:
+    """One error of a validation in words: what is wrong, what is possible, what the field is for."""
+    loc = error["loc"]
+    if error["type"] == "extra_forbidden":
         parent = field_at(model, loc[:-1])
         block = parent.annotation if parent is not None else model
         return unknown("field", str(loc[-1]), block.model_fields)  # type: ignore[union-attr]
-    said = str(fault["msg"]).removeprefix("Value error, ")
+    text = str(error["msg"]).removeprefix("Value error, ")
     field = next((found for end in range(len(loc), 0, -1) if (found := field_at(model, loc[:end]))), None)
-    if field is None or (is_block(field) and fault["type"] == "value_error"):
-        return said
+    if field is None or (is_block(field) and error["type"] == "value_error"):
+        return text
     if is_block(field):
         return f"is a block of fields, {', '.join(field.annotation.model_fields)}, and takes no value itself"  # type: ignore[union-attr]
     purpose = f" ({field.description.rstrip('.')})" if field.description else ""
-    if fault["type"] == "missing":
+    if error["type"] == "missing":
         return f"needs a value: {describe(field)}{purpose}"
-    if fault["type"] == "value_error":
-        return f"{said}{purpose}"
-    if fault["type"] in LENGTHS:
-        most, bound = LENGTHS[fault["type"]]
-        number = fault["ctx"][bound]
+    if error["type"] == "value_error":
+        return f"{text}{purpose}"
+    if error["type"] in LENGTHS:
+        most, bound = LENGTHS[error["type"]]
+        number = error["ctx"][bound]
         return f"takes {most} {number} value{'s' * (number != 1)}; possible: {describe(field)}{purpose}"
-    given = fault["input"] if isinstance(fault["input"], (str, int, float)) else type(fault["input"]).__name__
+    given = error["input"] if isinstance(error["input"], (str, int, float)) else type(error["input"]).__name__
     near = _near(given, field)
     return f"{given!r} is not allowed{near or ';'} possible: {describe(field)}{purpose}"
 

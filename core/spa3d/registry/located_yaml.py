@@ -1,4 +1,4 @@
-"""YAML that remembers where everything stands, so that a fault can name its file and line."""
+"""YAML that remembers where everything stands, so that an error can name its file and line."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Located:
         return f"{self.where(*keys)} {'.'.join(map(str, keys))}"
 
 
-def read_located(path: Path, fault: type[SpaError]) -> Located:
+def read_located(path: Path, error_type: type[SpaError]) -> Located:
     """Read a YAML file whose top level is a block of keys; an empty file is an empty block.
 
     Raises:
-        SpaError: of class `fault`, naming file and line, where the file cannot be read, is no YAML, has a
+        SpaError: of class `error_type`, naming file and line, where the file cannot be read, is no YAML, has a
             duplicate key, a key that is no text, or an alias of something it stands in.
 
     """
@@ -47,44 +47,44 @@ def read_located(path: Path, fault: type[SpaError]) -> Located:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise fault(f"{path}: cannot be read: {reason}") from error
+        raise error_type(f"{path}: cannot be read: {reason}") from error
     loader = Loader(text)
     try:
         root = loader.get_single_node()
-        lines = {} if root is None else _lines(path, root, fault)
+        lines = {} if root is None else _lines(path, root, error_type)
         values = {} if root is None else loader.construct_document(root)
     except yaml.YAMLError as error:
-        raise fault(_complaint(path, error)) from error
+        raise error_type(_describe_error(path, error)) from error
     finally:
         loader.dispose()
     if not isinstance(values, dict):
-        raise fault(f"{path}: expected a block of `key: value` lines, found {type(values).__name__}")
+        raise error_type(f"{path}: expected a block of `key: value` lines, found {type(values).__name__}")
     return Located(path, values, lines)
 
 
-def _complaint(path: Path, error: yaml.YAMLError) -> str:
+def _describe_error(path: Path, error: yaml.YAMLError) -> str:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return f"{path}: not YAML: {' '.join(str(error).split())}"
     return f"{path}:{error.problem_mark.line + 1}: not YAML: {error.problem}"
 
 
-def _lines(path: Path, root: yaml.Node, fault: type[SpaError]) -> dict[Keys, int]:
+def _lines(path: Path, root: yaml.Node, error_type: type[SpaError]) -> dict[Keys, int]:
     lines: dict[Keys, int] = {}
     waiting: list[tuple[Keys, yaml.Node, tuple[int, ...]]] = [((), root, ())]
     while waiting:
         keys, node, ancestors = waiting.pop()
         if id(node) in ancestors:
-            raise fault(f"{path}:{node.start_mark.line + 1}: an alias stands for a block that it is part of")
-        for key, line, value in _children(path, node, fault):
+            raise error_type(f"{path}:{node.start_mark.line + 1}: an alias stands for a block that it is part of")
+        for key, line, value in _children(path, node, error_type):
             if (*keys, key) in lines:
                 first = lines[*keys, key]
-                raise fault(f"{path}:{line}: key {key!r} is there twice, first in line {first}; keep one of them")
+                raise error_type(f"{path}:{line}: key {key!r} is there twice, first in line {first}; keep one of them")
             lines[*keys, key] = line
             waiting.append(((*keys, key), value, (*ancestors, id(node))))
     return lines
 
 
-def _children(path: Path, node: yaml.Node, fault: type[SpaError]) -> Iterator[tuple[str | int, int, yaml.Node]]:
+def _children(path: Path, node: yaml.Node, error_type: type[SpaError]) -> Iterator[tuple[str | int, int, yaml.Node]]:
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield index, item.start_mark.line + 1, item
@@ -96,5 +96,5 @@ def _children(path: Path, node: yaml.Node, fault: type[SpaError]) -> Iterator[tu
                 "tag:yaml.org,2002:merge",
             }:
                 shown = key.value if isinstance(key, yaml.ScalarNode) else "a block"
-                raise fault(f"{path}:{line}: {shown} is used as a key, but keys are text; put it in quotes")
+                raise error_type(f"{path}:{line}: {shown} is used as a key, but keys are text; put it in quotes")
             yield key.value, line, value

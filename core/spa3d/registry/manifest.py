@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr, ValidationError, create_model
 
 from spa3d.errors import RegistryError
-from spa3d.registry.component import KINDS, NAME, Component
+from spa3d.registry.component import NAME, Component
+from spa3d.registry.kinds import KINDS, SPECS, KindSpec
 from spa3d.registry.located_yaml import Located, read_located
 
 VARIABLE = "SPA3D_REGISTRY"
 FILE = "registry.yaml"
+OPS = "ops"
 
 
 def _kind(value: str) -> str:
@@ -40,6 +42,9 @@ class Entry(BaseModel):
     """Frozen; unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+Model = TypeVar("Model", bound=Entry)
 
 
 class Row(Entry):
@@ -118,32 +123,49 @@ class Plugins(Entry):
     block: tuple[str, ...] = ()
 
 
+def _with_fields(**fields: tuple[Any, Any]) -> Callable[[type[Model]], type[Model]]:
+    """Decorator that adds fields to a model: name to (annotation, default)."""
+
+    def extend(base: type[Model]) -> type[Model]:
+        definitions: dict[str, Any] = fields
+        return create_model(
+            base.__name__, __base__=base, __module__=base.__module__, __doc__=base.__doc__, **definitions
+        )
+
+    return extend
+
+
+DEFAULTS: dict[str, tuple[Any, Any]] = {
+    "one": (str, ""),
+    "several": (tuple[str, ...], ()),
+    "per device": (dict[str, tuple[str, ...]], {}),
+}
+"""What a default is, by how many components of a kind a run takes: a name, names, names to try by type of device."""
+
+
+@_with_fields(**{spec.name: DEFAULTS[spec.choice] for spec in SPECS if spec.choice in DEFAULTS})
 class Defaults(Entry):
-    """What is taken where neither flag nor YAML names anything."""
+    """Names taken where neither flag nor YAML names anything; a field per kind that a run takes."""
 
     preset: str = ""
-    encoder: str = ""
-    projector: str = ""
-    noise: str = ""
-    objective: str = ""
-    dataset: str = ""
-    benchmark: tuple[str, ...] = ()
     llm: str = ""
-    ops: dict[str, tuple[str, ...]] = {}
-    """Backends that ``--ops auto`` tries, in order, by type of device."""
+
+    @property
+    def backends(self) -> dict[str, tuple[str, ...]]:
+        """Backends that ``--ops auto`` tries, in order, by type of device."""
+        backends: dict[str, tuple[str, ...]] = getattr(self, OPS)
+        return backends
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Names of components, or of the run preset or LLM, that are taken for `kind`; no backends."""
+        default = getattr(self, kind, ())
+        return ((default,) if default else ()) if isinstance(default, str) else tuple(default)
 
 
+@_with_fields(**{kind: (dict[Name, Preset], {}) for kind in KINDS})
 class Presets(Entry):
-    """Presets per kind, of the LLM, of runs, and of comparisons."""
+    """Presets of the LLM, of runs, of comparisons; and a field per kind of component."""
 
-    encoder: dict[Name, Preset] = {}
-    projector: dict[Name, Preset] = {}
-    noise: dict[Name, Preset] = {}
-    objective: dict[Name, Preset] = {}
-    dataset: dict[Name, Preset] = {}
-    benchmark: dict[Name, Preset] = {}
-    judge: dict[Name, Preset] = {}
-    ops: dict[Name, Preset] = {}
     llm: dict[Name, LLMPreset] = {}
     run: dict[Name, RunPreset] = {}
     compare: dict[Name, ComparePreset] = {}
@@ -174,31 +196,36 @@ class Manifest(Entry):
             for name, row in rows.items():
                 yield Component(kind, name, **dict(row))
 
-    def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """What does not fit together, as (keys, fault): presets without component, stand-ins that are not there."""
-        for kind in KINDS:
-            rows, presets = self.components.get(kind, {}), self.presets.of(kind)
-            for name, preset in presets.items():
-                if name in rows:
-                    yield ("presets", kind, name), f"{kind} {name!r} is also a component; rename one of them"
-                if preset.points and kind != "encoder":
-                    yield ("presets", kind, name, "points"), "only an encoder's preset says how clouds are prepared"
-                if preset.component not in rows:
-                    keys = ("presets", kind, name, "component")
-                    yield keys, f"no {kind} {preset.component!r} among the components of this file"
-            for run, settings in self.presets.run.items():
-                if kind in settings.settings:
-                    yield (
-                        ("presets", "run", run, "settings", kind),
-                        "a run preset chooses no component; it has stand_in",
-                    )
-                for bare, name in settings.stand_in.get(kind, {}).items():
-                    if name not in rows and name not in presets:
-                        yield ("presets", "run", run, "stand_in", kind, bare), f"no {kind} {name!r} in this file"
-        for device, names in self.defaults.ops.items():
+    def inconsistencies(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What does not fit together, as (keys, error): a preset without its component, a name that is not there."""
+        for spec in SPECS:
+            yield from self._preset_errors(spec)
+            yield from self._run_preset_errors(spec)
+        for device, names in self.defaults.backends.items():
             for number, name in enumerate(names):
-                if name not in self.components.get("ops", {}):
-                    yield ("defaults", "ops", device, str(number)), f"no ops {name!r} among the components of this file"
+                if name not in self.components.get(OPS, {}):
+                    yield ("defaults", OPS, device, str(number)), f"no ops {name!r} among the components of this file"
+
+    def _preset_errors(self, spec: KindSpec) -> Iterator[tuple[tuple[str, ...], str]]:
+        kind, rows = spec.name, self.components.get(spec.name, {})
+        for name, preset in self.presets.of(kind).items():
+            if name in rows:
+                yield ("presets", kind, name), f"{kind} {name!r} is also a component; rename one of them"
+            if preset.points and not spec.prepares_clouds:
+                yield ("presets", kind, name, "points"), "only an encoder's preset says how clouds are prepared"
+            if preset.component not in rows:
+                keys = ("presets", kind, name, "component")
+                yield keys, f"no {kind} {preset.component!r} among the components of this file"
+
+    def _run_preset_errors(self, spec: KindSpec) -> Iterator[tuple[tuple[str, ...], str]]:
+        kind = spec.name
+        known = {*self.components.get(kind, {}), *self.presets.of(kind)}
+        for run, preset in self.presets.run.items():
+            if kind in preset.settings:
+                yield ("presets", "run", run, "settings", kind), "a run preset chooses no component; it has stand_in"
+            for bare, name in preset.stand_in.get(kind, {}).items():
+                if name not in known:
+                    yield ("presets", "run", run, "stand_in", kind, bare), f"no {kind} {name!r} in this file"
 
 
 def find_manifest(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -208,10 +235,10 @@ def find_manifest(path: Path | None = None, environ: Mapping[str, str] = os.envi
         RegistryError: where the file that was asked for is not there.
 
     """
-    asked = [("--registry", path)] if path else []
+    requested = [("--registry", path)] if path else []
     if environ.get(VARIABLE):
-        asked.append((f"${VARIABLE}", Path(environ[VARIABLE])))
-    for origin, file in asked:
+        requested.append((f"${VARIABLE}", Path(environ[VARIABLE])))
+    for origin, file in requested:
         if not file.is_file():
             raise RegistryError(
                 f"{origin} {file}: no such file; leave {origin} out to use the registry.yaml that ships"
@@ -228,34 +255,35 @@ def load_manifest(path: Path) -> Manifest:
     """Read and check a registry.yaml.
 
     Raises:
-        RegistryError: with file and line of every fault.
+        RegistryError: with file and line of every error.
 
     """
     located = read_located(path, RegistryError)
     try:
         manifest = Manifest.model_validate(located.values)
     except ValidationError as error:
-        raise RegistryError("\n".join(_fault(located, fault) for fault in error.errors())) from error
-    faults = [f"{located.place(*keys)}: {fault}" for keys, fault in manifest.misfits()]
-    if faults:
-        raise RegistryError("\n".join(faults))
+        raise RegistryError("\n".join(_describe_error(located, each) for each in error.errors())) from error
+    errors = [f"{located.place(*keys)}: {error}" for keys, error in manifest.inconsistencies()]
+    if errors:
+        raise RegistryError("\n".join(errors))
     manifest._source = located
     return manifest
 
 
-def _fault(located: Located, fault: Any) -> str:
-    keys = tuple(key for key in fault["loc"] if key != "[key]")
-    said = {
+def _describe_error(located: Located, error: Any) -> str:
+    """One of pydantic's errors with file and line."""
+    keys = tuple(key for key in error["loc"] if key != "[key]")
+    text = {
         "extra_forbidden": "unknown key",
         "missing": "is missing",
         "literal_error": "this spa3d reads version 1",
-    }.get(fault["type"], fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be"))
-    return f"{located.place(*keys)}: {said}"
+    }.get(error["type"], error["msg"].removeprefix("Value error, ").replace("Input should be", "must be"))
+    return f"{located.place(*keys)}: {text}"
 
 
 def published_weights(manifest: Manifest, preset: str) -> str:
     """Which file holds the weights of an encoder's preset, and where it is had; empty where none are published."""
-    found = manifest.presets.encoder.get(preset)
+    found = manifest.presets.of("encoder").get(preset)
     if found is None or found.weights is None:
         return ""
     source = f", from {found.weights.url}" if found.weights.url else ""

@@ -19,7 +19,8 @@ import pluggy
 
 from spa3d.errors import PluginError, RegistryError
 from spa3d.registry import hookspecs
-from spa3d.registry.component import KINDS, NAME, Component
+from spa3d.registry.component import NAME, Component
+from spa3d.registry.kinds import KINDS
 from spa3d.registry.manifest import Manifest
 from spa3d.version import __version__
 
@@ -58,6 +59,11 @@ class Origin:
         if self.given:
             return self.plugin
         return f"{self.distribution} {self.version} ({'built-in' if self.builtin else f'entry point {self.plugin}'})"
+
+
+def shipped_origin(plugin: str) -> Origin:
+    """The origin of what comes with spa3d itself."""
+    return Origin(plugin, "spa3d", __version__, builtin=True)
 
 
 @dataclass(frozen=True)
@@ -146,8 +152,7 @@ def _sources(
 ) -> Iterator[tuple[Origin, Callable[[], Any]]]:
     for module in manifest.plugins.load:
         if module not in manifest.plugins.block:
-            origin = Origin(module, "spa3d", __version__, builtin=True)
-            yield origin, partial(importlib.import_module, module)
+            yield shipped_origin(module), partial(importlib.import_module, module)
     for point in _chosen(entry_points(group=GROUP), environ):
         if point.name not in manifest.plugins.block:
             name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown distribution", "")
@@ -222,13 +227,13 @@ def _rows(manager: pluggy.PluginManager, plugin: Any, manifest: Manifest) -> tup
     answers = manager.subset_hook_caller("spa3d_components", remove_plugins=others)(manifest=manifest)
     rows = tuple(row for answer in answers for row in answer)
     for row in rows:
-        fault = _row_fault(row)
-        if fault:
-            raise _BrokenError(fault)
+        error = _row_error(row)
+        if error:
+            raise _BrokenError(error)
     return rows
 
 
-def _row_fault(row: Any) -> str:
+def _row_error(row: Any) -> str:
     if not isinstance(row, Component):
         return f"spa3d_components() yields {type(row).__name__}, not spa3d.Component"
     if row.kind not in KINDS:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from spa3d.errors import PluginError, RegistryError
-from spa3d.registry.component import KINDS, Component
+from spa3d.registry.component import Component
 from spa3d.registry.fields import unknown
-from spa3d.registry.manifest import Manifest, find_manifest, load_manifest
-from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin, load_plugins
+from spa3d.registry.kinds import KINDS, KindSpec, kind_spec
+from spa3d.registry.manifest import FILE, Manifest, find_manifest, load_manifest
+from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin, load_plugins, shipped_origin
 from spa3d.registry.requirements import install_hint, missing_program, missing_requirements
-
-CONTRACTS = {kind: (f"spa3d.contracts.{kind}", kind.capitalize()) for kind in KINDS}
 
 
 @dataclass(frozen=True)
@@ -116,13 +115,13 @@ class Registry:
         module, _, attribute = component.target.partition(":")
         try:
             target = getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+        except Exception as cause:
             raise PluginError(
-                f"{what}: {component.target} cannot be imported: {type(error).__name__}: {error}"
-            ) from error
-        fault = _breach(component.kind, target)
-        if fault:
-            raise PluginError(f"{what}: {component.target} {fault}")
+                f"{what}: {component.target} cannot be imported: {type(cause).__name__}: {cause}"
+            ) from cause
+        error = _contract_error(kind_spec(component.kind), target)
+        if error:
+            raise PluginError(f"{what}: {component.target} {error}")
         return target
 
     def unmet(self, component: Component) -> str:
@@ -148,6 +147,12 @@ class Registry:
 
 
 KEEP_ONE = "uninstall one of them or leave it out: plugins.block in registry.yaml, SPA3D_PLUGINS, no --plugin"
+
+
+def shipped_registry(path: Path | None = None) -> Registry:
+    """The registry of the rows that stand in registry.yaml itself; no plugin is loaded and no hook is called."""
+    manifest = load_manifest(find_manifest(path))
+    return Registry(manifest, [Plugin(shipped_origin(FILE), tuple(manifest.rows()), 0.0, imports_torch=False)], [])
 
 
 def open_registry(
@@ -184,10 +189,16 @@ def missed(what: str, name: str, there: Iterable[str], command: str) -> str:
     return f"{unknown(what, name, sorted(there))} (see {command})"
 
 
-def _breach(kind: str, target: Any) -> str:
+def import_contract(spec: KindSpec) -> type[Any]:
+    """Import the class that every component of a kind derives from."""
+    module, _, name = spec.contract.partition(":")
+    contract: type[Any] = getattr(importlib.import_module(module), name)
+    return contract
+
+
+def _contract_error(spec: KindSpec, target: Any) -> str:
     """How a target breaks the contract of its kind; empty where it keeps it."""
-    module, name = CONTRACTS[kind]
-    contract = getattr(importlib.import_module(module), name)
+    contract, name = import_contract(spec), spec.contract_name
     if not isinstance(target, type) or not issubclass(target, contract):
         return f"is no subclass of spa3d.{name}"
     if inspect.isabstract(target):
@@ -196,6 +207,7 @@ def _breach(kind: str, target: Any) -> str:
     config = getattr(target, "Config", None)
     if not isinstance(config, type) or not issubclass(config, contract.Config):
         return f"has a Config that is no subclass of spa3d.{contract.Config.__name__}"
-    if kind == "encoder" and "checkpoint" in getattr(config, "model_fields", ()):
-        return "has a setting called checkpoint, which is the run's own word for where weights come from; rename it"
+    for setting in spec.reserved:
+        if setting in getattr(config, "model_fields", ()):
+            return f"has a setting called {setting}, which is the run's own word for where weights come from; rename it"
     return ""

@@ -130,8 +130,8 @@ def _compiler() -> list[str]:
     given = os.environ.get("CXX", "")
     try:
         chosen = shlex.split(given)
-    except ValueError as fault:
-        raise PluginError(f"ops cpp: $CXX is {given!r}, which is no command: {fault}") from fault
+    except ValueError as error:
+        raise PluginError(f"ops cpp: $CXX is {given!r}, which is no command: {error}") from error
     for command in [chosen] if chosen else [[name] for name in COMPILERS]:
         if shutil.which(command[0]):
             return command

@@ -125,9 +125,9 @@ def test_what_is_wrong_with_any_cell_is_told_before_one_runs(
     words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", *words.split(), *SMOKE]) == 2
-    complaint = capsys.readouterr().err
-    assert said in complaint
-    assert complaint.count(said) == 1
+    message = capsys.readouterr().err
+    assert said in message
+    assert message.count(said) == 1
     assert not (tmp_path / "runs").exists()
 
 

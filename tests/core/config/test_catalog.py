@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spa3d.config.catalog import SECTIONS, Entry, catalogue, explain
+from spa3d.config.catalog import SECTIONS, Entry, catalog, explain
 from spa3d.errors import RegistryError
 from spa3d.registry.plugins import BrokenPlugin, Origin
 from spa3d.registry.registry import Registry, load_registry
@@ -21,12 +21,12 @@ def find(entries: list[Entry], section: str, name: str) -> Entry:
 
 
 def test_presets_follow_their_component(registry: Registry) -> None:
-    names = [(entry.name, entry.preset_of) for entry in catalogue(registry, ("encoder",))]
+    names = [(entry.name, entry.preset_of) for entry in catalog(registry, ("encoder",))]
     assert names == [("other", ""), ("plain", ""), ("plain-wide", "plain"), ("plain-tiny", "plain")]
 
 
 def test_everything_that_can_be_chosen_is_there_and_the_defaults_are_marked(registry: Registry) -> None:
-    entries = catalogue(registry)
+    entries = catalog(registry)
     for section in SECTIONS[:-2]:
         assert sorted(entry.name for entry in entries if entry.section == section) == registry.names(section)
     assert [entry.name for entry in entries if entry.section == "llm"] == ["small"]
@@ -36,7 +36,7 @@ def test_everything_that_can_be_chosen_is_there_and_the_defaults_are_marked(regi
 
 
 def test_states_without_and_with_a_check(registry: Registry) -> None:
-    seen = {check: catalogue(registry, check=check) for check in (False, True)}
+    seen = {check: catalog(registry, check=check) for check in (False, True)}
     for name, unchecked, checked in [
         ("quiet", "ready", "imports"),
         ("compiled", "unavailable", "unavailable"),
@@ -64,14 +64,14 @@ def test_a_check_finds_presets_that_do_not_fit(
     text = toy_registry.read_text()
     assert good in text
     toy_registry.write_text(text.replace(good, bad))
-    status = find(catalogue(load_registry(), check=True), section, name).status
+    status = find(catalog(load_registry(), check=True), section, name).status
     assert status.word == "broken"
     assert words in status.cause
 
 
 def test_what_a_preset_leaves_open_is_no_fault(toy_registry: Path) -> None:
     toy_registry.write_text(toy_registry.read_text().replace("config: {root: toys}", "config: {size: 2}"))
-    assert find(catalogue(load_registry(), check=True), "dataset", "toys").status.word == "imports"
+    assert find(catalog(load_registry(), check=True), "dataset", "toys").status.word == "imports"
 
 
 def test_a_component_is_explained_with_file_and_fields(registry: Registry, toys_folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,13 +14,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from spa3d.config.catalog import catalogue
-from spa3d.contracts.ops import Ops
+from spa3d import ops
+from spa3d.config.catalog import catalog
 from spa3d.errors import ConfigError, PluginError, RegistryError
-from spa3d.ops import selection as backends
-from spa3d.ops.selection import SlowerBackend, backends_for, candidates, first_there
-from spa3d.ops.verification import works_on
+from spa3d.ops.selection import SlowerBackend, backends_for, candidates, default_backend, first_available
 from spa3d.registry.component import Component
+from spa3d.registry.manifest import find_manifest
 from spa3d.registry.markers import hookimpl
 from spa3d.registry.registry import Registry, load_registry
 from spa3d_plugins.ops.torch import TorchOps
@@ -30,18 +31,11 @@ class Elsewhere(TorchOps):
     devices: ClassVar[tuple[str, ...]] = ("cuda",)
 
 
-class Wrong(TorchOps):
+class Reversed(TorchOps):
     """Gives the neighbours in the wrong order."""
 
     def knn(self, query: Tensor, xyz: Tensor, k: int) -> Tensor:
         return super().knn(query, xyz, k).flip(-1)
-
-
-class Failing(TorchOps):
-    """Does not work."""
-
-    def fps(self, xyz: Tensor, count: int, start: Tensor) -> Tensor:
-        raise RuntimeError("no kernel image")
 
 
 class Stillborn(TorchOps):
@@ -60,6 +54,17 @@ def spa3d_components() -> list[Component]:
     ]
 
 
+OTHER_REGISTRY = """
+version: 1
+components:
+  ops:
+    mine: {{target: "{target}", summary: Another}}
+    torch: {{target: "spa3d_plugins.ops.torch:TorchOps", summary: The reference}}
+defaults:
+  ops: {{cpu: [mine, torch]}}
+"""
+
+
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The shipped registry on a machine without a compiler."""
@@ -76,7 +81,7 @@ def test_auto_tries_the_list_of_the_device_and_the_reference_last() -> None:
 
 
 def test_without_a_compiler_the_reference_takes_over_and_says_so_once(registry: Registry) -> None:
-    assert first_there(registry, "cpu") == "torch"
+    assert first_available(registry, "cpu") == "torch"
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("default")
         for _ in range(3):
@@ -104,7 +109,7 @@ def test_a_compiler_may_be_named_by_a_variable(
     compiler = tmp_path / "mine"
     compiler.touch(mode=0o755)
     monkeypatch.setenv("CXX", f"{compiler} -pipe")
-    assert first_there(registry, "cpu") == "cpp"
+    assert first_available(registry, "cpu") == "cpp"
 
 
 @pytest.mark.parametrize("named", ["gone -pipe", '"c++'])
@@ -113,9 +118,9 @@ def test_a_variable_that_names_no_compiler_is_not_passed_over(
 ) -> None:
     (tmp_path / "c++").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert first_there(registry, "cpu") == "cpp"
+    assert first_available(registry, "cpu") == "cpp"
     monkeypatch.setenv("CXX", named)
-    assert first_there(registry, "cpu") == "torch"
+    assert first_available(registry, "cpu") == "torch"
     with pytest.raises(PluginError, match=rf"needs \$CXX, and '{re.escape(named)}' is not there; install one"):
         backends_for("cpp", "cpu", registry)
 
@@ -132,7 +137,7 @@ def test_a_compiler_that_fails_is_a_note_of_one_line_and_a_fault_for_who_insists
         backends_for("auto", "cpu", load_registry())
     with pytest.raises(PluginError, match="no such header"):
         backends_for("cpp", "cpu", load_registry())
-    tried = {entry.name: entry for entry in catalogue(load_registry(plugins=[__file__]), ("ops",), check=True)}
+    tried = {entry.name: entry for entry in catalog(load_registry(plugins=[__file__]), ("ops",), check=True)}
     assert tried["cpp"].status.word == "broken"
     assert not tried["cpp"].default
     assert tried["torch"].default
@@ -162,17 +167,50 @@ def test_a_backend_that_is_not_there_is_told(registry: Registry) -> None:
         backends_for("stillborn", "cpu", registry)
 
 
-def test_trying_a_backend_finds_wrong_answers_and_failures() -> None:
-    registry = load_registry()
-    assert works_on(TorchOps(), registry).startswith("cpu")
-    assert torch.cuda.is_available() or works_on(Elsewhere(), registry) == ""
-    with pytest.raises(PluginError, match="on cpu: kNN differs from the reference"):
-        works_on(Wrong(), registry)
-    with pytest.raises(PluginError, match="on cpu: farthest point sampling fails: RuntimeError: no kernel image"):
-        works_on(Failing(), registry)
+def test_default_backend_is_made_once_per_registry_file_and_device(tmp_path: Path) -> None:
+    chosen = default_backend("mps")
+    assert type(chosen) is TorchOps
+    assert default_backend("mps") is chosen
+    assert default_backend("elsewhere") is not chosen
+    other = tmp_path / "registry.yaml"
+    other.write_text(find_manifest().read_text(encoding="utf-8"), encoding="utf-8")
+    assert default_backend("mps", other) is not chosen
+    assert default_backend("mps", other) is default_backend("mps", other)
 
 
-def test_the_choice_is_made_once_per_device() -> None:
-    chosen: Ops = backends.automatic("mps")
-    assert type(chosen).__name__ == "TorchOps"
-    assert backends.automatic("mps") is chosen
+def test_default_backend_is_the_one_of_the_registry_file(tmp_path: Path) -> None:
+    path = tmp_path / "registry.yaml"
+    path.write_text(OTHER_REGISTRY.format(target=f"{__name__}:Reversed"), encoding="utf-8")
+    assert type(default_backend("cpu", path)).__name__ == "Reversed"
+    assert type(default_backend("cuda", path)) is TorchOps
+
+
+def test_a_call_outside_of_use_loads_no_plugin() -> None:
+    code = """
+import torch
+from spa3d import ops
+from spa3d.registry import plugins
+
+def refuse(*_, **__):
+    raise AssertionError("a plugin is loaded")
+
+plugins.load_plugins = refuse
+plugins.entry_points = refuse
+import spa3d.registry.registry as registry
+registry.load_plugins = refuse
+assert ops.knn(torch.rand(1, 4, 3), torch.rand(1, 8, 3), 2).shape == (1, 4, 2)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_in_use_the_chosen_backend_decides() -> None:
+    xyz = torch.rand(1, 8, 3, generator=torch.Generator().manual_seed(0))
+    expected = ops.knn(xyz, xyz, 4)
+    with ops.use(Reversed()):
+        assert torch.equal(ops.knn(xyz, xyz, 4), expected.flip(-1))
+    assert torch.equal(ops.knn(xyz, xyz, 4), expected)
+
+
+def test_selection_imports_no_torch() -> None:
+    code = "import sys, spa3d.ops, spa3d.ops.selection; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -52,7 +52,7 @@ def test_what_does_not_fit_is_said_before_anything_is_made(settings: Mapping[str
 
 
 def test_parts_are_tried_with_the_backend_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spa3d.ops.selection.automatic", lambda device: pytest.fail("nobody asked for the fastest"))
+    monkeypatch.setattr("spa3d.ops.dispatch.default_for", lambda device: pytest.fail("nobody asked for the fastest"))
     assert [type(backend).__name__ for backend in build({"ops": "torch"})[1].ops] == ["TorchOps"]
 
 

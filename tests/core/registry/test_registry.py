@@ -8,8 +8,8 @@ import pytest
 
 import spa3d
 from spa3d.errors import ConfigError, PluginError, RegistryError
-from spa3d.registry.component import KINDS
-from spa3d.registry.registry import CONTRACTS, Registry, load_registry, open_registry
+from spa3d.registry.kinds import SPECS
+from spa3d.registry.registry import Registry, import_contract, load_registry, open_registry
 from spa3d.registry.requirements import missing_requirements
 
 ROW = """
@@ -90,11 +90,8 @@ def test_requirements_are_found_without_importing(registry: Registry, monkeypatc
 
 
 def test_every_kind_has_a_contract() -> None:
-    from importlib import import_module
-
-    for kind in KINDS:
-        module, name = CONTRACTS[kind]
-        assert getattr(spa3d, name) is getattr(import_module(module), name)
+    for spec in SPECS:
+        assert getattr(spa3d, spec.contract_name) is import_contract(spec)
 
 
 @pytest.mark.parametrize(
