@@ -65,6 +65,15 @@ def test_patch_tokens_and_clouds_must_agree(toy: Any) -> None:
         model(input_ids=ids, points=torch.from_numpy(clouds.get(["train-0"])))
 
 
+def test_patch_tokens_that_the_caller_has_counted_are_not_counted_again(toy: Any) -> None:
+    model, processor, clouds = toy()
+    ids = torch.tensor([processor.question_ids("What?", "cloud")])
+    tokens = model.encode(torch.from_numpy(clouds.get(["train-0"])))
+    assert torch.equal(model.embed(ids, tokens, patch_count=4), model.embed(ids, tokens))
+    with pytest.raises(ValueError, match="3 patch tokens in the text for 1 clouds of 4"):
+        model.embed(ids, tokens, patch_count=3)
+
+
 def test_a_text_only_batch_runs_the_projector_while_it_trains(toy: Any) -> None:
     model, processor, _ = toy()
     model.set_trained("projector", "llm")
