@@ -23,7 +23,7 @@ def test_frozen_parts_stay_in_eval_mode_and_bit_identical(toy: Any) -> None:
     assert not model.language_model.training
     assert model.projector.training
     before = state(model)
-    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.opening("cloud"))
+    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
     for _ in range(2):
         points = torch.from_numpy(clouds.get(["train-0"]))
@@ -38,7 +38,7 @@ def test_only_the_point_tokens_embeddings_move_when_embeddings_train(toy: Any) -
     model, processor, clouds = toy()
     model.set_trained("projector", "embeddings")
     before = model.get_input_embeddings().weight.detach().clone()
-    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.opening("cloud"))
+    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
     points = torch.from_numpy(clouds.get(["train-0"]))
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.0)
     model(input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), points=points).loss.backward()
