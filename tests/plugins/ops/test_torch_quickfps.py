@@ -1,4 +1,4 @@
-"""The library's farthest points pass only where they are ours; shared tests are in tests/core/ops/test_functional.py."""
+"""The library's farthest points pass only where they are ours; shared tests: tests/core/ops/test_functional.py."""
 
 from __future__ import annotations
 
