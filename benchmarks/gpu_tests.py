@@ -18,7 +18,7 @@ PLACES = (
     "tests/gpu/test_runs.py",
 )
 """In their order: what is quick comes first, whole runs come last."""
-OPTIONS = ("-q", "--import-mode=importlib", "-o", "addopts=", "-p", "no:cacheprovider", "-m", "gpu")
+OPTIONS = ("--import-mode=importlib", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:terminal", "-m", "gpu")
 """pyproject's own options are left out: they name plugins of pytest that may be absent."""
 
 
