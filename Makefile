@@ -6,7 +6,10 @@ READY := .venv/.ready
 CPU_TORCH := https://download.pytorch.org/whl/cpu
 WORKERS ?= 2
 
-.PHONY: setup run test test-slow lint bench kernels test-kernels browser
+SETUP ?= yes
+GPU ?=
+
+.PHONY: setup run test test-slow lint bench gpu kernels test-kernels browser
 
 setup: $(READY)
 
@@ -41,6 +44,11 @@ bench: $(READY)
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/main_job.py
 
+# SETUP=no: with the interpreter named by PYTHON, as it is, and files of the repository only. GPU=ops,step: these parts.
+gpu: $(if $(filter no,$(SETUP)),,$(READY))
+	PYTHONPATH=core:plugins$${PYTHONPATH:+:$$PYTHONPATH} $(if $(filter no,$(SETUP)),$(PYTHON),$(BIN)/python) \
+		benchmarks/gpu.py $(if $(GPU),--parts $(GPU))
+
 # PyPI's torch-points-kernels 0.7.0 lacks an include, needs torch at build time, and asks for a NumPy below 1.20 that
 # Python 3.11 never had, hence without its dependencies; of those it imports only numba. FORCE_CUDA=1 where a GPU is.
 kernels: $(READY)
@@ -51,7 +59,7 @@ kernels: $(READY)
 # The adapter's own tests, and what holds for every backend against the library that was built.
 test-kernels: kernels
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/plugins/ops/test_torch_points_kernels.py
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/core/test_ops.py -k "[torch-points-kernels]"
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/core/ops/test_functional.py -k "[torch-points-kernels]"
 
 browser: $(READY)
 	$(BIN)/pip install -q -c constraints.txt selenium

@@ -90,8 +90,13 @@ def batch_of(size: int, point_tokens: int, question: int, answer: int) -> list[S
     return samples
 
 
-def our_step(model: Spa3dModel, objective: Objective, batch: Sequence[Sample], views: Any) -> Step:
-    """One optimiser step of `objective`; a reference is scored beforehand, as in a run."""
+def our_step(
+    model: Spa3dModel, objective: Objective, batch: Sequence[Sample], views: Any, *, bf16: bool = False
+) -> Step:
+    """One optimizer step of `objective`; a reference is scored beforehand, as in a run.
+
+    With `bf16` the forward of the model is under bfloat16 autocast, as in a run.
+    """
     optimizer = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad], lr=1e-6)
     policy = [need for need in objective.needs if need.model == "policy"]
     known = [need for need in objective.needs if need.model == "reference"]
@@ -99,10 +104,14 @@ def our_step(model: Spa3dModel, objective: Objective, batch: Sequence[Sample], v
     reference = None
     if known:
         reference = PrecomputedReference(RowStore(Path(tempfile.mkdtemp()), (1024,)), views)
-        reference.fill(batch, known, LiveReference(views, bf16=False), batch_size=len(batch), advance=lambda _: None)
+        reference.fill(batch, known, LiveReference(views, bf16=bf16), batch_size=len(batch), advance=lambda _: None)
+
+    def forward(**inputs: Any) -> Any:
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            return model(**inputs)
 
     def step() -> None:
-        scores = score(model, policy, batch, views).scores
+        scores = score(forward, policy, batch, views).scores
         if reference is not None:
             scores = Scores({**scores, **reference.scores(known, batch)})
         total(objective.terms(scores), counts).backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,15 @@ from torch import Tensor, nn
 from spa3d.runtime import torchvision_guard as torchvision_guard
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def accelerator() -> torch.device:
+    """The device of the tests marked `gpu`: a GPU, or what ``SPA3D_TEST_DEVICE`` names (``cpu``, for a rehearsal)."""
+    name = os.environ.get("SPA3D_TEST_DEVICE", "cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    return torch.device(name)
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ LONG_FUNCTIONS = {
 }
 """Product functions of more than 50 lines, and why."""
 
-MAKE_TARGETS = ["setup", "run", "test", "test-slow", "lint", "bench", "kernels", "test-kernels", "browser"]
+MAKE_TARGETS = ["setup", "run", "test", "test-slow", "lint", "bench", "gpu", "kernels", "test-kernels", "browser"]
 DUMPING_GROUNDS = {"util", "utils", "common", "helper", "helpers", "misc"}
 HOME = re.compile(r"(?<![\w.])/(work|root|home)/")
 

@@ -111,7 +111,8 @@ class Predictor:
         )
         logits = torch.cat([first.logits.repeat_interleave(share, dim=0), rest.logits[:, :-1]], dim=1).float()
         logp = torch.log_softmax(logits, dim=-1).gather(2, ids.unsqueeze(2)).squeeze(2)
-        return [float(value) for value in (logp * real).sum(dim=1)]
+        sums: list[float] = (logp * real).sum(dim=1).tolist()  # one copy from the device, not one per element
+        return sums
 
     def _generate(self, batch: Sequence[Question], view: View) -> list[Prediction]:
         """Greedy decoding: the same question gets the same answer."""

@@ -94,12 +94,14 @@ def _forward(
     rows, device = _rows(needs, batch, views, encoded), views.model.device
     if not rows.texts:
         return {need.key: _empty_score(len(batch), device) for need in needs}
+    patch = views.model.config.point_ids[1]
     inputs = collate(rows.texts, views.encoder.processor.tokenizer.pad_token_id, device)
     output = model(
         input_ids=inputs["input_ids"],
         attention_mask=inputs["attention_mask"],
         labels=inputs["labels"],
         point_tokens=torch.stack(rows.clouds) if rows.clouds else None,
+        patch_count=sum(text.ids.count(patch) for text in rows.texts),  # known here without waiting for a GPU
         **({"vocabulary": True} if any(need.vocabulary for need in needs) else {}),
     )
     columns = (output.answer_logp, inputs["labels"] != IGNORED, inputs["rounds"])
@@ -107,7 +109,7 @@ def _forward(
     for need in needs:
         last = first + len(rows.places[need.key])
         logp, mask, rounds = (column[first:last] for column in columns)
-        count = int(mask.sum())
+        count = sum(text.answer_count for text in rows.texts[first:last])
         scores[need.key] = Score(
             token_logp=_spread(logp, rows.places[need.key], len(batch), 0),
             answer_mask=_spread(mask, rows.places[need.key], len(batch), False),

@@ -149,11 +149,15 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
             return self.encoder(encoder_inputs(points, self.encoder.inputs, self.config.up_axis))
 
     def embed(
-        self, input_ids: Int[Tensor, "B T"], point_tokens: Float[Tensor, "C M D"] | None
+        self,
+        input_ids: Int[Tensor, "B T"],
+        point_tokens: Float[Tensor, "C M D"] | None,
+        patch_count: int | None = None,
     ) -> Float[Tensor, "B T H"]:
         """Token embeddings with the projected clouds in the place of the patch tokens, in order.
 
         Text-only batches send a zero through the projector while it trains, so that every rank runs the same graph.
+        Without `patch_count`, the number of patch tokens in `input_ids`, a GPU is waited for to count them.
         """
         embeddings = self.get_input_embeddings()(input_ids)
         if point_tokens is None:
@@ -163,9 +167,10 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
             return embeddings
         projected = self.projector(point_tokens).to(embeddings.dtype)
         places = input_ids == self.config.point_ids[1]
-        if int(places.sum()) != projected.shape[0] * projected.shape[1]:
+        count = int(places.sum()) if patch_count is None else patch_count
+        if count != projected.shape[0] * projected.shape[1]:
             raise ValueError(
-                f"{int(places.sum())} patch tokens in the text for {projected.shape[0]} clouds of "
+                f"{count} patch tokens in the text for {projected.shape[0]} clouds of "
                 f"{projected.shape[1]} embeddings each"
             )
         return embeddings.masked_scatter(places.unsqueeze(-1), projected)
@@ -182,6 +187,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         labels: Int[Tensor, "B T"] | None = None,
         logits_to_keep: int | Tensor = 0,
         vocabulary: bool = False,
+        patch_count: int | None = None,
         **kwargs: Any,
     ) -> Spa3dOutput:
         """One pass over prompts with clouds.
@@ -198,6 +204,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
                 ``loss`` (mean NLL per answer token, nats) are returned and ``logits`` are not.
             logits_to_keep: the last so many positions get logits; 0: all.
             vocabulary: with labels, return ``answer_vocabulary`` as well.
+            patch_count: patch tokens in `input_ids`, where the caller knows; None: they are counted.
             kwargs: whatever the LLM takes.
 
         """
@@ -206,7 +213,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
                 point_tokens = self.encode(points)
             if input_ids is None:
                 raise ValueError("give input_ids or inputs_embeds")
-            inputs_embeds = self.embed(input_ids, point_tokens)
+            inputs_embeds = self.embed(input_ids, point_tokens, patch_count)
         outputs = self.get_decoder()(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,

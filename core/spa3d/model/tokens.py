@@ -29,16 +29,22 @@ class Tokens:
 
 
 def collate(rows: Sequence[Tokens], pad: int, device: torch.device) -> dict[str, Tensor]:
-    """Right-padded ``input_ids``, ``attention_mask``, ``labels`` and ``rounds``, each ``(B, T)`` int64."""
+    """Right-padded ``input_ids``, ``attention_mask``, ``labels`` and ``rounds``, each ``(B, T)`` int64.
+
+    The four go to `device` in one copy, which a GPU takes from pinned memory while this process goes on.
+    """
     width = max(len(row.ids) for row in rows)
 
-    def table(values: Sequence[Sequence[int]], fill: int) -> Tensor:
-        padded = [list(row) + [fill] * (width - len(row)) for row in values]
-        return torch.tensor(padded, dtype=torch.long).to(device, non_blocking=True)
+    def padded(values: Sequence[Sequence[int]], fill: int) -> list[list[int]]:
+        return [list(row) + [fill] * (width - len(row)) for row in values]
 
-    return {
-        "input_ids": table([row.ids for row in rows], pad),
-        "attention_mask": table([[1] * len(row.ids) for row in rows], 0),
-        "labels": table([row.labels for row in rows], IGNORED),
-        "rounds": table([row.rounds for row in rows], -1),
+    tables = {
+        "input_ids": padded([row.ids for row in rows], pad),
+        "attention_mask": padded([[1] * len(row.ids) for row in rows], 0),
+        "labels": padded([row.labels for row in rows], IGNORED),
+        "rounds": padded([row.rounds for row in rows], -1),
     }
+    stacked = torch.tensor(list(tables.values()), dtype=torch.long, device="cpu")
+    if device.type == "cuda":
+        stacked = stacked.pin_memory().to(device, non_blocking=True)
+    return dict(zip(tables, stacked.to(device).unbind(), strict=True))

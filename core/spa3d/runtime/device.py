@@ -9,14 +9,17 @@ from spa3d.runtime import distributed
 
 
 def choose_device(asked: str) -> torch.device:
-    """The device to run on; ``auto`` takes CUDA, then MPS, then the CPU."""
+    """The device to run on; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Of several processes of a launcher, each takes the GPU of its local rank, for ``auto`` and for ``cuda``.
+    """
     there = ["cpu"]
     if torch.cuda.is_available():
         there += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         there.append("mps")
     local_rank = distributed.local_rank()
-    if asked == "auto" and "cuda" in there and local_rank is not None:
+    if asked in ("auto", "cuda") and "cuda" in there and local_rank is not None:
         return torch.device("cuda", local_rank)
     if asked == "auto":
         return torch.device("cuda" if "cuda" in there else "mps" if "mps" in there else "cpu")

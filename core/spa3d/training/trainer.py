@@ -32,7 +32,11 @@ class StageTrainer(Trainer):
     """
 
     def __init__(self, job: TrainingJob, *, model: nn.Module, samples: TorchDataset[Any]) -> None:
-        super().__init__(model=model, args=training_arguments(job), data_collator=as_batch, train_dataset=samples)
+        arguments = training_arguments(job)
+        # Only an encoder has parameters that a step may leave out: its other heads, and all of it where a batch is
+        # text alone. Where none trains, DDP need not look for them after every forward.
+        arguments.ddp_find_unused_parameters = "encoder" in getattr(model, "trained", ("encoder",))
+        super().__init__(model=model, args=arguments, data_collator=as_batch, train_dataset=samples)
         self.job = job
         # The loss is divided by counts of the whole step here, so the Trainer must not divide it again.
         self.model_accepts_loss_kwargs = True

@@ -46,7 +46,7 @@ def _confirmed(xyz: Float[Tensor, "N 3"], chosen: Int[Tensor, " M"]) -> bool:
     as far. A point that is nearer than the last one taken can matter no more and is dropped, so that this costs about
     half the distances of a search; and what is looked at step by step are only the few points that could come next.
     """
-    centres, planes, place = xyz[chosen], xyz.T.contiguous(), torch.arange(len(xyz))
+    centres, planes, place = xyz[chosen], xyz.T.contiguous(), torch.arange(len(xyz), device=xyz.device)
     radius = _radii(centres)
     room = xyz.new_empty(2, STEPS * len(xyz))
     nearest = _distances(planes, centres[:1], room)[0].clone()
@@ -74,7 +74,7 @@ def _radii(centres: Float[Tensor, "M 3"]) -> Float[Tensor, " M"]:
     for first in range(0, len(centres), STEPS):
         last = min(len(centres), first + STEPS)
         distances = _distances(planes[:, first:last], centres[:last], room)
-        later = torch.ones(last - first, last - first, dtype=torch.bool).tril()
+        later = torch.ones(last - first, last - first, dtype=torch.bool, device=centres.device).tril()
         distances[first:].masked_fill_(later, torch.inf)
         radius.append(distances.amin(dim=0))
     return torch.cat(radius)

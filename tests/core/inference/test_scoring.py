@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from spa3d.contracts.objective import Need, Objective, Scores, Term
 from spa3d.inference.scoring import score
 from spa3d.inference.views import ViewEncoder, Views, built_in_views
-from spa3d.model.tokens import IGNORED
+from spa3d.model.tokens import IGNORED, Tokens, collate
 from spa3d.registry.create import create
 from spa3d.runtime.row_store import RowStore
 from spa3d.training.dataset import instructions
@@ -121,3 +122,27 @@ def test_the_realised_level_is_known_when_tokens_come_from_the_cache(world: Any,
     levels = [score(model, [NOISED], batch, kept(views, tmp_path)).levels["noised"] for _ in range(2)]
     assert levels[0] == levels[1]
     assert 0 < levels[0] < 1
+
+
+def test_a_forward_is_told_how_many_patch_tokens_there_are(world: Any) -> None:
+    model, views, batch = world
+    told = []
+
+    def forward(**inputs: Any) -> Any:
+        told.append((inputs["patch_count"], int((inputs["input_ids"] == model.config.point_ids[1]).sum())))
+        return model(**inputs)
+
+    score(forward, [CLEAN, Need("chosen", "blind"), replace(NOISED, grad=False)], batch, views)
+    assert told == [(32, 32), (32, 32)]
+
+
+def test_collate_pads_each_table_with_what_means_nothing() -> None:
+    rows = [Tokens([5, 6, 7], [IGNORED, 6, 7], [-1, 0, 0]), Tokens([8], [8], [0])]
+    batch = collate(rows, 1, torch.device("cpu"))
+    assert {name: table.tolist() for name, table in batch.items()} == {
+        "input_ids": [[5, 6, 7], [8, 1, 1]],
+        "attention_mask": [[1, 1, 1], [1, 0, 0]],
+        "labels": [[IGNORED, 6, 7], [8, IGNORED, IGNORED]],
+        "rounds": [[-1, 0, 0], [0, -1, -1]],
+    }
+    assert all(table.is_contiguous() and table.dtype == torch.int64 for table in batch.values())

@@ -23,7 +23,7 @@ def test_frozen_parts_stay_in_eval_mode_and_bit_identical(toy: Any) -> None:
     assert not model.language_model.training
     assert model.projector.training
     before = state(model)
-    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.opening("cloud"))
+    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
     for _ in range(2):
         points = torch.from_numpy(clouds.get(["train-0"]))
@@ -38,7 +38,7 @@ def test_only_the_point_tokens_embeddings_move_when_embeddings_train(toy: Any) -
     model, processor, clouds = toy()
     model.set_trained("projector", "embeddings")
     before = model.get_input_embeddings().weight.detach().clone()
-    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.opening("cloud"))
+    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
     points = torch.from_numpy(clouds.get(["train-0"]))
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.0)
     model(input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), points=points).loss.backward()
@@ -63,6 +63,15 @@ def test_patch_tokens_and_clouds_must_agree(toy: Any) -> None:
     ids = torch.tensor([processor.question_ids("What?", "blind")])
     with pytest.raises(ValueError, match="0 patch tokens in the text for 1 clouds of 4"):
         model(input_ids=ids, points=torch.from_numpy(clouds.get(["train-0"])))
+
+
+def test_patch_tokens_that_the_caller_has_counted_are_not_counted_again(toy: Any) -> None:
+    model, processor, clouds = toy()
+    ids = torch.tensor([processor.question_ids("What?", "cloud")])
+    tokens = model.encode(torch.from_numpy(clouds.get(["train-0"])))
+    assert torch.equal(model.embed(ids, tokens, patch_count=4), model.embed(ids, tokens))
+    with pytest.raises(ValueError, match="3 patch tokens in the text for 1 clouds of 4"):
+        model.embed(ids, tokens, patch_count=3)
 
 
 def test_a_text_only_batch_runs_the_projector_while_it_trains(toy: Any) -> None:

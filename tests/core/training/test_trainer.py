@@ -54,6 +54,15 @@ def test_where_the_llm_trains_its_embeddings_train_with_it(toy: Any, toy_dataset
     assert rates_of(made) == {"projector": 1e-3, "llm": 1e-4}
 
 
+@pytest.mark.parametrize(("parts", "looked_for"), [(("projector", "llm"), False), (("encoder", "llm"), True)])
+def test_unused_parameters_are_looked_for_where_an_encoder_trains(
+    toy: Any, toy_dataset: Any, tmp_path: Path, parts: tuple[str, ...], looked_for: bool
+) -> None:
+    made = trainer(toy, toy_dataset, tmp_path, PartRates(), parts)
+    assert made.args.ddp_find_unused_parameters is looked_for
+    assert made.accelerator.ddp_handler.find_unused_parameters is looked_for
+
+
 def test_a_process_keeps_to_one_device(tmp_path: Path) -> None:
     settings, place = (
         StageSettings(batch_size=8, accumulation=2),

@@ -1,4 +1,4 @@
-"""The reference backend by hand; what every backend must give is held by tests/core/test_ops.py."""
+"""The reference backend by hand; what every backend must give is held by tests/core/ops/test_functional.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the library finds becomes exact, and what it leaves open is settled; the shared suite is tests/core/test_ops.py.
+"""What the library finds becomes exact, and what it leaves open is settled.
 
-`make test-kernels` builds the library and runs both.
+The shared suite is tests/core/ops/test_functional.py; `make test-kernels` builds the library and runs both.
 """
 
 from __future__ import annotations

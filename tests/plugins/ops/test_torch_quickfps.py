@@ -1,4 +1,4 @@
-"""The library's farthest points pass only where they are ours; the shared suite is tests/core/test_ops.py."""
+"""The library's farthest points pass only where they are ours; shared tests: tests/core/ops/test_functional.py."""
 
 from __future__ import annotations
 

@@ -43,13 +43,15 @@ def test_the_kernels_agree_with_the_reference_when_interpreted() -> None:
 
 
 def test_the_shared_properties_hold_when_interpreted() -> None:
-    said = interpreted(str(TESTS / "core" / "test_ops.py"), "-k", "[triton] and (ties or sorts or balls or sphere)")
+    said = interpreted(
+        str(TESTS / "core" / "ops" / "test_functional.py"), "-k", "[triton] and (ties or sorts or balls or sphere)"
+    )
     assert re.search(r"\b[4-9] passed", said), said
 
 
 @pytest.mark.slow
 def test_the_whole_shared_suite_passes_when_interpreted() -> None:
-    said = interpreted(str(TESTS / "core" / "test_ops.py"), "-k", "[triton]")
+    said = interpreted(str(TESTS / "core" / "ops" / "test_functional.py"), "-k", "[triton]")
     assert "passed" in said
     assert "skipped" not in said
 

@@ -1,0 +1,65 @@
+"""Run the tests marked `gpu` with pytest, and hand on each result as it comes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PLACES = (
+    "tests/gpu/test_point_ops.py",
+    "tests/plugins/ops/test_triton.py",
+    "tests/gpu/test_noise.py",
+    "tests/gpu/test_model.py",
+    "tests/plugins/encoders/test_on_gpu.py",
+    "tests/gpu/test_runs.py",
+)
+"""In their order: what is quick comes first, whole runs come last."""
+OPTIONS = ("--import-mode=importlib", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:terminal", "-m", "gpu")
+"""pyproject's own options are left out: they name plugins of pytest that may be absent."""
+
+
+class Recorder:
+    """A plugin of pytest that hands on each test's result."""
+
+    def __init__(self, keep: Callable[[dict[str, Any]], None]) -> None:
+        self.keep = keep
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Hand on the call of a test, or the phase that ended it early."""
+        if report.when == "call" or report.outcome != "passed":
+            self._tell(report.nodeid.partition("tests/")[2] or report.nodeid, report, report.duration)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Hand on a file that could not be read."""
+        if report.outcome == "failed":
+            self._tell(report.nodeid, report, 0.0)
+
+    def _tell(self, name: str, report: Any, seconds: float) -> None:
+        row = {"name": name, "status": report.outcome, "seconds": round(seconds, 2)}
+        text = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr or "")
+        lines = text.splitlines()
+        if report.outcome == "failed":
+            row["error"] = next((line[1:].strip() for line in lines if line.startswith("E ")), (lines or [""])[-1])
+            row["traceback"] = lines[-25:]
+        elif report.outcome == "skipped":
+            row["reason"] = text
+        self.keep(row)
+
+
+def run_tests(device: str, keep: Callable[[dict[str, Any]], None]) -> None:
+    """Run the tests on `device`; without pytest one row says so."""
+    if find_spec("pytest") is None:
+        keep({"name": "pytest", "status": "failed", "error": "pytest missing"})
+        return
+    import pytest
+
+    os.environ["SPA3D_TEST_DEVICE"] = device
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.chdir(ROOT)
+    code = pytest.main([*OPTIONS, *PLACES], plugins=[Recorder(keep)])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        keep({"name": "pytest", "status": "failed", "error": f"pytest ended with {code!r}"})
