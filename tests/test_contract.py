@@ -22,9 +22,10 @@ from spa3d.contracts.benchmark import Benchmark, Prediction
 from spa3d.contracts.dataset import Dataset, Record
 from spa3d.contracts.encoder import CHANNELS, Encoder
 from spa3d.contracts.noise import Noise
-from spa3d.contracts.objective import Model, Objective, Score, Scores, Text, View
+from spa3d.contracts.objective import Model, Objective, Score, Scores, Text
 from spa3d.contracts.projector import Projector
 from spa3d.data.preparation import encoder_inputs
+from spa3d.inference.views import BUILT_IN
 from spa3d.registry.component import Component
 from spa3d.registry.kinds import KINDS
 from spa3d.registry.registry import load_registry
@@ -239,7 +240,7 @@ class TestObjective:
         assert len({need.key for need in needs}) == len(needs)
         for need in needs:
             assert need.text in get_args(Text)
-            assert need.view in get_args(View)
+            assert need.view in {view.name for view in BUILT_IN}
             assert need.model in get_args(Model)
             assert need.model == "policy" or not need.grad
 

@@ -263,6 +263,10 @@ class Views(Mapping[str, View]):
         return [name for name, view in self.items() if view.negative]
 
 
+BUILT_IN = (CleanView, TwinView, OtherView, NoisedView, BlindView)
+"""The views that a run has, where its objective or its measurements ask for them."""
+
+
 def built_in_views(
     encoder: ViewEncoder,
     *,

@@ -94,7 +94,7 @@ def training_arguments(job: TrainingJob) -> TrainingArguments:
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    if job.device.type == "cuda":
+    if arguments.device.type == "cuda" and arguments.device.index is not None:
         torch.cuda.set_device(arguments.device)  # looking for devices has made the first one current
     return arguments
 
