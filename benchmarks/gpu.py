@@ -31,7 +31,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 Case = tuple[str, Callable[[], dict[str, Any]]]
 PARTS = {"machine": 40, "ops": 70, "encoders": 50, "step": 110, "tests": 170}
-"""Parts in their order, and seconds after which one is stopped."""
+"""Parts in their order, and seconds after which one is stopped, in proportion more with a larger ``--limit``."""
 LIMIT = 360
 """Seconds for all parts together."""
 MODULES = {"ops": "gpu_ops", "encoders": "gpu_encoders", "step": "gpu_step", "tests": "gpu_tests"}
@@ -95,12 +95,12 @@ def describe_device(device: str) -> dict[str, Any]:
 def check_backend(name: str, device: str) -> dict[str, Any]:
     """Where a backend of the point operations agrees with the reference."""
     from spa3d import create
-    from spa3d.ops.selection import automatic
-    from spa3d.ops.verification import works_on
+    from spa3d.ops.selection import default_backend
+    from spa3d.ops.verification import verify_backend
     from spa3d.registry.registry import load_registry
 
-    backend = automatic(device) if name == "auto" else create("ops", name)
-    return {"backend": type(backend).__name__, "agrees on": works_on(backend, load_registry())}
+    backend = default_backend(device) if name == "auto" else create("ops", name)
+    return {"backend": type(backend).__name__, "agrees on": verify_backend(backend, load_registry())}
 
 
 def measure(part: str, device: str, tiny: bool, into: Path) -> None:
@@ -246,9 +246,8 @@ def main() -> int:
     results: dict[str, Any] = {"device": given.device, "tiny": given.tiny, "parts": {}}
     given.output.parent.mkdir(parents=True, exist_ok=True)
     for part in chosen:
-        results["parts"][part] = run_part(
-            part, given.device, given.tiny, max(1, min(PARTS[part], end - time.monotonic()))
-        )
+        limit = min(PARTS[part] * max(1.0, given.limit / LIMIT), end - time.monotonic())
+        results["parts"][part] = run_part(part, given.device, given.tiny, max(1.0, limit))
         write_json(given.output, results)
     print(f"\n{summary(results)}\nwritten to {given.output}")
     return int(any(result["status"] != "passed" for result in results["parts"].values()))

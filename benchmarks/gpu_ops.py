@@ -20,7 +20,7 @@ from torch import Tensor
 
 from spa3d import create
 from spa3d.contracts.ops import Ops
-from spa3d.ops.selection import automatic
+from spa3d.ops.selection import default_backend
 
 BATCHES = (1, 8, 32, 128)
 SIZES = ((2048, 512), (8192, 512), (10000, 512), (32768, 1024))
@@ -59,7 +59,7 @@ def _on_cpu(call: Callable[[], object]) -> float:
 
 def cases(device: str, tiny: bool, runs: int = 21) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
     """Each operation at each size and batch: milliseconds, and whether the reference gives the same."""
-    backend, reference = automatic(device), create("ops", "torch")
+    backend, reference = default_backend(device), create("ops", "torch")
     for batch in (2,) if tiny else BATCHES:
         for points, count in ((256, 32),) if tiny else SIZES:
             stream = torch.Generator().manual_seed(batch)

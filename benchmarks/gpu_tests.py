@@ -18,7 +18,18 @@ PLACES = (
     "tests/gpu/test_runs.py",
 )
 """In their order: what is quick comes first, whole runs come last."""
-OPTIONS = ("--import-mode=importlib", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:terminal", "-m", "gpu")
+OPTIONS = (
+    "--import-mode=importlib",
+    "-o",
+    "addopts=",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:terminal",
+    "-m",
+    "gpu",
+    "--continue-on-collection-errors",
+)
 """pyproject's own options are left out: they name plugins of pytest that may be absent."""
 
 

@@ -43,7 +43,7 @@ PARAMETER = "a parameter or buffer, which moves with its module"
 HOST = "stays on the CPU on purpose"
 ALLOWED = {
     "core/spa3d/model/processing.py:pad": f"{HOST}: a processor's batch is moved by its caller, as in transformers",
-    "core/spa3d/ops/verification.py:_fault_of": "moved to the device that is checked, drawn on the CPU to be the same",
+    "core/spa3d/ops/verification.py:_find_error": "drawn on the CPU to be the same everywhere, and moved",
     "core/spa3d/pipeline/checks.py:part_errors": f"{HOST}: parts are tried before they are moved",
     "core/spa3d/training/pretraining.py:__init__": PARAMETER,
     "plugins/spa3d_plugins/encoders/pointbert.py:__init__": PARAMETER,
