@@ -214,6 +214,8 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
             if input_ids is None:
                 raise ValueError("give input_ids or inputs_embeds")
             inputs_embeds = self.embed(input_ids, point_tokens, patch_count)
+        if labels is not None:
+            kwargs.setdefault("use_cache", False)  # scored in one pass
         outputs = self.get_decoder()(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,

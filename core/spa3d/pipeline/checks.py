@@ -11,6 +11,7 @@ from spa3d.contracts.dataset import Dataset
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.errors import PluginError
+from spa3d.inference.views import BUILT_IN
 from spa3d.model.adapters import faults as adapter_errors
 from spa3d.model.llm import llm_config
 from spa3d.pipeline.parts import Parts
@@ -40,6 +41,10 @@ def objective_errors(config: RunConfig, parts: Parts) -> list[str]:
         )
     if asks_for_twins(needs) and type(parts.dataset).twin is Dataset.twin:
         errors.append(f"--objective {asked}: it needs twins, and dataset {config.dataset.asked} makes none")
+    unknown = sorted({need.view for need in needs} - {view.name for view in BUILT_IN})
+    if unknown:
+        known = ", ".join(sorted(view.name for view in BUILT_IN))
+        errors.append(f"--objective {asked}: it needs the view {unknown[0]}, and there are {known}")
     views = sorted({need.view for need in needs} - {"clean", "blind"})
     if config.blind and views:
         way = "leave it out, or take an objective without that view, such as sft"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -15,13 +16,6 @@ BASE_STAGES = {
     "base.align": "Projector alignment",
     "base.instruct": "Instruction tuning",
 }
-VIEWS: dict[str, tuple[str, Style]] = {
-    "logp_clean": ("clean", "clean"),
-    "logp_noised": ("noised", "noised"),
-    "logp_other": ("other", "noised"),
-    "logp_blind": ("blind", "noised"),
-}
-"""Log p of the right answer, as the views show the cloud."""
 ANSWERS: dict[str, tuple[str, Style]] = {
     "logp_clean": ("right", "clean"),
     "logp_rejected_twin": ("right, twin", "clean"),
@@ -62,19 +56,20 @@ def build_post_training_charts(rows: MetricRows) -> list[Chart]:
     if len(terms) > 1:
         losses += [_series(rows, ("terms", term), term, "plain", held_out=False) for term in terms]
     pair_margins = _both(rows, "pair_margin", "margin", "plain") + _both(rows, "reward_margin", "gained", "clean")
-    views = [line for key, (name, style) in VIEWS.items() for line in _both(rows, key, name, style)]
+    margins = _both(rows, "margin", "margin", "plain")
+    for view in _views(rows, r"(?!pair_|reward_)(\w+)_margin"):
+        margins += _both(rows, f"{view}_margin", f"over the {view} view", "noised")
+    likelihoods = []
+    for view in _views(rows, r"logp_(?!rejected|twin)(\w+)"):
+        likelihoods += _both(rows, f"logp_{view}", view, "clean" if view == "clean" else "noised")
     # Only training batches have wrong answers: right ones beside them are of the same batches.
     answers = [_series(rows, (key,), name, style, held_out=False) for key, (name, style) in ANSWERS.items()]
     contrasted = any("logp_rejected" in row for row in rows)
     charts = [
         ("Loss", "", losses),
-        (
-            "Margin",
-            "nats per answer",
-            [*_both(rows, "margin", "margin", "plain"), *_both(rows, "other_margin", "over another cloud", "noised")],
-        ),
+        ("Margin", "nats per answer", margins),
         ("Margin of right over wrong answer", "nats per answer", pair_margins),
-        ("Log p of the right answer", "nats per token", views),
+        ("Log p of the right answer", "nats per token", likelihoods),
         ("Log p of right and wrong answers", "nats per token", answers if contrasted else []),
         ("Clean preferred to noised", "share of answers", _both(rows, "sign_accuracy", "share", "plain")),
         ("Right preferred to wrong answer", "share of pairs", _both(rows, "pair_sign_accuracy", "share", "plain")),
@@ -96,6 +91,12 @@ def build_base_charts(rows: MetricRows) -> list[Chart]:
 def _both(rows: MetricRows, key: str, name: str, style: Style) -> list[Series]:
     """Training batches and held-out probes of one quantity."""
     return [_series(rows, (key,), name, style, held_out=held_out) for held_out in (False, True)]
+
+
+def _views(rows: MetricRows, pattern: str) -> list[str]:
+    """Names of views in the keys of `rows` that match `pattern`, whose group is the name."""
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return [found[1] for key in keys if (found := re.fullmatch(pattern, key))]
 
 
 def _series(rows: MetricRows, path: tuple[str, ...], name: str, style: Style, *, held_out: bool) -> Series:

@@ -19,7 +19,7 @@ def test_text_that_holds_a_mark_of_the_model_is_refused(toy: Any, mark: str, whe
     texts = {"question": "What?", "answer": "A thing.", where: f"Look: {mark}!"}
     talk = Conversation("single_round", (Round(**texts),))
     with pytest.raises(DataError, match=f"'Look: {mark}!' holds '{mark}'"):
-        processor.tokenise(talk, processor.opening("cloud"))
+        processor.tokenise(talk, processor.prompt_prefix("cloud"))
 
 
 def test_other_markup_is_text_like_any_other(toy: Any) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from spa3d.artifacts.sources import source_files
 from spa3d.config.resolve import resolve
+from spa3d.contracts.objective import Need
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
 from spa3d.pipeline import build_base
 from spa3d.pipeline.assemble import assemble, make_execution
@@ -19,6 +20,7 @@ from spa3d.pipeline.parts import Execution, Parts
 from spa3d.registry.registry import load_registry
 from spa3d.runtime.device import choose_device
 from spa3d_plugins.encoders.pointnext import PointNeXt
+from spa3d_plugins.objectives.sft import SFT
 from spa3d_plugins.projectors.mlp import MLP
 
 
@@ -49,6 +51,12 @@ def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
 def test_what_does_not_fit_is_said_before_anything_is_made(settings: Mapping[str, Any], said: str) -> None:
     with pytest.raises(SpaError, match=said):
         build(settings)
+
+
+def test_a_view_that_does_not_exist_is_answered_with_those_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SFT, "needs", (Need(), Need(view="depth")))
+    with pytest.raises(ConfigError, match="--objective sft: it needs the view depth, and there are blind, clean"):
+        build({"objective": "sft"})
 
 
 def test_parts_are_tried_with_the_backend_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_both_answers_to_an_object_and_to_its_twin_are_four_lines():
 
 def test_a_margin_over_another_cloud_is_a_line_of_its_own():
     rows = [{"stage": "post-train", "step": 1, "other_margin": 2.0}]
-    assert [line.name for line in build_post_training_charts(rows)[0].series] == ["over another cloud"]
+    assert [line.name for line in build_post_training_charts(rows)[0].series] == ["over the other view"]
 
 
 def test_the_watchdogs_steps_are_marked(metrics):
