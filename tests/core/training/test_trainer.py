@@ -76,6 +76,17 @@ def test_a_process_keeps_to_one_device(tmp_path: Path) -> None:
     assert arguments.parallel_mode.value == "not_parallel"
 
 
+@pytest.mark.parametrize(("device", "made_current"), [("cuda", []), ("cuda:1", [torch.device("cuda:1")]), ("cpu", [])])
+def test_a_numbered_gpu_becomes_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, made_current: list[torch.device]
+) -> None:
+    calls: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", calls.append)
+    arguments = training_arguments(TrainingJob("test", StageSettings(), 1, tmp_path, 0, torch.device(device)))
+    assert arguments.device == torch.device(device)
+    assert calls == made_current
+
+
 def test_what_a_step_saw_is_the_mean_of_its_pieces() -> None:
     assert mean_metrics([(3, {"margin": 1.0, "level": 0.5}), (1, {"margin": 5.0, "level": 0.5})]) == {
         "margin": 2.0,
