@@ -37,9 +37,13 @@ _LAZY = {
     "Twin": "spa3d.contracts.dataset",
     "Verdict": "spa3d.contracts.benchmark",
     "available": "spa3d.registry",
+    "compare": "spa3d.comparison.execute",
     "create": "spa3d.registry",
+    "evaluate": "spa3d.pipeline.evaluate_model",
     "load": "spa3d.checkpoints.load",
     "load_weights": "spa3d.checkpoints.encoder_weights",
+    "make_pairs": "spa3d.pipeline.execute",
+    "run": "spa3d.pipeline.execute",
 }
 
 __all__ = ["Component", "__version__", "hookimpl", *_LAZY]

@@ -16,7 +16,8 @@ from spa3d.cli.console import complaints, make_reporter, output, plain
 from spa3d.cli.help import show_block
 from spa3d.config.overrides import scan_run
 from spa3d.config.parse import Invocation, parse_arguments
-from spa3d.errors import ConfigError, OutputError
+from spa3d.errors import ConfigError
+from spa3d.pipeline.pairs_request import check_pairs_request
 from spa3d.runtime import distributed
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
 STRANGE = ("output", "resume", "dry-run")
 """Flags of a run that mean nothing here."""
-MODES = (
-    "--pairs.mode augmentation (rejected: the model's own answers to noised clouds) or "
-    "--pairs.mode corruption (rejected: true answers rewritten into wrong ones)"
-)
 EXAMPLES = 3
 """Pairs that are shown when all are there."""
 
@@ -38,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         _print_usage()
         return 0
     path, invocation = _parse(argv)
-    from spa3d.pipeline.run import execute_pairs
+    from spa3d.pipeline.execute import execute_pairs
 
     try:
         found = execute_pairs(invocation.config, invocation.registry, path=path, reporter=make_reporter())
@@ -65,18 +62,7 @@ def _parse(argv: Sequence[str]) -> tuple[Path, Invocation]:
         raise ConfigError([*arguments.errors, *errors])
     path = Path(arguments.words[0])
     invocation = parse_arguments(replace(arguments, words=[]))
-    if invocation.config.pairs.path:
-        raise ConfigError(
-            f"pairs.path {invocation.config.pairs.path}: it is where a run reads pairs; leave it out here"
-        )
-    if not invocation.config.pairs.mode:
-        raise ConfigError(f"--pairs.mode: say how the pairs are made: {MODES}")
-    if path.is_dir():
-        raise OutputError(f"{path}: a folder; name the file to write, such as {path / 'pairs.jsonl'}")
-    if path.exists():
-        raise OutputError(f"{path}: there is one already; name another file, or delete it")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
+    check_pairs_request(invocation.config, path)
     return path, invocation
 
 

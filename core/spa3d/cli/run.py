@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
 def run(invocation: Invocation, folder: Path) -> None:
     """Do the run in `folder` and show what came out."""
     from spa3d.cli.run_output import show_result
-    from spa3d.pipeline.run import execute
+    from spa3d.pipeline.execute import execute
 
     execute(invocation.config, invocation.registry, output=folder, resume=invocation.resume, reporter=make_reporter())
     if is_first_process():

@@ -50,8 +50,18 @@ def resolve(*settings: Settings, registry: Registry | None = None) -> RunConfig:
         PluginError: one of the plugins cannot be loaded.
 
     """
-    sources = [read_source(each) for each in settings]
-    return resolve_choices(choose(sources, registry or load_registry(plugins=plugins_of(sources))))
+    return resolve_choices(choose([read_source(each) for each in settings], registry or load_registry_of(*settings)))
+
+
+def load_registry_of(*settings: Settings) -> Registry:
+    """What registry.yaml, the installed plugins, and the plugins that settings name bring.
+
+    Raises:
+        RegistryError: the registry cannot be used.
+        PluginError: one of the plugins cannot be loaded.
+
+    """
+    return load_registry(plugins=plugins_of([read_source(each) for each in settings]))
 
 
 def resolve_choices(choices: Choices) -> RunConfig:

@@ -19,6 +19,7 @@ from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.inference.views import View, ViewEncoder, Views, built_in_views
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
+from spa3d.registry import create
 from spa3d.runtime.progress import Reporter, Silent
 from spa3d.runtime.row_store import RowStore
 
@@ -66,10 +67,10 @@ def evaluate(
     model: Spa3dModel,
     processor: Spa3dProcessor,
     *,
-    benchmarks: Mapping[str, Benchmark],
-    dataset: Dataset,
+    benchmarks: Sequence[str | Benchmark] | Mapping[str, Benchmark],
+    dataset: str | Dataset,
     views: Sequence[str | ViewMaker] = ("clean", "blind"),
-    noise: Noise | None = None,
+    noise: str | Noise | None = None,
     settings: EvaluationSettings | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
@@ -78,34 +79,51 @@ def evaluate(
     Args:
         model: on its device.
         processor: its processor.
-        benchmarks: by name.
-        dataset: the records that are asked about.
+        benchmarks: names, benchmarks, or benchmarks by the names that the scores shall have.
+        dataset: a name, or the dataset; its records are asked about.
         views: names of built-in views, or what makes one of your own.
-        noise: makes the ``noised`` view.
+        noise: a name, or the noise; makes the ``noised`` view.
         settings: what is asked, and how.
         reporter: where progress goes.
 
     Raises:
         ConfigError: no such view.
+        RegistryError: no component of that name.
         DataError: nothing can be asked, or a cloud or text is not fit.
 
     """
     settings, reporter = settings or EvaluationSettings(), reporter or Silent()
+    dataset = create("dataset", dataset) if isinstance(dataset, str) else dataset
+    noise = create("noise", noise) if isinstance(noise, str) else noise
+    named = _by_name(benchmarks)
     shown, names = _views(model, processor, dataset, views, noise)
     predictor = Predictor(model, processor, shown, batch_size=settings.batch_size, bf16=settings.bf16)
     rows: dict[str, list[PredictionRow]] = {}
-    for name, benchmark in benchmarks.items():
+    for name, benchmark in named.items():
         items = collect_questions(benchmark, dataset, split=settings.split, seed=settings.seed, limit=settings.limit)
         if not items:
             continue
         with reporter.track(len(items) * len(names), name) as advance:
             rows[name] = evaluate_benchmark(predictor, benchmark, items, names, split=settings.split, advance=advance)
     if not rows:
-        raise DataError(f"split {settings.split!r} gives none of {', '.join(benchmarks)} a question")
+        raise DataError(f"split {settings.split!r} gives none of {', '.join(named)} a question")
     scores = {
         name: summarize_views(some, bootstrap=settings.bootstrap, seed=settings.seed) for name, some in rows.items()
     }
     return Evaluation(rows, scores)
+
+
+def _by_name(benchmarks: Sequence[str | Benchmark] | Mapping[str, Benchmark]) -> Mapping[str, Benchmark]:
+    """The benchmarks by name; one without a name is called by its class."""
+    if isinstance(benchmarks, Mapping):
+        return benchmarks
+    named: dict[str, Benchmark] = {}
+    for each in benchmarks:
+        if isinstance(each, str):
+            named[each] = create("benchmark", each)
+        else:
+            named[type(each).__name__] = each
+    return named
 
 
 def _views(

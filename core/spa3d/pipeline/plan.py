@@ -55,7 +55,7 @@ class Plan:
 
 
 def plan(config: RunConfig, registry: Registry) -> Plan:
-    """Plan what `spa3d.pipeline.run.execute` would do, without doing it."""
+    """Plan what `spa3d.pipeline.execute.execute` would do, without doing it."""
     run = open_run(config, registry, output=default_folder(config, time="new"), check_data=False)
     with ops.use(*run.execution.ops):
         stages = [PlannedStage(stage.name, stage.detail, stage.done()) for stage in flat(run.stages())]

@@ -1,4 +1,4 @@
-"""One run from its configuration to its report: base, measure, post-train, measure, report.
+"""One run from its components to its report: base, measure, post-train, measure, report.
 
 Every step leaves its result on disk and is skipped when that is there, so a killed run continues with ``--resume``.
 """
@@ -51,31 +51,6 @@ from spa3d.report import ReportData, build_document, write_report
 from spa3d.report.examples import select_examples
 from spa3d.runtime import distributed
 from spa3d.runtime.progress import Reporter, Silent
-
-
-def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool, reporter: Reporter) -> Path:
-    """Run everything and return the run's folder.
-
-    Raises:
-        SpaError: any error of the input; what was made so far stays on disk.
-
-    """
-    run = open_run(config, registry, output=output, reporter=reporter)
-    with ops.use(*run.execution.ops):
-        run.everything(resume=resume)
-    return output
-
-
-def execute_pairs(config: RunConfig, registry: Registry, *, path: Path, reporter: Reporter) -> Pairs:
-    """Make the preference pairs that a run of `config` would train on, and write them to `path`.
-
-    Raises:
-        SpaError: any error of the input; answers that are there already are kept in the workspace.
-
-    """
-    run = open_run(config, registry, output=path.parent, reporter=reporter)
-    with ops.use(*run.execution.ops):
-        return run.pairs_alone(path)
 
 
 def open_run(

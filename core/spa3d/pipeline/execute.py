@@ -1,0 +1,123 @@
+"""Runs and preference pairs from settings: what `spa3d.run` and `spa3d.make_pairs` do."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from spa3d import ops
+from spa3d.config.resolve import load_registry_of, resolve
+from spa3d.config.settings import RunConfig
+from spa3d.config.sources import Settings
+from spa3d.errors import ConfigError
+from spa3d.pipeline.pairs_request import check_pairs_request
+from spa3d.pipeline.run import open_run
+from spa3d.pipeline.run_location import default_folder
+from spa3d.preferences.generate import Pairs
+from spa3d.registry.registry import Registry
+from spa3d.runtime.progress import Reporter, Silent
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        folder: the run's folder, with report.html; `spa3d.load` takes it.
+
+    """
+
+    folder: Path
+
+    @cached_property
+    def report(self) -> Mapping[str, Any]:
+        """The figures of the report, as report.json has them."""
+        found: Mapping[str, Any] = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def scores(self) -> Mapping[str, Mapping[str, Any]]:
+        """By benchmark: ``before``, ``after`` and ``change``, each with score, 95 % interval and blind score."""
+        found: Mapping[str, Mapping[str, Any]] = self.report["benchmarks"]
+        return found
+
+
+def run(
+    settings: Settings,
+    *,
+    output: Path | str | None = None,
+    resume: bool = False,
+    registry: Registry | None = None,
+    reporter: Reporter | None = None,
+) -> RunResult:
+    """Run what ``spa3d run`` runs: base, measurement, post-training, measurement, report.
+
+    Args:
+        settings: of the run; what is left out is as in the default run.
+        output: the run's folder; None: a new one under runs/.
+        resume: go on with the run that `output` holds.
+        registry: where components are looked up; None: registry.yaml and the installed plugins.
+        reporter: where progress goes; None: nowhere.
+
+    Raises:
+        SpaError: any error of the input; what was made so far stays on disk.
+
+    """
+    registry = registry or load_registry_of(settings)
+    config = resolve(settings, registry=registry)
+    if resume and output is None:
+        raise ConfigError("resume: say which run with output")
+    folder = Path(output) if output is not None else default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))
+    execute(config, registry, output=folder, resume=resume, reporter=reporter or Silent())
+    return RunResult(folder)
+
+
+def make_pairs(
+    settings: Settings, path: Path | str, *, registry: Registry | None = None, reporter: Reporter | None = None
+) -> Pairs:
+    """Make the preference pairs that a run would train on, write them to a file, and return them.
+
+    Args:
+        settings: of the run, with ``pairs.mode``: ``augmentation`` or ``corruption``.
+        path: a new file of JSON lines.
+        registry: where components are looked up; None: registry.yaml and the installed plugins.
+        reporter: where progress goes; None: nowhere.
+
+    Raises:
+        SpaError: any error of the input; answers that are there already are kept in the workspace.
+
+    """
+    registry, path = registry or load_registry_of(settings), Path(path)
+    config = resolve(settings, registry=registry)
+    check_pairs_request(config, path)
+    return execute_pairs(config, registry, path=path, reporter=reporter or Silent())
+
+
+def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool, reporter: Reporter) -> Path:
+    """Run everything and return the run's folder.
+
+    Raises:
+        SpaError: any error of the input; what was made so far stays on disk.
+
+    """
+    opened = open_run(config, registry, output=output, reporter=reporter)
+    with ops.use(*opened.execution.ops):
+        opened.everything(resume=resume)
+    return output
+
+
+def execute_pairs(config: RunConfig, registry: Registry, *, path: Path, reporter: Reporter) -> Pairs:
+    """Make the preference pairs that a run of `config` would train on, and write them to `path`.
+
+    Raises:
+        SpaError: any error of the input; answers that are there already are kept in the workspace.
+
+    """
+    opened = open_run(config, registry, output=path.parent, reporter=reporter)
+    with ops.use(*opened.execution.ops):
+        return opened.pairs_alone(path)
