@@ -72,7 +72,7 @@ def interrupt_when(process: subprocess.Popen[str], ready: Callable[[], bool], ho
 
 
 def steps_of(path: Path, stage: str) -> int:
-    """The last step that `stage` has written to a journal."""
+    """The last step that `stage` has written to a metrics log."""
     rows = path.read_text().splitlines() if path.exists() else []
     found = [json.loads(row)["step"] for row in rows if f'"{stage}"' in row and row.endswith("}")]
     return max(found, default=0)

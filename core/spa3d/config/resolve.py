@@ -224,7 +224,7 @@ class ConfigResolver:
         return EncoderSelection(**asked, config=config, checkpoint=self._checkpoint(checkpoint))
 
     def _checkpoint(self, given: Any) -> str:
-        """The file of an encoder's weights, if it is there; what is in it is looked at by the assembly."""
+        """The file of an encoder's weights, if it is there; `pipeline.assemble` reads it."""
         if isinstance(given, str) and (not given or Path(given).exists()):
             return given
         error = "no such file or folder" if isinstance(given, str) else f"{given!r} is no file"

@@ -5,7 +5,7 @@ trains (LoRA, Hu et al. 2021, arXiv:2106.09685, eq. 3: W x + alpha / rank · B A
 it trains, is trained whole in a copy, so that the model without its adapters is the base, exactly.
 
 The layers are put into the model in place, as ``peft.inject_adapter_in_model`` does, and not around it as
-``get_peft_model`` does: the class stays `Spa3dModel`, so everything that holds the model (views, probe, processor,
+``get_peft_model`` does: the class stays `Spa3dModel`, so everything that holds the model (views, watchdog, processor,
 generation) goes on as before. transformers' Trainer treats a ``PeftModel`` apart only to write and read small
 checkpoints; `trained_state` gives it those of a model in place, which it reads back with a plain, non-strict
 ``load_state_dict``.

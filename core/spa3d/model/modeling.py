@@ -41,7 +41,7 @@ class Spa3dOutput(CausalLMOutputWithPast):
 class Spa3dModel(PreTrainedModel, GenerationMixin):
     """A point-cloud encoder, a projector and a causal LM.
 
-    Parts that are built already may be given (the assembly does); otherwise they come from the registry by the
+    Parts that are built already may be given (`pipeline.assemble` does); otherwise they come from the registry by the
     names in `config`.
     """
 

@@ -1,4 +1,4 @@
-"""From a `RunConfig` to live components: the only place that imports targets and calls constructors.
+"""Live components of a run, built from its `RunConfig`.
 
 Everything that can be found wrong without data is found here: parts that do not fit, an objective that asks for
 something that this run cannot give, a device that is not there.

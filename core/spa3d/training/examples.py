@@ -81,7 +81,7 @@ def tokenize_example(
     *,
     blind: bool = False,
 ) -> Callable[[Item, int], Sample]:
-    """Makes samples for `TrainingDataset`: those of `texts` that a lesson has.
+    """Makes samples for `TrainingDataset`: those of `texts` that an example has.
 
     With `blind` no sample has a cloud, whatever it is opened with: the control that is trained without clouds.
 

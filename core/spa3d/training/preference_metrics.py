@@ -1,4 +1,4 @@
-"""What the journal tells of a scored batch beside its loss: likelihoods, margins, signs, saturation, rewards."""
+"""Metrics of a scored batch beside its loss: likelihoods, margins, signs, saturation, rewards."""
 
 from __future__ import annotations
 

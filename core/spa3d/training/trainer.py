@@ -50,7 +50,7 @@ class StageTrainer(Trainer):
         return mean_metrics(self.seen)
 
     def log_metrics(self) -> dict[str, Any]:
-        """What the journal is told of the latest step."""
+        """Metrics of the latest step, for the metrics log."""
         return self.step_metrics
 
     def count(self, batches: Sequence[Any]) -> Counts:
@@ -179,7 +179,7 @@ class ObjectiveTrainer(StageTrainer):
 
 
 class MetricsCallback(TrainerCallback):
-    """Writes the journal and moves the progress bar."""
+    """Writes the metrics log and moves the progress bar."""
 
     def __init__(
         self, stage: str, journal: MetricsLog, advance: Advance, metrics: Callable[[], dict[str, float]]
@@ -198,7 +198,7 @@ class MetricsCallback(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """One line for the journal; the Trainer's closing summary is no step and is left out."""
+        """One line for the metrics log; the Trainer's closing summary is no step and is left out."""
         logs = logs or {}
         if state.is_world_process_zero and "loss" in logs:
             self.journal.write(

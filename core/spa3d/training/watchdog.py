@@ -119,7 +119,7 @@ class HeldOutWatchdog(TrainerCallback):
             self.journal.write(stage="post-train", step=state.global_step, kept=kept[0])
 
     def _look(self, step: int) -> np.ndarray:
-        """Log p(y|x) per token of each sample, nats; one row for the journal."""
+        """Log p(y|x) per token of each sample, nats; one row for the metrics log."""
         model, per_sample, rows = self.views.model, [], []
         training = model.training
         model.eval()

@@ -165,7 +165,7 @@ def test_an_objective_that_fails_while_it_runs_is_told_beside_the_others(
 
 
 def compare(bases: Path, output: Path, **more: str) -> int:
-    """Two objectives, one seed, in a process that DIES_AT ends at that line of a journal."""
+    """Two objectives, one seed, in a process that DIES_AT ends at that line of a metrics log."""
     paths = os.pathsep.join([str(ROOT / "core"), str(ROOT / "plugins")])
     environment = {**os.environ, "SPA3D_BASES": str(bases), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **more}
     argv = ["--objectives", "sft,spa", "--seeds", "0", "--budget", "compute", *SMOKE, "--output", str(output)]

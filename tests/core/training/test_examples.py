@@ -1,4 +1,4 @@
-"""Lessons bring rejected texts and twins, and everything an objective asks for is scored in one forward."""
+"""Training examples bring rejected texts and twins, and everything an objective asks for is scored in one forward."""
 
 from __future__ import annotations
 
