@@ -72,16 +72,12 @@ def _claim(output: Path, config: dict[str, Any], *, resume: bool) -> None:
 
 def _continue(output: Path, inside: list[str], config: dict[str, Any], *, resume: bool) -> None:
     """Hold what `output` holds against `config`; raises unless it is the same run, to be resumed."""
-    saved = output / "config.yaml"
-    if not saved.exists():
+    if not (output / "config.yaml").exists():
         raise OutputError(
             f"--output {output}: not empty and no run of spa3d ({', '.join(inside[:5])} ...); choose another"
         )
-    try:
-        old = yaml.safe_load(saved.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        old = None
-    if not isinstance(old, Mapping):
+    old = read_saved_config(output)
+    if old is None:
         raise OutputError(f"--output {output}: not empty, and its config.yaml is none that a run saved; choose another")
     changed = differences(old, config)
     if changed:
@@ -92,6 +88,15 @@ def _continue(output: Path, inside: list[str], config: dict[str, Any], *, resume
         raise OutputError(
             f"--output {output}: holds this very run; add --resume to continue it, or choose another folder"
         )
+
+
+def read_saved_config(folder: Path) -> Mapping[str, Any] | None:
+    """Read the configuration of the run in `folder`; None where there is none that can be read."""
+    try:
+        saved = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    return saved if isinstance(saved, Mapping) else None
 
 
 def _only_begun(output: Path, inside: list[str]) -> bool:

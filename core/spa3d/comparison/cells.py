@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from spa3d.artifacts.diff import differences
+from spa3d.artifacts.run_folder import read_saved_config
 from spa3d.config.settings import RunConfig
 from spa3d.errors import OutputError
 
@@ -70,7 +69,7 @@ def outcome(task: Task) -> Outcome:
     """What is on disk of a cell."""
     cell = task.cell
     report = _report(cell.folder)
-    if report.get("status") == "complete" and _saved(cell.folder) == task.config.model_dump(mode="json"):
+    if report.get("status") == "complete" and read_saved_config(cell.folder) == task.config.model_dump(mode="json"):
         return Outcome(cell, "done", seconds=report.get("timing", {}).get("post-train"))
     if (cell.folder / ERROR).is_file():
         return Outcome(cell, "failed", (cell.folder / ERROR).read_text(encoding="utf-8").partition("\n\n")[0])
@@ -88,10 +87,10 @@ def refuse_foreign_cells(tasks: Sequence[Task], output: Path) -> None:
         raise OutputError(f"--output {output}: holds a run; a comparison wants a folder of its own")
     strange: dict[str, list[str]] = {}
     for task in tasks:
-        saved, asked = _saved(task.cell.folder), task.config.model_dump(mode="json")
+        saved, asked = read_saved_config(task.cell.folder), task.config.model_dump(mode="json")
         begun = (task.cell.folder / "report.json").exists() or any(task.cell.folder.glob("checkpoints/*"))
         if begun and saved != asked:
-            strange[task.cell.folder.name] = differences(saved if isinstance(saved, dict) else {}, asked)
+            strange[task.cell.folder.name] = differences(saved or {}, asked)
     if strange:
         names, differing = list(strange), next(iter(strange.values()))
         raise OutputError(
@@ -99,13 +98,6 @@ def refuse_foreign_cells(tasks: Sequence[Task], output: Path) -> None:
             f"settings ({'; '.join(differing[:2])}{' ...' * (len(differing) > 2)}); choose another --output, or remove "
             "them"
         )
-
-
-def _saved(folder: Path) -> object:
-    try:
-        return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return None
 
 
 def _report(folder: Path) -> Mapping[str, Any]:

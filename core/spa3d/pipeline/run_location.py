@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import yaml
-
+from spa3d.artifacts.run_folder import read_saved_config
 from spa3d.config.settings import RunConfig
 from spa3d.errors import ConfigError
 from spa3d.runtime import distributed
@@ -31,17 +30,8 @@ def run_folder(config: RunConfig, *, output: Path | None, resume: bool) -> Path:
         raise ConfigError("--output: say where the run goes; several processes would each choose a folder of their own")
     if not resume:
         return default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))
-    pattern = default_folder(config, time="*")
+    pattern, saved = default_folder(config, time="*"), config.model_dump(mode="json")
     for folder in sorted(pattern.parent.glob(pattern.name), reverse=True):
-        if _holds(folder, config):
+        if read_saved_config(folder) == saved:
             return folder
     raise ConfigError(f"--resume: no run of this configuration among {pattern}; name its folder with --output")
-
-
-def _holds(folder: Path, config: RunConfig) -> bool:
-    """Whether `folder` holds a run of exactly this configuration."""
-    try:
-        saved = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return False
-    return bool(saved == config.model_dump(mode="json"))
