@@ -37,8 +37,8 @@ class Loops(Ops):
         farthest = start
         for step in range(count):
             chosen[:, step] = farthest
-            centre = xyz[clouds, farthest][:, None]
-            distance = torch.minimum(distance, ((xyz - centre) ** 2).sum(-1))
+            center = xyz[clouds, farthest][:, None]
+            distance = torch.minimum(distance, ((xyz - center) ** 2).sum(-1))
             farthest = distance.max(-1)[1]
         return chosen
 

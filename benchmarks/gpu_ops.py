@@ -24,7 +24,7 @@ from spa3d.ops.selection import default_backend
 
 BATCHES = (1, 8, 32, 128)
 SIZES = ((2048, 512), (8192, 512), (10000, 512), (32768, 1024))
-NEIGHBOURS, RADIUS = 32, 0.2
+NEIGHBORS, RADIUS = 32, 0.2
 COMPARED = 4
 """Clouds of a batch that are compared with the reference, which takes much longer."""
 LONGEST = 0.5
@@ -81,9 +81,9 @@ def _calls(points: int, count: int) -> dict[str, Call]:
     """The operations, by what is shown of them."""
     return {
         f"fps {points} to {count}": lambda ops, xyz, query, start: ops.fps(xyz, count, start),
-        f"kNN {NEIGHBOURS} of {points}": lambda ops, xyz, query, start: ops.knn(query, xyz, NEIGHBOURS),
-        f"ball query {NEIGHBOURS} of {points}": lambda ops, xyz, query, start: ops.ball_query(
-            query, xyz, RADIUS, NEIGHBOURS, closed=True
+        f"kNN {NEIGHBORS} of {points}": lambda ops, xyz, query, start: ops.knn(query, xyz, NEIGHBORS),
+        f"ball query {NEIGHBORS} of {points}": lambda ops, xyz, query, start: ops.ball_query(
+            query, xyz, RADIUS, NEIGHBORS, closed=True
         ),
     }
 

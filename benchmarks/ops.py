@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/ops.py [--pairs 9]
 
 Prints medians of interleaved pairs: CPU milliseconds of the process with one thread, and wall milliseconds of the
-neighbour search with two. The peers are our `torch` backend, a usual loop in torch, and, where they import,
+neighbor search with two. The peers are our `torch` backend, a usual loop in torch, and, where they import,
 torch-quickfps, torch-points-kernels and pykdtree, each at the best setting found here. Ours is exact; the indices are
 compared with the reference before anything is timed.
 """
@@ -167,7 +167,7 @@ def knn_rows(data: str, query: Tensor, xyz: Tensor, k: int, wanted: float) -> li
 
 
 def ball_rows(data: str, query: Tensor, xyz: Tensor, radius: float, places: int) -> list[Row]:
-    what = f"ball r {radius}, {places} of {xyz.shape[1]}, {query.shape[1]} centres, batch {len(xyz)}"
+    what = f"ball r {radius}, {places} of {xyz.shape[1]}, {query.shape[1]} centers, batch {len(xyz)}"
 
     def ours() -> Tensor:
         return OURS.ball_query(query, xyz, radius, places, closed=True)
@@ -240,13 +240,13 @@ def run(threads: int, pairs: int) -> None:
     for data in (volume, surface):
         generator, name = torch.Generator().manual_seed(0), data.__name__
         xyz, small = data(8, 8192, generator), data(8, 512, generator)
-        centres = xyz[:, :512].contiguous()
-        rows = knn_rows(name, centres, xyz, 32, 1 if threads == 1 else 1.5)
+        centers = xyz[:, :512].contiguous()
+        rows = knn_rows(name, centers, xyz, 32, 1 if threads == 1 else 1.5)
         if threads == 1:
             rows = [
                 *fps_rows(name, xyz, 512, large=False),
                 *fps_rows(name, data(4, 32768, generator), 1024, large=True),
-                *ball_rows(name, centres, xyz, 0.2, 32),
+                *ball_rows(name, centers, xyz, 0.2, 32),
                 *rows,
                 *three_rows(name, xyz, small),
             ]

@@ -125,7 +125,7 @@ def toy(toy_dataset: Any) -> Callable[..., Any]:
         processor = Spa3dProcessor(
             tokenizer,
             num_point_tokens=4,
-            points={"count": 32, "method": "random", "normalise": True, "missing_color": 0.0},
+            points={"count": 32, "method": "random", "normalize": True, "missing_color": 0.0},
             point_tokens=point_tokens(settings),
         )
         return model.eval(), processor, PreparedClouds(toy_dataset, processor, RowStore(None, (32, 6)))

@@ -150,7 +150,7 @@ class TestEncoder:
 def test_an_encoder_in_a_published_shape_says_where_its_weights_are(name: str) -> None:
     preset = load_registry().manifest.presets.of("encoder")[name]
     assert preset.weights
-    assert all((preset.weights.file, preset.weights.layout, preset.weights.url, preset.weights.licence))
+    assert all((preset.weights.file, preset.weights.layout, preset.weights.url, preset.weights.license))
     with torch.device("meta"):
         encoder = create("encoder", name).eval()
         points = torch.empty(2, 8192, encoder.channels)
@@ -196,10 +196,10 @@ class TestNoise:
         reached = []
         for level in (0, 0.25, 0.5, 0.75):
             noise: Noise = create("noise", name, level=level)
-            realised = noise.realised(clouds(), noise.apply(clouds(), Draws(KEYS)))
-            assert realised.shape == (4,)
-            assert ((realised >= 0) & (realised <= 1)).all()
-            reached.append(realised.mean().item())
+            realized = noise.realized(clouds(), noise.apply(clouds(), Draws(KEYS)))
+            assert realized.shape == (4,)
+            assert ((realized >= 0) & (realized <= 1)).all()
+            reached.append(realized.mean().item())
         assert reached == sorted(set(reached))
 
     @pytest.mark.parametrize("level", [-0.1, 1.1, float("nan")])

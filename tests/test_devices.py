@@ -118,7 +118,7 @@ def test_noise_stays_on_the_device_of_the_cloud(name: str) -> None:
         points = torch.empty(2, 1024, 6, device=ELSEWHERE)
         noised = noise.apply(points, Draws([(0, 0, "a", "noised"), (0, 0, "b", "noised")], ELSEWHERE))
         assert (noised.device, noised.shape) == (ELSEWHERE, points.shape)
-        assert noise.realised(points, noised).device == ELSEWHERE
+        assert noise.realized(points, noised).device == ELSEWHERE
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
@@ -144,7 +144,7 @@ def test_scoring_stays_on_the_device_of_the_model(toy: Any, toy_dataset: Any) ->
     with fake_tensors():
         move(model)
         noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
-        noise.realised = lambda points, noised: np.zeros(len(points))  # it is read, and fake tensors have no values
+        noise.realized = lambda points, noised: np.zeros(len(points))  # it is read, and fake tensors have no values
         scores = score(model, needs, batch, built_in_views(ViewEncoder(model, clouds), noise=noise)).scores
         for need in needs:
             assert scores[need.text, need.view].logp.device == ELSEWHERE

@@ -133,7 +133,7 @@ WORDS = {
     ("pointbert", "width"): "256",
     ("pointbert", "heads"): "2",
     ("pointmlp", "blocks"): "2,1",
-    ("pointnet2", "centres"): "48,16",
+    ("pointnet2", "centers"): "48,16",
     ("pointnet2", "radius"): "0.25,0.5",
     ("pointnet2", "nsample"): "8,4",
     ("pointnet2", "widths"): "[[8,16], [16,32]]",

@@ -46,7 +46,7 @@ def test_the_wheel_holds_the_two_packages_whole_and_nothing_else(wheel: zipfile.
     assert wheel.read("spa3d/registry.yaml") == (ROOT / "registry.yaml").read_bytes()
 
 
-def test_the_wheel_brings_the_command_and_the_licence(wheel: zipfile.ZipFile, project: dict[str, Any]) -> None:
+def test_the_wheel_brings_the_command_and_the_license(wheel: zipfile.ZipFile, project: dict[str, Any]) -> None:
     (info,) = {name.partition("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
     assert "spa3d = spa3d.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
     assert b"Apache License" in wheel.read(f"{info}/licenses/LICENSE")

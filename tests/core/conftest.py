@@ -152,7 +152,7 @@ version: 1
 plugins: {load: [toy_plugin]}
 components:
   encoder:
-    plain: {target: "toy_parts:ToyEncoder", summary: A plain encoder, licence: MIT, source: a paper}
+    plain: {target: "toy_parts:ToyEncoder", summary: A plain encoder, license: MIT, source: a paper}
     other: {target: "toy_parts:ToyEncoder", summary: The same again}
   projector:
     straight: {target: "toy_parts:ToyProjector", summary: Nothing}
@@ -185,7 +185,7 @@ presets:
   encoder:
     plain-wide: {component: plain, summary: Wider, config: {width: 32}, points: {missing_color: 0.4}}
     plain-tiny: {component: plain, config: {width: 4, inputs: [xyz, rgb]},
-                 weights: {file: tiny.safetensors, layout: toy, url: "https://example.org", licence: CC0}}
+                 weights: {file: tiny.safetensors, layout: toy, url: "https://example.org", license: CC0}}
   objective:
     fit-hard: {component: fit, config: {beta: 2.0}}
   dataset:

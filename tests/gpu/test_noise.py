@@ -46,5 +46,5 @@ def test_a_noise_does_to_a_cloud_what_it_does_on_the_cpu(name: str, level: float
     found = noise.apply(there, Draws(KEYS, accelerator))
     assert found.device.type == accelerator.type
     torch.testing.assert_close(found.cpu(), wanted, atol=1e-6 if name in MOVING else 0, rtol=0)
-    realized = noise.realised(there, found)
-    torch.testing.assert_close(realized.cpu(), noise.realised(clouds(), wanted), atol=1e-5, rtol=0)
+    realized = noise.realized(there, found)
+    torch.testing.assert_close(realized.cpu(), noise.realized(clouds(), wanted), atol=1e-5, rtol=0)

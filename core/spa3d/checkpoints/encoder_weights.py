@@ -29,7 +29,7 @@ SAVED = "encoder."
 """The same in a model that spa3d saved, where a language model stands beside the encoder."""
 BESIDE = "language_model."
 COUNTS = "num_batches_tracked"
-"""How often a normalisation was trained: nothing here reads it, and files of before 2018 do not have it."""
+"""How often a normalization was trained: nothing here reads it, and files of before 2018 do not have it."""
 NUMBERS = (
     *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
     *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),

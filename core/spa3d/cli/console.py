@@ -1,6 +1,6 @@
 """Everything the command line prints: two consoles, and the two faces of a run's progress.
 
-Results go to stdout, progress and complaints to stderr. A terminal gets colour and bars; a file or pipe gets plain
+Results go to stdout, progress and complaints to stderr. A terminal gets color and bars; a file or pipe gets plain
 lines, no wrapping and no bars. Text that comes from data, plugins or users never reaches rich as markup, and its
 control characters are shown, not obeyed.
 """

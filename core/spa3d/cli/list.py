@@ -33,7 +33,7 @@ from spa3d.registry.registry import Registry, missed, open_registry
 
 STYLES = {READY: "green", IMPORTS: "green", WORKS: "green", UNAVAILABLE: "yellow", BROKEN: "bold red"}
 FLAGS = {
-    "--why NAME": "everything about one name: file, licence, source, weights, fields",
+    "--why NAME": "everything about one name: file, license, source, weights, fields",
     "--check": "import everything and try the point operations; exit code 1 if something is broken",
     "--json": "the same for programs",
     "--plugin FILE": "load an unpackaged plugin (a file or a module), too",
@@ -168,5 +168,5 @@ def _row(entry: Entry) -> dict[str, Any]:
     row |= {"preset_of": entry.preset_of}
     if entry.component is not None:
         component = asdict(entry.component)
-        row |= {key: component[key] for key in ("target", "requires", "programs", "install", "source", "licence")}
+        row |= {key: component[key] for key in ("target", "requires", "programs", "install", "source", "license")}
     return row

@@ -38,7 +38,7 @@ class Candidate:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps, those that its epochs need where it names no steps."""
+        """Optimizer steps, those that its epochs need where it names no steps."""
         return optimizer_steps(self.config.train, self.items)
 
     @property

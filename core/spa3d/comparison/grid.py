@@ -75,7 +75,7 @@ def make_grid(
 
 
 def expand(grid: Grid, needs: Needs) -> list[Draft]:
-    """Every row of `grid` with every combination of its axes, labelled; rows that come out alike are one.
+    """Every row of `grid` with every combination of its axes, labeled; rows that come out alike are one.
 
     A row that sets what an axis varies keeps its own value; where the axis was asked for by hand, such rows stay
     only if their value is among those asked for.
@@ -100,7 +100,7 @@ def expand(grid: Grid, needs: Needs) -> list[Draft]:
             alike.setdefault(tuple(sorted(kept.settings.items())), kept)
     if errors:
         raise ConfigError(list(dict.fromkeys(errors)))
-    return _labelled(list(alike.values()))
+    return _labeled(list(alike.values()))
 
 
 def shows_noise(needs: Sequence[Need], settings: RowSettings) -> bool:
@@ -131,7 +131,7 @@ def _without_idle(draft: Draft, needs: Sequence[Need]) -> Draft:
     return replace(draft, settings=settings, crossed=draft.crossed - idle)
 
 
-def _labelled(drafts: Sequence[Draft]) -> list[Draft]:
+def _labeled(drafts: Sequence[Draft]) -> list[Draft]:
     labels = [_label(draft, drafts) for draft in drafts]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:

@@ -83,7 +83,7 @@ class CellResult:
 
 
 TRAINING = {
-    "steps": "optimiser steps of post-training",
+    "steps": "optimizer steps of post-training",
     "seconds": "wall time of post-training",
     "learning_rate": "peak learning rate",
     "margin": "log p of held-out answers, clean minus noised, nats per answer, of the weights that came out",

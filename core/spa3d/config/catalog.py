@@ -223,7 +223,7 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
     status, target = _state(registry, row, check=True)
     facts |= {"preset of": entry.preset_of, "origin": registry.origin(row).owner, "status": str(status)}
     facts |= {"target": row.target, "file": _source_location(target) if target else ""}
-    facts |= {"source": row.source, "licence": row.licence, "requires": ", ".join(row.requires)}
+    facts |= {"source": row.source, "license": row.license, "requires": ", ".join(row.requires)}
     facts |= {"one of the programs": ", ".join(row.programs), "install": row.install}
     facts |= _flat(points, "--points.")
     facts |= {f"weights: {key}": text for key, text in weights or ()}

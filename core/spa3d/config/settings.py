@@ -49,10 +49,10 @@ class PointsSettings(Settings):
     """Points per cloud; 0 keeps what the dataset gives."""
     resample: Literal["fps", "random"] = "fps"
     """How a larger cloud is reduced: farthest point sampling, or a keyed random subset."""
-    normalise: bool = True
+    normalize: bool = True
     """Subtract the centroid and divide by the largest distance to it."""
     missing_color: float = Field(0.0, ge=0, le=1)
-    """Colour given to clouds without one: 0 (PointLLM) or 0.4 (ULIP-2)."""
+    """Color given to clouds without one: 0 (PointLLM) or 0.4 (ULIP-2)."""
 
 
 class LLMSettings(Settings):
@@ -112,11 +112,11 @@ class StageSettings(Settings):
     epochs: float = Field(1.0, gt=0)
     """Passes over the training records."""
     steps: int = Field(0, ge=0)
-    """Optimiser steps; 0: as many as the epochs need."""
+    """Optimizer steps; 0: as many as the epochs need."""
     batch_size: int = Field(32, ge=1)
-    """Samples per optimiser step, over all devices and accumulation steps."""
+    """Samples per optimizer step, over all devices and accumulation steps."""
     accumulation: int = Field(1, ge=1)
-    """Micro-batches per optimiser step; divides batch_size."""
+    """Micro-batches per optimizer step; divides batch_size."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate of AdamW."""
     rates: PartRates = PartRates()

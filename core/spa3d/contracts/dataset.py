@@ -22,7 +22,7 @@ class Fact:
     """One true statement about an object, in the form of a question.
 
     Attributes:
-        kind: what is asked about: ``category``, ``colour``, ``count``, ``texture``, ``use``, ``shape`` ...
+        kind: what is asked about: ``category``, ``color``, ``count``, ``texture``, ``use``, ``shape`` ...
         subject: the part it is about (``"seat"``), or the empty string for the whole object.
         question: the open question, without options.
         answer: the true value.
@@ -77,7 +77,7 @@ class Record:
         conversations: the fixed conversations, at least one.
         facts: what is known to be true; empty where the dataset has none.
         category: name of the class, where known.
-        has_color: false where the colours are a filling (then rgb is all 0).
+        has_color: false where the colors are a filling (then rgb is all 0).
 
     """
 

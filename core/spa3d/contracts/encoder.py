@@ -18,7 +18,7 @@ class Encoder(nn.Module, ABC):
     """A point-cloud encoder that yields tokens with a place in space.
 
     A subclass has a ``Config`` and builds itself from its values; it gets exactly the channels it asks for
-    (``inputs``, in order), already normalised, and any number of points from ``min_points`` on. Adapting a
+    (``inputs``, in order), already normalized, and any number of points from ``min_points`` on. Adapting a
     cloud to these wishes is the work of ``spa3d.data.preparation``, never of the encoder. Coordinates and index
     selection stay float32 under autocast.
     """

@@ -22,7 +22,7 @@ class NoiseConfig(ComponentConfig):
 class Noise(ABC):
     """Makes the negative view of SPA, the corruption of an audit, the input of a robustness curve.
 
-    ``apply`` gets normalised clouds (unit sphere, xyz first, then colours in [0, 1]) and keyed draws, and
+    ``apply`` gets normalized clouds (unit sphere, xyz first, then colors in [0, 1]) and keyed draws, and
     returns clouds of the same shape. ``level`` 0 must return the input unchanged.
     """
 
@@ -41,6 +41,6 @@ class Noise(ABC):
     def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
         """Return the noised clouds; all randomness comes from `draws` (one stream per cloud)."""
 
-    def realised(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
+    def realized(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
         """The level that was reached, ``(B,)``: a metric. Override it where it can differ from ``level``."""
         return points.new_full((len(points),), self.level)

@@ -119,7 +119,7 @@ class Term:
     """One unreduced part of a loss.
 
     The trainer divides the sum of ``values`` by the number of chosen answer tokens (unit ``token``, values ``(B, T)``)
-    or of samples (unit ``sequence``, values ``(B,)``) in the whole optimiser step, over all micro-batches and
+    or of samples (unit ``sequence``, values ``(B,)``) in the whole optimizer step, over all micro-batches and
     ranks, and multiplies by ``coefficient``.
     """
 

@@ -16,25 +16,25 @@ from spa3d.errors import DataError
 
 Colors = Literal["0-1", "0-255"]
 COLOR_SLACK = 1e-3
-"""How far a colour may leave its range (as a share of it) and still be a rounding; it is clipped then."""
+"""How far a color may leave its range (as a share of it) and still be a rounding; it is clipped then."""
 
 _BYTE = 255.0
 
 
 def from_array(given: np.ndarray, *, where: str, colors: Colors = "0-1") -> Float32[np.ndarray, "N 6"]:
-    """A cloud from an array of coordinates and perhaps colours.
+    """A cloud from an array of coordinates and perhaps colors.
 
     Args:
-        given: ``(N, 6)``, or ``(N, 3)`` for a cloud without colour (its rgb is then 0); floating point.
+        given: ``(N, 6)``, or ``(N, 3)`` for a cloud without color (its rgb is then 0); floating point.
         where: what the message should call it.
-        colors: the range of its colours. They are divided by 255 only where that is asked for, never by a guess.
+        colors: the range of its colors. They are divided by 255 only where that is asked for, never by a guess.
 
     Raises:
         DataError: it is no such array, or no cloud (see `check`).
 
     """
     if given.ndim != 2 or given.shape[1] not in (3, 6):
-        raise DataError(f"{where}: shape {given.shape}; a cloud is (N, 6), xyz and rgb, or (N, 3) without colour.")
+        raise DataError(f"{where}: shape {given.shape}; a cloud is (N, 6), xyz and rgb, or (N, 3) without color.")
     if not np.issubdtype(given.dtype, np.floating):
         raise DataError(f"{where}: dtype {given.dtype}; a cloud holds floats (convert it with .astype('float32')).")
     cloud = np.zeros((len(given), 6), dtype=np.float32)
@@ -55,7 +55,7 @@ def check(cloud: np.ndarray, *, source: Path | str, record_id: str) -> None:
         record_id: whose cloud it is.
 
     Raises:
-        DataError: wrong shape or dtype, no points, NaN or infinity, colours outside [0, 1].
+        DataError: wrong shape or dtype, no points, NaN or infinity, colors outside [0, 1].
 
     """
     _refuse_unsound(cloud, cloud_location(source, record_id))
@@ -99,20 +99,20 @@ def _refuse_unsound(cloud: np.ndarray, where: str) -> None:
 
 
 def _unit_colors(rgb: np.ndarray, colors: Colors, where: str) -> np.ndarray:
-    """Colours in [0, 1] from the file's range; what cannot be of that range raises."""
+    """Colors in [0, 1] from the file's range; what cannot be of that range raises."""
     top = _BYTE if colors == "0-255" else 1.0
     low, high = float(rgb.min(initial=0)), float(rgb.max(initial=0))
     if low < -COLOR_SLACK * top or high > top * (1 + COLOR_SLACK):
         raise DataError(f"{where}: {_range_fault(low, high, top)}")
     if colors == "0-255" and 0 < high <= 1 and (rgb % 1 != 0).any():
-        raise DataError(f"{where}: colours look like 0-1 (largest {high:.3g}); drop --dataset.colors 0-255.")
+        raise DataError(f"{where}: colors look like 0-1 (largest {high:.3g}); drop --dataset.colors 0-255.")
     return np.clip(rgb / np.float32(top), 0, 1)
 
 
 def _range_fault(low: float, high: float, top: float) -> str:
     if top == 1 and low >= 0 and high <= _BYTE:
-        return f"colours look like 0-255 (largest {high:.4g}); divide by 255 or pass --dataset.colors 0-255."
-    return f"colours reach from {low:.4g} to {high:.4g}, expected 0 to {top:.0f}; are the columns x y z r g b?"
+        return f"colors look like 0-255 (largest {high:.4g}); divide by 255 or pass --dataset.colors 0-255."
+    return f"colors reach from {low:.4g} to {high:.4g}, expected 0 to {top:.0f}; are the columns x y z r g b?"
 
 
 def cloud_location(source: Path | str, record_id: str) -> str:

@@ -1,8 +1,8 @@
 """Adapting a cloud to an encoder, in one place.
 
-A cloud ``(N, 6)``, xyz and rgb, is checked (`load_valid_cloud`), resampled, normalised and given a colour once, on the
+A cloud ``(N, 6)``, xyz and rgb, is checked (`load_valid_cloud`), resampled, normalized and given a color once, on the
 way out of the dataset (`prepare`). Noise acts on what comes out of that. `encoder_inputs` then picks the channels the
-encoder asks for; height is measured after the noise, and nothing is normalised again.
+encoder asks for; height is measured after the noise, and nothing is normalized again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def load_valid_cloud(record: Record, *, min_points: int = 1, asked_by: str = "")
     check(cloud, source="", record_id=record.id)
     require_points(cloud, min_points, record_id=record.id, asked_by=asked_by)
     with about(record.id):
-        normalised(cloud[:, :3])
+        normalized(cloud[:, :3])
     return cloud
 
 
@@ -53,20 +53,20 @@ def prepare(
     key: Key,
     count: int = 0,
     method: Method = "fps",
-    normalise: bool = True,
+    normalize: bool = True,
     missing_color: float = 0.0,
     has_color: bool = True,
 ) -> Cloud:
-    """A cloud as every model sees it: resampled, normalised, with a colour in every point.
+    """A cloud as every model sees it: resampled, normalized, with a color in every point.
 
     Args:
         cloud: xyz in any unit and rgb in [0, 1], as `load_valid_cloud` gives it.
         key: names the cloud; decides what is random.
         count: points wanted; 0 keeps all.
         method: how a larger cloud is reduced.
-        normalise: whether to move and scale it into the unit sphere.
-        missing_color: all three channels of a cloud without colour: 0 (PointLLM) or 0.4 (ULIP-2).
-        has_color: whether the colours mean something.
+        normalize: whether to move and scale it into the unit sphere.
+        missing_color: all three channels of a cloud without color: 0 (PointLLM) or 0.4 (ULIP-2).
+        has_color: whether the colors mean something.
 
     Returns:
         A new array, ``(count or N, 6)`` float32.
@@ -76,8 +76,8 @@ def prepare(
 
     """
     ready = resample(cloud, count, method, Draws([("resample", *key)])) if count else cloud.copy()
-    if normalise:
-        ready[:, :3] = normalised(ready[:, :3])
+    if normalize:
+        ready[:, :3] = normalized(ready[:, :3])
     if not has_color:
         ready[:, 3:] = missing_color
     return ready
@@ -101,13 +101,13 @@ def resample(cloud: Cloud, count: int, method: Method, draws: Draws) -> Cloud:
     return cloud[ops.farthest_point_sample(xyz, count)[0].numpy()]
 
 
-def normalised(xyz: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
+def normalized(xyz: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
     """Coordinates minus their mean, divided by the largest distance to it (PointLLM's ``pc_norm``)."""
-    centred = xyz - xyz.mean(axis=0, dtype=np.float64)
-    radius = np.sqrt(np.square(centred).sum(axis=1).max())
+    centered = xyz - xyz.mean(axis=0, dtype=np.float64)
+    radius = np.sqrt(np.square(centered).sum(axis=1).max())
     if not radius > np.finfo(np.float32).tiny:
         raise DataError(f"the {len(xyz)} points of the cloud all lie in one place: there is no shape to look at.")
-    return (centred / radius).astype(np.float32)
+    return (centered / radius).astype(np.float32)
 
 
 def encoder_inputs(

@@ -20,7 +20,7 @@ OPTION_LETTER = re.compile(r"\(?([A-H])(?:\)|\.|$)")
 
 
 def with_options(question: str, options: Sequence[str]) -> str:
-    """`question` followed by lettered options: ``What colour is the seat? A) red B) blue C) black D) white``."""
+    """`question` followed by lettered options: ``What color is the seat? A) red B) blue C) black D) white``."""
     return " ".join([question, *(f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=False))])
 
 

@@ -60,9 +60,9 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
         result["gap"] = _shift(units.clean - units.blind, units.records, bootstrap, key)
     else:
         result["blind_only"] = True
-    normalised = _length_normalised(tests)
-    if normalised is not None:
-        result["normalised"] = _rounded(normalised)
+    normalized = _length_normalized(tests)
+    if normalized is not None:
+        result["normalized"] = _rounded(normalized)
     return result | {name: _score(other, bootstrap, key) for name, other in _other_sets(rows).items()}
 
 
@@ -273,7 +273,7 @@ def _majority(rows: Sequence[PredictionRow]) -> Values:
     return np.array([float(usual(questions[name]) == questions[name]["answer"]) for name in sorted(questions)])
 
 
-def _length_normalised(rows: Sequence[PredictionRow]) -> float | None:
+def _length_normalized(rows: Sequence[PredictionRow]) -> float | None:
     """The score when the option with the best log p per token is picked; None where options were not scored."""
     clean = [row for row in rows if row["view"] == "clean"]
     if not clean or not all(row["options"] and row["option_logp"] for row in clean):

@@ -14,7 +14,7 @@ from spa3d.runtime.row_store import Rows, RowStore
 
 
 class PreparedClouds:
-    """Prepared clouds by record id: read, checked, resampled and normalised once.
+    """Prepared clouds by record id: read, checked, resampled and normalized once.
 
     Args:
         dataset: whose records they are.

@@ -201,7 +201,7 @@ class NoisedView(View):
         def apply(points: Tensor, places: list[int]) -> Tensor:
             draws = [(self.seed, batch[i][1], batch[i][0], "noised") for i in places]
             noised = self.noise.apply(points, Draws(draws, points.device))
-            reached.update(zip((keys[i] for i in places), self.noise.realised(points, noised).tolist(), strict=True))
+            reached.update(zip((keys[i] for i in places), self.noise.realized(points, noised).tolist(), strict=True))
             return noised
 
         def levels(places: list[int]) -> Rows:

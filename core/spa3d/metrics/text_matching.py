@@ -79,7 +79,7 @@ def states(text: str, fact: Fact, subjects: Collection[str] = ()) -> bool:
     """Whether `text` states `fact`.
 
     The category is stated if it is the first one named (`first_named`). A fact about a part is stated if one phrase
-    holds the part and the answer: "four brown legs" states the count and the colour of the legs. A fact about the
+    holds the part and the answer: "four brown legs" states the count and the color of the legs. A fact about the
     whole object is stated if its answer stands in a phrase that is about none of `subjects`: "a white blade" does not
     make the object white. Phrases end at punctuation and at words like "and" or "with".
 

@@ -30,8 +30,8 @@ from spa3d.registry.registry import load_registry
 class Spa3dOutput(CausalLMOutputWithPast):
     """Adds what labels give, in nats and float32.
 
-    ``answer_logp`` ``(B, T)``: log p of each labelled token, 0 elsewhere. ``answer_vocabulary`` ``(A, V)``, where it is
-    asked for: log p of every token of the vocabulary at the labelled positions, in row-major order.
+    ``answer_logp`` ``(B, T)``: log p of each labeled token, 0 elsewhere. ``answer_vocabulary`` ``(A, V)``, where it is
+    asked for: log p of every token of the vocabulary at the labeled positions, in row-major order.
     """
 
     answer_logp: Tensor | None = None
@@ -82,7 +82,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         return True
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Leave encoder and projector as their constructors made them; the LLM initialises itself."""
+        """Leave encoder and projector as their constructors made them; the LLM initializes itself."""
 
     def get_input_embeddings(self) -> nn.Module:
         """The LLM's token embeddings."""
@@ -144,7 +144,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         return self.projector.num_tokens(self.encoder.num_tokens(num_points or self.config.num_points))
 
     def encode(self, points: Float[Tensor, "B N 6"]) -> Float[Tensor, "B M D"]:
-        """Encoder tokens of normalised clouds; no gradient where the encoder is frozen."""
+        """Encoder tokens of normalized clouds; no gradient where the encoder is frozen."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and "encoder" in self.trained):
             return self.encoder(encoder_inputs(points, self.encoder.inputs, self.config.up_axis))
 
@@ -195,7 +195,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         Args:
             input_ids: prompts, patch tokens included.
             attention_mask: 1 on real tokens (past included when generating).
-            points: normalised clouds, one per prompt that has patch tokens, in order.
+            points: normalized clouds, one per prompt that has patch tokens, in order.
             point_tokens: the same clouds as encoder tokens (from the cache); wins over `points`.
             position_ids: positions, where the mask does not give them.
             past_key_values: the cache of a generation.
@@ -242,9 +242,9 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
     def answer_logp(
         self, hidden: Float[Tensor, "B T H"], labels: Int[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "A V"]]:
-        """Log p of the labelled tokens in nats, float32, 0 elsewhere, and of the whole vocabulary in their places.
+        """Log p of the labeled tokens in nats, float32, 0 elsewhere, and of the whole vocabulary in their places.
 
-        Only the positions before labelled tokens are projected.
+        Only the positions before labeled tokens are projected.
         """
         wanted = labels[:, 1:] != IGNORED
         logits = self.get_output_embeddings()(hidden[:, :-1][wanted]).float()  # (answer tokens, vocabulary)

@@ -67,7 +67,7 @@ class Spa3dProcessor(ProcessorMixin):
 
         Args:
             text: one question or several.
-            clouds: ``(N, 6)`` xyz in any unit and rgb, or ``(N, 3)`` without colour; floating point.
+            clouds: ``(N, 6)`` xyz in any unit and rgb, or ``(N, 3)`` without color; floating point.
             colors: the range of rgb; 0-255 is divided only where that is asked for.
             kwargs: transformers' own, which mean nothing here.
 
@@ -90,7 +90,7 @@ class Spa3dProcessor(ProcessorMixin):
         return self.prepare(cloud, "call", number, has_color=given.shape[1] == 6)
 
     def prepare(self, cloud: np.ndarray, *key: str | int, has_color: bool = True) -> Float32[np.ndarray, "N 6"]:
-        """One cloud as the model wants it: resampled, normalised, with a colour in every point."""
+        """One cloud as the model wants it: resampled, normalized, with a color in every point."""
         return prepare(cloud, **self.points, has_color=has_color, key=key)
 
     def prompt_prefix(self, prefix: PromptPrefix) -> str:
@@ -116,7 +116,7 @@ class Spa3dProcessor(ProcessorMixin):
         }
         return templates[self.conversation](rounds, before, self.system, open_ended)
 
-    def tokenise(self, talk: Conversation, before: str) -> Tokens:
+    def tokenize(self, talk: Conversation, before: str) -> Tokens:
         """A whole conversation with labels on the answers; cut at ``max_length`` tokens."""
         tokens, cut = self._tokens(talk, before), slice(self.max_length)
         return Tokens(tokens.ids[cut], tokens.labels[cut], tokens.rounds[cut])
@@ -131,7 +131,7 @@ class Spa3dProcessor(ProcessorMixin):
     ) -> tuple[list[int], list[list[int]]]:
         """Ids of the prompt that all options share, and of each option with the end token.
 
-        Each option is tokenised inside its prompt, as in training, and split where the answer begins. Raises
+        Each option is tokenized inside its prompt, as in training, and split where the answer begins. Raises
         `DataError` where one does not fit: cut short it would be scored by its beginning.
         """
         before = self.prompt_prefix(prefix)
@@ -173,7 +173,7 @@ class Spa3dProcessor(ProcessorMixin):
         return ids
 
     def _encode(self, text: str, **options: Any) -> Any:
-        """Tokenise; a chat template has written its own start token."""
+        """Tokenize; a chat template has written its own start token."""
         return self.tokenizer(text, add_special_tokens=self.conversation != "chat", **options)
 
     def _chat(self, rounds: Sequence[Round], before: str, open_ended: bool) -> Prompt:

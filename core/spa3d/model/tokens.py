@@ -16,7 +16,7 @@ PromptPrefix = Literal["cloud", "blind"]
 
 @dataclass(frozen=True)
 class Tokens:
-    """A tokenised conversation: ids, labels (`IGNORED` outside answers) and the round each label belongs to."""
+    """A tokenized conversation: ids, labels (`IGNORED` outside answers) and the round each label belongs to."""
 
     ids: list[int]
     labels: list[int]

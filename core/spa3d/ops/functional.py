@@ -145,7 +145,7 @@ def ball_query(
     Missing places are filled with the first member, those of an empty ball with 0.
 
     Args:
-        query: centres of the balls.
+        query: centers of the balls.
         xyz: the points searched.
         radius: compared as float32, squared in float32.
         nsample: places per ball, at least 1.

@@ -82,7 +82,7 @@ def preparation_kwargs(config: RunConfig, *, count: int) -> dict[str, Any]:
     return {
         "count": count,
         "method": points.resample,
-        "normalise": points.normalise,
+        "normalize": points.normalize,
         "missing_color": points.missing_color,
     }
 

@@ -122,7 +122,7 @@ def _strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: Seque
     for noise in noises:
         noised = _try_noise(noise, points, Draws(keys), f"--noise {config.noise.asked}")
         clouds.append(rotate_y_up(noised[0].numpy(), up_axis))
-        reached = noise.realised(points, noised).item()
+        reached = noise.realized(points, noised).item()
         difference = "" if abs(reached - noise.level) < 0.005 else f", reached {reached:.2f}"
         labels.append(f"level {noise.level:g}{difference}")
     meaning = noises[0].Config.model_fields["level"].description or ""

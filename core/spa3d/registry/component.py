@@ -20,7 +20,7 @@ class Component:
         summary: one line for the list.
         requires: import names that must be there for the target to import.
         source: paper or repository it follows.
-        licence: SPDX name of the licence of code or weights it derives from.
+        license: SPDX name of the license of code or weights it derives from.
         programs: executables of which one must be on the ``PATH`` for the component to work; ``$CXX`` is the one
             that the variable names, and the only one that counts where it is set.
         install: how to get what it requires, where ``pip install`` of the same names would not do.
@@ -33,6 +33,6 @@ class Component:
     summary: str
     requires: tuple[str, ...] = field(default=())
     source: str = ""
-    licence: str = ""
+    license: str = ""
     programs: tuple[str, ...] = ()
     install: str = ""

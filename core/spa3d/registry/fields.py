@@ -123,7 +123,7 @@ def describe_error(model: type[BaseModel], error: Mapping[str, Any]) -> str:
 
 
 def unknown(what: str, name: str, there: Iterable[str]) -> str:
-    """That `name` is not among those `there`, with its neighbours."""
+    """That `name` is not among those `there`, with its neighbors."""
     there = list(there)
     near = difflib.get_close_matches(name, there, n=3)
     guess = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"

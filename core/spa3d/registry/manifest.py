@@ -55,7 +55,7 @@ class Row(Entry):
     requires: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     source: str = ""
-    licence: str = ""
+    license: str = ""
     install: str = ""
 
 
@@ -65,7 +65,7 @@ class Weights(Entry):
     file: str
     layout: str = ""
     url: str = ""
-    licence: str = ""
+    license: str = ""
 
 
 class Preset(Entry):

@@ -211,7 +211,7 @@ def _register(manager: pluggy.PluginManager, plugin: Any, origin: Origin) -> Non
 
 
 def _pending(manager: pluggy.PluginManager) -> Iterator[tuple[Any, pluggy.PluginValidationError]]:
-    """Take out plugins with a hook that nobody specified (a misspelt one, say)."""
+    """Take out plugins with a hook that nobody specified (a misspelled one, say)."""
     while True:
         try:
             manager.check_pending()

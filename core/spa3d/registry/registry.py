@@ -185,7 +185,7 @@ def load_registry(
 
 
 def missed(what: str, name: str, there: Iterable[str], command: str) -> str:
-    """The message about a name that is not there: neighbours, the list, and the command that shows it."""
+    """The message about a name that is not there: neighbors, the list, and the command that shows it."""
     return f"{unknown(what, name, sorted(there))} (see {command})"
 
 

@@ -42,7 +42,7 @@ class Scene:
 
     Attributes:
         yaw: where the camera stands, in degrees.
-        grain: distance between neighbouring points of the clean cloud, in radii.
+        grain: distance between neighboring points of the clean cloud, in radii.
 
     """
 

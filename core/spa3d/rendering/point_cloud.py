@@ -36,7 +36,7 @@ def render(
     """Render a picture of `cloud`, ``(size, size, 3)`` uint8.
 
     Args:
-        cloud: xyz in any unit, y up, and rgb in [0, 1]; a cloud whose colors are all 0 is drawn in grey.
+        cloud: xyz in any unit, y up, and rgb in [0, 1]; a cloud whose colors are all 0 is drawn in gray.
         size: edge of the picture in pixels.
         yaw: how far the camera has walked round the object, in degrees; at 0 it looks along -z. None takes
             `choose_yaw`; pass a number where several clouds must be seen from the same place.

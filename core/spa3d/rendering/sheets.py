@@ -45,7 +45,7 @@ def draw_contact_sheet(
     size: int = 220,
     yaw: float | None = None,
 ) -> None:
-    """Write a PNG with one labelled picture per cloud, row by row, `columns` to a row."""
+    """Write a PNG with one labeled picture per cloud, row by row, `columns` to a row."""
     font = ImageFont.load_default(size=max(10, size // 17))
     line = _line(font)
     tall = size + line * LABEL_LINES + line // 2

@@ -18,7 +18,7 @@ class BarScale:
     """The horizontal scale of small pictures in one column of a table.
 
     Attributes:
-        ticks: values at which it is labelled, ascending; the first and the last are its ends.
+        ticks: values at which it is labeled, ascending; the first and the last are its ends.
         labels: what stands at each tick, plain text without special characters.
         edge: pixels left free on both sides.
 

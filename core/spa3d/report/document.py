@@ -75,7 +75,7 @@ class BenchmarkScore(KindScore):
     records: int = Field(ge=1)
     kinds: dict[str, KindScore]
     gap: Shift | None = None
-    normalised: Share | None = None
+    normalized: Share | None = None
     blind_only: bool = False
     counterfactual: SubsetScore | None = None
     flip: SubsetScore | None = None

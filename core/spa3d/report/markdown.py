@@ -67,9 +67,9 @@ def describe_benchmarks(document: Document) -> Iterator[str]:
         clauses = [f"{name}: {format_count(last.n, 'question')} about {format_count(last.records, 'record')}"]
         clauses.append(f"always giving a kind's usual answer scores {format_percent(last.majority)} %")
         clauses.append(f"unreadable answers {_course([phase.invalid for phase in phases])} %")
-        normalised = [phase.normalised for phase in phases if phase.normalised is not None]
-        if normalised:
-            clauses.append(f"picking by log p per token scores {_course(normalised)} %")
+        normalized = [phase.normalized for phase in phases if phase.normalized is not None]
+        if normalized:
+            clauses.append(f"picking by log p per token scores {_course(normalized)} %")
         yield "; ".join(clauses) + "."
     for name in document.not_asked:
         yield f"{name}: these data give it nothing to ask."

@@ -1,7 +1,7 @@
 """The order in which a stage sees its records, and the text each of them brings.
 
 Sample i of a stage is a pure function of (seed, i): epoch ``i // n`` goes through its own permutation of the records.
-So a resumed run, another batch split or another number of ranks meets the same samples in the same optimiser step.
+So a resumed run, another batch split or another number of ranks meets the same samples in the same optimizer step.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def tokenize_example(
                 talk = conversations[text]
                 if talk is not None:
                     shown = processor.prompt_prefix("cloud" if prefix == "cloud" and has_cloud else "blind")
-                    made[text, prefix] = processor.tokenise(talk, shown)
+                    made[text, prefix] = processor.tokenize(talk, shown)
             _refuse_cut(made)
         return Sample(found.record_id, found.epoch, made, has_cloud, found.twin_id)
 

@@ -13,7 +13,7 @@ from spa3d.inference.samples import Sample
 from spa3d.inference.views import Views
 
 Counts = dict[str, float]
-"""Chosen answer tokens (``token``) and samples (``sequence``) in the whole optimiser step."""
+"""Chosen answer tokens (``token``) and samples (``sequence``) in the whole optimizer step."""
 
 
 def count_units(batches: Sequence[Sequence[Sample]], needs: Sequence[Need], views: Views) -> Counts:

@@ -192,7 +192,7 @@ def language_text(processor: Spa3dProcessor, talk: ConversationSampler, seed: in
         described = generator("described", seed, epoch, record.id).random() < DESCRIBED
         before = f"{record.caption}\n" if described and record.caption else ""
         with about(record.id):
-            tokens = processor.tokenise(talk(record, epoch), before)
+            tokens = processor.tokenize(talk(record, epoch), before)
         supervised = [IGNORED, *tokens.ids[1:]]
         tokens = Tokens(tokens.ids, supervised, tokens.rounds)
         return Sample(record.id, epoch, {("chosen", "blind"): tokens}, has_cloud=False)

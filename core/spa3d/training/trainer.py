@@ -26,7 +26,7 @@ from spa3d.training.reference import Key, Reference, check_matches_policy
 
 
 class StageTrainer(Trainer):
-    """A Trainer whose loss is normalised over the whole optimiser step, whatever it is split into.
+    """A Trainer whose loss is normalized over the whole optimizer step, whatever it is split into.
 
     Subclasses say what a step counts (`count`) and what its loss is (`loss`); both see the samples as they are.
     """
@@ -187,7 +187,7 @@ class MetricsCallback(TrainerCallback):
         self.stage, self.journal, self.advance, self.metrics = stage, journal, advance, metrics
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """One more optimiser step."""
+        """One more optimizer step."""
         self.advance(1)
 
     def on_log(

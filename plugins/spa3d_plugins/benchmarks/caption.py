@@ -1,6 +1,6 @@
 """Benchmark ``caption``: how much of what the reference caption says the generated caption says as well.
 
-Counted are the record's facts that the reference states (`spa3d.metrics.text_matching.states`); a colour or a count
+Counted are the record's facts that the reference states (`spa3d.metrics.text_matching.states`); a color or a count
 must stand with its part. Only what is missing costs: a caption that adds something false loses nothing by that. Where
 the reference states no fact, or there are none, the value is the F1 of the words that the two captions share.
 """

@@ -32,7 +32,7 @@ class Config(ComponentConfig):
     """How many questions, and what counts as an answer."""
 
     per_kind: int = Field(400, ge=1)
-    """Most questions of a kind (category, colour, ...) in a split: a keyed sample, so that no kind drowns another."""
+    """Most questions of a kind (category, color, ...) in a split: a keyed sample, so that no kind drowns another."""
     flips: int = Field(400, ge=0)
     """Most minimal pairs (an object and its twin) in a split."""
     answer_style: Literal["text", "letter"] = "text"

@@ -35,10 +35,10 @@ class Classify(Benchmark):
 
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
         """One question per record with a category, the same for all."""
-        labelled = [(record.id, record.category) for record in dataset.records(split) if record.category]
-        if not labelled:
+        labeled = [(record.id, record.category) for record in dataset.records(split) if record.category]
+        if not labeled:
             return ()
-        names = tuple(sorted({category for _, category in labelled}))
+        names = tuple(sorted({category for _, category in labeled}))
         prompt = self.config.prompt or _asked_by(dataset.records(split)) or PROMPT
         return tuple(
             Question(
@@ -50,7 +50,7 @@ class Classify(Benchmark):
                 kind="category",
                 facts=(Fact("category", "", prompt, category, names),),
             )
-            for record_id, category in keyed_sample(labelled, self.config.limit, seed, split, "classify")
+            for record_id, category in keyed_sample(labeled, self.config.limit, seed, split, "classify")
         )
 
     def score(self, question: Question, prediction: Prediction) -> Verdict:

@@ -1,6 +1,6 @@
-"""Twins of coloured clouds: an edit of the cloud after which exactly one of its facts has another, known answer.
+"""Twins of colored clouds: an edit of the cloud after which exactly one of its facts has another, known answer.
 
-The main colour moves to another word of the palette, or one axis is scaled until the shape has another word. An edit
+The main color moves to another word of the palette, or one axis is scaled until the shape has another word. An edit
 counts only where the rules of `spa3d_plugins.datasets.color_names` say so afterwards, and only where they
 agreed with the fact before.
 """
@@ -20,11 +20,11 @@ from spa3d.runtime.rng import generator
 from spa3d_plugins.datasets.color_names import WORDS, Axis, from_lab, lab_of, main_color, shape_of, to_lab
 
 SHADING = (1.0, 0.5, 0.25)
-"""How much of the variation in lightness a recoloured part keeps: the first share at which its colour has its word."""
+"""How much of the variation in lightness a recolored part keeps: the first share at which its color has its word."""
 NAMED = 0.9
-"""Least share of the recoloured points that have the new word, each for itself."""
+"""Least share of the recolored points that have the new word, each for itself."""
 LEAD = 0.05
-"""Share of all points by which a main colour must be ahead of the next, in the original and in the twin."""
+"""Share of all points by which a main color must be ahead of the next, in the original and in the twin."""
 FACTORS = np.geomspace(1 / 3, 3, 67)
 """Factors an axis may be scaled by; one is 1.034 times that before it."""
 STEADY = 1.1
@@ -32,13 +32,13 @@ STEADY = 1.1
 
 
 def recolor(cloud: Cloud, target: str) -> Cloud | None:
-    """`cloud` with its main colour moved to `target`, one of `WORDS`; other colours stay as they are.
+    """`cloud` with its main color moved to `target`, one of `WORDS`; other colors stay as they are.
 
-    The points whose colour has the word of the main colour get the hue of `target` and keep their differences in
-    lightness, as far as the colours then still have the word `target`. Chroma follows lightness, as it does in shade.
+    The points whose color has the word of the main color get the hue of `target` and keep their differences in
+    lightness, as far as the colors then still have the word `target`. Chroma follows lightness, as it does in shade.
 
     Returns:
-        ``(N, 6)`` float32, the points in their order and place; None where `target` is the main colour already, is no
+        ``(N, 6)`` float32, the points in their order and place; None where `target` is the main color already, is no
         word of the palette, or would not be what the rule measures afterwards.
 
     """
@@ -63,7 +63,7 @@ def stretch(cloud: Cloud, target: str, up_axis: Axis = "y") -> Cloud | None:
     It is scaled about its centroid, then made as large as before (largest distance to the centroid).
 
     Returns:
-        ``(N, 6)`` float32, the points in their order with their colours; None where the shape is `target` already or
+        ``(N, 6)`` float32, the points in their order with their colors; None where the shape is `target` already or
         no axis and no factor of `FACTORS` gives it.
 
     """
@@ -74,19 +74,19 @@ def stretch(cloud: Cloud, target: str, up_axis: Axis = "y") -> Cloud | None:
     found = [scale for scale in scales if _is_clearly(target, size * scale, up_axis)]
     if not found:
         return None
-    centre = cloud[:, :3].mean(0, dtype=np.float64)
-    before = cloud[:, :3] - centre
+    center = cloud[:, :3].mean(0, dtype=np.float64)
+    before = cloud[:, :3] - center
     after = before * min(found, key=lambda scale: float(np.abs(np.log(scale)).sum()))
     after *= np.linalg.norm(before, axis=1).max() / np.linalg.norm(after, axis=1).max()
     edited = cloud.copy()
-    edited[:, :3] = after + centre
+    edited[:, :3] = after + center
     return edited if shape_of(_size(edited), up_axis) == target else None
 
 
 def cloud_twin(record: Record, number: int, up_axis: Axis = "y") -> Twin | None:
     """The `number`-th twin of `record`, named ``<id>~<number>``: a pure function of both and of the cloud's file.
 
-    Its ``colour`` or its ``shape`` is changed, whichever a draw keyed by (id, number) takes, to a value among the
+    Its ``color`` or its ``shape`` is changed, whichever a draw keyed by (id, number) takes, to a value among the
     fact's options; where an edit does not succeed the next is tried. Only the question about the changed fact comes
     with a twin, for a caption may mention what is no longer so.
 
@@ -126,7 +126,7 @@ def _is_clearly(word: str, size: Float[np.ndarray, " 3"], up_axis: Axis) -> bool
 
 
 def _can_ask(record: Record, fact: Fact) -> bool:
-    known = fact.kind == "shape" or (fact.kind == "colour" and record.has_color)
+    known = fact.kind == "shape" or (fact.kind == "color" and record.has_color)
     return known and not fact.subject and len(fact.options) >= OPTIONS
 
 
@@ -139,7 +139,7 @@ def _holds(cloud: Cloud, fact: Fact, up_axis: Axis) -> bool:
 
 
 def _edit(cloud: Cloud, kind: str, target: str, up_axis: Axis) -> Cloud | None:
-    return recolor(cloud, target) if kind == "colour" else stretch(cloud, target, up_axis)
+    return recolor(cloud, target) if kind == "color" else stretch(cloud, target, up_axis)
 
 
 def _twin(record: Record, number: int, before: Fact, after: Fact, up_axis: Axis) -> Twin:

@@ -1,4 +1,4 @@
-"""What a cloud is called: the word for its main colour and the word for its overall shape, as rules over its points.
+"""What a cloud is called: the word for its main color and the word for its overall shape, as rules over its points.
 
 Both rules are those by which the facts of the real objects (run preset ``objects``) were made, and stand here alone.
 """
@@ -49,9 +49,9 @@ SHADES: Final = {
 }
 """Word → its shades, sRGB from 0 to 255; the first shade has the word's own name.
 
-The 27 names and their folding to 11 words are those of the objects' facts files, which do not state the colours that
-stand for them. These were fitted to the 853 different colours with names in those files (a softmax over negative
-squared distances in Lab): each is named as it is there, and so are the main colours of 1139 of the 1146 clouds.
+The 27 names and their folding to 11 words are those of the objects' facts files, which do not state the colors that
+stand for them. These were fitted to the 853 different colors with names in those files (a softmax over negative
+squared distances in Lab): each is named as it is there, and so are the main colors of 1139 of the 1146 clouds.
 """
 WORDS: Final = tuple(SHADES)
 _WORD_OF_SHADE = np.array([number for number, shades in enumerate(SHADES.values()) for _ in shades])
@@ -63,7 +63,7 @@ _EDGE = 6 / 29
 
 
 def to_lab(rgb: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
-    """CIE 1976 L*a*b* (D65; L from 0 to 100) of sRGB colours in [0, 1] (IEC 61966-2-1, CIE 15)."""
+    """CIE 1976 L*a*b* (D65; L from 0 to 100) of sRGB colors in [0, 1] (IEC 61966-2-1, CIE 15)."""
     rgb = rgb.astype(np.float64)
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     part = linear @ _TO_XYZ.T / _WHITE
@@ -72,7 +72,7 @@ def to_lab(rgb: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
 
 
 def from_lab(lab: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
-    """The inverse of `to_lab`; colours that sRGB does not have are clipped to [0, 1]."""
+    """The inverse of `to_lab`; colors that sRGB does not have are clipped to [0, 1]."""
     y = (lab[..., 0] + 16) / 116
     part = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
     xyz = np.where(part > _EDGE, part**3, 3 * _EDGE**2 * (part - 4 / 29)) * _WHITE
@@ -84,12 +84,12 @@ _SHADES_LAB = to_lab(np.array([rgb for shades in SHADES.values() for rgb in shad
 
 
 def lab_of(word: str) -> Float[np.ndarray, " 3"]:
-    """The colour that stands for `word`, one of `WORDS`: its first shade, in Lab."""
+    """The color that stands for `word`, one of `WORDS`: its first shade, in Lab."""
     return _SHADES_LAB[np.searchsorted(_WORD_OF_SHADE, WORDS.index(word))]
 
 
 class MainColor(NamedTuple):
-    """The word of a cloud's main colour, which points have that word (in any shade), and how clear the word is."""
+    """The word of a cloud's main color, which points have that word (in any shade), and how clear the word is."""
 
     word: str
     points: Bool[np.ndarray, " N"]

@@ -41,7 +41,7 @@ TWIN = re.compile(r"(.+)~(\d{1,9})")
 QUESTIONS = {
     # "What is this?" is how these data ask for the caption; a second answer to it would teach a coin toss.
     "category": "What kind of object is this?",
-    "colour": "What is its main colour?",
+    "color": "What is its main color?",
     "shape": "What is its overall shape?",
 }
 
@@ -64,7 +64,7 @@ class Config(ComponentConfig):
     test: tuple[str, ...] = ()
     """Annotation files of the test split; empty: every *_test.json that is no facts file."""
     colors: Colors = "0-1"
-    """Range of the colours in the clouds' files."""
+    """Range of the colors in the clouds' files."""
     up_axis: Literal["x", "y", "z"] = "y"
     """Axis that points up in the clouds."""
     allow_text_only: bool = False
@@ -138,7 +138,7 @@ class PointLLM(Dataset):
         raise DataError(f"{self._annotations}: no record {record_id!r} in {', '.join(self.splits)}.")
 
     def twin(self, record: Record, number: int = 0) -> Twin | None:
-        """The `number`-th twin, recoloured or stretched; None for a twin and where the facts allow none."""
+        """The `number`-th twin, recolored or stretched; None for a twin and where the facts allow none."""
         if record.id != record.object_id:
             return None
         try:
@@ -169,7 +169,7 @@ class PointLLM(Dataset):
             "records": {split: len(index.entries) for split, index in self._index.splits.items()},
             "clouds": [len(sizes), sum(sizes.values())],
             "twins": hash_sources([Path(cloud_edits.__file__), Path(color_names.__file__)]),
-            # Clouds that were all made anew, with other colours say, have the sizes of the old ones.
+            # Clouds that were all made anew, with other colors say, have the sizes of the old ones.
             "some": [self._digest(name) for name in keyed_sample(sorted(sizes), SAMPLED, "fingerprint")],
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

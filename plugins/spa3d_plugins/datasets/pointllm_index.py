@@ -20,7 +20,7 @@ from spa3d.errors import DataError
 
 SPLITS = ("train", "val", "test")
 CORRUPT = frozenset({"6760e543e1d645d5aaacd3803bcae524", "b91c0711149d460a8004f9c06d3b7f38"})
-"""Objects whose colours are broken in the published clouds; PointLLM leaves them out as well."""
+"""Objects whose colors are broken in the published clouds; PointLLM leaves them out as well."""
 
 
 class ObjectFacts(BaseModel):
@@ -38,7 +38,7 @@ class ObjectFacts(BaseModel):
     def answers(self) -> dict[str, str]:
         """Kind of fact → its value, as far as it is known."""
         color = self.main_color if self.has_color else None
-        found = {"category": self.category, "colour": color, "shape": self.shape}
+        found = {"category": self.category, "color": color, "shape": self.shape}
         return {kind: answer for kind, answer in found.items() if answer is not None}
 
 
@@ -133,7 +133,7 @@ class AnnotationIndex:
             try:
                 object_id = object_of(entry, where)
                 if object_id in CORRUPT:
-                    self.notes.append(f"{where} (record {object_id}): known to have corrupt colours; left out.")
+                    self.notes.append(f"{where} (record {object_id}): known to have corrupt colors; left out.")
                     return
                 talk = conversation(entry, f"{where} (record {object_id})", allow_text_only=self._allow_text_only)
             except DataError as error:

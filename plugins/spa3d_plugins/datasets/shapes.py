@@ -1,8 +1,8 @@
-"""Dataset ``shapes``: procedurally made coloured objects with checked text; needs no file and no download.
+"""Dataset ``shapes``: procedurally made colored objects with checked text; needs no file and no download.
 
 Every object is a pure function of (seed, split, index) and is made when it is asked for. Its facts follow priors (a
 snowman is usually white), strong enough that a model without the cloud beats chance; in the split ``counterfactual``
-colours, textures and counts are uniform.
+colors, textures and counts are uniform.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ class ShapesConfig(ComponentConfig):
     test: int = Field(400, ge=1, lt=10**6)
     """Objects to report on."""
     counterfactual: int = Field(400, ge=1, lt=10**6)
-    """Objects to report on whose colours, textures and counts ignore their category."""
+    """Objects to report on whose colors, textures and counts ignore their category."""
     seed: int = Field(0, ge=0)
     """Seed of the objects and their text."""
     fresh: bool = True
     """Ask new questions in every epoch; false repeats those of the first."""
     choice_share: float = Field(0.35, ge=0, le=1)
     """Share of the questions about a fact that come with four options."""
-    colour_prior: float = Field(0.55, ge=0, le=1)
-    """Chance that a part has its category's usual colour; otherwise it is uniform."""
+    color_prior: float = Field(0.55, ge=0, le=1)
+    """Chance that a part has its category's usual color; otherwise it is uniform."""
     texture_prior: float = Field(0.5, ge=0, le=1)
     """Chance that an object has its category's usual texture; otherwise it is uniform."""
     count_prior: float = Field(0.45, ge=0, le=1)
     """Chance that a part has its usual count; otherwise it is uniform."""
     point_noise: float = Field(0.012, ge=0, le=1)
     """Standard deviation of the points, in units of the object's radius."""
-    colour_noise: float = Field(0.05, ge=0, le=1)
-    """Standard deviation of the colours, which run from 0 to 1."""
+    color_noise: float = Field(0.05, ge=0, le=1)
+    """Standard deviation of the colors, which run from 0 to 1."""
 
 
 class Shapes(Dataset):
@@ -84,7 +84,7 @@ class Shapes(Dataset):
         return self._twin(original, number).record
 
     def twin(self, record: Record, number: int = 0) -> Twin | None:
-        """The `number`-th twin: one colour, count or the texture changed; None for a record that is a twin."""
+        """The `number`-th twin: one color, count or the texture changed; None for a record that is a twin."""
         return None if "~" in record.id else self._twin(record, number)
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
@@ -126,7 +126,7 @@ class Shapes(Dataset):
         if split == "counterfactual":
             priors = Priors(0, 0, 0)
         else:
-            priors = Priors(settings.colour_prior, settings.texture_prior, settings.count_prior)
+            priors = Priors(settings.color_prior, settings.texture_prior, settings.count_prior)
         stream = generator(self._name(split, index), "spec")
         return draw_spec(CATEGORIES[index % len(CATEGORIES)], stream, priors)
 
@@ -162,7 +162,7 @@ class Shapes(Dataset):
 
     def _cloud(self, object_id: str, spec: Spec) -> Cloud:
         # Keyed by the object, not by the record: a twin gets the random numbers of its original.
-        noise = Noise(self.config.point_noise, self.config.colour_noise)
+        noise = Noise(self.config.point_noise, self.config.color_noise)
         return sample_object(spec, generator(object_id, "cloud"), self.config.points, noise).cloud
 
     def _talk(self, record_id: str, facts: Sequence[Fact], caption: str, epoch: int) -> tuple[Conversation, ...]:

@@ -21,17 +21,17 @@ from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
 from spa3d_plugins.encoders.inputs import Inputs, accepted
-from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalised, folded, in_pieces, prepared
+from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalized, folded, in_pieces, prepared
 
 POSITION_WIDTH = 128
-"""Width of the hidden layer that turns a centre into a position."""
+"""Width of the hidden layer that turns a center into a position."""
 
 THREADS = 512
 """Threads of ULIP's sampling operator, at most; it has a power of two of them, and no more than points."""
 
 
 class PointBERTConfig(ComponentConfig):
-    """Shape of the encoder; the defaults are PointLLM's v1.2 with colour."""
+    """Shape of the encoder; the defaults are PointLLM's v1.2 with color."""
 
     inputs: Inputs = ("xyz", "rgb")
     """Channels per point, xyz first; positions are taken from it."""
@@ -44,7 +44,7 @@ class PointBERTConfig(ComponentConfig):
     groups: int = Field(512, ge=1)
     """Local groups; each becomes a token, and the class token is one more."""
     group_size: int = Field(32, ge=1)
-    """Points per group, nearest to its centre; groups overlap."""
+    """Points per group, nearest to its center; groups overlap."""
     group_width: int = Field(256, ge=1)
     """Width of a group's feature before it is brought to that of the tokens."""
     group_hidden: int = Field(128, ge=1)
@@ -52,7 +52,7 @@ class PointBERTConfig(ComponentConfig):
     drop_path: float = Field(0.1, ge=0, lt=1)
     """Rate at which the last block's branches are left out in training; it grows linearly from 0 at the first."""
     fps: Literal["plain", "pointnet2"] = "plain"
-    """How centres are sampled: PointLLM's way, or that of ULIP's CUDA operator, which passes over the origin."""
+    """How centers are sampled: PointLLM's way, or that of ULIP's CUDA operator, which passes over the origin."""
     random_start: bool = False
     """Sampling starts at a random point, another one at each call, as in PointLLM; a forward is not repeatable then."""
 
@@ -64,7 +64,7 @@ class PointBERTConfig(ComponentConfig):
 
 
 class PointBERT(Encoder):
-    """A class token and one token per group, in the order in which the groups' centres were sampled."""
+    """A class token and one token per group, in the order in which the groups' centers were sampled."""
 
     Config = PointBERTConfig
     config: PointBERTConfig
@@ -89,7 +89,7 @@ class PointBERT(Encoder):
 
     @property
     def min_points(self) -> int:
-        """Every group has a centre of its own and as many different members as it has places."""
+        """Every group has a center of its own and as many different members as it has places."""
         return max(self.config.groups, self.config.group_size)
 
     @property
@@ -103,10 +103,10 @@ class PointBERT(Encoder):
 
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
         """The class token, then the groups in the order of farthest point sampling; coordinates in radii."""
-        groups, centres = self._grouped(points)
+        groups, centers = self._grouped(points)
         dtype = self.cls_token.dtype
         tokens = self.reduce_dim(self.encoder(groups.to(dtype)))
-        positions = self.pos_embed(centres.to(dtype))
+        positions = self.pos_embed(centers.to(dtype))
         clouds = len(points)
         return self.norm(
             self.blocks(
@@ -121,15 +121,15 @@ class PointBERT(Encoder):
         return torch.cat([tokens[:, 0], tokens[:, 1:].amax(dim=1)], dim=1)
 
     def _grouped(self, points: Tensor) -> tuple[Float[Tensor, "B G k C"], Float[Tensor, "B G 3"]]:
-        """Points relative to their group's centre (colours as they are), and the centres."""
+        """Points relative to their group's center (colors as they are), and the centers."""
         points = accepted(self, points)
         xyz = points[..., :3]
-        centres = ops.group(xyz, self._sampled(xyz))
-        members = ops.group(points, ops.knn(centres, xyz, self.config.group_size))
-        return members - F.pad(centres, (0, points.shape[-1] - 3))[:, :, None], centres
+        centers = ops.group(xyz, self._sampled(xyz))
+        members = ops.group(points, ops.knn(centers, xyz, self.config.group_size))
+        return members - F.pad(centers, (0, points.shape[-1] - 3))[:, :, None], centers
 
     def _sampled(self, xyz: Float[Tensor, "B N 3"]) -> Int[Tensor, "B G"]:
-        """Indices of the centres.
+        """Indices of the centers.
 
         Of equally far points ULIP's operator takes the one that its lowest thread looks at: points are dealt to the
         threads in turn. It is the first one when the points are in the threads' order.
@@ -176,7 +176,7 @@ class _GroupEncoder(nn.Module):
             shared = F.linear(second(hidden).amax(dim=-2, keepdim=True), of_group, bias)
             hidden = F.linear(hidden, of_point).add_(shared)
             if norm.training:
-                hidden = batch_normalised(hidden, norm)
+                hidden = batch_normalized(hidden, norm)
             return last(F.relu_(hidden)).amax(dim=-2)
 
         whole, places = first_norm.training or norm.training, groups.shape[2]
@@ -185,7 +185,7 @@ class _GroupEncoder(nn.Module):
 
 
 class _Layers(nn.Sequential):
-    """Two 1x1 convolutions, the first with batch normalisation and ReLU."""
+    """Two 1x1 convolutions, the first with batch normalization and ReLU."""
 
     def __init__(self, inside: int, hidden: int, outside: int) -> None:
         first = Pointwise(inside, hidden, dims=1, bias=True)
@@ -213,7 +213,7 @@ class _Transformer(nn.Module):
 
 
 class _Block(nn.Module):
-    """Attention and MLP on normalised input, each beside a shortcut; the parts are in the checkpoints' order."""
+    """Attention and MLP on normalized input, each beside a shortcut; the parts are in the checkpoints' order."""
 
     def __init__(self, width: int, heads: int, drop_path: float) -> None:
         super().__init__()

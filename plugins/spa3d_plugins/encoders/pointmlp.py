@@ -1,4 +1,4 @@
-"""PointMLP: residual MLPs on groups of nearest neighbours, shifted and scaled per cloud (arXiv 2202.07123).
+"""PointMLP: residual MLPs on groups of nearest neighbors, shifted and scaled per cloud (arXiv 2202.07123).
 
 Module names and weight shapes are those of the published ULIP checkpoint. The computation is channel-last, and
 1x1 convolutions are matrix products.
@@ -21,7 +21,7 @@ from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
 from spa3d_plugins.encoders.inputs import Inputs, Positive, accepted
-from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalised, folded, in_pieces, normalised, prepared
+from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalized, folded, in_pieces, normalized, prepared
 
 EPSILON = 1e-5
 """Added to the standard deviation that a cloud's groups are divided by."""
@@ -39,11 +39,11 @@ class PointMLPConfig(ComponentConfig):
     stages: int = Field(4, ge=1)
     """Stages of grouping and residual blocks."""
     k: int = Field(24, ge=1)
-    """Neighbours per group."""
+    """Neighbors per group."""
     blocks: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] = (2, 2)
-    """Residual blocks per stage: on the neighbours, and on the centres after the maximum over the neighbours."""
+    """Residual blocks per stage: on the neighbors, and on the centers after the maximum over the neighbors."""
     head: tuple[Positive, ...] = Field((512, 256), min_length=1)
-    """Widths of the head behind the maximum over the centres; the last one is that of the pooled feature."""
+    """Widths of the head behind the maximum over the centers; the last one is that of the pooled feature."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Dropout in the head."""
 
@@ -59,7 +59,7 @@ class PointMLPConfig(ComponentConfig):
 
 
 class PointMLP(Encoder):
-    """Tokens are the centres of the last stage, 64 of width 1024 in the published shape."""
+    """Tokens are the centers of the last stage, 64 of width 1024 in the published shape."""
 
     Config = PointMLPConfig
     config: PointMLPConfig
@@ -72,7 +72,7 @@ class PointMLP(Encoder):
         self.embedding = _Layer(self.channels, config.width)
         self.local_grouper_list = nn.ModuleList(_Affine(width) for width in widths[:-1])
         self.pre_blocks_list = nn.ModuleList(_Groups(*pair, blocks=before) for pair in pairwise(widths))
-        self.pos_blocks_list = nn.ModuleList(_Centres(width, blocks=after) for width in widths[1:])
+        self.pos_blocks_list = nn.ModuleList(_Centers(width, blocks=after) for width in widths[1:])
         self.classifier = _head((widths[-1], *config.head), config.dropout)
 
     @property
@@ -82,7 +82,7 @@ class PointMLP(Encoder):
 
     @property
     def min_points(self) -> int:
-        """The centres of the first stage, or the neighbours of a group."""
+        """The centers of the first stage, or the neighbors of a group."""
         return max(self.config.points // 2, self.config.k)
 
     @property
@@ -91,7 +91,7 @@ class PointMLP(Encoder):
         return self.config.width << self.config.stages
 
     def num_tokens(self, num_points: int) -> int:
-        """The centres of the last stage, whatever the size of the cloud."""
+        """The centers of the last stage, whatever the size of the cloud."""
         return self.config.points >> self.config.stages
 
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
@@ -100,24 +100,24 @@ class PointMLP(Encoder):
         xyz, features = points[..., :3], points.to(next(self.parameters()).dtype)
         features = F.relu(self.embedding(features), inplace=True)
         # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
-        # serves all stages: each takes the first of the centres before it.
+        # serves all stages: each takes the first of the centers before it.
         index = ops.farthest_point_sample(xyz, self.config.points // 2)
         stages = zip(self.local_grouper_list, self.pre_blocks_list, self.pos_blocks_list, strict=True)
-        for number, (affine, groups, centres) in enumerate(stages, start=1):
+        for number, (affine, groups, centers) in enumerate(stages, start=1):
             index = index[:, : self.config.points >> number]
             middle = ops.group(xyz, index)
             near = ops.knn(middle, xyz, self.config.k)
-            xyz, features = middle, centres(groups(features, index, near, affine))
+            xyz, features = middle, centers(groups(features, index, near, affine))
             index = torch.arange(index.shape[1], device=index.device).expand_as(index)
         return features
 
     def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
-        """The published encoder's output: maximum over the centres, head; ``(B, 256)`` in the published shape."""
+        """The published encoder's output: maximum over the centers, head; ``(B, 256)`` in the published shape."""
         return cast("Tensor", self.classifier(self(points).amax(dim=1)))
 
 
 class _Layer(nn.Module):
-    """A 1x1 convolution without bias and batch normalisation over all places."""
+    """A 1x1 convolution without bias and batch normalization over all places."""
 
     def __init__(self, inside: int, outside: int) -> None:
         super().__init__()
@@ -125,11 +125,11 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., inside)`` to ``(..., outside)``."""
-        return normalised(x, *_parts(self.net))
+        return normalized(x, *_parts(self.net))
 
 
 class _Affine(nn.Module):
-    """Scale and shift of the normalised neighbours."""
+    """Scale and shift of the normalized neighbors."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -152,22 +152,22 @@ class _Residual(nn.Module):
         return lambda x: F.relu(second(F.relu(first(x), inplace=True)).add_(x), inplace=True)
 
 
-class _Centres(nn.Module):
-    """Residual blocks on the centres."""
+class _Centers(nn.Module):
+    """Residual blocks on the centers."""
 
     def __init__(self, width: int, *, blocks: int) -> None:
         super().__init__()
         self.operation = nn.ModuleList(_Residual(width) for _ in range(blocks))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Every centre by itself."""
+        """Every center by itself."""
         for block in self.operation:
             x = cast("_Residual", block).prepared()(x)
         return x
 
 
 class _Groups(nn.Module):
-    """[normalised neighbour − centre, centre] → layer → residual blocks → maximum over the neighbours."""
+    """[normalized neighbor − center, center] → layer → residual blocks → maximum over the neighbors."""
 
     def __init__(self, inside: int, outside: int, *, blocks: int) -> None:
         super().__init__()
@@ -175,24 +175,24 @@ class _Groups(nn.Module):
         self.operation = nn.ModuleList(_Residual(outside) for _ in range(blocks))
 
     def forward(self, features: Tensor, index: Tensor, near: Tensor, affine: _Affine) -> Tensor:
-        """Features ``(B, N, C)``, centres ``(B, M)`` and their neighbours ``(B, M, k)`` to ``(B, M, 2C)``.
+        """Features ``(B, N, C)``, centers ``(B, M)`` and their neighbors ``(B, M, k)`` to ``(B, M, 2C)``.
 
-        The first layer is linear in the differences and in the centre: what depends on the centre alone is computed
-        once per centre instead of once per neighbour.
+        The first layer is linear in the differences and in the center: what depends on the center alone is computed
+        once per center instead of once per neighbor.
         """
         layer, norm = _parts(self.transfer.net)
         weight, bias = (layer.weight.flatten(1), None) if norm.training else folded(layer, norm)
-        near_weight, centre_weight = weight.chunk(2, dim=1)
+        near_weight, center_weight = weight.chunk(2, dim=1)
         anchor = ops.group(features, index)
         difference = ops.group(features, near).sub_(anchor[:, :, None])
         scale = 1 / (_deviation(difference.float()) + EPSILON)
-        shift = F.linear(anchor, centre_weight, bias) + F.linear(affine.affine_beta.flatten(), near_weight)
+        shift = F.linear(anchor, center_weight, bias) + F.linear(affine.affine_beta.flatten(), near_weight)
         near_weight = near_weight * affine.affine_alpha.view(-1)
         blocks = [cast("_Residual", block).prepared() for block in self.operation]
 
         def part(difference: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
             hidden = F.linear(difference * scale.to(difference.dtype), near_weight).add_(shift)
-            hidden = F.relu(batch_normalised(hidden, norm) if norm.training else hidden, inplace=True)
+            hidden = F.relu(batch_normalized(hidden, norm) if norm.training else hidden, inplace=True)
             for block in blocks:
                 hidden = block(hidden)
             return hidden.amax(dim=1)
@@ -224,7 +224,7 @@ def _parts(net: nn.Module) -> tuple[Pointwise, nn.BatchNorm1d]:
 
 
 def _head(widths: tuple[int, ...], dropout: float) -> nn.Sequential:
-    """Linear layers, each with batch normalisation, ReLU and dropout."""
+    """Linear layers, each with batch normalization, ReLU and dropout."""
     layers: list[nn.Module] = []
     for inside, outside in pairwise(widths):
         layers += [nn.Linear(inside, outside), nn.BatchNorm1d(outside), nn.ReLU(inplace=True), nn.Dropout(dropout)]

@@ -1,4 +1,4 @@
-"""PointNet++ with single-scale grouping: balls around sampled centres, twice, then all centres as one group.
+"""PointNet++ with single-scale grouping: balls around sampled centers, twice, then all centers as one group.
 
 arXiv 1706.02413. Module names and weight shapes are those of the published ULIP checkpoint. The computation is
 channel-last, and 1x1 convolutions are matrix products.
@@ -20,7 +20,7 @@ from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
 from spa3d_plugins.encoders.inputs import Inputs, Positive, accepted
-from spa3d_plugins.encoders.pointwise import Pointwise, normalised
+from spa3d_plugins.encoders.pointwise import Pointwise, normalized
 from spa3d_plugins.encoders.set_abstraction import Layer, abstracted
 
 Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -31,8 +31,8 @@ class PointNet2Config(ComponentConfig):
 
     inputs: Inputs = ("xyz",)
     """Channels per point, xyz first; the others are features of the points from the first balls on."""
-    centres: tuple[Positive, ...] = Field((512, 128), min_length=1)
-    """Centres of each set abstraction, fewer from one to the next; the last number is that of the tokens."""
+    centers: tuple[Positive, ...] = Field((512, 128), min_length=1)
+    """Centers of each set abstraction, fewer from one to the next; the last number is that of the tokens."""
     radius: tuple[Annotated[float, Field(gt=0)], ...] = (0.2, 0.4)
     """Radius of the balls of each set abstraction; the unit is the radius of the cloud."""
     nsample: tuple[Positive, ...] = (32, 64)
@@ -40,7 +40,7 @@ class PointNet2Config(ComponentConfig):
     widths: tuple[Widths, ...] = ((64, 64, 128), (128, 128, 256))
     """Widths of the layers of each set abstraction."""
     last: Widths = (256, 512, 1024)
-    """Widths of the layers of the global stage, which sees all centres as one group."""
+    """Widths of the layers of the global stage, which sees all centers as one group."""
     head: Widths = (512, 256)
     """Widths of the head behind the global stage; the last one is that of the pooled feature."""
     dropout: float = Field(0.4, ge=0, lt=1)
@@ -50,17 +50,17 @@ class PointNet2Config(ComponentConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        lengths = {name: len(getattr(self, name)) for name in ("centres", "radius", "nsample", "widths")}
+        lengths = {name: len(getattr(self, name)) for name in ("centers", "radius", "nsample", "widths")}
         if len(set(lengths.values())) > 1:
             given = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise ValueError(f"each set abstraction needs one value of each; there are {given}")
-        if any(here < there for here, there in pairwise(self.centres)):
-            raise ValueError(f"centres must not grow from one set abstraction to the next: {list(self.centres)}")
+        if any(here < there for here, there in pairwise(self.centers)):
+            raise ValueError(f"centers must not grow from one set abstraction to the next: {list(self.centers)}")
         return self
 
 
 class PointNet2(Encoder):
-    """Tokens are the centres of the last set abstraction, 128 of width 256 in the published shape."""
+    """Tokens are the centers of the last set abstraction, 128 of width 256 in the published shape."""
 
     Config = PointNet2Config
     config: PointNet2Config
@@ -83,8 +83,8 @@ class PointNet2(Encoder):
 
     @property
     def min_points(self) -> int:
-        """The centres of the first set abstraction."""
-        return self.config.centres[0]
+        """The centers of the first set abstraction."""
+        return self.config.centers[0]
 
     @property
     def dim(self) -> int:
@@ -92,8 +92,8 @@ class PointNet2(Encoder):
         return (self.config.last if self.config.tokens == "prepool" else self.config.widths[-1])[-1]
 
     def num_tokens(self, num_points: int) -> int:
-        """The centres of the last set abstraction, whatever the size of the cloud."""
-        return self.config.centres[-1]
+        """The centers of the last set abstraction, whatever the size of the cloud."""
+        return self.config.centers[-1]
 
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
         """Tokens in the order of farthest point sampling; coordinates in units of the cloud's radius."""
@@ -105,30 +105,30 @@ class PointNet2(Encoder):
         feature = self._last(*self._abstracted(points)).amax(dim=1)
         for number in range(1, len(self.config.head) + 1):
             layer, norm = self.get_submodule(f"fc{number}"), self.get_submodule(f"bn{number}")
-            feature = F.relu(normalised(feature, cast("nn.Linear", layer), cast("nn.BatchNorm1d", norm)))
+            feature = F.relu(normalized(feature, cast("nn.Linear", layer), cast("nn.BatchNorm1d", norm)))
             feature = F.dropout(feature, self.config.dropout, self.training)
         return feature
 
     def _abstracted(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Centres ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
+        """Centers ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
         config, points = self.config, accepted(self, points)
         xyz, features = points[..., :3], points[..., 3:].to(next(self.parameters()).dtype)
         # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
-        # serves all stages: each takes the first of the centres before it.
-        sampled = ops.group(xyz, ops.farthest_point_sample(xyz, config.centres[0]))
-        shapes = zip(config.centres, config.radius, config.nsample, strict=True)
+        # serves all stages: each takes the first of the centers before it.
+        sampled = ops.group(xyz, ops.farthest_point_sample(xyz, config.centers[0]))
+        shapes = zip(config.centers, config.radius, config.nsample, strict=True)
         for number, (count, radius, nsample) in enumerate(shapes, start=1):
-            centres = sampled[:, :count]
-            ball = ops.ball_query(centres, xyz, radius, nsample, closed=True)
-            features = F.relu(abstracted((xyz, features), centres, ball, self._layers(number)))
-            xyz = centres
+            centers = sampled[:, :count]
+            ball = ops.ball_query(centers, xyz, radius, nsample, closed=True)
+            features = F.relu(abstracted((xyz, features), centers, ball, self._layers(number)))
+            xyz = centers
         return xyz, features
 
     def _last(self, xyz: Tensor, features: Tensor) -> Tensor:
         """Point-wise part of the global stage, ``(B, M, D)``, on absolute coordinates and features."""
         hidden = torch.cat([xyz.to(features.dtype), features], dim=-1)
-        for layer in self._layers(len(self.config.centres) + 1):
-            hidden = F.relu(normalised(hidden, *layer), inplace=True)
+        for layer in self._layers(len(self.config.centers) + 1):
+            hidden = F.relu(normalized(hidden, *layer), inplace=True)
         return hidden
 
     def _layers(self, number: int) -> Sequence[Layer]:
@@ -136,7 +136,7 @@ class PointNet2(Encoder):
 
 
 class _Layers(nn.Module):
-    """1x1 convolutions, each with batch normalisation."""
+    """1x1 convolutions, each with batch normalization."""
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -144,5 +144,5 @@ class _Layers(nn.Module):
         self.mlp_bns = nn.ModuleList(nn.BatchNorm1d(width) for width in widths[1:])
 
     def pairs(self) -> Sequence[Layer]:
-        """Convolution and normalisation of each layer."""
+        """Convolution and normalization of each layer."""
         return cast("Sequence[Layer]", list(zip(self.mlp_convs, self.mlp_bns, strict=True)))

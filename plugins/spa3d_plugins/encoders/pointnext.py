@@ -1,4 +1,4 @@
-"""PointNeXt-S: set abstraction with ball query, normalised offsets and residual MLPs (arXiv 2206.04670).
+"""PointNeXt-S: set abstraction with ball query, normalized offsets and residual MLPs (arXiv 2206.04670).
 
 Module names and weight shapes are those of the published ULIP checkpoints. The computation is channel-last, and
 1x1 convolutions are matrix products.
@@ -20,7 +20,7 @@ from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
 from spa3d_plugins.encoders.inputs import Inputs, Positive, accepted
-from spa3d_plugins.encoders.pointwise import Pointwise, normalised
+from spa3d_plugins.encoders.pointwise import Pointwise, normalized
 from spa3d_plugins.encoders.set_abstraction import Layer, abstracted
 
 
@@ -61,7 +61,7 @@ class PointNeXtConfig(ComponentConfig):
 
 
 class PointNeXt(Encoder):
-    """Tokens are the centres of the last set abstraction, N / 16 of width 512 in the published shape."""
+    """Tokens are the centers of the last set abstraction, N / 16 of width 512 in the published shape."""
 
     Config = PointNeXtConfig
     config: PointNeXtConfig
@@ -113,12 +113,12 @@ class PointNeXt(Encoder):
         return self.prediction["head"](self.encoder.last(xyz, features).amax(dim=1))
 
     def _abstracted(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Centres ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
+        """Centers ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
         points = accepted(self, points)
         return cast("tuple[Tensor, Tensor]", self.encoder(points, self._sizes(points.shape[1])))
 
     def _sizes(self, num_points: int) -> list[int]:
-        """Number of centres after each set abstraction."""
+        """Number of centers after each set abstraction."""
         sizes, left = [], self.config.points or num_points
         for stride in self._strides:
             left //= stride
@@ -134,11 +134,11 @@ class _Trunk(nn.Module):
         self.encoder = nn.ModuleList(nn.Sequential(stage) for stage in (stem, *abstractions, last))
 
     def forward(self, points: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-        """Centres ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
+        """Centers ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
         xyz = points[..., :3]
         features = self.encoder[0](points.to(next(self.parameters()).dtype))
         # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
-        # serves all stages: each takes the first of the centres before it.
+        # serves all stages: each takes the first of the centers before it.
         index = ops.farthest_point_sample(xyz, sizes[0])
         for stage, size in zip(self.encoder[1:-1], sizes, strict=True):
             xyz, features = stage((xyz, features, index[:, :size]))
@@ -163,7 +163,7 @@ class _Stem(nn.Module):
 
 
 class _Layer(nn.Sequential):
-    """A 1x1 convolution without bias and batch normalisation over all places."""
+    """A 1x1 convolution without bias and batch normalization over all places."""
 
     def __init__(self, inside: int, outside: int) -> None:
         super().__init__(Pointwise(inside, outside, dims=2, bias=False), nn.BatchNorm1d(outside))
@@ -171,11 +171,11 @@ class _Layer(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """``(..., inside)`` to ``(..., outside)``."""
         layer, norm = cast("tuple[Pointwise, nn.BatchNorm1d]", tuple(self))
-        return normalised(x, layer, norm)
+        return normalized(x, layer, norm)
 
 
 class _SetAbstraction(nn.Module):
-    """Centres look at their ball: [(neighbour − centre) / radius, feature] → layers → maximum, plus a shortcut."""
+    """Centers look at their ball: [(neighbor − center) / radius, feature] → layers → maximum, plus a shortcut."""
 
     def __init__(self, inside: int, outside: int, *, layers: int, radius: float, nsample: int) -> None:
         super().__init__()
@@ -185,17 +185,17 @@ class _SetAbstraction(nn.Module):
         self.radius, self.nsample = radius, nsample
 
     def forward(self, cloud: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Points ``(B, N, 3)``, features ``(B, N, C)`` and centres' indices ``(B, M)`` to centres and features."""
+        """Points ``(B, N, 3)``, features ``(B, N, C)`` and centers' indices ``(B, M)`` to centers and features."""
         xyz, features, index = cloud
-        centres = ops.group(xyz, index)
-        ball = ops.ball_query(centres, xyz, self.radius, self.nsample, closed=False)
+        centers = ops.group(xyz, index)
+        ball = ops.ball_query(centers, xyz, self.radius, self.nsample, closed=False)
         layers = [cast("Layer", tuple(cast("_Layer", layer))) for layer in self.convs]
-        hidden = abstracted((xyz, features), centres, ball, layers, radius=self.radius)
-        return centres, F.relu(hidden + self.skipconv(ops.group(features, index)))
+        hidden = abstracted((xyz, features), centers, ball, layers, radius=self.radius)
+        return centers, F.relu(hidden + self.skipconv(ops.group(features, index)))
 
 
 class _Global(nn.Module):
-    """All centres as one group, with their absolute coordinates."""
+    """All centers as one group, with their absolute coordinates."""
 
     def __init__(self, width: int, *, layers: int) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ class _Global(nn.Module):
 
 
 def _head(widths: tuple[int, ...], dropout: float) -> nn.Sequential:
-    """Linear layers without bias, each with batch normalisation, ReLU and dropout."""
+    """Linear layers without bias, each with batch normalization, ReLU and dropout."""
     layers: list[nn.Module] = []
     for inside, outside in pairwise(widths):
         block = nn.Sequential(nn.Linear(inside, outside, bias=False), nn.BatchNorm1d(outside), nn.ReLU())

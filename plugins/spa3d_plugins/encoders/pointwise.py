@@ -1,7 +1,7 @@
-"""The layer that all encoders of point clouds are made of: a 1x1 convolution, mostly followed by batch normalisation.
+"""The layer that all encoders of point clouds are made of: a 1x1 convolution, mostly followed by batch normalization.
 
 Published weights have the shapes of 1- and 2-dimensional convolutions over channel-first tensors. Here they are applied
-to channel-last tensors as matrix products, and in eval mode a normalisation is folded into the product before it.
+to channel-last tensors as matrix products, and in eval mode a normalization is folded into the product before it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Pointwise(nn.Module):
         return F.linear(x, self.weight.flatten(1), self.bias)
 
 
-def normalised(
+def normalized(
     x: Float[Tensor, "*places inside"], layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> Float[Tensor, "*places outside"]:
     """``norm(layer(x))``, the statistics of a training step being those over all places.
@@ -43,15 +43,15 @@ def normalised(
     In eval mode it is one product, see `folded`: the result is not read and written once more.
     """
     if norm.training:
-        return batch_normalised(layer(x), norm)
+        return batch_normalized(layer(x), norm)
     weight, bias = folded(layer, norm)
     return F.linear(x, weight, bias)
 
 
-def batch_normalised(
+def batch_normalized(
     x: Float[Tensor, "*places outside"], norm: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> Float[Tensor, "*places outside"]:
-    """Batch normalisation over all places of a channel-last tensor, with the running statistics kept up to date."""
+    """Batch normalization over all places of a channel-last tensor, with the running statistics kept up to date."""
     flat = x.flatten(0, -2)
     flat = flat[..., None, None] if isinstance(norm, nn.BatchNorm2d) else flat
     return norm(flat).reshape(x.shape)
@@ -62,16 +62,16 @@ def folded(
 ) -> tuple[Float[Tensor, "outside inside"], Float[Tensor, " outside"]]:
     """Weight and bias of `layer` followed by `norm` in eval mode; differentiable in the parameters of both."""
     if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("a normalisation without running statistics cannot be folded")
+        raise ValueError("a normalization without running statistics cannot be folded")
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     offset = -norm.running_mean if layer.bias is None else layer.bias - norm.running_mean
     return layer.weight.flatten(1) * scale[:, None], norm.bias + offset * scale
 
 
 def prepared(layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
-    """`normalised` with the folding done beforehand, for a tensor that comes in pieces."""
+    """`normalized` with the folding done beforehand, for a tensor that comes in pieces."""
     if norm.training:
-        return lambda x: batch_normalised(layer(x), norm)
+        return lambda x: batch_normalized(layer(x), norm)
     weight, bias = folded(layer, norm)
     return lambda x: F.linear(x, weight).add_(bias)  # a bias given to linear is first copied to every place
 
@@ -86,7 +86,7 @@ def in_pieces(part: Callable[..., Tensor], *tensors: Tensor, places: int, width:
         tensors: all with the same number of rows.
         places: places of a group, which `part` holds at once for each of its rows.
         width: of the widest result that `part` holds for each place.
-        whole: whether the rows depend on each other, as they do where a normalisation takes its statistics from them.
+        whole: whether the rows depend on each other, as they do where a normalization takes its statistics from them.
 
     """
     rows = max(1, max(PIECE // width, LEAST) // places)

@@ -1,4 +1,4 @@
-"""Set abstraction of the PointNet++ family: centres look at the points of their ball (arXiv 1706.02413)."""
+"""Set abstraction of the PointNet++ family: centers look at the points of their ball (arXiv 1706.02413)."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalised, folded, in_pieces, prepared
+from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalized, folded, in_pieces, prepared
 
 Layer = tuple[Pointwise, nn.BatchNorm1d]
 
 
 def abstracted(
     cloud: tuple[Float[Tensor, "B N 3"], Float[Tensor, "B N C"]],
-    centres: Float[Tensor, "B M 3"],
+    centers: Float[Tensor, "B M 3"],
     ball: Int[Tensor, "B M k"],
     layers: Sequence[Layer],
     *,
     radius: float = 1.0,
 ) -> Float[Tensor, "B M D"]:
-    """Layers on [(neighbour − centre) / radius, feature] with ReLU between them, then the maximum over the ball.
+    """Layers on [(neighbor − center) / radius, feature] with ReLU between them, then the maximum over the ball.
 
     There is no ReLU after the last layer; whether it comes before or after the maximum does not matter.
 
     Args:
         cloud: coordinates and features (of width 0 where there are none) of the points.
-        centres: coordinates of the centres.
-        ball: indices of the points that each centre looks at.
-        layers: convolutions with their normalisation; the first one takes 3 + C channels.
+        centers: coordinates of the centers.
+        ball: indices of the points that each center looks at.
+        layers: convolutions with their normalization; the first one takes 3 + C channels.
         radius: unit of the relative coordinates.
 
     """
@@ -51,12 +51,12 @@ def abstracted(
     pooled = in_pieces(
         part,
         (ball + offset[:, None, None]).flatten(0, 1),
-        centres.flatten(0, 1),
+        centers.flatten(0, 1),
         places=ball.shape[2],
         width=widest,
         whole=any(norm.training for _, norm in layers),
     )
-    return pooled.view(*centres.shape[:2], -1)
+    return pooled.view(*centers.shape[:2], -1)
 
 
 def _entry(first: Layer, features: Tensor, radius: float) -> Callable[[Tensor, Tensor], Tensor]:
@@ -77,6 +77,6 @@ def _entry(first: Layer, features: Tensor, radius: float) -> Callable[[Tensor, T
             hidden = table.index_select(0, index.flatten()).view(*index.shape, -1) + F.linear(offsets, near)
         else:
             hidden = F.linear(offsets, near, bias)
-        return batch_normalised(hidden, norm) if norm.training else hidden
+        return batch_normalized(hidden, norm) if norm.training else hidden
 
     return enter

@@ -1,4 +1,4 @@
-"""Loss of colour: every point fades towards grey."""
+"""Loss of color: every point fades towards gray."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ RED, BLUE = 0.299, 0.114
 
 
 class ColorStripConfig(NoiseConfig):
-    """How much of the colour, and what is left of it."""
+    """How much of the color, and what is left of it."""
 
     level: float = Field(1.0, ge=0, le=1)
-    """Share of the colour removed: how far each point's colour goes towards grey (or black); at 1 it is there."""
-    towards: Literal["grey", "black"] = "grey"
-    """What is left at level 1: each point's grey of equal luminance, or black as in a cloud without colour."""
+    """Share of the color removed: how far each point's color goes towards gray (or black); at 1 it is there."""
+    towards: Literal["gray", "black"] = "gray"
+    """What is left at level 1: each point's gray of equal luminance, or black as in a cloud without color."""
 
 
 class ColorStrip(Noise):
-    """Colours move in a straight line to the grey of their luminance, or to black; the points stay.
+    """Colors move in a straight line to the gray of their luminance, or to black; the points stay.
 
-    Grey (luminance after ITU-R BT.601, the greyscale of Pointcept's augmentations) takes hue and saturation and leaves
+    Gray (luminance after ITU-R BT.601, the grayscale of Pointcept's augmentations) takes hue and saturation and leaves
     light and dark, so texture and edges can still be seen. Black takes all: it is PointLLM's mark of a cloud without
-    colour, and the colour dropping of PointNeXt (arXiv 2206.04670). The same for every key.
+    color, and the color dropping of PointNeXt (arXiv 2206.04670). The same for every key.
     """
 
     Config = ColorStripConfig
     config: ColorStripConfig
 
     def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
-        """Faded clouds, ``(B, N, C)``; what has no colour (C < 6) comes back as it is."""
+        """Faded clouds, ``(B, N, C)``; what has no color (C < 6) comes back as it is."""
         if self.level == 0 or points.shape[-1] < 6:
             return points
         rgb = points[..., 3:6]
-        left = _luminance(rgb).expand_as(rgb) if self.config.towards == "grey" else torch.zeros_like(rgb)
+        left = _luminance(rgb).expand_as(rgb) if self.config.towards == "gray" else torch.zeros_like(rgb)
         return torch.cat([points[..., :3], torch.lerp(rgb, left, self.level), points[..., 6:]], dim=-1)
 
-    def realised(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
-        """The level, and 0 for a cloud that had no colour to lose."""
+    def realized(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
+        """The level, and 0 for a cloud that had no color to lose."""
         return self.level * (points != noised).flatten(1).any(dim=1).float()
 
 
 def _luminance(rgb: Float[Tensor, "B N 3"]) -> Float[Tensor, "B N 1"]:
-    """What is grey is its own luminance, to the last bit."""
+    """What is gray is its own luminance, to the last bit."""
     red, green, blue = rgb.split(1, dim=-1)
     return green + RED * (red - green) + BLUE * (blue - green)

@@ -19,10 +19,10 @@ class GaussianConfig(NoiseConfig):
 
 
 class Gaussian(Noise):
-    """Independent normal errors on the coordinates, colours untouched (SPA, table 2, which gives no sigma).
+    """Independent normal errors on the coordinates, colors untouched (SPA, table 2, which gives no sigma).
 
     The default is the jitter of 3D MM-Vet-C (ShapeLLM, arXiv 2402.17766), a variance of 0.01 in the unit sphere. The
-    radius is the largest distance from the origin, which is where normalised clouds have their centre. Nothing is
+    radius is the largest distance from the origin, which is where normalized clouds have their center. Nothing is
     clipped: at high levels points leave the unit sphere. The errors of one level are those of another, scaled.
     """
 

@@ -1,4 +1,4 @@
-"""3D masking: whole neighbourhoods of a cloud disappear."""
+"""3D masking: whole neighborhoods of a cloud disappear."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class MaskConfig(NoiseConfig):
     patches: int = Field(64, ge=1)
     """Number of patches the cloud is covered with (at most one per point)."""
     patch_size: int = Field(0, ge=0)
-    """Points per patch; 0: twice the points per patch, 2N / patches, so that neighbouring patches overlap."""
+    """Points per patch; 0: twice the points per patch, 2N / patches, so that neighboring patches overlap."""
 
 
 class Mask(Removal):
-    """FPS centres, their nearest neighbours as patches, random patches removed (SPA, section 3.1 and figure 5).
+    """FPS centers, their nearest neighbors as patches, random patches removed (SPA, section 3.1 and figure 5).
 
     Patches go one by one, in random order, until at least ``level`` of the points are gone. The points of the
     last patch in that order are never removed, so something survives even level 1. Survivors stay in their
@@ -42,12 +42,12 @@ class Mask(Removal):
         total = xyz.shape[1]
         patches = min(self.config.patches, total)
         size = min(self.config.patch_size or math.ceil(2 * total / patches), total)
-        centres = ops.group(xyz, ops.farthest_point_sample(xyz, patches))
-        members = ops.knn(centres, xyz, size).flatten(1)
+        centers = ops.group(xyz, ops.farthest_point_sample(xyz, patches))
+        members = ops.knn(centers, xyz, size).flatten(1)
         turn = draws.permutation(patches).to(xyz.device)
         member_turn = turn.repeat_interleave(size, dim=1)
-        # A point goes at the first turn of the patches that hold it; where none does, with the nearest centre's.
-        goes = turn.gather(1, ops.knn(xyz, centres, 1).squeeze(2))
+        # A point goes at the first turn of the patches that hold it; where none does, with the nearest center's.
+        goes = turn.gather(1, ops.knn(xyz, centers, 1).squeeze(2))
         goes = goes.scatter_reduce(1, members, member_turn, "amin", include_self=False)
         # The last patch goes at no turn: whatever the level, something survives.
         goes = goes.scatter_reduce(1, members, torch.where(member_turn == patches - 1, patches, -1), "amax")

@@ -27,7 +27,7 @@ class Removal(Noise):
         place = torch.arange(points.shape[1], device=points.device).expand_as(removed)
         return ops.group(points, torch.where(removed, survivors.gather(1, pick), place))
 
-    def realised(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
+    def realized(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
         """Share of the places whose point was replaced."""
         return (points != noised).any(dim=-1).float().mean(dim=1)
 

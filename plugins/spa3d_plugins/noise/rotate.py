@@ -25,7 +25,7 @@ class RotateConfig(NoiseConfig):
 
 
 class Rotate(Noise):
-    """The cloud is turned about an axis through the origin by exactly the angle; colours go with their points.
+    """The cloud is turned about an axis through the origin by exactly the angle; colors go with their points.
 
     A corruption of ModelNet-C (arXiv 2202.03377) and 3D MM-Vet-C (ShapeLLM, arXiv 2402.17766). By default the axis is
     random (uniform on the sphere), which means the same whichever way is up in the data; ``axis`` set to the up axis

@@ -25,7 +25,7 @@ class SPAConfig(ComponentConfig):
     """Weight of the token cross-entropy that holds log p of the answer up; 0: the paper's loss alone."""
     beta: float = Field(1.0, gt=0)
     """Factor of the margin; small values saturate late."""
-    normalise: Literal["none", "length"] = "none"
+    normalize: Literal["none", "length"] = "none"
     """What the margin is divided by: nothing, or the number of the answer's tokens."""
     per_round: bool = False
     """Whether each round of a conversation has a margin of its own; the loss is their mean over the rounds."""
@@ -79,7 +79,7 @@ class SPA(Objective):
     def _logp(self, score: Score, rounds: int) -> Float[Tensor, "B R"]:
         """Log p of each part that has a margin of its own; per token where that is asked for."""
         logp = _sums(score, score.token_logp * score.answer_mask, rounds)
-        if self.config.normalise == "none":
+        if self.config.normalize == "none":
             return logp
         return logp / _sums(score, score.answer_mask, rounds).clamp(min=1)
 

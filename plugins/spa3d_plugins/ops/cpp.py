@@ -51,7 +51,7 @@ _SIGNATURES: dict[str, list[Any]] = {
 
 
 class CppOps(Ops):
-    """Search over buckets of neighbouring points, on as many threads as torch uses (``torch.set_num_threads``).
+    """Search over buckets of neighboring points, on as many threads as torch uses (``torch.set_num_threads``).
 
     It keeps nothing between calls, so that threads, forked and spawned workers may use one object at once.
 

@@ -37,8 +37,8 @@ class TorchOps(Ops):
         chosen[0] = start[:, None]
         for step in range(1, count):
             latest = chosen[step - 1]
-            centre = tuple(plane.gather(1, latest) for plane in planes)
-            torch.minimum(nearest, _squared(planes, centre, distance, scratch), out=nearest)
+            center = tuple(plane.gather(1, latest) for plane in planes)
+            torch.minimum(nearest, _squared(planes, center, distance, scratch), out=nearest)
             torch.max(nearest, dim=1, keepdim=True, out=(largest, chosen[step]))
         return chosen.squeeze(2).T.contiguous()
 
@@ -66,10 +66,10 @@ class TorchOps(Ops):
         return found
 
 
-def _squared(planes: tuple[Tensor, ...], centre: tuple[Tensor, ...], out: Tensor, scratch: Tensor) -> Tensor:
+def _squared(planes: tuple[Tensor, ...], center: tuple[Tensor, ...], out: Tensor, scratch: Tensor) -> Tensor:
     """(x − x₀)² + (y − y₀)² + (z − z₀)² into `out`, summed in this order and without fused operations."""
-    torch.sub(planes[0], centre[0], out=out).mul_(out)
-    for plane, value in zip(planes[1:], centre[1:], strict=True):
+    torch.sub(planes[0], center[0], out=out).mul_(out)
+    for plane, value in zip(planes[1:], center[1:], strict=True):
         out.add_(torch.sub(plane, value, out=scratch).mul_(scratch))
     return out
 

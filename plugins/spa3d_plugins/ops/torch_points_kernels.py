@@ -2,7 +2,7 @@
 
 The library's own results leave ties, the order of a ball's members and its first point open; what it finds is
 therefore measured again with the reference's distances and sorted. Its tree also rounds: where the choice of
-neighbours hangs on a difference that rounding could have made, the reference answers.
+neighbors hangs on a difference that rounding could have made, the reference answers.
 https://github.com/nicolas-chaulet/torch-points-kernels
 """
 

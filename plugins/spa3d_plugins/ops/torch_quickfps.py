@@ -46,16 +46,16 @@ def _confirmed(xyz: Float[Tensor, "N 3"], chosen: Int[Tensor, " M"]) -> bool:
     as far. A point that is nearer than the last one taken can matter no more and is dropped, so that this costs about
     half the distances of a search; and what is looked at step by step are only the few points that could come next.
     """
-    centres, planes, place = xyz[chosen], xyz.T.contiguous(), torch.arange(len(xyz), device=xyz.device)
-    radius = _radii(centres)
+    centers, planes, place = xyz[chosen], xyz.T.contiguous(), torch.arange(len(xyz), device=xyz.device)
+    radius = _radii(centers)
     room = xyz.new_empty(2, STEPS * len(xyz))
-    nearest = _distances(planes, centres[:1], room)[0].clone()
+    nearest = _distances(planes, centers[:1], room)[0].clone()
     step = 1
     while step < len(chosen):
         last = min(len(chosen), step + min(STEPS, max(8, step // 2)))
         kept = (nearest >= radius[step:].min()).nonzero().flatten()
         place, nearest, planes = place[kept], nearest[kept], planes.index_select(1, kept)
-        distances = _distances(planes, centres[step:last], room)
+        distances = _distances(planes, centers[step:last], room)
         hot = (nearest >= radius[step:last].min()).nonzero().flatten()
         before = torch.cat([nearest[None, hot], distances[:-1, hot]]).cummin(dim=0).values
         late, rival = (before >= radius[step:last, None]).nonzero().unbind(dim=1)
@@ -67,24 +67,24 @@ def _confirmed(xyz: Float[Tensor, "N 3"], chosen: Int[Tensor, " M"]) -> bool:
     return True
 
 
-def _radii(centres: Float[Tensor, "M 3"]) -> Float[Tensor, " M"]:
+def _radii(centers: Float[Tensor, "M 3"]) -> Float[Tensor, " M"]:
     """Squared distance of each point taken from those taken before it; infinite for the first."""
-    planes, radius = centres.T.contiguous(), []
-    room = centres.new_empty(2, STEPS * len(centres))
-    for first in range(0, len(centres), STEPS):
-        last = min(len(centres), first + STEPS)
-        distances = _distances(planes[:, first:last], centres[:last], room)
-        later = torch.ones(last - first, last - first, dtype=torch.bool, device=centres.device).tril()
+    planes, radius = centers.T.contiguous(), []
+    room = centers.new_empty(2, STEPS * len(centers))
+    for first in range(0, len(centers), STEPS):
+        last = min(len(centers), first + STEPS)
+        distances = _distances(planes[:, first:last], centers[:last], room)
+        later = torch.ones(last - first, last - first, dtype=torch.bool, device=centers.device).tril()
         distances[first:].masked_fill_(later, torch.inf)
         radius.append(distances.amin(dim=0))
     return torch.cat(radius)
 
 
-def _distances(planes: Float[Tensor, "3 N"], centres: Float[Tensor, "M 3"], room: Float[Tensor, "2 _"]) -> Tensor:
+def _distances(planes: Float[Tensor, "3 N"], centers: Float[Tensor, "M 3"], room: Float[Tensor, "2 _"]) -> Tensor:
     """Squared distances ``(M, N)``, summed and rounded as the reference's are, in `room` until the next call."""
-    size = len(centres), planes.shape[1]
+    size = len(centers), planes.shape[1]
     total, apart = room[:, : size[0] * size[1]].view(2, *size)
-    torch.sub(planes[0], centres[:, :1], out=total).square_()
+    torch.sub(planes[0], centers[:, :1], out=total).square_()
     for axis in (1, 2):
-        total.add_(torch.sub(planes[axis], centres[:, axis, None], out=apart).square_())
+        total.add_(torch.sub(planes[axis], centers[:, axis, None], out=apart).square_())
     return total

@@ -24,11 +24,11 @@ IN_REGISTERS = 8192
 LARGE_TILE = 4096
 """Points looked at together where a cloud is larger."""
 LARGEST_K = 128
-"""Neighbours up to which the kernel's insertion pays off; more are left to the reference's selection."""
+"""Neighbors up to which the kernel's insertion pays off; more are left to the reference's selection."""
 
 
 class TritonOps(TorchOps):
-    """Exact, in the order of the reference; more than 128 neighbours are the reference's own work.
+    """Exact, in the order of the reference; more than 128 neighbors are the reference's own work.
 
     Takes CUDA tensors, and under ``TRITON_INTERPRET=1`` (set before Triton is imported) CPU tensors as well, for
     tests: the interpreter is slow.

@@ -176,7 +176,7 @@ def test_another_precision_becomes_the_encoders_own_exactly(tmp_path: Path, dtyp
         assert value.equal(held[name].to(value.dtype))
 
 
-def test_only_the_counts_of_normalisations_may_be_missing(tmp_path: Path) -> None:
+def test_only_the_counts_of_normalizations_may_be_missing(tmp_path: Path) -> None:
     held = {name: value for name, value in small().state_dict().items() if not name.endswith("num_batches_tracked")}
     target = spa3d.create("encoder", "pointnext", **SMALL)
     assert load_weights(target, save_torch(tmp_path / "old.pt", ulip(held))).tensors == len(held)
@@ -294,7 +294,7 @@ def test_numbers_too_large_for_the_encoder_are_refused(tmp_path: Path) -> None:
         (lambda weight: weight > 0, r"1 of another kind \(.*: torch.bool there"),
         (lambda weight: torch.zeros(1).expand(10**12), r"1 of another shape \(.*: \(1000000000000,\) there"),
     ],
-    ids=["sparse", "complex", "eight bits", "meta", "quantised", "integers", "booleans", "endless"],
+    ids=["sparse", "complex", "eight bits", "meta", "quantized", "integers", "booleans", "endless"],
 )
 @pytest.mark.filterwarnings("ignore:.*quantiz")
 def test_tensors_that_no_parameter_is_made_of(tmp_path: Path, make: Callable[[Tensor], Tensor], said: str) -> None:

@@ -57,7 +57,7 @@ def test_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
         "programs": [],
         "install": "",
         "source": "a paper",
-        "licence": "MIT",
+        "license": "MIT",
     }
     assert document["broken"] == document["clashes"] == document["slow"] == []
 

@@ -48,7 +48,7 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         ("preview dataset sheet.png --split dev", "no split 'dev'"),
         ("preview dataset sheet.png --dataset shaps", "did you mean 'shapes'"),
         ("preview dataset sheet.png --dataset.points 3", "--dataset.points 3"),
-        ("preview dataset sheet.png --colour red", "--colour red"),
+        ("preview dataset sheet.png --color red", "--color red"),
         ("preview dataset /dev/null/sheet.png", "there is no folder /dev/null"),
         ("preview dataset sheet.png --level 0.5", "--level 0.5"),
         ("preview noise", "as in: spa3d preview noise sheet.png"),
@@ -96,18 +96,18 @@ def test_every_noise_is_drawn_at_every_level(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_one_noise_takes_its_settings(tmp_path: Path) -> None:
-    """Towards black and towards grey are two pictures of level 1, and one of the clean cloud."""
+    """Towards black and towards gray are two pictures of level 1, and one of the clean cloud."""
     sheets = []
-    for towards in ("grey", "black"):
+    for towards in ("gray", "black"):
         path = tmp_path / f"{towards}.png"
         argv = ["preview", "noise", str(path), *SMALL, "--noise", "color-strip", "--level", "1"]
         assert main([*argv, "--noise.towards", towards]) == 0
         sheets.append(pixels(path))
-    grey, black = sheets
-    assert np.array_equal(grey[:, 200:400], black[:, 200:400])
-    assert not np.array_equal(grey[:, 400:], black[:, 400:])
-    spread = grey[:, 400:].max(axis=2).astype(int) - grey[:, 400:].min(axis=2)
-    assert spread.max() < 30, "nothing is left but grey, on a ground that is bluish"
+    gray, black = sheets
+    assert np.array_equal(gray[:, 200:400], black[:, 200:400])
+    assert not np.array_equal(gray[:, 400:], black[:, 400:])
+    spread = gray[:, 400:].max(axis=2).astype(int) - gray[:, 400:].min(axis=2)
+    assert spread.max() < 30, "nothing is left but gray, on a ground that is bluish"
 
 
 PLUGIN = """

@@ -29,7 +29,7 @@ def share_right(folder: Path, name: str, when: str, share: float, *, sets, key) 
         for i in range(2 * RECORDS):
             for view, right in (("clean", luck[i, 0] + nudges[i] < share), ("blind", luck[i, 1] < 0.3)):
                 rows.append({
-                    "id": f"{part}-{i}", "record": f"r{i // 2}", "kind": "colour", "set": part,
+                    "id": f"{part}-{i}", "record": f"r{i // 2}", "kind": "color", "set": part,
                     "pair": f"p{i // 2}" if part == "flip" else None, "view": view, "value": float(right),
                     "valid": True, "chance": 0.25, "options": ["red", "blue"], "answer": "red", "text": "red",
                 })  # fmt: skip

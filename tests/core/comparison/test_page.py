@@ -39,7 +39,7 @@ def test_faults_stand_above_the_tables(ordinary):
     assert '<small class="fault">3 failed</small>' in page
 
 
-def test_only_a_winner_colours_the_head(ordinary, grid):
+def test_only_a_winner_colors_the_head(ordinary, grid):
     assert '<header class="helped">' in render_page(ordinary.table())
     grid.outcomes = grid.outcomes[:6]
     assert '<header class="even">' in render_page(grid.table())

@@ -78,7 +78,7 @@ def test_a_component_is_explained_with_file_and_fields(registry: Registry, toys_
     (told,) = explain(registry, "plain")
     line = (toys_folder / "toy_parts.py").read_text().splitlines().index("class ToyEncoder(Encoder):") + 1
     assert told.facts["file"] == f"{toys_folder / 'toy_parts.py'}:{line}"
-    assert (told.facts["licence"], told.facts["source"], told.facts["status"]) == ("MIT", "a paper", "imports")
+    assert (told.facts["license"], told.facts["source"], told.facts["status"]) == ("MIT", "a paper", "imports")
     width = told.fields[0]
     assert (width.name, width.type, width.default, width.description) == (
         "width",
@@ -125,7 +125,7 @@ def test_a_broken_plugin_is_explained(registry: Registry) -> None:
     assert told.facts == {"origin": "spa3d-far 1.2 (entry point far)", "status": "broken: ImportError: libfar.so"}
 
 
-def test_a_miss_names_neighbours(registry: Registry) -> None:
+def test_a_miss_names_neighbors(registry: Registry) -> None:
     with pytest.raises(RegistryError, match="no component or preset 'plane'; did you mean 'plain'"):
         explain(registry, "plane")
     with pytest.raises(RegistryError, match=r"no noise 'plain'.* possible: compiled, lost, number, quiet, unfinished"):

@@ -33,7 +33,7 @@ def test_a_missing_value_is_told_and_does_not_swallow_the_next_flag() -> None:
     assert [fault.partition(":")[0] for fault in arguments.errors] == ["--output", "--config"]
 
 
-def test_a_misspelt_switch_is_not_asked_for_a_value() -> None:
+def test_a_misspelled_switch_is_not_asked_for_a_value() -> None:
     [fault] = scan(["--dryrun"], switches={"dry-run", "resume"}).errors
     assert fault == "--dryrun: its value is missing; did you mean --dry-run?"
 

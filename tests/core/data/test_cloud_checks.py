@@ -38,7 +38,7 @@ def test_other_floats_and_orders_are_the_same_cloud(tmp_path: Path, dtype: str, 
     np.testing.assert_allclose(read_npy(tmp_path / "a.npy", record_id="a"), cloud(), atol=1e-3)
 
 
-def test_three_columns_are_a_cloud_without_colour(tmp_path: Path) -> None:
+def test_three_columns_are_a_cloud_without_color(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", cloud()[:, :3])
     read = read_npy(tmp_path / "a.npy", record_id="a")
     np.testing.assert_array_equal(read[:, :3], cloud()[:, :3])
@@ -50,7 +50,7 @@ def test_three_columns_are_a_cloud_without_colour(tmp_path: Path) -> None:
         read_npy(tmp_path / "b.npy", record_id="b", columns=3)
 
 
-def test_byte_colours_are_divided_on_request(tmp_path: Path) -> None:
+def test_byte_colors_are_divided_on_request(tmp_path: Path) -> None:
     stored = cloud()
     stored[:, 3:] = np.linspace(0, 255, 120).reshape(40, 3)
     np.save(tmp_path / "a.npy", stored)
@@ -132,9 +132,9 @@ def spoiled(row: int, column: int, value: float) -> np.ndarray:
         (spoiled(7, 1, np.nan), "NaN or infinity in 1 of 40 points, first in point 7"),
         (spoiled(0, 4, np.inf), "NaN or infinity in 1 of 40 points, first in point 0"),
         (spoiled(2, 0, 1e300), "NaN or infinity in 1 of 40 points, first in point 2"),
-        (spoiled(0, 3, 200.0), "colours look like 0-255 (largest 200); divide by 255 or pass --dataset.colors 0-255"),
-        (spoiled(0, 3, -1.0), "colours reach from -1 to"),
-        (spoiled(0, 5, 300.0), "colours reach from 0"),
+        (spoiled(0, 3, 200.0), "colors look like 0-255 (largest 200); divide by 255 or pass --dataset.colors 0-255"),
+        (spoiled(0, 3, -1.0), "colors reach from -1 to"),
+        (spoiled(0, 5, 300.0), "colors reach from 0"),
     ],
 )
 def test_bad_values_are_named(tmp_path: Path, array: np.ndarray, message: str) -> None:
@@ -143,9 +143,9 @@ def test_bad_values_are_named(tmp_path: Path, array: np.ndarray, message: str) -
         read_npy(tmp_path / "a.npy", record_id="a")
 
 
-def test_asking_for_byte_colours_of_a_unit_file_is_noticed(tmp_path: Path) -> None:
+def test_asking_for_byte_colors_of_a_unit_file_is_noticed(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", cloud())
-    with pytest.raises(DataError, match="colours look like 0-1"):
+    with pytest.raises(DataError, match="colors look like 0-1"):
         read_npy(tmp_path / "a.npy", record_id="a", colors="0-255")
     np.save(tmp_path / "black.npy", np.r_[cloud()[:, :3].T, np.zeros((3, 40), "float32")].T)
     assert (read_npy(tmp_path / "black.npy", record_id="a", colors="0-255")[:, 3:] == 0).all()

@@ -80,9 +80,9 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 def test_the_mark_is_taken_out_and_the_rounds_are_paired() -> None:
     talk = conversation(
-        entry("<point>\nWhat is this?", "A lamp.", "Its colour?", "Red.", conversation_type="multi_round"), "here"
+        entry("<point>\nWhat is this?", "A lamp.", "Its color?", "Red.", conversation_type="multi_round"), "here"
     )
-    assert talk == Conversation("multi_round", (Round("What is this?", "A lamp."), Round("Its colour?", "Red.")))
+    assert talk == Conversation("multi_round", (Round("What is this?", "A lamp."), Round("Its color?", "Red.")))
     behind = conversation(entry("What is this?\n<point>", " A lamp.\n"), "here")
     assert behind == Conversation("simple_description", (Round("What is this?", "A lamp."),))
 

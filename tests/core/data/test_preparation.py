@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spa3d.contracts.dataset import CAPTION, Conversation, Record, Round
-from spa3d.data.preparation import encoder_inputs, load_valid_cloud, normalised, prepare, resample
+from spa3d.data.preparation import encoder_inputs, load_valid_cloud, normalized, prepare, resample
 from spa3d.errors import DataError
 from spa3d.runtime.rng import Draws, generator
 
@@ -17,14 +17,14 @@ def cloud(number: int, *key: str | int) -> np.ndarray:
     )
 
 
-def test_normalised_by_hand() -> None:
+def test_normalized_by_hand() -> None:
     xyz = np.array([[0, 0, 0], [4, 0, 0], [2, 1, 0], [2, -1, 0]], dtype=np.float32)
-    assert normalised(xyz).tolist() == [[-1, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, -0.5, 0]]
+    assert normalized(xyz).tolist() == [[-1, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, -0.5, 0]]
 
 
-def test_far_and_large_clouds_are_normalised_as_well() -> None:
+def test_far_and_large_clouds_are_normalized_as_well() -> None:
     far = cloud(2000)[:, :3] * 1000 + 1e5
-    unit = normalised(far)
+    unit = normalized(far)
     assert unit.dtype == np.float32
     assert np.abs(unit.mean(axis=0)).max() < 1e-6
     assert np.linalg.norm(unit, axis=1).max() == pytest.approx(1, abs=1e-6)
@@ -35,7 +35,7 @@ def test_a_cloud_without_extent_is_refused() -> None:
         prepare(np.ones((7, 6), dtype=np.float32), key=("a",))
 
 
-def test_prepare_changes_neither_its_input_nor_real_colours() -> None:
+def test_prepare_changes_neither_its_input_nor_real_colors() -> None:
     source = cloud(50)
     kept = source.copy()
     ready = prepare(source, key=("a",))
@@ -45,17 +45,17 @@ def test_prepare_changes_neither_its_input_nor_real_colours() -> None:
     assert np.array_equal(source, kept)
 
 
-def test_missing_colour_is_filled() -> None:
+def test_missing_color_is_filled() -> None:
     assert (prepare(cloud(50), key=("a",), has_color=False, missing_color=0.4)[:, 3:] == np.float32(0.4)).all()
     assert (prepare(cloud(50), key=("a",), has_color=False)[:, 3:] == 0).all()
 
 
-def test_normalising_can_be_left_out() -> None:
+def test_normalizing_can_be_left_out() -> None:
     source = cloud(50)
-    assert np.array_equal(prepare(source, key=("a",), normalise=False), source)
+    assert np.array_equal(prepare(source, key=("a",), normalize=False), source)
 
 
-def test_resampling_comes_before_normalising() -> None:
+def test_resampling_comes_before_normalizing() -> None:
     ready = prepare(cloud(500), key=("a",), count=40)
     assert ready.shape == (40, 6)
     assert ready.dtype == np.float32
@@ -128,7 +128,7 @@ def test_a_sound_cloud_is_handed_on_as_it_is() -> None:
         (lambda c: np.ones_like(c), "record lamp-7: the 40 points of the cloud all lie in one place"),
         (lambda c: c.astype(np.float64), "record lamp-7: dtype float64"),
         (lambda c: c[:, :3], r"record lamp-7: shape \(40, 3\)"),
-        (lambda c: c * 300, "record lamp-7: colours"),
+        (lambda c: c * 300, "record lamp-7: colors"),
     ],
 )
 def test_a_cloud_that_no_model_should_see_names_its_record(spoil: Callable[..., np.ndarray], said: str) -> None:

@@ -5,30 +5,30 @@ import numpy as np
 from spa3d.contracts.dataset import CAPTION, Conversation, Fact, Record, Round
 from spa3d.data.questions import caption_round, draw_options, draw_pair_options, keyed_sample, with_options
 
-COLOUR = Fact("colour", "seat", "What colour is the seat?", "red", ("red", "blue", "green", "white", "black"))
+COLOR = Fact("color", "seat", "What color is the seat?", "red", ("red", "blue", "green", "white", "black"))
 
 
 def test_the_wording_is_fixed() -> None:
-    assert with_options(COLOUR.question, ("red", "blue")) == "What colour is the seat? A) red B) blue"
-    assert with_options(COLOUR.question, ()) == COLOUR.question
+    assert with_options(COLOR.question, ("red", "blue")) == "What color is the seat? A) red B) blue"
+    assert with_options(COLOR.question, ()) == COLOR.question
 
 
 def test_four_options_hold_the_answer_anywhere() -> None:
-    drawn = [draw_options(COLOUR, "record", number) for number in range(400)]
+    drawn = [draw_options(COLOR, "record", number) for number in range(400)]
     places: Counter[int] = Counter()
     for options in drawn:
         assert options is not None
         assert len(set(options)) == 4
         places[options.index("red")] += 1
     assert all(70 < places[place] < 130 for place in range(4))
-    assert drawn == [draw_options(COLOUR, "record", number) for number in range(400)]
-    assert draw_options(Fact("colour", "", "?", "red", ("red", "blue", "green")), "record") is None
+    assert drawn == [draw_options(COLOR, "record", number) for number in range(400)]
+    assert draw_options(Fact("color", "", "?", "red", ("red", "blue", "green")), "record") is None
 
 
 def test_a_pair_shares_options_with_both_answers() -> None:
-    after = Fact("colour", "seat", COLOUR.question, "blue", COLOUR.options)
+    after = Fact("color", "seat", COLOR.question, "blue", COLOR.options)
     for number in range(50):
-        options = draw_pair_options(COLOUR, after, number)
+        options = draw_pair_options(COLOR, after, number)
         assert options is not None
         assert {"red", "blue"} < set(options)
         assert len(set(options)) == 4

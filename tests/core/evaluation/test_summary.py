@@ -5,13 +5,13 @@ import pytest
 from spa3d.evaluation.summary import change, summarize
 from spa3d.runtime.rng import generator
 
-COLOURS = ["red", "blue", "black", "white"]
+COLORS = ["red", "blue", "black", "white"]
 
 
-def row(name, *, record="a", kind="colour", view="clean", value=1.0, answer="red", **more):
+def row(name, *, record="a", kind="color", view="clean", value=1.0, answer="red", **more):
     return {
         "id": name, "record": record, "kind": kind, "split": "test", "set": "test", "pair": None, "prompt": "?",
-        "options": COLOURS, "answer": answer, "view": view, "text": answer if value else "blue",
+        "options": COLORS, "answer": answer, "view": view, "text": answer if value else "blue",
         "option_logp": [], "option_lengths": [], "value": value, "valid": True, "chance": 0.25,
     } | more  # fmt: skip
 
@@ -37,8 +37,8 @@ def test_hand_worked_scores():
     assert result["invalid"] == 0.25
     assert (result["n"], result["records"]) == (4, 4)
     assert result["gap"]["score"] == 0.5
-    assert result["kinds"]["colour"]["score"] == pytest.approx(2 / 3, abs=1e-6)
-    assert result["kinds"]["colour"]["n"] == 3
+    assert result["kinds"]["color"]["score"] == pytest.approx(2 / 3, abs=1e-6)
+    assert result["kinds"]["color"]["n"] == 3
     assert result["kinds"]["size"]["score"] == 1
     assert "counterfactual" not in result
     assert "flip" not in result
@@ -57,19 +57,19 @@ def test_majority_is_the_kinds_most_frequent_answer_among_those_offered():
     ]
     result = summarize(rows, bootstrap=100, seed=0)
     assert result["majority"] == pytest.approx((3 + 2) / 7, abs=1e-6)
-    assert result["kinds"]["colour"]["majority"] == 0.75
+    assert result["kinds"]["color"]["majority"] == 0.75
     assert result["kinds"]["count"]["majority"] == pytest.approx(2 / 3, abs=1e-6)
 
 
-def test_length_normalised_pick_is_a_second_score():
+def test_length_normalized_pick_is_a_second_score():
     # By sum the second option wins (-2 > -3), per token the first (-1 > -2): one question turns right, one wrong.
     scored = {"option_logp": [-3.0, -2.0], "option_lengths": [3, 1], "options": ["red", "blue"]}
     rows = [*asked("q1", 0, 0, answer="red", **scored), *asked("q2", 1, 0, answer="blue", **scored)]
     rows += asked("q3", 0, 0, answer="red", **scored)
     result = summarize(rows, bootstrap=100, seed=0)
     assert result["score"] == pytest.approx(1 / 3, abs=1e-6)
-    assert result["normalised"] == pytest.approx(2 / 3, abs=1e-6)
-    assert "normalised" not in summarize(FOUR, bootstrap=100, seed=0)
+    assert result["normalized"] == pytest.approx(2 / 3, abs=1e-6)
+    assert "normalized" not in summarize(FOUR, bootstrap=100, seed=0)
 
 
 def test_a_pair_is_right_when_both_members_are():

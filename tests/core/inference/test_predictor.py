@@ -42,7 +42,7 @@ def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Predictor, v
         by_hand, lengths = [], []
         for option in options:
             talk = Conversation("x", (Round(question.prompt, option),))
-            tokens = answerer.processor.tokenise(talk, prefix)
+            tokens = answerer.processor.tokenize(talk, prefix)
             clouds = answerer.views[view].tokens([(question.record_id, 0)]).tokens
             output = answerer.model(
                 input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), point_tokens=clouds
@@ -56,9 +56,7 @@ def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Predictor, v
 
 @pytest.mark.parametrize("view", ["clean", "blind"])
 @pytest.mark.parametrize("options", [None, ("left", "right", "top")])
-def test_neighbours_in_the_batch_change_nothing(
-    answerer: Predictor, view: str, options: tuple[str, ...] | None
-) -> None:
+def test_neighbors_in_the_batch_change_nothing(answerer: Predictor, view: str, options: tuple[str, ...] | None) -> None:
     asked = questions(options)
     together = answerer.answer(asked, view, lambda units: None)
     for question, prediction in zip(asked, together, strict=True):

@@ -56,7 +56,7 @@ def test_log_probabilities_are_those_of_a_full_forward(world: Any) -> None:
     assert int(found.length) == tokens.answer_count
 
 
-def test_padding_and_neighbours_do_not_change_a_score(world: Any) -> None:
+def test_padding_and_neighbors_do_not_change_a_score(world: Any) -> None:
     model, views, batch = world
     together = score(model, [CLEAN, NOISED], batch, views).scores
     for i, sample in enumerate(batch):
@@ -117,7 +117,7 @@ def test_cached_tokens_give_the_same_loss(world: Any, tmp_path: Any) -> None:
     assert len(views.encoder.store) == 16
 
 
-def test_the_realised_level_is_known_when_tokens_come_from_the_cache(world: Any, tmp_path: Any) -> None:
+def test_the_realized_level_is_known_when_tokens_come_from_the_cache(world: Any, tmp_path: Any) -> None:
     model, views, batch = world
     levels = [score(model, [NOISED], batch, kept(views, tmp_path)).levels["noised"] for _ in range(2)]
     assert levels[0] == levels[1]

@@ -66,22 +66,22 @@ def fact(kind: str, subject: str, answer: str, options: tuple[str, ...] = ()) ->
 @pytest.mark.parametrize(
     ("text", "of", "stated"),
     [
-        (SWORD, fact("colour", "blade", "white"), True),
-        (SWORD, fact("colour", "guard", "white"), False),
-        (SWORD, fact("colour", "grip", "purple"), True),
+        (SWORD, fact("color", "blade", "white"), True),
+        (SWORD, fact("color", "guard", "white"), False),
+        (SWORD, fact("color", "grip", "purple"), True),
         (SWORD, fact("texture", "", "smooth"), True),
-        (SWORD, fact("colour", "", "white"), False),
+        (SWORD, fact("color", "", "white"), False),
         (SWORD, fact("category", "", "sword", ("sword", "knife")), True),
         ("A smooth knife like a sword.", fact("category", "", "sword", ("sword", "knife")), False),
         ("a red chair with four brown legs", fact("count", "legs", "four"), True),
         ("a red chair with 4 brown legs", fact("count", "legs", "four"), True),
-        ("a red chair with four brown legs", fact("colour", "legs", "brown"), True),
-        ("a red chair with four brown legs", fact("colour", "legs", "red"), False),
-        ("a red chair with four brown legs", fact("colour", "", "red"), True),
+        ("a red chair with four brown legs", fact("color", "legs", "brown"), True),
+        ("a red chair with four brown legs", fact("color", "legs", "red"), False),
+        ("a red chair with four brown legs", fact("color", "", "red"), True),
         ("a stool with one black leg", fact("count", "legs", "one"), True),
-        ("the blade is white; the seat is red", fact("colour", "seat", "red"), True),
-        ("the blade is white; the seat is red", fact("colour", "blade", "red"), False),
-        ("", fact("colour", "blade", "red"), False),
+        ("the blade is white; the seat is red", fact("color", "seat", "red"), True),
+        ("the blade is white; the seat is red", fact("color", "blade", "red"), False),
+        ("", fact("color", "blade", "red"), False),
     ],
 )
 def test_a_fact_is_stated_where_its_part_stands(text: str, of: Fact, stated: bool) -> None:
@@ -104,6 +104,6 @@ def test_f1_by_hand() -> None:
 def test_no_text_breaks_a_rule(text: str) -> None:
     assert 0 <= token_f1(text, text) <= 1
     assert first_named(text, (text, "chair")) in (text, "chair", None)
-    assert states(text, fact("colour", text, text), (text,)) in (True, False)
+    assert states(text, fact("color", text, text), (text,)) in (True, False)
     if words(text):
         assert mentions(text, text)

@@ -26,7 +26,7 @@ SETTINGS = LoRASettings(rank=4, alpha=8.0)
 def world(toy: Callable[..., Any]) -> tuple[Any, dict[str, Tensor]]:
     """The toy model and a batch: a question with its cloud, and its labels."""
     model, processor, clouds = toy()
-    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
+    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
     points = torch.from_numpy(clouds.get(["train-0"]))
     return model, {"input_ids": torch.tensor([tokens.ids]), "labels": torch.tensor([tokens.labels]), "points": points}
 
@@ -42,11 +42,11 @@ def logits(model: Any, batch: dict[str, Tensor]) -> Tensor:
 
 def train(model: Any, batch: dict[str, Tensor], steps: int = 3) -> None:
     model.train()
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.05)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.05)
     for _ in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model(**batch).loss.backward()
-        optimiser.step()
+        optimizer.step()
 
 
 def state(module: nn.Module) -> dict[str, Tensor]:

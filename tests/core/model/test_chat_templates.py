@@ -7,13 +7,13 @@ import pytest
 from spa3d.contracts.dataset import Round
 from spa3d.model.chat_templates import plain, vicuna
 
-ROUNDS = [Round("What is this?", "A mug."), Round("Colour?", "Red.")]
+ROUNDS = [Round("What is this?", "A mug."), Round("Color?", "Red.")]
 
 
 def test_vicuna_is_written_as_published() -> None:
     prompt = vicuna("</s>")(ROUNDS, "<cloud>\n", "Be brief.", False)
     assert prompt.text == (
-        "Be brief. USER: <cloud>\nWhat is this? ASSISTANT: A mug.</s>USER: Colour? ASSISTANT: Red.</s>"
+        "Be brief. USER: <cloud>\nWhat is this? ASSISTANT: A mug.</s>USER: Color? ASSISTANT: Red.</s>"
     )
 
 

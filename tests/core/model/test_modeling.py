@@ -23,13 +23,13 @@ def test_frozen_parts_stay_in_eval_mode_and_bit_identical(toy: Any) -> None:
     assert not model.language_model.training
     assert model.projector.training
     before = state(model)
-    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
     for _ in range(2):
         points = torch.from_numpy(clouds.get(["train-0"]))
         output = model(input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), points=points)
         output.loss.backward()
-        optimiser.step()
+        optimizer.step()
     changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"projector"}
 
@@ -38,11 +38,11 @@ def test_only_the_point_tokens_embeddings_move_when_embeddings_train(toy: Any) -
     model, processor, clouds = toy()
     model.set_trained("projector", "embeddings")
     before = model.get_input_embeddings().weight.detach().clone()
-    tokens = processor.tokenise(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
+    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
     points = torch.from_numpy(clouds.get(["train-0"]))
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.0)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.0)
     model(input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), points=points).loss.backward()
-    optimiser.step()
+    optimizer.step()
     moved = (model.get_input_embeddings().weight != before).any(dim=1).nonzero().flatten().tolist()
     assert set(moved) <= set(model.config.point_ids)
     assert moved
@@ -122,7 +122,7 @@ def test_a_saved_model_comes_back_through_the_registry(tmp_path: Path) -> None:
     processor = Spa3dProcessor(
         tokenizer,
         num_point_tokens=model.num_point_tokens(),
-        points={"count": 128, "method": "random", "normalise": True, "missing_color": 0.0},
+        points={"count": 128, "method": "random", "normalize": True, "missing_color": 0.0},
         point_tokens=point_tokens(settings),
     )
     model.save_pretrained(tmp_path / "model")

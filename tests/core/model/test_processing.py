@@ -19,13 +19,13 @@ def test_text_that_holds_a_mark_of_the_model_is_refused(toy: Any, mark: str, whe
     texts = {"question": "What?", "answer": "A thing.", where: f"Look: {mark}!"}
     talk = Conversation("single_round", (Round(**texts),))
     with pytest.raises(DataError, match=f"'Look: {mark}!' holds '{mark}'"):
-        processor.tokenise(talk, processor.prompt_prefix("cloud"))
+        processor.tokenize(talk, processor.prompt_prefix("cloud"))
 
 
 def test_other_markup_is_text_like_any_other(toy: Any) -> None:
     _, processor, _ = toy()
     text = "[/red]<script>|<point><|im_end|>\u2028 < s >"
-    tokens = processor.tokenise(Conversation("single_round", (Round("What?", text),)), "")
+    tokens = processor.tokenize(Conversation("single_round", (Round("What?", text),)), "")
     told = [label for label in tokens.labels if label >= 0]
     assert processor.tokenizer.decode(told) == f" {text}</s>"
 
@@ -47,7 +47,7 @@ def test_a_question_that_does_not_fit_is_not_asked_by_half(toy: Any) -> None:
         processor.question_ids("What is this?", "cloud")
 
 
-def test_a_cloud_without_colour_gets_the_filling_and_bytes_are_divided_on_request_only(toy: Any) -> None:
+def test_a_cloud_without_color_gets_the_filling_and_bytes_are_divided_on_request_only(toy: Any) -> None:
     _, processor, clouds = toy()
     cloud = clouds.dataset.record("train-0").cloud()
     processor.points = {**processor.points, "missing_color": 0.4}
@@ -57,7 +57,7 @@ def test_a_cloud_without_colour_gets_the_filling_and_bytes_are_divided_on_reques
     assert (bare[:, 3:] == np.float32(0.4)).all()
     bright = np.concatenate([cloud[:, :3], np.float32(255) * cloud[:, 3:]], axis=1)
     torch.testing.assert_close(processor("What is this?", bright, colors="0-255")["points"][0], full)
-    with pytest.raises(DataError, match="cloud 0: colours look like 0-255"):
+    with pytest.raises(DataError, match="cloud 0: colors look like 0-255"):
         processor("What is this?", bright)
 
 

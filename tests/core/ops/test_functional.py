@@ -111,10 +111,10 @@ def test_ragged_clouds_are_each_searched_alone(clouds: list[Points], count: int,
         ops.ball_query(query, xyz, 1.5, 4, closed=True, lengths=lengths),
     )
     for i, points in enumerate(clouds):
-        alone, centre = cloud(*points), query[i : i + 1]
+        alone, center = cloud(*points), query[i : i + 1]
         assert found[0][i].tolist() == ops.farthest_point_sample(alone, count, compat=compat)[0].tolist()
-        assert found[1][i].tolist() == ops.knn(centre, alone, k)[0].tolist()
-        assert found[2][i].tolist() == ops.ball_query(centre, alone, 1.5, 4, closed=True)[0].tolist()
+        assert found[1][i].tolist() == ops.knn(center, alone, k)[0].tolist()
+        assert found[2][i].tolist() == ops.ball_query(center, alone, 1.5, 4, closed=True)[0].tolist()
 
 
 @settings(deadline=None, max_examples=30)
@@ -182,10 +182,10 @@ def test_lengths_that_cannot_be_are_told(lengths: list[int]) -> None:
 
 def searched(xyz: Tensor) -> Tensor:
     index = ops.farthest_point_sample(xyz, 8)
-    centres = ops.group(xyz, index)
-    near = ops.group(xyz, ops.knn(centres, xyz, 4)) - centres[:, :, None]
-    ball = ops.group(xyz, ops.ball_query(centres, xyz, 0.7, 4, closed=False))
-    return (near + ball).amax(dim=2) + ops.interpolate(xyz, centres, xyz)
+    centers = ops.group(xyz, index)
+    near = ops.group(xyz, ops.knn(centers, xyz, 4)) - centers[:, :, None]
+    ball = ops.group(xyz, ops.ball_query(centers, xyz, 0.7, 4, closed=False))
+    return (near + ball).amax(dim=2) + ops.interpolate(xyz, centers, xyz)
 
 
 def test_a_whole_graph_is_compiled_around_the_operators() -> None:

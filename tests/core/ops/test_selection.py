@@ -32,7 +32,7 @@ class Elsewhere(TorchOps):
 
 
 class Reversed(TorchOps):
-    """Gives the neighbours in the wrong order."""
+    """Gives the neighbors in the wrong order."""
 
     def knn(self, query: Tensor, xyz: Tensor, k: int) -> Tensor:
         return super().knn(query, xyz, k).flip(-1)

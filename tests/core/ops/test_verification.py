@@ -21,7 +21,7 @@ class Elsewhere(TorchOps):
 
 
 class Wrong(TorchOps):
-    """Gives the neighbours in the wrong order."""
+    """Gives the neighbors in the wrong order."""
 
     def knn(self, query: Tensor, xyz: Tensor, k: int) -> Tensor:
         return super().knn(query, xyz, k).flip(-1)

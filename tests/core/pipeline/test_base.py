@@ -60,8 +60,8 @@ def test_a_base_made_of_other_parts_is_refused_before_any_work(
 
 
 def test_a_base_used_to_other_clouds_is_refused(saved: Path, open_smoke: OpenSmoke) -> None:
-    with pytest.raises(CheckpointError, match=r"points\.normalise: True → False"):
-        _ = open_smoke({"base": str(saved), "points.normalise": False}).model_and_processor
+    with pytest.raises(CheckpointError, match=r"points\.normalize: True → False"):
+        _ = open_smoke({"base": str(saved), "points.normalize": False}).model_and_processor
 
 
 def test_a_given_base_is_known_by_its_contents_and_left_alone(

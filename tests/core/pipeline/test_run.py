@@ -161,7 +161,7 @@ def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
     run = begin(tmp_path, {"points.missing_color": 0.4, "ops": "torch"})
     clouds = passport(run)["clouds"]
     assert isinstance(clouds, dict)
-    assert (clouds["method"], clouds["normalise"], clouds["missing_color"]) == ("fps", True, 0.4)
+    assert (clouds["method"], clouds["normalize"], clouds["missing_color"]) == ("fps", True, 0.4)
     assert (clouds["inputs"], clouds["up_axis"], clouds["ops"]) == (["xyz", "rgb"], "y", ["TorchOps"])
     assert clouds["count"] > 0
 

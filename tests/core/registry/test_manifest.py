@@ -32,7 +32,7 @@ def test_shipped_registry_holds_together() -> None:
 def test_rows_carry_every_field(toy_registry: Path) -> None:
     rows = {row.name: row for row in load_manifest(toy_registry).rows()}
     assert rows["plain"] == Component(
-        "encoder", "plain", "toy_parts:ToyEncoder", "A plain encoder", source="a paper", licence="MIT"
+        "encoder", "plain", "toy_parts:ToyEncoder", "A plain encoder", source="a paper", license="MIT"
     )
     assert rows["compiled"].requires == ("kernel_nobody_has",)
 

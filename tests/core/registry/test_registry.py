@@ -31,7 +31,7 @@ def test_names_are_components_and_presets(registry: Registry) -> None:
     assert registry.names("encoder") == ["other", "plain", "plain-tiny", "plain-wide"]
 
 
-def test_a_miss_names_neighbours_list_and_command(registry: Registry) -> None:
+def test_a_miss_names_neighbors_list_and_command(registry: Registry) -> None:
     with pytest.raises(RegistryError) as caught:
         registry.get("encoder", "plane")
     message = str(caught.value)

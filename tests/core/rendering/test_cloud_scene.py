@@ -29,11 +29,11 @@ CROSS = cloud((10, 0, 0), (12, 0, 0), (11, 1, 0), (11, -1, 0))
 
 def test_both_clouds_share_the_frame_of_the_clean_one():
     found = build_scene(CROSS, CROSS[:2], up_axis="y", make_rng=MAKE_RNG)
-    clean, colours = unpack(found.clean)
+    clean, colors = unpack(found.clean)
     noised, _ = unpack(found.noised)
     assert clean == pytest.approx(np.array([[-1, 0, 0], [1, 0, 0], [0, 1, 0], [0, -1, 0]]), abs=1e-4)
     assert noised == pytest.approx(clean[:2])
-    assert colours[0].tolist() == [255, 128, 0]
+    assert colors[0].tolist() == [255, 128, 0]
 
 
 @pytest.mark.parametrize(("up_axis", "top"), [("x", (1, 0, 0)), ("y", (0, 1, 0)), ("z", (0, 0, 1))])
@@ -62,7 +62,7 @@ def test_large_clouds_are_thinned_and_far_points_kept_in_reach():
     assert build_scene(large, noised, up_axis="y", make_rng=MAKE_RNG) == found
 
 
-def test_a_single_point_and_a_cloud_without_colour():
+def test_a_single_point_and_a_cloud_without_color():
     dot = np.zeros((1, 6), dtype=np.float32)
     found = build_scene(dot, dot, up_axis="y", make_rng=MAKE_RNG)
     assert unpack(found.clean)[0].tolist() == [[0, 0, 0]]

@@ -10,10 +10,10 @@ from spa3d.rendering.sheets import Strip, draw_comparison_sheet, draw_contact_sh
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
-def ball(centre: tuple[float, float, float], rgb: tuple[float, float, float], points: int = 300) -> np.ndarray:
+def ball(center: tuple[float, float, float], rgb: tuple[float, float, float], points: int = 300) -> np.ndarray:
     directions = np.random.default_rng(0).standard_normal((points, 3))
     directions /= 5 * np.linalg.norm(directions, axis=1, keepdims=True)
-    return np.hstack([directions + centre, np.tile(rgb, (points, 1))]).astype("float32")
+    return np.hstack([directions + center, np.tile(rgb, (points, 1))]).astype("float32")
 
 
 def where(picture: np.ndarray, channel: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +64,7 @@ def test_size_place_and_scale_do_not_matter() -> None:
     assert np.mean(np.abs(one.astype(int) - other) > 8) < 0.02
 
 
-def test_the_background_stays_and_a_colourless_cloud_is_grey() -> None:
+def test_the_background_stays_and_a_colorless_cloud_is_gray() -> None:
     picture = render(ball((0, 0, 0), (0.0, 0.0, 0.0)), size=48, yaw=0)
     np.testing.assert_allclose(picture[0, 0] / 255, BACKGROUND, atol=0.01)
     middle = picture[24, 24].astype(int)
@@ -144,8 +144,8 @@ def test_a_comparison_has_a_row_per_strip_and_a_cell_per_cloud(tmp_path: Path) -
     middle = int(np.median(reds[0]))
     assert (blues[0] < middle).any()
     assert (blues[0] > middle).any()
-    grey = pixels[:, :100].max(axis=2) - pixels[:, :100].min(axis=2)
-    assert grey.max() < 60, "nothing but ink on the left"
+    gray = pixels[:, :100].max(axis=2) - pixels[:, :100].min(axis=2)
+    assert gray.max() < 60, "nothing but ink on the left"
     assert (pixels[:, :100] < 100).any()
 
 

@@ -32,7 +32,7 @@ def make_rows(clean: float, blind: float = 0.4, *, records: int = 40, sets=("tes
     rows = []
     for part in sets:
         for i in range(2 * records):
-            kind = ("colour", "size")[i % 2]
+            kind = ("color", "size")[i % 2]
             luck = generator("luck", part, i).random(2)
             for view, share, draw in (("clean", clean, luck[0]), ("blind", blind, luck[1])):
                 rows.append({
@@ -56,7 +56,7 @@ def make_document(before=0.8, after=0.8, **more):
 
 def make_example(text: str = "red", points: int = 300) -> Example:
     cloud = generator("cloud", points).random((points, 6), dtype=np.float32)
-    return Example(text, f"What colour? A) {text} B) blue", text, text, text, "blue", cloud, cloud[: points // 2])
+    return Example(text, f"What color? A) {text} B) blue", text, text, text, "blue", cloud, cloud[: points // 2])
 
 
 METRICS = [

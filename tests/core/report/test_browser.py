@@ -30,7 +30,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def page(tmp_path, document, example, metrics, hostile, browser):
-    """Opens the report at a width, in a colour scheme, with or without scripts."""
+    """Opens the report at a width, in a color scheme, with or without scripts."""
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics), encoding="utf-8")
     write_report(tmp_path, document(warnings=[hostile]), [example(hostile), example(points=1024)])
 
@@ -66,7 +66,7 @@ def test_no_fault_no_request_no_sideways_scrolling(page, width, scheme):
     assert shown.execute_script("return getComputedStyle(document.body).color") == INK[scheme]
 
 
-def test_a_cloud_can_be_turned_and_its_neighbour_turns_with_it(page):
+def test_a_cloud_can_be_turned_and_its_neighbor_turns_with_it(page):
     shown = page()
     look = "return [...document.querySelectorAll('canvas')].map(canvas => canvas.toDataURL())"
     before = shown.execute_script(look)

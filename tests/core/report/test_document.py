@@ -23,7 +23,7 @@ def test_the_promised_keys(document):
     block = report["benchmarks"]["choice"]
     for side in ("before", "after"):
         assert {"score", "ci95", "blind", "chance", "majority", "invalid", "n", "kinds"} <= block[side].keys()
-        assert {"score", "blind", "n"} <= block[side]["kinds"]["colour"].keys()
+        assert {"score", "blind", "n"} <= block[side]["kinds"]["color"].keys()
         assert {"score", "blind", "n"} <= block[side]["counterfactual"].keys()
         assert {"score", "blind", "n"} <= block[side]["flip"].keys()
     assert {"score", "ci95", "blind", "p"} <= block["change"].keys()
@@ -95,5 +95,5 @@ def test_lines_of_the_tables(document, rows):
     assert lines[1].before == report.benchmarks["choice"].before.counterfactual
     assert lines[3].after is None
     kinds = list(collect_kind_lines(report.benchmarks["choice"]))
-    assert [line.label for line in kinds] == ["colour", "size"]
-    assert kinds[0].change == report.benchmarks["choice"].change.kinds["colour"]
+    assert [line.label for line in kinds] == ["color", "size"]
+    assert kinds[0].change == report.benchmarks["choice"].change.kinds["color"]

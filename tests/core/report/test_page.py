@@ -55,7 +55,7 @@ def test_the_verdict_comes_first_then_the_table(document, example, metrics, read
     order = [tag for tag, attrs in reader.tags if tag in ("h1", "table", "article") or attrs.get("class") == "chart"]
     assert order[:2] == ["h1", "table"]
     assert order.index("figure") < order.index("article")
-    for wanted in ("choice", "counterfactual", "flip", "colour", "blind", "By kind of question", "log p fell"):
+    for wanted in ("choice", "counterfactual", "flip", "color", "blind", "By kind of question", "log p fell"):
         assert wanted in reader.text
 
 

@@ -25,12 +25,12 @@ def _no_cloud() -> Any:
 
 
 def test_words_that_are_neither_rare_nor_everywhere_and_facts_that_differ() -> None:
-    colour = [Fact("colour", "", "Which colour?", value, ("red", "blue")) for value in ("red", "blue")]
+    color = [Fact("color", "", "Which color?", value, ("red", "blue")) for value in ("red", "blue")]
     material = Fact("material", "", "Which material?", "wood", ("wood",))
-    records = [record(i, "thing chair" if i < 6 else "thing table", colour[i % 2], material) for i in range(10)]
+    records = [record(i, "thing chair" if i < 6 else "thing table", color[i % 2], material) for i in range(10)]
     targets = Targets(records)
     assert list(targets.words) == ["chair"]  # `thing` is in all ten, `table` in four
-    assert targets.facts == {("colour", ""): {"blue": 0, "red": 1}}
+    assert targets.facts == {("color", ""): {"blue": 0, "red": 1}}
     words, facts = targets.row(records[0])
     np.testing.assert_array_equal(words, [1])
     np.testing.assert_array_equal(facts, [1])

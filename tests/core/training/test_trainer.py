@@ -95,12 +95,12 @@ def test_what_a_step_saw_is_the_mean_of_its_pieces() -> None:
     assert mean_metrics([]) == {}
 
 
-def test_every_trained_parameter_is_optimised_once(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+def test_every_trained_parameter_is_optimized_once(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
     made = trainer(toy, toy_dataset, tmp_path, PartRates(llm=1e-4), ("projector", "llm"))
-    optimised = [parameter for group in made.create_optimizer().param_groups for parameter in group["params"]]
+    optimized = [parameter for group in made.create_optimizer().param_groups for parameter in group["params"]]
     trained = [parameter for parameter in made.model.parameters() if parameter.requires_grad]
-    assert len(optimised) == len(trained)
-    assert {id(parameter) for parameter in optimised} == {id(parameter) for parameter in trained}
+    assert len(optimized) == len(trained)
+    assert {id(parameter) for parameter in optimized} == {id(parameter) for parameter in trained}
 
 
 def test_a_part_at_rate_zero_point_something_moves_accordingly(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:

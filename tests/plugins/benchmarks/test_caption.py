@@ -10,9 +10,9 @@ FACTS = (
     Fact("category", "", "What is this?", "sword", ("sword", "knife")),
     Fact("texture", "", "Its surface?", "smooth", ()),
     Fact("use", "", "Its use?", "fighting", ()),
-    Fact("colour", "blade", "The blade?", "white", ()),
-    Fact("colour", "guard", "The guard?", "yellow", ()),
-    Fact("colour", "rings", "The rings?", "purple", ()),
+    Fact("color", "blade", "The blade?", "white", ()),
+    Fact("color", "guard", "The guard?", "yellow", ()),
+    Fact("color", "rings", "The rings?", "purple", ()),
     Fact("count", "rings", "How many?", "two", ()),
 )
 

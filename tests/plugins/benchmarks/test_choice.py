@@ -8,7 +8,7 @@ from spa3d.contracts.benchmark import Prediction
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round, Twin
 from spa3d_plugins.benchmarks.choice import Choice
 
-COLOURS = ("red", "blue", "green", "white", "black")
+COLORS = ("red", "blue", "green", "white", "black")
 COUNTS = ("one", "two", "three", "four")
 
 
@@ -22,7 +22,7 @@ def record(number: int, facts: tuple[Fact, ...], caption: str | None = None, gro
 
 
 def seat(number: int) -> Fact:
-    return Fact("colour", "seat", "What colour is the seat?", COLOURS[number % 5], COLOURS)
+    return Fact("color", "seat", "What color is the seat?", COLORS[number % 5], COLORS)
 
 
 def legs(number: int) -> Fact:
@@ -51,7 +51,7 @@ class Made(Dataset):
         before = next((fact for fact in record.facts if fact.subject == "seat"), None)
         if before is None or int(record.id[1:]) % 3:
             return None
-        after = replace(before, answer=COLOURS[(COLOURS.index(before.answer) + 1) % 5])
+        after = replace(before, answer=COLORS[(COLORS.index(before.answer) + 1) % 5])
         return Twin(replace(record, id=f"{record.id}~0", facts=(after,)), before, after)
 
 
@@ -62,7 +62,7 @@ def made() -> Made:
 
 def test_every_fact_with_four_values_is_asked_with_its_answer_among_four(made: Made) -> None:
     questions = Choice().questions(made, "test", 0)
-    assert Counter(question.kind for question in questions) == {"colour": 60, "count": 30}
+    assert Counter(question.kind for question in questions) == {"color": 60, "count": 30}
     assert len({question.id for question in questions}) == 90
     for question in questions:
         assert question.options is not None
@@ -72,7 +72,7 @@ def test_every_fact_with_four_values_is_asked_with_its_answer_among_four(made: M
         assert question.prompt.endswith("? " + " ".join(letters))
         assert question.answer in {fact.answer for fact in made.record(question.record_id).facts}
         assert Choice().chance(question) == 0.25
-    # The answer has no favourite place.
+    # The answer has no favorite place.
     places = Counter(question.options.index(question.answer) for question in questions if question.options)
     assert min(places[i] for i in range(4)) > 10
 
@@ -86,7 +86,7 @@ def test_questions_are_a_function_of_the_seed(made: Made) -> None:
 
 def test_no_kind_drowns_another(made: Made) -> None:
     questions = Choice(per_kind=20).questions(made, "test", 0)
-    assert Counter(question.kind for question in questions) == {"colour": 20, "count": 20}
+    assert Counter(question.kind for question in questions) == {"color": 20, "count": 20}
     whole = {question.id: question for question in Choice().questions(made, "test", 0)}
     assert all(whole[question.id] == question for question in questions)
     assert [q.id for q in questions] == [i for i in whole if i in {q.id for q in questions}]  # in the old order
@@ -96,7 +96,7 @@ def test_no_kind_drowns_another(made: Made) -> None:
 def test_a_fact_with_too_few_values_is_not_asked() -> None:
     rare = Fact("category", "", "What is it?", "mug", ("mug",))
     questions = Choice().questions(Made([record(0, (rare, seat(0)))]), "test", 0)
-    assert [question.kind for question in questions] == ["colour"]
+    assert [question.kind for question in questions] == ["color"]
 
 
 def test_letters_stand_for_the_same_options(made: Made) -> None:

@@ -30,7 +30,7 @@ def size_of(cloud: np.ndarray) -> np.ndarray:
 def record(cloud: np.ndarray, color: str = "red", shape: str = "compact", **changes: object) -> Record:
     facts = (
         Fact("category", "", "What is it?", "box", ("bed", "box", "car", "cup")),
-        Fact("colour", "", "Which colour?", color, tuple(sorted(WORDS))),
+        Fact("color", "", "Which color?", color, tuple(sorted(WORDS))),
         Fact("shape", "", "Which shape?", shape, SHAPES),
     )
     told = Conversation(CAPTION, (Round("What is this?", "A red box."),))
@@ -39,7 +39,7 @@ def record(cloud: np.ndarray, color: str = "red", shape: str = "compact", **chan
 
 
 @pytest.mark.parametrize("target", [word for word in WORDS if word != "red"])
-def test_a_recoloured_cloud_has_the_new_main_colour_its_shading_and_all_else(target: str) -> None:
+def test_a_recolored_cloud_has_the_new_main_color_its_shading_and_all_else(target: str) -> None:
     cloud = box(1, 1, 1)
     before = main_color(cloud).points
     edited = recolor(cloud, target)
@@ -57,7 +57,7 @@ def test_a_recoloured_cloud_has_the_new_main_colour_its_shading_and_all_else(tar
     assert new.std() > 0.15 * old.std()
 
 
-def test_what_cannot_be_recoloured_is_none() -> None:
+def test_what_cannot_be_recolored_is_none() -> None:
     cloud = box(1, 1, 1)
     assert recolor(cloud, "red") is None
     assert recolor(cloud, "crimson") is None
@@ -90,12 +90,12 @@ def test_a_stretched_cloud_has_the_new_shape_clearly(
     for axis in range(3):  # one axis may be 9 % longer or shorter, and the word stays
         for factor in (0.91, 1, 1.09):
             assert shape_of(after * np.where(np.arange(3) == axis, factor, 1)) == target
-    # One axis changed against the two others; centre and radius are as before.
+    # One axis changed against the two others; center and radius are as before.
     ratios = np.sort(after / size_of(cloud))
     assert min(ratios[1] / ratios[0], ratios[2] / ratios[1]) == pytest.approx(1, abs=1e-4)
-    centre = cloud[:, :3].mean(0)
-    np.testing.assert_allclose(edited[:, :3].mean(0), centre, atol=1e-5)
-    radii = [np.linalg.norm(each[:, :3] - centre, axis=1).max() for each in (cloud, edited)]
+    center = cloud[:, :3].mean(0)
+    np.testing.assert_allclose(edited[:, :3].mean(0), center, atol=1e-5)
+    radii = [np.linalg.norm(each[:, :3] - center, axis=1).max() for each in (cloud, edited)]
     assert radii[0] == pytest.approx(radii[1], rel=1e-5)
 
 
@@ -132,10 +132,10 @@ def test_a_twin_differs_in_one_fact_and_is_a_pure_function_of_record_and_number(
         np.testing.assert_array_equal(cloud, made.cloud())
         assert cloud.shape == (600, 6)
         facts = {fact.kind: fact.answer for fact in made.facts}
-        assert main_color(cloud).word == facts["colour"]
+        assert main_color(cloud).word == facts["color"]
         assert shape_of(size_of(cloud)) == facts["shape"]
         seen.add((twin.after.kind, twin.after.answer))
-    assert {kind for kind, _ in seen} == {"colour", "shape"}
+    assert {kind for kind, _ in seen} == {"color", "shape"}
     assert len(seen) > 8
 
 
@@ -145,10 +145,10 @@ def test_no_twin_of_a_kind_where_rule_and_fact_disagree_or_the_facts_are_too_few
         return {twin.after.kind if twin else "none" for twin in twins}
 
     assert kinds(record(box(1, 1, 1), color="orange")) == {"shape"}
-    assert kinds(record(box(1, 1, 1), shape="tall")) == {"colour"}
+    assert kinds(record(box(1, 1, 1), shape="tall")) == {"color"}
     assert kinds(record(box(1, 1, 1), color="orange", shape="tall")) == {"none"}
     assert kinds(record(box(1, 1, 1), has_color=False)) == {"shape"}
-    assert kinds(record(box(1, 1.45, 1), shape="tall")) == {"colour"}  # tall, but by a hair
+    assert kinds(record(box(1, 1.45, 1), shape="tall")) == {"color"}  # tall, but by a hair
     facts = record(box(1, 1, 1)).facts
     few = (facts[0], replace(facts[1], options=("red", "blue", "green")), replace(facts[2], subject="lid"))
     assert kinds(record(box(1, 1, 1), facts=few)) == {"none"}
@@ -158,7 +158,7 @@ def test_no_twin_of_a_kind_where_rule_and_fact_disagree_or_the_facts_are_too_few
 def test_an_edit_that_fails_gives_way_to_another() -> None:
     # Of "crimson" nothing is known and a flat thing that is 9 high is out of reach: green and long remain.
     facts = (
-        Fact("colour", "", "Which colour?", "red", ("crimson", "green", "puce", "red")),
+        Fact("color", "", "Which color?", "red", ("crimson", "green", "puce", "red")),
         Fact("shape", "", "Which shape?", "tall", ("flat", "round", "long", "tall")),
     )
     given = record(box(1, 9, 1), facts=facts)
@@ -168,7 +168,7 @@ def test_an_edit_that_fails_gives_way_to_another() -> None:
 
 def test_a_cloud_that_changed_meanwhile_is_refused() -> None:
     clouds = [box(1, 1, 1), recolor(box(1, 1, 1), "green")]
-    facts = (Fact("colour", "", "Which colour?", "red", ("red", "green", "g1", "g2")),)
+    facts = (Fact("color", "", "Which color?", "red", ("red", "green", "g1", "g2")),)
     twin = cloud_twin(record(box(1, 1, 1), facts=facts, load=partial(clouds.pop, 0)), 0)
     assert twin is not None
     with pytest.raises(DataError, match="the cloud of record o1 is another than when its twin was made"):

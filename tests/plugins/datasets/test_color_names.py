@@ -16,7 +16,7 @@ def test_lab_has_the_values_of_the_standard_and_an_inverse() -> None:
     np.testing.assert_allclose(to_lab(given), np.array(lab), atol=0.02)
     colors = np.random.default_rng(0).random((200, 3))
     np.testing.assert_allclose(from_lab(to_lab(colors)), colors, atol=1e-6)
-    assert from_lab(np.array([50.0, 0, 300])).min() == 0  # no such colour in sRGB
+    assert from_lab(np.array([50.0, 0, 300])).min() == 0  # no such color in sRGB
 
 
 @pytest.mark.parametrize(("word", "shade"), [(word, shade) for word in WORDS for shade in SHADES[word]])

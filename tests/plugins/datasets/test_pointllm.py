@@ -92,13 +92,13 @@ def test_all_that_is_said_about_an_object_is_one_record(world: Folder) -> None:
     assert not data.skip_log.lines
 
 
-def test_facts_ask_for_category_colour_and_shape(world: Folder) -> None:
+def test_facts_ask_for_category_color_and_shape(world: Folder) -> None:
     data = world.open()
     facts = {fact.kind: fact for fact in data.record("o01").facts}
     assert facts["category"] == Fact("category", "", "What kind of object is this?", "lamp", ("chair", "lamp", "table"))
-    assert facts["colour"] == Fact("colour", "", "What is its main colour?", "blue", tuple(sorted(COLORS)))
+    assert facts["color"] == Fact("color", "", "What is its main color?", "blue", tuple(sorted(COLORS)))
     assert facts["shape"] == Fact("shape", "", "What is its overall shape?", "long", tuple(sorted(SHAPES)))
-    # Two mugs are too few for an option; a cloud without colour has no main colour.
+    # Two mugs are too few for an option; a cloud without color has no main color.
     assert data.record("o18").facts[0].options == ("mug",)
     assert data.record("o18").category == "mug"
     assert [fact.kind for fact in data.record("o03").facts] == ["category", "shape"]
@@ -127,7 +127,7 @@ def test_fresh_rounds_are_keyed_and_mix_all_forms(world: Folder) -> None:
     assert data.conversations(data.record("o01"), 0) != data.conversations(data.record("o01"), 1)
     assert world.open(seed=1).conversations(data.record("o01"), 0) != data.conversations(data.record("o01"), 0)
     assert 0.25 < seen["options"] / seen.total() < 0.45
-    assert {"What is this?", "Is it big?", "Who made it?", "What is its main colour?"} < set(seen)
+    assert {"What is this?", "Is it big?", "Who made it?", "What is its main color?"} < set(seen)
 
 
 def test_annotated_rounds_stay_as_they_are_without_facts_or_on_request(world: Folder) -> None:
@@ -165,17 +165,17 @@ def test_a_twin_is_an_edit_of_the_cloud_and_found_by_its_id(painted: Folder) -> 
             np.testing.assert_array_equal(again.record(f"{name}~{number}").cloud(), twin.record.cloud())
             differ = [(a, b) for a, b in zip(record.facts, twin.record.facts, strict=True) if a != b]
             assert differ == [(twin.before, twin.after)]
-            kind = {"colour": slice(3, 6), "shape": slice(0, 3)}[twin.after.kind]
+            kind = {"color": slice(3, 6), "shape": slice(0, 3)}[twin.after.kind]
             changed = (twin.record.cloud() != record.cloud()).any(0)
             assert changed[kind].any()
             assert changed.sum() == changed[kind].sum()
             kinds[twin.after.kind] += 1
-            # Nothing else is told of it, in no epoch: a caption may name the old colour.
+            # Nothing else is told of it, in no epoch: a caption may name the old color.
             said = data.conversations(twin.record, 3)
             assert said == twin.record.conversations
             assert [r.answer for talk in said for r in talk.rounds] == [twin.after.answer]
             assert data.twin(twin.record) is None
-    assert min(kinds["colour"], kinds["shape"]) > 3
+    assert min(kinds["color"], kinds["shape"]) > 3
 
 
 def test_no_twin_where_the_cloud_is_not_what_its_facts_say(painted: Folder) -> None:
@@ -231,7 +231,7 @@ def test_the_two_objects_known_to_be_corrupt_are_left_out_and_noted(folder: Fold
     assert corrupt in data.skip_log.lines[0]
 
 
-def test_clouds_without_colour_say_so(folder: Folder) -> None:
+def test_clouds_without_color_say_so(folder: Folder) -> None:
     folder.cloud("a", np.ones((16, 3), dtype=np.float32))
     folder.cloud("b")
     folder.write("brief_train", [caption("a"), caption("b")])
@@ -242,14 +242,14 @@ def test_clouds_without_colour_say_so(folder: Folder) -> None:
         data.record("b").cloud()
 
 
-def test_byte_colours_and_another_layout(tmp_path: Path) -> None:
+def test_byte_colors_and_another_layout(tmp_path: Path) -> None:
     (tmp_path / "npy").mkdir()
     (tmp_path / "talks").mkdir()
     np.save(tmp_path / "npy" / "a.npy", np.full((16, 6), 51, dtype=np.float32))
     (tmp_path / "talks" / "my_train.json").write_text(json.dumps([caption("a")]))
     config: dict[str, Any] = {"root": tmp_path, "clouds": "npy", "annotations": "talks", "pattern": "{id}.npy"}
     np.testing.assert_allclose(PointLLM(**config, colors="0-255").record("a").cloud()[:, 3:], 0.2)
-    with pytest.raises(DataError, match="colours look like 0-255"):
+    with pytest.raises(DataError, match="colors look like 0-255"):
         PointLLM(**config).record("a").cloud()
     assert PointLLM(**config, up_axis="z").up_axis == "z"
     with pytest.raises(ValidationError, match="a file name with"):

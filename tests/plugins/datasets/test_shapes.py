@@ -14,7 +14,7 @@ from spa3d_plugins.datasets.shapes import Shapes
 from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLORS, TEXTURES
 
 CAPTION = re.compile(r"A (?P<texture>\w+) (?P<category>\w+) with (?P<parts>.+)\.")
-PART = re.compile(r"(?:(?P<lead>\w+) )?(?P<colour>\w+) (?P<name>\w+)")
+PART = re.compile(r"(?:(?P<lead>\w+) )?(?P<color>\w+) (?P<name>\w+)")
 COUNTS = {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"}
 
 
@@ -31,11 +31,11 @@ def read_caption(caption: str) -> set[tuple[str, str]]:
     for phrase in re.split(r", | and ", whole["parts"]):
         part = PART.fullmatch(phrase)
         assert part, phrase
-        said.add((f"colour {part['name']}", part["colour"]))
+        said.add((f"color {part['name']}", part["color"]))
         if part["lead"] in COUNTS:
             said.add((f"count {part['name']}", part["lead"]))
         else:
-            assert part["lead"] in (None, "an" if part["colour"][0] in "aeiou" else "a")
+            assert part["lead"] in (None, "an" if part["color"][0] in "aeiou" else "a")
     return said
 
 
@@ -45,7 +45,7 @@ def usual_share(records: list[Record], kind: str) -> float:
     for record in records:
         category = BY_NAME[record.category or ""]
         expected = {("texture", ""): category.texture}
-        expected |= {("colour", part.name): part.color for part in category.parts}
+        expected |= {("color", part.name): part.color for part in category.parts}
         usual += [fact.answer == expected[kind, fact.subject] for fact in record.facts if fact.kind == kind]
     return float(np.mean(usual))
 
@@ -104,14 +104,14 @@ def test_clouds(world: Shapes) -> None:
 
 def test_priors_hold_in_train_and_are_broken_in_counterfactual(world: Shapes) -> None:
     train, broken = list(world.records("train")), list(Shapes(counterfactual=2000).records("counterfactual"))
-    assert usual_share(train, "colour") == pytest.approx(0.55 + 0.45 / len(COLORS), abs=0.025)
+    assert usual_share(train, "color") == pytest.approx(0.55 + 0.45 / len(COLORS), abs=0.025)
     assert usual_share(train, "texture") == pytest.approx(0.5 + 0.5 / len(TEXTURES), abs=0.04)
-    assert usual_share(broken, "colour") == pytest.approx(1 / len(COLORS), abs=0.02)
+    assert usual_share(broken, "color") == pytest.approx(1 / len(COLORS), abs=0.02)
     assert usual_share(broken, "texture") == pytest.approx(1 / len(TEXTURES), abs=0.04)
     for records, share in ((train, 0.45 + 0.55 / 4), (broken, 1 / 4)):
         legs = [f.answer for r in records if r.category == "chair" for f in r.facts if f.kind == "count"]
         assert np.mean([answer == "four" for answer in legs]) == pytest.approx(share, abs=0.15)
-    colors = Counter(fact.answer for record in broken for fact in record.facts if fact.kind == "colour")
+    colors = Counter(fact.answer for record in broken for fact in record.facts if fact.kind == "color")
     assert min(colors.values()) > 0.8 * max(colors.values())
 
 
@@ -126,7 +126,7 @@ def test_the_caption_says_every_fact_but_the_use(world: Shapes, split: str) -> N
                 # One leg, two legs: parts are compared without the s.
                 facts.add((f"{fact.kind} {fact.subject}".strip().removesuffix("s"), fact.answer))
         assert {(key.removesuffix("s"), value) for key, value in read_caption(record.caption or "")} == facts
-        assert {fact.kind for fact in record.facts} - {"count"} == {"category", "colour", "texture", "use"}
+        assert {fact.kind for fact in record.facts} - {"count"} == {"category", "color", "texture", "use"}
 
 
 def test_no_question_names_the_category(world: Shapes) -> None:
@@ -191,7 +191,7 @@ def test_a_twin_differs_in_the_asked_fact_alone(world: Shapes, split: str) -> No
             one, other = record.cloud(), twin.record.cloud()
             same = (one == other).all(1).mean()
             assert 0.1 < same < 0.99
-            if before.kind == "colour":
+            if before.kind == "color":
                 np.testing.assert_array_equal(one[:, :3], other[:, :3])
             if before.kind == "count":
                 np.testing.assert_array_equal(one[:, 3:], other[:, 3:])
@@ -233,7 +233,7 @@ def test_the_fingerprint_follows_the_configuration() -> None:
 
 
 def test_faulty_configurations_are_refused() -> None:
-    for wrong in ({"points": 0}, {"train": 0}, {"colour_prior": 1.5}, {"colour": 1}):
+    for wrong in ({"points": 0}, {"train": 0}, {"color_prior": 1.5}, {"color": 1}):
         with pytest.raises(ValidationError):
             Shapes(**wrong)
 

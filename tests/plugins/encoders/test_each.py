@@ -18,7 +18,7 @@ TINY = [(f"{name}-tiny", {}) for name in COMPONENTS] + [
 
 
 def sphere(clouds: int, number: int) -> Tensor:
-    """Points on the unit sphere with some colour, the second cloud three times as large."""
+    """Points on the unit sphere with some color, the second cloud three times as large."""
     points = torch.randn(clouds, number, 6, generator=torch.Generator().manual_seed(0))
     points[..., :3] = torch.nn.functional.normalize(points[..., :3], dim=-1)
     points[1:2, :, :3] *= 3
@@ -96,7 +96,7 @@ def test_the_batch_does_not_matter_in_eval_mode(name: str, values: dict[str, Any
 def test_every_parameter_learns(name: str, values: dict[str, Any]) -> None:
     encoder = made(name, **values).train()
     points = sphere(4, 128).requires_grad_()
-    # Not all channels alike: the squares that a normalisation leaves add up to a constant.
+    # Not all channels alike: the squares that a normalization leaves add up to a constant.
     encoder.pooled(points).square()[:, ::3].sum().backward()
     for key, parameter in encoder.named_parameters():
         assert parameter.grad is not None, key

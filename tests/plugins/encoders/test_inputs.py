@@ -10,7 +10,7 @@ from spa3d import Encoder, create
 
 PRESETS = ["pointbert-tiny", "pointmlp-tiny", "pointnet2-tiny", "pointnext-tiny"]
 BARE = ["pointmlp", "pointnet2"]
-"""Encoders of coordinates alone, which a colour would be beside."""
+"""Encoders of coordinates alone, which a color would be beside."""
 
 
 def cloud(encoder: Encoder, number: int = 200) -> Tensor:
@@ -64,7 +64,7 @@ def test_the_smallest_cloud_is_taken_and_a_smaller_one_is_refused(
 
 
 @pytest.mark.parametrize("preset", BARE)
-def test_a_colour_nobody_asked_for_is_not_dropped_silently(preset: str) -> None:
+def test_a_color_nobody_asked_for_is_not_dropped_silently(preset: str) -> None:
     with torch.device("meta"):
         encoder = create("encoder", preset)
     with pytest.raises(ValueError, match=r"\(clouds, points, 3\) of xyz; it was given \(1, 600, 6\)$"):

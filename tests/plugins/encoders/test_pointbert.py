@@ -10,7 +10,7 @@ from spa3d import create, ops
 from spa3d_plugins.encoders.pointbert import PointBERT
 
 ATOL = 1e-4
-"""Thirty times the float32 noise of the official code (3e-6); a neighbour too few moves the result by 6e-3 on."""
+"""Thirty times the float32 noise of the official code (3e-6); a neighbor too few moves the result by 6e-3 on."""
 
 WITH_OUTPUTS = ["pointbert-pointllm", "pointbert-ulip", "pointbert-ulip2"]
 STORED = {
@@ -80,11 +80,11 @@ def test_the_indices_are_the_official_ones(
     xyz = expected.points[..., :3]
     compat = None if request.node.callspec.params["golden"] == "pointbert-pointllm" else "pointnet2"
     index = ops.farthest_point_sample(xyz, 512, compat=compat)
-    centres = ops.group(xyz, index)
+    centers = ops.group(xyz, index)
     expected.check_indices("fps_idx_1", index[0])
-    expected.check_indices("knn_idx_1", ops.knn(centres, xyz, 32)[0], ordered=False)
+    expected.check_indices("knn_idx_1", ops.knn(centers, xyz, 32)[0], ordered=False)
     if "centers" in expected.arrays:
-        assert torch.equal(centres[0], torch.from_numpy(expected.arrays["centers"]))
+        assert torch.equal(centers[0], torch.from_numpy(expected.arrays["centers"]))
 
 
 def test_the_published_shape() -> None:
@@ -100,12 +100,12 @@ def test_the_published_shape() -> None:
 def test_the_published_shape_takes_what_farthest_point_sampling_runs_out_of() -> None:
     encoder = create("encoder", "pointbert-ulip", depth=1).eval()
     cloud = torch.zeros(3, 600, 3)
-    cloud[0] = sphere(1, 300, 3).repeat(1, 2, 1)  # each point twice: 300 centres, and the first one for the others
+    cloud[0] = sphere(1, 300, 3).repeat(1, 2, 1)  # each point twice: 300 centers, and the first one for the others
     cloud[1, :, 0] = torch.linspace(-1, 1, 600)  # all but those near the origin are candidates
     seen = inputs_of(encoder.pos_embed)
     with torch.no_grad():
         assert encoder(cloud).isfinite().all()
-    assert [len(centres.unique(dim=0)) for centres in seen[0]] == [300, 512, 1]
+    assert [len(centers.unique(dim=0)) for centers in seen[0]] == [300, 512, 1]
 
 
 def test_of_equally_far_points_ulips_operator_takes_the_one_of_the_lowest_thread() -> None:
@@ -159,7 +159,7 @@ def test_moving_a_cloud_moves_positions_only() -> None:
         encoder(points)
         encoder(points + torch.tensor([4.0, 0, 0, 0, 0, 0]))
     torch.testing.assert_close(groups[0], groups[1], atol=1e-5, rtol=0)
-    assert (groups[0][..., :3].norm(dim=-1).amin(dim=2) == 0).all()  # a centre belongs to its group
+    assert (groups[0][..., :3].norm(dim=-1).amin(dim=2) == 0).all()  # a center belongs to its group
 
 
 def plain(encoder: nn.Module, groups: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from spa3d import create, ops
 from spa3d_plugins.encoders.pointmlp import PointMLP
 
 ATOL = 5e-4
-"""Over ten times the float32 noise of the official code (4e-5); one neighbour too few moves it by 0.03 and more."""
+"""Over ten times the float32 noise of the official code (4e-5); one neighbor too few moves it by 0.03 and more."""
 
 
 def sphere(clouds: int, number: int, channels: int = 3) -> Tensor:
@@ -59,15 +59,15 @@ def test_the_groups_are_the_official_ones(golden: Any, cloud: str, backend: str)
     expected = golden.on(cloud)
     xyz = expected.points
     index = ops.farthest_point_sample(xyz, 512)
-    centres = ops.group(xyz, index)
-    near = ops.knn(centres, xyz, 24)
+    centers = ops.group(xyz, index)
+    near = ops.knn(centers, xyz, 24)
     expected.check_indices("fps_idx_1", index[0])
     expected.check_indices("knn_idx_1", near[0], ordered=False)
     if cloud == "C":
         for stage, count in ((2, 256), (3, 128), (4, 64)):
-            expected.check_indices(f"fps_idx_{stage}", ops.farthest_point_sample(centres, count)[0])
+            expected.check_indices(f"fps_idx_{stage}", ops.farthest_point_sample(centers, count)[0])
         for stage, count in ((1, 512), (4, 64)):
-            expected.check(f"stage{stage}_xyz", centres[0, :count], atol=0, rtol=0)
+            expected.check(f"stage{stage}_xyz", centers[0, :count], atol=0, rtol=0)
 
     encoder = create("encoder", "pointmlp-ulip").eval()
     encoder.load_state_dict(golden.weights())
@@ -88,13 +88,13 @@ def test_the_published_shape() -> None:
 
 
 def grouped(encoder: PointMLP, stage: int, features: Tensor, index: Tensor, near: Tensor) -> Tensor:
-    """What enters a stage's first layer: [alpha (neighbour - centre) / (std + 1e-5) + beta, centre]."""
+    """What enters a stage's first layer: [alpha (neighbor - center) / (std + 1e-5) + beta, center]."""
     rows = torch.arange(len(features))[:, None]
-    centre = features[rows, index][:, :, None].expand(-1, -1, near.shape[2], -1)
-    difference = features[rows[..., None], near] - centre
+    center = features[rows, index][:, :, None].expand(-1, -1, near.shape[2], -1)
+    difference = features[rows[..., None], near] - center
     deviation = torch.stack([cloud.std() for cloud in difference])[:, None, None, None]
     affine = encoder.local_grouper_list[stage]
-    return torch.cat([affine.affine_alpha * difference / (deviation + 1e-5) + affine.affine_beta, centre], dim=-1)
+    return torch.cat([affine.affine_alpha * difference / (deviation + 1e-5) + affine.affine_beta, center], dim=-1)
 
 
 def plain(encoder: PointMLP, points: Tensor) -> Tensor:
@@ -113,15 +113,15 @@ def plain(encoder: PointMLP, points: Tensor) -> Tensor:
     xyz, features = points[..., :3], layer(encoder.embedding.net, points).clamp(min=0)
     for stage, (before, after) in enumerate(zip(encoder.pre_blocks_list, encoder.pos_blocks_list, strict=True)):
         index = ops.farthest_point_sample(xyz, encoder.config.points // 2 ** (stage + 1))
-        centres = ops.group(xyz, index)
-        x = grouped(encoder, stage, features, index, ops.knn(centres, xyz, encoder.config.k))
+        centers = ops.group(xyz, index)
+        x = grouped(encoder, stage, features, index, ops.knn(centers, xyz, encoder.config.k))
         x = layer(before.transfer.net, x).clamp(min=0)
         for block in before.operation:
             x = (layer(block.net2, layer(block.net1, x).clamp(min=0)) + x).clamp(min=0)
         x = x.amax(dim=2)
         for block in after.operation:
             x = (layer(block.net2, layer(block.net1, x).clamp(min=0)) + x).clamp(min=0)
-        xyz, features = centres, x
+        xyz, features = centers, x
     return features
 
 
@@ -135,7 +135,7 @@ def test_it_is_the_formula_of_the_paper(inputs: tuple[str, ...], training: bool)
 
 
 def test_pieces_of_groups_are_as_good_as_all_groups() -> None:
-    encoder = shake(small(points=1024, width=32, k=8))  # 512 centres of 8 places: more than a piece holds
+    encoder = shake(small(points=1024, width=32, k=8))  # 512 centers of 8 places: more than a piece holds
     points = sphere(2, 600)
     with torch.no_grad():
         torch.testing.assert_close(encoder(points), plain(encoder, points), atol=1e-4, rtol=1e-4)

@@ -20,7 +20,7 @@ def sphere(clouds: int, number: int, channels: int = 3) -> Tensor:
 
 def small(**values: Any) -> PointNet2:
     torch.manual_seed(0)
-    shape = {"centres": (24, 8), "nsample": (8, 8), "radius": (0.5, 1), "widths": ((8, 16), (32,)), "last": (16, 24)}
+    shape = {"centers": (24, 8), "nsample": (8, 8), "radius": (0.5, 1), "widths": ((8, 16), (32,)), "last": (16, 24)}
     return PointNet2(**{**shape, "head": (16,), **values}).eval()
 
 
@@ -33,9 +33,9 @@ def test_it_computes_what_the_official_code_does(
     stages: list[tuple[Tensor, Tensor]] = []
     abstracted = module.abstracted
 
-    def watched(cloud: Any, centres: Tensor, *rest: Any, **values: Any) -> Tensor:
-        features = abstracted(cloud, centres, *rest, **values)
-        stages.append((centres[0], features[0].relu()))
+    def watched(cloud: Any, centers: Tensor, *rest: Any, **values: Any) -> Tensor:
+        features = abstracted(cloud, centers, *rest, **values)
+        stages.append((centers[0], features[0].relu()))
         return features
 
     monkeypatch.setattr(module, "abstracted", watched)
@@ -61,11 +61,11 @@ def test_the_indices_are_the_official_ones(golden: Any, cloud: str, backend: str
     expected = golden.on(cloud)
     xyz = expected.points
     index = ops.farthest_point_sample(xyz, 512)
-    centres = ops.group(xyz, index)
+    centers = ops.group(xyz, index)
     expected.check_indices("fps_idx_1", index[0])
-    expected.check_indices("ball_idx_1", ops.ball_query(centres, xyz, 0.2, 32, closed=True)[0])
+    expected.check_indices("ball_idx_1", ops.ball_query(centers, xyz, 0.2, 32, closed=True)[0])
     if cloud == "C":
-        expected.check_indices("fps_idx_2", ops.farthest_point_sample(centres, 128)[0])
+        expected.check_indices("fps_idx_2", ops.farthest_point_sample(centers, 128)[0])
 
 
 def test_the_published_shape() -> None:
@@ -96,12 +96,12 @@ def plain(encoder: PointNet2, points: Tensor) -> Tensor:
     xyz, features = points[..., :3], points[..., 3:]
     rows = torch.arange(len(points))[:, None]
     for number in (0, 1):
-        count, radius, places = (getattr(encoder.config, name)[number] for name in ("centres", "radius", "nsample"))
-        centres = xyz[rows, ops.farthest_point_sample(xyz, count)]
-        ball = ops.ball_query(centres, xyz, radius, places, closed=True)
-        offsets = xyz[rows[..., None], ball] - centres[:, :, None]
+        count, radius, places = (getattr(encoder.config, name)[number] for name in ("centers", "radius", "nsample"))
+        centers = xyz[rows, ops.farthest_point_sample(xyz, count)]
+        ball = ops.ball_query(centers, xyz, radius, places, closed=True)
+        offsets = xyz[rows[..., None], ball] - centers[:, :, None]
         groups = torch.cat([offsets, features[rows[..., None], ball]], dim=-1)
-        xyz, features = centres, layers(encoder.get_submodule(f"sa{number + 1}"), groups).amax(dim=2)
+        xyz, features = centers, layers(encoder.get_submodule(f"sa{number + 1}"), groups).amax(dim=2)
     pooled = layers(encoder.sa3, torch.cat([xyz, features], dim=-1)).amax(dim=1)
     return encoder.bn1(encoder.fc1(pooled)).clamp(min=0)
 
@@ -111,7 +111,7 @@ def plain(encoder: PointNet2, points: Tensor) -> Tensor:
 def test_it_is_the_formula_of_the_paper(inputs: tuple[str, ...], training: bool) -> None:
     encoder = small(inputs=inputs, dropout=0)
     points = sphere(3, 300, encoder.channels)
-    encoder.train().pooled(points)  # statistics that differ from those of new normalisations
+    encoder.train().pooled(points)  # statistics that differ from those of new normalizations
     encoder.train(training)
     with torch.no_grad():
         expected = plain(encoder, points)
@@ -127,8 +127,8 @@ def test_as_many_tokens_as_it_says(number: int) -> None:
 
 
 def test_the_number_of_set_abstractions_is_free() -> None:
-    one = small(centres=(16,), radius=(0.5,), nsample=(8,), widths=((8,),))
-    three = small(centres=(32, 16, 8), radius=(0.3, 0.5, 1), nsample=(8, 8, 8), widths=((8,), (8,), (12,)))
+    one = small(centers=(16,), radius=(0.5,), nsample=(8,), widths=((8,),))
+    three = small(centers=(32, 16, 8), radius=(0.3, 0.5, 1), nsample=(8, 8, 8), widths=((8,), (8,), (12,)))
     assert one(sphere(1, 100)).shape == (1, 16, 8)
     assert three(sphere(1, 100)).shape == (1, 8, 12)
     assert three.pooled(sphere(1, 100)).shape == (1, 16)
@@ -157,9 +157,9 @@ def test_under_autocast_positions_stay_exact(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"centres": (512,)}, "needs one value of each; there are centres 1, radius 2, nsample 2, widths 2"),
-        ({"centres": (128, 512)}, "must not grow"),
-        ({"centres": ()}, "centres"),
+        ({"centers": (512,)}, "needs one value of each; there are centers 1, radius 2, nsample 2, widths 2"),
+        ({"centers": (128, 512)}, "must not grow"),
+        ({"centers": ()}, "centers"),
         ({"radius": (0.2, 0)}, "radius"),
         ({"widths": ((64,), ())}, "widths"),
         ({"dropout": 1}, "dropout"),

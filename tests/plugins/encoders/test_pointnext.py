@@ -8,7 +8,7 @@ from spa3d import create, ops
 from spa3d_plugins.encoders.pointnext import PointNeXt
 
 ATOL = 5e-4
-"""Over ten times the float32 noise of the official code (3.5e-5); a neighbour too few moves the result by 2e-3 on."""
+"""Over ten times the float32 noise of the official code (3.5e-5); a neighbor too few moves the result by 2e-3 on."""
 
 
 def sphere(clouds: int, number: int, channels: int) -> Tensor:

@@ -23,13 +23,13 @@ def faded(rgb: tuple[float, float, float], level: float, **options: str) -> list
 
 
 @pytest.mark.parametrize(
-    ("rgb", "grey"), [((1, 0, 0), 0.299), ((0, 1, 0), 0.587), ((0, 0, 1), 0.114), ((1, 1, 0), 0.886), ((0, 0, 0), 0)]
+    ("rgb", "gray"), [((1, 0, 0), 0.299), ((0, 1, 0), 0.587), ((0, 0, 1), 0.114), ((1, 1, 0), 0.886), ((0, 0, 0), 0)]
 )
-def test_level_1_leaves_the_luminance(rgb: tuple[float, float, float], grey: float) -> None:
-    assert faded(rgb, 1) == pytest.approx([grey] * 3)
+def test_level_1_leaves_the_luminance(rgb: tuple[float, float, float], gray: float) -> None:
+    assert faded(rgb, 1) == pytest.approx([gray] * 3)
 
 
-def test_level_1_is_grey_to_the_last_bit(points: Tensor) -> None:
+def test_level_1_is_gray_to_the_last_bit(points: Tensor) -> None:
     rgb = ColorStrip(level=1).apply(points, Draws(KEYS))[..., 3:]
     assert torch.equal(rgb, rgb[..., :1].expand_as(rgb))
     assert ((rgb >= 0) & (rgb <= 1)).all()
@@ -55,14 +55,14 @@ def test_every_key_gives_the_same(points: Tensor) -> None:
     assert torch.equal(*(ColorStrip(level=0.4).apply(points, Draws(keys)) for keys in (KEYS, others)))
 
 
-def test_realised_is_0_where_there_is_nothing_to_lose(points: Tensor) -> None:
-    """A grey cloud is its own grey, exactly; towards black it has its light to lose, and a black cloud nothing."""
-    grey, black = points.clone(), points.clone()
-    grey[..., 3:], black[..., 3:] = points[..., 3:4], 0
-    for towards, expected in (("grey", [0.75, 0, 0]), ("black", [0.75, 0.75, 0])):
+def test_realized_is_0_where_there_is_nothing_to_lose(points: Tensor) -> None:
+    """A gray cloud is its own gray, exactly; towards black it has its light to lose, and a black cloud nothing."""
+    gray, black = points.clone(), points.clone()
+    gray[..., 3:], black[..., 3:] = points[..., 3:4], 0
+    for towards, expected in (("gray", [0.75, 0, 0]), ("black", [0.75, 0.75, 0])):
         noise = ColorStrip(level=0.75, towards=towards)
-        clouds = torch.cat([points[:1], grey[:1], black[:1]])
-        assert noise.realised(clouds, noise.apply(clouds, Draws(KEYS))).tolist() == expected
+        clouds = torch.cat([points[:1], gray[:1], black[:1]])
+        assert noise.realized(clouds, noise.apply(clouds, Draws(KEYS))).tolist() == expected
 
 
 def test_a_cloud_of_coordinates_alone_comes_back() -> None:
@@ -70,7 +70,7 @@ def test_a_cloud_of_coordinates_alone_comes_back() -> None:
     noise = ColorStrip()
     noised = noise.apply(points, Draws(KEYS))
     assert torch.equal(noised, points)
-    assert noise.realised(points, noised).tolist() == [0, 0, 0]
+    assert noise.realized(points, noised).tolist() == [0, 0, 0]
 
 
 def test_what_it_fades_to_is_one_of_two() -> None:

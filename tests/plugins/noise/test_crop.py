@@ -23,7 +23,7 @@ def test_the_share_removed_is_the_level(points: Tensor, level: float, number: in
     noise = Crop(level=level)
     noised = noise.apply(points, Draws(KEYS))
     assert gone(points, noised).sum(dim=1).tolist() == [number] * 6
-    assert noise.realised(points, noised).tolist() == pytest.approx([number / 200] * 6)
+    assert noise.realized(points, noised).tolist() == pytest.approx([number / 200] * 6)
 
 
 @pytest.mark.parametrize("level", [0.1, 0.5, 0.9])

@@ -27,7 +27,7 @@ def test_the_level_is_sigma(points: Tensor, level: float) -> None:
         assert (error.abs() < sigmas * level).float().mean().item() == pytest.approx(share, abs=0.01)
 
 
-def test_colours_stay(points: Tensor) -> None:
+def test_colors_stay(points: Tensor) -> None:
     assert torch.equal(Gaussian(level=1).apply(points, Draws(KEYS))[..., 3:], points[..., 3:])
 
 

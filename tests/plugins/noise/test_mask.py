@@ -10,7 +10,7 @@ KEYS = [(0, 3, f"record-{number}", "noised") for number in range(6)]
 
 @pytest.fixture(scope="module")
 def points() -> Tensor:
-    """Clouds whose points are all different; the colour tells the place in the cloud."""
+    """Clouds whose points are all different; the color tells the place in the cloud."""
     draws = Draws(KEYS)
     xyz = torch.nn.functional.normalize(draws.normal(512, 3), dim=-1)
     number = torch.arange(512).expand(6, -1) / 512
@@ -24,7 +24,7 @@ def removed(points: Tensor, noised: Tensor) -> Tensor:
 @pytest.mark.parametrize("level", [0.1, 0.25, 0.5, 0.75, 0.9])
 def test_the_level_is_reached_with_whole_patches(points: Tensor, level: float) -> None:
     noise = Mask(level=level)
-    reached = noise.realised(points, noise.apply(points, Draws(KEYS)))
+    reached = noise.realized(points, noise.apply(points, Draws(KEYS)))
     assert (reached >= level).all()
     assert (reached < level + 0.1).all()
 
@@ -33,13 +33,13 @@ def test_level_0_changes_nothing(points: Tensor) -> None:
     noise = Mask(level=0)
     noised = noise.apply(points, Draws(KEYS))
     assert torch.equal(noised, points)
-    assert noise.realised(points, noised).tolist() == [0] * 6
+    assert noise.realized(points, noised).tolist() == [0] * 6
 
 
 def test_level_1_leaves_one_patch(points: Tensor) -> None:
     noise = Mask(level=1, patches=16, patch_size=40)
     noised = noise.apply(points, Draws(KEYS))
-    assert noise.realised(points, noised).tolist() == pytest.approx([1 - 40 / 512] * 6)
+    assert noise.realized(points, noised).tolist() == pytest.approx([1 - 40 / 512] * 6)
     for cloud in noised:
         assert len(cloud.unique(dim=0)) == 40
 
@@ -53,7 +53,7 @@ def test_survivors_stay_and_fill_the_holes(points: Tensor) -> None:
         assert {tuple(row) for row in worse.tolist()} == survivors
 
 
-def test_what_goes_is_a_neighbourhood() -> None:
+def test_what_goes_is_a_neighborhood() -> None:
     # Three clusters far apart and a patch on each: a level of 1 % takes one cluster, 40 % takes two.
     corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]).repeat(10, 1)
     points = (corners + 0.01 * Draws(KEYS).uniform(30, 3)).contiguous()
@@ -91,7 +91,7 @@ def test_a_cloud_of_a_few_points(points: Tensor, number: int) -> None:
 
 def test_points_in_no_patch_can_be_removed_as_well(points: Tensor) -> None:
     noise = Mask(level=0.9, patches=8, patch_size=4)
-    reached = noise.realised(points, noise.apply(points, Draws(KEYS)))
+    reached = noise.realized(points, noise.apply(points, Draws(KEYS)))
     assert (reached >= 0.9).all()
 
 

@@ -10,7 +10,7 @@ KEYS = [(0, 3, f"record-{number}", "noised") for number in range(6)]
 
 @pytest.fixture(scope="module")
 def points() -> Tensor:
-    """Six clouds of 200 points; the first colour is the place of the point in its cloud."""
+    """Six clouds of 200 points; the first color is the place of the point in its cloud."""
     place = (torch.arange(200) / 200).expand(6, -1)[..., None]
     return torch.cat([Draws(KEYS).normal(200, 3), place, place, place], dim=-1)
 
@@ -24,7 +24,7 @@ def test_the_share_removed_is_the_level(points: Tensor, level: float, gone: int)
     noise = RandomDrop(level=level)
     noised = noise.apply(points, Draws(KEYS))
     assert (~kept(points, noised)).sum(dim=1).tolist() == [gone] * 6
-    assert noise.realised(points, noised).tolist() == pytest.approx([gone / 200] * 6)
+    assert noise.realized(points, noised).tolist() == pytest.approx([gone / 200] * 6)
 
 
 def test_survivors_stay_and_fill_the_holes(points: Tensor) -> None:

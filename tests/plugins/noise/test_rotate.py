@@ -50,7 +50,7 @@ def test_distances_are_preserved(points: Tensor) -> None:
     torch.testing.assert_close(*apart)
 
 
-def test_colours_go_with_their_points(points: Tensor) -> None:
+def test_colors_go_with_their_points(points: Tensor) -> None:
     assert torch.equal(Rotate(level=1).apply(points, Draws(KEYS))[..., 3:], points[..., 3:])
 
 

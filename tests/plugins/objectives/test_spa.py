@@ -86,7 +86,7 @@ VALUES = [
     {"coefficient": float("nan")},
     {"beta": 0},
     {"clip": 0},
-    {"normalise": "rows"},
+    {"normalize": "rows"},
 ]
 
 
@@ -139,13 +139,13 @@ class TestOptions:
         assert self.value(talk(), beta=0.25) == self.logistic(1)
 
     def test_the_length(self, talk) -> None:
-        assert self.value(talk(), normalise="length") == self.logistic(4 / 3)
+        assert self.value(talk(), normalize="length") == self.logistic(4 / 3)
 
     def test_a_margin_per_round(self, talk) -> None:
         each = [math.log(1 + math.exp(-margin)) for margin in (1, 3)]
         assert self.value(talk(), per_round=True) == pytest.approx(sum(each) / 2, rel=1e-6)
         each = [math.log(1 + math.exp(-margin)) for margin in (1, 1.5)]
-        assert self.value(talk(), per_round=True, normalise="length") == pytest.approx(sum(each) / 2, rel=1e-6)
+        assert self.value(talk(), per_round=True, normalize="length") == pytest.approx(sum(each) / 2, rel=1e-6)
 
     def test_a_round_that_others_lack_does_not_count(self) -> None:
         rounds = torch.tensor([[0, 1], [0, -1]])
@@ -183,9 +183,9 @@ class TestOptions:
     @pytest.mark.parametrize(
         "options",
         [
-            {"normalise": "length", "beta": 2.0},
+            {"normalize": "length", "beta": 2.0},
             {"per_round": True},
-            {"per_round": True, "normalise": "length", "clip": 0.2},
+            {"per_round": True, "normalize": "length", "clip": 0.2},
         ],
         ids=str,
     )
@@ -223,5 +223,5 @@ class TestOptions:
     def test_a_sample_without_the_worse_view_costs_nothing(self, talk) -> None:
         rounds = torch.full((1, 1), -1)
         scores = talk(chosen_noised_policy=Score(torch.zeros(1, 1), rounds >= 0, rounds))
-        for options in ({}, {"per_round": True}, {"normalise": "length"}):
+        for options in ({}, {"per_round": True}, {"normalize": "length"}):
             assert self.value(scores, **options) == 0

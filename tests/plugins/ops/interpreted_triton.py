@@ -59,20 +59,20 @@ def test_clouds_that_do_not_fit_into_registers(kind: str, monkeypatch: pytest.Mo
     assert torch.equal(TritonOps().fps(xyz, 40, start), TorchOps().fps(xyz, 40, start))
 
 
-def test_many_tiles_and_many_neighbours() -> None:
+def test_many_tiles_and_many_neighbors() -> None:
     xyz = clouds(1200, "lattice")
     query = xyz[:, :8].contiguous()
     for k in (24, 200):  # the second is beyond the kernel's lists
         assert torch.equal(TritonOps().knn(query, xyz, k), TorchOps().knn(query, xyz, k))
 
 
-def test_golden_centres() -> None:
+def test_golden_centers() -> None:
     golden = np.load(GOLDEN / "pointmlp-ulip.npz")
-    xyz, centres = torch.from_numpy(golden["C.points"])[None], golden["C.fps_idx_1"]
-    assert TritonOps().fps(xyz, len(centres), torch.tensor([0]))[0].tolist() == centres.tolist()
+    xyz, centers = torch.from_numpy(golden["C.points"])[None], golden["C.fps_idx_1"]
+    assert TritonOps().fps(xyz, len(centers), torch.tensor([0]))[0].tolist() == centers.tolist()
 
 
-def test_golden_neighbours_and_balls() -> None:
+def test_golden_neighbors_and_balls() -> None:
     for name, stage in (("pointmlp-ulip", "knn"), ("pointnet2-ulip", "ball")):
         golden = np.load(GOLDEN / f"{name}.npz")
         xyz = torch.from_numpy(golden["C.points"])[None]

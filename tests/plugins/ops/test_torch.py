@@ -19,7 +19,7 @@ def test_the_farthest_point_is_taken_each_time() -> None:
     assert TorchOps().fps(SQUARE, 2, torch.tensor([3])).tolist() == [[3, 1]]
 
 
-def test_neighbours_by_distance_then_index() -> None:
+def test_neighbors_by_distance_then_index() -> None:
     query = torch.tensor([[[0.5, 0, 0], [1.5, 4, 0]]])  # 0 and 4 are equally near the first, 2 and 3 the second
     assert TorchOps().knn(query, SQUARE, 3).tolist() == [[[0, 4, 1], [2, 3, 4]]]
 

@@ -27,7 +27,7 @@ def random(clouds: int, points: int) -> Tensor:
     return torch.randn(clouds, points, 3, generator=torch.Generator().manual_seed(0))
 
 
-def test_neighbours_by_distance_then_index() -> None:
+def test_neighbors_by_distance_then_index() -> None:
     query = torch.tensor([[[0.5, 0, 0], [1.5, 4, 0]]])  # 0 and 4 are equally near the first, 2 and 3 the second
     assert TorchPointsKernels().knn(query, SQUARE, 3).tolist() == [[[0, 4, 1], [2, 3, 4]]]
     assert TorchPointsKernels().knn(query, SQUARE, 1).tolist() == [[[0], [2]]]
@@ -96,7 +96,7 @@ def test_the_global_generator_is_left_alone() -> None:
     assert torch.equal(first, TorchOps().fps(xyz, 10, start))
 
 
-def test_golden_neighbours_and_balls() -> None:
+def test_golden_neighbors_and_balls() -> None:
     folder = Path(__file__).parents[2] / "golden"
     for name, stage in (("pointmlp-ulip", "knn"), ("pointnet2-ulip", "ball")):
         golden = np.load(folder / f"{name}.npz")

@@ -98,9 +98,9 @@ def test_a_gpu_agrees_with_the_reference(batch: int) -> None:
     xyz = torch.randn(batch, 8192, 3, generator=torch.Generator().manual_seed(batch)).cuda()
     xyz[:, 4000:4100] = xyz[:, :100]  # equal points
     start = torch.arange(batch, device="cuda")
-    centres = backend.TritonOps().fps(xyz, 512, start)
-    assert torch.equal(centres, TorchOps().fps(xyz, 512, start))
-    query = xyz.gather(1, centres[..., None].expand(-1, -1, 3))
+    centers = backend.TritonOps().fps(xyz, 512, start)
+    assert torch.equal(centers, TorchOps().fps(xyz, 512, start))
+    query = xyz.gather(1, centers[..., None].expand(-1, -1, 3))
     assert torch.equal(backend.TritonOps().knn(query, xyz, 32), TorchOps().knn(query, xyz, 32))
     for closed in (True, False):
         found = backend.TritonOps().ball_query(query, xyz, 0.2, 32, closed=closed)

@@ -26,9 +26,9 @@ def read_npy(
     """The cloud in a ``.npy`` file, ``(N, 6)`` float32: xyz in the file's units, rgb in [0, 1].
 
     Args:
-        path: a file of shape ``(N, 6)``, or ``(N, 3)`` for a cloud without colour (its rgb is then 0).
+        path: a file of shape ``(N, 6)``, or ``(N, 3)`` for a cloud without color (its rgb is then 0).
         record_id: whose cloud it is, for the message.
-        colors: the range the file keeps its colours in.
+        colors: the range the file keeps its colors in.
         columns: 3 or 6 where only that many will do, because the data set was found to have them.
 
     Raises:
@@ -41,7 +41,7 @@ def read_npy(
         if columns is not None and columns != header.shape[1]:
             raise DataError(
                 f"{where}: {header.shape[1]} columns where other clouds of the data set have {columns}; "
-                "keep clouds with and without colour in folders of their own."
+                "keep clouds with and without color in folders of their own."
             )
         there = os.fstat(file.fileno()).st_size - file.tell()
         if there < header.size:
@@ -52,7 +52,7 @@ def read_npy(
 
 
 def columns(path: Path, *, record_id: str) -> int:
-    """6 for a file with colours, 3 for one without; reads the header only. Raises `DataError` as `read_npy` does."""
+    """6 for a file with colors, 3 for one without; reads the header only. Raises `DataError` as `read_npy` does."""
     where = cloud_location(path, record_id)
     with _open(path, where) as file:
         return _read_header(file, where).shape[1]
@@ -113,4 +113,4 @@ def _cloud_shape(shape: object, where: str) -> tuple[int, int]:
     match shape:
         case (int(points), int(channels)) if points >= 0 and channels in (3, 6):
             return points, channels
-    raise DataError(f"{where}: shape {shape!r}; a cloud is (N, 6), xyz and rgb, or (N, 3) without colour.")
+    raise DataError(f"{where}: shape {shape!r}; a cloud is (N, 6), xyz and rgb, or (N, 3) without color.")

@@ -10,7 +10,7 @@ from spa3d.preferences.writers.contract import RewriteRequest
 
 TASK = (
     "Below are a question about a 3D object and its true answer. Rewrite the answer so that it becomes wrong but stays "
-    "plausible: change one or a few details (kind of object, colour, number, part, shape, material or use) and keep "
+    "plausible: change one or a few details (kind of object, color, number, part, shape, material or use) and keep "
     "everything else, the length and the style. If the question shows options, answer with another one of them, "
     "written as the true answer is. Reply with the rewritten answer only."
 )

@@ -191,7 +191,7 @@ def _other_option(
 
 
 def _clashes(value: str, before: str, after: str) -> bool:
-    """Whether `value` goes ill with its neighbours: "dark white", "a stairs", "slate blue-brown"."""
+    """Whether `value` goes ill with its neighbors: "dark white", "a stairs", "slate blue-brown"."""
     many = words(value) != tuple(value.lower().split()) and not words(value)[0].isdigit()
     return (
         (value in _SHADELESS and bool(_SHADE.search(before)))

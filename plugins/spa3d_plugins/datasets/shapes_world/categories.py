@@ -21,4 +21,4 @@ COLORS = {
     "white": (0.94, 0.94, 0.94),
     "black": (0.07, 0.07, 0.07),
 }
-"""rgb in [0, 1]. Far enough apart that neither the colour noise nor a lightened stripe changes the name."""
+"""rgb in [0, 1]. Far enough apart that neither the color noise nor a lightened stripe changes the name."""

@@ -23,8 +23,8 @@ class Part:
     """A named part.
 
     Attributes:
-        name: as in "What colour are the legs?"; a counted part is in the plural.
-        color: the colour it has in most objects of the category.
+        name: as in "What color are the legs?"; a counted part is in the plural.
+        color: the color it has in most objects of the category.
         share: its share of the cloud's points, whatever its count.
         counts: how many there can be, at least four values; empty where nobody counts.
         usual: the count that most objects of the category have.
@@ -63,5 +63,5 @@ def around(count: int, across: float, along: float) -> list[tuple[float, float]]
 
 
 def spread(count: int, width: float) -> list[float]:
-    """`count` places along a line of `width` centred at 0, each in the middle of its share."""
+    """`count` places along a line of `width` centered at 0, each in the middle of its share."""
     return [width * ((i + 0.5) / count - 0.5) for i in range(count)]

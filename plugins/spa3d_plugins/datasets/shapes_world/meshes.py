@@ -25,7 +25,7 @@ def join(*meshes: Mesh) -> Mesh:
 
 
 def box(size: Point, at: Point = ORIGIN) -> Mesh:
-    """A box of `size` centred `at`."""
+    """A box of `size` centered `at`."""
     return _unit_box() * np.array(size) + np.array(at)
 
 
@@ -38,7 +38,7 @@ def lathe(profile: Sequence[tuple[float, float]], at: Point = ORIGIN, sides: int
 
 
 def ellipsoid(radii: Point, at: Point = ORIGIN) -> Mesh:
-    """An ellipsoid with semi-axes `radii` centred `at`."""
+    """An ellipsoid with semi-axes `radii` centered `at`."""
     return _unit_sphere() * np.array(radii) + np.array(at)
 
 
@@ -65,7 +65,7 @@ def ring(radius: float, thickness: float, at: Point = ORIGIN, arc: tuple[float, 
 
 
 def slab(outline: Sequence[tuple[float, float]], depth: float, at: Point = ORIGIN) -> Mesh:
-    """The convex (x, y) `outline`, in order, given `depth` along z and centred there."""
+    """The convex (x, y) `outline`, in order, given `depth` along z and centered there."""
     flat = np.array(outline)
     front = np.column_stack([flat, np.full(len(flat), depth / 2)])
     back = front * (1.0, 1.0, -1.0)

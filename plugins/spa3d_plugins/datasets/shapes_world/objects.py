@@ -1,4 +1,4 @@
-"""One object: what it is (a spec), and a noisy coloured sample of its surface.
+"""One object: what it is (a spec), and a noisy colored sample of its surface.
 
 All random numbers of a cloud are drawn before the spec is looked at. So two specs that differ in one fact give,
 from the same stream, clouds that differ in that part alone: a twin has its original's pose, size and noise.
@@ -26,7 +26,7 @@ Vector = Float[np.ndarray, " 3"]
 
 @dataclass(frozen=True)
 class Spec:
-    """All that is true about one object; colours and counts in the order of the category's parts."""
+    """All that is true about one object; colors and counts in the order of the category's parts."""
 
     category: str
     colors: tuple[str, ...]
@@ -45,7 +45,7 @@ class Priors:
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard deviations of the point noise (in units of the object's radius) and of the colour noise."""
+    """Standard deviations of the point noise (in units of the object's radius) and of the color noise."""
 
     position: float
     color: float
@@ -76,7 +76,7 @@ def draw_spec(category: Category, stream: np.random.Generator, priors: Priors) -
 
 
 def change_spec(spec: Spec, stream: np.random.Generator) -> tuple[Spec, str, str]:
-    """`spec` with exactly one fact changed, and which: its kind (colour, count, texture) and its part's name.
+    """`spec` with exactly one fact changed, and which: its kind (color, count, texture) and its part's name.
 
     The kinds are equally likely, then the parts, then the other values.
     """
@@ -87,10 +87,10 @@ def change_spec(spec: Spec, stream: np.random.Generator) -> tuple[Spec, str, str
         return rest[stream.integers(len(rest))]
 
     counted = [i for i, part in enumerate(parts) if part.counts]
-    kind = ("colour", "texture", "count")[stream.integers(3 if counted else 2)]
+    kind = ("color", "texture", "count")[stream.integers(3 if counted else 2)]
     if kind == "texture":
         return replace(spec, texture=other(spec.texture, TEXTURES)), kind, ""
-    if kind == "colour":
+    if kind == "color":
         i = int(stream.integers(len(parts)))
         return replace(spec, colors=_with(spec.colors, i, other(spec.colors[i], COLORS))), kind, parts[i].name
     i = counted[stream.integers(len(counted))]
@@ -147,9 +147,9 @@ def _draw_luck(stream: np.random.Generator, points: int) -> _Luck:
 def _piece(
     spec: Spec, number: int, mesh: Mesh, luck: _Luck, block: slice
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
-    """Places and colours of the points of one part, before size, turn and noise; only the main part has a texture."""
+    """Places and colors of the points of one part, before size, turn and noise; only the main part has a texture."""
     frame = _frame(BY_NAME[spec.category])
-    surface = (mesh - frame.centre) / frame.radius
+    surface = (mesh - frame.center) / frame.radius
     xyz, chosen = sample(surface, luck.places[block])
     color = spec.colors[number]
     rgb = np.tile(COLORS[color], (len(xyz), 1))
@@ -170,9 +170,9 @@ def _with(values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, .
 
 @dataclass(frozen=True)
 class _Frame:
-    """Centre and radius of the usual object of a category, and the longest axis of its main part."""
+    """Center and radius of the usual object of a category, and the longest axis of its main part."""
 
-    centre: Vector
+    center: Vector
     radius: float
     axis: int
 
@@ -182,9 +182,9 @@ def _frame(category: Category) -> _Frame:
     # Of the usual object and not of this one: a twin with another count must not shift or grow.
     meshes = category.build((0.0,) * WOBBLES, tuple(part.usual for part in category.parts))
     corners = join(*meshes).reshape(-1, 3)
-    centre = (corners.min(0) + corners.max(0)) / 2
-    radius = float(np.linalg.norm(corners - centre, axis=1).max())
-    return _Frame(centre, radius, int(np.argmax(np.ptp(meshes[0].reshape(-1, 3), axis=0))))
+    center = (corners.min(0) + corners.max(0)) / 2
+    radius = float(np.linalg.norm(corners - center, axis=1).max())
+    return _Frame(center, radius, int(np.argmax(np.ptp(meshes[0].reshape(-1, 3), axis=0))))
 
 
 @cache

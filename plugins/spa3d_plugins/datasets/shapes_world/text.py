@@ -30,7 +30,7 @@ NAMES = tuple(category.name for category in CATEGORIES)
 
 
 def facts_of(spec: Spec) -> tuple[Fact, ...]:
-    """Every fact about an object: category, texture, use, the colour of each part, the count of each counted part."""
+    """Every fact about an object: category, texture, use, the color of each part, the count of each counted part."""
     category = BY_NAME[spec.category]
     facts = [
         Fact("category", "", "What is this?", spec.category, NAMES),
@@ -39,7 +39,7 @@ def facts_of(spec: Spec) -> tuple[Fact, ...]:
     ]
     for part, color in zip(category.parts, spec.colors, strict=True):
         verb = "are" if plural(part.name) else "is"
-        facts.append(Fact("colour", part.name, f"What colour {verb} the {part.name}?", color, tuple(COLORS)))
+        facts.append(Fact("color", part.name, f"What color {verb} the {part.name}?", color, tuple(COLORS)))
     for part, count in zip(category.parts, spec.counts, strict=True):
         if part.counts:
             possible = tuple(NUMBERS[value] for value in part.counts)

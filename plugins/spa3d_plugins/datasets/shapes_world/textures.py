@@ -1,4 +1,4 @@
-"""Textures of the main part: stripes and spots are colour, roughness is shape. Lengths in units of the radius."""
+"""Textures of the main part: stripes and spots are color, roughness is shape. Lengths in units of the radius."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STRIPE_WIDTH = 0.15
 SPOT_RADIUS = 0.17
 SPOTS = 9
 MOST_SPOTTED = 0.4
-"""Share of a small part that may lie under spots: it must still show its own colour."""
+"""Share of a small part that may lie under spots: it must still show its own color."""
 LIGHTER = 0.6
 """How far stripes and spots are mixed towards white (those of a white part: towards black)."""
 BUMP = 0.05
@@ -36,7 +36,7 @@ def spots(xyz: Float[np.ndarray, "n 3"], *, places: Float[np.ndarray, " s"]) -> 
 
 
 def lighter(color: str) -> Float[np.ndarray, " 3"]:
-    """The colour of stripes and spots on a part of `colour`."""
+    """The color of stripes and spots on a part of `color`."""
     rgb = np.array(COLORS[color])
     return rgb * (1 - LIGHTER) if color == "white" else rgb + LIGHTER * (1 - rgb)
 
@@ -48,5 +48,5 @@ def bumps(mesh: Mesh, chosen: Int[np.ndarray, " n"], depth: Float[np.ndarray, " 
 
 
 def pits(depth: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Factor by which the colour of a rough surface is darkened."""
+    """Factor by which the color of a rough surface is darkened."""
     return 1 - PIT * np.clip(depth, 0, 1)

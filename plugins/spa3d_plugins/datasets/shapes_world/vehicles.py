@@ -118,7 +118,7 @@ def _umbrella(w: Wobble, _: Counts) -> tuple[Mesh, ...]:
 VEHICLES = (
     Category(
         "airplane",
-        "travelling",
+        "traveling",
         "smooth",
         (
             Part("fuselage", "white", 0.42),
@@ -129,7 +129,7 @@ VEHICLES = (
     ),
     Category(
         "rocket",
-        "travelling",
+        "traveling",
         "striped",
         (
             Part("body", "white", 0.48),
@@ -140,7 +140,7 @@ VEHICLES = (
     ),
     Category(
         "car",
-        "travelling",
+        "traveling",
         "smooth",
         (
             Part("body", "red", 0.42),
@@ -151,7 +151,7 @@ VEHICLES = (
     ),
     Category(
         "truck",
-        "travelling",
+        "traveling",
         "striped",
         (
             Part("trailer", "white", 0.44),
@@ -162,14 +162,14 @@ VEHICLES = (
     ),
     Category(
         "bicycle",
-        "travelling",
+        "traveling",
         "smooth",
         (Part("frame", "red", 0.42), Part("wheels", "black", 0.46), Part("saddle", "black", 0.12)),
         _bicycle,
     ),
     Category(
         "sailboat",
-        "travelling",
+        "traveling",
         "striped",
         (
             Part("hull", "brown", 0.42),

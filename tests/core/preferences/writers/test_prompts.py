@@ -5,7 +5,7 @@ from spa3d.data.questions import with_options
 from spa3d.preferences.writers.contract import RewriteRequest
 from spa3d.preferences.writers.prompts import LONGER, TASK, parse_reply
 
-SEAT = Fact("colour", "seat", "What colour is the seat?", "red", ("red", "blue"))
+SEAT = Fact("color", "seat", "What color is the seat?", "red", ("red", "blue"))
 CAPTION = "A red chair with four legs."
 
 

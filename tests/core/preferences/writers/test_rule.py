@@ -11,11 +11,11 @@ from spa3d.metrics.text_matching import states
 from spa3d.preferences.writers.contract import RewriteRequest
 from spa3d.preferences.writers.rule import RuleWriter
 
-COLOURS = ("red", "orange", "white", "purple", "black", "gray")
+COLORS = ("red", "orange", "white", "purple", "black", "gray")
 SWORD = (
     Fact("category", "", "What is this?", "sword", ("sword", "long sword", "airplane")),
-    Fact("colour", "blade", "What colour is the blade?", "white", COLOURS),
-    Fact("colour", "grip", "What colour is the grip?", "purple", COLOURS),
+    Fact("color", "blade", "What color is the blade?", "white", COLORS),
+    Fact("color", "grip", "What color is the grip?", "purple", COLORS),
     Fact("count", "gems", "How many gems does it have?", "one", ("one", "two")),
 )
 CAPTION = "A sword with a white blade, a purple grip and one gem."
@@ -59,8 +59,8 @@ def test_a_caption_gets_one_stated_fact_changed() -> None:
 
 
 def test_an_answer_to_a_question_about_a_fact_states_another_value_of_it() -> None:
-    assert all_of("What colour is the blade?", "It is white.") == {
-        f"It is {colour}." for colour in COLOURS if colour != "white"
+    assert all_of("What color is the blade?", "It is white.") == {
+        f"It is {color}." for color in COLORS if color != "white"
     }
     assert all_of("How many gems does it have?", "It has one gem.") == {"It has two gems."}
     assert all_of("How many gems does it have?", "One.") == {"Two."}
@@ -72,15 +72,15 @@ def test_a_wider_or_narrower_name_is_no_wrong_answer() -> None:
 
 def test_of_the_whole_object_another_true_value_is_not_false() -> None:
     facts = (
-        Fact("colour", "", "What colour is it?", "red", ("red", "white", "black")),
-        Fact("colour", "lid", "What colour is the lid?", "white", ("red", "white", "black")),
+        Fact("color", "", "What color is it?", "red", ("red", "white", "black")),
+        Fact("color", "lid", "What color is the lid?", "white", ("red", "white", "black")),
     )
-    assert all_of("What colours has it?", "It is red.", facts) == {"It is black."}
-    assert all_of("What colour is the lid?", "It is white.", facts) == {"It is black."}
+    assert all_of("What colors has it?", "It is red.", facts) == {"It is black."}
+    assert all_of("What color is the lid?", "It is white.", facts) == {"It is black."}
 
 
 def test_every_place_that_states_the_fact_is_changed() -> None:
-    facts = (Fact("colour", "", "Main colour?", "red", ("red", "tan", "white", "gray")),)
+    facts = (Fact("color", "", "Main color?", "red", ("red", "tan", "white", "gray")),)
     assert all_of("What is this?", "A bag, mostly red, dark red and gray.", facts) == {
         "A bag, mostly tan, dark tan and gray."
     }
@@ -93,9 +93,9 @@ def test_a_verb_that_would_not_agree_stays_away() -> None:
 
 
 def test_words_that_go_ill_together_stay_apart() -> None:
-    colour = (Fact("colour", "", "Main colour?", "red", ("red", "white", "tan", "gray")),)
-    assert all_of("Tell me.", "Mostly dark red.", colour) == {"Mostly dark tan.", "Mostly dark gray."}
-    assert all_of("Tell me.", "A slate blue-red bag.", colour) == {None}
+    color = (Fact("color", "", "Main color?", "red", ("red", "white", "tan", "gray")),)
+    assert all_of("Tell me.", "Mostly dark red.", color) == {"Mostly dark tan.", "Mostly dark gray."}
+    assert all_of("Tell me.", "A slate blue-red bag.", color) == {None}
     kind = (Fact("category", "", "What is this?", "cup", ("cup", "stairs", "egg")),)
     assert all_of("Tell me.", "A model of a tin cup.", kind) == {"A model of a tin egg."}
     assert all_of("Tell me.", "A cup, red.", kind) == {"An egg, red."}
@@ -112,7 +112,7 @@ def test_words_that_go_ill_together_stay_apart() -> None:
     ],
 )
 def test_with_options_in_the_question_the_wrong_answer_is_one_of_them(answer: str, wrong: set[str]) -> None:
-    question = with_options("What colour is the blade?", ("red", "black", "white"))
+    question = with_options("What color is the blade?", ("red", "black", "white"))
     assert all_of(question, answer) == wrong
     assert all_of(question, answer, ()) == wrong, "the shown options tell what is false where no fact is known"
 
@@ -169,4 +169,4 @@ def test_in_the_shapes_world_every_answer_gets_a_false_version() -> None:
                 if talk.kind == "simple_description":
                     assert len(lost) == 1, (part.answer, text)
                     kinds[lost[0].kind] += 1
-    assert set(kinds) == {"category", "texture", "colour", "count"}
+    assert set(kinds) == {"category", "texture", "color", "count"}

@@ -86,12 +86,12 @@ def test_an_object_stays_whole_when_it_wobbles(category: Category, wobble: float
     assert 1.0 < np.ptp(corners, axis=0).max() < 3.0
 
 
-def test_colours_and_their_lighter_marks_keep_their_names() -> None:
+def test_colors_and_their_lighter_marks_keep_their_names() -> None:
     from spa3d_plugins.datasets.shapes_world.textures import lighter
 
     palette = np.array(list(COLORS.values()))
     apart = np.linalg.norm(palette[:, None] - palette, axis=-1) + np.eye(len(palette))
-    assert apart.min() > 0.35, "seven standard deviations of the colour noise"
+    assert apart.min() > 0.35, "seven standard deviations of the color noise"
     for i, name in enumerate(COLORS):
         marks = np.linalg.norm(palette - lighter(name), axis=-1)
-        assert np.delete(marks, i).min() > 0.25, f"stripes on {name} look like another colour"
+        assert np.delete(marks, i).min() > 0.25, f"stripes on {name} look like another color"

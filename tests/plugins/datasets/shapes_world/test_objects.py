@@ -38,7 +38,7 @@ def nearest(rgb: np.ndarray) -> Counter[str]:
 
 
 @each
-def test_the_points_of_a_part_have_its_colour(category: Category) -> None:
+def test_the_points_of_a_part_have_its_color(category: Category) -> None:
     for texture in TEXTURES:
         spec = spec_of(category, texture)
         cloud, labels = (one := sampled(spec)).cloud, one.labels
@@ -87,7 +87,7 @@ def test_poses_turn_about_the_up_axis_alone() -> None:
 
 @each
 @pytest.mark.parametrize("texture", TEXTURES)
-def test_a_changed_colour_changes_only_the_colour_of_that_part(category: Category, texture: str) -> None:
+def test_a_changed_color_changes_only_the_color_of_that_part(category: Category, texture: str) -> None:
     spec = spec_of(category, texture)
     for i, color in enumerate(spec.colors):
         other = next(name for name in COLORS if name != color)
@@ -148,11 +148,11 @@ def test_a_twin_spec_differs_in_exactly_the_fact_it_names(category: Category) ->
         twin, kind, subject = change_spec(spec, generator("twin", number))
         names = [part.name for part in category.parts]
         differences = [("texture", "")] * (twin.texture != spec.texture)
-        differences += [("colour", n) for n, a, b in zip(names, twin.colors, spec.colors, strict=True) if a != b]
+        differences += [("color", n) for n, a, b in zip(names, twin.colors, spec.colors, strict=True) if a != b]
         differences += [("count", n) for n, a, b in zip(names, twin.counts, spec.counts, strict=True) if a != b]
         assert differences == [(kind, subject)]
         assert twin.category == spec.category
         kinds[kind] += 1
     counted = any(part.counts for part in category.parts)
-    assert set(kinds) == {"colour", "texture", "count"} - (set() if counted else {"count"})
+    assert set(kinds) == {"color", "texture", "count"} - (set() if counted else {"count"})
     assert min(kinds.values()) > 8

@@ -27,9 +27,9 @@ def test_facts() -> None:
         ("category", "", "What is this?", "chair"),
         ("texture", "", "What is its surface like?", "striped"),
         ("use", "", "What is it used for?", "sitting"),
-        ("colour", "seat", "What colour is the seat?", "red"),
-        ("colour", "back", "What colour is the back?", "blue"),
-        ("colour", "legs", "What colour are the legs?", "black"),
+        ("color", "seat", "What color is the seat?", "red"),
+        ("color", "back", "What color is the back?", "blue"),
+        ("color", "legs", "What color are the legs?", "black"),
         ("count", "legs", "How many legs does it have?", "five"),
     ]
     assert facts_of(CHAIR)[-1].options == ("three", "four", "five", "six")
@@ -54,10 +54,10 @@ def test_open_questions_are_answered_in_a_sentence() -> None:
         "What do you see here?": caption_of(PLANE),
         "What is this?": "An airplane.",
         "What is its surface like?": "It is rough.",
-        "What is it used for?": "It is used for travelling.",
-        "What colour is the fuselage?": "It is white.",
-        "What colour are the wings?": "They are green.",
-        "What colour are the engines?": "They are orange.",
+        "What is it used for?": "It is used for traveling.",
+        "What color is the fuselage?": "It is white.",
+        "What color are the wings?": "They are green.",
+        "What color are the engines?": "They are orange.",
         "How many engines does it have?": "It has one engine.",
     }
     assert answers(CHAIR, 0.0)["How many legs does it have?"] == {"It has five legs."}
@@ -82,6 +82,6 @@ def test_a_conversation_is_a_caption_a_question_and_three_different_rounds() -> 
 
 
 def test_a_fact_with_too_few_options_is_asked_openly() -> None:
-    lonely = (Fact("colour", "lid", "What colour is the lid?", "red", ("red", "blue")),) * 3
+    lonely = (Fact("color", "lid", "What color is the lid?", "red", ("red", "blue")),) * 3
     talks = conversations_of(lonely, "A lid.", "key", choice_share=1.0)
     assert all(" A) " not in turn.question for talk in talks for turn in talk.rounds)

@@ -13,7 +13,7 @@ def spa3d_components() -> Iterable[Component]:
         target="spa3d_good.slabs:Slabs",
         summary="Cuts the cloud into slabs along the up axis; one token per slab",
         requires=("torch",),
-        licence="MIT",
+        license="MIT",
     )
     yield Component(
         kind="noise",
