@@ -235,10 +235,10 @@ def main() -> int:
     if given.measure:
         measure(given.measure, given.device, given.tiny, given.into)
         return 0
-    fault = gpu_fault() if given.device == "cuda" else ""
-    if fault:
+    error = gpu_fault() if given.device == "cuda" else ""
+    if error:
         print(
-            f"benchmarks/gpu.py: {fault}, so nothing was measured; run it where nvidia-smi shows a GPU", file=sys.stderr
+            f"benchmarks/gpu.py: {error}, so nothing was measured; run it where nvidia-smi shows a GPU", file=sys.stderr
         )
         return 2
     chosen = [part for part in PARTS if part == "machine" or part in given.parts.split(",")]

@@ -117,7 +117,12 @@ def toy(toy_dataset: Any) -> Callable[..., Any]:
     def build(seed: int = 0) -> Any:
         torch.manual_seed(seed)
         settings = LLMSettings(hidden_size=16, layers=2, heads=2, intermediate_size=32, vocab_size=320)
-        texts = [turn.answer for r in toy_dataset.records("train") for talk in r.conversations for turn in talk.rounds]
+        texts = [
+            turn.answer
+            for r in toy_dataset.records("train")
+            for conversation in r.conversations
+            for turn in conversation.rounds
+        ]
         llm, tokenizer, ids = make_llm(settings, lambda: iter(texts))
         encoder = Averages()
         config = Spa3dConfig(text_config=llm.config, num_points=32, point_ids=ids)

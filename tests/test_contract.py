@@ -41,14 +41,14 @@ def needed(tmp_path: Path) -> dict[str, dict[str, Any]]:
     (tmp_path / "8192_npy").mkdir()
     (tmp_path / "anno_data").mkdir()
     for split in ("train", "val", "test"):
-        talks = []
+        conversations = []
         for number in range(5):
             name = f"{split}{number}"
             np.save(tmp_path / f"8192_npy/{name}_8192.npy", Draws([(name,)]).uniform(32, 6)[0].numpy())
             question, answer = f"<point>\nWhat is this {number}?", f"A thing, number {number} of {split}."
             turns = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
-            talks.append({"object_id": name, "conversations": turns})
-        (tmp_path / f"anno_data/all_{split}.json").write_text(json.dumps(talks), encoding="utf-8")
+            conversations.append({"object_id": name, "conversations": turns})
+        (tmp_path / f"anno_data/all_{split}.json").write_text(json.dumps(conversations), encoding="utf-8")
     return {"pointllm": {"root": tmp_path}}
 
 
@@ -340,9 +340,9 @@ class TestDataset:
             assert cloud.shape[1] == 6
             assert np.isfinite(cloud).all()
             assert ((cloud[:, 3:] >= 0) & (cloud[:, 3:] <= 1)).all()
-            for talk in (*record.conversations, *dataset.conversations(record, 1)):
-                assert talk.rounds
-                assert all(turn.question.strip() and turn.answer.strip() for turn in talk.rounds)
+            for conversation in (*record.conversations, *dataset.conversations(record, 1)):
+                assert conversation.rounds
+                assert all(turn.question.strip() and turn.answer.strip() for turn in conversation.rounds)
             assert record.conversations
             assert all(fact.answer in fact.options for fact in record.facts)
 

@@ -57,8 +57,8 @@ Only those of the chosen components can be set. A benchmark's flags carry its na
 PRESETS = """\
 ## What the presets set
 
-A *stand-in* is the preset that a component's bare name means under a run preset; values under *objectives* hold where
-that objective is chosen.
+A *default preset* is what a component's bare name means under a run preset. Values under *objectives* hold where that
+objective is chosen.
 """
 
 
@@ -195,9 +195,9 @@ def preset_key(section: str, key: str) -> str:
     if head == "objectives":
         objective, _, setting = rest.partition(".")
         return f"objectives: {code(objective)}: {code(f'--train.{setting}')}"
-    if head == "stand_in":
+    if head == "default_presets":
         kind, _, name = rest.partition(".")
-        return f"stand-in: {code(f'--{kind} {name}')}"
+        return f"default preset: {code(f'--{kind} {name}')}"
     return code(f"--llm.{rest}") if section == "llm" else code(f"--{rest}")
 
 

@@ -190,7 +190,7 @@ def settings(*argv: str) -> dict[tuple[str, ...], Any]:
         return found
 
     config = parse(argv).config.model_dump(mode="json")
-    config["benchmark"] = {each["asked"]: each for each in config["benchmark"]}
+    config["benchmark"] = {each["requested"]: each for each in config["benchmark"]}
     return flat(config)
 
 

@@ -90,7 +90,7 @@ def test_killed_while_pairs_are_made_a_run_goes_on_to_the_same_ones(
     kept = (output / "pairs.jsonl").read_text().splitlines()
     passport = json.loads((output / "passport.json").read_text())
     assert passport["pairs"]["kept"] == len(kept)
-    assert passport["pairs"]["asked"] == 24 == len(kept) + sum(passport["pairs"]["dropped"].values())
+    assert passport["pairs"]["requested"] == 24 == len(kept) + sum(passport["pairs"]["dropped"].values())
     rows = [json.loads(row) for row in (output / "metrics.jsonl").read_text().splitlines()]
     assert any("pair_margin" in row for row in rows if row.get("stage") == "post-train")
 

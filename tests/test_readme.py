@@ -64,18 +64,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_split(root: Path, split: str, number: int) -> None:
     clouds = Draws([(split, place) for place in range(number)]).uniform(160, 6).numpy().astype("float32")
-    talks: list[dict[str, Any]] = []
+    conversations: list[dict[str, Any]] = []
     for place, cloud in enumerate(clouds):
         thing = ("red mug", "blue chair", "green table", "white lamp")[place % 4]
         turns = [
             {"from": "human", "value": "<point>\nWhat is this?"},
             {"from": "gpt", "value": f"A {thing} of {split}, with a number, {place}, on it."},
         ]
-        talks.append(
+        conversations.append(
             {"object_id": f"{split}{place}", "conversation_type": "simple_description", "conversations": turns}
         )
         np.save(root / "8192_npy" / f"{split}{place}_8192.npy", cloud)
-    (root / "anno_data" / f"mine_{split}.json").write_text(json.dumps(talks), encoding="utf-8")
+    (root / "anno_data" / f"mine_{split}.json").write_text(json.dumps(conversations), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 
 class SpaError(Exception):
-    """A fault of the input, not of the program: one message, exit code 2."""
+    """A error of the input, not of the program: one message, exit code 2."""
 
 
 class RegistryError(SpaError):
@@ -24,11 +24,11 @@ class PluginError(SpaError):
 
 
 class ConfigError(SpaError):
-    """One or more faults in flags or YAML, all of them reported together."""
+    """One or more errors in flags or YAML, all of them reported together."""
 
-    def __init__(self, faults: str | Sequence[str]) -> None:
-        self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
-        super().__init__("\n".join(self.faults))
+    def __init__(self, errors: str | Sequence[str]) -> None:
+        self.errors: tuple[str, ...] = (errors,) if isinstance(errors, str) else tuple(errors)
+        super().__init__("\n".join(self.errors))
 
 
 class DataError(SpaError):
@@ -36,12 +36,12 @@ class DataError(SpaError):
 
 
 @contextmanager
-def about(record_id: str) -> Iterator[None]:
+def error_context(record_id: str) -> Iterator[None]:
     """Let a `DataError` raised inside say whose data it is about."""
     try:
         yield
-    except DataError as fault:
-        raise DataError(f"record {record_id}: {fault}") from fault
+    except DataError as error:
+        raise DataError(f"record {record_id}: {error}") from error
 
 
 class OutputError(SpaError):

@@ -195,7 +195,7 @@ presets:
   run:
     short:
       summary: Short
-      stand_in: {encoder: {plain: plain-tiny}}
+      default_presets: {encoder: {plain: plain-tiny}}
       settings: {points: {count: 64}, base: {encoder: {epochs: 2}}, train: {steps: 3, learning_rate: 0.1}}
       objectives: {fit: {learning_rate: 0.2}, fit-hard: {learning_rate: 0.3}}
     long:
@@ -241,14 +241,14 @@ class ChatServer:
     """Answers what `steps` says by the number in the prompt ("number 3?") and by how often it was asked.
 
     Attributes:
-        asked: how often, by number.
+        requested: how often, by number.
         heard: path, headers and body of every request.
 
     """
 
     def __init__(self, steps: Callable[[int, int], Step]) -> None:
         self.steps, self.lock = steps, threading.Lock()
-        self.asked: dict[int, int] = {}
+        self.requested: dict[int, int] = {}
         self.heard: list[tuple[str, dict[str, str], dict[str, Any]]] = []
 
     @staticmethod
@@ -271,7 +271,7 @@ class ChatServer:
         number = int(re.findall(r"number (\d+)\?", body["messages"][0]["content"])[0])
         with self.lock:
             self.heard.append((path, headers, body))
-            time = self.asked[number] = self.asked.get(number, 0) + 1
+            time = self.requested[number] = self.requested.get(number, 0) + 1
         return self.steps(number, time)
 
     @contextmanager

@@ -156,7 +156,7 @@ def test_training_that_is_resumed_ends_with_the_same_weights(
     )
     start = views_of(toy, accelerator)[0]
     assert difference(whole, start) > 1e-3
-    # Some of a GPU's sums have no fixed order: what two equal runs differ by is no fault of resuming.
+    # Some of a GPU's sums have no fixed order: what two equal runs differ by is no error of resuming.
     assert difference(whole, resumed) <= 4 * difference(whole, again)
 
 

@@ -84,7 +84,7 @@ def test_a_killed_run_is_resumed_to_the_same_weights(
     assert not (folder / "model").exists()
     finish(again)
     finish(start(command(accelerator, folder, "--resume"), bases))
-    # Some of a GPU's sums have no fixed order: what two equal runs differ by is no fault of resuming.
+    # Some of a GPU's sums have no fixed order: what two equal runs differ by is no error of resuming.
     assert difference(undisturbed, folder) <= 4 * difference(undisturbed, tmp_path / "again")
 
 

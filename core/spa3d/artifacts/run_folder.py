@@ -41,15 +41,15 @@ def lock_run_folder(output: Path, config: Mapping[str, Any], *, resume: bool) ->
     try:
         output.mkdir(parents=True, exist_ok=True)
         handle = os.open(output, os.O_RDONLY)
-    except OSError as fault:
+    except OSError as error:
         raise OutputError(
-            f"--output {output}: cannot be made or read ({fault.strerror}); choose another folder"
-        ) from fault
+            f"--output {output}: cannot be made or read ({error.strerror}); choose another folder"
+        ) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as fault:
-            raise OutputError(f"--output {output}: another run is at work in it; choose another folder") from fault
+        except BlockingIOError as error:
+            raise OutputError(f"--output {output}: another run is at work in it; choose another folder") from error
         _claim(output, dict(config), resume=resume)
         yield
     finally:
@@ -66,8 +66,8 @@ def _claim(output: Path, config: dict[str, Any], *, resume: bool) -> None:
         return
     try:
         write_whole(saved, yaml.safe_dump(config, sort_keys=False))
-    except OSError as fault:
-        raise OutputError(f"--output {output}: not writable ({fault.strerror}); choose another folder") from fault
+    except OSError as error:
+        raise OutputError(f"--output {output}: not writable ({error.strerror}); choose another folder") from error
 
 
 def _continue(output: Path, inside: list[str], config: dict[str, Any], *, resume: bool) -> None:

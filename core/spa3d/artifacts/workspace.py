@@ -33,11 +33,11 @@ class Workspace:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
                 return
-        except OSError as fault:
+        except OSError as error:
             raise OutputError(
-                f"{self.folder}: bases cannot be kept there ({fault.strerror}); name another folder in the variable "
+                f"{self.folder}: bases cannot be kept there ({error.strerror}); name another folder in the variable "
                 f"{VARIABLE}"
-            ) from fault
+            ) from error
 
     def base(self, key: str) -> Path:
         """Folder of a base."""

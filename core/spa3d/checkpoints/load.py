@@ -18,7 +18,7 @@ from spa3d.model.parts import create_part
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.registry.registry import load_registry
 
-CURE = "give the model/ folder of a finished run"
+HINT = "give the model/ folder of a finished run"
 
 
 def load(folder: str | Path, *, plugins: Sequence[str] = ()) -> tuple[Spa3dModel, Spa3dProcessor]:
@@ -53,10 +53,10 @@ def describe(folder: Path) -> Spa3dConfig:
         kind = values.get("model_type")
         config: Spa3dConfig = Spa3dConfig.from_dict(values)
         named = all({"name", "config"} <= set(part) for part in (config.encoder, config.projector))
-    except (OSError, ValueError, TypeError, KeyError) as fault:
-        raise CheckpointError(f"{folder}: its config.json is not that of a 3D LLM ({fault}); {CURE}") from fault
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{folder}: its config.json is not that of a 3D LLM ({error}); {HINT}") from error
     if kind != Spa3dConfig.model_type or not named:
-        raise CheckpointError(f"{folder}: holds a model of type {kind!r} and no 3D LLM; {CURE}")
+        raise CheckpointError(f"{folder}: holds a model of type {kind!r} and no 3D LLM; {HINT}")
     return config
 
 
@@ -68,10 +68,10 @@ def read(
     try:
         loaded: Any = Spa3dModel.from_pretrained(folder, **parts, output_loading_info=True)
         processor = Spa3dProcessor.from_pretrained(folder)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
-            f"{folder}: the 3D LLM there cannot be read ({_first_line(fault)}); copy it again"
-        ) from fault
+            f"{folder}: the 3D LLM there cannot be read ({_first_line(error)}); copy it again"
+        ) from error
     model, told = loaded
     astray = sorted({*map(str, told["missing_keys"]), *map(str, told["unexpected_keys"])})
     if astray:
@@ -80,5 +80,5 @@ def read(
     return model.eval(), processor
 
 
-def _first_line(fault: Exception) -> str:
-    return str(fault).strip().partition("\n")[0]
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -79,8 +79,8 @@ def read_tensors(path: Path) -> Mapping[str, Tensor]:
         raise CheckpointError(f"{path}: is no file and no folder; give a file of weights")
     try:
         start, size = _start(path)
-    except OSError as fault:
-        raise CheckpointError(f"{path}: cannot be read ({fault.strerror}); give a file of weights") from fault
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); give a file of weights") from error
     if _is_safetensors(start, size):
         return _Safetensors(path)
     if start.startswith((b"PK\x03\x04", b"\x80")):
@@ -134,20 +134,20 @@ def _of_pickle(path: Path, *, mapped: bool) -> Mapping[str, Tensor]:
         with path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals(STAND_INS):
             warnings.simplefilter("ignore")  # about protocols and storages that the reader cannot change
             held = torch.load(path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped)
-    except Exception as fault:  # a hostile or broken pickle fails in every way there is
-        raise CheckpointError(f"{path}: {_broken_pickle(fault)}") from fault
+    except Exception as error:  # a hostile or broken pickle fails in every way there is
+        raise CheckpointError(f"{path}: {_broken_pickle(error)}") from error
     return _flat(path, held)
 
 
-def _broken_pickle(fault: Exception) -> str:
-    asked = ASKED_FOR.search(str(fault))
+def _broken_pickle(error: Exception) -> str:
+    asked = ASKED_FOR.search(str(error))
     if asked:
         return (
             f"holds more than tensors: it asks for {shown(asked[1])}, which could run code, so nothing of it was "
             f"loaded; ask its authors for a state dict, or for safetensors"
         )
-    reason = REASON.search(str(fault))
-    why = shown(reason[1].strip()) if reason else _first_line(fault)
+    reason = REASON.search(str(error))
+    why = shown(reason[1].strip()) if reason else _first_line(error)
     return f"cannot be read as a file of torch ({why}); {AGAIN}, or ask for safetensors"
 
 
@@ -175,16 +175,16 @@ class _Safetensors(Mapping[str, Tensor]):
         try:
             self._file: Any = safe_open(path, framework="pt")
             self._names = dict.fromkeys(self._file.keys())
-        except (SafetensorError, OSError) as fault:
-            raise CheckpointError(f"{path}: cannot be read as safetensors ({_first_line(fault)}); {AGAIN}") from fault
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path}: cannot be read as safetensors ({_first_line(error)}); {AGAIN}") from error
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._names:
             raise KeyError(name)
         try:
             tensor: Tensor = self._file.get_tensor(name)
-        except SafetensorError as fault:
-            raise CheckpointError(f"{self._path}: {shown(name)} cannot be read ({fault}); {AGAIN}") from fault
+        except SafetensorError as error:
+            raise CheckpointError(f"{self._path}: {shown(name)} cannot be read ({error}); {AGAIN}") from error
         return tensor
 
     def __iter__(self) -> Iterator[str]:
@@ -212,9 +212,9 @@ class _Shards(Mapping[str, Tensor]):
             self._open[shard] = read_tensors(self.place(name))
         try:
             return self._open[shard][name]
-        except KeyError as fault:
+        except KeyError as error:
             said = f"{shown(name)} is not in it, though {self._index.name} says so"
-            raise CheckpointError(f"{self.place(name)}: {said}; {AGAIN}") from fault
+            raise CheckpointError(f"{self.place(name)}: {said}; {AGAIN}") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -228,8 +228,8 @@ def _index_of(index: Path) -> dict[str, str]:
     try:
         places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         named = {str(name): str(file) for name, file in places.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise CheckpointError(f"{index}: says not which tensor is in which file ({fault!r}); {AGAIN}") from fault
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{index}: says not which tensor is in which file ({error!r}); {AGAIN}") from error
     away = next((file for file in named.values() if Path(file).name != file), None)
     if away is not None:
         raise CheckpointError(f"{index}: names {shown(away)}, which is no file beside it; {AGAIN}")
@@ -259,6 +259,6 @@ def shown(name: str) -> str:
     return name if name.isprintable() else repr(name)[1:-1]
 
 
-def _first_line(fault: Exception) -> str:
-    said = shown(str(fault).strip().partition("\n")[0])
-    return f"{type(fault).__name__}: {said}" if said else type(fault).__name__
+def _first_line(error: Exception) -> str:
+    said = shown(str(error).strip().partition("\n")[0])
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -77,7 +77,7 @@ def _run(request: CompareRequest, comparison: Comparison, share: Sequence[Task])
         outcomes.append(outcome)
         took = f" in {time.monotonic() - began:.0f} s" if time.monotonic() - began > 1 else ""
         cell = f"[{len(outcomes)}/{len(share)}] {outcome.cell.row.label}, seed {outcome.cell.seed}: "
-        error = f": {outcome.fault.splitlines()[0]}" if outcome.fault else ""
+        error = f": {outcome.error.splitlines()[0]}" if outcome.error else ""
         complaints().print(plain(f"{cell}{outcome.status}{took}{error}"), soft_wrap=True)
         update_table()
         began = time.monotonic()

@@ -49,8 +49,8 @@ def show_table(comparison: ComparisonTable, folder: Path) -> None:
         console.print(plain(sentence, "bold"), soft_wrap=True)
     console.print(table)
     for row in comparison.rows:
-        for fault in row.faults:
-            console.print(plain(f"{row.label}, {fault}", "red"), soft_wrap=True)
+        for error in row.errors:
+            console.print(plain(f"{row.label}, {error}", "red"), soft_wrap=True)
     console.print(f"\nshares in %, means over seeds; {AGAINST[comparison.budget]}", style="dim")
     console.print(plain("  ".join(str(folder / f"compare.{kind}") for kind in ("html", "md", "json"))), soft_wrap=True)
 

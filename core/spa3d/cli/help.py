@@ -32,7 +32,7 @@ RUN_FLAGS: tuple[Row, ...] = (
     ("--no-cache", "", "", "do not keep the tokens of a frozen encoder on disk"),
     ("--plugin", "file|module", "", "load an unpackaged plugin; may be repeated"),
     ("--registry", "file", "", "read another registry.yaml"),
-    ("--debug", "", "", "show the traceback of a fault of the input"),
+    ("--debug", "", "", "show the traceback of a error of the input"),
     ("--version", "", "", "print the version"),
 )
 

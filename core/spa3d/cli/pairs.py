@@ -70,7 +70,7 @@ def _show(path: Path, found: Pairs) -> None:
     console = output()
     counts = Table(box=None, show_header=False, pad_edge=False)
     for number, what in [
-        (found.asked, "requests"),
+        (found.requested, "requests"),
         *((count, f"dropped: {why}") for why, count in found.dropped.items()),
         (len(found.kept), f"pairs in {path}"),
     ]:

@@ -49,11 +49,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a cell: `fault` says why it failed, `seconds` is the wall time of post-training."""
+    """What came of a cell: `error` says why it failed, `seconds` is the wall time of post-training."""
 
     cell: Cell
     status: Status
-    fault: str = ""
+    error: str = ""
     seconds: float | None = None
 
 

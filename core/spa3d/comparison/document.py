@@ -90,7 +90,7 @@ class CellState(_Model):
     index: int
     folder: str
     status: Status
-    fault: str = ""
+    error: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -107,14 +107,14 @@ class TableRow(_Model):
     cells: tuple[CellState, ...]
 
     @property
-    def faults(self) -> tuple[str, ...]:
+    def errors(self) -> tuple[str, ...]:
         """Errors of the cells, each once, with its seeds."""
         seeds: dict[str, list[str]] = {}
         for cell in self.cells:
             if cell.status == "failed":
-                seeds.setdefault(cell.fault or "no reason given", []).append(str(cell.seed))
+                seeds.setdefault(cell.error or "no reason given", []).append(str(cell.seed))
         return tuple(
-            f"seed{'s' if len(those) > 1 else ''} {', '.join(those)} failed: {fault}" for fault, those in seeds.items()
+            f"seed{'s' if len(those) > 1 else ''} {', '.join(those)} failed: {error}" for error, those in seeds.items()
         )
 
 

@@ -132,7 +132,7 @@ def _of_seed(score: Score | None, place: int | None) -> str:
 
 
 def _faults(table: Table) -> Iterator[str]:
-    failures = [f"{_label(row)}: {escape_markdown(fault)}" for row in table.rows for fault in row.faults]
+    failures = [f"{_label(row)}: {escape_markdown(error)}" for row in table.rows for error in row.errors]
     if failures:
         yield "## What failed"
         yield render_bullets(failures)

@@ -71,9 +71,9 @@ def _tone(table: Table) -> str:
 
 def _faults(table: Table) -> str:
     items = [
-        f"<strong>{isolate_text(row.label)}:</strong> {isolate_text(fault)}"
+        f"<strong>{isolate_text(row.label)}:</strong> {isolate_text(error)}"
         for row in table.rows
-        for fault in row.faults
+        for error in row.errors
     ]
     for row in table.rows:
         warnings = [warning for cell in row.cells for warning in cell.warnings]
@@ -249,7 +249,7 @@ def _notes(row: TableRow) -> str:
     """Format the notes under a label: control or not, seeds done, seeds failed."""
     words = ["control"] if row.role == "control" else []
     failed = sum(cell.status == "failed" for cell in row.cells)
-    alarm = f'<small class="fault">{failed} failed</small>' if failed else ""
+    alarm = f'<small class="error">{failed} failed</small>' if failed else ""
     return f"<small>{', '.join([*words, format_seed_count(row)])}</small>{alarm}"
 
 

@@ -108,7 +108,7 @@ def read_cell(cell: Cell, seconds: float | None) -> CellResult:
     folder = cell.folder
     report = _mapping(folder / "report.json", json.loads)
     config = _mapping(folder / "config.yaml", yaml.safe_load)
-    journal = [row for row in MetricsLog(folder / "metrics.jsonl").rows() if row.get("stage") == "post-train"]
+    metrics_log = [row for row in MetricsLog(folder / "metrics.jsonl").rows() if row.get("stage") == "post-train"]
     sets = {
         (name, subset): sides
         for name in report.get("benchmarks", {})
@@ -116,7 +116,7 @@ def read_cell(cell: Cell, seconds: float | None) -> CellResult:
     }
     if not sets:
         raise DataError(f"{folder / 'report.json'}: names no benchmark that was asked")
-    training = _training(journal, report, config) | ({} if seconds is None else {"seconds": seconds})
+    training = _training(metrics_log, report, config) | ({} if seconds is None else {"seconds": seconds})
     warnings = [str(text) for text in report.get("training", {}).get("warnings", ())]
     return CellResult(cell, sets, training | {"warnings": len(warnings)}, warnings)
 
@@ -124,8 +124,8 @@ def read_cell(cell: Cell, seconds: float | None) -> CellResult:
 def _mapping(path: Path, parse: Any) -> Mapping[str, Any]:
     try:
         value = parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as fault:
-        raise DataError(f"{path}: cannot be read ({fault})") from fault
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
     if not isinstance(value, Mapping):
         raise DataError(f"{path}: holds no mapping")
     return value
@@ -135,18 +135,18 @@ def _sides(folder: Path, name: str) -> dict[str, BeforeAfter]:
     paths = [folder / f"{name}.{when}.jsonl" for when in ("before", "after")]
     try:
         before, after = (unit_sets(read_rows(path)) for path in paths)
-    except (OSError, ValueError, KeyError) as fault:
-        raise DataError(f"{folder / name}: predictions cannot be read ({fault})") from fault
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{folder / name}: predictions cannot be read ({error})") from error
     return {subset: BeforeAfter(before[subset], units) for subset, units in after.items() if subset in before}
 
 
 def _training(
-    journal: Sequence[Mapping[str, Any]], report: Mapping[str, Any], config: Mapping[str, Any]
+    metrics_log: Sequence[Mapping[str, Any]], report: Mapping[str, Any], config: Mapping[str, Any]
 ) -> dict[str, float]:
-    first, last = probe_ends(journal) or ({}, {})
+    first, last = probe_ends(metrics_log) or ({}, {})
     health = report.get("training", {}).get("health", {})
     found = {
-        "steps": max((row["step"] for row in journal if "step" in row), default=None),
+        "steps": max((row["step"] for row in metrics_log if "step" in row), default=None),
         "seconds": report.get("timing", {}).get("post-train"),
         "learning_rate": config.get("train", {}).get("learning_rate"),
         "margin": last.get("margin"),

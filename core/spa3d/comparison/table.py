@@ -138,8 +138,8 @@ def read_results(outcomes: Sequence[Outcome]) -> Results:
         if outcome.status == "done":
             try:
                 measured[cell.row.label][cell.seed] = read_cell(cell, outcome.seconds)
-            except DataError as fault:
-                state = Outcome(cell, "failed", str(fault), outcome.seconds)
+            except DataError as error:
+                state = Outcome(cell, "failed", str(error), outcome.seconds)
         states.append(state)
     return Results(states, measured)
 
@@ -172,7 +172,7 @@ def _state(output: Path, state: Outcome, cells: BySeed) -> CellState:
         index=cell.index,
         folder=Path(os.path.relpath(cell.folder, output)).as_posix(),
         status=state.status,
-        fault=state.fault,
+        error=state.error,
         warnings=tuple(found.warnings) if found else (),
     )
 

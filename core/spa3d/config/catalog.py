@@ -191,7 +191,7 @@ def _run_preset_error(name: str, preset: RunPreset) -> str:
     """What `RunConfig` says to the settings of a run preset, and to those for each objective."""
     from spa3d.config.settings import RunConfig
 
-    stub: dict[str, Any] = {kind: {"asked": kind, "component": kind} for kind in CHOSEN_ONCE}
+    stub: dict[str, Any] = {kind: {"requested": kind, "component": kind} for kind in CHOSEN_ONCE}
     stub |= {kind: [] for kind in CHOSEN_SEVERAL} | {"preset": name, **preset.settings}
     trains = [preset.settings.get("train", {}), *preset.objectives.values()]
     errors = [_config_error(RunConfig, {**stub, "train": train}) for train in trains]
@@ -211,7 +211,7 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
     manifest, section = registry.manifest, entry.section
     facts = {"summary": entry.summary}
     if entry.preset_of or entry.component is None:
-        facts["set in"] = manifest.place("presets", section, entry.name).partition(" ")[0]
+        facts["set in"] = manifest.location("presets", section, entry.name).partition(" ")[0]
     if entry.component is None:
         preset = getattr(manifest.presets, section)[entry.name]
         facts |= _flat(preset.model_dump(exclude={"summary"}, exclude_defaults=True))

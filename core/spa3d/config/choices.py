@@ -17,7 +17,7 @@ class Choice:
 
     kind: str
     name: str
-    place: str
+    location: str
     saved_component: str = ""
 
     @property
@@ -28,7 +28,7 @@ class Choice:
     @property
     def whole(self) -> str:
         """What an error is about that lies in no single setting of it."""
-        return self.place if self.place.startswith("--") else f"{self.kind} {self.name!r} ({self.place})"
+        return self.location if self.location.startswith("--") else f"{self.kind} {self.name!r} ({self.location})"
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ class _Chooser:
         """The choice for `kind`, if there is any."""
         named = [source.names[kind] for source in self.sources if kind in source.names]
         if named:
-            return Choice(kind, named[-1].name, named[-1].place, named[-1].component)
+            return Choice(kind, named[-1].name, named[-1].location, named[-1].component)
         default = self.registry.manifest.defaults.names(kind)
         if default:
-            return Choice(kind, default[0], self.registry.manifest.place("defaults", kind))
+            return Choice(kind, default[0], self.registry.manifest.location("defaults", kind))
         self.errors.append(f"no {kind} is chosen, and registry.yaml has no default: give --{kind} NAME")
         return None
 
@@ -88,18 +88,18 @@ class _Chooser:
         presets = self.registry.manifest.presets.run
         if choice is None or choice.name in presets:
             return choice.name if choice else ""
-        self.errors.append(f"{choice.place}: {missed('preset', choice.name, presets, 'tools/list run')}")
+        self.errors.append(f"{choice.location}: {missed('preset', choice.name, presets, 'tools/list run')}")
         return ""
 
     def several(self, kind: str) -> tuple[Choice, ...]:
         """The components of a kind chosen several times, in order."""
         manifest = self.registry.manifest
-        default = manifest.place("defaults", kind)
+        default = manifest.location("defaults", kind)
         defaults = tuple(Name(name, default) for name in manifest.defaults.names(kind))
         names = next((source.several[kind] for source in reversed(self.sources) if kind in source.several), defaults)
         chosen = {each.name: each for each in names}
         if len(chosen) < len(names):
-            self.errors.append(f"{names[0].place}: a {kind} is named twice")
+            self.errors.append(f"{names[0].location}: a {kind} is named twice")
         if not chosen:
             self.errors.append(f"no {kind} is chosen, and registry.yaml has no default: give --{kind} NAME,NAME")
-        return tuple(Choice(kind, each.name, each.place, each.component) for each in chosen.values())
+        return tuple(Choice(kind, each.name, each.location, each.component) for each in chosen.values())

@@ -1,4 +1,4 @@
-"""Settings laid over one another, each value with the place it came from."""
+"""Settings laid over one another, each value with the location it came from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from spa3d.registry.located_yaml import Keys
 
-Place = Callable[[Keys], str]
+Location = Callable[[Keys], str]
 """Names where a value stands, given its keys relative to what is being laid."""
 
 
@@ -17,40 +17,44 @@ class Layers:
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.errors: list[str] = []
-        self._places: dict[Keys, str] = {}
+        self._locations: dict[Keys, str] = {}
 
-    def lay(self, keys: Keys, value: Any, place: Place) -> None:
+    def lay(self, keys: Keys, value: Any, location: Location) -> None:
         """Put `value` at `keys`; a block goes into the block that is there, everything else replaces."""
         if value != {}:
-            self._lay(keys, value, place, start=len(keys))
+            self._lay(keys, value, location, start=len(keys))
 
-    def _lay(self, keys: Keys, value: Any, place: Place, *, start: int) -> None:
+    def _lay(self, keys: Keys, value: Any, location: Location, *, start: int) -> None:
         if isinstance(value, Mapping) and value:
             for key, inner in value.items():
-                self._lay((*keys, key), inner, place, start=start)
+                self._lay((*keys, key), inner, location, start=start)
             return
         block = self.values
         for key in keys[:-1]:
             below = block.setdefault(str(key), {})
             if not isinstance(below, dict):
-                self.errors.append(f"{place(keys[start:])}: {key} holds a value, so it has no fields")
+                self.errors.append(f"{location(keys[start:])}: {key} holds a value, so it has no fields")
                 return
             block = below
         there = block.get(str(keys[-1]))
         if isinstance(there, dict) and there:
             if value not in (None, {}):  # an empty block in YAML is None
-                self.errors.append(f"{place(keys[start:])}: {keys[-1]} is a block of fields and takes no value itself")
+                self.errors.append(
+                    f"{location(keys[start:])}: {keys[-1]} is a block of fields and takes no value itself"
+                )
             return
         block[str(keys[-1])] = value
-        self._places[keys] = place(keys[start:])
+        self._locations[keys] = location(keys[start:])
 
-    def name(self, keys: Keys, place: str) -> None:
+    def name(self, keys: Keys, location: str) -> None:
         """Say where `keys` as a whole come from, for errors in no single value of theirs."""
-        self._places[keys] = place
+        self._locations[keys] = location
 
-    def place(self, keys: Keys) -> str:
-        """Where the value at `keys`, or the innermost block around it that has a place, comes from."""
-        return next((self._places[keys[:end]] for end in range(len(keys), -1, -1) if keys[:end] in self._places), "")
+    def location(self, keys: Keys) -> str:
+        """Where the value at `keys`, or the innermost block around it that has a location, comes from."""
+        return next(
+            (self._locations[keys[:end]] for end in range(len(keys), -1, -1) if keys[:end] in self._locations), ""
+        )
 
     def block(self, keys: Keys) -> dict[str, Any]:
         """The values under `keys`."""

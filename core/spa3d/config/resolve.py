@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spa3d.config.choices import Choice, Choices, choose
-from spa3d.config.layers import Layers, Place
+from spa3d.config.layers import Layers, Location
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
 from spa3d.config.sources import (
     CHECKPOINT,
@@ -29,7 +29,7 @@ from spa3d.errors import ConfigError, SpaError
 from spa3d.registry.fields import describe_error, errors_of, field_at, from_text
 from spa3d.registry.kinds import CHOSEN, CHOSEN_ONCE, CHOSEN_SEVERAL, kind_spec
 from spa3d.registry.located_yaml import Keys
-from spa3d.registry.manifest import RunPreset, published_weights
+from spa3d.registry.manifest import RunPreset, weights_source
 from spa3d.registry.registry import Registry, Resolved, load_registry, missed
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -114,14 +114,14 @@ class ConfigResolver:
 
     def _lay_llm(self, choice: Choice) -> None:
         presets = self.manifest.presets.llm
-        self.layers.lay(("llm_name",), choice.name, at(choice.place))
+        self.layers.lay(("llm_name",), choice.name, at(choice.location))
         if choice.name in presets:
             self.layers.lay(("llm",), presets[choice.name].config, self._preset("llm", choice.name, "config"))
         elif _may_be_model(choice.name):
-            self.layers.lay(("llm", "path"), choice.name, at(choice.place))
+            self.layers.lay(("llm", "path"), choice.name, at(choice.location))
         else:
             error = missed("llm", choice.name, presets, "tools/list llm")
-            self.errors.append(f"{choice.place}: {error}; nor is there a folder of that name")
+            self.errors.append(f"{choice.location}: {error}; nor is there a folder of that name")
 
     def _lay_component(self, choice: Choice) -> None:
         """Import the component; its Config is the model of its settings, its preset their first layer."""
@@ -130,12 +130,12 @@ class ConfigResolver:
             resolved = registry.resolve(choice.kind, choice.name, run_preset=self.choices.preset or None)
             model = registry.target(resolved.component).Config
         except SpaError as error:
-            self.errors.append(f"{choice.place}: {error}")
+            self.errors.append(f"{choice.location}: {error}")
             return
         name, saved = resolved.component.name, choice.saved_component
         if saved and saved != name:
             self.errors.append(
-                f"{choice.place}: {choice.name!r} stood for {saved!r} when this was saved, now for {name!r}"
+                f"{choice.location}: {choice.name!r} stood for {saved!r} when this was saved, now for {name!r}"
             )
         self.models[choice.keys], self.resolved[choice.keys] = model, resolved
         self.layers.name(choice.keys, choice.whole)
@@ -169,7 +169,7 @@ class ConfigResolver:
             return keys in self.models and self._goes_with(source, chosen[keys])
         if assignment.dotted:
             names = ", ".join(choice.name for choice in chosen.values()) or "none"
-            self.errors.append(f"{assignment.place(())}: {keys[-1]!r} is not chosen; chosen: {names}")
+            self.errors.append(f"{assignment.location(())}: {keys[-1]!r} is not chosen; chosen: {names}")
         return False
 
     def _goes_with(self, source: Source, choice: Choice | None) -> bool:
@@ -181,7 +181,7 @@ class ConfigResolver:
         if assignment.dotted and isinstance(value, str):
             field = self._field(keys)
             value = from_text(value, field) if field else value
-        self.layers.lay(keys, value, assignment.place)
+        self.layers.lay(keys, value, assignment.location)
 
     def _field(self, keys: Keys) -> Any:
         for length in (1, 2):
@@ -192,7 +192,7 @@ class ConfigResolver:
     def validated(self) -> RunConfig | None:
         """The whole configuration, checked; every error is noted."""
         values = {key: value for key, value in self.layers.values.items() if key not in CHOSEN}
-        values |= {kind: {"asked": "", "component": ""} for kind in CHOSEN_ONCE}
+        values |= {kind: {"requested": "", "component": ""} for kind in CHOSEN_ONCE}
         values |= {kind: [] for kind in CHOSEN_SEVERAL}
         for choice in self.choices.components:
             if choice.keys in self.models:
@@ -210,7 +210,7 @@ class ConfigResolver:
 
     def _selection(self, choice: Choice) -> Selection:
         resolved, model = self.resolved[choice.keys], self.models[choice.keys]
-        asked = {"asked": choice.name, "component": resolved.component.name, "preset": resolved.preset or ""}
+        names = {"requested": choice.name, "component": resolved.component.name, "preset": resolved.preset or ""}
         values = dict(self.layers.block(choice.keys))
         has_weights = kind_spec(choice.kind).has_weights
         checkpoint = values.pop("checkpoint", "") if has_weights else ""
@@ -220,30 +220,30 @@ class ConfigResolver:
         except ValidationError as error:
             self._note(model, error, choice.keys)
         if not has_weights:
-            return Selection(**asked, config=config)
-        return EncoderSelection(**asked, config=config, checkpoint=self._checkpoint(checkpoint))
+            return Selection(**names, config=config)
+        return EncoderSelection(**names, config=config, checkpoint=self._checkpoint(checkpoint))
 
     def _checkpoint(self, given: Any) -> str:
         """The file of an encoder's weights, if it is there; `pipeline.assemble` reads it."""
         if isinstance(given, str) and (not given or Path(given).exists()):
             return given
         error = "no such file or folder" if isinstance(given, str) else f"{given!r} is no file"
-        published = published_weights(self.manifest, self.resolved["encoder",].preset or "")
-        self.errors.append(f"{self.layers.place(CHECKPOINT)}: {error}; {published or 'give a file of weights'}")
+        published = weights_source(self.manifest, self.resolved["encoder",].preset or "")
+        self.errors.append(f"{self.layers.location(CHECKPOINT)}: {error}; {published or 'give a file of weights'}")
         return ""
 
     def _note(self, model: type[BaseModel], error: ValidationError, start: Keys) -> None:
-        for fault in errors_of(error):
-            keys: Keys = (*start, *fault["loc"])
+        for each in errors_of(error):
+            keys: Keys = (*start, *each["loc"])
             dotted = ".".join(map(str, keys))
-            what = f"--{dotted} " if fault["type"] == "missing" else ""
-            self.errors.append(f"{self.layers.place(keys) or dotted}: {what}{describe_error(model, fault)}")
+            what = f"--{dotted} " if each["type"] == "missing" else ""
+            self.errors.append(f"{self.layers.location(keys) or dotted}: {what}{describe_error(model, each)}")
 
     def _check_surroundings(self) -> None:
         """What only this machine can tell: folders, devices, backends."""
         base = self.layers.block(("base",))["path"]
         if base and isinstance(base, str) and not Path(base).is_dir():
-            self.errors.append(f"{self.layers.place(('base', 'path'))}: no such folder; a base is a saved 3D LLM")
+            self.errors.append(f"{self.layers.location(('base', 'path'))}: no such folder; a base is a saved 3D LLM")
         device, backend = self.layers.values["device"], self.layers.values["ops"]
         if device not in ("auto", "cpu"):
             self._try(("device",), lambda: _choose_device(str(device)))
@@ -255,11 +255,11 @@ class ConfigResolver:
         try:
             attempt()
         except SpaError as error:
-            place = self.layers.place(keys)
-            self.errors.append(f"{place}: {str(error).removeprefix(f'{place}: ')}")
+            location = self.layers.location(keys)
+            self.errors.append(f"{location}: {str(error).removeprefix(f'{location}: ')}")
 
-    def _preset(self, *start: str) -> Place:
-        return lambda rest: self.manifest.place("presets", *start, *rest)
+    def _preset(self, *start: str) -> Location:
+        return lambda rest: self.manifest.location("presets", *start, *rest)
 
 
 def _choose_device(name: str) -> object:

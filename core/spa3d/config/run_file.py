@@ -17,4 +17,4 @@ def read_run_file(path: Path) -> Source:
 
     """
     located = read_located(path, ConfigError)
-    return read_source(located.values, located.place)
+    return read_source(located.values, located.location)

@@ -25,7 +25,7 @@ class Settings(BaseModel):
 class Selection(Settings):
     """One chosen component: what was asked for, what it stands for, and its filled configuration."""
 
-    asked: str
+    requested: str
     """The name the user gave: a component or a preset."""
     component: str
     """The component it resolves to."""

@@ -1,11 +1,11 @@
-"""Settings of one source: the names it chooses and the values it sets, each with the place it stands at.
+"""Settings of one source: the names it chooses and the values it sets, each with the location it stands at.
 
 A source is a mapping. Its keys are those of the ``config.yaml`` that a run saves, so a saved one can be given back as
 it is. A component may be written in three ways::
 
     encoder: pointnext
     encoder: {name: pointnext, width: 32}
-    encoder: {asked: pointnext, component: pointnext, preset: pointnext-tiny, config: {width: 32}}   # as saved
+    encoder: {requested: pointnext, component: pointnext, preset: pointnext-tiny, config: {width: 32}}   # as saved
 
 The `checkpoint` of an encoder stands beside its fields, and in a saved one beside its `config`. A key may also be
 dotted, as flags are: ``noise.level``, ``benchmark.choice.limit``, ``train.learning-rate``. Dotted keys win over blocks,
@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from spa3d.config.layers import Place
+from spa3d.config.layers import Location
 from spa3d.registry.kinds import CHOSEN_ONCE, CHOSEN_SEVERAL
 from spa3d.registry.located_yaml import Keys
 
 BLOCKS = ("llm", "points", "base", "pairs", "train", "evaluate")
 PLAIN = ("seed", "device", "threads", "dtype", "ops", "cache-limit-gb", "on-bad-data")
-SAVED = {"asked", "component", "preset", "config"}
+SAVED = {"requested", "component", "preset", "config"}
 CHECKPOINT = ("encoder", "checkpoint")
 
 
@@ -33,7 +33,7 @@ class Name:
     """A name that a source chooses; `component` is what it stood for when it was saved, if it was."""
 
     name: str
-    place: str
+    location: str
     component: str = ""
 
 
@@ -44,7 +44,7 @@ class Assignment:
     Attributes:
         keys: the setting, from the top of the configuration.
         value: its value; a mapping goes into the block that is there.
-        place: names where a value inside it stands, given its keys relative to `keys`.
+        location: names where a value inside it stands, given its keys relative to `keys`.
         dotted: whether it stands under a dotted key: a text is read as typed after a flag, and a component that is
             not chosen is an error.
 
@@ -52,7 +52,7 @@ class Assignment:
 
     keys: Keys
     value: Any
-    place: Place
+    location: Location
     dotted: bool = False
 
 
@@ -86,17 +86,17 @@ Settings = Mapping[str, Any] | Source
 """Settings as a caller gives them: a mapping, or a source that is read already."""
 
 
-def read_source(settings: Settings, place: Callable[..., str] | None = None) -> Source:
+def read_source(settings: Settings, location: Callable[..., str] | None = None) -> Source:
     """Read a mapping of settings.
 
     Args:
         settings: nested or dotted keys and their values; a `Source` is returned as it is.
-        place: names where the value at the given keys stands; by default the dotted key.
+        location: names where the value at the given keys stands; by default the dotted key.
 
     """
     if isinstance(settings, Source):
         return settings
-    return _Reader(place or _dotted).source(settings)
+    return _Reader(location or _dotted).source(settings)
 
 
 def plugins_of(sources: Sequence[Source]) -> tuple[str, ...]:
@@ -111,9 +111,9 @@ def split_key(dotted: str) -> Keys:
     return (head, *rest[:names], *(part.replace("-", "_") for part in rest[names:]))
 
 
-def at(place: str) -> Place:
-    """One place for everything inside."""
-    return lambda rest: place
+def at(location: str) -> Location:
+    """One location for everything inside."""
+    return lambda rest: location
 
 
 def _dotted(*keys: str | int) -> str:
@@ -123,8 +123,8 @@ def _dotted(*keys: str | int) -> str:
 class _Reader:
     """Collects what a mapping says."""
 
-    def __init__(self, place: Callable[..., str]) -> None:
-        self.place = place
+    def __init__(self, location: Callable[..., str]) -> None:
+        self.location = location
         self.names: dict[str, Name] = {}
         self.assignments: list[Assignment] = []
         self.errors: list[str] = []
@@ -150,12 +150,12 @@ class _Reader:
             self.assignments.append(Assignment(keys, settings[key], self._inside(keys), dotted=True))
         return Source(self.names, several, plugins, tuple(self.assignments), tuple(self.errors))
 
-    def _inside(self, keys: Keys) -> Place:
-        return lambda rest: self.place(*keys, *rest)
+    def _inside(self, keys: Keys) -> Location:
+        return lambda rest: self.location(*keys, *rest)
 
     def _choose(self, kind: str, name: str, keys: Keys, component: str = "") -> None:
         if name:
-            self.names[kind] = Name(name, self.place(*keys), component)
+            self.names[kind] = Name(name, self.location(*keys), component)
 
     def _assign(self, keys: Keys, values: Mapping[str, Any], at_keys: Keys) -> None:
         if values:
@@ -164,7 +164,7 @@ class _Reader:
     def _text(self, value: Any, *keys: str | int) -> str:
         if value is None or isinstance(value, str):
             return value or ""
-        self.errors.append(f"{self.place(*keys)}: expected a name, found {value!r}")
+        self.errors.append(f"{self.location(*keys)}: expected a name, found {value!r}")
         return ""
 
     def _texts(self, value: Any, key: str) -> tuple[str, ...]:
@@ -175,7 +175,7 @@ class _Reader:
             checkpoint = value.get(CHECKPOINT[1])
             value = {key: inner for key, inner in value.items() if key != CHECKPOINT[1]}
             if checkpoint is not None:
-                self.assignments.append(Assignment(CHECKPOINT, checkpoint, at(self.place(*CHECKPOINT))))
+                self.assignments.append(Assignment(CHECKPOINT, checkpoint, at(self.location(*CHECKPOINT))))
         name, values, keys = self._named(value, (kind,))
         self._choose(kind, name.name, keys, name.component)
         self._assign((kind,), values, keys)
@@ -189,8 +189,8 @@ class _Reader:
                 chosen.append(name)
                 self._assign((kind, name.name), values, keys)
             else:
-                place = self.place(kind, index)
-                self.errors.append(f"{place}: names no {kind}; write a name or {{name: …}}")
+                location = self.location(kind, index)
+                self.errors.append(f"{location}: names no {kind}; write a name or {{name: …}}")
         return tuple(chosen)
 
     def _read_llm(self, value: Any, saved_name: str) -> None:
@@ -201,23 +201,23 @@ class _Reader:
     def _named(self, value: Any, keys: Keys) -> tuple[Name, Mapping[str, Any], Keys]:
         """The name in a block, its values, and the keys under which these stand."""
         if not isinstance(value, Mapping):
-            return Name(self._text(value, *keys), self.place(*keys)), {}, keys
-        if "asked" in value or "component" in value:
+            return Name(self._text(value, *keys), self.location(*keys)), {}, keys
+        if "requested" in value or "component" in value:
             return self._saved(value, keys)
         values = {key: inner for key, inner in value.items() if key != "name"}
-        return Name(self._text(value.get("name"), *keys, "name"), self.place(*keys)), values, keys
+        return Name(self._text(value.get("name"), *keys, "name"), self.location(*keys)), values, keys
 
     def _saved(self, value: Mapping[str, Any], keys: Keys) -> tuple[Name, Mapping[str, Any], Keys]:
         for key in sorted(value.keys() - SAVED):
-            self.errors.append(f"{self.place(*keys, key)}: no such key beside {', '.join(sorted(SAVED))}")
+            self.errors.append(f"{self.location(*keys, key)}: no such key beside {', '.join(sorted(SAVED))}")
         component = self._text(value.get("component"), *keys, "component")
         values = value.get("config") or {}
         if not isinstance(values, Mapping):
-            self.errors.append(f"{self.place(*keys, 'config')}: expected a block of fields, found {values!r}")
+            self.errors.append(f"{self.location(*keys, 'config')}: expected a block of fields, found {values!r}")
             values = {}
-        asked = self._text(value.get("asked"), *keys, "asked")
+        requested = self._text(value.get("requested"), *keys, "requested")
         keys = (*keys, "config")
-        return Name(asked or component, self.place(*keys), component), values, keys
+        return Name(requested or component, self.location(*keys), component), values, keys
 
 
 def _items(value: Any) -> Iterable[Any]:

@@ -97,7 +97,9 @@ class Record:
     @property
     def caption(self) -> str | None:
         """The answer of the caption conversation, if there is one."""
-        return next((talk.rounds[0].answer for talk in self.conversations if talk.kind == CAPTION), None)
+        return next(
+            (conversation.rounds[0].answer for conversation in self.conversations if conversation.kind == CAPTION), None
+        )
 
 
 @dataclass(frozen=True)

@@ -61,14 +61,16 @@ def check(cloud: np.ndarray, *, source: Path | str, record_id: str) -> None:
     _refuse_unsound(cloud, cloud_location(source, record_id))
 
 
-def require_points(cloud: np.ndarray, minimum: int, *, record_id: str, asked_by: str, source: Path | str = "") -> None:
+def require_points(
+    cloud: np.ndarray, minimum: int, *, record_id: str, requested_by: str, source: Path | str = ""
+) -> None:
     """Refuse a cloud with fewer than `minimum` points.
 
     Args:
         cloud: ``(N, C)``.
         minimum: the encoder's ``min_points``.
         record_id: whose cloud it is.
-        asked_by: who needs so many, as the message should call it: ``"encoder pointnext"``.
+        requested_by: who needs so many, as the message should call it: ``"encoder pointnext"``.
         source: the cloud's file, where it is known.
 
     Raises:
@@ -77,7 +79,7 @@ def require_points(cloud: np.ndarray, minimum: int, *, record_id: str, asked_by:
     """
     if len(cloud) < minimum:
         raise DataError(
-            f"{cloud_location(source, record_id)}: {len(cloud)} points, but {asked_by} needs at least {minimum}. "
+            f"{cloud_location(source, record_id)}: {len(cloud)} points, but {requested_by} needs at least {minimum}. "
             "Give it denser clouds, or choose an encoder (or a configuration of it) that needs fewer."
         )
 

@@ -1,4 +1,4 @@
-"""Conversation files in PointLLM's (LLaVA's) JSON, read so that 660,000 entries stay light and every fault has a place.
+"""Conversation files in PointLLM's (LLaVA's) JSON, read so that 660,000 entries stay light and every error has a place.
 
 An entry is ``{"object_id", "conversation_type", "conversations": [{"from": "human", "value": ...}, {"from": "gpt",
 "value": ...}, ...]}``; the mark ``<point>`` in the first human turn says that a cloud is shown.
@@ -154,10 +154,10 @@ def _entries(text: str, path: Path) -> Iterator[tuple[int, int, Any]]:
         raise DataError(_broken(path, text, place + 1, "text behind the array"))
 
 
-def _broken(path: Path, text: str, place: int, fault: str) -> str:
+def _broken(path: Path, text: str, place: int, error: str) -> str:
     line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
     cut = "; the file ends there, copy it again" if place >= len(text) else ""
-    return f"{path}: no valid JSON at line {line}, column {column}: {fault.split(':')[0]}{cut}."
+    return f"{path}: no valid JSON at line {line}, column {column}: {error.split(':')[0]}{cut}."
 
 
 def _after_space(text: str, place: int) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 
 def order(length: int, epoch: int, seed: int) -> list[int]:
     """The permutation that `epoch` goes through."""
-    return [int(i) for i in generator("order", seed, epoch).permutation(length)]
+    return [int(i) for i in keyed_generator("order", seed, epoch).permutation(length)]

@@ -19,20 +19,20 @@ from spa3d import ops
 from spa3d.contracts.dataset import Cloud, Record
 from spa3d.contracts.encoder import Channel
 from spa3d.data.cloud_checks import check, require_points
-from spa3d.errors import DataError, about
+from spa3d.errors import DataError, error_context
 from spa3d.runtime.rng import Draws, Key
 
 Axis = Literal["x", "y", "z"]
 Method = Literal["fps", "random"]
 
 
-def load_valid_cloud(record: Record, *, min_points: int = 1, asked_by: str = "") -> Cloud:
+def load_valid_cloud(record: Record, *, min_points: int = 1, requested_by: str = "") -> Cloud:
     """The cloud of `record` as its source has it, once it is certain that a model can be shown it.
 
     Args:
         record: of any dataset, built-in or a stranger's.
         min_points: what the encoder needs; resampling to more would hide that there are too few.
-        asked_by: who needs so many, as the message should call it: ``"encoder pointnext"``.
+        requested_by: who needs so many, as the message should call it: ``"encoder pointnext"``.
 
     Raises:
         DataError: naming the record: its source cannot be read, it is no cloud (see
@@ -41,8 +41,8 @@ def load_valid_cloud(record: Record, *, min_points: int = 1, asked_by: str = "")
     """
     cloud = record.cloud()
     check(cloud, source="", record_id=record.id)
-    require_points(cloud, min_points, record_id=record.id, asked_by=asked_by)
-    with about(record.id):
+    require_points(cloud, min_points, record_id=record.id, requested_by=requested_by)
+    with error_context(record.id):
         normalized(cloud[:, :3])
     return cloud
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from spa3d.contracts.dataset import CAPTION, Fact, Record, Round
 from spa3d.metrics.text_matching import mentions, words
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 Item = TypeVar("Item")
 
@@ -42,7 +42,7 @@ def _draw(must: list[str], pool: Sequence[str], key: tuple[str | int, ...], coun
     missing = count - len(must)
     if len(others) < missing:
         return None
-    stream = generator("options", *key)
+    stream = keyed_generator("options", *key)
     picked = [others[i] for i in stream.choice(len(others), size=missing, replace=False)]
     options = must + picked
     return tuple(options[i] for i in stream.permutation(len(options)))
@@ -52,13 +52,13 @@ def keyed_sample(items: Sequence[Item], limit: int, *key: str | int) -> list[Ite
     """At most `limit` of `items`, in their order; a pure function of their number and `key`."""
     if len(items) <= limit:
         return list(items)
-    kept = generator("sample", *key).permutation(len(items))[:limit]
+    kept = keyed_generator("sample", *key).permutation(len(items))[:limit]
     return [items[i] for i in sorted(kept)]
 
 
 def caption_round(record: Record) -> Round | None:
     """Question and answer of the record's caption conversation, if there is one."""
-    return next((talk.rounds[0] for talk in record.conversations if talk.kind == CAPTION), None)
+    return next((conversation.rounds[0] for conversation in record.conversations if conversation.kind == CAPTION), None)
 
 
 def shown_options(question: str) -> tuple[str, dict[str, str]]:

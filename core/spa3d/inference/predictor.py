@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from spa3d.contracts.benchmark import Prediction, Question
-from spa3d.errors import about
+from spa3d.errors import error_context
 from spa3d.inference.views import View, Views
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
@@ -67,7 +67,7 @@ class Predictor:
         """Sum of answer-token log p per option, end token included; ties go to the first."""
         encoded = []
         for question in batch:
-            with about(question.record_id):
+            with error_context(question.record_id):
                 encoded.append(self.processor.option_ids(question.prompt, question.options or (), view.prefix))
         tails = [tail for _, options in encoded for tail in options]
         logp = self._tail_logp([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
@@ -118,7 +118,7 @@ class Predictor:
         """Greedy decoding: the same question gets the same answer."""
         rows = []
         for question in batch:
-            with about(question.record_id):
+            with error_context(question.record_id):
                 rows.append(self.processor.question_ids(question.prompt, view.prefix))
         prompt = {name: value.to(self.model.device) for name, value in self.processor.pad(rows, side="left").items()}
         tokenizer = self.processor.tokenizer

@@ -44,7 +44,7 @@ class PreparedClouds:
     def _make(self, record_id: str) -> Rows:
         record = self.dataset.record(record_id)
         try:
-            cloud = load_valid_cloud(record, min_points=self.min_points, asked_by=self.requested_by)
-        except DataError as fault:
-            raise DataError(f"{fault} --on-bad-data skip leaves such records out and lists them.") from fault
+            cloud = load_valid_cloud(record, min_points=self.min_points, requested_by=self.requested_by)
+        except DataError as error:
+            raise DataError(f"{error} --on-bad-data skip leaves such records out and lists them.") from error
         return self.processor.prepare(cloud, "resample", record_id, has_color=record.has_color)

@@ -22,7 +22,7 @@ from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.tokens import PromptPrefix
-from spa3d.runtime.rng import Draws, generator
+from spa3d.runtime.rng import Draws, keyed_generator
 from spa3d.runtime.row_store import Rows, RowStore
 
 Shown = tuple[str, int]
@@ -161,7 +161,7 @@ class OtherView(CleanView):
     def key(self, record_id: str, epoch: int) -> str:
         """Id of the object shown in its place; raises `DataError` where there is none."""
         mine = self.encoder.clouds.dataset.record(record_id)
-        stream = generator(self.seed, epoch, record_id, self.name)
+        stream = keyed_generator(self.seed, epoch, record_id, self.name)
         for place in stream.permutation(len(self.records)):
             found = self.records[int(place)]
             if found.group != mine.group and (found.category is None or found.category != mine.category):

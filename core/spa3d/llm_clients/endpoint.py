@@ -16,7 +16,7 @@ from threading import Event, Thread
 from typing import Any, Generic, TypeVar
 
 from spa3d.errors import ConfigError, SpaError
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 Value = TypeVar("Value")
 
@@ -127,7 +127,7 @@ class EndpointClient:
                 if result.error:
                     error = error or result.error
                     continue
-                # Until something useful comes the server may be at fault; then these are worth asking again.
+                # Until something useful comes the server may be at error; then these are worth asking again.
                 doubted.append(result)
                 if result.value is None and not told:
                     if len(doubted) >= self._patience.useless and not error:
@@ -210,7 +210,7 @@ class EndpointClient:
             except self._openai.APIError as error:
                 failure = self._describe_failure(error)
                 pause = _retry_after(error)
-            jitter = 0.5 + generator("back-off", key, number).random()
+            jitter = 0.5 + keyed_generator("back-off", key, number).random()
             wait = max(patience.pause * 2 ** (number - 1) * jitter, pause)
             if number == patience.tries or time.monotonic() + wait > end:
                 longer = f" and asks for a pause of {pause:.0f} s" if pause else ""

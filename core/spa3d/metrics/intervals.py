@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from spa3d.runtime.rng import Key, generator
+from spa3d.runtime.rng import Key, keyed_generator
 
 Values = Float[np.ndarray, " n"]
 Clusters = Sequence[str] | np.ndarray
@@ -134,14 +134,14 @@ def _percentiles(sums: Values, counts: Values, resamples: int, key: Key) -> Inte
 
 def _resamples(clusters: int, resamples: int, key: Key) -> Iterator[np.ndarray]:
     """Indices of the clusters drawn, ``(block, clusters)`` at a time."""
-    stream = generator("bootstrap", *key)
+    stream = keyed_generator("bootstrap", *key)
     for size in _blocks(clusters, resamples):
         yield stream.integers(clusters, size=(size, clusters), dtype=np.int32)
 
 
 def _coins(clusters: int, patterns: int, key: Key) -> Iterator[np.ndarray]:
     """Fair coins, ``(block, clusters)`` at a time."""
-    stream = generator("sign flips", *key)
+    stream = keyed_generator("sign flips", *key)
     for size in _blocks(clusters, patterns):
         yield stream.integers(2, size=(size, clusters), dtype=np.int8)
 

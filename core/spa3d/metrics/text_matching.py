@@ -54,8 +54,8 @@ def mentions(text: str, name: str) -> bool:
     return _stands_in(words(name), words(text))
 
 
-def first_named(text: str, names: Collection[str]) -> str | None:
-    """The name that `text` gives to what it talks about, or None.
+def first_mentioned(text: str, names: Collection[str]) -> str | None:
+    """The name that `text` gives to what it conversations about, or None.
 
     It is the first of `names` in the text. Where several start at one word the longest counts ("street lamp" before
     "street"), and of names side by side the last, as English compounds go: a "flower pot" is a pot, an "orange
@@ -75,10 +75,10 @@ def first_named(text: str, names: Collection[str]) -> str | None:
     return None
 
 
-def states(text: str, fact: Fact, subjects: Collection[str] = ()) -> bool:
+def asserts_fact(text: str, fact: Fact, subjects: Collection[str] = ()) -> bool:
     """Whether `text` states `fact`.
 
-    The category is stated if it is the first one named (`first_named`). A fact about a part is stated if one phrase
+    The category is stated if it is the first one named (`first_mentioned`). A fact about a part is stated if one phrase
     holds the part and the answer: "four brown legs" states the count and the color of the legs. A fact about the
     whole object is stated if its answer stands in a phrase that is about none of `subjects`: "a white blade" does not
     make the object white. Phrases end at punctuation and at words like "and" or "with".
@@ -90,7 +90,7 @@ def states(text: str, fact: Fact, subjects: Collection[str] = ()) -> bool:
 
     """
     if fact.kind == "category":
-        named = first_named(text, (fact.answer, *fact.options))
+        named = first_mentioned(text, (fact.answer, *fact.options))
         return named is not None and words(named) == words(fact.answer)
     answer, parts = words(fact.answer), [words(subject) for subject in subjects if subject]
     for phrase in _phrases(text, _CONNECTIVES):

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from spa3d.config.settings import LLMSettings, LoRASettings
 from spa3d.errors import ConfigError
 from spa3d.runtime import torchvision_guard as torchvision_guard
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -50,7 +50,7 @@ It goes on top of the base that the run started from; `model/` beside this folde
 """
 
 
-def faults(settings: LoRASettings, parts: Collection[str], llm: LLMSettings | None = None) -> list[str]:
+def errors(settings: LoRASettings, parts: Collection[str], llm: LLMSettings | None = None) -> list[str]:
     """What keeps adapters from being attached to `llm` while `parts` train; known before any data is read."""
     if not settings.rank:
         return []
@@ -69,8 +69,8 @@ def faults(settings: LoRASettings, parts: Collection[str], llm: LLMSettings | No
     if llm is not None and settings.targets and not found:
         try:
             planned_size(settings, llm)
-        except ConfigError as fault:
-            found += fault.faults
+        except ConfigError as error:
+            found += error.errors
     return found
 
 
@@ -126,10 +126,10 @@ def attach(model: Spa3dModel, parts: Collection[str], settings: LoRASettings, *,
     B zero, as peft draws them.
 
     Raises:
-        ConfigError: what `faults` names, or a target that is not there.
+        ConfigError: what `errors` names, or a target that is not there.
 
     """
-    wrong = faults(settings, parts)
+    wrong = errors(settings, parts)
     if wrong:
         raise ConfigError(wrong)
     from peft import LoraConfig, inject_adapter_in_model
@@ -155,7 +155,7 @@ def attach(model: Spa3dModel, parts: Collection[str], settings: LoRASettings, *,
     for name, layer in _layers(model):
         matrix, zero = layer.lora_A[NAME].float().weight, layer.lora_B[NAME].float().weight
         bound = matrix.shape[1] ** -0.5
-        drawn = generator(seed, "lora", name).uniform(-bound, bound, tuple(matrix.shape))
+        drawn = keyed_generator(seed, "lora", name).uniform(-bound, bound, tuple(matrix.shape))
         with torch.no_grad():
             matrix.copy_(torch.from_numpy(drawn))
             zero.zero_()

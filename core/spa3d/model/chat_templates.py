@@ -41,12 +41,12 @@ def _template(*, head: str, question: str, answer: str) -> Template:
 
     def render(rounds: Sequence[Round], opening: str, system: str, open_ended: bool) -> Prompt:
         text, spans = head.format(system) if system else "", []
-        for number, talk in enumerate(rounds):
-            text += question.format(opening + talk.question if number == 0 else talk.question)
+        for number, turn in enumerate(rounds):
+            text += question.format(opening + turn.question if number == 0 else turn.question)
             if open_ended and number == len(rounds) - 1:
                 break
             start = len(text)
-            text += answer.format(talk.answer)
+            text += answer.format(turn.answer)
             spans.append((start, len(text)))
         return Prompt(text, tuple(spans))
 

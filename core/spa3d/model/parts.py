@@ -19,17 +19,17 @@ def create_part(registry: Registry, kind: str, entry: dict[str, Any], **widths: 
     """
     try:
         component = registry.get(kind, entry["name"])
-    except RegistryError as fault:
-        cure = f"pip install {entry['distribution']}" if entry.get("distribution") else "is it the right model?"
+    except RegistryError as error:
+        hint = f"pip install {entry['distribution']}" if entry.get("distribution") else "is it the right model?"
         if entry.get("plugin"):
-            cure = f"if you trust {entry['plugin']}, spa3d.load(folder, plugins=[{entry['plugin']!r}]) loads it"
+            hint = f"if you trust {entry['plugin']}, spa3d.load(folder, plugins=[{entry['plugin']!r}]) loads it"
         origin = f"{entry.get('distribution', '')} {entry.get('version', '')}".strip() or str(entry.get("plugin", ""))
         raise CheckpointError(
-            f"the model needs {kind} {entry['name']!r} of {origin}, which is not here; {cure}"
-        ) from fault
+            f"the model needs {kind} {entry['name']!r} of {origin}, which is not here; {hint}"
+        ) from error
     try:
         return registry.target(component)(**widths, **entry["config"])
-    except (ValidationError, TypeError) as fault:
+    except (ValidationError, TypeError) as error:
         raise CheckpointError(
-            f"{kind} {entry['name']!r} does not take the settings of the saved model: {fault}"
-        ) from fault
+            f"{kind} {entry['name']!r} does not take the settings of the saved model: {error}"
+        ) from error

@@ -116,9 +116,9 @@ class Spa3dProcessor(ProcessorMixin):
         }
         return templates[self.conversation](rounds, before, self.system, open_ended)
 
-    def tokenize(self, talk: Conversation, before: str) -> Tokens:
+    def tokenize(self, conversation: Conversation, before: str) -> Tokens:
         """A whole conversation with labels on the answers; cut at ``max_length`` tokens."""
-        tokens, cut = self._tokens(talk, before), slice(self.max_length)
+        tokens, cut = self._tokens(conversation, before), slice(self.max_length)
         return Tokens(tokens.ids[cut], tokens.labels[cut], tokens.rounds[cut])
 
     def question_ids(self, question: str, prefix: PromptPrefix) -> list[int]:
@@ -158,8 +158,8 @@ class Spa3dProcessor(ProcessorMixin):
         """Generated ids as text, special tokens dropped."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
-    def _tokens(self, talk: Conversation, before: str) -> Tokens:
-        prompt = self.prompt(talk.rounds, before, open_ended=False)
+    def _tokens(self, conversation: Conversation, before: str) -> Tokens:
+        prompt = self.prompt(conversation.rounds, before, open_ended=False)
         encoded = self._encode(prompt.text, return_offsets_mapping=True)
         ids, rounds = encoded["input_ids"], _rounds_of(encoded["offset_mapping"], prompt.answers)
         labels = [token if index >= 0 else IGNORED for token, index in zip(ids, rounds, strict=True)]
@@ -179,14 +179,14 @@ class Spa3dProcessor(ProcessorMixin):
     def _chat(self, rounds: Sequence[Round], before: str, open_ended: bool) -> Prompt:
         messages = [{"role": "system", "content": self.system}] if self.system else []
         text, spans = "", []
-        for number, talk in enumerate(rounds):
-            question = before + talk.question if number == 0 else talk.question
+        for number, turn in enumerate(rounds):
+            question = before + turn.question if number == 0 else turn.question
             messages.append({"role": "user", "content": question})
             text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
             if open_ended and number == len(rounds) - 1:
                 break
             start = len(text)
-            messages.append({"role": "assistant", "content": talk.answer})
+            messages.append({"role": "assistant", "content": turn.answer})
             text = self.tokenizer.apply_chat_template(messages, tokenize=False)
             spans.append((start, len(text.rstrip())))
         return Prompt(text, tuple(spans))

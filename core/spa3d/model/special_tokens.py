@@ -17,7 +17,7 @@ def reject_special_tokens(rounds: Iterable[Round], marks: Collection[str]) -> No
         DataError: with the text and the mark.
 
     """
-    for text in (text for talk in rounds for text in (talk.question, talk.answer)):
+    for text in (text for turn in rounds for text in (turn.question, turn.answer)):
         found = sorted(mark for mark in marks if mark in text)
         if found:
             raise DataError(f"the text {text[:80]!r} holds {found[0]!r}, a mark of the model's own; change the text")

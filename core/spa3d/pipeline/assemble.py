@@ -21,7 +21,7 @@ from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
 from spa3d.ops.selection import backends_for
 from spa3d.pipeline.checks import objective_errors, part_errors, stage_errors, weights_errors
 from spa3d.pipeline.parts import Execution, Parts
-from spa3d.registry.manifest import Manifest, published_weights
+from spa3d.registry.manifest import Manifest, weights_source
 from spa3d.registry.registry import Registry
 from spa3d.runtime.device import choose_device
 
@@ -56,13 +56,13 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         dataset=dataset,
         noise=make_noise(config, registry),
         objective=objective,
-        benchmarks={chosen.asked: _create(registry, "benchmark", chosen) for chosen in config.benchmark},
+        benchmarks={chosen.requested: _create(registry, "benchmark", chosen) for chosen in config.benchmark},
         sft=registry.target(registry.get("objective", "sft"))(),
         make_encoder=partial(_create, registry, "encoder", config.encoder),
         make_projector=partial(_make_projector, registry, config.projector),
         load_encoder_weights=partial(_load_weights, config, registry),
         encoder_weights=_load_weights(config, registry, encoder),
-        names={kind: getattr(config, kind).asked for kind in CHOSEN},
+        names={kind: getattr(config, kind).requested for kind in CHOSEN},
         described={kind: _described(registry, kind, getattr(config, kind)) for kind in ("encoder", "projector")},
         preparation=preparation_kwargs(config, count=config.points.count or int(getattr(dataset.config, "points", 0))),
         min_points=encoder.min_points,
@@ -106,18 +106,17 @@ def describe_weights(parts: Parts, config: RunConfig, manifest: Manifest) -> str
     """Where the encoder's weights come from, or could come from; empty where there is nothing to say."""
     if parts.encoder_weights:
         return f"encoder weights: {parts.encoder_weights}"
-    published = published_weights(manifest, config.encoder.preset)
+    published = weights_source(manifest, config.encoder.preset)
     if not published or config.encoder.checkpoint or config.base.path:
         return ""
-    return (
-        f"encoder {config.encoder.asked} starts from fresh weights: {published}; --encoder.checkpoint FILE reads them"
-    )
+    name = config.encoder.requested
+    return f"encoder {name} starts from fresh weights: {published}; --encoder.checkpoint FILE reads them"
 
 
 def owners(config: RunConfig, registry: Registry) -> dict[str, str]:
     """Who brings each component: its distribution and version, or the file of a plugin."""
     rows = {kind: registry.get(kind, getattr(config, kind).component) for kind in CHOSEN}
-    rows |= {f"benchmark {one.asked}": registry.get("benchmark", one.component) for one in config.benchmark}
+    rows |= {f"benchmark {one.requested}": registry.get("benchmark", one.component) for one in config.benchmark}
     return {name: registry.origin(row).owner for name, row in rows.items()}
 
 
@@ -127,11 +126,11 @@ def _create(registry: Registry, kind: str, selection: Selection, **values: Any) 
         return registry.target(component)(**values, **selection.config)
     except SpaError:
         raise
-    except Exception as fault:
+    except Exception as error:
         raise PluginError(
             f"{kind} {selection.component!r} ({registry.origin(component)}) could not be built from "
-            f"{selection.config}: {type(fault).__name__}: {fault}"
-        ) from fault
+            f"{selection.config}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _make_projector(registry: Registry, selection: Selection, dim: int, hidden: int) -> Any:
@@ -143,12 +142,12 @@ def _load_weights(config: RunConfig, registry: Registry, encoder: Encoder) -> Lo
     chosen = config.encoder
     if not chosen.checkpoint or config.base.path:
         return None
-    stands_for = f" (here {chosen.preset})" if chosen.preset not in ("", chosen.asked) else ""
-    name = f"{chosen.asked}{stands_for}"
+    stands_for = f" (here {chosen.preset})" if chosen.preset not in ("", chosen.requested) else ""
+    name = f"{chosen.requested}{stands_for}"
     try:
         return load_weights(encoder, chosen.checkpoint, name=name, registry=registry, run_preset=config.preset)
-    except CheckpointError as fault:
-        raise CheckpointError(f"--encoder.checkpoint {fault}") from fault
+    except CheckpointError as error:
+        raise CheckpointError(f"--encoder.checkpoint {error}") from error
 
 
 def _described(registry: Registry, kind: str, selection: Selection) -> dict[str, Any]:

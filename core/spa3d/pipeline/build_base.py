@@ -83,7 +83,7 @@ class BaseBuilder:
         self.base, self.recipe, self.parts, self.caches = base, recipe, parts, caches
         self.records, self.reporter = records, reporter
         self.execution = caches.execution
-        self.journal = MetricsLog(base.folder / "metrics.jsonl")
+        self.metrics_log = MetricsLog(base.folder / "metrics.jsonl")
         self.conversation: ConversationSampler = instructions(parts.dataset, recipe.seed)
         self._built: tuple[Spa3dModel, Spa3dProcessor] | None = None
 
@@ -133,7 +133,7 @@ class BaseBuilder:
         self.reporter.stage(f"base: {stage}", f"{steps} steps of {settings.batch_size}")
         place, seed = self.execution, self.recipe.seed
         job = TrainingJob(f"base.{stage}", settings, steps, folder, seed, place.device, place.bf16)
-        fit(self._trainer(stage, job, model, processor), self.journal, self.reporter)
+        fit(self._trainer(stage, job, model, processor), self.metrics_log, self.reporter)
         if stage != "instruct":
             distributed.first_only(lambda: self.keep(stage, settings))
 

@@ -12,7 +12,7 @@ from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.errors import PluginError
 from spa3d.inference.views import BUILT_IN
-from spa3d.model.adapters import faults as adapter_errors
+from spa3d.model.adapters import errors as adapter_errors
 from spa3d.model.llm import llm_config
 from spa3d.pipeline.parts import Parts
 from spa3d.runtime.distributed import world_size
@@ -28,10 +28,10 @@ def weights_errors(config: RunConfig) -> list[str]:
 
 def objective_errors(config: RunConfig, parts: Parts) -> list[str]:
     """Needs of the objective that this run cannot meet."""
-    errors, asked, needs = [], config.objective.asked, parts.objective.needs
+    errors, name, needs = [], config.objective.requested, parts.objective.needs
     if asks_for_pairs(needs) and not (config.pairs.path or config.pairs.mode):
         errors.append(
-            f"--objective {asked}: it needs rejected answers; make them in this run with --pairs.mode augmentation "
+            f"--objective {name}: it needs rejected answers; make them in this run with --pairs.mode augmentation "
             "(the model's own answers to noised clouds) or --pairs.mode corruption (true answers rewritten), or "
             "beforehand with `spa3d pairs FILE`, and give them with --pairs.path FILE"
         )
@@ -40,15 +40,15 @@ def objective_errors(config: RunConfig, parts: Parts) -> list[str]:
             f"--pairs.path {config.pairs.path} and --pairs.mode {config.pairs.mode}: read pairs or make them; give one"
         )
     if asks_for_twins(needs) and type(parts.dataset).twin is Dataset.twin:
-        errors.append(f"--objective {asked}: it needs twins, and dataset {config.dataset.asked} makes none")
+        errors.append(f"--objective {name}: it needs twins, and dataset {config.dataset.requested} makes none")
     unknown = sorted({need.view for need in needs} - {view.name for view in BUILT_IN})
     if unknown:
         known = ", ".join(sorted(view.name for view in BUILT_IN))
-        errors.append(f"--objective {asked}: it needs the view {unknown[0]}, and there are {known}")
+        errors.append(f"--objective {name}: it needs the view {unknown[0]}, and there are {known}")
     views = sorted({need.view for need in needs} - {"clean", "blind"})
     if config.blind and views:
         way = "leave it out, or take an objective without that view, such as sft"
-        errors.append(f"--blind: there is no cloud for the {views[0]} view that {asked} asks for; {way}")
+        errors.append(f"--blind: there is no cloud for the {views[0]} view that {name} asks for; {way}")
     return errors
 
 
@@ -111,9 +111,9 @@ def try_forward(what: str, part: nn.Module, given: torch.Tensor) -> torch.Tensor
     try:
         with torch.no_grad():
             found: torch.Tensor = part(given)
-    except Exception as fault:
+    except Exception as error:
         shape = tuple(given.shape)
-        raise PluginError(f"{what}: it fails on an input of shape {shape}: {type(fault).__name__}: {fault}") from fault
+        raise PluginError(f"{what}: it fails on an input of shape {shape}: {type(error).__name__}: {error}") from error
     return found
 
 

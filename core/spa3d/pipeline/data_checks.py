@@ -10,7 +10,7 @@ from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_twins
 from spa3d.data.preparation import load_valid_cloud
-from spa3d.errors import ConfigError, DataError, about
+from spa3d.errors import ConfigError, DataError, error_context
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions
 from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.parts import Parts
@@ -112,9 +112,9 @@ class DataChecks:
                 try:
                     self._check(record)
                     good.append(record)
-                except DataError as fault:
+                except DataError as error:
                     lost.add(record.id)
-                    self.dataset.skip_log.add(str(fault))
+                    self.dataset.skip_log.add(str(error))
                 advance(1)
         return good, frozenset(lost)
 
@@ -122,20 +122,22 @@ class DataChecks:
         """Raise `DataError` where training or measuring would stop at `record`."""
         if not self.blind:
             needs = f"encoder {self.parts.names['encoder']}"
-            load_valid_cloud(record, min_points=self.parts.min_points, asked_by=needs)
-        with about(record.id):
-            reject_special_tokens((turn for talk in record.conversations for turn in talk.rounds), self.special_tokens)
+            load_valid_cloud(record, min_points=self.parts.min_points, requested_by=needs)
+        with error_context(record.id):
+            reject_special_tokens(
+                (turn for conversation in record.conversations for turn in conversation.rounds), self.special_tokens
+            )
 
     def _is_fit(self, question: Question) -> bool:
         """Whether the text can be asked; an error ends the run, or is listed where bad data are skipped."""
         try:
-            with about(question.record_id):
+            with error_context(question.record_id):
                 texts = [Round(question.prompt, option) for option in question.options or (question.answer,)]
                 reject_special_tokens(texts, self.special_tokens)
-        except DataError as fault:
+        except DataError as error:
             if self.dataset.on_bad_data == "stop":
                 raise
-            self.dataset.skip_log.add(str(fault))
+            self.dataset.skip_log.add(str(error))
             return False
         return True
 

@@ -96,7 +96,7 @@ def _base(
 
 def _answers(config: RunConfig, name: str, code: str, data: str, left_out: Sequence[str]) -> str:
     """Of the base's answers to the questions of a benchmark."""
-    settings = next(chosen.config for chosen in config.benchmark if chosen.asked == name)
+    settings = next(chosen.config for chosen in config.benchmark if chosen.requested == name)
     asked = config.evaluate.model_dump(exclude={"bootstrap", "batch_size"})
     return digest([settings, asked, data, code, config.blind, list(left_out)])
 

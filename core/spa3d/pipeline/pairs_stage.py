@@ -13,7 +13,7 @@ from spa3d.config.stages import optimizer_steps
 from spa3d.contracts.dataset import Round
 from spa3d.contracts.objective import asks_for_pairs
 from spa3d.data.preference_pairs import Pair, format_pairs, read_pairs, select_pairs, write_pairs
-from spa3d.errors import ConfigError, DataError, OutputError, about
+from spa3d.errors import ConfigError, DataError, OutputError, error_context
 from spa3d.inference.predictor import Predictor
 from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.base import Base
@@ -66,7 +66,7 @@ class PairSource:
         pairs = read_pairs(Path(path))
         try:
             for pair in pairs:
-                with about(pair.record_id):
+                with error_context(pair.record_id):
                     texts = [Round(pair.question, answer) for answer in (pair.chosen, pair.rejected)]
                     reject_special_tokens(texts, self.special_tokens)
             records, dataset = self.data.split("train"), self.parts.names["dataset"]
@@ -132,7 +132,7 @@ class PairSource:
         else:
             self.reporter.stage("pairs", f"{len(self.plan.requests)} requests, by {self.settings.mode}")
             pairs = self._make(predictor)
-            kept, counts = pairs.kept, {"asked": pairs.asked, "dropped": dict(pairs.dropped)}
+            kept, counts = pairs.kept, {"requested": pairs.requested, "dropped": dict(pairs.dropped)}
         path = output / NAME
         if path.exists() and path.read_text(encoding="utf-8") != format_pairs(kept):
             raise OutputError(f"{path}: the run was begun with other pairs than these; choose another --output")

@@ -28,7 +28,7 @@ from spa3d.pipeline.reference import ReferenceRequest, make_reference
 from spa3d.runtime import distributed
 from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.progress import Reporter
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 from spa3d.training.arguments import TrainingJob
 from spa3d.training.best_checkpoint import BestCheckpoint
 from spa3d.training.dataset import ConversationSampler, TrainingDataset, instructions
@@ -87,7 +87,7 @@ class PostTraining:
     ) -> None:
         self.recipe, self.parts, self.caches, self.splits = recipe, parts, caches, splits
         self.output, self.reporter = output, reporter
-        self.journal = MetricsLog(output / "metrics.jsonl")
+        self.metrics_log = MetricsLog(output / "metrics.jsonl")
 
     @property
     def done(self) -> bool:
@@ -137,7 +137,7 @@ class PostTraining:
                 reporter=self.reporter,
             ),
         )
-        fit(trainer, self.journal, self.reporter, self._watchdogs(views, held_out))
+        fit(trainer, self.metrics_log, self.reporter, self._watchdogs(views, held_out))
         self._save(model, processor, steps)
         return model
 
@@ -184,7 +184,7 @@ class PostTraining:
         train = self.recipe.train
         example = sft_example(instructions(self.parts.dataset, 0))
         text = tokenize_example(views.encoder.processor, example, [("chosen", "cloud")])
-        places = generator("probe").permutation(len(records))[: train.probe_size]
+        places = keyed_generator("probe").permutation(len(records))[: train.probe_size]
         return [
             HeldOutWatchdog(
                 views,
@@ -195,7 +195,7 @@ class PostTraining:
                     start=self.output / "probe.json",
                     early_stop=train.early_stop,
                 ),
-                journal=self.journal,
+                metrics_log=self.metrics_log,
                 warn=self.reporter.warn,
                 best=BestCheckpoint(views.model, self.output / "best.safetensors") if train.keep == "best" else None,
             )

@@ -81,7 +81,7 @@ def draw_noise(
         parts.append((_label(record), strips))
     with _writing(request.path):
         draw_comparison_sheet(parts, request.path)
-    names = ", ".join(config.noise.asked for config in configs)
+    names = ", ".join(config.noise.requested for config in configs)
     return f"{names} at {', '.join(f'{level:g}' for level in request.levels)} on {selected.summary}"
 
 
@@ -93,7 +93,7 @@ def _select(
     objects = list(_clouds(dataset, [records[i] for i in range(min(request.count, len(records)))]))
     for line in dataset.skip_log.lines:
         skipped(line)
-    name = config.dataset.asked
+    name = config.dataset.requested
     summary = f"{len(objects)} of the {len(records)} records of {name}, split {request.split}"
     return _Selected(dataset, objects, summary)
 
@@ -120,13 +120,13 @@ def _strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: Seque
     points = torch.from_numpy(clean)[None]
     clouds, labels = [rotate_y_up(clean, up_axis)], ["clean"]
     for noise in noises:
-        noised = _try_noise(noise, points, Draws(keys), f"--noise {config.noise.asked}")
+        noised = _try_noise(noise, points, Draws(keys), f"--noise {config.noise.requested}")
         clouds.append(rotate_y_up(noised[0].numpy(), up_axis))
         reached = noise.realized(points, noised).item()
         difference = "" if abs(reached - noise.level) < 0.005 else f", reached {reached:.2f}"
         labels.append(f"level {noise.level:g}{difference}")
     meaning = noises[0].Config.model_fields["level"].description or ""
-    return Strip(config.noise.asked, meaning, clouds, labels)
+    return Strip(config.noise.requested, meaning, clouds, labels)
 
 
 def _try_noise(noise: Noise, points: Tensor, draws: Draws, name: str) -> Tensor:

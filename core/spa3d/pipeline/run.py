@@ -109,7 +109,7 @@ class Run:
         self.base = find_base(config.base.path, caches.parts, caches.execution, caches.fingerprints)
         self.recipe = PostTrainingRecipe(config.train, config.seed, config.blind, config.base.instruct)
         self.training = PostTraining(self.recipe, self.parts, caches, data.splits, output, reporter)
-        self.journal = MetricsLog(output / "metrics.jsonl")
+        self.metrics_log = MetricsLog(output / "metrics.jsonl")
         self.questions: Questions = {}
         self.timing: dict[str, float] = {}
         self._trained: Spa3dModel | None = None
@@ -218,7 +218,7 @@ class Run:
 
     def _load_base(self) -> None:
         self._prepare_base()
-        self.journal.import_base_metrics(self.base.folder / "metrics.jsonl")
+        self.metrics_log.import_base_metrics(self.base.folder / "metrics.jsonl")
         _ = self.model_and_processor
 
     def _prepare_base(self) -> None:
@@ -276,7 +276,7 @@ class Run:
                 "up_axis": self.parts.dataset.up_axis,
             },
             rows=rows,
-            metrics=self.journal.rows(),
+            metrics=self.metrics_log.rows(),
             timing=self.timing,
         )
         document = build_document(data, bootstrap=config.evaluate.bootstrap, seed=config.evaluate.seed)

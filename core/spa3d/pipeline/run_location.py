@@ -13,7 +13,7 @@ from spa3d.runtime import distributed
 
 def default_folder(config: RunConfig, *, time: str) -> Path:
     """``runs/<time>-<encoder>-<noise>-<objective>-s<seed>``."""
-    names = "-".join((config.encoder.asked, config.noise.asked, config.objective.asked))
+    names = "-".join((config.encoder.requested, config.noise.requested, config.objective.requested))
     return Path("runs") / f"{time}-{names}-s{config.seed}"
 
 

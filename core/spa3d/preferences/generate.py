@@ -33,19 +33,19 @@ class Pairs:
 
     Attributes:
         kept: the pairs, in the order in which they were asked for.
-        asked: number of requests.
+        requested: number of requests.
         dropped: number of requests that gave no pair, by reason.
 
     """
 
     kept: Sequence[Pair]
-    asked: int
+    requested: int
     dropped: Mapping[str, int]
 
     def __str__(self) -> str:
         reasons = "; ".join(f"{count} dropped: {why}" for why, count in self.dropped.items())
         pairs = "1 pair" if len(self.kept) == 1 else f"{len(self.kept)} pairs"
-        return f"{pairs} of {self.asked} requests" + (f"; {reasons}" if reasons else "")
+        return f"{pairs} of {self.requested} requests" + (f"; {reasons}" if reasons else "")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from spa3d.artifacts.hashing import digest
 from spa3d.contracts.dataset import Dataset, Record
 from spa3d.data.ordering import order
 from spa3d.llm_clients.response_log import KeyedResponse
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,13 @@ def draw_requests(
         if len(requests) >= limit:
             break
         record = records[index]
-        conversations = [talk for talk in dataset.conversations(record, 0) if talk.has_cloud or not with_cloud]
-        rounds = [(one, talk.has_cloud) for talk in conversations for one in talk.rounds]
+        conversations = [
+            conversation
+            for conversation in dataset.conversations(record, 0)
+            if conversation.has_cloud or not with_cloud
+        ]
+        rounds = [(one, conversation.has_cloud) for conversation in conversations for one in conversation.rounds]
         if rounds:
-            one, has_cloud = rounds[int(generator("pair", seed, record.id).integers(len(rounds)))]
+            one, has_cloud = rounds[int(keyed_generator("pair", seed, record.id).integers(len(rounds)))]
             requests.append(Request(record, one.question, one.answer, has_cloud))
     return requests

@@ -30,7 +30,7 @@ class Located:
                 return f"{self.path}:{self.lines[keys[:end]]}"
         return str(self.path)
 
-    def place(self, *keys: str | int) -> str:
+    def location(self, *keys: str | int) -> str:
         """``file:line key.of.it``, as it begins a message."""
         return f"{self.where(*keys)} {'.'.join(map(str, keys))}"
 

@@ -89,7 +89,7 @@ class RunPreset(Entry):
     """Settings of a whole run. `settings` and `objectives` are partial; `RunConfig` checks them when they are used."""
 
     summary: str = ""
-    stand_in: dict[Kind, dict[Name, Name]] = {}
+    default_presets: dict[Kind, dict[Name, Name]] = {}
     settings: dict[str, Any] = {}
     objectives: dict[Name, dict[str, Any]] = {}
 
@@ -186,9 +186,9 @@ class Manifest(Entry):
     presets: Presets = Presets()
     _source: Located = PrivateAttr()
 
-    def place(self, *keys: str | int) -> str:
+    def location(self, *keys: str | int) -> str:
         """``file:line key.of.it`` of what stands under `keys`."""
-        return self._source.place(*keys)
+        return self._source.location(*keys)
 
     def rows(self) -> Iterable[Component]:
         """The rows of the built-in components."""
@@ -222,10 +222,13 @@ class Manifest(Entry):
         known = {*self.components.get(kind, {}), *self.presets.of(kind)}
         for run, preset in self.presets.run.items():
             if kind in preset.settings:
-                yield ("presets", "run", run, "settings", kind), "a run preset chooses no component; it has stand_in"
-            for bare, name in preset.stand_in.get(kind, {}).items():
+                yield (
+                    ("presets", "run", run, "settings", kind),
+                    "a run preset chooses no component; use default_presets",
+                )
+            for bare, name in preset.default_presets.get(kind, {}).items():
                 if name not in known:
-                    yield ("presets", "run", run, "stand_in", kind, bare), f"no {kind} {name!r} in this file"
+                    yield ("presets", "run", run, "default_presets", kind, bare), f"no {kind} {name!r} in this file"
 
 
 def find_manifest(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -263,7 +266,7 @@ def load_manifest(path: Path) -> Manifest:
         manifest = Manifest.model_validate(located.values)
     except ValidationError as error:
         raise RegistryError("\n".join(_describe_error(located, each) for each in error.errors())) from error
-    errors = [f"{located.place(*keys)}: {error}" for keys, error in manifest.inconsistencies()]
+    errors = [f"{located.location(*keys)}: {error}" for keys, error in manifest.inconsistencies()]
     if errors:
         raise RegistryError("\n".join(errors))
     manifest._source = located
@@ -278,10 +281,10 @@ def _describe_error(located: Located, error: Any) -> str:
         "missing": "is missing",
         "literal_error": "this spa3d reads version 1",
     }.get(error["type"], error["msg"].removeprefix("Value error, ").replace("Input should be", "must be"))
-    return f"{located.place(*keys)}: {text}"
+    return f"{located.location(*keys)}: {text}"
 
 
-def published_weights(manifest: Manifest, preset: str) -> str:
+def weights_source(manifest: Manifest, preset: str) -> str:
     """Which file holds the weights of an encoder's preset, and where it is had; empty where none are published."""
     found = manifest.presets.of("encoder").get(preset)
     if found is None or found.weights is None:

@@ -57,7 +57,7 @@ class Registry:
             owners = " and ".join(sorted((self._origins[key].owner, origin.owner)))
             yield f"{row.kind} {row.name!r} is brought by {owners}; {KEEP_ONE}"
         elif row.name in self.manifest.presets.of(row.kind):
-            where = self.manifest.place("presets", *key)
+            where = self.manifest.location("presets", *key)
             yield f"{row.kind} {row.name!r} of {origin.owner} has the name of a preset ({where}); rename the preset"
         else:
             self._rows[key], self._origins[key] = row, origin
@@ -90,7 +90,7 @@ class Registry:
         if run_preset is not None:
             if run_preset not in self.manifest.presets.run:
                 raise RegistryError(missed("run preset", run_preset, self.manifest.presets.run, "tools/list run"))
-            name = self.manifest.presets.run[run_preset].stand_in.get(kind, {}).get(name, name)
+            name = self.manifest.presets.run[run_preset].default_presets.get(kind, {}).get(name, name)
         if name in presets:
             preset = presets[name]
             return Resolved(self._row(kind, preset.component), name, preset.config)

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from spa3d.artifacts.predictions import PredictionRow
 from spa3d.contracts.noise import Noise
 from spa3d.inference.prepared_clouds import PreparedClouds
-from spa3d.runtime.rng import Draws, generator
+from spa3d.runtime.rng import Draws, keyed_generator
 
 EXAMPLES = 4
 """Clouds shown: a page that opens quickly."""
@@ -72,7 +72,7 @@ def select_examples(
 
 def _choose_varied(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
     """Choose rows of different records and, if possible, kinds, by a keyed permutation."""
-    left = [rows[int(place)] for place in generator("examples").permutation(len(rows))]
+    left = [rows[int(place)] for place in keyed_generator("examples").permutation(len(rows))]
     picked: list[PredictionRow] = []
     while left and len(picked) < EXAMPLES:
         kinds, records = {row["kind"] for row in picked}, {row["record"] for row in picked}

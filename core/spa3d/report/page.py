@@ -27,7 +27,7 @@ from spa3d.report.run_details import format_llm, format_noise, format_title, rea
 from spa3d.report.tables import LEGEND, render_scores
 from spa3d.report.training_sentence import describe_health
 from spa3d.report.verdict import describe_cloud_worth, judge_run
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 OPTION = re.compile(r"\s+(?=[A-H]\) )")
 """The gaps before lettered options, as `spa3d.data.questions` writes them."""
@@ -132,7 +132,7 @@ def _examples(document: Document, examples: Sequence[Example]) -> str:
 
 
 def _example(example: Example, up_axis: str, noise: str) -> str:
-    make_rng = partial(generator, "report", example.record_id)
+    make_rng = partial(keyed_generator, "report", example.record_id)
     pair = build_scene(example.clean, example.noised, up_axis=up_axis, make_rng=make_rng)
     about = example.reference or example.record_id
     answers = [("Reference", example.reference), ("Before", example.before), ("After", example.after)]

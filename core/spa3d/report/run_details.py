@@ -43,7 +43,7 @@ def run_details(document: Document) -> list[tuple[str, str]]:
 
 def format_title(document: Document) -> str:
     """Format the title of a report: ``pointnext · mask · spa · seed 0``."""
-    names = [_mapping(document.config.get(part)).get("asked") for part in ("encoder", "noise", "objective")]
+    names = [_mapping(document.config.get(part)).get("requested") for part in ("encoder", "noise", "objective")]
     seed = document.config.get("seed")
     words = [str(name) for name in names if name] + ([f"seed {seed}"] if seed is not None else [])
     return " · ".join(words) or "spa3d run"
@@ -74,11 +74,11 @@ def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
     chosen = _mapping(value)
     if not chosen:
         return ""
-    asked, component = str(chosen.get("asked", "")), str(chosen.get("component", ""))
+    requested, component = str(chosen.get("requested", "")), str(chosen.get("component", ""))
     settings = _mapping(chosen.get("config"))
     clauses = [f"{key} {_short(value)}" for key, value in settings.items() if only is None or key in only]
     clauses = [words for words in clauses if not words.endswith(" ")]  # a setting left empty decides nothing
-    name = asked if component in ("", asked) else f"{asked} ({component})"
+    name = requested if component in ("", requested) else f"{requested} ({component})"
     weights = chosen.get("checkpoint")
     return ", ".join([name, *([f"weights of {PurePath(str(weights)).name}"] if weights else []), *clauses])
 
@@ -97,7 +97,7 @@ def _pairs(made: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         return ""
     if settings.get("path"):
         return f"{made.get('kept')} of {settings['path']}"
-    clauses = [f"{made.get('kept')} of {made.get('asked')} requests, by {settings.get('mode')}{_maker(settings)}"]
+    clauses = [f"{made.get('kept')} of {made.get('requested')} requests, by {settings.get('mode')}{_maker(settings)}"]
     return "; ".join(clauses + [f"{count} dropped: {why}" for why, count in _mapping(made.get("dropped")).items()])
 
 

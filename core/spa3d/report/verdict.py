@@ -74,7 +74,7 @@ def describe_cloud_worth(document: Document) -> str:
 
 def _subject(document: Document) -> str:
     objective = document.config.get("objective")
-    name = objective.get("asked") if isinstance(objective, dict) else None
+    name = objective.get("requested") if isinstance(objective, dict) else None
     sides = [side for block in document.benchmarks.values() for side in (block.before, block.after) if side]
     blind = " (blind: no cloud was ever shown)" if any(side.blind_only for side in sides) else ""
     return f"Post-training with {name}{blind}" if name else f"Post-training{blind}"

@@ -8,7 +8,7 @@ from spa3d.errors import ConfigError
 from spa3d.runtime import distributed
 
 
-def choose_device(asked: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
     """The device to run on; ``auto`` takes CUDA, then MPS, then the CPU.
 
     Of several processes of a launcher, each takes the GPU of its local rank, for ``auto`` and for ``cuda``.
@@ -19,10 +19,10 @@ def choose_device(asked: str) -> torch.device:
     if torch.backends.mps.is_available():
         there.append("mps")
     local_rank = distributed.local_rank()
-    if asked in ("auto", "cuda") and "cuda" in there and local_rank is not None:
+    if name in ("auto", "cuda") and "cuda" in there and local_rank is not None:
         return torch.device("cuda", local_rank)
-    if asked == "auto":
+    if name == "auto":
         return torch.device("cuda" if "cuda" in there else "mps" if "mps" in there else "cpu")
-    if asked not in there:
-        raise ConfigError(f"--device {asked}: not on this machine; there is: auto, {', '.join(there)}")
-    return torch.device(asked)
+    if name not in there:
+        raise ConfigError(f"--device {name}: not on this machine; there is: auto, {', '.join(there)}")
+    return torch.device(name)

@@ -17,7 +17,7 @@ from torch import Tensor
 Key = tuple[str | int, ...]
 
 
-def generator(*key: str | int) -> np.random.Generator:
+def keyed_generator(*key: str | int) -> np.random.Generator:
     """A numpy generator that is a pure function of `key` (order and types matter)."""
     digest = hashlib.sha256(repr(key).encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
@@ -35,7 +35,7 @@ class Draws:
     def __init__(self, keys: Iterable[Key], device: torch.device | str = "cpu") -> None:
         self.keys: Sequence[Key] = tuple(keys)
         self.device = torch.device(device)
-        self._streams = [generator(*key) for key in self.keys]
+        self._streams = [keyed_generator(*key) for key in self.keys]
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -15,7 +15,7 @@ from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Record
 from spa3d.data.ordering import order
 from spa3d.errors import DataError
 from spa3d.inference.samples import Sample
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 Item = TypeVar("Item")
 ConversationSampler = Callable[[Record, int], Conversation]
@@ -52,9 +52,9 @@ class TrainingDataset(TorchDataset[Sample], Generic[Item]):
 
 def captions(record: Record, epoch: int) -> Conversation:
     """The caption conversation, for alignment; records without one give their first round."""
-    for talk in record.conversations:
-        if talk.kind == CAPTION:
-            return talk
+    for conversation in record.conversations:
+        if conversation.kind == CAPTION:
+            return conversation
     first = record.conversations[0]
     return Conversation(CAPTION, first.rounds[:1], first.has_cloud)
 
@@ -66,9 +66,9 @@ def instructions(dataset: Dataset, seed: int) -> ConversationSampler:
     """
 
     def choose(record: Record, epoch: int) -> Conversation:
-        talks = dataset.conversations(record, epoch)
-        rich = [talk for talk in talks if talk.kind != CAPTION] or list(talks)
-        place = int(generator("conversation", seed, epoch, record.id).integers(sum(len(t.rounds) for t in rich)))
-        return [talk for talk in rich for _ in talk.rounds][place]
+        conversations = dataset.conversations(record, epoch)
+        rich = [conversation for conversation in conversations if conversation.kind != CAPTION] or list(conversations)
+        place = int(keyed_generator("conversation", seed, epoch, record.id).integers(sum(len(t.rounds) for t in rich)))
+        return [conversation for conversation in rich for _ in conversation.rounds][place]
 
     return choose

@@ -10,12 +10,12 @@ from spa3d.contracts.dataset import Conversation, Dataset, Record, Round, Twin
 from spa3d.contracts.objective import Need, Text
 from spa3d.data.preference_pairs import Pair
 from spa3d.data.questions import draw_pair_options, with_options
-from spa3d.errors import DataError, about
+from spa3d.errors import DataError, error_context
 from spa3d.inference.samples import Sample
 from spa3d.inference.views import View
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.tokens import PromptPrefix, Tokens
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 from spa3d.training.dataset import ConversationSampler
 
 Item = TypeVar("Item")
@@ -41,9 +41,9 @@ def required_texts(needs: Collection[Need], views: Mapping[str, View]) -> list[R
     return sorted({(need.text, views[need.view].prefix) for need in needs})
 
 
-def sft_example(talk: ConversationSampler) -> Callable[[Record, int], TrainingExample]:
+def sft_example(sampler: ConversationSampler) -> Callable[[Record, int], TrainingExample]:
     """The conversation alone."""
-    return lambda record, epoch: TrainingExample(record.id, epoch, talk(record, epoch))
+    return lambda record, epoch: TrainingExample(record.id, epoch, sampler(record, epoch))
 
 
 def preference_example(pair: Pair, epoch: int) -> TrainingExample:
@@ -55,7 +55,7 @@ def preference_example(pair: Pair, epoch: int) -> TrainingExample:
 
 
 def minimal_pair_example(
-    dataset: Dataset, talk: ConversationSampler, *, share: float, seed: int
+    dataset: Dataset, sampler: ConversationSampler, *, share: float, seed: int
 ) -> Callable[[Record, int], TrainingExample]:
     """Minimal pairs for a keyed `share` of the samples, the ordinary conversation for the others.
 
@@ -63,20 +63,20 @@ def minimal_pair_example(
     always give their conversation.
     """
 
-    def lesson(record: Record, epoch: int) -> TrainingExample:
-        stream = generator("twin", seed, epoch, record.id)
+    def example(record: Record, epoch: int) -> TrainingExample:
+        stream = keyed_generator("twin", seed, epoch, record.id)
         twin = dataset.twin(record, epoch) if stream.random() < share else None
         if twin is None:
-            return TrainingExample(record.id, epoch, talk(record, epoch))
+            return TrainingExample(record.id, epoch, sampler(record, epoch))
         options = draw_pair_options(twin.before, twin.after, seed, epoch, record.id, "twin")
         return _minimal_pair(record, twin, epoch, options if stream.random() < WITH_OPTIONS else None)
 
-    return lesson
+    return example
 
 
 def tokenize_example(
     processor: Spa3dProcessor,
-    lesson: Callable[[Item, int], TrainingExample],
+    example: Callable[[Item, int], TrainingExample],
     texts: Collection[RequiredText],
     *,
     blind: bool = False,
@@ -91,16 +91,16 @@ def tokenize_example(
     """
 
     def sample(item: Item, epoch: int) -> Sample:
-        found = lesson(item, epoch)
+        found = example(item, epoch)
         has_cloud = found.chosen.has_cloud and not blind
         conversations = {"chosen": found.chosen, "rejected": found.rejected}
         made: dict[RequiredText, Tokens] = {}
-        with about(found.record_id):
+        with error_context(found.record_id):
             for text, prefix in texts:
-                talk = conversations[text]
-                if talk is not None:
+                conversation = conversations[text]
+                if conversation is not None:
                     shown = processor.prompt_prefix("cloud" if prefix == "cloud" and has_cloud else "blind")
-                    made[text, prefix] = processor.tokenize(talk, shown)
+                    made[text, prefix] = processor.tokenize(conversation, shown)
             _refuse_cut(made)
         return Sample(found.record_id, found.epoch, made, has_cloud, found.twin_id)
 

@@ -13,13 +13,13 @@ from spa3d.training.trainer import MetricsCallback, StageTrainer
 
 
 def fit(
-    trainer: StageTrainer, journal: MetricsLog, reporter: Reporter, callbacks: Sequence[TrainerCallback] = ()
+    trainer: StageTrainer, metrics_log: MetricsLog, reporter: Reporter, callbacks: Sequence[TrainerCallback] = ()
 ) -> None:
     """Train to the last step of the trainer's job; its model is trained in place.
 
     Args:
         trainer: of the stage.
-        journal: where numbers go.
+        metrics_log: where numbers go.
         reporter: where progress goes.
         callbacks: more observers, such as the held-out watchdog.
 
@@ -27,10 +27,10 @@ def fit(
     job = trainer.job
     checkpoint = last_checkpoint(job.checkpoints)
     done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-    journal.truncate_after(job.stage, done)
+    metrics_log.truncate_after(job.stage, done)
     with reporter.track(job.steps, job.stage) as advance:
         advance(done)
-        trainer.add_callback(MetricsCallback(job.stage, journal, advance, trainer.log_metrics))
+        trainer.add_callback(MetricsCallback(job.stage, metrics_log, advance, trainer.log_metrics))
         for callback in callbacks:
             trainer.add_callback(callback)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -23,12 +23,12 @@ from torch.utils.data import Dataset as TorchDataset
 from spa3d.contracts.dataset import Record
 from spa3d.contracts.encoder import Encoder
 from spa3d.data.preparation import encoder_inputs
-from spa3d.errors import DataError, about
+from spa3d.errors import DataError, error_context
 from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.inference.samples import Sample
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.tokens import IGNORED, Tokens, collate
-from spa3d.runtime.rng import Draws, generator
+from spa3d.runtime.rng import Draws, keyed_generator
 from spa3d.training.arguments import TrainingJob
 from spa3d.training.dataset import ConversationSampler
 from spa3d.training.loss import Counts
@@ -185,14 +185,16 @@ class LanguageTrainer(StageTrainer):
         return -model(**inputs).answer_logp.sum() / counts["token"]
 
 
-def language_text(processor: Spa3dProcessor, talk: ConversationSampler, seed: int) -> Callable[[Record, int], Sample]:
+def language_text(
+    processor: Spa3dProcessor, sampler: ConversationSampler, seed: int
+) -> Callable[[Record, int], Sample]:
     """Samples for `LanguageTrainer`: a conversation behind its caption or behind nothing, every token a label."""
 
     def text(record: Record, epoch: int) -> Sample:
-        described = generator("described", seed, epoch, record.id).random() < DESCRIBED
+        described = keyed_generator("described", seed, epoch, record.id).random() < DESCRIBED
         before = f"{record.caption}\n" if described and record.caption else ""
-        with about(record.id):
-            tokens = processor.tokenize(talk(record, epoch), before)
+        with error_context(record.id):
+            tokens = processor.tokenize(sampler(record, epoch), before)
         supervised = [IGNORED, *tokens.ids[1:]]
         tokens = Tokens(tokens.ids, supervised, tokens.rounds)
         return Sample(record.id, epoch, {("chosen", "blind"): tokens}, has_cloud=False)

@@ -177,18 +177,18 @@ def check_matches_policy(policy: Scores, reference: Mapping[Key, Score], *, bf16
         ours = policy[text, view]
         mine, known = ours.token_logp[ours.answer_mask], theirs.token_logp[theirs.answer_mask]
         what = f"--train.reference: before the first step the reference scores {text} answers under the view {view}"
-        cure = (
+        hint = (
             "what was kept may be of other code: remove the folder .reference beside the bases, or take "
             "--train.reference copy"
         )
         if mine.shape != known.shape:
-            raise CheckpointError(f"{what} at {len(known)} tokens and the policy at {len(mine)}; {cure}")
+            raise CheckpointError(f"{what} at {len(known)} tokens and the policy at {len(mine)}; {hint}")
         off: Tensor = (mine - known).abs()
         allowed = torch.full_like(off, ROUNDED) if bf16 else EXACT * (1 + mine.abs())
         if not bool(((off <= allowed) | (mine == known)).all()):  # a nan is a difference, equal infinities are none
             raise CheckpointError(
                 f"{what} differently from the policy, by up to {float(off.max()):.3g} nats at one token where "
-                f"{float(allowed.max()):.1g} is rounding; {cure}"
+                f"{float(allowed.max()):.1g} is rounding; {hint}"
             )
 
 

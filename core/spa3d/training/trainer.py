@@ -163,15 +163,15 @@ class ObjectiveTrainer(StageTrainer):
 
     def _reference_scores(self, model: nn.Module, samples: Sequence[Sample]) -> Mapping[Key, Score]:
         """What the objective wants to know of the reference model; before the first step it must be the policy."""
-        asked = [need for need in self.objective.needs if need.model == "reference"]
-        if self.reference is None or not asked:
+        needs = [need for need in self.objective.needs if need.model == "reference"]
+        if self.reference is None or not needs:
             return {}
-        known = self.reference.scores(asked, samples)
+        known = self.reference.scores(needs, samples)
         if self.state.global_step == 0 and not self.seen:
             was = model.training
             model.eval()
             with torch.no_grad():
-                mine = [replace(need, model="policy", grad=False) for need in asked]
+                mine = [replace(need, model="policy", grad=False) for need in needs]
                 ours = score(model, mine, samples, self.views).scores
             model.train(was)
             check_matches_policy(ours, known, bf16=self.args.bf16)
@@ -182,9 +182,9 @@ class MetricsCallback(TrainerCallback):
     """Writes the metrics log and moves the progress bar."""
 
     def __init__(
-        self, stage: str, journal: MetricsLog, advance: Advance, metrics: Callable[[], dict[str, float]]
+        self, stage: str, metrics_log: MetricsLog, advance: Advance, metrics: Callable[[], dict[str, float]]
     ) -> None:
-        self.stage, self.journal, self.advance, self.metrics = stage, journal, advance, metrics
+        self.stage, self.metrics_log, self.advance, self.metrics = stage, metrics_log, advance, metrics
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """One more optimizer step."""
@@ -201,7 +201,7 @@ class MetricsCallback(TrainerCallback):
         """One line for the metrics log; the Trainer's closing summary is no step and is left out."""
         logs = logs or {}
         if state.is_world_process_zero and "loss" in logs:
-            self.journal.write(
+            self.metrics_log.write(
                 stage=self.stage,
                 step=state.global_step,
                 loss=logs["loss"],

@@ -57,7 +57,7 @@ class HeldOutWatchdog(TrainerCallback):
         views: of the model that is being trained.
         samples: the held-out slice.
         settings: how often, and where the first scores are kept.
-        journal: where the curve goes.
+        metrics_log: where the curve goes.
         warn: shows a warning.
         best: where the weights of the highest held-out log p(y|x) are kept and taken from at the end; None keeps the
             last ones.
@@ -70,20 +70,20 @@ class HeldOutWatchdog(TrainerCallback):
         samples: Sequence[Sample],
         settings: WatchdogSettings,
         *,
-        journal: MetricsLog,
+        metrics_log: MetricsLog,
         warn: Callable[[str], None],
         best: BestCheckpoint | None = None,
     ) -> None:
         self.views, self.samples, self.settings = views, samples, settings
         self.needs = [Need("chosen", view) for view in ("clean", "noised") if view in views]
-        self.journal, self.warn, self.best = journal, warn, best
+        self.metrics_log, self.warn, self.best = metrics_log, warn, best
         self.warned = False
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """The reference: where log p(y|x) stood before the first step."""
-        self.warned = any("warning" in row for row in self.journal.rows())
+        self.warned = any("warning" in row for row in self.metrics_log.rows())
         if state.global_step == 0:
             found = self._look(0).tolist()  # by every process: a sharded model needs them all
             distributed.first_only(lambda: write_whole(self.settings.start, json.dumps(found)))
@@ -101,11 +101,11 @@ class HeldOutWatchdog(TrainerCallback):
         if not self.warned:
             self.warned = True
             text = watchdog_text(state.global_step, *found)
-            self.journal.write(stage="post-train", step=state.global_step, warning=text)
+            self.metrics_log.write(stage="post-train", step=state.global_step, warning=text)
             if distributed.is_first():
                 self.warn(text)
         if self.settings.early_stop:
-            self.journal.write(stage="post-train", step=state.global_step, stopped=state.global_step)
+            self.metrics_log.write(stage="post-train", step=state.global_step, stopped=state.global_step)
             control.should_training_stop = True
             control.should_save = False  # a run killed from here on would go on from it, beyond the stop
 
@@ -116,7 +116,7 @@ class HeldOutWatchdog(TrainerCallback):
         kept = self.best.kept() if self.best is not None else None
         if self.best is not None and kept is not None:
             self.best.restore()
-            self.journal.write(stage="post-train", step=state.global_step, kept=kept[0])
+            self.metrics_log.write(stage="post-train", step=state.global_step, kept=kept[0])
 
     def _look(self, step: int) -> np.ndarray:
         """Log p(y|x) per token of each sample, nats; one row for the metrics log."""
@@ -131,7 +131,7 @@ class HeldOutWatchdog(TrainerCallback):
                 per_sample.append((clean.logp / clean.length).cpu().numpy())
                 rows.append((len(batch), preference_metrics(scores, self.views.negatives)))
         model.train(training)
-        self.journal.write(stage="post-train", step=step, probe=True, **mean_metrics(rows))
+        self.metrics_log.write(stage="post-train", step=step, probe=True, **mean_metrics(rows))
         found = np.concatenate(per_sample)
         if self.best is not None and np.isfinite(found).all():
             self.best.update(step, float(found.mean()))

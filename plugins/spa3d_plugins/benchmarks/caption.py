@@ -1,8 +1,8 @@
-"""Benchmark ``caption``: how much of what the reference caption says the generated caption says as well.
+"""Benchmark ``caption``: the share of a reference caption's facts that the generated caption states.
 
-Counted are the record's facts that the reference states (`spa3d.metrics.text_matching.states`); a color or a count
-must stand with its part. Only what is missing costs: a caption that adds something false loses nothing by that. Where
-the reference states no fact, or there are none, the value is the F1 of the words that the two captions share.
+Counted are the facts of the record that the reference states (`spa3d.metrics.text_matching.asserts_fact`). A color or
+a count must stand with its part. False additions cost nothing. Where the reference states no fact, the value is the F1
+of the words that the two captions share.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Dataset, Fact, Record, Round
 from spa3d.data.questions import caption_round, keyed_sample
-from spa3d.metrics.text_matching import states, token_f1, words
+from spa3d.metrics.text_matching import asserts_fact, token_f1, words
 
 
 class Config(ComponentConfig):
@@ -33,9 +33,9 @@ class Caption(Benchmark):
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
         """One question per captioned record, with the facts that its reference states."""
         records = dataset.records(split)
-        told = [(number, talk) for number, record in enumerate(records) if (talk := caption_round(record))]
-        kept = keyed_sample(told, self.config.limit, seed, split, "caption")
-        return tuple(_question(records[number], talk) for number, talk in kept)
+        captioned = [(number, caption) for number, record in enumerate(records) if (caption := caption_round(record))]
+        kept = keyed_sample(captioned, self.config.limit, seed, split, "caption")
+        return tuple(_question(records[number], caption) for number, caption in kept)
 
     def score(self, question: Question, prediction: Prediction) -> Verdict:
         """Share of the question's facts that the caption states, or F1 with the reference; no word is invalid."""
@@ -45,25 +45,25 @@ class Caption(Benchmark):
         if not question.facts:
             return Verdict(token_f1(text, question.answer))
         subjects = {fact.subject for fact in question.facts}
-        return Verdict(sum(states(text, fact, subjects) for fact in question.facts) / len(question.facts))
+        return Verdict(sum(asserts_fact(text, fact, subjects) for fact in question.facts) / len(question.facts))
 
     def chance(self, question: Question) -> float:
         """No caption is hit by chance."""
         return 0.0
 
 
-def _question(record: Record, talk: Round) -> Question:
+def _question(record: Record, caption: Round) -> Question:
     return Question(
         id=f"{record.id}/caption",
         record_id=record.id,
-        prompt=talk.question,
+        prompt=caption.question,
         options=None,
-        answer=talk.answer,
+        answer=caption.answer,
         kind="caption",
-        facts=_stated(talk.answer, record.facts),
+        facts=_stated(caption.answer, record.facts),
     )
 
 
 def _stated(text: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     subjects = {fact.subject for fact in facts}
-    return tuple(fact for fact in facts if states(text, fact, subjects))
+    return tuple(fact for fact in facts if asserts_fact(text, fact, subjects))

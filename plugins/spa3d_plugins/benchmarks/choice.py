@@ -25,7 +25,7 @@ from spa3d.data.questions import (
     with_options,
 )
 from spa3d.metrics.text_matching import words
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 
 class Config(ComponentConfig):
@@ -61,7 +61,7 @@ class Choice(Benchmark):
         """Objects and their twins, each pair under one question with the same options; at most ``flips`` pairs."""
         records = dataset.records(split)
         found: dict[int, tuple[Question, Question]] = {}
-        for number in map(int, generator("pairs", seed, split).permutation(len(records))):
+        for number in map(int, keyed_generator("pairs", seed, split).permutation(len(records))):
             if len(found) == self.config.flips:
                 break
             twin = dataset.twin(records[number])
@@ -88,12 +88,12 @@ class Choice(Benchmark):
         return self._question(record.id, f"{place}-{fact.kind}", fact, options or fact.options)
 
     def _caption_questions(self, records: Sequence[Record], split: str, seed: int) -> tuple[Question, ...]:
-        told = [(record.id, record.group, talk) for record in records if (talk := caption_round(record))]
+        captioned = [(record.id, record.group, caption) for record in records if (caption := caption_round(record))]
         asked = []
-        for record_id, group, talk in keyed_sample(told, self.config.per_kind, seed, split, "caption"):
-            options = _other_captions(talk.answer, group, told, (seed, record_id))
+        for record_id, group, caption in keyed_sample(captioned, self.config.per_kind, seed, split, "caption"):
+            options = _other_captions(caption.answer, group, captioned, (seed, record_id))
             if options:
-                fact = Fact("caption", "", talk.question, talk.answer, options)
+                fact = Fact("caption", "", caption.question, caption.answer, options)
                 asked.append(self._question(record_id, "caption", fact, options))
         return tuple(asked)
 
@@ -106,16 +106,16 @@ class Choice(Benchmark):
 
 
 def _other_captions(
-    own: str, group: str, told: Sequence[tuple[str, str, Round]], key: tuple[int, str]
+    own: str, group: str, captioned: Sequence[tuple[str, str, Round]], key: tuple[int, str]
 ) -> tuple[str, ...] | None:
     """`own` and three captions of other groups that say something else, shuffled; None where there are too few."""
-    stream = generator("captions", *key)
+    stream = keyed_generator("captions", *key)
     options, said = [own], {words(own)}
-    for number in stream.permutation(len(told)):
-        _, other, talk = told[number]
-        if other != group and words(talk.answer) not in said:
-            options.append(talk.answer)
-            said.add(words(talk.answer))
+    for number in stream.permutation(len(captioned)):
+        _, other, caption = captioned[number]
+        if other != group and words(caption.answer) not in said:
+            options.append(caption.answer)
+            said.add(words(caption.answer))
         if len(options) == OPTIONS:
             return tuple(options[i] for i in stream.permutation(OPTIONS))
     return None

@@ -1,6 +1,6 @@
 """Benchmark ``classify``: the model says freely what the object is, and is right if it names the category.
 
-What counts as naming is the rule `spa3d.metrics.text_matching.first_named`, applied to the categories of the split.
+What counts as naming is the rule `spa3d.metrics.text_matching.first_mentioned`, applied to the categories of the split.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Dataset, Fact, Record
 from spa3d.data.questions import keyed_sample
-from spa3d.metrics.text_matching import states, words
+from spa3d.metrics.text_matching import asserts_fact, words
 
 PROMPT = "What is this?"
 """PointLLM's first question for classification."""
@@ -55,7 +55,7 @@ class Classify(Benchmark):
 
     def score(self, question: Question, prediction: Prediction) -> Verdict:
         """1 if the category is the one that the answer names; an answer without a word is invalid."""
-        right = all(states(prediction.text, fact) for fact in question.facts)
+        right = all(asserts_fact(prediction.text, fact) for fact in question.facts)
         return Verdict(float(right), valid=bool(words(prediction.text)))
 
     def chance(self, question: Question) -> float:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from spa3d.contracts.dataset import Cloud, Conversation, Fact, Record, Round, Twin
 from spa3d.data.questions import OPTIONS
 from spa3d.errors import DataError
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets.color_names import WORDS, Axis, from_lab, lab_of, main_color, shape_of, to_lab
 
 SHADING = (1.0, 0.5, 0.25)
@@ -101,7 +101,7 @@ def cloud_twin(record: Record, number: int, up_axis: Axis = "y") -> Twin | None:
     asked = [fact for fact in record.facts if _can_ask(record, fact)]
     if not asked:
         return None
-    cloud, stream = record.cloud(), generator(record.id, "twin", number)
+    cloud, stream = record.cloud(), keyed_generator(record.id, "twin", number)
     for fact in (asked[i] for i in stream.permutation(len(asked))):
         targets = [option for option in fact.options if option != fact.answer]
         order = stream.permutation(len(targets))

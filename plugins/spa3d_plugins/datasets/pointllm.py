@@ -28,7 +28,7 @@ from spa3d.data.lazy_records import LazyRecords
 from spa3d.data.questions import draw_options, keyed_sample, with_options
 from spa3d.errors import DataError
 from spa3d.metrics.text_matching import mentions
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets import cloud_edits, color_names
 from spa3d_plugins.datasets.pointllm_index import SPLITS, AnnotationIndex, ObjectFacts
 
@@ -152,7 +152,7 @@ class PointLLM(Dataset):
         """The annotated conversations; with facts, the caption and rounds drawn afresh; a twin's one round."""
         if not (self.config.fresh and record.facts) or record.id != record.object_id:
             return record.conversations
-        captions = (talk for talk in record.conversations if talk.kind == CAPTION)
+        captions = (conversation for conversation in record.conversations if conversation.kind == CAPTION)
         return (*captions, self._fresh(record, epoch))
 
     def fingerprint(self) -> str:
@@ -185,7 +185,7 @@ class PointLLM(Dataset):
             self._files, facts, self._clouds, self._cloud_name, allow_text_only=self.config.allow_text_only
         )
         if index.errors and self.on_bad_data == "stop":
-            more = f" (And {len(index.errors) - 1} more faults.)" if len(index.errors) > 1 else ""
+            more = f" (And {len(index.errors) - 1} more errors.)" if len(index.errors) > 1 else ""
             raise DataError(f"{index.errors[0]}{more} --on-bad-data skip leaves such records out and lists them.")
         self.skip_log.add(*index.errors, *index.notes)
         return index
@@ -247,8 +247,8 @@ class PointLLM(Dataset):
 
     def _fresh(self, record: Record, epoch: int) -> Conversation:
         """Annotated rounds and questions about the facts, mixed; nothing is asked that an earlier answer has told."""
-        stream = generator(self.config.seed, epoch, record.id, "questions")
-        annotated = {talk.question: talk for whole in record.conversations for talk in whole.rounds if whole.has_cloud}
+        stream = keyed_generator(self.config.seed, epoch, record.id, "questions")
+        annotated = {turn.question: turn for whole in record.conversations for turn in whole.rounds if whole.has_cloud}
         facts, rounds = {fact.question: fact for fact in record.facts}, list[Round]()
         for number in range(ROUNDS):
             with_four = stream.random() < self.config.choice_share

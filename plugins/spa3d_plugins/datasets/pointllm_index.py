@@ -135,12 +135,12 @@ class AnnotationIndex:
                 if object_id in CORRUPT:
                     self.notes.append(f"{where} (record {object_id}): known to have corrupt colors; left out.")
                     return
-                talk = conversation(entry, f"{where} (record {object_id})", allow_text_only=self._allow_text_only)
+                sampled = conversation(entry, f"{where} (record {object_id})", allow_text_only=self._allow_text_only)
             except DataError as error:
                 self.errors.append(str(error))
                 return
             index.entries[object_id] = (*index.entries.get(object_id, ()), entry_number * files + number)
-            if talk.has_cloud:
+            if sampled.has_cloud:
                 shown.add(object_id)
 
         return read

@@ -19,7 +19,7 @@ from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Cloud, Conversation, Dataset, Fact, Record, Twin
 from spa3d.data.lazy_records import LazyRecords
 from spa3d.errors import DataError
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets import shapes_world
 from spa3d_plugins.datasets.shapes_world.categories import CATEGORIES
 from spa3d_plugins.datasets.shapes_world.objects import Noise, Priors, Spec, change_spec, draw_spec, sample_object
@@ -127,7 +127,7 @@ class Shapes(Dataset):
             priors = Priors(0, 0, 0)
         else:
             priors = Priors(settings.color_prior, settings.texture_prior, settings.count_prior)
-        stream = generator(self._name(split, index), "spec")
+        stream = keyed_generator(self._name(split, index), "spec")
         return draw_spec(CATEGORIES[index % len(CATEGORIES)], stream, priors)
 
     def _name(self, split: str, index: int) -> str:
@@ -139,7 +139,7 @@ class Shapes(Dataset):
 
     def _twin(self, original: Record, number: int) -> Twin:
         split, index, _ = self._parse(original.id)
-        stream = generator(original.id, "twin", number)
+        stream = keyed_generator(original.id, "twin", number)
         spec, kind, subject = change_spec(self._spec(split, index), stream)
         twin = self._record(f"{original.id}~{number}", original.id, spec)
         before, after = (
@@ -163,7 +163,7 @@ class Shapes(Dataset):
     def _cloud(self, object_id: str, spec: Spec) -> Cloud:
         # Keyed by the object, not by the record: a twin gets the random numbers of its original.
         noise = Noise(self.config.point_noise, self.config.color_noise)
-        return sample_object(spec, generator(object_id, "cloud"), self.config.points, noise).cloud
+        return sample_object(spec, keyed_generator(object_id, "cloud"), self.config.points, noise).cloud
 
     def _talk(self, record_id: str, facts: Sequence[Fact], caption: str, epoch: int) -> tuple[Conversation, ...]:
         key = (self.config.seed, epoch, record_id)

@@ -18,7 +18,7 @@ PASSPORT: dict[str, object] = {"base": "b", "data": "d", "sources": "s"}
 
 
 def config(seed: int = 0) -> RunConfig:
-    part = {"asked": "x", "component": "x"}
+    part = {"requested": "x", "component": "x"}
     parts = dict.fromkeys(("encoder", "projector", "noise", "objective", "dataset"), part)
     return RunConfig.model_validate({"preset": "smoke", "seed": seed, "benchmark": (part,), **parts})
 
@@ -28,7 +28,7 @@ def claim(folder: Path, seed: int = 0, *, resume: bool = False) -> AbstractConte
 
 
 def begin(folder: Path) -> None:
-    """What is there when a run ends at the first fault of its data."""
+    """What is there when a run ends at the first error of its data."""
     with claim(folder):
         issue_passport(folder, PASSPORT)
         (folder / "predictions").mkdir()

@@ -101,10 +101,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", BROKEN)
-def test_what_is_not_whole_is_refused_in_one_message(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize("error", BROKEN)
+def test_what_is_not_whole_is_refused_in_one_message(tmp_path: Path, error: str) -> None:
     save(tmp_path)
-    spoil, said = BROKEN[fault]
+    spoil, said = BROKEN[error]
     spoil(tmp_path)
     with pytest.raises(CheckpointError, match=said):
         load(tmp_path)

@@ -14,7 +14,7 @@ from spa3d.comparison.cells import Cell, Outcome, Row, Task
 from spa3d.comparison.table import TableSettings, build_table, write_table
 from spa3d.config.resolve import resolve
 from spa3d.config.settings import RunConfig
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 RECORDS = 40
 BASE = 0.6
@@ -24,8 +24,8 @@ def share_right(folder: Path, name: str, when: str, share: float, *, sets, key) 
     """Two questions per record; each is right where its own luck, the same in every run, lies below `share`."""
     rows = []
     for part in sets:
-        luck = generator("luck", name, part).random((2 * RECORDS, 2))
-        nudges = generator("nudge", name, part, key, when).normal(0, 0.03, 2 * RECORDS)
+        luck = keyed_generator("luck", name, part).random((2 * RECORDS, 2))
+        nudges = keyed_generator("nudge", name, part, key, when).normal(0, 0.03, 2 * RECORDS)
         for i in range(2 * RECORDS):
             for view, right in (("clean", luck[i, 0] + nudges[i] < share), ("blind", luck[i, 1] < 0.3)):
                 rows.append({

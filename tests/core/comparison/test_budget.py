@@ -46,13 +46,13 @@ def candidate(settings: RowSettings, needs: Sequence[Need] = SFT, *, items: int 
         "epochs": float(settings.get("train.epochs", 1)),
         "batch_size": int(settings.get("train.batch_size", 32)),
     }
-    part = Selection(asked="x", component="x")
+    part = Selection(requested="x", component="x")
     config = RunConfig(
         preset="p",
-        encoder=EncoderSelection(asked=settings.get("encoder", "x"), component="x"),
+        encoder=EncoderSelection(requested=settings.get("encoder", "x"), component="x"),
         projector=part,
         noise=part,
-        objective=Selection(asked=name, component=name),
+        objective=Selection(requested=name, component=name),
         dataset=part,
         benchmark=(part,),
         train=TrainSettings.model_validate(train),

@@ -44,7 +44,7 @@ class Runs:
     def go(self) -> list[tuple[str, str]]:
         told: list[Outcome] = []
         run_cells(list(self.tasks.values()), load_registry(), reporter=lambda _: Silent(), finished=told.append)
-        return [(found.status, found.fault) for found in told]
+        return [(found.status, found.error) for found in told]
 
 
 MakeRuns = Callable[..., Runs]

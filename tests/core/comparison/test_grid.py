@@ -22,8 +22,8 @@ NEEDS = {
 def needs(settings: RowSettings) -> Sequence[Need]:
     try:
         return NEEDS[settings["objective"]]
-    except KeyError as fault:
-        raise RegistryError(f"no objective {settings['objective']!r}") from fault
+    except KeyError as error:
+        raise RegistryError(f"no objective {settings['objective']!r}") from error
 
 
 def drafts(preset: ComparePreset | None = None, **axes: str) -> list[Draft]:
@@ -111,7 +111,7 @@ def test_a_grid_without_rows_says_which_there_would_be() -> None:
 def test_every_unknown_objective_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         labels(objectives="sft,spo,dpp", noises="mask,gaussian")
-    assert caught.value.faults == ("no objective 'spo'", "no objective 'dpp'")
+    assert caught.value.errors == ("no objective 'spo'", "no objective 'dpp'")
 
 
 def test_two_rows_of_one_label_are_refused() -> None:

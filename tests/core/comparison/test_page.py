@@ -36,7 +36,7 @@ def test_every_run_is_linked(ordinary):
 def test_faults_stand_above_the_tables(ordinary):
     page = render_page(ordinary.add("dpo", "out of memory").table())
     assert page.index("out of memory") < page.index("<table")
-    assert '<small class="fault">3 failed</small>' in page
+    assert '<small class="error">3 failed</small>' in page
 
 
 def test_only_a_winner_colors_the_head(ordinary, grid):

@@ -86,7 +86,7 @@ def test_plan_comparison_lays_rows_over_mappings(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_what_ships")
 def test_plan_comparison_keeps_settings_of_the_rows_objective_from_sft(tmp_path: Path) -> None:
     comparison = planned(tmp_path, {"objectives": ("spa",)}, {"objective": {"name": "spa"}, "objective.beta": 0.3})
-    assert [task.config.objective.asked for task in comparison.tasks] == ["spa", "sft"]
+    assert [task.config.objective.requested for task in comparison.tasks] == ["spa", "sft"]
     assert comparison.tasks[0].config.objective.config["beta"] == 0.3
 
 
@@ -105,7 +105,7 @@ def test_plan_comparison_says_once_what_is_wrong(
     with pytest.raises(ConfigError) as caught:
         planned(tmp_path, axes, settings)
     assert str(caught.value).startswith(words)
-    assert len(caught.value.faults) == 1
+    assert len(caught.value.errors) == 1
 
 
 @pytest.mark.usefixtures("_what_ships")

@@ -76,7 +76,7 @@ def test_missing_cells_are_counted_and_told(grid):
     table = grid.table()
     assert table.counts == {"done": 4, "failed": 2, "to do": 3}
     assert row(table, "spa").seeds_done == (0,)
-    assert row(table, "spa").faults == ("seeds 1, 2 failed: out of memory",)
+    assert row(table, "spa").errors == ("seeds 1, 2 failed: out of memory",)
     assert table.score(row(table, "dpo"), CHOICE) is None
     assert table.verdict[-1] == "Not whole: 4 of 9 cells done, 2 failed, 3 to do."
 
@@ -85,8 +85,8 @@ def test_a_finished_cell_without_its_predictions_failed(ordinary):
     (ordinary.folder / "cells" / "004" / "predictions" / "choice.after.jsonl").unlink()
     table = ordinary.table()
     assert row(table, "spa").seeds_done == (0, 2)
-    assert "choice" in row(table, "spa").faults[0]
-    assert row(table, "spa").faults[0].startswith("seed 1 failed: ")
+    assert "choice" in row(table, "spa").errors[0]
+    assert row(table, "spa").errors[0].startswith("seed 1 failed: ")
 
 
 def test_a_row_whose_control_failed_has_no_comparison(grid):

@@ -95,7 +95,7 @@ def test_a_preset_is_explained_with_its_values_and_weights(registry: Registry) -
     assert told.facts["weights: url"] == "https://example.org"
     assert told.facts["--encoder.checkpoint"].startswith("Published weights")
     assert {field.name: field.default for field in told.fields}["inputs"] == "xyz,rgb"
-    assert told.facts["set in"].startswith(str(registry.manifest.place("presets").partition(":")[0]))
+    assert told.facts["set in"].startswith(str(registry.manifest.location("presets").partition(":")[0]))
 
 
 def test_what_a_preset_wants_of_clouds_and_a_component_of_the_machine_is_explained() -> None:
@@ -107,7 +107,7 @@ def test_what_a_preset_wants_of_clouds_and_a_component_of_the_machine_is_explain
 
 def test_presets_of_runs_are_explained(registry: Registry) -> None:
     (told,) = explain(registry, "short", "run")
-    assert told.facts["stand_in.encoder.plain"] == "plain-tiny"
+    assert told.facts["default_presets.encoder.plain"] == "plain-tiny"
     assert told.facts["objectives.fit-hard.learning_rate"] == "0.3"
 
 

@@ -8,9 +8,9 @@ def test_later_layers_win_and_places_follow() -> None:
     layers.lay((), {"train": {"steps": 1, "epochs": 2}}, lambda rest: f"file {'.'.join(map(str, rest))}")
     layers.lay(("train", "steps"), "9", lambda rest: "--train.steps 9")
     assert layers.values == {"train": {"steps": "9", "epochs": 2}}
-    assert layers.place(("train", "steps")) == "--train.steps 9"
-    assert layers.place(("train", "epochs", 0)) == "file train.epochs"
-    assert layers.place(("train",)) == ""
+    assert layers.location(("train", "steps")) == "--train.steps 9"
+    assert layers.location(("train", "epochs", 0)) == "file train.epochs"
+    assert layers.location(("train",)) == ""
 
 
 def test_a_block_is_not_replaced_by_a_value_nor_a_value_by_a_block() -> None:

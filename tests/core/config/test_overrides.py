@@ -30,12 +30,12 @@ def test_a_switch_takes_nothing() -> None:
 def test_a_missing_value_is_told_and_does_not_swallow_the_next_flag() -> None:
     arguments = scan(["--output", "--seed", "3", "--config"], switches=())
     assert arguments.flags == [Flag("seed", "3")]
-    assert [fault.partition(":")[0] for fault in arguments.errors] == ["--output", "--config"]
+    assert [error.partition(":")[0] for error in arguments.errors] == ["--output", "--config"]
 
 
 def test_a_misspelled_switch_is_not_asked_for_a_value() -> None:
-    [fault] = scan(["--dryrun"], switches={"dry-run", "resume"}).errors
-    assert fault == "--dryrun: its value is missing; did you mean --dry-run?"
+    [error] = scan(["--dryrun"], switches={"dry-run", "resume"}).errors
+    assert error == "--dryrun: its value is missing; did you mean --dry-run?"
 
 
 def test_twice_is_told_unless_it_may_be_repeated() -> None:

@@ -19,14 +19,14 @@ def config(*argv: str) -> RunConfig:
     return parse(argv).config
 
 
-def faults(*argv: str) -> list[str]:
+def errors(*argv: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         parse(argv)
-    return list(caught.value.faults)
+    return list(caught.value.errors)
 
 
-def fault(*argv: str) -> str:
-    told = faults(*argv)
+def error(*argv: str) -> str:
+    told = errors(*argv)
     assert len(told) == 1, told
     return told[0]
 
@@ -60,13 +60,13 @@ def write_plugin(stem: str) -> str:
 class TestNames:
     def test_defaults_of_the_registry(self) -> None:
         filled = config()
-        assert (filled.encoder.asked, filled.objective.asked, filled.llm_name) == ("plain", "fit", "small")
-        assert [chosen.asked for chosen in filled.benchmark] == ["pick", "tell"]
+        assert (filled.encoder.requested, filled.objective.requested, filled.llm_name) == ("plain", "fit", "small")
+        assert [chosen.requested for chosen in filled.benchmark] == ["pick", "tell"]
         assert filled.preset == "short"
 
     def test_a_preset_is_kept_as_asked_beside_its_component(self) -> None:
         chosen = config("--encoder", "plain-wide").encoder
-        assert (chosen.asked, chosen.component, chosen.preset, chosen.config["width"]) == (
+        assert (chosen.requested, chosen.component, chosen.preset, chosen.config["width"]) == (
             "plain-wide",
             "plain",
             "plain-wide",
@@ -80,7 +80,7 @@ class TestNames:
 
     def test_a_stand_in_is_shown(self) -> None:
         chosen = config("--encoder", "plain").encoder
-        assert (chosen.asked, chosen.component, chosen.preset, chosen.config["width"]) == (
+        assert (chosen.requested, chosen.component, chosen.preset, chosen.config["width"]) == (
             "plain",
             "plain",
             "plain-tiny",
@@ -91,22 +91,26 @@ class TestNames:
     def test_flags_win_over_yaml_over_defaults(self) -> None:
         path = write("encoder: other\nobjective: prefer\n")
         filled = config("--config", path, "--encoder", "plain-wide")
-        assert (filled.encoder.asked, filled.objective.asked, filled.noise.asked) == ("plain-wide", "prefer", "quiet")
+        assert (filled.encoder.requested, filled.objective.requested, filled.noise.requested) == (
+            "plain-wide",
+            "prefer",
+            "quiet",
+        )
 
     def test_several_benchmarks_in_order(self) -> None:
-        assert [chosen.asked for chosen in config("--benchmark", "tell, pick").benchmark] == ["tell", "pick"]
-        assert "named twice" in fault("--benchmark", "tell,tell")
+        assert [chosen.requested for chosen in config("--benchmark", "tell, pick").benchmark] == ["tell", "pick"]
+        assert "named twice" in error("--benchmark", "tell,tell")
 
     def test_a_miss_names_flag_or_line(self) -> None:
-        assert fault("--encoder", "plane").startswith("--encoder plane: no encoder 'plane'; did you mean 'plain'")
-        assert fault("--config", write("seed: 1\nnoise: quite\n")).startswith(
+        assert error("--encoder", "plane").startswith("--encoder plane: no encoder 'plane'; did you mean 'plain'")
+        assert error("--config", write("seed: 1\nnoise: quite\n")).startswith(
             "run.yaml:2 noise: no noise 'quite'; did you mean 'quiet'?"
         )
-        assert "did you mean 'short'?" in fault("--preset", "shrot")
+        assert "did you mean 'short'?" in error("--preset", "shrot")
 
     def test_what_is_not_installed_or_broken_is_told_with_the_flag(self) -> None:
-        assert "pip install kernel-nobody-has" in fault("--noise", "compiled")
-        assert fault("--noise", "unfinished").startswith("--noise unfinished: noise 'unfinished' (built-in): ")
+        assert "pip install kernel-nobody-has" in error("--noise", "compiled")
+        assert error("--noise", "unfinished").startswith("--noise unfinished: noise 'unfinished' (built-in): ")
 
 
 class TestFlags:
@@ -141,8 +145,8 @@ class TestFlags:
         Path("saved").mkdir()
         assert config("--base", "saved", "--base.seed", "2").base.path == "saved"
         assert config("--config", write("base: saved\n")).base.path == "saved"
-        assert fault("--base", "gone").startswith("--base gone: no such folder")
-        assert fault("--config", write("base:\n  path: gone\n")).startswith("run.yaml:2 base.path: no such folder")
+        assert error("--base", "gone").startswith("--base gone: no such folder")
+        assert error("--config", write("base:\n  path: gone\n")).startswith("run.yaml:2 base.path: no such folder")
 
     def test_an_llm_is_a_preset_or_a_folder_or_a_hub_name(self) -> None:
         Path("llama").mkdir()
@@ -150,8 +154,8 @@ class TestFlags:
         by_path = config("--llm", "llama", "--llm.max_length", "64")
         assert (by_path.llm_name, by_path.llm.path, by_path.llm.max_length) == ("llama", "llama", 64)
         assert config("--llm", "someone/their-model").llm.path == "someone/their-model"
-        assert "did you mean 'small'?" in fault("--llm", "smal")
-        assert "nor is there a folder of that name" in fault("--llm", "llama/gone")
+        assert "did you mean 'small'?" in error("--llm", "smal")
+        assert "nor is there a folder of that name" in error("--llm", "llama/gone")
 
     @pytest.mark.parametrize(
         ("argv", "words"),
@@ -186,12 +190,12 @@ class TestFlags:
         ],
     )
     def test_one_clear_message(self, argv: str, words: str) -> None:
-        assert words in fault(*argv.split())
+        assert words in error(*argv.split())
 
     def test_all_faults_in_one_report(self) -> None:
         path = write("seed: -1\ntrain: {stepz: 3}\nencoder: {name: plain, width: 99}\n")
         argv = f"--config {path} --noise.level 2 --noise2 x --benchmark pick,gone --base nowhere --device gpu --output"
-        told = faults(*argv.split())
+        told = errors(*argv.split())
         starts = {each.partition(": ")[0] for each in told}
         assert starts == {
             "run.yaml:1 seed", "run.yaml:2 train.stepz", "run.yaml:3 encoder.width", "--noise.level 2", "--noise2 x",
@@ -199,7 +203,7 @@ class TestFlags:
         }  # fmt: skip
 
     def test_an_unknown_component_does_not_hide_other_faults_nor_invent_any(self) -> None:
-        told = faults("--encoder", "gone", "--encoder.width", "3", "--noise.level", "2")
+        told = errors("--encoder", "gone", "--encoder.width", "3", "--noise.level", "2")
         assert [each.partition(":")[0] for each in told] == ["--encoder gone", "--noise.level 2"]
 
 
@@ -236,7 +240,7 @@ class TestFillOrder:
         assert config("--config", path, "--encoder", "other").encoder.config["width"] == 16
         assert config("--config", path, "--llm", "a/b").llm.layers == RunConfig.model_fields["llm"].default.layers
         chosen = config("--config", path, "--benchmark", "pick,tell").benchmark
-        assert [(each.asked, each.config["limit"]) for each in chosen] == [("pick", 0), ("tell", 3)]
+        assert [(each.requested, each.config["limit"]) for each in chosen] == [("pick", 0), ("tell", 3)]
 
 
 class TestFile:
@@ -252,9 +256,9 @@ class TestFile:
         assert config("--config", path, "--seed", "6") == first.model_copy(update={"seed": 6})
 
     def test_a_saved_name_that_means_something_else_now(self) -> None:
-        path = write("encoder: {asked: plain-wide, component: other, config: {width: 8}}\n")
-        assert fault("--config", path).startswith("run.yaml:1 encoder")
-        assert "'plain-wide' stood for 'other' when this was saved, now for 'plain'" in fault("--config", path)
+        path = write("encoder: {requested: plain-wide, component: other, config: {width: 8}}\n")
+        assert error("--config", path).startswith("run.yaml:1 encoder")
+        assert "'plain-wide' stood for 'other' when this was saved, now for 'plain'" in error("--config", path)
 
     def test_an_empty_file_and_empty_blocks_say_nothing(self) -> None:
         assert config("--config", write("")) == config()
@@ -269,8 +273,11 @@ class TestFile:
             ("\n\nsede: 1\n", "run.yaml:3 sede: no field 'sede'; did you mean 'seed'?"),
             ("train: 3\n", "run.yaml:1 train: train is a block of fields"),
             ("encoder: 3\n", "run.yaml:1 encoder: expected a name, found 3"),
-            ("encoder: {asked: plain, width: 3}\n", "run.yaml:1 encoder.width: no such key beside asked, component"),
-            ("encoder: {asked: plain, config: 3}\n", "encoder.config: expected a block of fields"),
+            (
+                "encoder: {requested: plain, width: 3}\n",
+                "run.yaml:1 encoder.width: no such key beside requested",
+            ),
+            ("encoder: {requested: plain, config: 3}\n", "encoder.config: expected a block of fields"),
             ("benchmark: [{limit: 3}]\n", "run.yaml:1 benchmark.0: names no benchmark"),
             ("encoder:\n  width: wide\n", "run.yaml:2 encoder.width: 'wide' is not allowed"),
             ("base:\n  align:\n    epochs: -1\n", "run.yaml:3 base.align.epochs: -1 is not allowed"),
@@ -286,7 +293,7 @@ class TestFile:
     def test_a_fault_in_the_registry_names_its_line(self, toy_registry: Path) -> None:
         text = toy_registry.read_text().replace("train: {epochs: 9}", "train: {epochs: 9, stepz: 1}")
         toy_registry.write_text(text.replace("config: {width: 32}", "config: {width: 320}"))
-        told = faults("--preset", "long", "--encoder", "plain-wide")
+        told = errors("--preset", "long", "--encoder", "plain-wide")
         assert any("registry.yaml:" in each and "presets.run.long.settings.train.stepz" in each for each in told)
         assert any("presets.encoder.plain-wide.config.width: 320 is not allowed" in each for each in told)
 
@@ -310,7 +317,7 @@ class TestCheckpoint:
     )
     def test_a_flag_or_a_file_gives_it_and_the_encoder_never_sees_it(self, text: str, argv: str) -> None:
         chosen = config("--config", write(text), *argv.split()).encoder
-        assert (chosen.asked, chosen.checkpoint) == ("plain", "w.pt")
+        assert (chosen.requested, chosen.checkpoint) == ("plain", "w.pt")
         assert "checkpoint" not in chosen.config
 
     def test_it_is_saved_beside_the_settings(self) -> None:
@@ -339,19 +346,22 @@ class TestCheckpoint:
         ],
     )
     def test_what_is_not_there_is_told_with_what_there_could_be(self, argv: str, said: str) -> None:
-        assert fault(*argv.split()).startswith(said)
+        assert error(*argv.split()).startswith(said)
 
     @pytest.mark.parametrize(
         ("text", "said"),
         [
             ("encoder: {name: other, checkpoint: gone.pt}\n", "run.yaml:1 encoder.checkpoint: no such file or folder"),
             ("encoder:\n  name: plain\n  checkpoint: 3\n", "run.yaml:3 encoder.checkpoint: 3 is no file"),
-            ("encoder: {asked: plain, checkpoint: [w.pt]}\n", "run.yaml:1 encoder.checkpoint: ['w.pt'] is no file"),
-            ("noise: {asked: quiet, checkpoint: w.pt}\n", "run.yaml:1 noise.checkpoint: no such key beside asked"),
+            ("encoder: {requested: plain, checkpoint: [w.pt]}\n", "run.yaml:1 encoder.checkpoint: ['w.pt'] is no file"),
+            (
+                "noise: {requested: quiet, checkpoint: w.pt}\n",
+                "run.yaml:1 noise.checkpoint: no such key",
+            ),
         ],
     )
     def test_in_a_file_a_fault_names_its_line(self, text: str, said: str) -> None:
-        assert fault("--config", write(text)).startswith(said)
+        assert error("--config", write(text)).startswith(said)
 
     def test_no_encoder_may_have_a_setting_of_that_name(self) -> None:
         Path("plug_own.py").write_text(
@@ -368,7 +378,7 @@ def spa3d_components():
     yield Component("encoder", "own", "plug_own:Own", "Loads itself")
 """
         )
-        assert "has a setting called checkpoint, which is the run's own word" in fault(
+        assert "has a setting called checkpoint, which is the run's own word" in error(
             "--plugin", "plug_own.py", "--encoder", "own"
         )
 
@@ -383,7 +393,7 @@ class TestPlugins:
         assert invocation.registry.target(component).__name__ == "Whisper"
 
     def test_without_it_the_name_is_unknown(self) -> None:
-        assert fault("--noise", "whisper").startswith("--noise whisper: no noise 'whisper'")
+        assert error("--noise", "whisper").startswith("--noise whisper: no noise 'whisper'")
 
     def test_a_plugin_that_is_not_there(self) -> None:
         with pytest.raises(PluginError, match=r"--plugin gone\.py: no such file"):
@@ -392,7 +402,7 @@ class TestPlugins:
     def test_another_registry(self, toy_registry: Path) -> None:
         other = Path("other.yaml")
         other.write_text(toy_registry.read_text().replace("objective: fit\n", "objective: prefer\n"))
-        assert config("--registry", "other.yaml").objective.asked == "prefer"
+        assert config("--registry", "other.yaml").objective.requested == "prefer"
         with pytest.raises(RegistryError, match=r"--registry gone\.yaml: no such file"):
             parse(["--registry", "gone.yaml"])
 
@@ -400,6 +410,6 @@ class TestPlugins:
         text = toy_registry.read_text()
         start, end = text.index("defaults:"), text.index("presets:")
         toy_registry.write_text(text[:start] + text[end:])
-        told = faults()
+        told = errors()
         assert "no encoder is chosen, and registry.yaml has no default: give --encoder NAME" in told
         assert sum("has no default" in each for each in told) == 8

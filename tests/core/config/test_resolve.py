@@ -22,7 +22,7 @@ def _toys(toy_registry: Path) -> None:
 def errors(*settings: Mapping[str, Any]) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         resolve(*settings)
-    return list(caught.value.faults)
+    return list(caught.value.errors)
 
 
 def test_resolve_nothing_gives_the_defaults() -> None:
@@ -71,8 +71,8 @@ def test_resolve_leaves_out_settings_of_another_component() -> None:
 def test_resolve_takes_the_registry_it_is_given(toy_registry: Path) -> None:
     other = Path("other.yaml")
     other.write_text(toy_registry.read_text().replace("objective: fit\n", "objective: prefer\n"))
-    assert resolve({}).objective.asked == "fit"
-    assert resolve({}, registry=load_registry(other)).objective.asked == "prefer"
+    assert resolve({}).objective.requested == "fit"
+    assert resolve({}, registry=load_registry(other)).objective.requested == "prefer"
 
 
 def test_resolve_reports_every_error_with_its_key() -> None:
@@ -91,7 +91,7 @@ def test_resolve_reports_every_error_with_its_key() -> None:
     ("settings", "words"),
     [
         ({"encoder": 3}, "encoder: expected a name, found 3"),
-        ({"encoder": {"asked": "plain", "config": 3}}, "encoder.config: expected a block of fields"),
+        ({"encoder": {"requested": "plain", "config": 3}}, "encoder.config: expected a block of fields"),
         ({"benchmark": [{"limit": 3}]}, "benchmark.0: names no benchmark"),
         ({"train": 3}, "train: train is a block of fields and takes no value itself"),
         ({"train.steps.x": 3}, "train.steps.x: steps holds a value, so it has no fields"),

@@ -87,9 +87,9 @@ BROKEN: dict[str, tuple[bytes | None, str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_file_is_one_message_that_names_file_and_record(tmp_path: Path, fault: str) -> None:
-    content, message = BROKEN[fault]
+@pytest.mark.parametrize("error", BROKEN)
+def test_a_broken_file_is_one_message_that_names_file_and_record(tmp_path: Path, error: str) -> None:
+    content, message = BROKEN[error]
     path = tmp_path / "lamp_8192.npy"
     if content is not None:
         path.write_bytes(content)
@@ -152,9 +152,9 @@ def test_asking_for_byte_colors_of_a_unit_file_is_noticed(tmp_path: Path) -> Non
 
 
 def test_too_few_points_names_both_numbers_and_who_asks() -> None:
-    require_points(cloud(), 40, record_id="a", asked_by="encoder pointnext")
+    require_points(cloud(), 40, record_id="a", requested_by="encoder pointnext")
     with pytest.raises(DataError, match=r"record a: 40 points, but encoder pointnext needs at least 41\."):
-        require_points(cloud(), 41, record_id="a", asked_by="encoder pointnext")
+        require_points(cloud(), 41, record_id="a", requested_by="encoder pointnext")
 
 
 def test_check_refuses_what_a_generator_might_hand_over() -> None:

@@ -79,10 +79,10 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 
 def test_the_mark_is_taken_out_and_the_rounds_are_paired() -> None:
-    talk = conversation(
+    parsed = conversation(
         entry("<point>\nWhat is this?", "A lamp.", "Its color?", "Red.", conversation_type="multi_round"), "here"
     )
-    assert talk == Conversation("multi_round", (Round("What is this?", "A lamp."), Round("Its color?", "Red.")))
+    assert parsed == Conversation("multi_round", (Round("What is this?", "A lamp."), Round("Its color?", "Red.")))
     behind = conversation(entry("What is this?\n<point>", " A lamp.\n"), "here")
     assert behind == Conversation("simple_description", (Round("What is this?", "A lamp."),))
 
@@ -99,7 +99,7 @@ def test_markup_in_a_caption_passes_unharmed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "message"),
+    ("error", "message"),
     [
         (entry(), "0 turns"),
         (entry("<point>\nWhat?"), "1 turns; each human turn is followed by one of gpt"),
@@ -119,9 +119,9 @@ def test_markup_in_a_caption_passes_unharmed() -> None:
         ({"object_id": "lamp", "conversations": [turns("<point>?")[0]] * 2}, "turn 1 is from 'human', expected 'gpt'"),
     ],
 )
-def test_a_bad_conversation_is_one_message(fault: dict[str, Any], message: str) -> None:
+def test_a_bad_conversation_is_one_message(error: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=re.escape(f"here: {message}")):
-        conversation(fault, "here")
+        conversation(error, "here")
 
 
 @pytest.mark.parametrize("bad", [None, 3, [], "lamp", {}, {"object_id": 7}, {"object_id": ""}, {"object_id": "a\nb"}])

@@ -64,7 +64,7 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "rejected", "fault"),
+    ("chosen", "rejected", "error"),
     [
         ("It is red.", "It is blue.", ""),
         ("It is red.", " it  is\nRED. ", SAME),
@@ -73,8 +73,8 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
         ("", "red", EMPTY),
     ],
 )
-def test_case_and_space_make_no_other_answer(chosen: str, rejected: str, fault: str) -> None:
-    assert pair_error(chosen, rejected) == fault
+def test_case_and_space_make_no_other_answer(chosen: str, rejected: str, error: str) -> None:
+    assert pair_error(chosen, rejected) == error
 
 
 class TestOfTraining:

@@ -7,11 +7,11 @@ import torch
 from spa3d.contracts.dataset import CAPTION, Conversation, Record, Round
 from spa3d.data.preparation import encoder_inputs, load_valid_cloud, normalized, prepare, resample
 from spa3d.errors import DataError
-from spa3d.runtime.rng import Draws, generator
+from spa3d.runtime.rng import Draws, keyed_generator
 
 
 def cloud(number: int, *key: str | int) -> np.ndarray:
-    stream = generator("cloud", *key)
+    stream = keyed_generator("cloud", *key)
     return np.concatenate(
         [5 + 3 * stream.standard_normal((number, 3)), stream.random((number, 3))], axis=1, dtype=np.float32
     )
@@ -111,8 +111,8 @@ def test_height_is_measured_from_the_lowest_point_of_the_same_cloud(axis: str, e
 
 
 def record(points: np.ndarray) -> Record:
-    talk = Conversation(CAPTION, (Round("What?", "A thing."),))
-    return Record("lamp-7", "lamp-7", "lamp-7", lambda: points, (talk,))
+    conversation = Conversation(CAPTION, (Round("What?", "A thing."),))
+    return Record("lamp-7", "lamp-7", "lamp-7", lambda: points, (conversation,))
 
 
 def test_a_sound_cloud_is_handed_on_as_it_is() -> None:
@@ -133,4 +133,4 @@ def test_a_sound_cloud_is_handed_on_as_it_is() -> None:
 )
 def test_a_cloud_that_no_model_should_see_names_its_record(spoil: Callable[..., np.ndarray], said: str) -> None:
     with pytest.raises(DataError, match=said):
-        load_valid_cloud(record(spoil(cloud(40))), min_points=32, asked_by="encoder pointnext")
+        load_valid_cloud(record(spoil(cloud(40))), min_points=32, requested_by="encoder pointnext")

@@ -47,10 +47,10 @@ def test_a_keyed_sample_keeps_the_order_and_every_place_has_its_chance() -> None
 
 
 def test_the_caption_round_is_that_of_the_caption_conversation() -> None:
-    talks = (
+    conversations = (
         Conversation("single_round", (Round("Is it big?", "No."),)),
         Conversation(CAPTION, (Round("What is this?", "A lamp."),)),
     )
-    record = Record("a", "a", "a", lambda: np.zeros((1, 6), dtype=np.float32), talks)
+    record = Record("a", "a", "a", lambda: np.zeros((1, 6), dtype=np.float32), conversations)
     assert caption_round(record) == Round("What is this?", "A lamp.")
-    assert caption_round(Record("a", "a", "a", record.load, talks[:1])) is None
+    assert caption_round(Record("a", "a", "a", record.load, conversations[:1])) is None

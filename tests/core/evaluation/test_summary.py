@@ -3,7 +3,7 @@
 import pytest
 
 from spa3d.evaluation.summary import change, summarize
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 COLORS = ["red", "blue", "black", "white"]
 
@@ -138,7 +138,7 @@ def test_the_other_sets_change_too():
 
 
 def test_the_same_rows_in_any_order_give_the_same_figures():
-    stream = generator("rows")
+    stream = keyed_generator("rows")
     rows = [line for i in range(60) for line in
             asked(f"q{i}", int(stream.random() < 0.7), int(stream.random() < 0.4), record=f"r{i // 3}")]  # fmt: skip
     shuffled = [rows[i] for i in stream.permutation(len(rows))]

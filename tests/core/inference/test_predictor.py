@@ -41,8 +41,8 @@ def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Predictor, v
     for question, prediction in zip(asked, found, strict=True):
         by_hand, lengths = [], []
         for option in options:
-            talk = Conversation("x", (Round(question.prompt, option),))
-            tokens = answerer.processor.tokenize(talk, prefix)
+            conversation = Conversation("x", (Round(question.prompt, option),))
+            tokens = answerer.processor.tokenize(conversation, prefix)
             clouds = answerer.views[view].tokens([(question.record_id, 0)]).tokens
             output = answerer.model(
                 input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), point_tokens=clouds

@@ -93,7 +93,7 @@ def test_replies_are_handed_on_while_others_are_under_way(chat_server: Any) -> N
 def test_a_busy_server_is_asked_again(asker: Asker, status: int) -> None:
     told = asker.ask(lambda number, time: asker.fails(status) if time <= 2 else asker.chat(GOOD))
     assert told == {"k0": (GOOD, "")}
-    assert asker.server.asked == {0: 3}
+    assert asker.server.requested == {0: 3}
 
 
 def test_a_slow_server_is_asked_again(asker: Asker) -> None:
@@ -104,7 +104,7 @@ def test_a_slow_server_is_asked_again(asker: Asker) -> None:
     )
     never.set()
     assert told == {"k0": (GOOD, "")}
-    assert asker.server.asked == {0: 2}
+    assert asker.server.requested == {0: 2}
 
 
 def test_after_the_last_try_what_is_done_is_kept_and_the_message_tells_it(asker: Asker) -> None:
@@ -114,14 +114,14 @@ def test_after_the_last_try_what_is_done_is_kept_and_the_message_tells_it(asker:
         patience=Patience(timeout=5, pause=0, tries=4, workers=1),
     )
     assert asker.told == {f"k{i}": (GOOD, "") for i in range(3)}
-    assert asker.server.asked[3] == 4
+    assert asker.server.requested[3] == 4
     for part in ("--judge.url", "500", "try 4 of 4", "3 of 6 answers", "the same command goes on"):
         assert part in message
 
 
 def test_a_pause_that_the_server_asks_for_counts_even_beyond_the_deadline(asker: Asker) -> None:
     message = asker.fail(lambda number, time: asker.fails(429, Retry_After="900"))
-    assert asker.server.asked == {0: 1}
+    assert asker.server.requested == {0: 1}
     assert "pause of 900 s" in message
 
 
@@ -144,14 +144,14 @@ def _noting(wait: Callable[..., bool], into: list[float]) -> Callable[..., bool]
 def test_what_is_no_chat_completion_is_counted_after_a_second_try(asker: Asker, step: Any) -> None:
     told = asker.ask(lambda number, time: step if number == 0 else asker.chat(GOOD), count=2)
     assert told == {"k0": (None, "what the URL answers is no chat completion, twice"), "k1": (GOOD, "")}
-    assert asker.server.asked == {0: 2, 1: 1}
+    assert asker.server.requested == {0: 2, 1: 1}
 
 
 @pytest.mark.parametrize("content", ["", None])
 def test_a_reply_that_is_of_no_use_is_counted_after_a_second_try(asker: Asker, content: str | None) -> None:
     told = asker.ask(lambda number, time: asker.chat(content if number == 0 else GOOD), count=2)
     assert told == {"k0": (None, "the reply is empty, twice"), "k1": (GOOD, "")}
-    assert asker.server.asked == {0: 2, 1: 1}
+    assert asker.server.requested == {0: 2, 1: 1}
 
 
 def test_nonsense_once_is_nothing(asker: Asker) -> None:
@@ -174,7 +174,7 @@ def test_a_prompt_that_the_endpoint_refuses_costs_only_itself(asker: Asker) -> N
     assert told["k0"][0] is None
     assert "said 400" in told["k0"][1]
     assert told["k1"] == (GOOD, "")
-    assert asker.server.asked[0] == 1
+    assert asker.server.requested[0] == 1
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spa3d.contracts.dataset import Fact
-from spa3d.metrics.text_matching import first_named, mentions, states, token_f1, words
+from spa3d.metrics.text_matching import asserts_fact, first_mentioned, mentions, token_f1, words
 
 NAMES = ("armchair", "berries", "chair", "flower", "lamp", "orange", "person", "pot", "pumpkin", "street lamp", "table")
 
@@ -46,7 +46,7 @@ def test_words_are_compared_without_case_article_plural_or_number_word(text: str
     ],
 )
 def test_the_first_name_counts_and_of_a_compound_the_last(text: str, named: str | None) -> None:
-    assert first_named(text, NAMES) == named
+    assert first_mentioned(text, NAMES) == named
 
 
 def test_a_name_is_mentioned_whole() -> None:
@@ -85,12 +85,12 @@ def fact(kind: str, subject: str, answer: str, options: tuple[str, ...] = ()) ->
     ],
 )
 def test_a_fact_is_stated_where_its_part_stands(text: str, of: Fact, stated: bool) -> None:
-    assert states(text, of, SUBJECTS) is stated
+    assert asserts_fact(text, of, SUBJECTS) is stated
 
 
 def test_two_categories_of_one_word_are_both_right() -> None:
     options = ("glass", "glasses")
-    assert all(states("A pair of glasses.", fact("category", "", answer, options)) for answer in options)
+    assert all(asserts_fact("A pair of glasses.", fact("category", "", answer, options)) for answer in options)
 
 
 def test_f1_by_hand() -> None:
@@ -103,7 +103,7 @@ def test_f1_by_hand() -> None:
 @given(st.text())
 def test_no_text_breaks_a_rule(text: str) -> None:
     assert 0 <= token_f1(text, text) <= 1
-    assert first_named(text, (text, "chair")) in (text, "chair", None)
-    assert states(text, fact("color", text, text), (text,)) in (True, False)
+    assert first_mentioned(text, (text, "chair")) in (text, "chair", None)
+    assert asserts_fact(text, fact("color", text, text), (text,)) in (True, False)
     if words(text):
         assert mentions(text, text)

@@ -240,7 +240,7 @@ def test_a_target_that_is_not_there_is_told_with_those_that_are(world: Any) -> N
     ],
 )
 def test_parts_that_do_not_go_with_adapters_are_refused(world: Any, parts: tuple[str, ...], said: str) -> None:
-    (told,) = adapters.faults(SETTINGS, parts)
+    (told,) = adapters.errors(SETTINGS, parts)
     assert said in told
     with pytest.raises(ConfigError, match="take rank 0"):
         adapters.attach(world[0], parts, SETTINGS, seed=0)
@@ -248,7 +248,7 @@ def test_parts_that_do_not_go_with_adapters_are_refused(world: Any, parts: tuple
 
 def test_without_peft_it_is_named_and_without_a_rank_it_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters, "find_spec", lambda name: None)
-    assert adapters.faults(SETTINGS, BOTH) == [
+    assert adapters.errors(SETTINGS, BOTH) == [
         '--train.lora.rank 4: adapters need peft, which is not installed; pip install "spa3d[lora]"'
     ]
-    assert adapters.faults(LoRASettings(), ("encoder",)) == []
+    assert adapters.errors(LoRASettings(), ("encoder",)) == []

@@ -17,9 +17,9 @@ from spa3d.errors import DataError
 def test_text_that_holds_a_mark_of_the_model_is_refused(toy: Any, mark: str, where: str) -> None:
     _, processor, _ = toy()
     texts = {"question": "What?", "answer": "A thing.", where: f"Look: {mark}!"}
-    talk = Conversation("single_round", (Round(**texts),))
+    conversation = Conversation("single_round", (Round(**texts),))
     with pytest.raises(DataError, match=f"'Look: {mark}!' holds '{mark}'"):
-        processor.tokenize(talk, processor.prompt_prefix("cloud"))
+        processor.tokenize(conversation, processor.prompt_prefix("cloud"))
 
 
 def test_other_markup_is_text_like_any_other(toy: Any) -> None:

@@ -83,7 +83,7 @@ def test_a_base_and_weights_for_its_encoder_are_one_too_many(tmp_path: Path) -> 
 def test_all_faults_come_in_one_report() -> None:
     with pytest.raises(ConfigError) as caught:
         build({"blind": True, "train.batch_size": 3, "train.accumulation": 2})
-    assert len(caught.value.faults) == 2
+    assert len(caught.value.errors) == 2
 
 
 def test_the_key_of_a_base_follows_what_its_parts_import() -> None:

@@ -82,10 +82,10 @@ def test_without_clouds_there_is_nothing_to_noise() -> None:
 def test_generate_to_writes_the_pairs_that_it_returns(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     pairs = source(CORRUPTION).generate_to(path, nobody)
-    assert (pairs.asked, len(pairs.kept)) == (8, 8)
+    assert (pairs.requested, len(pairs.kept)) == (8, 8)
     assert read_pairs(path) == pairs.kept
     told = source(CORRUPTION).collect(tmp_path / "run", nobody)
-    assert told == {"kept": 8, "asked": 8, "dropped": {}, "hash": told["hash"]}
+    assert told == {"kept": 8, "requested": 8, "dropped": {}, "hash": told["hash"]}
     assert (tmp_path / "run" / "pairs.jsonl").read_bytes() == path.read_bytes()
 
 

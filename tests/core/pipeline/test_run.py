@@ -123,14 +123,14 @@ def test_skipped_data_are_listed_and_nobody_is_asked_about_them(tmp_path: Path) 
     assert [record.id for record in run.data.split("train")] == [f"train{i}" for i in (0, 4, 5, 6, 7)]
     assert {item.question.record_id for item in run.questions["choice"]} <= {f"test{i}" for i in (1, 2, 3, 4, 6, 7)}
     told = "\n".join(run.parts.dataset.skip_log.lines)
-    for record, fault in (
+    for record, error in (
         ("train1", "NaN or infinity"),
         ("train2", "9 points, but encoder pointnext needs at least"),
         ("train3", "holds '</s>'"),
         ("test0", "all lie in one place"),
         ("test5", "holds '<point_patch>'"),
     ):
-        assert any(record in line and fault in line for line in told.splitlines())
+        assert any(record in line and error in line for line in told.splitlines())
     assert run.base.key != begin(tmp_path).base.key
 
 

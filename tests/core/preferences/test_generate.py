@@ -26,11 +26,11 @@ class Scripted:
     name = "scripted"
 
     def __init__(self, say: Callable[[RewriteRequest], tuple[str | None, str]]) -> None:
-        self.say, self.asked = say, list[str]()
+        self.say, self.requested = say, list[str]()
 
     def rewrite(self, requests: Sequence[RewriteRequest], on_result: Callable[[str, str | None, str], None]) -> None:
         for request in reversed(requests):
-            self.asked.append(request.key)
+            self.requested.append(request.key)
             on_result(request.key, *self.say(request))
 
 
@@ -61,7 +61,7 @@ def test_what_is_no_pair_is_dropped_and_counted(plan: MakePlan) -> None:
         keys[5]: ("  ", ""),
     }
     pairs = make(plan(Scripted(lambda request: bad.get(request.key, ("something else", "")))))
-    assert pairs.asked == 8
+    assert pairs.requested == 8
     assert pairs.dropped == {"nonsense": 2, SAME: 1, NO_ANSWER: 1, HAS_SPECIAL: 1, EMPTY: 1}
     for pair, request in zip(pairs.kept, requests[6:], strict=True):
         told = (pair.record_id, pair.question, pair.chosen, pair.rejected)
@@ -79,21 +79,21 @@ def test_nothing_left_is_a_fault(plan: MakePlan) -> None:
 
 
 def test_nobody_is_asked_twice_and_a_larger_limit_asks_for_the_rest(plan: MakePlan) -> None:
-    writer = Scripted(lambda request: ("something else", "") if len(writer.asked) % 2 else (None, "no"))
+    writer = Scripted(lambda request: ("something else", "") if len(writer.requested) % 2 else (None, "no"))
     assert not plan(writer).complete
     first = make(plan(writer), requests=4)
-    assert len(writer.asked) == 4
+    assert len(writer.requested) == 4
     assert make(plan(writer), requests=4) == first
-    assert len(writer.asked) == 4
+    assert len(writer.requested) == 4
     assert not plan(writer).complete
     make(plan(writer))
-    assert len(writer.asked) == len(set(writer.asked)) == 8
+    assert len(writer.requested) == len(set(writer.requested)) == 8
     assert plan(writer).complete
 
 
 def test_a_writer_that_ends_half_way_leaves_what_is_done(plan: MakePlan) -> None:
     def failing(request: RewriteRequest) -> tuple[str, str]:
-        if len(writer.asked) == 5:
+        if len(writer.requested) == 5:
             raise DataError("the endpoint is gone")
         return "something else", ""
 
@@ -104,5 +104,5 @@ def test_a_writer_that_ends_half_way_leaves_what_is_done(plan: MakePlan) -> None
     assert len(kept) == 4
     again = Scripted(lambda request: ("something else", ""))
     assert len(make(plan(again)).kept) == 8
-    assert len(again.asked) == 4
-    assert not set(again.asked) & set(kept)
+    assert len(again.requested) == 4
+    assert not set(again.requested) & set(kept)

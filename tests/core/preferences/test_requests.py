@@ -29,15 +29,20 @@ def test_every_round_is_as_likely_and_brings_its_own_answer(toy_dataset: Any) ->
     counts = Counter(one.question for one in drawn)
     assert set(counts) == {"Describe it.", "Which side?", "Which number?"}
     assert all(120 < count < 200 for count in counts.values())  # 160 each are expected; 40 is 3.9 deviations
-    rounds = [one for record in toy_dataset.records("train") for talk in record.conversations for one in talk.rounds]
+    rounds = [
+        one
+        for record in toy_dataset.records("train")
+        for conversation in record.conversations
+        for one in conversation.rounds
+    ]
     assert {Round(one.question, one.answer) for one in drawn} == set(rounds)
 
 
 def test_talk_without_a_cloud_is_for_who_needs_none(toy_dataset: Any) -> None:
     silent = Conversation("single_round", (Round("What is a chair?", "A seat."),), has_cloud=False)
     mixed, bare = (
-        replace(record, conversations=talks)
-        for record, talks in zip(
+        replace(record, conversations=conversations)
+        for record, conversations in zip(
             toy_dataset.records("train")[:2],
             ((silent, Conversation("single_round", (Round("Which side?", "left"),))), (silent,)),
             strict=True,

@@ -39,7 +39,7 @@ FIELDS = Model.model_fields
 def said(**values: object) -> list[str]:
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({"count": 1, **values})
-    return [describe_error(Model, fault) for fault in errors_of(caught.value)]
+    return [describe_error(Model, error) for error in errors_of(caught.value)]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_fault_says_what_is_possible(values: dict[str, object], words: str) ->
 def test_a_missing_value_and_an_unknown_field() -> None:
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({"cout": 1})
-    told = [describe_error(Model, fault) for fault in caught.value.errors()]
+    told = [describe_error(Model, error) for error in caught.value.errors()]
     assert told[0] == "needs a value: integer ≥ 1 (How many)"
     assert told[1].startswith("no field 'cout'; did you mean 'count'?")
 

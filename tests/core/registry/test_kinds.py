@@ -76,7 +76,7 @@ presets:
   flavor:
     sweet: {component: vanilla, config: {sweetness: 2.0}}
   run:
-    quick: {stand_in: {flavor: {vanilla: sweet}}}
+    quick: {default_presets: {flavor: {vanilla: sweet}}}
 """
 
 PLUGIN = """

@@ -40,8 +40,8 @@ def test_rows_carry_every_field(toy_registry: Path) -> None:
 def test_place_names_file_line_and_key(toy_registry: Path) -> None:
     manifest = load_manifest(toy_registry)
     line = toy_registry.read_text().splitlines().index("  objective: fit") + 1
-    assert manifest.place("defaults", "objective") == f"{toy_registry}:{line} defaults.objective"
-    assert manifest.place("defaults", "nothing").startswith(f"{toy_registry}:")
+    assert manifest.location("defaults", "objective") == f"{toy_registry}:{line} defaults.objective"
+    assert manifest.location("defaults", "nothing").startswith(f"{toy_registry}:")
 
 
 def test_lookup_order(tmp_path: Path) -> None:
@@ -75,11 +75,11 @@ def test_a_missing_file_says_who_asked_for_it(path: str | None, environ: dict[st
         ("version: 1\nversion: 1\n", 2, "'version' is there twice, first in line 1"),
         ("version: 1\npresets:\n  noise:\n    soft:\n      component: hard\n", 5, "no noise 'hard'"),
         (
-            "version: 1\npresets:\n  run:\n    fast:\n      stand_in:\n        noise: {a: b}\n",
+            "version: 1\npresets:\n  run:\n    fast:\n      default_presets:\n        noise: {a: b}\n",
             6,
             "no noise 'b' in this file",
         ),
-        ("version: 1\npresets:\n  run:\n    fast:\n      settings: {noise: a}\n", 5, "stand_in"),
+        ("version: 1\npresets:\n  run:\n    fast:\n      settings: {noise: a}\n", 5, "default_presets"),
         ("version: 1\nx: [1, 2\n", 3, "not YAML"),
         ("version: 1\n? [a, b]\n: c\n", 2, "keys are text"),
         ("version: 1\n7: c\n", 2, "keys are text"),

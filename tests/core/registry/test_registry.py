@@ -140,7 +140,7 @@ def test_create_fills_preset_and_overrides(toy_registry: Path) -> None:
 def test_create_refuses_what_the_config_refuses(toy_registry: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         spa3d.create("encoder", "plain", width=100, widht=3)
-    assert len(caught.value.faults) == 2
+    assert len(caught.value.errors) == 2
     assert "encoder 'plain': width: 100 is not allowed; possible: integer ≥ 1 and ≤ 64 (Channels)" in str(caught.value)
     assert "no field 'widht'; did you mean 'width'?" in str(caught.value)
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from spa3d.rendering.cloud_scene import MOST_POINTS, PICTURE_SIZE, build_scene
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 MAKE_RNG = partial(generator, "report", "r")
 ROW = np.dtype([("xyz", "<i2", 3), ("rgb", "u1", 3)])
@@ -51,7 +51,7 @@ def test_turning_does_not_mirror(up_axis):
 
 
 def test_large_clouds_are_thinned_and_far_points_kept_in_reach():
-    large = generator("large").standard_normal((5000, 6), dtype=np.float32)
+    large = keyed_generator("large").standard_normal((5000, 6), dtype=np.float32)
     noised = large.copy()
     noised[:, :3] *= 100
     found = build_scene(large, noised, up_axis="y", make_rng=MAKE_RNG)

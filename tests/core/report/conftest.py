@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 
 from spa3d.report import Example, ReportData, build_document
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 HOSTILE = "[/red]<script>alert(1)</script>| `*_$x$_*` \\ &amp; <img src=x onerror=alert(2)> # 100 % \u202etxt"
 CONFIG = {
     "preset": "embedded",
     "seed": 3,
-    "encoder": {"asked": "pointnext-tiny", "component": "pointnext", "config": {"inputs": ["xyz", "rgb"], "width": 32}},
-    "noise": {"asked": "mask", "component": "mask", "config": {"level": 0.25, "patches": None}},
-    "objective": {"asked": "spa", "component": "spa", "config": {}},
+    "encoder": {
+        "requested": "pointnext-tiny",
+        "component": "pointnext",
+        "config": {"inputs": ["xyz", "rgb"], "width": 32},
+    },
+    "noise": {"requested": "mask", "component": "mask", "config": {"level": 0.25, "patches": None}},
+    "objective": {"requested": "spa", "component": "spa", "config": {}},
     "llm_name": "tiny",
     "base": {"seed": 0},
     "train": {"epochs": 1.0, "steps": 0, "batch_size": 32, "learning_rate": 1e-5, "train": ["projector", "llm"]},
@@ -33,7 +37,7 @@ def make_rows(clean: float, blind: float = 0.4, *, records: int = 40, sets=("tes
     for part in sets:
         for i in range(2 * records):
             kind = ("color", "size")[i % 2]
-            luck = generator("luck", part, i).random(2)
+            luck = keyed_generator("luck", part, i).random(2)
             for view, share, draw in (("clean", clean, luck[0]), ("blind", blind, luck[1])):
                 rows.append({
                     "id": f"{part}-{i}", "record": f"r{i // 2}", "kind": kind, "split": "test", "set": part,
@@ -55,7 +59,7 @@ def make_document(before=0.8, after=0.8, **more):
 
 
 def make_example(text: str = "red", points: int = 300) -> Example:
-    cloud = generator("cloud", points).random((points, 6), dtype=np.float32)
+    cloud = keyed_generator("cloud", points).random((points, 6), dtype=np.float32)
     return Example(text, f"What color? A) {text} B) blue", text, text, text, "blue", cloud, cloud[: points // 2])
 
 

@@ -76,6 +76,6 @@ def test_an_empty_run_still_makes_a_page(document):
 
 
 def test_a_run_on_pairs_links_to_them(document):
-    passport = {"pairs": {"kept": 7, "asked": 9, "dropped": {}}}
+    passport = {"pairs": {"kept": 7, "requested": 9, "dropped": {}}}
     assert "the preference pairs in [`pairs.jsonl`](pairs.jsonl)" in render_markdown(document(passport=passport), [])
     assert "pairs.jsonl" not in render_markdown(document(), [])

@@ -17,7 +17,7 @@ class Reader(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.tags, self.text, self.faults = [], [], "", []
+        self.open, self.tags, self.text, self.errors = [], [], "", []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
@@ -29,7 +29,7 @@ class Reader(HTMLParser):
 
     def handle_endtag(self, tag):
         if not self.open or self.open.pop() != tag:
-            self.faults.append(tag)
+            self.errors.append(tag)
 
     def handle_data(self, data):
         if not self.open or self.open[-1] not in ("script", "style", "title"):
@@ -41,7 +41,7 @@ def read():
     def reading(page):
         reader = Reader()
         reader.feed(page)
-        assert reader.faults == []
+        assert reader.errors == []
         assert reader.open == []
         return reader
 
@@ -83,7 +83,11 @@ def test_hostile_text_passes_unharmed(document, example, hostile, metrics, read,
     report = document(
         rows={hostile: (renamed, renamed)},
         warnings=[hostile],
-        config={"encoder": {"asked": hostile}, "noise": {"asked": hostile}, "objective": {"asked": hostile}},
+        config={
+            "encoder": {"requested": hostile},
+            "noise": {"requested": hostile},
+            "objective": {"requested": hostile},
+        },
         data={"dataset": hostile, "splits": {hostile: 3}, "skipped": [hostile]},
         passport={"machine": {"argv": [hostile]}, hostile: hostile},
         status=hostile,
@@ -126,7 +130,7 @@ def test_a_run_without_curves_examples_or_figures_makes_a_page(document, read):
 
 
 def test_a_run_on_pairs_says_where_they_are(document, read):
-    passport = {"pairs": {"kept": 7, "asked": 9, "dropped": {"an answer is empty": 2}}}
+    passport = {"pairs": {"kept": 7, "requested": 9, "dropped": {"an answer is empty": 2}}}
     told = read(render_page(document(passport=passport), [], [])).text
     assert "the preference pairs in pairs.jsonl" in told
     assert "7 of 9 requests" in told

@@ -36,7 +36,7 @@ def test_what_decided_more_than_usual_is_told(document):
 def test_pairs_say_how_many_were_kept_and_who_wrote_them(document):
     def told(**settings):
         config = {**document().config, "pairs": settings}
-        passport = {"pairs": {"kept": 7, "asked": 9, "dropped": {"an answer is empty": 2}}}
+        passport = {"pairs": {"kept": 7, "requested": 9, "dropped": {"an answer is empty": 2}}}
         return dict(run_details(document(config=config, passport=passport)))["Pairs"]
 
     assert told(mode="corruption", writer="rule", llm="") == (

@@ -17,7 +17,7 @@ def _two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_two_gpus")
 @pytest.mark.parametrize(
-    ("asked", "rank", "found"),
+    ("requested", "rank", "found"),
     [
         ("auto", None, "cuda"),
         ("cuda", None, "cuda"),
@@ -28,7 +28,7 @@ def _two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_choose_device_takes_the_gpu_of_the_rank(
-    asked: str, rank: str | None, found: str, monkeypatch: pytest.MonkeyPatch
+    requested: str, rank: str | None, found: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if rank is None:
         monkeypatch.delenv("LOCAL_RANK", raising=False)

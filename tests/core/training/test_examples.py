@@ -86,9 +86,9 @@ def test_a_minimal_pair_asks_for_the_changed_fact_alone(world: Any, toy_dataset:
 
 
 def test_only_a_share_of_the_samples_are_minimal_pairs(toy_dataset: Any) -> None:
-    lesson = minimal_pair_example(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
+    example = minimal_pair_example(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
     records = [record for record in toy_dataset.records("train") if record.facts[0].answer == "right"]
-    found = [bool(lesson(record, epoch).twin_id) for record in records for epoch in range(100)]
+    found = [bool(example(record, epoch).twin_id) for record in records for epoch in range(100)]
     assert 0.18 < sum(found) / len(found) < 0.32
     again = minimal_pair_example(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
     assert found == [bool(again(record, epoch).twin_id) for record in records for epoch in range(100)]

@@ -16,8 +16,8 @@ from spa3d.training.pretraining import UNKNOWN, Targets
 
 
 def record(number: int, caption: str, *facts: Fact) -> Record:
-    talk = Conversation(CAPTION, (Round("What is this?", caption),))
-    return Record(f"r{number}", f"r{number}", f"r{number}", load=_no_cloud, conversations=(talk,), facts=facts)
+    conversation = Conversation(CAPTION, (Round("What is this?", caption),))
+    return Record(f"r{number}", f"r{number}", f"r{number}", load=_no_cloud, conversations=(conversation,), facts=facts)
 
 
 def _no_cloud() -> Any:
@@ -48,8 +48,8 @@ WHICH_WORDS = """
 from spa3d.contracts.dataset import CAPTION, Conversation, Record, Round
 from spa3d.training.pretraining import Targets
 text = "a red chair with four brown legs and one tall straight back"
-talks = [(Conversation(CAPTION, (Round("?", text if i % 2 else "b"),)),) for i in range(20)]
-records = [Record(str(i), str(i), str(i), None, talk) for i, talk in enumerate(talks)]
+conversations = [(Conversation(CAPTION, (Round("?", text if i % 2 else "b"),)),) for i in range(20)]
+records = [Record(str(i), str(i), str(i), None, conversation) for i, conversation in enumerate(conversations)]
 print(sorted(Targets(records, max_words=5).words))
 """
 

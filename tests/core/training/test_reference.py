@@ -185,10 +185,10 @@ class Counting:
     """Notes which samples it is asked for."""
 
     def __init__(self, inner: LiveReference) -> None:
-        self.inner, self.asked = inner, list[tuple[str, int]]()
+        self.inner, self.requested = inner, list[tuple[str, int]]()
 
     def scores(self, needs: Sequence[Need], batch: Sequence[Sample]) -> Any:
-        self.asked += [(sample.record_id, sample.epoch) for sample in batch]
+        self.requested += [(sample.record_id, sample.epoch) for sample in batch]
         return self.inner.scores(needs, batch)
 
 
@@ -196,7 +196,7 @@ def asked_for(world: World, samples: Sequence[Sample], *needs: Need) -> list[tup
     counting = Counting(LiveReference(world.views, bf16=False))
     rows = PrecomputedReference(RowStore(world.folder / "rows", (1,)), world.views)
     rows.fill(samples, of_reference(*needs), counting, batch_size=3, advance=lambda _: None)
-    return counting.asked
+    return counting.requested
 
 
 def test_what_is_kept_is_found_by_the_next_run_and_only_the_rest_is_scored(world: World) -> None:

@@ -58,19 +58,19 @@ def train(
     views = built_in_views(ViewEncoder(model, clouds), noise=noise)
     text = tokenize_example(processor, sft_example(instructions(dataset, 0)), [("chosen", "cloud")])
     settings = StageSettings(batch_size=8, learning_rate=rate, log_every=5, save_every=how.get("save_every", 1000))
-    journal = MetricsLog(folder / "metrics.jsonl")
+    metrics_log = MetricsLog(folder / "metrics.jsonl")
     probe = HeldOutWatchdog(
         views,
         [text(record, 0) for record in dataset.records("train")],
         WatchdogSettings(5, 8, folder / "probe.json", early_stop=how.get("early_stop", False)),
-        journal=journal,
+        metrics_log=metrics_log,
         warn=warnings.append,
         best=BestCheckpoint(model, folder / "best.safetensors") if how.get("best") else None,
     )
     samples = TrainingDataset(dataset.records("train"), steps * 8, 0, text)
     job = TrainingJob("post-train", settings, steps, folder, seed=0, device=torch.device("cpu"))
-    fit(ObjectiveTrainer(job, samples=samples, objective=objective, views=views), journal, Silent(), [probe])
-    return journal.rows()
+    fit(ObjectiveTrainer(job, samples=samples, objective=objective, views=views), metrics_log, Silent(), [probe])
+    return metrics_log.rows()
 
 
 def test_spa_at_a_reckless_learning_rate_is_caught(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:

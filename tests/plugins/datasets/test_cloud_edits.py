@@ -127,7 +127,9 @@ def test_a_twin_differs_in_one_fact_and_is_a_pure_function_of_record_and_number(
         assert [a for a, b in zip(original.facts, made.facts, strict=True) if a != b] == [twin.before]
         assert twin.after in made.facts
         assert replace(twin.before, answer=twin.after.answer) == twin.after
-        assert [talk.rounds for talk in made.conversations] == [(Round(twin.after.question, twin.after.answer),)]
+        assert [conversation.rounds for conversation in made.conversations] == [
+            (Round(twin.after.question, twin.after.answer),)
+        ]
         cloud = pickle.loads(pickle.dumps(made)).cloud()
         np.testing.assert_array_equal(cloud, made.cloud())
         assert cloud.shape == (600, 6)

@@ -18,13 +18,13 @@ COLORS = ("red", "blue", "green", "white", "black")
 SHAPES = ("tall", "long", "flat", "compact")
 
 
-def talk(object_id: str, *texts: str, kind: str | None = None) -> dict[str, Any]:
+def conversation(object_id: str, *texts: str, kind: str | None = None) -> dict[str, Any]:
     turns = [{"from": ("human", "gpt")[i % 2], "value": text} for i, text in enumerate(texts)]
     return {"object_id": object_id, "conversations": turns} | ({"conversation_type": kind} if kind else {})
 
 
 def caption(object_id: str, text: str = "A thing.") -> dict[str, Any]:
-    return talk(object_id, "<point>\nWhat is this?", text)
+    return conversation(object_id, "<point>\nWhat is this?", text)
 
 
 class Folder:
@@ -59,18 +59,20 @@ def world(folder: Folder) -> Folder:
     """20 train, 4 val and 4 test objects with captions, conversations and facts; the mug is rare."""
     number = 0
     for split, size in (("train", 20), ("val", 4), ("test", 4)):
-        briefs, talks, facts = [], [], []
+        briefs, conversations, facts = [], [], []
         for i in range(size):
             name, category = f"o{number:02}", CATEGORIES[:3][i % 3] if i < 18 else "mug"
             shape, color = SHAPES[i % 4], COLORS[i % 5]
             folder.cloud(name)
             briefs.append(caption(name, f"A {color} {category}."))
-            talks.append(talk(name, "<point>\nIs it big?", "No.", "Who made it?", "Nobody knows.", kind="multi_round"))
+            conversations.append(
+                conversation(name, "<point>\nIs it big?", "No.", "Who made it?", "Nobody knows.", kind="multi_round")
+            )
             known = {"category": category, "group": f"g{number}", "main_color": color, "shape": shape, "extra": 1}
             facts.append({"object_id": name, "has_color": i != 3, **known})
             number += 1
         folder.write(f"brief_description_{split}", briefs)
-        folder.write(f"conversations_{split}", talks)
+        folder.write(f"conversations_{split}", conversations)
         folder.write(f"facts_{split}", facts)
     return folder
 
@@ -173,7 +175,7 @@ def test_a_twin_is_an_edit_of_the_cloud_and_found_by_its_id(painted: Folder) -> 
             # Nothing else is told of it, in no epoch: a caption may name the old color.
             said = data.conversations(twin.record, 3)
             assert said == twin.record.conversations
-            assert [r.answer for talk in said for r in talk.rounds] == [twin.after.answer]
+            assert [r.answer for conversation in said for r in conversation.rounds] == [twin.after.answer]
             assert data.twin(twin.record) is None
     assert min(kinds["color"], kinds["shape"]) > 3
 
@@ -200,7 +202,7 @@ def test_official_file_names_are_given_by_hand(folder: Folder) -> None:
     for name in "abc":
         folder.cloud(name)
     folder.write("PointLLM_brief_description_660K_filtered", [caption("a"), caption("b")])
-    folder.write("PointLLM_complex_instruction_70K", [talk("b", "<point>\nUse?", "None.", kind="single_round")])
+    folder.write("PointLLM_complex_instruction_70K", [conversation("b", "<point>\nUse?", "None.", kind="single_round")])
     folder.write("PointLLM_brief_description_val_200_GT", [caption("c")])
     with pytest.raises(
         DataError, match=r"no annotation file .*PointLLM_brief_description_660K_filtered\.json.*--dataset"
@@ -244,10 +246,10 @@ def test_clouds_without_color_say_so(folder: Folder) -> None:
 
 def test_byte_colors_and_another_layout(tmp_path: Path) -> None:
     (tmp_path / "npy").mkdir()
-    (tmp_path / "talks").mkdir()
+    (tmp_path / "conversations").mkdir()
     np.save(tmp_path / "npy" / "a.npy", np.full((16, 6), 51, dtype=np.float32))
-    (tmp_path / "talks" / "my_train.json").write_text(json.dumps([caption("a")]))
-    config: dict[str, Any] = {"root": tmp_path, "clouds": "npy", "annotations": "talks", "pattern": "{id}.npy"}
+    (tmp_path / "conversations" / "my_train.json").write_text(json.dumps([caption("a")]))
+    config: dict[str, Any] = {"root": tmp_path, "clouds": "npy", "annotations": "conversations", "pattern": "{id}.npy"}
     np.testing.assert_allclose(PointLLM(**config, colors="0-255").record("a").cloud()[:, 3:], 0.2)
     with pytest.raises(DataError, match="colors look like 0-255"):
         PointLLM(**config).record("a").cloud()
@@ -270,18 +272,18 @@ FAULTS: dict[str, tuple[Any, str]] = {
     "no object": (["a"], "entry 1: a list where an object"),
     "no id": ({"conversations": []}, "entry 1: object_id is missing"),
     "no turns": ({"object_id": "bad"}, "entry 1 (record bad): conversations is missing"),
-    "no mark": (talk("bad", "What is this?", "A."), "entry 1 (record bad): no <point>"),
-    "empty answer": (talk("bad", "<point>?", ""), "entry 1 (record bad): empty answer in turn 1"),
-    "odd turns": (talk("bad", "<point>?"), "entry 1 (record bad): 1 turns"),
+    "no mark": (conversation("bad", "What is this?", "A."), "entry 1 (record bad): no <point>"),
+    "empty answer": (conversation("bad", "<point>?", ""), "entry 1 (record bad): empty answer in turn 1"),
+    "odd turns": (conversation("bad", "<point>?"), "entry 1 (record bad): 1 turns"),
     "no cloud": (caption("lost"), "lost_8192.npy (record lost): there is no such file"),
     "another folder": (caption("../../secret"), "(record ../../secret): there is no such file"),
     "held out": (caption("held"), "(record held): in train, but the object is held out in test"),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_entry_stops_or_is_left_out_and_listed(folder: Folder, fault: str) -> None:
-    entry, message = FAULTS[fault]
+@pytest.mark.parametrize("error", FAULTS)
+def test_a_bad_entry_stops_or_is_left_out_and_listed(folder: Folder, error: str) -> None:
+    entry, message = FAULTS[error]
     for name in ("good", "bad", "held"):
         folder.cloud(name)
     folder.write("brief_test", [caption("held")])
@@ -300,8 +302,8 @@ def test_a_bad_entry_stops_or_is_left_out_and_listed(folder: Folder, fault: str)
 
 def test_several_faults_are_counted_and_a_good_entry_keeps_its_object(folder: Folder) -> None:
     folder.cloud("a")
-    folder.write("brief_train", [caption("a", ""), caption("a"), talk("a", "<point>?")])
-    with pytest.raises(DataError, match=r"\(And 1 more faults\.\)"):
+    folder.write("brief_train", [caption("a", ""), caption("a"), conversation("a", "<point>?")])
+    with pytest.raises(DataError, match=r"\(And 1 more errors\.\)"):
         folder.open().records("train")
     data = folder.open(on_bad_data="skip")
     assert data.records("train")[0].caption == "A thing."
@@ -366,7 +368,7 @@ def test_a_bad_cloud_names_file_and_record_when_it_is_read(folder: Folder) -> No
 def test_markup_passes_unharmed(folder: Folder) -> None:
     nasty = "[/red]<script>|"
     folder.cloud("a")
-    folder.write("brief_train", [talk("a", f"<point>\n{nasty}", nasty)])
+    folder.write("brief_train", [conversation("a", f"<point>\n{nasty}", nasty)])
     asked = folder.open().records("train")[0].conversations[0].rounds[0]
     assert (asked.question, asked.answer) == (nasty, nasty)
 

@@ -139,8 +139,8 @@ def test_choice_questions_are_answered_with_an_option(world: Shapes) -> None:
     choices = asked = 0
     for record in world.records("train")[:400]:
         answers = {fact.answer for fact in record.facts}
-        for talk in record.conversations:
-            for turn in talk.rounds:
+        for conversation in record.conversations:
+            for turn in conversation.rounds:
                 question, *options = re.split(r" [A-D]\) ", turn.question)
                 if any(fact.question == question for fact in record.facts):
                     asked += 1
@@ -155,10 +155,10 @@ def test_choice_questions_are_answered_with_an_option(world: Shapes) -> None:
 def test_fresh_questions(world: Shapes) -> None:
     record = world.records("train")[5]
     assert world.conversations(record, 0) == record.conversations
-    talks = [world.conversations(record, epoch) for epoch in range(6)]
-    assert len({talk[2].rounds for talk in talks}) > 3
-    assert {talk[0].rounds[0].answer for talk in talks} == {record.caption}
-    assert world.conversations(record, 3) == talks[3]
+    conversations = [world.conversations(record, epoch) for epoch in range(6)]
+    assert len({conversation[2].rounds for conversation in conversations}) > 3
+    assert {conversation[0].rounds[0].answer for conversation in conversations} == {record.caption}
+    assert world.conversations(record, 3) == conversations[3]
     fixed = Shapes(fresh=False)
     assert fixed.conversations(record, 3) == record.conversations
 

@@ -108,7 +108,7 @@ class TestOptions:
     """By hand, on one conversation of two rounds: 1 and 3 nats better, in one and in two tokens."""
 
     @pytest.fixture
-    def talk(self) -> Callable[..., Scores]:
+    def conversation(self) -> Callable[..., Scores]:
         rounds = torch.tensor([[-1, 0, -1, 1, 1]])
 
         def score(*logp: float) -> Score:
@@ -134,18 +134,18 @@ class TestOptions:
     def logistic(self, margin: float) -> Any:
         return pytest.approx(math.log(1 + math.exp(-margin)), rel=1e-6)
 
-    def test_the_factor(self, talk) -> None:
-        assert self.value(talk()) == self.logistic(4)
-        assert self.value(talk(), beta=0.25) == self.logistic(1)
+    def test_the_factor(self, conversation) -> None:
+        assert self.value(conversation()) == self.logistic(4)
+        assert self.value(conversation(), beta=0.25) == self.logistic(1)
 
-    def test_the_length(self, talk) -> None:
-        assert self.value(talk(), normalize="length") == self.logistic(4 / 3)
+    def test_the_length(self, conversation) -> None:
+        assert self.value(conversation(), normalize="length") == self.logistic(4 / 3)
 
-    def test_a_margin_per_round(self, talk) -> None:
+    def test_a_margin_per_round(self, conversation) -> None:
         each = [math.log(1 + math.exp(-margin)) for margin in (1, 3)]
-        assert self.value(talk(), per_round=True) == pytest.approx(sum(each) / 2, rel=1e-6)
+        assert self.value(conversation(), per_round=True) == pytest.approx(sum(each) / 2, rel=1e-6)
         each = [math.log(1 + math.exp(-margin)) for margin in (1, 1.5)]
-        assert self.value(talk(), per_round=True, normalize="length") == pytest.approx(sum(each) / 2, rel=1e-6)
+        assert self.value(conversation(), per_round=True, normalize="length") == pytest.approx(sum(each) / 2, rel=1e-6)
 
     def test_a_round_that_others_lack_does_not_count(self) -> None:
         rounds = torch.tensor([[0, 1], [0, -1]])
@@ -155,29 +155,29 @@ class TestOptions:
         (term,) = SPA(per_round=True).terms(Scores(given))
         assert term.values.tolist() == [self.logistic(1)] * 2
 
-    def test_beyond_the_clip_nothing_is_learned(self, talk) -> None:
-        scores = talk()
+    def test_beyond_the_clip_nothing_is_learned(self, conversation) -> None:
+        scores = conversation()
         (term,) = SPA(clip=2.0, beta=0.5).terms(scores)
         assert term.values.item() == self.logistic(1)
         term.values.sum().backward()
         assert not scores["chosen", "clean"].token_logp.grad.any()
-        assert self.value(talk(), clip=4.5) == self.logistic(4)
+        assert self.value(conversation(), clip=4.5) == self.logistic(4)
 
-    def test_rounds_are_clipped_one_by_one(self, talk) -> None:
-        scores = talk()
+    def test_rounds_are_clipped_one_by_one(self, conversation) -> None:
+        scores = conversation()
         (term,) = SPA(clip=2.0, per_round=True).terms(scores)
         term.values.sum().backward()
         assert scores["chosen", "clean"].token_logp.grad.bool().tolist() == [[False, True, False, False, False]]
 
-    def test_the_margin_of_the_reference_is_subtracted(self, talk) -> None:
+    def test_the_margin_of_the_reference_is_subtracted(self, conversation) -> None:
         known = {
-            "chosen_clean_reference": talk.score(-1, -2, -2.5),
-            "chosen_noised_reference": talk.score(-2, -2, -3),
+            "chosen_clean_reference": conversation.score(-1, -2, -2.5),
+            "chosen_noised_reference": conversation.score(-2, -2, -3),
         }
-        assert self.value(talk(**known), reference=True) == self.logistic(2.5)
+        assert self.value(conversation(**known), reference=True) == self.logistic(2.5)
 
-    def test_another_object_may_be_the_worse_view(self, talk) -> None:
-        scores = talk(chosen_other_policy=talk.score(-3, -3, -3))
+    def test_another_object_may_be_the_worse_view(self, conversation) -> None:
+        scores = conversation(chosen_other_policy=conversation.score(-3, -3, -3))
         assert self.value(scores, negative="other") == self.logistic(3)
 
     @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ class TestOptions:
         assert torch.autograd.gradcheck(loss, leaves)
 
     @pytest.mark.parametrize(
-        ("options", "asked"),
+        ("options", "requested"),
         [
             ({}, "clean policy learns, noised policy learns"),
             ({"detach": True}, "clean policy learns, noised policy rests"),
@@ -220,8 +220,8 @@ class TestOptions:
         said = (f"{need.view} {need.model} {'learns' if need.grad else 'rests'}" for need in needs)
         assert ", ".join(said) == asked
 
-    def test_a_sample_without_the_worse_view_costs_nothing(self, talk) -> None:
+    def test_a_sample_without_the_worse_view_costs_nothing(self, conversation) -> None:
         rounds = torch.full((1, 1), -1)
-        scores = talk(chosen_noised_policy=Score(torch.zeros(1, 1), rounds >= 0, rounds))
+        scores = conversation(chosen_noised_policy=Score(torch.zeros(1, 1), rounds >= 0, rounds))
         for options in ({}, {"per_round": True}, {"normalize": "length"}):
             assert self.value(scores, **options) == 0

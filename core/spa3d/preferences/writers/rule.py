@@ -17,10 +17,10 @@ import numpy as np
 
 from spa3d.contracts.dataset import Dataset, Fact
 from spa3d.data.questions import OPTION_LETTER, chosen_option, keyed_sample, shown_options
-from spa3d.metrics.text_matching import mentions, states, words
+from spa3d.metrics.text_matching import asserts_fact, mentions, words
 from spa3d.preferences.writers.contract import OnResult, RewriteRequest
 from spa3d.preferences.writers.substitution import Span, find_spans, inflect_number, substitute
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 
 Item = TypeVar("Item")
 
@@ -57,7 +57,7 @@ class RuleWriter:
     def rewrite_answer(self, request: RewriteRequest) -> str | None:
         """Make the answer false of the record, and leave all else of it; or None."""
         facts = request.record.facts
-        stream = generator("corruption", self._seed, request.record.id, request.question, request.answer)
+        stream = keyed_generator("corruption", self._seed, request.record.id, request.question, request.answer)
         stem, shown = shown_options(request.question)
         asked = next((fact for fact in facts if words(fact.question) == words(stem)), None)
         chosen = chosen_option(request.answer, shown)
@@ -65,7 +65,7 @@ class RuleWriter:
             return _other_option(request.answer, shown, chosen, asked, facts, stream)
         stated = [claim for fact in facts if (claim := _Claim(fact, facts, fact is asked)).made_in(request.answer)]
         # Of an answer to a question about one fact, that fact is changed; of a description, any.
-        about = [claim for claim in stated if claim.asked] or stated
+        about = [claim for claim in stated if claim.requested] or stated
         changes = (self._changes(request.answer, claim, stream) for claim in _shuffled(about, stream))
         return next((text for texts in changes for text in texts), None)
 
@@ -99,13 +99,13 @@ class _Claim:
     Attributes:
         fact: the fact.
         facts: all facts of the record.
-        asked: whether the question is about this fact; the answer then need not name its subject.
+        requested: whether the question is about this fact; the answer then need not name its subject.
 
     """
 
     fact: Fact
     facts: Sequence[Fact]
-    asked: bool
+    requested: bool
 
     def made_in(self, text: str) -> bool:
         return self._states(text, self.fact)
@@ -156,14 +156,14 @@ class _Claim:
             self._states(after, other)
             and not self._states(after, self.fact)
             and all(
-                states(after, fact, subjects) == states(before, fact, subjects)
+                asserts_fact(after, fact, subjects) == asserts_fact(before, fact, subjects)
                 for fact in self.facts
                 if fact is not self.fact
             )
         )
 
     def _states(self, text: str, fact: Fact) -> bool:
-        return (self.asked and mentions(text, fact.answer)) or states(text, fact, self._subjects)
+        return (self.requested and mentions(text, fact.answer)) or asserts_fact(text, fact, self._subjects)
 
     @property
     def _subjects(self) -> set[str]:
@@ -174,13 +174,13 @@ def _other_option(
     answer: str,
     shown: dict[str, str],
     chosen: str,
-    asked: Fact | None,
+    requested: Fact | None,
     facts: Sequence[Fact],
     stream: np.random.Generator,
 ) -> str | None:
     """`answer` with another of the options shown, letter and text, or None where each may be true."""
-    truth = asked or Fact("", "", "", shown[chosen], ())
-    claim = _Claim(truth, facts if asked else (truth,), asked=True)
+    truth = requested or Fact("", "", "", shown[chosen], ())
+    claim = _Claim(truth, facts if requested else (truth,), requested=True)
     false = [letter for letter, option in shown.items() if letter != chosen and not claim.may_hold(option)]
     if not false:
         return None

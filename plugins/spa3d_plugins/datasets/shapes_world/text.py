@@ -13,7 +13,7 @@ import numpy as np
 
 from spa3d.contracts.dataset import CAPTION, Conversation, Fact, Round
 from spa3d.data.questions import draw_options, with_options
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLORS, TEXTURES, USES
 from spa3d_plugins.datasets.shapes_world.category import Part, plural
 from spa3d_plugins.datasets.shapes_world.objects import Spec
@@ -61,7 +61,7 @@ def conversations_of(
 
     `choice_share` of the questions about a fact come with four options.
     """
-    stream = generator(*key, "questions")
+    stream = keyed_generator(*key, "questions")
     asked = DESCRIBE[int(stream.integers(len(DESCRIBE)))]
     # The caption is one topic among the facts: None.
     topics: list[Fact | None] = [*facts, None]

@@ -64,7 +64,7 @@ def test_nonsense_is_counted_after_a_second_try(chat_server: Any, reply: str | N
     text, reason = told["k0"]
     assert text is None
     assert why in reason
-    assert server.asked == {0: 2, 1: 1}
+    assert server.requested == {0: 2, 1: 1}
     assert told["k1"] == (WRONG, "")
 
 

@@ -7,7 +7,7 @@ import pytest
 import spa3d
 from spa3d.contracts.dataset import Fact, Record
 from spa3d.data.questions import shown_options, with_options
-from spa3d.metrics.text_matching import states
+from spa3d.metrics.text_matching import asserts_fact
 from spa3d.preferences.writers.contract import RewriteRequest
 from spa3d.preferences.writers.rule import RuleWriter
 
@@ -156,17 +156,17 @@ def test_in_the_shapes_world_every_answer_gets_a_false_version() -> None:
     writer, kinds = RuleWriter(dataset, seed=0), Counter[str]()
     for record in dataset.records("train")[:100]:
         subjects = {fact.subject for fact in record.facts}
-        for talk in dataset.conversations(record, 0):
-            for part in talk.rounds:
+        for conversation in dataset.conversations(record, 0):
+            for part in conversation.rounds:
                 text = writer.rewrite_answer(RewriteRequest("", part.question, part.answer, record))
                 assert text is not None
                 assert text != part.answer
                 lost = [
                     fact
                     for fact in record.facts
-                    if states(part.answer, fact, subjects) and not states(text, fact, subjects)
+                    if asserts_fact(part.answer, fact, subjects) and not asserts_fact(text, fact, subjects)
                 ]
-                if talk.kind == "simple_description":
+                if conversation.kind == "simple_description":
                     assert len(lost) == 1, (part.answer, text)
                     kinds[lost[0].kind] += 1
     assert set(kinds) == {"category", "texture", "color", "count"}

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spa3d.runtime.rng import generator
+from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLORS, TEXTURES
 from spa3d_plugins.datasets.shapes_world.category import Category
 from spa3d_plugins.datasets.shapes_world.objects import (
@@ -23,11 +23,11 @@ each = pytest.mark.parametrize("category", CATEGORIES, ids=lambda category: cate
 
 
 def spec_of(category: Category, texture: str = "smooth") -> Spec:
-    return replace(draw_spec(category, generator("spec", category.name), UNIFORM), texture=texture)
+    return replace(draw_spec(category, keyed_generator("spec", category.name), UNIFORM), texture=texture)
 
 
 def sampled(spec: Spec, *, noise: Noise = NOISE, key: str = "cloud", points: int = 1024) -> Sampled:
-    return sample_object(spec, generator(key), points, noise)
+    return sample_object(spec, keyed_generator(key), points, noise)
 
 
 def nearest(rgb: np.ndarray) -> Counter[str]:
@@ -145,7 +145,7 @@ def test_a_twin_spec_differs_in_exactly_the_fact_it_names(category: Category) ->
     spec = spec_of(category)
     kinds = Counter[str]()
     for number in range(60):
-        twin, kind, subject = change_spec(spec, generator("twin", number))
+        twin, kind, subject = change_spec(spec, keyed_generator("twin", number))
         names = [part.name for part in category.parts]
         differences = [("texture", "")] * (twin.texture != spec.texture)
         differences += [("color", n) for n, a, b in zip(names, twin.colors, spec.colors, strict=True) if a != b]

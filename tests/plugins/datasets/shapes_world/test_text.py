@@ -39,8 +39,8 @@ def answers(spec: Spec, share: float) -> dict[str, set[str]]:
     """Everything that is answered to each question, over many conversations."""
     found: dict[str, set[str]] = {}
     for number in range(200):
-        for talk in conversations_of(facts_of(spec), caption_of(spec), "test", number, choice_share=share):
-            for turn in talk.rounds:
+        for conversation in conversations_of(facts_of(spec), caption_of(spec), "test", number, choice_share=share):
+            for turn in conversation.rounds:
                 found.setdefault(turn.question.split(" A) ")[0], set()).add(turn.answer)
     return found
 
@@ -71,17 +71,17 @@ def test_questions_with_options_are_answered_with_the_option() -> None:
 
 def test_a_conversation_is_a_caption_a_question_and_three_different_rounds() -> None:
     for number in range(50):
-        talks = conversations_of(facts_of(SWORD), caption_of(SWORD), number, choice_share=0.5)
-        assert [(talk.kind, len(talk.rounds)) for talk in talks] == [
+        conversations = conversations_of(facts_of(SWORD), caption_of(SWORD), number, choice_share=0.5)
+        assert [(conversation.kind, len(conversation.rounds)) for conversation in conversations] == [
             (CAPTION, 1),
             ("single_round", 1),
             ("multi_round", 3),
         ]
-        assert len({turn.question.split(" A) ")[0] for turn in talks[2].rounds}) == 3
-    assert talks == conversations_of(facts_of(SWORD), caption_of(SWORD), number, choice_share=0.5)
+        assert len({turn.question.split(" A) ")[0] for turn in conversations[2].rounds}) == 3
+    assert conversations == conversations_of(facts_of(SWORD), caption_of(SWORD), number, choice_share=0.5)
 
 
 def test_a_fact_with_too_few_options_is_asked_openly() -> None:
     lonely = (Fact("color", "lid", "What color is the lid?", "red", ("red", "blue")),) * 3
-    talks = conversations_of(lonely, "A lid.", "key", choice_share=1.0)
-    assert all(" A) " not in turn.question for talk in talks for turn in talk.rounds)
+    conversations = conversations_of(lonely, "A lid.", "key", choice_share=1.0)
+    assert all(" A) " not in turn.question for conversation in conversations for turn in conversation.rounds)
