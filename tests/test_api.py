@@ -35,10 +35,11 @@ def test_the_lines_of_python_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
     names: dict[str, Any] = {}
-    run, evaluate, pairs, compare = BLOCKS
+    run, evaluate, audit, pairs, compare = BLOCKS
     for block in (
         run.replace('"preset": "smoke",', f'"preset": "smoke", **{SHORT},'),
         evaluate,
+        audit,
         pairs,
         compare.replace('"preset": "smoke",', f'"preset": "smoke", **{SHORT},'),
     ):
@@ -46,6 +47,7 @@ def test_the_lines_of_python_run(
     assert (tmp_path / "runs" / "mine" / "report.html").is_file()
     assert names["result"].scores["choice"]["before"]["chance"] == 0.25
     assert list(names["answers"].scores["choice"]) == ["clean", "blind", "noised"]
+    assert list(names["audit"].scores["choice"]) == ["clean", "zeroed"]
     assert len(names["pairs"].kept) == len((tmp_path / "pairs.jsonl").read_text(encoding="utf-8").splitlines()) > 0
     comparison = names["comparison"]
     assert [outcome.status for outcome in comparison.outcomes] == ["done"] * 4

@@ -1,6 +1,6 @@
 """What spa3d promises about every component of a kind, asked of every component that ships.
 
-A new component is taken in by its row alone. One whose Config has fields without a default gets them from `NEEDED`.
+A row in registry.yaml brings a component here. Where its Config has required fields, the fixture `needed` gives them.
 """
 
 from __future__ import annotations
@@ -285,7 +285,8 @@ class TestObjective:
         objective: Objective = create("objective", name)
         scores = self.scores(objective, present=torch.tensor([True, False, True]))
         terms = objective.terms(scores)
-        assert not any(term.values[1].any() for term in terms)
+        for term in terms:
+            assert not term.values[1].any(), f"{term.name}: a sample whose Score.present is false must cost 0"
         contrasts = [term.values.sum() for term in terms if term.unit == "sequence"]
         leaves = [scores[need.key].token_logp for need in objective.needs if need.grad]
         for gradient in torch.autograd.grad(contrasts, leaves, allow_unused=True) if contrasts else ():

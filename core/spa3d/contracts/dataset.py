@@ -135,6 +135,10 @@ class SkipLog:
 class Dataset(ABC):
     """Records in splits ``train``, ``val``, ``test``, and ``counterfactual`` where priors can be broken.
 
+    The first three must not be empty. What a record holds decides what can be asked: `choice` takes facts, or captions
+    where there are none; `classify` takes facts of the kind ``category``; `caption` takes captions, which are
+    conversations of the kind ``simple_description``.
+
     Construction must be cheap and must check that the files are there. With ``on_bad_data`` ``stop`` a record whose
     annotation is bad raises `DataError` when its split is first read; with ``skip`` the record is left out and a line
     about it goes to ``skip_log``. Clouds are read later: `Record.cloud` raises in either case, and whoever reads acts

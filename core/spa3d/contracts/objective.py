@@ -144,4 +144,8 @@ class Objective(ABC):
 
     @abstractmethod
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """Return the unreduced terms of the loss; gradients flow through the scores whose need has ``grad``."""
+        """Return the unreduced terms of the loss.
+
+        Gradients flow through the scores whose need has ``grad``. A sample that lacks a text or a view
+        (`Score.present`) must have the value 0.
+        """

@@ -1,4 +1,4 @@
-"""Views: what a model is shown of a record. A new view is one class; no other room has a list of them.
+"""Views: what a model is shown of a record. A new view is one class.
 
 Built in are ``clean`` (the record's own cloud), ``noised`` (after the run's noise), ``other`` (another object's cloud),
 ``twin`` (the same object with one fact changed) and ``blind`` (the same prompt without the point block).
@@ -50,7 +50,8 @@ class View(ABC):
         name: name in needs, prediction rows, metrics and reports.
         prefix: start of the prompt, with the point block (``cloud``) or without it (``blind``).
         of_twin: whether the twin of a sample is shown; samples without a twin are left out.
-        negative: whether the right answer should be less likely under it than under ``clean``; it then has a margin.
+        negative: whether training metrics have a margin of ``clean`` over it; the right answer should be less likely
+            under it. ``blind`` has none: its prompt is another.
 
     """
 
@@ -61,7 +62,7 @@ class View(ABC):
 
     @abstractmethod
     def key(self, record_id: str, epoch: int) -> str:
-        """Name of what is shown: equal keys mean equal tokens of one model."""
+        """Cache key of what the view shows; two samples may share a key only if the view gives them equal tokens."""
 
     @abstractmethod
     def tokens(self, batch: Sequence[Shown]) -> ViewTokens:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,14 +86,21 @@ def make_reference(
             f"--objective {request.objective}: it asks the reference for the whole vocabulary, which is not kept on "
             "disk; take --train.reference copy"
         )
-    folder, live = cache_dir(model), LiveReference(views, bf16=request.bf16)
+    return _precompute(replace(request, needs=needs), views, samples, cache_dir(model), reporter)
+
+
+def _precompute(
+    request: ReferenceRequest, views: Views, samples: TrainingDataset[Any], folder: Path, reporter: Reporter
+) -> PrecomputedReference:
+    """Score all samples that are not in `folder` yet, and read the scores from there."""
+    live = LiveReference(views, bf16=request.bf16)
 
     def fill() -> None:
         reporter.stage("reference", "scored before training")
         rows = PrecomputedReference(RowStore(folder, (1,)), views)
         with reporter.track(len(samples), "reference") as advance:
-            met = (samples[place] for place in range(len(samples)))
-            rows.fill(met, needs, live, batch_size=request.batch_size, advance=advance)
+            in_order = (samples[index] for index in range(len(samples)))
+            rows.fill(in_order, request.needs, live, batch_size=request.batch_size, advance=advance)
 
     distributed.first_only(fill)
     return PrecomputedReference(RowStore(folder, (1,)), views)  # opened anew: other processes read what the first wrote

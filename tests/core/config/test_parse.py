@@ -275,7 +275,7 @@ class TestFile:
             ("encoder: 3\n", "run.yaml:1 encoder: expected a name, found 3"),
             (
                 "encoder: {requested: plain, width: 3}\n",
-                "run.yaml:1 encoder.width: no such key beside requested",
+                "run.yaml:1 encoder.width: no such key beside component",
             ),
             ("encoder: {requested: plain, config: 3}\n", "encoder.config: expected a block of fields"),
             ("benchmark: [{limit: 3}]\n", "run.yaml:1 benchmark.0: names no benchmark"),
