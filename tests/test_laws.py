@@ -101,6 +101,7 @@ TYPED = {
     ("cache",): ["--no-cache"],
     ("llm_name",): ["--llm", "someone/a-model"],
     ("plugins",): ["--plugin", "spa3d_plugins"],
+    ("registry",): ["--registry", str(ROOT / "tests" / "sample_plugins" / "extra.yaml")],
 }
 """Settings of a run whose flags are not called like them."""
 

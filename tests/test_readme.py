@@ -109,6 +109,18 @@ def test_the_plugins_of_both_pages_run_on_clouds_laid_out_as_the_readme_says(fin
     assert all(row["noise_level"] == 0.5 for row in rows if row["stage"] == "post-train" and "loss" in row)
 
 
+def test_the_rows_of_the_page_on_plugins_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPA3D_PLUGINS", "")
+    Path("page_presets.py").write_text(plugin(page), encoding="utf-8")
+    Path("extra.yaml").write_text(*blocks(page, "yaml"), encoding="utf-8")
+    words = "--plugin page_presets.py --registry extra.yaml --preset overnight"
+    found = parse([*words.split(), "--encoder", "pointnext-mine"]).config
+    assert (found.encoder.preset, found.noise.component, found.train.steps) == ("pointnext-mine", "gaussian", 2000)
+    assert parse(words.split()).config.encoder.preset == "pointnext-thin"
+
+
 def test_clouds_without_facts_are_asked_about_by_their_captions(finished: Path) -> None:
     report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
     assert report["benchmarks"]["choice"]["before"]["n"] == 4

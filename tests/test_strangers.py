@@ -64,7 +64,8 @@ def tool(name: str, *argv: str, site: Path, plugins: str | None, cwd: Path, code
 def test_a_stranger_is_listed_with_distribution_and_version(site: Path, tmp_path: Path) -> None:
     document = json.loads(tool("list", "--json", site=site, plugins="good,broken", cwd=tmp_path))
     entries = {(entry["kind"], entry["name"]): entry for entry in document["entries"]}
-    for key in (("encoder", "slabs"), ("noise", "jitter"), ("objective", "margin")):
+    keys = ("encoder slabs", "encoder slabs-narrow", "noise jitter", "noise mask-half", "objective margin")
+    for key in map(tuple, map(str.split, keys)):
         assert entries[key]["origin"] == "spa3d-good 0.3.1"
         assert entries[key]["status"] == "ready"
     assert document["slow"] == []
@@ -115,6 +116,43 @@ def test_the_three_names_run_and_so_does_a_file(site: Path, tmp_path: Path) -> N
     passport = json.loads((tmp_path / "unpackaged" / "passport.json").read_text())
     assert passport["plugins"] == ["my_file.py"]
     assert json.loads((tmp_path / "unpackaged" / "report.json").read_text())["status"] == "complete"
+
+
+def test_a_preset_of_a_package_is_explained_and_chosen_by_name(site: Path, tmp_path: Path) -> None:
+    argv = ["encoder", "--why", "slabs-narrow", "--json"]
+    (told,) = json.loads(tool("list", *argv, site=site, plugins="good", cwd=tmp_path))
+    facts = told["facts"]
+    assert facts["origin"] == "spa3d-good 0.3.1 (entry point good)"
+    assert [facts[f"weights: {key}"] for key in ("file", "layout", "url", "license")] == [
+        "slabs.safetensors",
+        "safetensors",
+        "https://example.org/slabs",
+        "CC-BY-4.0",
+    ]
+    argv = ["--preset", "smoke", "--encoder", "slabs-narrow", "--noise", "mask-half", "--dry-run"]
+    planned = tool("run.py", *argv, site=site, plugins="good", cwd=tmp_path)
+    for words in ("preset: slabs-narrow", "width: 16", "missing_color: 0.4", "preset: mask-half", "level: 0.5"):
+        assert words in planned
+    assert "the published weights of slabs-narrow are slabs.safetensors, from https://example.org/slabs" in planned
+
+
+def test_presets_of_a_package_and_rows_of_a_file_run_and_are_recorded(site: Path, tmp_path: Path) -> None:
+    extra = "version: 1\npresets: {encoder: {slabs-few: {component: slabs, config: {slabs: 3, width: 16}}}}\n"
+    (tmp_path / "extra.yaml").write_text(extra)
+    argv = ["--registry", "extra.yaml", *SHORT.replace("slabs --encoder.width 16", "slabs-few").split()]
+    argv = [*argv, "--noise.level", "0.3", "--output", "first"]
+    tool("run.py", *argv, site=site, plugins="good", cwd=tmp_path)
+    assert json.loads((tmp_path / "first" / "report.json").read_text())["status"] == "complete"
+    passport = json.loads((tmp_path / "first" / "passport.json").read_text())
+    assert passport["registry"]["file"] == "extra.yaml"
+    assert len(passport["registry"]["hash"]) > 8
+    planned = tool("run.py", "--config", "first/config.yaml", "--dry-run", site=site, plugins="good", cwd=tmp_path)
+    assert "registry: extra.yaml" in planned
+    assert "preset: slabs-few" in planned
+    (tmp_path / "extra.yaml").unlink()
+    told = tool("run.py", "--config", "first/config.yaml", site=site, plugins="good", cwd=tmp_path, code=2)
+    assert "--registry extra.yaml: no such file" in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.parametrize("name", ["list", "run.py"])

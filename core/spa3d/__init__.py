@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from spa3d.registry.component import Component
+from spa3d.registry.component import Component, Preset, Weights
 from spa3d.registry.markers import hookimpl
 from spa3d.version import __version__
 
@@ -46,7 +46,7 @@ _LAZY = {
     "run": "spa3d.pipeline.execute",
 }
 
-__all__ = ["Component", "__version__", "hookimpl", *_LAZY]
+__all__ = ["Component", "Preset", "Weights", "__version__", "hookimpl", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 
 class SpaError(Exception):
-    """A error of the input, not of the program: one message, exit code 2."""
+    """An error of the input, not of the program: one message, exit code 2."""
 
 
 class RegistryError(SpaError):

@@ -21,13 +21,16 @@ from spa3d.registry.registry import load_registry
 HINT = "give the model/ folder of a finished run"
 
 
-def load(folder: str | Path, *, plugins: Sequence[str] = ()) -> tuple[Spa3dModel, Spa3dProcessor]:
+def load(
+    folder: str | Path, *, plugins: Sequence[str] = (), registry: str | Path | None = None
+) -> tuple[Spa3dModel, Spa3dProcessor]:
     """The post-trained 3D LLM of a run (or of its ``model/`` folder) and its processor, in eval mode on the CPU.
 
     Args:
         folder: of the run or of the model.
         plugins: unpackaged plugins (a file or a module each) that the model's parts come from. They are never loaded
             because a model asks for them, since that would let a downloaded model run code.
+        registry: the file of ``--registry`` that the model's parts come from; it is never read for a model, either.
 
     Raises:
         CheckpointError: no finished model is there, or a plugin that it needs is not.
@@ -40,10 +43,10 @@ def load(folder: str | Path, *, plugins: Sequence[str] = ()) -> tuple[Spa3dModel
             f"{asked}: no 3D LLM there (neither {asked / 'model' / 'config.json'} nor {asked / 'config.json'} exists); "
             f"give the folder of a finished run"
         )
-    config, registry = describe(found), load_registry(plugins=plugins)
-    encoder = create_part(registry, "encoder", config.encoder)
+    config, known = describe(found), load_registry(added=registry, plugins=plugins)
+    encoder = create_part(known, "encoder", config.encoder)
     widths = {"dim": encoder.dim, "hidden": config.text_config.hidden_size}
-    return read(found, config, encoder, create_part(registry, "projector", config.projector, **widths))
+    return read(found, config, encoder, create_part(known, "projector", config.projector, **widths))
 
 
 def describe(folder: Path) -> Spa3dConfig:

@@ -1,6 +1,6 @@
 """The command line: ``spa3d VERB``. A verb is a module of this package with ``main(argv) -> int``.
 
-Exit codes: 0 well; 1 looked and found something broken (``list --check``); 2 a error of the input, told in one
+Exit codes: 0 well; 1 looked and found something broken (``list --check``); 2 an error of the input, told in one
 message; 130 interrupted. Everything else is a bug and keeps its traceback.
 """
 

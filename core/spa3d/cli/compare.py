@@ -15,6 +15,7 @@ from rich.table import Table
 
 from spa3d.cli import INTERRUPTED
 from spa3d.cli.console import Bars, complaints, make_reporter, output, plain
+from spa3d.config.overrides import Arguments, scan_run
 from spa3d.registry.registry import load_registry
 from spa3d.runtime.progress import Advance
 
@@ -42,7 +43,7 @@ FLAGS = {
 def main(argv: Sequence[str]) -> int:
     """Compare objectives, noises, levels, pairs or encoders under one budget, with SFT of equal budget."""
     if "--help" in argv or "-h" in argv:
-        _print_usage()
+        _print_usage(scan_run(argv))
         return 0
     from spa3d.cli.compare_output import show_cells
     from spa3d.comparison.plan import plan_comparison, share_of
@@ -134,11 +135,12 @@ class CellReporter:
         self._inner.warn(f"{self.name}: {text}")
 
 
-def _print_usage() -> None:
+def _print_usage(arguments: Arguments) -> None:
     console = output()
     console.print("usage: spa3d compare [NAME] [flags]      flags of `spa3d run` go to every cell\n", markup=False)
     table = Table(box=None, show_header=False, padding=(0, 2))
-    for name, preset in load_registry().manifest.presets.compare.items():
+    registry = load_registry(added=arguments.value("registry"), plugins=arguments.values("plugin"))
+    for name, preset in registry.manifest.presets.compare.items():
         table.add_row(plain(name, "bold cyan"), plain(preset.summary))
     for flag, meaning in FLAGS.items():
         table.add_row(plain(flag, "bold cyan"), plain(meaning))

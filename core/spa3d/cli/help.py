@@ -31,8 +31,8 @@ RUN_FLAGS: tuple[Row, ...] = (
     ("--blind", "", "", "train and ask without any cloud: the control of every claim about the encoder"),
     ("--no-cache", "", "", "do not keep the tokens of a frozen encoder on disk"),
     ("--plugin", "file|module", "", "load an unpackaged plugin; may be repeated"),
-    ("--registry", "file", "", "read another registry.yaml"),
-    ("--debug", "", "", "show the traceback of a error of the input"),
+    ("--registry", "file", "", "add the rows of a file to registry.yaml: components, presets, defaults"),
+    ("--debug", "", "", "show the traceback of an error of the input"),
     ("--version", "", "", "print the version"),
 )
 

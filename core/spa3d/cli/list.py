@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -37,7 +36,7 @@ FLAGS = {
     "--check": "import everything and try the point operations; exit code 1 if something is broken",
     "--json": "the same for programs",
     "--plugin FILE": "load an unpackaged plugin (a file or a module), too",
-    "--registry FILE": "read another registry.yaml",
+    "--registry FILE": "add the rows of a file to registry.yaml",
 }
 
 
@@ -48,8 +47,8 @@ def main(argv: Sequence[str]) -> int:
         _print_usage()
         return 0
     section = _section(typed)
-    path, name, check = typed.value("registry"), typed.value("why"), typed.has("check")
-    registry = open_registry(Path(path) if path else None, plugins=typed.values("plugin"))
+    name, check = typed.value("why"), typed.has("check")
+    registry = open_registry(added=typed.value("registry"), plugins=typed.values("plugin"))
     if name is not None:
         explanations = explain(registry, name, section)
         _print_json([asdict(each) for each in explanations]) if typed.has("json") else _print_why(explanations)

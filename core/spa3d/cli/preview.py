@@ -33,6 +33,7 @@ FLAGS = {
     "--dataset NAME": "the dataset; its settings follow as --dataset.FIELD VALUE",
     "--config FILE": "the dataset of a run.yaml",
     "--plugin FILE": "load an unpackaged plugin (a file or a module), too",
+    "--registry FILE": "add the rows of a file to registry.yaml",
 }
 
 

@@ -17,7 +17,7 @@ from spa3d.ops.selection import REFERENCE, create_backend, first_available
 from spa3d.registry.component import Component
 from spa3d.registry.fields import describe, describe_error, errors_of, show, show_default, unknown
 from spa3d.registry.kinds import CHECKPOINT, CHOSEN_ONCE, CHOSEN_SEVERAL, KINDS, kind_spec
-from spa3d.registry.manifest import Preset, RunPreset
+from spa3d.registry.manifest import PresetRow, RunPreset
 from spa3d.registry.registry import Registry
 
 SECTIONS = (*KINDS, "llm", "run")
@@ -126,7 +126,8 @@ def _section(registry: Registry, section: str, *, check: bool) -> Iterator[Entry
         for name, preset in registry.manifest.presets.of(section).items():
             if preset.component == row.name:
                 fits = _preset_status(status, target, preset)
-                yield Entry(section, name, preset.summary, origin, fits, name in defaults, row.name, row)
+                brought = str(registry.preset_origin(section, name))
+                yield Entry(section, name, preset.summary, brought, fits, name in defaults, row.name, row)
 
 
 def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entry]:
@@ -135,7 +136,8 @@ def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entr
     defaults = _defaults(registry, section)
     for name, preset in presets.items():
         status = _settings_status(section, name, preset) if check else Status(READY)
-        yield Entry(section, name, preset.summary, "built-in", status, name in defaults)
+        origin = str(registry.preset_origin(section, name))
+        yield Entry(section, name, preset.summary, origin, status, name in defaults)
 
 
 def _settings_status(section: str, name: str, preset: Any) -> Status:
@@ -181,7 +183,7 @@ def _try_backend(name: str, registry: Registry) -> Status:
     return Status(WORKS, devices) if devices else Status(IMPORTS, f"it is for {', '.join(backend.devices)}, not here")
 
 
-def _preset_status(component: Status, target: Any, preset: Preset) -> Status:
+def _preset_status(component: Status, target: Any, preset: PresetRow) -> Status:
     """A preset is as its component is, unless its values do not fit; what it leaves open is the user's to give."""
     error = "" if target is None else _config_error(target.Config, preset.config)
     return Status(BROKEN, error) if error else component
@@ -210,8 +212,11 @@ def _config_error(model: type[BaseModel], values: Mapping[str, Any]) -> str:
 def _explain(registry: Registry, entry: Entry) -> Explanation:
     manifest, section = registry.manifest, entry.section
     facts = {"summary": entry.summary}
-    if entry.preset_of or entry.component is None:
-        facts["set in"] = manifest.location("presets", section, entry.name).partition(" ")[0]
+    if entry.component and not entry.preset_of:
+        origin = registry.origin(entry.component)
+    else:
+        origin, location = registry.preset_origin(section, entry.name), manifest.where("presets", section, entry.name)
+        facts["set in"] = "" if location == origin.owner else location
     if entry.component is None:
         preset = getattr(manifest.presets, section)[entry.name]
         facts |= _flat(preset.model_dump(exclude={"summary"}, exclude_defaults=True))
@@ -221,7 +226,7 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
         preset = manifest.presets.of(section)[entry.name]
         values, weights, points = preset.config, preset.weights, preset.points
     status, target = _state(registry, row, check=True)
-    facts |= {"preset of": entry.preset_of, "origin": registry.origin(row).owner, "status": str(status)}
+    facts |= {"preset of": entry.preset_of, "origin": origin.owner, "status": str(status)}
     facts |= {"target": row.target, "file": _source_location(target) if target else ""}
     facts |= {"source": row.source, "license": row.license, "requires": ", ".join(row.requires)}
     facts |= {"one of the programs": ", ".join(row.programs), "install": row.install}

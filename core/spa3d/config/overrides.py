@@ -118,7 +118,8 @@ def source_of_flags(flags: Sequence[Flag]) -> Source:
                 known = [f"--{name}" for name in (*CHOSEN, *BLOCKS, *PLAIN, *OPTIONS, *SWITCHES)]
                 errors.append(f"{flag}: {unknown('flag', f'--{flag.name}', known)}")
     plugins = tuple(flag.value for flag in flags if flag.name == "plugin" and flag.value is not None)
-    return Source(names, several, plugins, tuple(assignments), tuple(errors))
+    registry = next((flag.value for flag in flags if flag.name == "registry" and flag.value), "")
+    return Source(names, several, plugins, tuple(assignments), tuple(errors), registry)
 
 
 def _names_of(flag: Flag) -> tuple[Name, ...]:

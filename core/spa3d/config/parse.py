@@ -8,12 +8,12 @@ from pathlib import Path
 
 from spa3d.config.choices import Choices, choose
 from spa3d.config.overrides import OPTIONS, Arguments, scan_run, source_of_flags
-from spa3d.config.resolve import resolve_choices
+from spa3d.config.resolve import load_registry_of, resolve_choices
 from spa3d.config.run_file import read_run_file
 from spa3d.config.settings import RunConfig
-from spa3d.config.sources import Source, plugins_of
+from spa3d.config.sources import Source
 from spa3d.errors import ConfigError
-from spa3d.registry.registry import Registry, load_registry
+from spa3d.registry.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ def read(arguments: Arguments) -> Choices:
 
     """
     sources = (_file_of(arguments), _flags_of(arguments))
-    path = arguments.value("registry")
-    registry = load_registry(Path(path) if path else None, plugins=plugins_of(sources))
-    return choose(sources, registry)
+    return choose(sources, load_registry_of(*sources))
 
 
 def _file_of(arguments: Arguments) -> Source:

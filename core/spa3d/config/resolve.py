@@ -24,6 +24,7 @@ from spa3d.config.sources import (
     at,
     plugins_of,
     read_source,
+    registry_of,
 )
 from spa3d.errors import ConfigError, SpaError
 from spa3d.registry.fields import describe_error, errors_of, field_at, from_text
@@ -42,7 +43,8 @@ def resolve(*settings: Settings, registry: Registry | None = None) -> RunConfig:
         settings: mappings with the keys of a run's config.yaml, nested or dotted; each is laid over those before it.
             The settings of a component go with the name that stands beside them: where a later mapping chooses
             another component, they are left out.
-        registry: what can be chosen; by default what registry.yaml and the plugins of the settings bring.
+        registry: what can be chosen; by default what registry.yaml, and the file and the plugins that the settings
+            name, bring.
 
     Raises:
         ConfigError: every error there is, one line each, which names the key.
@@ -54,14 +56,15 @@ def resolve(*settings: Settings, registry: Registry | None = None) -> RunConfig:
 
 
 def load_registry_of(*settings: Settings) -> Registry:
-    """What registry.yaml, the installed plugins, and the plugins that settings name bring.
+    """What registry.yaml, the installed plugins, and the file and plugins that settings name bring.
 
     Raises:
         RegistryError: the registry cannot be used.
         PluginError: one of the plugins cannot be loaded.
 
     """
-    return load_registry(plugins=plugins_of([read_source(each) for each in settings]))
+    sources = [read_source(each) for each in settings]
+    return load_registry(added=registry_of(sources), plugins=plugins_of(sources))
 
 
 def resolve_choices(choices: Choices) -> RunConfig:
@@ -110,6 +113,7 @@ class ConfigResolver:
                 value = setting.get_default(call_default_factory=True)
                 self.layers.lay((name,), value.model_dump() if isinstance(value, BaseModel) else value, at(name))
         self.layers.lay(("plugins",), plugins_of(self.choices.sources), at("--plugin"))
+        self.layers.lay(("registry",), registry_of(self.choices.sources), at("--registry"))
         self.layers.lay(("preset",), self.choices.preset, at("preset"))
 
     def _lay_llm(self, choice: Choice) -> None:

@@ -285,3 +285,5 @@ class RunConfig(Settings):
     evaluate: EvaluateSettings = EvaluateSettings()
     plugins: tuple[str, ...] = ()
     """Unpackaged plugins loaded with --plugin."""
+    registry: str = ""
+    """File given with --registry, whose rows are added to registry.yaml."""

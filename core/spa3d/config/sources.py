@@ -66,6 +66,7 @@ class Source:
         plugins: the unpackaged plugins it wants.
         assignments: the values it sets, later ones over earlier ones.
         errors: what is wrong with it by itself.
+        registry: the file whose rows it adds to registry.yaml; empty: none.
 
     """
 
@@ -74,6 +75,7 @@ class Source:
     plugins: tuple[str, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     errors: tuple[str, ...] = ()
+    registry: str = ""
 
     def without(self, kind: str) -> Source:
         """A copy without the name and the settings of one kind of component."""
@@ -102,6 +104,11 @@ def read_source(settings: Settings, location: Callable[..., str] | None = None) 
 def plugins_of(sources: Sequence[Source]) -> tuple[str, ...]:
     """The plugins that any of `sources` wants, those of the strongest source first."""
     return tuple(dict.fromkeys(plugin for source in reversed(sources) for plugin in source.plugins))
+
+
+def registry_of(sources: Sequence[Source]) -> str:
+    """The file that the strongest of `sources` which names one adds to registry.yaml; empty: none does."""
+    return next((source.registry for source in reversed(sources) if source.registry), "")
 
 
 def split_key(dotted: str) -> Keys:
@@ -134,6 +141,7 @@ class _Reader:
         rest = {key: value for key, value in settings.items() if "." not in key}
         self._choose("preset", self._text(rest.pop("preset", None), "preset"), ("preset",))
         plugins = self._texts(rest.pop("plugins", None), "plugins")
+        registry = self._text(rest.pop("registry", None), "registry")
         blocks = {kind: rest.pop(kind, None) for kind in CHOSEN_ONCE}
         lists = {kind: rest.pop(kind, None) for kind in CHOSEN_SEVERAL}
         llm = rest.pop("llm", None)
@@ -148,7 +156,7 @@ class _Reader:
         for key in (key for key in settings if "." in key):
             keys = split_key(key)
             self.assignments.append(Assignment(keys, settings[key], self._inside(keys), dotted=True))
-        return Source(self.names, several, plugins, tuple(self.assignments), tuple(self.errors))
+        return Source(self.names, several, plugins, tuple(self.assignments), tuple(self.errors), registry)
 
     def _inside(self, keys: Keys) -> Location:
         return lambda rest: self.location(*keys, *rest)

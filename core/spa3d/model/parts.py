@@ -22,7 +22,9 @@ def create_part(registry: Registry, kind: str, entry: dict[str, Any], **widths: 
     except RegistryError as error:
         hint = f"pip install {entry['distribution']}" if entry.get("distribution") else "is it the right model?"
         if entry.get("plugin"):
-            hint = f"if you trust {entry['plugin']}, spa3d.load(folder, plugins=[{entry['plugin']!r}]) loads it"
+            file = str(entry["plugin"])
+            argument = f"registry={file!r}" if file.endswith((".yaml", ".yml")) else f"plugins=[{file!r}]"
+            hint = f"if you trust {file}, spa3d.load(folder, {argument}) loads it"
         origin = f"{entry.get('distribution', '')} {entry.get('version', '')}".strip() or str(entry.get("plugin", ""))
         raise CheckpointError(
             f"the model needs {kind} {entry['name']!r} of {origin}, which is not here; {hint}"

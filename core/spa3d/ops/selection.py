@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from spa3d.errors import ConfigError, PluginError
-from spa3d.registry.manifest import find_manifest
+from spa3d.registry.manifest_file import find_manifest
 from spa3d.registry.registry import Registry, shipped_registry
 
 if TYPE_CHECKING:  # the contract imports torch; the names of backends are known without it

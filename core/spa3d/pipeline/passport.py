@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from spa3d.artifacts.environment import machine, revision, versions
 from spa3d.artifacts.workspace import Workspace
@@ -40,8 +41,16 @@ def make_passport(config: RunConfig, caches: Caches, base: Base, components: dic
         },
         "encoder_weights": _given_weights(parts, execution.workspace),
         "plugins": list(config.plugins),
+        "registry": _added_registry(config, execution.workspace),
         "seeds": {"run": config.seed, "base": config.base.seed, "questions": config.evaluate.seed},
     }
+
+
+def _added_registry(config: RunConfig, workspace: Workspace) -> dict[str, str] | None:
+    """The file of ``--registry``, if there is one."""
+    if not config.registry:
+        return None
+    return {"file": config.registry, "hash": workspace.hash_files([Path(config.registry)])}
 
 
 def _given_weights(parts: Parts, workspace: Workspace) -> dict[str, str] | None:

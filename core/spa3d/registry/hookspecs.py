@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from spa3d.registry.component import Component
+from spa3d.registry.component import Component, Preset
 from spa3d.registry.markers import hookspec
 
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @hookspec
-def spa3d_components(manifest: Manifest) -> Iterable[Component]:
-    """Yield the rows of the components this plugin brings.
+def spa3d_components(manifest: Manifest) -> Iterable[Component | Preset]:
+    """Yield the rows of the components and presets this plugin brings.
 
     Called once while the registry is built. Rows are data: do not import torch, nor the components, to make
     them; then listing stays quick and works where an optional dependency is missing.

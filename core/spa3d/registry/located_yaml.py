@@ -25,10 +25,12 @@ class Located:
 
     def where(self, *keys: str | int) -> str:
         """``file:line`` of `keys`, or of the innermost part of them that stands in the file."""
-        for end in range(len(keys), 0, -1):
-            if keys[:end] in self.lines:
-                return f"{self.path}:{self.lines[keys[:end]]}"
-        return str(self.path)
+        depth = self.depth(*keys)
+        return f"{self.path}:{self.lines[keys[:depth]]}" if depth else str(self.path)
+
+    def depth(self, *keys: str | int) -> int:
+        """How many of `keys`, from the outermost on, stand in the file."""
+        return next((end for end in range(len(keys), 0, -1) if keys[:end] in self.lines), 0)
 
     def location(self, *keys: str | int) -> str:
         """``file:line key.of.it``, as it begins a message."""

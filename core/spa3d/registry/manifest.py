@@ -1,22 +1,21 @@
-"""registry.yaml: what ships with spa3d (plugins to load, component rows, defaults, presets), checked and located."""
+"""What registry.yaml holds: plugins to load, component rows, defaults and presets, each with its location."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr, create_model
 
-from spa3d.errors import RegistryError
-from spa3d.registry.component import NAME, Component
+from spa3d.registry.component import NAME, Component, Preset, Weights
 from spa3d.registry.kinds import KINDS, SPECS, KindSpec
-from spa3d.registry.located_yaml import Located, read_located
+from spa3d.registry.located_yaml import Keys, Located
 
-VARIABLE = "SPA3D_REGISTRY"
-FILE = "registry.yaml"
 OPS = "ops"
+Named = tuple[str, str]
+"""Kind and name of a component or preset; for other presets ``llm``, ``run`` or ``compare`` and name."""
 
 
 def _kind(value: str) -> str:
@@ -59,8 +58,8 @@ class Row(Entry):
     install: str = ""
 
 
-class Weights(Entry):
-    """Where published weights of a preset can be had. Nothing is downloaded: messages and ``--why`` tell it."""
+class WeightsRow(Entry):
+    """Published weights of a preset; the fields are those of `spa3d.Weights`."""
 
     file: str
     layout: str = ""
@@ -68,14 +67,30 @@ class Weights(Entry):
     license: str = ""
 
 
-class Preset(Entry):
-    """A named configuration of a component; `points` are settings of a run that an encoder's clouds should have."""
+class PresetRow(Entry):
+    """A named configuration of a component; the fields are those of `spa3d.Preset`."""
 
     component: Name
     summary: str = ""
     config: dict[str, Any] = {}
     points: dict[str, Any] = {}
-    weights: Weights | None = None
+    weights: WeightsRow | None = None
+
+    @classmethod
+    def of(cls, preset: Preset) -> Self:
+        """The row that a plugin's preset would have in registry.yaml; pydantic's ValidationError where it is wrong."""
+        values = {name: getattr(preset, name) for name in cls.model_fields}
+        if isinstance(preset.weights, Weights):
+            values["weights"] = asdict(preset.weights)
+        return cls.model_validate(values)
+
+    def misfit(self, spec: KindSpec) -> tuple[str, str] | None:
+        """The field that says what no preset of a kind may say, and why; None where there is none."""
+        if self.points and not spec.prepares_clouds:
+            return "points", "only an encoder's preset says how clouds are prepared"
+        if self.weights and not spec.has_weights:
+            return "weights", "only an encoder's preset has published weights"
+        return None
 
 
 class LLMPreset(Entry):
@@ -162,7 +177,7 @@ class Defaults(Entry):
         return ((default,) if default else ()) if isinstance(default, str) else tuple(default)
 
 
-@_with_fields(**{kind: (dict[Name, Preset], {}) for kind in KINDS})
+@_with_fields(**{kind: (dict[Name, PresetRow], {}) for kind in KINDS})
 class Presets(Entry):
     """Presets of the LLM, of runs, of comparisons; and a field per kind of component."""
 
@@ -170,118 +185,84 @@ class Presets(Entry):
     run: dict[Name, RunPreset] = {}
     compare: dict[Name, ComparePreset] = {}
 
-    def of(self, kind: str) -> dict[str, Preset]:
+    def of(self, kind: str) -> dict[str, PresetRow]:
         """The presets of a kind of component."""
-        presets: dict[str, Preset] = getattr(self, kind)
+        presets: dict[str, PresetRow] = getattr(self, kind)
         return presets
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """The presets by kind, and those of LLMs, runs and comparisons."""
+        return {section: getattr(self, section) for section in type(self).model_fields}
+
+    def joined(self, other: Mapping[str, Mapping[str, Any]]) -> Self:
+        """A copy with the presets of other sections; names are the caller's to keep apart."""
+        both = {section: {**mine, **other.get(section, {})} for section, mine in self.sections().items()}
+        return self.model_copy(update=both)
 
 
 class Manifest(Entry):
-    """A registry.yaml that holds together."""
+    """A registry.yaml; in a registry, with what another file and plugins add to its presets and defaults."""
 
     version: Literal[1]
     plugins: Plugins = Plugins()
     components: dict[Kind, dict[Name, Row]] = {}
     defaults: Defaults = Defaults()
     presets: Presets = Presets()
-    _source: Located = PrivateAttr()
+    _files: tuple[Located, ...] = PrivateAttr(default=())
+    _owners: Mapping[Named, str] = PrivateAttr(default={})
+
+    def read_from(self, *files: Located) -> Self:
+        """A copy whose keys stand in `files`; a key in several of them counts in the last."""
+        copy = self.model_copy()
+        copy._files = files
+        return copy
+
+    @property
+    def files(self) -> tuple[Located, ...]:
+        """The registry.yaml, and the file whose rows are added to it."""
+        return self._files
+
+    def with_presets(self, presets: Mapping[Named, PresetRow], owners: Mapping[Named, str]) -> Self:
+        """A copy with the presets of plugins, each with the words that say whose it is."""
+        sections: dict[str, dict[str, PresetRow]] = {}
+        for (kind, name), row in presets.items():
+            sections.setdefault(kind, {})[name] = row
+        copy = self.model_copy(update={"presets": self.presets.joined(sections)})
+        copy._owners = {**self._owners, **owners}
+        return copy
+
+    def file(self, *keys: str | int) -> Path:
+        """The file in which `keys`, or the most of them, stand."""
+        return self._located(keys).path
+
+    def where(self, *keys: str | int) -> str:
+        """``file:line`` of what stands under `keys`; the plugin where it is a plugin's preset."""
+        return self._owner(keys) or self._located(keys).where(*keys)
 
     def location(self, *keys: str | int) -> str:
         """``file:line key.of.it`` of what stands under `keys`."""
-        return self._source.location(*keys)
+        return f"{self.where(*keys)} {'.'.join(map(str, keys))}"
 
     def rows(self) -> Iterable[Component]:
-        """The rows of the built-in components."""
+        """The rows of the components that stand in the registry.yaml itself."""
         for kind, rows in self.components.items():
             for name, row in rows.items():
                 yield Component(kind, name, **dict(row))
 
-    def inconsistencies(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """What does not fit together, as (keys, error): a preset without its component, a name that is not there."""
-        for spec in SPECS:
-            yield from self._preset_errors(spec)
-            yield from self._run_preset_errors(spec)
-        for device, names in self.defaults.backends.items():
-            for number, name in enumerate(names):
-                if name not in self.components.get(OPS, {}):
-                    yield ("defaults", OPS, device, str(number)), f"no ops {name!r} among the components of this file"
+    def _owner(self, keys: Keys) -> str:
+        return self._owners.get((str(keys[1]), str(keys[2])), "") if len(keys) > 2 and keys[0] == "presets" else ""
 
-    def _preset_errors(self, spec: KindSpec) -> Iterator[tuple[tuple[str, ...], str]]:
-        kind, rows = spec.name, self.components.get(spec.name, {})
-        for name, preset in self.presets.of(kind).items():
-            if name in rows:
-                yield ("presets", kind, name), f"{kind} {name!r} is also a component; rename one of them"
-            if preset.points and not spec.prepares_clouds:
-                yield ("presets", kind, name, "points"), "only an encoder's preset says how clouds are prepared"
-            if preset.component not in rows:
-                keys = ("presets", kind, name, "component")
-                yield keys, f"no {kind} {preset.component!r} among the components of this file"
-
-    def _run_preset_errors(self, spec: KindSpec) -> Iterator[tuple[tuple[str, ...], str]]:
-        kind = spec.name
-        known = {*self.components.get(kind, {}), *self.presets.of(kind)}
-        for run, preset in self.presets.run.items():
-            if kind in preset.settings:
-                yield (
-                    ("presets", "run", run, "settings", kind),
-                    "a run preset chooses no component; use default_presets",
-                )
-            for bare, name in preset.default_presets.get(kind, {}).items():
-                if name not in known:
-                    yield ("presets", "run", run, "default_presets", kind, bare), f"no {kind} {name!r} in this file"
+    def _located(self, keys: Keys) -> Located:
+        return max(reversed(self._files), key=lambda file: file.depth(*keys))
 
 
-def find_manifest(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """The registry.yaml to use: `path`, ``$SPA3D_REGISTRY``, the checkout's, the packaged copy.
-
-    Raises:
-        RegistryError: where the file that was asked for is not there.
-
-    """
-    requested = [("--registry", path)] if path else []
-    if environ.get(VARIABLE):
-        requested.append((f"${VARIABLE}", Path(environ[VARIABLE])))
-    for origin, file in requested:
-        if not file.is_file():
-            raise RegistryError(
-                f"{origin} {file}: no such file; leave {origin} out to use the registry.yaml that ships"
-            )
-        return file
-    package = Path(__file__).parents[1]
-    checkout = package.parents[1]
-    if package.parent.name == "core" and (checkout / "pyproject.toml").is_file() and (checkout / FILE).is_file():
-        return checkout / FILE
-    return package / FILE
-
-
-def load_manifest(path: Path) -> Manifest:
-    """Read and check a registry.yaml.
-
-    Raises:
-        RegistryError: with file and line of every error.
-
-    """
-    located = read_located(path, RegistryError)
-    try:
-        manifest = Manifest.model_validate(located.values)
-    except ValidationError as error:
-        raise RegistryError("\n".join(_describe_error(located, each) for each in error.errors())) from error
-    errors = [f"{located.location(*keys)}: {error}" for keys, error in manifest.inconsistencies()]
-    if errors:
-        raise RegistryError("\n".join(errors))
-    manifest._source = located
-    return manifest
-
-
-def _describe_error(located: Located, error: Any) -> str:
-    """One of pydantic's errors with file and line."""
-    keys = tuple(key for key in error["loc"] if key != "[key]")
-    text = {
-        "extra_forbidden": "unknown key",
-        "missing": "is missing",
-        "literal_error": "this spa3d reads version 1",
-    }.get(error["type"], error["msg"].removeprefix("Value error, ").replace("Input should be", "must be"))
-    return f"{located.location(*keys)}: {text}"
+def error_text(error: Any) -> str:
+    """One of pydantic's errors about a row, without its location."""
+    if error["loc"] == ("version",) and error["type"] == "literal_error":
+        return "this spa3d reads version 1"
+    known = {"extra_forbidden": "unknown key", "missing": "is missing"}
+    message: str = error["msg"]
+    return known.get(error["type"], message.removeprefix("Value error, ").replace("Input should be", "must be"))
 
 
 def weights_source(manifest: Manifest, preset: str) -> str:

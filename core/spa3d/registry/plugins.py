@@ -16,12 +16,13 @@ from types import ModuleType
 from typing import Any
 
 import pluggy
+from pydantic import ValidationError
 
 from spa3d.errors import PluginError, RegistryError
 from spa3d.registry import hookspecs
-from spa3d.registry.component import NAME, Component
-from spa3d.registry.kinds import KINDS
-from spa3d.registry.manifest import Manifest
+from spa3d.registry.component import NAME, Component, Preset
+from spa3d.registry.kinds import KINDS, kind_spec
+from spa3d.registry.manifest import Manifest, PresetRow, error_text
 from spa3d.version import __version__
 
 GROUP = "spa3d"
@@ -30,11 +31,11 @@ VARIABLE = "SPA3D_PLUGINS"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where components come from.
+    """Where components and presets come from.
 
     Attributes:
-        plugin: entry-point name, module, or the file given with ``--plugin``.
-        distribution: the installed distribution; empty for a ``--plugin``.
+        plugin: entry-point name, module, or the file given with ``--plugin`` or ``--registry``.
+        distribution: the installed distribution; empty for a file that was given.
         version: its version.
         builtin: named under ``plugins.load`` in registry.yaml.
 
@@ -50,7 +51,7 @@ class Origin:
 
     @property
     def given(self) -> bool:
-        """Asked for with ``--plugin``."""
+        """Asked for with ``--plugin`` or ``--registry``."""
         return not self.distribution
 
     @property
@@ -68,17 +69,18 @@ def shipped_origin(plugin: str) -> Origin:
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin that loaded: its rows, and what loading cost."""
+    """A plugin that loaded: the rows of its components and presets, and what loading cost."""
 
     origin: Origin
     rows: tuple[Component, ...]
-    seconds: float
-    imports_torch: bool
+    seconds: float = 0.0
+    imports_torch: bool = False
+    presets: tuple[Preset, ...] = ()
 
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that did not load, and why."""
+    """A plugin that did not load, or a preset of one that sets up nothing, and why."""
 
     origin: Origin
     cause: str
@@ -115,9 +117,8 @@ def load_plugins(
     loaded = []
     for origin, plugin in plugins.items():
         with ledger.entry(origin):
-            rows = _rows(manager, plugin, manifest)
-            loaded.append((origin, rows))
-    return [Plugin(origin, rows, *ledger.costs[origin]) for origin, rows in loaded], ledger.broken
+            loaded.append((origin, *_rows(manager, plugin, manifest)))
+    return [Plugin(origin, rows, *ledger.costs[origin], presets) for origin, rows, presets in loaded], ledger.broken
 
 
 class _Ledger:
@@ -222,25 +223,43 @@ def _pending(manager: pluggy.PluginManager) -> Iterator[tuple[Any, pluggy.Plugin
             return
 
 
-def _rows(manager: pluggy.PluginManager, plugin: Any, manifest: Manifest) -> tuple[Component, ...]:
+def _rows(
+    manager: pluggy.PluginManager, plugin: Any, manifest: Manifest
+) -> tuple[tuple[Component, ...], tuple[Preset, ...]]:
+    """The components and the presets that a plugin brings."""
     others = [other for other in manager.get_plugins() if other is not plugin]
     answers = manager.subset_hook_caller("spa3d_components", remove_plugins=others)(manifest=manifest)
-    rows = tuple(row for answer in answers for row in answer)
+    rows = [row for answer in answers for row in answer]
     for row in rows:
         error = _row_error(row)
         if error:
             raise _BrokenError(error)
-    return rows
+    components = tuple(row for row in rows if isinstance(row, Component))
+    return components, tuple(row for row in rows if isinstance(row, Preset))
 
 
 def _row_error(row: Any) -> str:
-    if not isinstance(row, Component):
-        return f"spa3d_components() yields {type(row).__name__}, not spa3d.Component"
+    if not isinstance(row, Component | Preset):
+        return f"spa3d_components() yields {type(row).__name__}, not spa3d.Component or spa3d.Preset"
+    what = "preset" if isinstance(row, Preset) else "component"
     if row.kind not in KINDS:
-        return f"component {row.name!r} is of the unknown kind {row.kind!r}; kinds: {', '.join(KINDS)}"
+        return f"{what} {row.name!r} is of the unknown kind {row.kind!r}; kinds: {', '.join(KINDS)}"
     if not NAME.fullmatch(row.name):
         return f"{row.kind} {row.name!r} is no name: lower-case letters, digits and hyphens, beginning with a letter"
+    if isinstance(row, Preset):
+        return _preset_error(row)
     module, _, attribute = row.target.partition(":")
     if not module or not attribute:
         return f"{row.kind} {row.name!r} has the target {row.target!r}; a target is 'module:Class'"
     return ""
+
+
+def _preset_error(preset: Preset) -> str:
+    """What registry.yaml would say to the row of a preset."""
+    location = f"presets.{preset.kind}.{preset.name}"
+    try:
+        misfit = PresetRow.of(preset).misfit(kind_spec(preset.kind))
+    except ValidationError as error:
+        errors = ((".".join(map(str, each["loc"])), error_text(each)) for each in error.errors())
+        return "; ".join(f"{location}.{field}: {text}" for field, text in errors)
+    return f"{location}.{': '.join(misfit)}" if misfit else ""

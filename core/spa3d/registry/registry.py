@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from spa3d.errors import PluginError, RegistryError
-from spa3d.registry.component import Component
+from spa3d.registry.component import Component, Preset
 from spa3d.registry.fields import unknown
 from spa3d.registry.kinds import KINDS, KindSpec, kind_spec
-from spa3d.registry.manifest import FILE, Manifest, find_manifest, load_manifest
+from spa3d.registry.manifest import Manifest, Named, PresetRow
+from spa3d.registry.manifest_file import FILE, check_added, find_manifest, lay_over, load_added, load_manifest
 from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin, load_plugins, shipped_origin
 from spa3d.registry.requirements import install_hint, missing_program, missing_requirements
 
@@ -41,14 +42,22 @@ class Registry:
     def __init__(self, manifest: Manifest, plugins: Sequence[Plugin], broken: Sequence[BrokenPlugin]) -> None:
         self.manifest = manifest
         self.plugins = tuple(plugins)
-        self.broken = tuple(broken)
-        self._rows: dict[tuple[str, str], Component] = {}
-        self._origins: dict[tuple[str, str], Origin] = {}
+        self._rows: dict[Named, Component] = {}
+        self._origins: dict[Named, Origin] = {}
+        self._preset_origins: dict[Named, Origin] = {}
         clashes: list[str] = []
         for plugin in self.plugins:
             for row in plugin.rows:
                 clashes += self._add(row, plugin.origin)
+        orphans: list[BrokenPlugin] = []
+        for plugin in self.plugins:
+            for preset in plugin.presets:
+                clashes += self._add_preset(preset, plugin.origin, orphans)
+        self.broken = (*broken, *orphans)
         self.clashes = tuple(clashes)
+        given = [orphan for orphan in orphans if orphan.origin.given]
+        if given and not clashes:  # a clash may be why the component is not there
+            raise PluginError("\n".join(f"--plugin {orphan.origin.plugin}: {orphan.cause}" for orphan in given))
 
     def _add(self, row: Component, origin: Origin) -> Iterable[str]:
         """Take in a row; a name that is taken stays with its first owner, and the clash is told."""
@@ -61,6 +70,22 @@ class Registry:
             yield f"{row.kind} {row.name!r} of {origin.owner} has the name of a preset ({where}); rename the preset"
         else:
             self._rows[key], self._origins[key] = row, origin
+
+    def _add_preset(self, preset: Preset, origin: Origin, orphans: list[BrokenPlugin]) -> Iterable[str]:
+        """Take in a plugin's preset, or add it to `orphans` where nobody brings its component."""
+        key = (preset.kind, preset.name)
+        owner = self._preset_origins.get(key) or self._origins.get(key)
+        if owner or preset.name in self.manifest.presets.of(preset.kind):
+            there = owner.owner if owner else self.manifest.where("presets", *key)
+            owners = " and ".join(sorted((there, origin.owner)))
+            yield f"{preset.kind} {preset.name!r} is brought by {owners}; {KEEP_ONE}"
+        elif (preset.kind, preset.component) not in self._rows:
+            there = unknown(preset.kind, preset.component, [row.name for row in self.components(preset.kind)])
+            cause = f"preset {preset.name!r} sets up a component that is not there: {there}"
+            orphans.append(BrokenPlugin(origin, cause))
+        else:
+            self._preset_origins[key] = origin
+            self.manifest = self.manifest.with_presets({key: PresetRow.of(preset)}, {key: origin.owner})
 
     def components(self, kind: str) -> list[Component]:
         """The components of `kind`, by name."""
@@ -99,6 +124,13 @@ class Registry:
     def origin(self, component: Component) -> Origin:
         """Where `component` comes from."""
         return self._origins[component.kind, component.name]
+
+    def preset_origin(self, section: str, name: str) -> Origin:
+        """Where a preset comes from: of a kind of component, or of ``llm``, ``run`` or ``compare``."""
+        if (section, name) in self._preset_origins:
+            return self._preset_origins[section, name]
+        file = self.manifest.file("presets", section, name)
+        return shipped_origin(FILE) if file == self.manifest.files[0].path else Origin(str(file))
 
     def target(self, component: Component) -> type[Any]:
         """Import the class behind a row.
@@ -146,39 +178,59 @@ class Registry:
         return kind
 
 
-KEEP_ONE = "uninstall one of them or leave it out: plugins.block in registry.yaml, SPA3D_PLUGINS, no --plugin"
+KEEP_ONE = (
+    "uninstall one of them or leave it out: plugins.block in registry.yaml, SPA3D_PLUGINS, no --plugin or --registry"
+)
 
 
 def shipped_registry(path: Path | None = None) -> Registry:
     """The registry of the rows that stand in registry.yaml itself; no plugin is loaded and no hook is called."""
     manifest = load_manifest(find_manifest(path))
-    return Registry(manifest, [Plugin(shipped_origin(FILE), tuple(manifest.rows()), 0.0, imports_torch=False)], [])
+    return Registry(manifest, [Plugin(shipped_origin(FILE), tuple(manifest.rows()))], [])
 
 
 def open_registry(
-    path: Path | None = None, *, plugins: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+    path: Path | None = None,
+    *,
+    added: str | Path | None = None,
+    plugins: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
 ) -> Registry:
     """The registry as it is, clashes and all: for looking at it. `load_registry` is for using it."""
     manifest = load_manifest(find_manifest(path, environ))
-    return Registry(manifest, *load_plugins(manifest, plugins, environ))
+    if not added:
+        return Registry(manifest, *load_plugins(manifest, plugins, environ))
+    more = load_added(Path(added))
+    manifest = lay_over(manifest, more)
+    loaded, broken = load_plugins(manifest, plugins, environ)
+    registry = Registry(manifest, [*loaded, Plugin(Origin(str(added)), tuple(more.rows()))], broken)
+    if not registry.clashes:
+        components = {kind: [row.name for row in registry.components(kind)] for kind in KINDS}
+        check_added(more, components, {kind: registry.names(kind) for kind in KINDS})
+    return registry
 
 
 def load_registry(
-    path: Path | None = None, *, plugins: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+    path: Path | None = None,
+    *,
+    added: str | Path | None = None,
+    plugins: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
 ) -> Registry:
     """Read registry.yaml, load the plugins and gather their components; nothing is shared between two calls.
 
     Args:
         path: the registry.yaml; None looks in ``$SPA3D_REGISTRY``, the checkout, the package.
+        added: a file of the same keys, whose rows are added to it.
         plugins: unpackaged plugins, a file or a module each.
         environ: where ``SPA3D_REGISTRY`` and ``SPA3D_PLUGINS`` are read from.
 
     Raises:
-        RegistryError: registry.yaml does not hold together, or two plugins bring a component of one name.
+        RegistryError: a file does not hold together, or a name is brought twice.
         PluginError: one of `plugins` cannot be loaded.
 
     """
-    registry = open_registry(path, plugins=plugins, environ=environ)
+    registry = open_registry(path, added=added, plugins=plugins, environ=environ)
     if registry.clashes:
         raise RegistryError("\n".join(registry.clashes))
     return registry

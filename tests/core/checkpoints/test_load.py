@@ -120,3 +120,15 @@ def test_a_model_cannot_have_a_plugin_loaded_but_its_user_can(tmp_path: Path) ->
     assert not (tmp_path / "it ran").exists()
     assert type(load(tmp_path, plugins=[str(plugin)])[0].encoder).__name__ == "PointNeXt"
     assert (tmp_path / "it ran").exists()
+
+
+def test_load_reads_no_registry_file_for_a_model_but_for_its_user(tmp_path: Path) -> None:
+    extra = tmp_path / "extra.yaml"
+    row = "{target: 'spa3d_plugins.encoders.pointnext:PointNeXt', summary: The same}"
+    extra.write_text(f"version: 1\ncomponents: {{encoder: {{stranger: {row}}}}}\n")
+    save(tmp_path, name="stranger", distribution="", plugin=str(extra))
+    with pytest.raises(
+        CheckpointError, match=r"if you trust .*extra\.yaml, spa3d\.load\(folder, registry='.*'\) loads"
+    ):
+        load(tmp_path)
+    assert type(load(tmp_path, registry=extra)[0].encoder).__name__ == "PointNeXt"

@@ -100,6 +100,17 @@ def test_help_names_the_comparisons_and_every_flag(capsys: pytest.CaptureFixture
         assert word in shown
 
 
+def test_registry_adds_comparisons_and_what_they_compare(capsys: pytest.CaptureFixture[str]) -> None:
+    presets = "{objective: {spa-soft: {component: spa, config: {coefficient: 0.01}}}, "
+    presets += "compare: {soft: {summary: Softly, rows: [{settings: {objective: spa-soft}}], seeds: [0]}}}"
+    Path("extra.yaml").write_text(f"version: 1\npresets: {presets}\n")
+    assert "spa-soft" in told(capsys, "soft", "--registry", "extra.yaml")
+    assert main(["compare", "--help", "--registry", "extra.yaml"]) == 0
+    assert "Softly" in capsys.readouterr().out
+    assert main(["compare", "soft", "--registry", "gone.yaml", "--dry-run"]) == 2
+    assert capsys.readouterr().err.startswith("error: --registry gone.yaml: no such file")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

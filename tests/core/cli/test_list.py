@@ -92,6 +92,14 @@ def test_a_clash_is_shown_and_fails(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert f"noise 'quiet' is brought by {path} and spa3d" in seen.err
 
 
+def test_registry_adds_rows_to_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("extra.yaml").write_text("version: 1\npresets: {noise: {silent: {component: quiet, summary: Still less}}}\n")
+    entries = json.loads(listed(capsys, "noise", "--json", "--registry", "extra.yaml"))["entries"]
+    (added,) = [entry for entry in entries if entry["name"] == "silent"]
+    assert (added["origin"], added["preset_of"], added["summary"]) == ("extra.yaml", "quiet", "Still less")
+    assert "silent" not in listed(capsys, "noise")
+
+
 def test_text_of_strangers_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "listed_hostile.py"
     path.write_text(PLUGIN.format(name="hostile", summary=HOSTILE))

@@ -48,6 +48,9 @@ def test_wrong_use_says_what_is_possible(capsys: pytest.CaptureFixture[str], mon
     for url in ("https://me:sesame@host/v1", "https://host/v1?key=sesame"):
         said = refusal(capsys, "pairs.jsonl", *SMOKE, "--pairs.url", url)
         assert "kept in config.yaml and the report, secrets included; leave them out" in " ".join(said.split())
+    Path("extra.yaml").write_text("version: 1\npresets: {noise: {mask: {component: mask}}}\n")
+    said = refusal(capsys, "pairs.jsonl", *SMOKE, "--registry", "extra.yaml")
+    assert said.startswith("error: extra.yaml:2 presets.noise.mask: ")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert "start it without torchrun" in refusal(capsys, "pairs.jsonl", *SMOKE)
 

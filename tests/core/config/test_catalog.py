@@ -6,7 +6,8 @@ import pytest
 
 from spa3d.config.catalog import SECTIONS, Entry, catalog, explain
 from spa3d.errors import RegistryError
-from spa3d.registry.plugins import BrokenPlugin, Origin
+from spa3d.registry.component import Preset, Weights
+from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin
 from spa3d.registry.registry import Registry, load_registry
 
 
@@ -123,6 +124,23 @@ def test_a_broken_plugin_is_explained(registry: Registry) -> None:
     broken = BrokenPlugin(Origin("far", "spa3d-far", "1.2"), "ImportError: libfar.so")
     (told,) = explain(Registry(registry.manifest, registry.plugins, [broken]), "spa3d-far")
     assert told.facts == {"origin": "spa3d-far 1.2 (entry point far)", "status": "broken: ImportError: libfar.so"}
+
+
+def test_explain_names_the_origin_of_added_presets(toy_registry: Path) -> None:
+    Path("extra.yaml").write_text("version: 1\npresets: {encoder: {far: {component: plain}}, run: {slow: {}}}\n")
+    registry = load_registry(added="extra.yaml")
+    for name in ("far", "slow"):
+        section = "encoder" if name == "far" else "run"
+        assert find(catalog(registry), section, name).origin == "extra.yaml"
+        assert explain(registry, name)[0].facts["set in"] == "extra.yaml:2"
+    preset = Preset("encoder", "farther", "plain", "Far", {"width": 16}, {"missing_color": 0.1}, Weights("far.pt"))
+    plugin = Plugin(Origin("far", "spa3d-far", "1.2"), (), presets=(preset,))
+    registry = Registry(registry.manifest, [*registry.plugins, plugin], [])
+    assert find(catalog(registry, check=True), "encoder", "farther").origin == "spa3d-far 1.2"
+    (told,) = explain(registry, "farther")
+    assert (told.facts["origin"], "set in" in told.facts) == ("spa3d-far 1.2 (entry point far)", False)
+    assert (told.facts["weights: file"], told.facts["--points.missing_color"]) == ("far.pt", "0.1")
+    assert {field.name: field.default for field in told.fields}["width"] == "16"
 
 
 def test_a_miss_names_neighbors(registry: Registry) -> None:

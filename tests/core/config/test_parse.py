@@ -78,7 +78,7 @@ class TestNames:
         assert config("--encoder", "plain").points.missing_color == 0
         assert config("--encoder", "plain-wide", "--points.missing_color", "0.1").points.missing_color == 0.1
 
-    def test_a_stand_in_is_shown(self) -> None:
+    def test_a_default_presets_is_shown(self) -> None:
         chosen = config("--encoder", "plain").encoder
         assert (chosen.requested, chosen.component, chosen.preset, chosen.config["width"]) == (
             "plain",
@@ -399,10 +399,18 @@ class TestPlugins:
         with pytest.raises(PluginError, match=r"--plugin gone\.py: no such file"):
             parse(["--plugin", "gone.py"])
 
-    def test_another_registry(self, toy_registry: Path) -> None:
-        other = Path("other.yaml")
-        other.write_text(toy_registry.read_text().replace("objective: fit\n", "objective: prefer\n"))
-        assert config("--registry", "other.yaml").objective.requested == "prefer"
+    def test_registry_adds_a_file_that_is_recorded(self) -> None:
+        preset = "{plain-12: {component: plain, config: {width: 12}}}"
+        extra = f"version: 1\ndefaults: {{objective: prefer}}\npresets: {{encoder: {preset}}}\n"
+        Path("extra.yaml").write_text(extra)
+        found = config("--registry", "extra.yaml", "--encoder", "plain-12")
+        assert (found.registry, found.objective.requested, found.encoder.preset) == ("extra.yaml", "prefer", "plain-12")
+        assert found.encoder.config["width"] == 12
+        saved = write(yaml.safe_dump(found.model_dump(mode="json")))
+        assert config("--config", saved) == found
+        assert config("--config", write("registry: gone.yaml\n"), "--registry", "extra.yaml").registry == "extra.yaml"
+        assert error("--encoder", "plain-12").startswith("--encoder plain-12: no encoder 'plain-12'")
+        assert error("--config", write("registry: [a]\n")).startswith("run.yaml:1 registry: expected a name")
         with pytest.raises(RegistryError, match=r"--registry gone\.yaml: no such file"):
             parse(["--registry", "gone.yaml"])
 

@@ -75,6 +75,12 @@ def test_resolve_takes_the_registry_it_is_given(toy_registry: Path) -> None:
     assert resolve({}, registry=load_registry(other)).objective.requested == "prefer"
 
 
+def test_resolve_reads_the_registry_file_of_the_settings() -> None:
+    Path("extra.yaml").write_text("version: 1\ndefaults: {objective: prefer}\n")
+    found = resolve({"registry": "gone.yaml"}, {"registry": "extra.yaml"})
+    assert (found.registry, found.objective.requested) == ("extra.yaml", "prefer")
+
+
 def test_resolve_reports_every_error_with_its_key() -> None:
     found = errors(
         {"seed": -1, "train": {"stepz": 3}, "encoder": {"name": "plain", "width": 99}, "noise.level": "2", "sede": 1},

@@ -19,7 +19,7 @@ from spa3d.config.catalog import catalog
 from spa3d.errors import ConfigError, PluginError, RegistryError
 from spa3d.ops.selection import SlowerBackend, backends_for, candidates, default_backend, first_available
 from spa3d.registry.component import Component
-from spa3d.registry.manifest import find_manifest
+from spa3d.registry.manifest_file import find_manifest
 from spa3d.registry.markers import hookimpl
 from spa3d.registry.registry import Registry, load_registry
 from spa3d_plugins.ops.torch import TorchOps

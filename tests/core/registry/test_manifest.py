@@ -6,7 +6,7 @@ import pytest
 
 from spa3d.errors import RegistryError
 from spa3d.registry.component import Component
-from spa3d.registry.manifest import find_manifest, load_manifest
+from spa3d.registry.manifest_file import find_manifest, load_manifest
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,7 +55,7 @@ def test_lookup_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "environ", "origin"),
-    [("x.yaml", {}, "--registry x.yaml"), (None, {"SPA3D_REGISTRY": "y.yaml"}, "$SPA3D_REGISTRY y.yaml")],
+    [("x.yaml", {}, "x.yaml: "), (None, {"SPA3D_REGISTRY": "y.yaml"}, "$SPA3D_REGISTRY y.yaml")],
 )
 def test_a_missing_file_says_who_asked_for_it(path: str | None, environ: dict[str, str], origin: str) -> None:
     with pytest.raises(RegistryError, match="no such file") as caught:
@@ -80,6 +80,16 @@ def test_a_missing_file_says_who_asked_for_it(path: str | None, environ: dict[st
             "no noise 'b' in this file",
         ),
         ("version: 1\npresets:\n  run:\n    fast:\n      settings: {noise: a}\n", 5, "default_presets"),
+        (
+            "version: 1\npresets:\n  compare:\n    a: {budget: time}\n",
+            4,
+            "budget: must be 'steps'",
+        ),
+        (
+            "version: 1\npresets:\n  noise:\n    soft:\n      component: hard\n      weights: {file: f}\n",
+            6,
+            "only an encoder's preset has published weights",
+        ),
         ("version: 1\nx: [1, 2\n", 3, "not YAML"),
         ("version: 1\n? [a, b]\n: c\n", 2, "keys are text"),
         ("version: 1\n7: c\n", 2, "keys are text"),

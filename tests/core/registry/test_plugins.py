@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from spa3d import Preset, Weights
 from spa3d.errors import PluginError, RegistryError
 from spa3d.registry import plugins as manager
-from spa3d.registry.manifest import Manifest, load_manifest
+from spa3d.registry.manifest import Manifest
+from spa3d.registry.manifest_file import load_manifest
 from spa3d.registry.plugins import load_plugins
 
 HOOK = """
@@ -18,6 +20,14 @@ from spa3d import Component, hookimpl
 @hookimpl
 def spa3d_components():
     yield Component("noise", "{name}", "{module}:Noise", "A noise")
+"""
+
+PRESET = """
+from spa3d import Preset, Weights, hookimpl
+
+@hookimpl
+def spa3d_components():
+    yield Preset({})
 """
 
 
@@ -107,6 +117,26 @@ def test_a_blocked_plugin_is_not_imported(
         (HOOK.format(name="Big_Name", module="m"), "is no name"),
         (HOOK.format(name="n", module="m").replace('"noise"', '"smell"'), "unknown kind 'smell'"),
         (HOOK.format(name="n", module="m").replace(":Noise", ""), "a target is 'module:Class'"),
+        (PRESET.format('"encoder", "Wide", "plain"'), "encoder 'Wide' is no name"),
+        (PRESET.format('"smell", "wide", "plain"'), "preset 'wide' is of the unknown kind 'smell'"),
+        (PRESET.format('"encoder", "wide", "A B"'), "presets.encoder.wide.component: no name; a name is lower-case"),
+        (
+            PRESET.format('"encoder", "wide", "plain", config=3'),
+            "presets.encoder.wide.config: must be a valid dict",
+        ),
+        (PRESET.format('"encoder", "wide", "plain", weights={}'), "presets.encoder.wide.weights.file: is missing"),
+        (
+            PRESET.format('"encoder", "wide", "plain", weights={"file": "f", "license": "MIT"}'),
+            "presets.encoder.wide.weights.license: unknown key",
+        ),
+        (
+            PRESET.format('"noise", "soft", "quiet", points={"count": 1}'),
+            "presets.noise.soft.points: only an",
+        ),
+        (
+            PRESET.format('"noise", "soft", "quiet", weights=Weights("f")'),
+            "presets.noise.soft.weights: only an",
+        ),
     ],
 )
 def test_a_broken_plugin_is_kept_with_its_cause_and_takes_nobody_down(
@@ -119,6 +149,18 @@ def test_a_broken_plugin_is_kept_with_its_cause_and_takes_nobody_down(
     assert [plugin.origin.plugin for plugin in plugins] == ["toy_plugin", "fine"]
     assert [plugin.origin.plugin for plugin in broken] == ["bad"]
     assert cause in broken[0].cause
+
+
+def test_presets_stand_beside_components(
+    manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None]
+) -> None:
+    text = PRESET.format('"encoder", "plain-far", "plain", weights=Weights("f")')
+    module("with_preset", f'{text}    yield spa3d.Component("noise", "far", "far:Noise", "…")\nimport spa3d\n')
+    installed(far="with_preset")
+    plugins, broken = load_plugins(manifest, (), {})
+    assert not broken
+    assert [row.name for row in plugins[-1].rows] == ["far"]
+    assert plugins[-1].presets == (Preset("encoder", "plain-far", "plain", weights=Weights("f")),)
 
 
 def test_a_given_plugin_that_does_not_load_is_an_error(manifest: Manifest, tmp_path: Path) -> None:

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import spa3d
 from spa3d.errors import ConfigError, PluginError, RegistryError
+from spa3d.registry.component import Component, Preset
 from spa3d.registry.kinds import SPECS
+from spa3d.registry.manifest import weights_source
+from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin
 from spa3d.registry.registry import Registry, import_contract, load_registry, open_registry
 from spa3d.registry.requirements import missing_requirements
 
@@ -43,8 +47,6 @@ def test_a_miss_names_neighbors_list_and_command(registry: Registry) -> None:
 
 
 def test_a_miss_mentions_plugins_that_did_not_load(registry: Registry) -> None:
-    from spa3d.registry.plugins import BrokenPlugin, Origin
-
     broken = BrokenPlugin(Origin("far", "spa3d-far", "1.2"), "ImportError: libfar.so")
     with pytest.raises(RegistryError, match=r"may have brought it: spa3d-far 1\.2 \(ImportError: libfar\.so\)"):
         Registry(registry.manifest, registry.plugins, [broken]).get("encoder", "far")
@@ -57,7 +59,7 @@ def test_a_preset_stands_for_its_component_and_values(registry: Registry) -> Non
     assert registry.resolve("encoder", "plain").preset is None
 
 
-def test_under_a_run_preset_a_bare_name_means_its_stand_in(registry: Registry) -> None:
+def test_under_a_run_preset_a_bare_name_means_its_default_presets(registry: Registry) -> None:
     assert registry.resolve("encoder", "plain", run_preset="short").preset == "plain-tiny"
     assert registry.resolve("encoder", "other", run_preset="short").preset is None
     assert registry.resolve("encoder", "plain-wide", run_preset="short").preset == "plain-wide"
@@ -115,6 +117,78 @@ def test_a_clash_is_an_error_that_names_both(
     assert len(shown.clashes) == 1
     assert [row.target for row in shown.components("encoder") if row.name == "plain"] == ["toy_parts:ToyEncoder"]
     monkeypatch.delitem(sys.modules, "clash_part")
+
+
+PRESETS = """
+from spa3d import Preset, Weights, hookimpl
+
+@hookimpl
+def spa3d_components():
+    yield Preset("encoder", {name!r}, {component!r}, config={{"width": 16}}, weights=Weights("far.pt"))
+"""
+
+
+@pytest.fixture
+def far(toy_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Write a plugin file with one preset of an encoder."""
+
+    def write(name: str = "plain-far", component: str = "plain") -> str:
+        path = tmp_path / "far_presets.py"
+        path.write_text(PRESETS.format(name=name, component=component))
+        monkeypatch.delitem(sys.modules, "far_presets", raising=False)
+        return str(path)
+
+    return write
+
+
+def test_load_registry_takes_presets_of_a_plugin(far: Callable[..., str]) -> None:
+    file = far()
+    registry = load_registry(plugins=[file])
+    assert "plain-far" in registry.names("encoder")
+    resolved = registry.resolve("encoder", "plain-far")
+    assert (resolved.component.name, resolved.preset, dict(resolved.config)) == ("plain", "plain-far", {"width": 16})
+    assert str(registry.preset_origin("encoder", "plain-far")) == file
+    assert str(registry.preset_origin("encoder", "plain-wide")) == "built-in"
+    assert registry.manifest.location("presets", "encoder", "plain-far", "config", "width") == (
+        f"{file} presets.encoder.plain-far.config.width"
+    )
+    assert weights_source(registry.manifest, "plain-far") == "the published weights of plain-far are far.pt"
+    assert "plain-far" not in load_registry().names("encoder")
+
+
+@pytest.mark.parametrize("name", ["plain-wide", "other"])
+def test_load_registry_refuses_a_preset_whose_name_is_taken(far: Callable[..., str], name: str) -> None:
+    file = far(name)
+    with pytest.raises(RegistryError, match=f"encoder '{name}' is brought by ") as caught:
+        load_registry(plugins=[file])
+    assert file in str(caught.value)
+    assert "no --plugin or --registry" in str(caught.value)
+    assert open_registry(plugins=[file]).resolve("encoder", name).config != {"width": 16}
+
+
+def test_load_registry_refuses_a_given_preset_without_its_component(far: Callable[..., str]) -> None:
+    with pytest.raises(PluginError, match="preset 'plain-far' sets up a component that is not there: no encoder"):
+        load_registry(plugins=[far(component="plan")])
+
+
+def test_an_installed_preset_without_its_component_is_listed_as_broken(registry: Registry) -> None:
+    row = Component("noise", "distant", "far:Noise", "…")
+    orphan, fine = Preset("encoder", "gone-far", "gone"), Preset("noise", "distant-soft", "distant")
+    plugin = Plugin(Origin("far", "spa3d-far", "1.2"), (row,), presets=(orphan, fine))
+    found = Registry(registry.manifest, [*registry.plugins, plugin], [])
+    assert not found.clashes
+    assert {"distant", "distant-soft"} <= {*found.names("noise")}
+    assert [str(broken.origin) for broken in found.broken] == ["spa3d-far 1.2"]
+    with pytest.raises(RegistryError, match=r"no encoder 'gone-far'.*may have brought it: spa3d-far 1\.2 \(preset"):
+        found.resolve("encoder", "gone-far")
+
+
+def test_presets_of_two_plugins_may_not_share_a_name(registry: Registry) -> None:
+    preset = Preset("encoder", "plain-far", "plain")
+    both = [Plugin(Origin(name, f"spa3d-{name}", "1"), (), presets=(preset,)) for name in ("one", "two")]
+    found = Registry(registry.manifest, [*registry.plugins, *both], [])
+    (clash,) = found.clashes
+    assert clash.startswith("encoder 'plain-far' is brought by spa3d-one 1 (entry point one) and spa3d-two 1")
 
 
 def test_registries_share_nothing(toy_registry: Path, tmp_path: Path) -> None:

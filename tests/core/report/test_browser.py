@@ -1,4 +1,4 @@
-"""The page in a real browser: it runs without a error, offline, on a phone, in the dark."""
+"""The page in a real browser: it runs without an error, offline, on a phone, in the dark."""
 
 import json
 import shutil

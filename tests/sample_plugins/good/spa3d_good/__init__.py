@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from spa3d import Component, hookimpl
+from spa3d import Component, Preset, Weights, hookimpl
 
 
 @hookimpl
-def spa3d_components() -> Iterable[Component]:
+def spa3d_components() -> Iterable[Component | Preset]:
     yield Component(
         kind="encoder",
         name="slabs",
@@ -29,3 +29,13 @@ def spa3d_components() -> Iterable[Component]:
         summary="Token NLL and a hinge: clean must beat noised by a margin",
         requires=("torch",),
     )
+    yield Preset(
+        kind="encoder",
+        name="slabs-narrow",
+        component="slabs",
+        summary="Two slabs of 16, with published weights",
+        config={"slabs": 2, "width": 16},
+        points={"missing_color": 0.4},
+        weights=Weights("slabs.safetensors", "safetensors", "https://example.org/slabs", "CC-BY-4.0"),
+    )
+    yield Preset("noise", "mask-half", "mask", "The built-in noise at another level", {"level": 0.5})
