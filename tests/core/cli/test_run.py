@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+import spa3d.pipeline.execute
 import spa3d.pipeline.plan
-import spa3d.pipeline.run
 from spa3d.cli import main
 from spa3d.cli.run import again
 from spa3d.config.resolve import resolve
@@ -42,7 +42,7 @@ class TestRun:
             (options["output"] / "report.json").write_text(json.dumps({**report, "benchmarks": BENCHMARKS}))
             return Path(options["output"])
 
-        monkeypatch.setattr(spa3d.pipeline.run, "execute", execute)
+        monkeypatch.setattr(spa3d.pipeline.execute, "execute", execute)
         return calls
 
     def test_it_ends_with_verdict_table_and_places(

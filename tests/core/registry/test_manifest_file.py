@@ -131,7 +131,7 @@ def test_load_registry_names_file_and_key_of_what_is_wrong(extra: Path, text: st
 def test_a_copy_of_the_registry_is_refused_in_few_words(extra: Path, toy_registry: Path) -> None:
     lines = refused(extra, toy_registry.read_text()).splitlines()
     assert len(lines) == 4
-    assert lines[-1].endswith("more names are taken; SPA3D_REGISTRY=extra.yaml takes it in registry.yaml's location")
+    assert lines[-1].endswith("more names are taken; SPA3D_REGISTRY=extra.yaml reads it instead of registry.yaml")
 
 
 def test_a_missing_file_is_one_message(toy_registry: Path) -> None:

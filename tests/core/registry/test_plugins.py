@@ -126,8 +126,8 @@ def test_a_blocked_plugin_is_not_imported(
         ),
         (PRESET.format('"encoder", "wide", "plain", weights={}'), "presets.encoder.wide.weights.file: is missing"),
         (
-            PRESET.format('"encoder", "wide", "plain", weights={"file": "f", "license": "MIT"}'),
-            "presets.encoder.wide.weights.license: unknown key",
+            PRESET.format('"encoder", "wide", "plain", weights={"file": "f", "licens": "MIT"}'),
+            "presets.encoder.wide.weights.licens: unknown key",
         ),
         (
             PRESET.format('"noise", "soft", "quiet", points={"count": 1}'),
