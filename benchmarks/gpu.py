@@ -5,9 +5,9 @@
     make gpu GPU=ops,step                       # only these parts
     python benchmarks/gpu.py --device cpu --tiny  # a rehearsal without a GPU
 
-Each part runs in a process of its own, with a time limit; one that fails is recorded and the others go on. The results
-are written after every case, so that a killed run leaves what was measured. Exit code: 0 where everything passed, 1
-where something failed, 2 without a GPU.
+Each part runs in a separate process with a time limit. A part that fails is recorded, and the others still run. The
+results are written after every case, so that a killed run keeps them. Exit code: 0 if everything passed, 1 if something
+failed, 2 without a GPU.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 Case = tuple[str, Callable[[], dict[str, Any]]]
 PARTS = {"machine": 40, "ops": 70, "encoders": 50, "step": 110, "tests": 170}
-"""Parts in their order, and seconds after which one is stopped, in proportion more with a larger ``--limit``."""
+"""Parts in order, with their time limits in seconds; a larger ``--limit`` scales them."""
 LIMIT = 360
 """Seconds for all parts together."""
 MODULES = {"ops": "gpu_ops", "encoders": "gpu_encoders", "step": "gpu_step", "tests": "gpu_tests"}
@@ -52,7 +52,7 @@ SHOWN = 110
 
 
 def machine_cases(device: str, tiny: bool) -> Iterator[Case]:
-    """Versions, the device, and the backend that does the point operations there."""
+    """Cases: versions, device, and the backends of the point operations."""
     yield "versions", versions
     yield "device", lambda: describe_device(device)
     for name in ("auto", "triton", "torch"):
@@ -60,16 +60,16 @@ def machine_cases(device: str, tiny: bool) -> Iterator[Case]:
 
 
 def versions() -> dict[str, Any]:
-    """Versions of Python and of the packages that matter here."""
+    """Versions of Python and of the packages in ``PACKAGES``; None where one is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found: dict[str, Any] = {"python": platform.python_version()}
+    installed: dict[str, Any] = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            installed[name] = None
+    return installed
 
 
 def describe_device(device: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def describe_device(device: str) -> dict[str, Any]:
 
 
 def check_backend(name: str, device: str) -> dict[str, Any]:
-    """Where a backend of the point operations agrees with the reference."""
+    """Verify a backend of the point operations against the reference."""
     from spa3d import create
     from spa3d.ops.selection import default_backend
     from spa3d.ops.verification import verify_backend
@@ -104,7 +104,7 @@ def check_backend(name: str, device: str) -> dict[str, Any]:
 
 
 def measure(part: str, device: str, tiny: bool, into: Path) -> None:
-    """Run the cases of a part, and write the file `into` after each."""
+    """Run the cases of a part and write the file `into` after each."""
     rows: list[dict[str, Any]] = []
 
     def keep(row: dict[str, Any]) -> None:
@@ -124,7 +124,7 @@ def measure(part: str, device: str, tiny: bool, into: Path) -> None:
 
 
 def attempt(name: str, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The figures of one case, or what went wrong with it."""
+    """Run one case; return its figures, or a row with its error."""
     start = time.perf_counter()
     try:
         figures = call()
@@ -135,14 +135,14 @@ def attempt(name: str, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def failure(name: str, error: Exception) -> dict[str, Any]:
-    """A row that says what went wrong: the first line of the error, and the end of its traceback."""
+    """Make a row from an error: its first line and the end of its traceback."""
     first = (str(error).strip().splitlines() or [""])[0]
     tail = "".join(traceback.format_exception(error)).splitlines()[-12:]
     return {"name": name, "status": "failed", "error": f"{type(error).__name__}: {first}", "traceback": tail}
 
 
 def run_part(part: str, device: str, tiny: bool, limit: float) -> dict[str, Any]:
-    """One part in a process of its own, with all that it has started stopped after `limit` seconds."""
+    """Run one part in a separate process; stop it and its children after `limit` seconds."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         into, log = Path(folder) / "rows.json", Path(folder) / "log.txt"
@@ -164,7 +164,7 @@ def run_part(part: str, device: str, tiny: bool, limit: float) -> dict[str, Any]
 
 
 def wait(child: subprocess.Popen[bytes], limit: float) -> int | None:
-    """The exit code of `child`; None where it had to be stopped, with its whole process group."""
+    """Wait for `child` and return its exit code; after `limit` seconds kill its process group, None."""
     try:
         return child.wait(timeout=limit)
     except subprocess.TimeoutExpired:
@@ -176,27 +176,27 @@ def wait(child: subprocess.Popen[bytes], limit: float) -> int | None:
 
 
 def row_line(part: str, row: dict[str, Any]) -> str:
-    """One line of the table."""
+    """Format one line of the table."""
     hidden = ("name", "status", "traceback", "seconds")
-    told = ", ".join(f"{key} {value}" for key, value in row.items() if key not in hidden)
-    return f"{part:<9}{row['status']:<8}{row['name']:<44}{told[:SHOWN]}".rstrip()
+    figures = ", ".join(f"{key} {value}" for key, value in row.items() if key not in hidden)
+    return f"{part:<9}{row['status']:<8}{row['name']:<44}{figures[:SHOWN]}".rstrip()
 
 
 def summary(results: dict[str, Any]) -> str:
-    """One line per part."""
+    """Format one line per part."""
     lines = []
     for part, result in results["parts"].items():
         counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
         for row in result["cases"]:
             counts[row["status"]] = counts.get(row["status"], 0) + 1
-        told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        line = f"{part:<9}{result['status']:<8}{result['seconds']:>6.0f} s  {told}"
+        numbers = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        line = f"{part:<9}{result['status']:<8}{result['seconds']:>6.0f} s  {numbers}"
         lines.append(f"{line}  {result.get('error', '')}".rstrip())
     return "\n".join(lines)
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write in one step: who reads finds the old or the new file, whole."""
+    """Write `value` atomically: readers see the old or the new file."""
     beside = path.with_suffix(".part")
     beside.write_text(json.dumps(value, indent=1, default=str) + "\n", encoding="utf-8")
     beside.replace(path)
@@ -205,21 +205,21 @@ def write_json(path: Path, value: object) -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "gpu-results.json", help="JSON file")
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {','.join(PARTS)}; machine always runs")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}; machine always runs")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a rehearsal, with --tiny")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to see that the code runs")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for all parts together")
     parser.add_argument("--measure", choices=PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    unknown = sorted({*given.parts.split(",")} - {*PARTS})
+    options = parser.parse_args()
+    unknown = sorted({*options.parts.split(",")} - {*PARTS})
     if unknown:
         parser.exit(2, f"benchmarks/gpu.py: no part {', '.join(unknown)}; there are {', '.join(PARTS)}\n")
-    return given
+    return options
 
 
-def gpu_fault() -> str:
-    """Why no GPU can be used here; empty where one can."""
+def find_gpu_error() -> str:
+    """Reason why no GPU can be used here; empty if one can."""
     try:
         import torch
     except ImportError as error:
@@ -230,26 +230,26 @@ def gpu_fault() -> str:
 
 
 def main() -> int:
-    """Run the parts; the exit code."""
-    given = arguments()
-    if given.measure:
-        measure(given.measure, given.device, given.tiny, given.into)
+    """Run the parts and return the exit code."""
+    options = arguments()
+    if options.measure:
+        measure(options.measure, options.device, options.tiny, options.into)
         return 0
-    error = gpu_fault() if given.device == "cuda" else ""
+    error = find_gpu_error() if options.device == "cuda" else ""
     if error:
         print(
             f"benchmarks/gpu.py: {error}, so nothing was measured; run it where nvidia-smi shows a GPU", file=sys.stderr
         )
         return 2
-    chosen = [part for part in PARTS if part == "machine" or part in given.parts.split(",")]
-    end = time.monotonic() + given.limit
-    results: dict[str, Any] = {"device": given.device, "tiny": given.tiny, "parts": {}}
-    given.output.parent.mkdir(parents=True, exist_ok=True)
+    chosen = [part for part in PARTS if part == "machine" or part in options.parts.split(",")]
+    end = time.monotonic() + options.limit
+    results: dict[str, Any] = {"device": options.device, "tiny": options.tiny, "parts": {}}
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     for part in chosen:
-        limit = min(PARTS[part] * max(1.0, given.limit / LIMIT), end - time.monotonic())
-        results["parts"][part] = run_part(part, given.device, given.tiny, max(1.0, limit))
-        write_json(given.output, results)
-    print(f"\n{summary(results)}\nwritten to {given.output}")
+        limit = min(PARTS[part] * max(1.0, options.limit / LIMIT), end - time.monotonic())
+        results["parts"][part] = run_part(part, options.device, options.tiny, max(1.0, limit))
+        write_json(options.output, results)
+    print(f"\n{summary(results)}\nwritten to {options.output}")
     return int(any(result["status"] != "passed" for result in results["parts"].values()))
 
 

@@ -1,7 +1,7 @@
-"""What an encoder's forward takes on a GPU, and how far it is from the same forward on a CPU.
+"""Time of an encoder's forward on a GPU, and its difference from the same forward on a CPU.
 
-Eval mode, float32, weights drawn from a seed. `make gpu` runs these cases; the outputs of the official code are
-compared on the GPU by the tests.
+Eval mode, float32, weights drawn from a seed. `make gpu` runs these cases. The tests compare the outputs with those of
+the official code on the GPU.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from spa3d import create
 
 CLOSE = 1e-3
-"""Largest difference from the CPU, relative to the largest output; float32 sums in another order differ by 1e-5."""
+"""Tolerance relative to the largest output; a different order of float32 sums changes about 1e-5."""
 TINY = ("pointbert-tiny", "pointnext-tiny", "pointmlp-tiny", "pointnet2-tiny")
 
 
@@ -33,26 +33,26 @@ def forward(preset: str, device: str, size: tuple[int, int]) -> dict[str, Any]:
     encoder = create("encoder", preset).eval()
     points = clouds(size[0], size[1], encoder.channels)
     with torch.no_grad():
-        wanted = encoder(points[:1])
+        expected = encoder(points[:1])
         encoder.to(device)
-        there = points.to(device)
-        found = encoder(there[:1]).cpu()
-        taken = milliseconds(lambda: encoder(there), 11)
+        inputs = points.to(device)
+        tokens = encoder(inputs[:1]).cpu()
+        duration = milliseconds(lambda: encoder(inputs), 11)
         with torch.autocast(device, torch.bfloat16):
-            rounded = milliseconds(lambda: encoder(there), 11)
-    off = float((found - wanted).abs().max() / wanted.abs().max())
+            autocast_duration = milliseconds(lambda: encoder(inputs), 11)
+    difference = float((tokens - expected).abs().max() / expected.abs().max())
     return {
-        "status": "passed" if off < CLOSE else "failed",
-        "ms": round(taken, 3),
-        "ms bf16": round(rounded, 3),
-        "relative difference from the CPU": f"{off:.1e}",
+        "status": "passed" if difference < CLOSE else "failed",
+        "ms": round(duration, 3),
+        "ms bf16": round(autocast_duration, 3),
+        "relative difference from the CPU": f"{difference:.1e}",
         "clouds x points": "x".join(map(str, size)),
     }
 
 
 def clouds(count: int, points: int, channels: int) -> Tensor:
-    """Points in the unit ball, and random numbers in the other channels."""
-    found = torch.rand(count, points, channels)
+    """Random points in the unit ball, with random numbers in the other channels."""
+    batch = torch.rand(count, points, channels)
     directions = torch.nn.functional.normalize(torch.randn(count, points, 3), dim=-1)
-    found[..., :3] = directions * torch.rand(count, points, 1)
-    return found
+    batch[..., :3] = directions * torch.rand(count, points, 1)
+    return batch

@@ -1,4 +1,4 @@
-"""What the point operations take on a GPU, and whether they agree with the reference there.
+"""Time of the point operations on a GPU, and their agreement with the reference.
 
     .venv/bin/python benchmarks/gpu_ops.py [--runs 21]
 
@@ -26,23 +26,23 @@ BATCHES = (1, 8, 32, 128)
 SIZES = ((2048, 512), (8192, 512), (10000, 512), (32768, 1024))
 NEIGHBORS, RADIUS = 32, 0.2
 COMPARED = 4
-"""Clouds of a batch that are compared with the reference, which takes much longer."""
+"""Clouds per batch compared with the reference, which is much slower."""
 LONGEST = 0.5
-"""Seconds of measuring after which a case is not repeated any more."""
+"""Seconds after which a measurement is not repeated any more."""
 
 
 def milliseconds(call: Callable[[], object], runs: int) -> float:
-    """Median time of `call` on the current device, of `runs` repetitions or fewer where they take long."""
+    """Median time of `call` on the current device over at most `runs` repetitions."""
     for _ in range(3):
         call()
-    taken: list[float] = []
+    durations: list[float] = []
     end = time.perf_counter() + LONGEST
-    while len(taken) < runs and (len(taken) < 3 or time.perf_counter() < end):
-        taken.append(_on_gpu(call) if torch.cuda.is_available() else _on_cpu(call))
-    return statistics.median(taken)
+    while len(durations) < runs and (len(durations) < 3 or time.perf_counter() < end):
+        durations.append(_time_on_gpu(call) if torch.cuda.is_available() else _time_on_cpu(call))
+    return statistics.median(durations)
 
 
-def _on_gpu(call: Callable[[], object]) -> float:
+def _time_on_gpu(call: Callable[[], object]) -> float:
     begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     begin.record()
     call()
@@ -51,14 +51,14 @@ def _on_gpu(call: Callable[[], object]) -> float:
     return begin.elapsed_time(end)
 
 
-def _on_cpu(call: Callable[[], object]) -> float:
+def _time_on_cpu(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return 1000 * (time.perf_counter() - start)
 
 
 def cases(device: str, tiny: bool, runs: int = 21) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
-    """Each operation at each size and batch: milliseconds, and whether the reference gives the same."""
+    """Each operation at each size and batch: milliseconds, and agreement with the reference."""
     backend, reference = default_backend(device), create("ops", "torch")
     for batch in (2,) if tiny else BATCHES:
         for points, count in ((256, 32),) if tiny else SIZES:
@@ -70,7 +70,7 @@ def cases(device: str, tiny: bool, runs: int = 21) -> Iterator[tuple[str, Callab
             for name, call in _calls(points, count).items():
                 yield (
                     f"{name}, batch {batch}",
-                    lambda call=call, given=(xyz, query, start): _compare(call, given, backend, reference, runs),
+                    lambda call=call, tensors=(xyz, query, start): _compare(call, tensors, backend, reference, runs),
                 )
 
 
@@ -78,7 +78,7 @@ Call = Callable[[Ops, Tensor, Tensor, Tensor], Tensor]
 
 
 def _calls(points: int, count: int) -> dict[str, Call]:
-    """The operations, by what is shown of them."""
+    """Operations by their names in the table."""
     return {
         f"fps {points} to {count}": lambda ops, xyz, query, start: ops.fps(xyz, count, start),
         f"kNN {NEIGHBORS} of {points}": lambda ops, xyz, query, start: ops.knn(query, xyz, NEIGHBORS),
@@ -89,12 +89,12 @@ def _calls(points: int, count: int) -> dict[str, Call]:
 
 
 def _compare(
-    call: Call, given: tuple[Tensor, Tensor, Tensor], backend: Ops, reference: Ops, runs: int
+    call: Call, tensors: tuple[Tensor, Tensor, Tensor], backend: Ops, reference: Ops, runs: int
 ) -> dict[str, Any]:
-    few = [tensor[:COMPARED].contiguous() for tensor in given]
-    same = torch.equal(call(backend, *given)[:COMPARED], call(reference, *few))
-    taken = milliseconds(lambda: call(backend, *given), runs)
-    return {"status": "passed" if same else "failed", "ms": round(taken, 4), "as the reference": same}
+    few = [tensor[:COMPARED].contiguous() for tensor in tensors]
+    same = torch.equal(call(backend, *tensors)[:COMPARED], call(reference, *few))
+    duration = milliseconds(lambda: call(backend, *tensors), runs)
+    return {"status": "passed" if same else "failed", "ms": round(duration, 4), "as the reference": same}
 
 
 def main() -> None:

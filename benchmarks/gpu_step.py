@@ -1,7 +1,7 @@
-"""What a post-training step of a large LLM takes on a GPU: time, share of the peak arithmetic (MFU), memory.
+"""Cost of a post-training step of a large LLM on a GPU: time, MFU and memory.
 
-LLaMA with random bfloat16 weights of the 7B shape, of a 1B shape below 40 GB of free memory, adapters of rank 16,
-PointBERT with its 513 tokens, frozen and run in every step, four samples of 640 tokens. The step is the library's own:
+LLaMA of the 7B shape (1B below 40 GB of free memory) with random bfloat16 weights and adapters of rank 16. PointBERT
+with 513 tokens is frozen and runs in every step. A batch has four samples of 640 tokens. The step is the library's:
 scores, terms and loss, clipping and AdamW. `make gpu` runs these cases.
 """
 
@@ -25,17 +25,17 @@ from spa3d.model.modeling import Spa3dModel
 
 OBJECTIVES = ("sft", "spa", "dpo")
 BATCHES = (4, 2, 1)
-"""Samples per step; the next where memory runs out."""
+"""Samples per step, tried in this order until one fits into memory."""
 WARM, RUNS = 2, 7
 PEAK = {"H100": 989e12, "H200": 989e12, "GH200": 989e12, "B200": 2250e12, "A100": 312e12, "L40": 181e12, "4090": 165e12}
-"""Dense bfloat16 operations per second, by a word of the GPU's name (vendor's data sheets, SXM)."""
+"""Dense bfloat16 operations per second, by a word in the GPU's name (vendor's data sheets, SXM)."""
 ROOM = 40e9
-"""Bytes of free memory from which on the 7B shape is taken."""
+"""Least bytes of free memory for the 7B shape."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of the LLM and of what it reads."""
+    """Sizes of the LLM and of its inputs."""
 
     name: str
     hidden: int
@@ -55,7 +55,7 @@ TOY = Shape("toy", 64, 2, 2, 128, encoder="pointbert-tiny", points=256, question
 
 @dataclass
 class Work:
-    """Token positions that pass through the LLM, with gradient and without, counted by a hook."""
+    """Counts of operations and tokens in the LLM, updated by a forward hook."""
 
     shape: Shape
     parameters: int
@@ -65,8 +65,8 @@ class Work:
     def count(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
         """Add one forward of the decoder.
 
-        Two operations per parameter and token forward, and two more back to the activations; the weights themselves
-        have no gradient. Attention: 2 T H per layer and token forward (half of it is masked), and twice that back.
+        Per parameter and token: two operations forward, and two backward for the activations; the weights have no
+        gradient. Attention, per layer and token: 2 T H forward (half of it is masked), and twice that backward.
         """
         rows, length, _ = kwargs["inputs_embeds"].shape
         attention = 2 * length * self.shape.hidden * self.shape.layers
@@ -85,12 +85,12 @@ def cases(device: str, tiny: bool) -> Iterator[tuple[str, Callable[[], dict[str,
 
 
 def choose_shape(device: str) -> Shape:
-    """The largest LLM that fits."""
+    """Choose the 7B shape if memory allows, else the 1B shape."""
     return SEVEN if device == "cuda" and torch.cuda.mem_get_info()[0] >= ROOM else ONE
 
 
 def build_model(shape: Shape, device: str) -> Spa3dModel:
-    """Random weights, made on the device: bfloat16 for the LLM, float32 for encoder, projector and adapters."""
+    """Build a model with random weights: LLM in bfloat16; encoder, projector, adapters in float32."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -116,7 +116,7 @@ def build_model(shape: Shape, device: str) -> Spa3dModel:
 
 
 def measure_step(name: str, model: Spa3dModel, shape: Shape, device: str) -> dict[str, Any]:
-    """The figures of an objective's step, at the largest batch that fits."""
+    """Measure an objective's step at the largest batch that fits into memory."""
     for batch in BATCHES:
         try:
             return measure_batch(name, model, shape, batch)
@@ -134,17 +134,17 @@ def measure_batch(name: str, model: Spa3dModel, shape: Shape, batch: int) -> dic
     step = our_step(model, objective, samples, make_views(model, shape, batch), bf16=True)
     work = Work(shape, sum(p.numel() for n, p in model.get_decoder().named_parameters() if is_dense(n)))
     hook = model.get_decoder().register_forward_pre_hook(work.count, with_kwargs=True)
-    taken = []
+    durations = []
     try:
         for run in range(WARM + RUNS):
             if run == WARM and cuda:
                 torch.cuda.reset_peak_memory_stats()
             work.operations, work.tokens = 0.0, 0
-            taken.append(seconds(step, cuda))
+            durations.append(seconds(step, cuda))
     finally:
         hook.remove()
     finite = all(bool(p.isfinite().all()) for p in model.parameters() if p.requires_grad)
-    median = statistics.median(taken[WARM:])
+    median = statistics.median(durations[WARM:])
     figures = {
         "status": "passed" if finite else "failed",
         "ms per step": round(1000 * median, 1),
@@ -156,7 +156,7 @@ def measure_batch(name: str, model: Spa3dModel, shape: Shape, batch: int) -> dic
 
 
 def make_views(model: Spa3dModel, shape: Shape, batch: int) -> Views:
-    """Random clouds, encoded in every step; the noise is ``mask``."""
+    """Make views of random clouds, encoded in every step, with the noise ``mask``."""
     clouds = torch.rand(batch, shape.points, 6, generator=torch.Generator().manual_seed(2)) * 2 - 1
     given: Any = SimpleNamespace(
         get=lambda names: clouds[[int(name[1:]) for name in names]].numpy(),
@@ -166,12 +166,12 @@ def make_views(model: Spa3dModel, shape: Shape, batch: int) -> Views:
 
 
 def is_dense(name: str) -> bool:
-    """Whether every token is multiplied with the parameter: neither an embedding nor part of an adapter."""
+    """Whether the parameter takes part in a product per token: no embedding, no adapter."""
     return "embed_tokens" not in name and "lora_" not in name
 
 
 def seconds(step: Callable[[], Any], cuda: bool) -> float:
-    """Time of a step, to the end of what it has started on the GPU."""
+    """Seconds of a step, including its work on the GPU."""
     start = time.perf_counter()
     step()
     if cuda:
@@ -180,12 +180,12 @@ def seconds(step: Callable[[], Any], cuda: bool) -> float:
 
 
 def share_of_peak(rate: float) -> float | None:
-    """Operations per second as a share of what the GPU can do; None where that is not known."""
+    """Operations per second as a share of the GPU's peak; None for an unknown GPU."""
     name = torch.cuda.get_device_name()
     peak = next((value for word, value in PEAK.items() if word in name), None)
     return round(rate / peak, 3) if peak else None
 
 
 def memory() -> dict[str, float]:
-    """The most that tensors have taken, GiB."""
+    """Peak memory of tensors in GiB."""
     return {"peak GiB": round(torch.cuda.max_memory_allocated() / 2**30, 2)}

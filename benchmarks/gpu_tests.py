@@ -1,4 +1,4 @@
-"""Run the tests marked `gpu` with pytest, and hand on each result as it comes."""
+"""Run the tests marked `gpu` with pytest and pass on each result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PLACES = (
+PATHS = (
     "tests/gpu/test_point_ops.py",
     "tests/plugins/ops/test_triton.py",
     "tests/gpu/test_noise.py",
@@ -17,7 +17,7 @@ PLACES = (
     "tests/plugins/encoders/test_on_gpu.py",
     "tests/gpu/test_runs.py",
 )
-"""In their order: what is quick comes first, whole runs come last."""
+"""Test files in order: fast tests first, whole runs last."""
 OPTIONS = (
     "--import-mode=importlib",
     "-o",
@@ -30,26 +30,26 @@ OPTIONS = (
     "gpu",
     "--continue-on-collection-errors",
 )
-"""pyproject's own options are left out: they name plugins of pytest that may be absent."""
+"""Options of pytest, without those of pyproject.toml, which need plugins that may be missing."""
 
 
 class Recorder:
-    """A plugin of pytest that hands on each test's result."""
+    """Plugin of pytest that passes on each test's result."""
 
     def __init__(self, keep: Callable[[dict[str, Any]], None]) -> None:
         self.keep = keep
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Hand on the call of a test, or the phase that ended it early."""
+        """Pass on the result of a test's call, or of the phase that ended it early."""
         if report.when == "call" or report.outcome != "passed":
-            self._tell(report.nodeid.partition("tests/")[2] or report.nodeid, report, report.duration)
+            self._record(report.nodeid.partition("tests/")[2] or report.nodeid, report, report.duration)
 
     def pytest_collectreport(self, report: Any) -> None:
-        """Hand on a file that could not be read."""
+        """Pass on a file that could not be collected."""
         if report.outcome == "failed":
-            self._tell(report.nodeid, report, 0.0)
+            self._record(report.nodeid, report, 0.0)
 
-    def _tell(self, name: str, report: Any, seconds: float) -> None:
+    def _record(self, name: str, report: Any, seconds: float) -> None:
         row = {"name": name, "status": report.outcome, "seconds": round(seconds, 2)}
         text = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr or "")
         lines = text.splitlines()
@@ -62,7 +62,7 @@ class Recorder:
 
 
 def run_tests(device: str, keep: Callable[[dict[str, Any]], None]) -> None:
-    """Run the tests on `device`; without pytest one row says so."""
+    """Run the tests on `device`; without pytest keep one failed row."""
     if find_spec("pytest") is None:
         keep({"name": "pytest", "status": "failed", "error": "pytest missing"})
         return
@@ -71,6 +71,6 @@ def run_tests(device: str, keep: Callable[[dict[str, Any]], None]) -> None:
     os.environ["SPA3D_TEST_DEVICE"] = device
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.chdir(ROOT)
-    code = pytest.main([*OPTIONS, *PLACES], plugins=[Recorder(keep)])
+    code = pytest.main([*OPTIONS, *PATHS], plugins=[Recorder(keep)])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         keep({"name": "pytest", "status": "failed", "error": f"pytest ended with {code!r}"})

@@ -1,9 +1,9 @@
-"""What the main job costs: `tools/run.py` from nothing, again with its base there, and `tools/list`.
+"""Cost of the main commands: `tools/run.py` without and with a cached base, and `tools/list`.
 
     .venv/bin/python benchmarks/main_job.py [--runs 9]
 
-Prints wall seconds, CPU seconds (children included) and peak memory of each; seconds depend on the machine, so they
-are reported and never asserted. Everything is made in a temporary folder.
+Prints wall seconds, CPU seconds (with child processes) and peak memory of each. Seconds depend on the machine, so they
+are reported and not asserted. All files are in a temporary folder.
 """
 
 from __future__ import annotations

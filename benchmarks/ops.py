@@ -1,11 +1,11 @@
-"""What the point operations cost: the `cpp` backend against others that are installed.
+"""Time of the point operations: the `cpp` backend against other installed ones.
 
     .venv/bin/python benchmarks/ops.py [--pairs 9]
 
 Prints medians of interleaved pairs: CPU milliseconds of the process with one thread, and wall milliseconds of the
-neighbor search with two. The peers are our `torch` backend, a usual loop in torch, and, where they import,
-torch-quickfps, torch-points-kernels and pykdtree, each at the best setting found here. Ours is exact; the indices are
-compared with the reference before anything is timed.
+neighbor search with two. The peers are our `torch` backend, a usual loop in torch, and, if installed, torch-quickfps,
+torch-points-kernels and pykdtree, each at its best setting found here. Before timing, the indices of `cpp` are compared
+with the reference.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OURS, REFERENCE = CppOps(), TorchOps()
 
 
 def peer(name: str) -> ModuleType | None:
-    """An optional package; whatever its compiled part dies of, it is not there."""
+    """Import an optional package; None if it is missing or its compiled part fails to load."""
     try:
         return importlib.import_module(name)
     except (ImportError, OSError, RuntimeError) as error:
@@ -45,7 +45,7 @@ def peer(name: str) -> ModuleType | None:
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: what, on which data, against whom, and the ratio that is wanted."""
+    """One comparison: operation, data, peer, both calls, and the target ratio."""
 
     what: str
     data: str
@@ -57,14 +57,14 @@ class Row:
 
 
 def volume(clouds: int, points: int, generator: torch.Generator) -> Tensor:
-    """Points uniformly in the unit ball."""
+    """Random points, uniform in the unit ball."""
     direction = torch.randn(clouds, points, 3, generator=generator)
     radius = torch.rand(clouds, points, 1, generator=generator) ** (1 / 3)
     return (direction / direction.norm(dim=-1, keepdim=True) * radius).contiguous()
 
 
 def surface(clouds: int, points: int, generator: torch.Generator) -> Tensor:
-    """A box and a ball beside it, sampled on their surfaces, shuffled and scaled into the unit ball."""
+    """Random points on the surfaces of a box and a sphere, shuffled, scaled into the unit ball."""
     box = torch.rand(clouds, points, 3, generator=generator) * 2 - 1
     side = torch.randint(0, 3, (clouds, points, 1), generator=generator)
     box = box.scatter(2, side, box.gather(2, side).sign()) * torch.tensor([1.0, 0.6, 0.3])
@@ -76,7 +76,7 @@ def surface(clouds: int, points: int, generator: torch.Generator) -> Tensor:
 
 
 def loop_fps(xyz: Tensor, count: int) -> Tensor:
-    """Farthest point sampling as most code bases have it."""
+    """Farthest point sampling as in most code bases."""
     clouds, points, _ = xyz.shape
     chosen = torch.zeros(clouds, count, dtype=torch.long)
     distance = torch.full((clouds, points), 1e10)
@@ -91,12 +91,12 @@ def loop_fps(xyz: Tensor, count: int) -> Tensor:
 
 
 def square_distance(query: Tensor, xyz: Tensor) -> Tensor:
-    """The expanded form |q|² − 2 q·x + |x|², as most code bases have it."""
+    """Squared distances in the expanded form |q|² − 2 q·x + |x|², as in most code bases."""
     return query.square().sum(-1)[..., None] - 2 * query @ xyz.mT + xyz.square().sum(-1)[:, None]
 
 
 def loop_ball(query: Tensor, xyz: Tensor, radius: float, places: int) -> Tensor:
-    """Ball query as most code bases have it: all indices, those outside made large, sorted."""
+    """Ball query as in most code bases: sort all indices, with a large index for points outside."""
     points = xyz.shape[1]
     index = torch.arange(points).repeat(*query.shape[:2], 1)
     index[square_distance(query, xyz) > radius**2] = points
@@ -105,7 +105,7 @@ def loop_ball(query: Tensor, xyz: Tensor, radius: float, places: int) -> Tensor:
 
 
 def best(runs: dict[Any, Run]) -> Run:
-    """The quickest of several settings, by the least of three."""
+    """Choose the fastest of several settings, by the minimum of three runs."""
     return min(runs.values(), key=lambda run: min(clock(run, time.process_time) for _ in range(3)))
 
 
@@ -149,11 +149,11 @@ def knn_rows(data: str, query: Tensor, xyz: Tensor, k: int, wanted: float) -> li
 
     rows = []
     if tree := peer("pykdtree.kdtree"):
-        pairs = [(one.numpy(), some.numpy()) for one, some in zip(xyz, query, strict=True)]
+        pairs = [(cloud.numpy(), centers.numpy()) for cloud, centers in zip(xyz, query, strict=True)]
 
         def theirs(leaf: int) -> None:
-            for one, some in pairs:
-                tree.KDTree(one, leafsize=leaf).query(some, k=k)
+            for cloud, centers in pairs:
+                tree.KDTree(cloud, leafsize=leaf).query(centers, k=k)
 
         leaves = {leaf: lambda leaf=leaf: theirs(leaf) for leaf in (8, 16, 32)}
         rows.append(Row(what, data, "pykdtree", ours, best(leaves), wanted))
@@ -208,7 +208,7 @@ def check(found: Tensor, expected: Tensor, what: str) -> None:
 
 
 def measure(row: Row, pairs: int, timer: Callable[[], float]) -> None:
-    """Print one line: medians of `pairs` interleaved pairs, each of ours the mean of three calls."""
+    """Print one line: medians of interleaved pairs; each of our times is the mean of three calls."""
     level, OURS.level = OURS.level, OURS.level if row.level is None else row.level
     row.ours(), row.theirs()
     ours, theirs = [], []
@@ -224,7 +224,7 @@ def measure(row: Row, pairs: int, timer: Callable[[], float]) -> None:
 
 
 def machine() -> str:
-    """The CPU and those of its instruction sets that matter here."""
+    """Name of the CPU and its relevant instruction sets."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     fields = dict(line.split(":", 1) for line in info.split("\n\n")[0].splitlines() if ":" in line)
     fields = {name.strip(): value.strip() for name, value in fields.items()}
@@ -251,14 +251,14 @@ def run(threads: int, pairs: int) -> None:
                 *three_rows(name, xyz, small),
             ]
         for row in rows:
-            if threads == 1 or row.wanted:  # with more threads, only against the trees
+            if threads == 1 or row.wanted:  # with more threads only the trees
                 measure(row, pairs, timer)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=9, help="interleaved pairs per comparison")
-    parser.add_argument("--threads", type=int, help="measure in this process, with so many threads")
+    parser.add_argument("--threads", type=int, help="number of threads; measures in this process")
     arguments = parser.parse_args()
     if arguments.threads:
         return run(arguments.threads, arguments.pairs)

@@ -1,10 +1,10 @@
-"""What a post-training step costs: objectives beside SFT, noise beside a step, and our steps beside TRL's.
+"""Cost of a post-training step: objectives against SFT, noise against a step, our steps against TRL's.
 
     .venv/bin/pip install -c constraints.txt trl==1.16.0
     .venv/bin/python benchmarks/training.py [--pairs 9]
 
 Prints medians of interleaved pairs: process CPU seconds per step (forward, backward, clipping, AdamW). Peak memory is
-that of a process which does nothing but three such steps. TRL is left out where it is not installed.
+that of a separate process that runs three such steps. Without TRL its comparison is skipped.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from spa3d.training.reference import LiveReference, PrecomputedReference
 
 Step = Callable[[], Any]
 VOCABULARY, PREFIX, ANSWER, BATCH = 32003, 513, 40, 4
-"""The setting of the comparison with TRL: PointLLM's vocabulary and point tokens."""
+"""Sizes for the comparison with TRL: PointLLM's vocabulary and point tokens."""
 POINT_IDS = (VOCABULARY - 3, VOCABULARY - 2, VOCABULARY - 1)
 AIMS = {"spa": 2.25, "simpo": 2.25, "dpo": 2.25}
 AGAINST_TRL = {"sft": ("sft", 0.25), "spa": ("dpo", 0.2), "dpo": ("dpo", 0.25)}
 
 
 def llama(hidden: int, layers: int) -> Any:
-    """A LLaMA with random weights, the same each time."""
-    from transformers import LlamaConfig, LlamaForCausalLM  # once spa3d has seen to a broken torchvision
+    """Make a LLaMA with random weights from a fixed seed."""
+    from transformers import LlamaConfig, LlamaForCausalLM  # after spa3d has handled a broken torchvision
 
     torch.manual_seed(0)
     return LlamaForCausalLM(
@@ -62,7 +62,7 @@ def llama(hidden: int, layers: int) -> Any:
 
 
 def model_of(llm: Any, encoder: Any, points: int) -> Spa3dModel:
-    """Encoder, one linear layer, LLM; the encoder is frozen."""
+    """Make a model of a frozen encoder, one linear layer and the LLM."""
     config = Spa3dConfig(text_config=llm.config, encoder={}, projector={}, num_points=points, point_ids=POINT_IDS)
     projector = create("projector", "linear", dim=encoder.dim, hidden=llm.config.hidden_size)
     model = Spa3dModel(config, encoder, projector, llm)
@@ -71,7 +71,7 @@ def model_of(llm: Any, encoder: Any, points: int) -> Spa3dModel:
 
 
 def text(point_tokens: int, question: int, answer: int, stream: torch.Generator) -> Tokens:
-    """A prompt of a point block and a question, and its answer; random ids."""
+    """Make random ids of a prompt (point block and question) and its answer."""
     start, patch, end = POINT_IDS
     words = torch.randint(10, VOCABULARY - 10, (question + answer,), generator=stream).tolist()
     block = [start, *[patch] * point_tokens, end] if point_tokens else []
@@ -81,7 +81,7 @@ def text(point_tokens: int, question: int, answer: int, stream: torch.Generator)
 
 
 def batch_of(size: int, point_tokens: int, question: int, answer: int) -> list[Sample]:
-    """Samples whose chosen and rejected texts are equally long."""
+    """Make samples whose chosen and rejected texts have the same length."""
     stream = torch.Generator().manual_seed(1)
     samples = []
     for i in range(size):
@@ -93,18 +93,19 @@ def batch_of(size: int, point_tokens: int, question: int, answer: int) -> list[S
 def our_step(
     model: Spa3dModel, objective: Objective, batch: Sequence[Sample], views: Any, *, bf16: bool = False
 ) -> Step:
-    """One optimizer step of `objective`; a reference is scored beforehand, as in a run.
+    """Make one optimizer step of `objective`; the reference is scored before, as in a run.
 
-    With `bf16` the forward of the model is under bfloat16 autocast, as in a run.
+    With `bf16` the model's forward runs under bfloat16 autocast, as in a run.
     """
     optimizer = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad], lr=1e-6)
     policy = [need for need in objective.needs if need.model == "policy"]
-    known = [need for need in objective.needs if need.model == "reference"]
+    reference_needs = [need for need in objective.needs if need.model == "reference"]
     counts = count_units([batch], objective.needs, views)
     reference = None
-    if known:
+    if reference_needs:
         reference = PrecomputedReference(RowStore(Path(tempfile.mkdtemp()), (1024,)), views)
-        reference.fill(batch, known, LiveReference(views, bf16=bf16), batch_size=len(batch), advance=lambda _: None)
+        live = LiveReference(views, bf16=bf16)
+        reference.fill(batch, reference_needs, live, batch_size=len(batch), advance=lambda _: None)
 
     def forward(**inputs: Any) -> Any:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
@@ -113,7 +114,7 @@ def our_step(
     def step() -> None:
         scores = score(forward, policy, batch, views).scores
         if reference is not None:
-            scores = Scores({**scores, **reference.scores(known, batch)})
+            scores = Scores({**scores, **reference.scores(reference_needs, batch)})
         total(objective.terms(scores), counts).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -123,11 +124,11 @@ def our_step(
 
 
 UNREAD = SimpleNamespace(processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)))
-"""Stands for prepared clouds where none is read."""
+"""Placeholder for prepared clouds where none is read."""
 
 
 class Prefix(View):
-    """Prefix embeddings in the place of an encoder's tokens: both sides of the comparison have none."""
+    """Prefix embeddings instead of an encoder's tokens: neither side of the comparison has an encoder."""
 
     def __init__(self, name: str, hidden: int) -> None:
         self.name, self.hidden = name, hidden
@@ -146,7 +147,7 @@ def prefixes(model: Spa3dModel, hidden: int) -> Views:
 
 
 class NoEncoder(torch.nn.Module):
-    """Stands where an encoder would: it only says how wide its tokens would be."""
+    """Placeholder for an encoder, with the width of its tokens only."""
 
     dim, inputs, min_points = 256, ("xyz",), 1
 
@@ -155,13 +156,13 @@ class NoEncoder(torch.nn.Module):
 
 
 def against_trl(name: str) -> Step:
-    """Our step in the setting of the comparison."""
+    """Make our step at the sizes of the comparison."""
     model = model_of(llama(256, 4), NoEncoder(), 1)
     return our_step(model, create("objective", name), batch_of(BATCH, PREFIX, 0, ANSWER), prefixes(model, 256))
 
 
 def trl_step(name: str) -> Step:
-    """TRL's step: its own Trainer, collator and loss, default settings but for batch and length."""
+    """Make TRL's step: its Trainer, collator and loss, with default settings except batch and length."""
     from datasets import Dataset
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -171,7 +172,7 @@ def trl_step(name: str) -> Step:
     raw = Tokenizer(models.WordLevel(words, unk_token="w0"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="</s>")
-    given: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "output_dir": tempfile.mkdtemp(),
         "per_device_train_batch_size": BATCH,
         "max_length": 1024,
@@ -191,7 +192,7 @@ def trl_step(name: str) -> Step:
         trainer: Any = DPOTrainer(
             llama(256, 4),
             ref_model=llama(256, 4),
-            args=DPOConfig(**given),
+            args=DPOConfig(**settings),
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
         )
@@ -202,7 +203,7 @@ def trl_step(name: str) -> Step:
     else:
         rows = [{"prompt": "w1", "completion": "w2"}] * BATCH
         trainer = SFTTrainer(
-            llama(256, 4), args=SFTConfig(**given), train_dataset=Dataset.from_list(rows), processing_class=tokenizer
+            llama(256, 4), args=SFTConfig(**settings), train_dataset=Dataset.from_list(rows), processing_class=tokenizer
         )
         examples = [
             {"input_ids": ids(PREFIX + 2 + ANSWER), "completion_mask": [0] * (PREFIX + 2) + [1] * ANSWER}
@@ -222,32 +223,35 @@ def trl_step(name: str) -> Step:
 
 
 def medians(first: Step, second: Step, pairs: int) -> tuple[float, float]:
-    """CPU seconds of two steps, measured in turn after a warm-up of each."""
-    found: list[list[float]] = [[], []]
+    """Median CPU seconds of two steps, interleaved, after a warm-up of each."""
+    durations: list[list[float]] = [[], []]
     for run in range(pairs + 1):
-        for times, step in zip(found, (first, second), strict=True):
+        for times, step in zip(durations, (first, second), strict=True):
             start = time.process_time()
             step()
             if run:
                 times.append(time.process_time() - start)
-    return statistics.median(found[0]), statistics.median(found[1])
+    return statistics.median(durations[0]), statistics.median(durations[1])
 
 
-def peak(who: str) -> float:
-    """GB of a process that does three steps of `who`, such as ``ours-spa`` or ``trl-dpo``."""
-    command = [sys.executable, __file__, "--steps-of", who]
+def peak(contestant: str) -> float:
+    """Peak memory in GB of a process with three steps of `contestant`, e.g. ``ours-spa`` or ``trl-dpo``."""
+    command = [sys.executable, __file__, "--steps-of", contestant]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return float(out.split()[-1])
 
 
 def peak_of_this_process() -> float:
-    """GB. Not getrusage's figure, which a child takes over from the process that started it."""
+    """Peak memory in GB, not from getrusage: a child process inherits its parent's value there."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
 
 
 def embedded(cache: bool, folder: Path) -> tuple[Spa3dModel, Views, list[Sample]]:
-    """The size of the embedded world: 32 clouds of 1,024 points, 32 point tokens, LLaMA 96 x 3."""
+    """Make a model and a batch of the embedded preset's size.
+
+    32 clouds of 1,024 points, 32 point tokens, LLaMA 96 x 3.
+    """
     model = model_of(llama(96, 3), create("encoder", "pointnext-tiny"), 1024)
     stream = torch.Generator().manual_seed(2)
     clouds = torch.rand(32, 1024, 6, generator=stream)
@@ -270,7 +274,9 @@ def compare_objectives(pairs: int) -> None:
                 step = our_step(model, create("objective", objective), batch, views)
                 ours, theirs = medians(step, sft, pairs)
                 how = "on" if cache else "off"
-                print(f"{objective} beside sft, cache {how}: {ours:.3f} s, {theirs:.3f} s, {ours / theirs:.2f} ({aim})")
+                print(
+                    f"{objective} against sft, cache {how}: {ours:.3f} s, {theirs:.3f} s, {ours / theirs:.2f} ({aim})"
+                )
 
 
 def compare_noises(pairs: int) -> None:
@@ -289,14 +295,14 @@ def compare_noises(pairs: int) -> None:
 
 def compare_trl(pairs: int) -> None:
     if importlib.util.find_spec("trl") is None:
-        print("trl is not installed: left out")
+        print("trl is not installed: comparison skipped")
         return
     torch.set_num_threads(2)
     for name, (peer, aim) in AGAINST_TRL.items():
         ours, theirs = medians(against_trl(name), trl_step(peer), pairs)
         memory = peak(f"ours-{name}"), peak(f"trl-{peer}")
         print(
-            f"our {name} beside TRL's {peer}: {ours:.2f} s, {theirs:.2f} s, {ours / theirs:.2f} ({aim}); "
+            f"our {name} against TRL's {peer}: {ours:.2f} s, {theirs:.2f} s, {ours / theirs:.2f} ({aim}); "
             f"peak {memory[0]:.2f} GB, {memory[1]:.2f} GB, {memory[0] / memory[1]:.2f}"
         )
 
@@ -308,21 +314,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=9, help="interleaved pairs per figure")
     parser.add_argument("--part", choices=PARTS, help="only this comparison")
-    parser.add_argument("--steps-of", help="do three steps of one contestant and print the peak memory in GB")
-    typed = parser.parse_args()
+    parser.add_argument("--steps-of", help="run three steps of one contestant and print the peak memory in GB")
+    options = parser.parse_args()
     torch.set_num_threads(1)
     with ops.use(create("ops", "cpp")):
-        if typed.steps_of:
+        if options.steps_of:
             torch.set_num_threads(2)
-            side, name = typed.steps_of.split("-")
+            side, name = options.steps_of.split("-")
             step = against_trl(name) if side == "ours" else trl_step(name)
             for _ in range(3):
                 step()
             print(peak_of_this_process())
             return
         for name, compare in PARTS.items():
-            if typed.part in (None, name):
-                compare(typed.pairs)
+            if options.part in (None, name):
+                compare(options.pairs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The built-in components, as one plugin package like any stranger's. Its rows stand in registry.yaml."""
+"""Built-in components as one plugin package; their rows are in registry.yaml."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from spa3d.registry.markers import hookimpl
 
 @hookimpl
 def spa3d_components(manifest: Manifest) -> Iterable[Component]:
-    """The component rows of registry.yaml."""
+    """Component rows of registry.yaml."""
     return manifest.rows()

@@ -1,8 +1,8 @@
-"""Benchmark ``caption``: the share of a reference caption's facts that the generated caption states.
+"""Benchmark ``caption``: share of a reference caption's facts that the generated caption states.
 
-Counted are the facts of the record that the reference states (`spa3d.metrics.text_matching.asserts_fact`). A color or
-a count must stand with its part. False additions cost nothing. Where the reference states no fact, the value is the F1
-of the words that the two captions share.
+Only facts of the record that the reference states count (`spa3d.metrics.text_matching.asserts_fact`). A color or a
+count must be next to the name of its part. Wrong additions do not lower the value. Where the reference states no fact,
+the value is the word F1 of both captions.
 """
 
 from __future__ import annotations
@@ -19,26 +19,29 @@ from spa3d.metrics.text_matching import asserts_fact, token_f1, words
 
 
 class Config(ComponentConfig):
-    """How often captions are asked for."""
+    """Number of captions."""
 
     limit: int = Field(400, ge=1)
-    """Most captions in a split, a keyed sample."""
+    """Maximum number of captions per split (a keyed sample)."""
 
 
 class Caption(Benchmark):
-    """Captions, asked for as each record asks; records without a caption are left out."""
+    """Captioning with each record's own caption question; records without a caption are skipped."""
 
     Config = Config
 
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
-        """One question per captioned record, with the facts that its reference states."""
+        """Make one question per captioned record, with the facts that its reference states."""
         records = dataset.records(split)
         captioned = [(number, caption) for number, record in enumerate(records) if (caption := caption_round(record))]
         kept = keyed_sample(captioned, self.config.limit, seed, split, "caption")
         return tuple(_question(records[number], caption) for number, caption in kept)
 
     def score(self, question: Question, prediction: Prediction) -> Verdict:
-        """Share of the question's facts that the caption states, or F1 with the reference; no word is invalid."""
+        """Share of the question's facts that the caption states, or F1 with the reference.
+
+        An answer without a word is invalid.
+        """
         text = prediction.text
         if not words(text):
             return Verdict(0.0, valid=False)
@@ -48,7 +51,7 @@ class Caption(Benchmark):
         return Verdict(sum(asserts_fact(text, fact, subjects) for fact in question.facts) / len(question.facts))
 
     def chance(self, question: Question) -> float:
-        """No caption is hit by chance."""
+        """Chance level: 0."""
         return 0.0
 
 
@@ -60,10 +63,10 @@ def _question(record: Record, caption: Round) -> Question:
         options=None,
         answer=caption.answer,
         kind="caption",
-        facts=_stated(caption.answer, record.facts),
+        facts=_select_stated(caption.answer, record.facts),
     )
 
 
-def _stated(text: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+def _select_stated(text: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     subjects = {fact.subject for fact in facts}
     return tuple(fact for fact in facts if asserts_fact(text, fact, subjects))

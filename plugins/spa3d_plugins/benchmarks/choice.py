@@ -1,7 +1,7 @@
-"""Benchmark ``choice``: one question, four options, the most likely one counts.
+"""Benchmark ``choice``: questions with four options; the most likely option is the answer.
 
-The questions come from the records' facts. Where a dataset has none, the options are captions: the object's own and
-three of other objects of the split, never of the same group.
+The questions come from the records' facts. In a dataset without facts the options are captions: the object's own
+caption and three captions of objects of other groups of the split.
 """
 
 from __future__ import annotations
@@ -29,73 +29,76 @@ from spa3d.runtime.rng import keyed_generator
 
 
 class Config(ComponentConfig):
-    """How many questions, and what counts as an answer."""
+    """Number of questions, and form of the answers."""
 
     per_kind: int = Field(400, ge=1)
-    """Most questions of a kind (category, color, ...) in a split: a keyed sample, so that no kind drowns another."""
+    """Maximum number of questions per kind (category, color, ...) and split (a keyed sample), to balance kinds."""
     flips: int = Field(400, ge=0)
-    """Most minimal pairs (an object and its twin) in a split."""
+    """Maximum number of minimal pairs (an object and its twin) per split."""
     answer_style: Literal["text", "letter"] = "text"
-    """Score the options' texts, or their letters; letters need an LLM that was taught to answer with them."""
+    """Score the options' texts, or their letters; letters need an LLM trained to answer with letters."""
 
 
 class Choice(Benchmark):
-    """Multiple choice by likelihood, ties to the first option."""
+    """Multiple choice by likelihood; of equally likely options the first is the answer."""
 
     Config = Config
 
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
-        """At most ``per_kind`` questions of each kind; the options are drawn by (seed, record, kind, subject)."""
+        """Make at most ``per_kind`` questions per kind.
+
+        The options are drawn by (seed, record, kind, subject).
+        """
         records = dataset.records(split)
-        places: dict[str, list[tuple[int, int]]] = {}
+        usable: dict[str, list[tuple[int, int]]] = {}  # kind -> (record number, fact index)
         for number, record in enumerate(records):
-            for place, fact in enumerate(record.facts):
+            for index, fact in enumerate(record.facts):
                 if len(fact.options) >= OPTIONS:
-                    places.setdefault(fact.kind, []).append((number, place))
-        if not places:
+                    usable.setdefault(fact.kind, []).append((number, index))
+        if not usable:
             return self._caption_questions(records, split, seed)
-        kept = [keyed_sample(found, self.config.per_kind, seed, split, kind) for kind, found in places.items()]
-        return tuple(self._fact_question(records[number], place, seed) for number, place in sorted(chain(*kept)))
+        kept = [keyed_sample(facts, self.config.per_kind, seed, split, kind) for kind, facts in usable.items()]
+        return tuple(self._fact_question(records[number], index, seed) for number, index in sorted(chain(*kept)))
 
     def pairs(self, dataset: Dataset, split: str, seed: int) -> Sequence[tuple[Question, Question]]:
-        """Objects and their twins, each pair under one question with the same options; at most ``flips`` pairs."""
+        """Pair objects with their twins: one question, the same options; at most ``flips`` pairs."""
         records = dataset.records(split)
-        found: dict[int, tuple[Question, Question]] = {}
+        pairs: dict[int, tuple[Question, Question]] = {}
         for number in map(int, keyed_generator("pairs", seed, split).permutation(len(records))):
-            if len(found) == self.config.flips:
+            if len(pairs) == self.config.flips:
                 break
             twin = dataset.twin(records[number])
             options = twin and draw_pair_options(twin.before, twin.after, seed, records[number].id, "pair")
             if twin and options:
-                found[number] = (
+                pairs[number] = (
                     self._question(records[number].id, "pair", twin.before, options),
                     self._question(twin.record.id, "pair", twin.after, options),
                 )
-        return tuple(found[number] for number in sorted(found))
+        return tuple(pairs[number] for number in sorted(pairs))
 
     def score(self, question: Question, prediction: Prediction) -> Verdict:
-        """1 for the right option, 0 for another; what is no option is invalid."""
+        """1 for the right option, 0 for another; an answer that is no option is invalid."""
         options = question.options or ()
         return Verdict(float(prediction.text == question.answer), valid=prediction.text in options)
 
     def chance(self, question: Question) -> float:
-        """One of the options."""
+        """Chance level: 1 / number of options."""
         return 1 / len(question.options or (question.answer,))
 
-    def _fact_question(self, record: Record, place: int, seed: int) -> Question:
-        fact = record.facts[place]
+    def _fact_question(self, record: Record, index: int, seed: int) -> Question:
+        fact = record.facts[index]
         options = draw_options(fact, seed, record.id, fact.kind, fact.subject)
-        return self._question(record.id, f"{place}-{fact.kind}", fact, options or fact.options)
+        return self._question(record.id, f"{index}-{fact.kind}", fact, options or fact.options)
 
     def _caption_questions(self, records: Sequence[Record], split: str, seed: int) -> tuple[Question, ...]:
         captioned = [(record.id, record.group, caption) for record in records if (caption := caption_round(record))]
-        asked = []
+        questions = []
         for record_id, group, caption in keyed_sample(captioned, self.config.per_kind, seed, split, "caption"):
             options = _other_captions(caption.answer, group, captioned, (seed, record_id))
             if options:
                 fact = Fact("caption", "", caption.question, caption.answer, options)
-                asked.append(self._question(record_id, "caption", fact, options))
-        return tuple(asked)
+                questions.append(self._question(record_id, "caption", fact, options))
+        return tuple(questions)
 
     def _question(self, record_id: str, name: str, fact: Fact, options: tuple[str, ...]) -> Question:
         prompt, answer = with_options(fact.question, options), fact.answer
@@ -108,14 +111,14 @@ class Choice(Benchmark):
 def _other_captions(
     own: str, group: str, captioned: Sequence[tuple[str, str, Round]], key: tuple[int, str]
 ) -> tuple[str, ...] | None:
-    """`own` and three captions of other groups that say something else, shuffled; None where there are too few."""
+    """Shuffle `own` and three different captions of other groups; None where there are too few."""
     stream = keyed_generator("captions", *key)
-    options, said = [own], {words(own)}
+    options, used = [own], {words(own)}
     for number in stream.permutation(len(captioned)):
         _, other, caption = captioned[number]
-        if other != group and words(caption.answer) not in said:
+        if other != group and words(caption.answer) not in used:
             options.append(caption.answer)
-            said.add(words(caption.answer))
+            used.add(words(caption.answer))
         if len(options) == OPTIONS:
             return tuple(options[i] for i in stream.permutation(OPTIONS))
     return None

@@ -1,6 +1,7 @@
-"""Benchmark ``classify``: the model says freely what the object is, and is right if it names the category.
+"""Benchmark ``classify``: free-form answer on the object's category, correct if it names it.
 
-What counts as naming is the rule `spa3d.metrics.text_matching.first_mentioned`, applied to the categories of the split.
+The category that the answer mentions first counts (`spa3d.metrics.text_matching.first_mentioned`), among the
+categories of the split.
 """
 
 from __future__ import annotations
@@ -20,26 +21,26 @@ PROMPT = "What is this?"
 
 
 class Config(ComponentConfig):
-    """What is asked, and how often."""
+    """Question and number of questions."""
 
     prompt: str = ""
-    """The question; empty: the one the dataset asks about the category, or else "What is this?"."""
+    """The question; empty: the dataset's own question about the category, or else "What is this?"."""
     limit: int = Field(400, ge=1)
-    """Most questions in a split, a keyed sample."""
+    """Maximum number of questions per split (a keyed sample)."""
 
 
 class Classify(Benchmark):
-    """Free classification; records without a category are left out."""
+    """Free-form classification; records without a category are skipped."""
 
     Config = Config
 
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
-        """One question per record with a category, the same for all."""
+        """Make one question per record with a category; all have the same text."""
         labeled = [(record.id, record.category) for record in dataset.records(split) if record.category]
         if not labeled:
             return ()
         names = tuple(sorted({category for _, category in labeled}))
-        prompt = self.config.prompt or _asked_by(dataset.records(split)) or PROMPT
+        prompt = self.config.prompt or _find_category_question(dataset.records(split)) or PROMPT
         return tuple(
             Question(
                 id=f"{record_id}/category",
@@ -54,15 +55,15 @@ class Classify(Benchmark):
         )
 
     def score(self, question: Question, prediction: Prediction) -> Verdict:
-        """1 if the category is the one that the answer names; an answer without a word is invalid."""
+        """1 if the answer names the category, else 0; an answer without a word is invalid."""
         right = all(asserts_fact(prediction.text, fact) for fact in question.facts)
         return Verdict(float(right), valid=bool(words(prediction.text)))
 
     def chance(self, question: Question) -> float:
-        """One of the split's categories."""
+        """Chance level: 1 / number of the split's categories."""
         return 1 / len(question.facts[0].options)
 
 
-def _asked_by(records: Sequence[Record]) -> str | None:
-    """How the dataset itself asks for the category."""
+def _find_category_question(records: Sequence[Record]) -> str | None:
+    """Find the dataset's own question about the category."""
     return next((fact.question for record in records for fact in record.facts if fact.kind == "category"), None)

@@ -1,8 +1,8 @@
-"""Twins of colored clouds: an edit of the cloud after which exactly one of its facts has another, known answer.
+"""Twins of colored clouds: edits that change the answer of exactly one fact.
 
-The main color moves to another word of the palette, or one axis is scaled until the shape has another word. An edit
-counts only where the rules of `spa3d_plugins.datasets.color_names` say so afterwards, and only where they
-agreed with the fact before.
+The main color is replaced by another color of the palette, or one axis is scaled until the shape has another name.
+The rules of `spa3d_plugins.datasets.color_names` must agree with the fact before the edit and with the new answer
+after it.
 """
 
 from __future__ import annotations
@@ -20,26 +20,29 @@ from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets.color_names import WORDS, Axis, from_lab, lab_of, main_color, shape_of, to_lab
 
 SHADING = (1.0, 0.5, 0.25)
-"""How much of the variation in lightness a recolored part keeps: the first share at which its color has its word."""
+"""Shares of the variation in lightness that a recolored part may keep, tried in this order."""
 NAMED = 0.9
-"""Least share of the recolored points that have the new word, each for itself."""
+"""Least share of the recolored points that must individually have the new word."""
 LEAD = 0.05
-"""Share of all points by which a main color must be ahead of the next, in the original and in the twin."""
+"""Least lead of a main color over the next one, as a share of all points, in original and twin."""
 FACTORS = np.geomspace(1 / 3, 3, 67)
-"""Factors an axis may be scaled by; one is 1.034 times that before it."""
+"""Scale factors tried for an axis, each 1.034 times the one before."""
 STEADY = 1.1
-"""A shape has its word clearly where no axis scaled by this factor, or by its inverse, changes it; in both as well."""
+"""A shape is clear if scaling any axis by this factor or its inverse does not change its word.
+
+It must be clear in the original and in the twin.
+"""
 
 
 def recolor(cloud: Cloud, target: str) -> Cloud | None:
-    """`cloud` with its main color moved to `target`, one of `WORDS`; other colors stay as they are.
+    """Replace the main color of `cloud` by `target`, one of `WORDS`; other colors stay.
 
-    The points whose color has the word of the main color get the hue of `target` and keep their differences in
-    lightness, as far as the colors then still have the word `target`. Chroma follows lightness, as it does in shade.
+    The points of the main color's word get the hue of `target`. They keep their differences in lightness as far as
+    the new colors still have the word `target`. Chroma follows lightness, as in shadow.
 
     Returns:
-        ``(N, 6)`` float32, the points in their order and place; None where `target` is the main color already, is no
-        word of the palette, or would not be what the rule measures afterwards.
+        ``(N, 6)`` float32, points in the same order and position; None where `target` is already the main color or no
+        word of the palette, or where the rule does not name the edited cloud `target`.
 
     """
     word, moved, _ = main_color(cloud)
@@ -58,25 +61,25 @@ def recolor(cloud: Cloud, target: str) -> Cloud | None:
 
 
 def stretch(cloud: Cloud, target: str, up_axis: Axis = "y") -> Cloud | None:
-    """`cloud` with one axis scaled, by the factor nearest to 1 at which its shape is clearly `target`.
+    """Scale one axis of `cloud` by the factor nearest to 1 that makes its shape clearly `target`.
 
-    It is scaled about its centroid, then made as large as before (largest distance to the centroid).
+    Scaling is about the centroid; then the old size (largest distance to the centroid) is restored.
 
     Returns:
-        ``(N, 6)`` float32, the points in their order with their colors; None where the shape is `target` already or
-        no axis and no factor of `FACTORS` gives it.
+        ``(N, 6)`` float32, points in the same order with the same colors; None where the shape is already `target`,
+        or where no factor of `FACTORS` on any axis gives it.
 
     """
     size = _size(cloud)
     if shape_of(size, up_axis) == target:
         return None
     scales = (1 + axis * (factor - 1) for axis in np.eye(3) for factor in FACTORS)
-    found = [scale for scale in scales if _is_clearly(target, size * scale, up_axis)]
-    if not found:
+    usable = [scale for scale in scales if _is_clearly(target, size * scale, up_axis)]
+    if not usable:
         return None
     center = cloud[:, :3].mean(0, dtype=np.float64)
     before = cloud[:, :3] - center
-    after = before * min(found, key=lambda scale: float(np.abs(np.log(scale)).sum()))
+    after = before * min(usable, key=lambda scale: float(np.abs(np.log(scale)).sum()))
     after *= np.linalg.norm(before, axis=1).max() / np.linalg.norm(after, axis=1).max()
     edited = cloud.copy()
     edited[:, :3] = after + center
@@ -84,28 +87,28 @@ def stretch(cloud: Cloud, target: str, up_axis: Axis = "y") -> Cloud | None:
 
 
 def cloud_twin(record: Record, number: int, up_axis: Axis = "y") -> Twin | None:
-    """The `number`-th twin of `record`, named ``<id>~<number>``: a pure function of both and of the cloud's file.
+    """Make the `number`-th twin of `record`, with the id ``<id>~<number>``.
 
-    Its ``color`` or its ``shape`` is changed, whichever a draw keyed by (id, number) takes, to a value among the
-    fact's options; where an edit does not succeed the next is tried. Only the question about the changed fact comes
-    with a twin, for a caption may mention what is no longer so.
+    It is a pure function of both arguments and of the cloud's file. A draw keyed by (id, number) decides whether
+    ``color`` or ``shape`` changes, and to which of the fact's options; if an edit fails, the next is tried. A twin
+    has only the question about the changed fact, because the caption may state the old answer.
 
     Returns:
-        None where the record has neither fact with four options, where the rules measure something else than the facts
-        say or nothing clearly, or where no edit succeeds.
+        None where the record has no such fact with four options, where the rules disagree with the facts or give no
+        clear answer, or where no edit succeeds.
 
     Raises:
         DataError: the cloud cannot be read.
 
     """
-    asked = [fact for fact in record.facts if _can_ask(record, fact)]
-    if not asked:
+    candidates = [fact for fact in record.facts if _can_ask(record, fact)]
+    if not candidates:
         return None
     cloud, stream = record.cloud(), keyed_generator(record.id, "twin", number)
-    for fact in (asked[i] for i in stream.permutation(len(asked))):
+    for fact in (candidates[i] for i in stream.permutation(len(candidates))):
         targets = [option for option in fact.options if option != fact.answer]
         order = stream.permutation(len(targets))
-        if not _holds(cloud, fact, up_axis):
+        if not _confirms(cloud, fact, up_axis):
             continue
         for target in (targets[i] for i in order):
             if _edit(cloud, fact.kind, target, up_axis) is not None:
@@ -118,7 +121,7 @@ def _size(cloud: Cloud) -> Float[np.ndarray, " 3"]:
 
 
 def _is_clearly(word: str, size: Float[np.ndarray, " 3"], up_axis: Axis) -> bool:
-    """Whether a bounding box of this size has the shape `word`, and is not close to having another."""
+    """Whether a bounding box of this size has the shape `word` and is not close to another one."""
     if shape_of(size, up_axis) != word:
         return False
     nearby = (size * (1 + axis * (factor - 1)) for axis in np.eye(3) for factor in (STEADY, 1 / STEADY))
@@ -130,8 +133,8 @@ def _can_ask(record: Record, fact: Fact) -> bool:
     return known and not fact.subject and len(fact.options) >= OPTIONS
 
 
-def _holds(cloud: Cloud, fact: Fact, up_axis: Axis) -> bool:
-    """Whether the rules measure in `cloud` what `fact` says, and clearly."""
+def _confirms(cloud: Cloud, fact: Fact, up_axis: Axis) -> bool:
+    """Whether the rules clearly give the answer of `fact` for `cloud`."""
     if fact.kind == "shape":
         return _is_clearly(fact.answer, _size(cloud), up_axis)
     main = main_color(cloud)
@@ -146,16 +149,21 @@ def _twin(record: Record, number: int, before: Fact, after: Fact, up_axis: Axis)
     twin = replace(
         record,
         id=f"{record.id}~{number}",
-        load=partial(_edited, record, after.kind, after.answer, up_axis),
+        load=partial(_load_edited, record, after.kind, after.answer, up_axis),
         conversations=(Conversation("single_round", (Round(after.question, after.answer),)),),
         facts=tuple(after if fact == before else fact for fact in record.facts),
     )
     return Twin(twin, before, after)
 
 
-def _edited(original: Record, kind: str, target: str, up_axis: Axis) -> Cloud:
-    """The twin's cloud, made again from the original's whenever it is asked for; nothing of it is kept."""
+def _load_edited(original: Record, kind: str, target: str, up_axis: Axis) -> Cloud:
+    """Load the original's cloud and edit it; nothing is cached.
+
+    Raises:
+        DataError: the original's cloud has changed, so that the edit fails.
+
+    """
     cloud = _edit(original.cloud(), kind, target, up_axis)
     if cloud is None:
-        raise DataError(f"the cloud of record {original.id} is another than when its twin was made; start again")
+        raise DataError(f"the cloud of record {original.id} has changed since its twin was made; start again")
     return cloud

@@ -1,6 +1,6 @@
-"""What a cloud is called: the word for its main color and the word for its overall shape, as rules over its points.
+"""Rules that name a cloud's main color and its overall shape.
 
-Both rules are those by which the facts of the real objects (run preset ``objects``) were made, and stand here alone.
+The facts of the real objects (run preset ``objects``) were made with the same two rules.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ SHADES: Final = {
         "pink": (241, 160, 181),
     },
 }
-"""Word → its shades, sRGB from 0 to 255; the first shade has the word's own name.
+"""Word → its shades, sRGB from 0 to 255; the first shade has the same name as the word.
 
-The 27 names and their folding to 11 words are those of the objects' facts files, which do not state the colors that
-stand for them. These were fitted to the 853 different colors with names in those files (a softmax over negative
-squared distances in Lab): each is named as it is there, and so are the main colors of 1139 of the 1146 clouds.
+The 27 names and their 11 words come from the objects' facts files, which do not state the colors behind the names.
+The colors were fitted to the 853 different colors with names in those files (a softmax over negative squared
+distances in Lab). They give the files' names for all of these, and for the main colors of 1139 of the 1146 clouds.
 """
 WORDS: Final = tuple(SHADES)
 _WORD_OF_SHADE = np.array([number for number, shades in enumerate(SHADES.values()) for _ in shades])
@@ -63,7 +63,7 @@ _EDGE = 6 / 29
 
 
 def to_lab(rgb: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
-    """CIE 1976 L*a*b* (D65; L from 0 to 100) of sRGB colors in [0, 1] (IEC 61966-2-1, CIE 15)."""
+    """Convert sRGB in [0, 1] to CIE 1976 L*a*b* (D65; L from 0 to 100; IEC 61966-2-1, CIE 15)."""
     rgb = rgb.astype(np.float64)
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     part = linear @ _TO_XYZ.T / _WHITE
@@ -72,7 +72,7 @@ def to_lab(rgb: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
 
 
 def from_lab(lab: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
-    """The inverse of `to_lab`; colors that sRGB does not have are clipped to [0, 1]."""
+    """Convert L*a*b* to sRGB, the inverse of `to_lab`; colors outside sRGB are clipped to [0, 1]."""
     y = (lab[..., 0] + 16) / 116
     part = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
     xyz = np.where(part > _EDGE, part**3, 3 * _EDGE**2 * (part - 4 / 29)) * _WHITE
@@ -84,22 +84,22 @@ _SHADES_LAB = to_lab(np.array([rgb for shades in SHADES.values() for rgb in shad
 
 
 def lab_of(word: str) -> Float[np.ndarray, " 3"]:
-    """The color that stands for `word`, one of `WORDS`: its first shade, in Lab."""
+    """Lab color of the first shade of `word`, one of `WORDS`."""
     return _SHADES_LAB[np.searchsorted(_WORD_OF_SHADE, WORDS.index(word))]
 
 
 class MainColor(NamedTuple):
-    """The word of a cloud's main color, which points have that word (in any shade), and how clear the word is."""
+    """Main color of a cloud: its word, the points of that word (any shade), and its lead."""
 
     word: str
     points: Bool[np.ndarray, " N"]
     lead: float
-    """Share of the points by which the first shade is ahead of the first shade that has another word."""
+    """Share of the points of the most frequent shade minus that of the most frequent shade of another word."""
 
 
 def main_color(cloud: Cloud) -> MainColor:
-    """The word of the shade that most points are nearest to in Lab."""
-    # Squared distances less what is the same for all shades.
+    """Find the word of the shade to which most points are nearest in Lab."""
+    # Squared distances without the term that is equal for all shades.
     nearest = np.argmin((_SHADES_LAB**2).sum(1) - 2 * to_lab(cloud[:, 3:]) @ _SHADES_LAB.T, axis=1)
     shares = np.bincount(nearest, minlength=len(_WORD_OF_SHADE)) / len(cloud)
     word = _WORD_OF_SHADE[shares.argmax()]
@@ -108,9 +108,9 @@ def main_color(cloud: Cloud) -> MainColor:
 
 
 def shape_of(size: Float[np.ndarray, " 3"], up_axis: Axis = "y") -> str:
-    """tall, long, flat or compact, from the edges of the bounding box along x, y and z.
+    """Name the shape: tall, long, flat or compact, from the bounding box's edges along x, y, z.
 
-    Objects have no common front, so the two axes that do not point up are alike.
+    Objects have no common front, so the two horizontal axes are treated alike.
     """
     high = float(size["xyz".index(up_axis)])
     narrow, wide = sorted(float(edge) for axis, edge in zip("xyz", size, strict=True) if axis != up_axis)

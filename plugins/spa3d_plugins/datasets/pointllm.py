@@ -1,8 +1,8 @@
 """Dataset ``pointllm``: clouds as ``8192_npy/<id>_8192.npy`` beside conversations in ``anno_data/*.json``.
 
-All that is said about one object within a split is one record, with the object's id for its own. A file
-``facts_<split>.json``, where there is one, says what is true of the objects; questions about it are then drawn afresh
-each epoch. Annotations are checked when a split is first asked for, clouds when they are read.
+All entries about one object within a split form one record, whose id is the object's id. An optional file
+``facts_<split>.json`` holds facts about the objects; with it, new questions about the facts are drawn in each epoch.
+Annotations are checked when a split is first used, clouds when they are read.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from spa3d_plugins.datasets import cloud_edits, color_names
 from spa3d_plugins.datasets.pointllm_index import SPLITS, AnnotationIndex, ObjectFacts
 
 ROUNDS = 3
-"""Rounds of a conversation drawn afresh."""
+"""Rounds of a newly drawn conversation."""
 SAMPLED, MEGABYTE = 32, 1 << 20
-"""Clouds whose contents the fingerprint knows, a keyed sample, and how much it reads of each."""
+"""Number of clouds whose contents enter the fingerprint (a keyed sample), and bytes read of each."""
 TWIN = re.compile(r"(.+)~(\d{1,9})")
-"""A twin's id: its original's, and its number."""
+"""Pattern of a twin's id: the original's id and the twin's number."""
 QUESTIONS = {
-    # "What is this?" is how these data ask for the caption; a second answer to it would teach a coin toss.
+    # These data ask for the caption with "What is this?"; the same question must not have a second answer.
     "category": "What kind of object is this?",
     "color": "What is its main color?",
     "shape": "What is its overall shape?",
@@ -47,10 +47,10 @@ QUESTIONS = {
 
 
 class Config(ComponentConfig):
-    """Where the files are, and what is made of them."""
+    """Location of the files, and how records and questions are made from them."""
 
     root: Path
-    """Folder that holds the folders of clouds and annotations."""
+    """Folder that contains the folders of clouds and annotations."""
     clouds: str = "8192_npy"
     """Folder of the clouds, below root."""
     annotations: str = "anno_data"
@@ -68,15 +68,15 @@ class Config(ComponentConfig):
     up_axis: Literal["x", "y", "z"] = "y"
     """Axis that points up in the clouds."""
     allow_text_only: bool = False
-    """Take conversations without <point> as text-only instead of refusing them."""
+    """Accept conversations without <point> as text-only instead of rejecting them."""
     fresh: bool = True
-    """Where there are facts, draw new rounds each epoch, from them and from the annotated rounds."""
+    """Draw new rounds in each epoch from facts and annotated rounds, for objects that have facts."""
     choice_share: float = Field(0.4, ge=0, le=1)
-    """Share of fresh rounds that ask with four options, where a fact allows it."""
+    """Share of newly drawn rounds that offer four options, where a fact allows it."""
     min_category: int = Field(5, ge=1)
-    """Training objects a category needs to be an option; rarer ones are only asked openly."""
+    """Training objects that a category needs to be an option; rarer categories get open questions only."""
     seed: int = Field(0, ge=0)
-    """Seed of the fresh rounds."""
+    """Seed of the newly drawn rounds."""
 
     @field_validator("pattern")
     @classmethod
@@ -87,10 +87,10 @@ class Config(ComponentConfig):
 
 
 class PointLLM(Dataset):
-    """PointLLM's layout, or anything that was brought into it.
+    """Dataset in PointLLM's layout.
 
-    Bad entries, objects whose cloud is not there, and objects that are held out in another split (they or their group)
-    are found when a split is first asked for: a `DataError`, or with ``on_bad_data="skip"`` a line in ``skip_log``.
+    Three errors are detected when a split is first used: bad entries, missing clouds, and objects that are (or whose
+    group is) held out in another split. Each is a `DataError`, or with ``on_bad_data="skip"`` a line in ``skip_log``.
     An object stays as long as one of its entries is good.
     """
 
@@ -104,41 +104,41 @@ class PointLLM(Dataset):
         for flag, folder in (("root", root), ("clouds", self._clouds), ("annotations", self._annotations)):
             if not folder.is_dir():
                 raise DataError(
-                    f"--dataset.{flag}: there is no folder {folder}. Expected are {self.config.clouds}/"
-                    f"{self.config.pattern} and {self.config.annotations}/*.json in the folder given as --dataset.root."
+                    f"--dataset.{flag}: there is no folder {folder}. The folder --dataset.root must contain "
+                    f"{self.config.clouds}/{self.config.pattern} and {self.config.annotations}/*.json."
                 )
-        self._files = {split: found for split in SPLITS if (found := self._files_of(split))}
+        self._files = {split: files for split in SPLITS if (files := self._find_files(split))}
         if not self._files:
-            there = ", ".join(sorted(path.name for path in self._annotations.glob("*.json"))[:8]) or "no .json"
+            present = ", ".join(sorted(path.name for path in self._annotations.glob("*.json"))[:8]) or "no .json"
             raise DataError(
-                f"{self._annotations}: no annotation file *_train.json, *_val.json or *_test.json, but {there}; "
-                "name your files with --dataset.train, --dataset.val and --dataset.test (a comma between two)."
+                f"{self._annotations}: no annotation file *_train.json, *_val.json or *_test.json; found: {present}. "
+                "Name your files with --dataset.train, --dataset.val and --dataset.test, separated by commas."
             )
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that have annotation files."""
+        """Splits with annotation files."""
         return tuple(self._files)
 
     def records(self, split: str) -> Sequence[Record]:
-        """One record per object of `split`, in the order of the files, each made when it is asked for."""
+        """Records of `split`, one per object, in the order of the files, made on access."""
         if split not in self._files:
             raise DataError(f"{self._annotations}: no files for split {split!r}; there are {', '.join(self.splits)}.")
         return LazyRecords(tuple(self._index.splits[split].entries), partial(self._record, split))
 
     def record(self, record_id: str) -> Record:
-        """The record of the object with this id, or with ``~<number>`` behind it its twin's."""
+        """Record of the object with this id; ``<id>~<number>`` is its twin."""
         for split, index in self._index.splits.items():
             if record_id in index.entries:
                 return self._record(split, record_id)
-        if named := TWIN.fullmatch(record_id):
-            twin = self.twin(self.record(named[1]), int(named[2]))
+        if match := TWIN.fullmatch(record_id):
+            twin = self.twin(self.record(match[1]), int(match[2]))
             if twin and twin.record.id == record_id:
                 return twin.record
         raise DataError(f"{self._annotations}: no record {record_id!r} in {', '.join(self.splits)}.")
 
     def twin(self, record: Record, number: int = 0) -> Twin | None:
-        """The `number`-th twin, recolored or stretched; None for a twin and where the facts allow none."""
+        """Make the `number`-th twin, recolored or stretched; None for a twin, or without usable facts."""
         if record.id != record.object_id:
             return None
         try:
@@ -149,14 +149,14 @@ class PointLLM(Dataset):
             return None
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
-        """The annotated conversations; with facts, the caption and rounds drawn afresh; a twin's one round."""
+        """Annotated conversations; with facts, captions and newly drawn rounds; of a twin its one round."""
         if not (self.config.fresh and record.facts) or record.id != record.object_id:
             return record.conversations
         captions = (conversation for conversation in record.conversations if conversation.kind == CAPTION)
-        return (*captions, self._fresh(record, epoch))
+        return (*captions, self._draw_rounds(record, epoch))
 
     def fingerprint(self) -> str:
-        """Hash of configuration (without root), annotations, number and sizes of the clouds, and a few of them."""
+        """Hash of configuration (without root), annotations, and clouds: count, sizes, a sample."""
         return self._fingerprint
 
     @cached_property
@@ -169,7 +169,7 @@ class PointLLM(Dataset):
             "records": {split: len(index.entries) for split, index in self._index.splits.items()},
             "clouds": [len(sizes), sum(sizes.values())],
             "twins": hash_sources([Path(cloud_edits.__file__), Path(color_names.__file__)]),
-            # Clouds that were all made anew, with other colors say, have the sizes of the old ones.
+            # Contents as well: a new version of all clouds, with other colors for example, has the same sizes.
             "some": [self._digest(name) for name in keyed_sample(sorted(sizes), SAMPLED, "fingerprint")],
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
@@ -192,32 +192,32 @@ class PointLLM(Dataset):
 
     @cached_property
     def _columns(self) -> int:
-        """Columns of the first cloud that can be read; the others must have as many."""
+        """Number of columns of the first readable cloud; all others must have the same number."""
         for index in self._index.splits.values():
             for record_id in index.entries:
                 try:
                     return columns(self._clouds / self._cloud_name(record_id), record_id=record_id)
-                except DataError:  # reading that cloud says it again, to whoever asks for it
+                except DataError:  # raised again when that cloud is loaded
                     continue
         return 6
 
     @cached_property
     def _values(self) -> dict[str, tuple[str, ...]]:
-        """Kind of fact → the values that are options."""
+        """Kind of fact → the values used as options."""
         least = {"category": self.config.min_category}
         counts = {kind: self._index.counts(kind) for kind in QUESTIONS}
         return {
-            kind: tuple(sorted(value for value, count in found.items() if count >= least.get(kind, 1)))
-            for kind, found in counts.items()
+            kind: tuple(sorted(value for value, count in values.items() if count >= least.get(kind, 1)))
+            for kind, values in counts.items()
         }
 
-    def _files_of(self, split: str) -> tuple[Path, ...]:
-        given = tuple(self._annotations / name for name in getattr(self.config, split))
-        missing = [path for path in given if not path.is_file()]
+    def _find_files(self, split: str) -> tuple[Path, ...]:
+        configured = tuple(self._annotations / name for name in getattr(self.config, split))
+        missing = [path for path in configured if not path.is_file()]
         if missing:
             raise DataError(f"--dataset.{split}: there is no file {missing[0]}.")
-        found = sorted(path for path in self._annotations.glob(f"*_{split}.json") if not path.name.startswith("facts_"))
-        return given or tuple(found)
+        paths = sorted(path for path in self._annotations.glob(f"*_{split}.json") if not path.name.startswith("facts_"))
+        return configured or tuple(paths)
 
     def _cloud_name(self, object_id: str) -> str:
         return str(self.config.pattern.replace("{id}", object_id))
@@ -241,12 +241,12 @@ class PointLLM(Dataset):
         return partial(read_npy, path, record_id=object_id, colors=self.config.colors, columns=self._columns)
 
     def _fact(self, kind: str, answer: str) -> Fact:
-        """A fact; a value too rare to be an option is its own only one, so that nobody asks for it with options."""
+        """Make a fact; a value too rare to be an option is the only option, so questions on it are open."""
         values = self._values[kind]
         return Fact(kind, "", QUESTIONS[kind], answer, values if answer in values else (answer,))
 
-    def _fresh(self, record: Record, epoch: int) -> Conversation:
-        """Annotated rounds and questions about the facts, mixed; nothing is asked that an earlier answer has told."""
+    def _draw_rounds(self, record: Record, epoch: int) -> Conversation:
+        """Mix annotated rounds and questions on facts; skip facts that an earlier answer mentions."""
         stream = keyed_generator(self.config.seed, epoch, record.id, "questions")
         annotated = {turn.question: turn for whole in record.conversations for turn in whole.rounds if whole.has_cloud}
         facts, rounds = {fact.question: fact for fact in record.facts}, list[Round]()
@@ -262,8 +262,8 @@ class PointLLM(Dataset):
                 break
             question = pool[stream.integers(len(pool))]
             if question in facts:
-                asked = with_options(question, options.get(question, ()))
-                rounds.append(Round(asked, facts.pop(question).answer))
+                text = with_options(question, options.get(question, ()))
+                rounds.append(Round(text, facts.pop(question).answer))
             else:
                 rounds.append(annotated.pop(question))
             facts = {key: fact for key, fact in facts.items() if not mentions(rounds[-1].answer, fact.answer)}

@@ -1,6 +1,7 @@
-"""The index of a PointLLM folder: which entries of which files speak of an object, and what is wrong with the rest.
+"""Index of a PointLLM folder: the entries of each object, and errors in the other entries.
 
-Annotation files are parsed once, each entry is checked, and only its place is kept; 660,000 of them stay light.
+Annotation files are parsed once. Each entry is checked and only its position is stored, so 660,000 entries need little
+memory.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from spa3d.errors import DataError
 
 SPLITS = ("train", "val", "test")
 CORRUPT = frozenset({"6760e543e1d645d5aaacd3803bcae524", "b91c0711149d460a8004f9c06d3b7f38"})
-"""Objects whose colors are broken in the published clouds; PointLLM leaves them out as well."""
+"""Objects with corrupt colors in the published clouds; PointLLM leaves them out as well."""
 
 
 class ObjectFacts(BaseModel):
-    """What a facts file says of one object; keys that are not asked about are passed over."""
+    """Facts about one object from a facts file; unknown keys are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", str_min_length=1)
 
@@ -36,10 +37,10 @@ class ObjectFacts(BaseModel):
     shape: str | None = None
 
     def answers(self) -> dict[str, str]:
-        """Kind of fact → its value, as far as it is known."""
+        """Known facts: kind → value."""
         color = self.main_color if self.has_color else None
-        found = {"category": self.category, "color": color, "shape": self.shape}
-        return {kind: answer for kind, answer in found.items() if answer is not None}
+        answers = {"category": self.category, "color": color, "shape": self.shape}
+        return {kind: answer for kind, answer in answers.items() if answer is not None}
 
 
 @dataclass
@@ -49,7 +50,7 @@ class SplitIndex:
     Attributes:
         files: the annotation files.
         entries: object → its entries, in the order of the files; entry ``e`` of file ``f`` is ``e * len(files) + f``.
-        known: object → what the facts file says of it.
+        known: object → its facts from the facts file.
         digests: SHA-256 of every file read, facts included.
 
     """
@@ -60,8 +61,8 @@ class SplitIndex:
     digests: list[str] = field(default_factory=list)
 
     def conversations(self, object_id: str, *, allow_text_only: bool) -> tuple[Conversation, ...]:
-        """All that is said about an object."""
-        entries = (divmod(place, len(self.files)) for place in self.entries[object_id])
+        """Read all conversations about an object."""
+        entries = (divmod(number, len(self.files)) for number in self.entries[object_id])
         return tuple(
             conversation(self.files[file][entry], object_id, allow_text_only=allow_text_only) for entry, file in entries
         )
@@ -72,15 +73,15 @@ class AnnotationIndex:
 
     Args:
         annotations: split → its annotation files.
-        facts: split → its facts file; it need not be there.
+        facts: split → its facts file, which may be absent.
         clouds: the folder of the clouds.
         cloud_name: object → file name of its cloud.
-        allow_text_only: take entries without ``<point>``.
+        allow_text_only: accept entries without ``<point>``.
 
     Attributes:
         splits: one index per split.
-        errors: one line per entry or object that had to be left out, naming file and record.
-        notes: objects known to be corrupt, left out without being an error.
+        errors: one line per entry or object left out, with file and record.
+        notes: one line per object known to be corrupt; it is left out without an error.
 
     Raises:
         DataError: an annotation file is missing or is no JSON array.
@@ -99,13 +100,13 @@ class AnnotationIndex:
         self.errors: list[str] = []
         self.notes: list[str] = []
         self._clouds, self._cloud_name, self._allow_text_only = clouds, cloud_name, allow_text_only
-        self._there = {entry.name for entry in os.scandir(clouds) if entry.is_file()}  # a link may lead nowhere
+        self._cloud_files = {entry.name for entry in os.scandir(clouds) if entry.is_file()}  # false for a broken link
         self._taken: dict[str, str] = {}
-        # Held-out splits come first: an object or a look-alike that is also in train leaves train.
+        # Held-out splits come first: an object that is also in train, or whose group is, is removed from train.
         indexed = {split: self._index(split, annotations[split], facts[split]) for split in reversed(list(annotations))}
         self.splits = {split: indexed[split] for split in annotations}
-        for done in (self._there, self._taken):  # half the memory of a large index, and nobody asks again
-            done.clear()
+        for names in (self._cloud_files, self._taken):  # half the memory of a large index, and not needed any more
+            names.clear()
 
     def _index(self, split: str, paths: Sequence[Path], facts: Path) -> SplitIndex:
         index, shown = SplitIndex(), set[str]()
@@ -165,15 +166,15 @@ class AnnotationIndex:
         return read
 
     def _split_error(self, object_id: str, split: str, known: ObjectFacts | None, shown: set[str]) -> str | None:
-        """What keeps an object out of a split though its entries are good."""
+        """Reason to leave an object with good entries out of a split; None without one."""
         name = self._cloud_name(object_id)
-        if object_id in shown and name not in self._there:
+        if object_id in shown and name not in self._cloud_files:
             return f"{self._clouds / name} (record {object_id}): there is no such file."
         group = self._group(object_id, known)
         if group in self._taken:
-            whose = "the object" if group == object_id else f"its group {group!r}"
+            subject = "the object" if group == object_id else f"its group {group!r}"
             where = f"{self._clouds / name} (record {object_id})"
-            return f"{where}: in {split}, but {whose} is held out in {self._taken[group]}."
+            return f"{where}: in {split}, but {subject} is held out in {self._taken[group]}."
         return None
 
     @staticmethod
@@ -181,7 +182,7 @@ class AnnotationIndex:
         return (known.group if known else None) or object_id
 
     def counts(self, kind: str) -> Counter[str]:
-        """How many objects have each value of a kind of fact: in train, or in all splits where there is no train."""
+        """Number of objects per value of a kind of fact: in train, or in all splits without train."""
         splits = [self.splits["train"]] if "train" in self.splits else list(self.splits.values())
         return Counter(
             answers[kind]

@@ -1,8 +1,8 @@
 """Dataset ``shapes``: procedurally made colored objects with checked text; needs no file and no download.
 
-Every object is a pure function of (seed, split, index) and is made when it is asked for. Its facts follow priors (a
-snowman is usually white), strong enough that a model without the cloud beats chance; in the split ``counterfactual``
-colors, textures and counts are uniform.
+Every object is a pure function of (seed, split, index) and is made on access. Its facts follow priors (a snowman is
+usually white), so that a model without the cloud scores above chance. In the split ``counterfactual`` colors, textures
+and counts are uniform.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ class ShapesConfig(ComponentConfig):
     test: int = Field(400, ge=1, lt=10**6)
     """Objects to report on."""
     counterfactual: int = Field(400, ge=1, lt=10**6)
-    """Objects to report on whose colors, textures and counts ignore their category."""
+    """Objects to report on whose colors, textures and counts do not depend on their category."""
     seed: int = Field(0, ge=0)
     """Seed of the objects and their text."""
     fresh: bool = True
-    """Ask new questions in every epoch; false repeats those of the first."""
+    """Draw new questions in every epoch; false repeats those of the first epoch."""
     choice_share: float = Field(0.35, ge=0, le=1)
     """Share of the questions about a fact that come with four options."""
     color_prior: float = Field(0.55, ge=0, le=1)
-    """Chance that a part has its category's usual color; otherwise it is uniform."""
+    """Probability that a part has its category's usual color; otherwise the color is uniform."""
     texture_prior: float = Field(0.5, ge=0, le=1)
-    """Chance that an object has its category's usual texture; otherwise it is uniform."""
+    """Probability that an object has its category's usual texture; otherwise the texture is uniform."""
     count_prior: float = Field(0.45, ge=0, le=1)
-    """Chance that a part has its usual count; otherwise it is uniform."""
+    """Probability that a part has its usual count; otherwise the count is uniform."""
     point_noise: float = Field(0.012, ge=0, le=1)
     """Standard deviation of the points, in units of the object's radius."""
     color_noise: float = Field(0.05, ge=0, le=1)
@@ -61,22 +61,22 @@ class ShapesConfig(ComponentConfig):
 
 
 class Shapes(Dataset):
-    """The embedded world. Ids: ``shapes-<seed>-<split>-<index>``, a twin's with ``~<number>`` behind."""
+    """The embedded dataset. Ids: ``shapes-<seed>-<split>-<index>``, of a twin with ``~<number>``."""
 
     Config = ShapesConfig
     config: ShapesConfig
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Train, val, test, and counterfactual, where the priors are broken."""
+        """Train, val, test, and counterfactual (without priors)."""
         return SPLITS
 
     def records(self, split: str) -> Sequence[Record]:
-        """The records of `split`, made on demand; raises `DataError` for a split there is not."""
+        """Records of `split`, made on access; raises `DataError` for an unknown split."""
         return LazyRecords(range(self._size(split)), partial(self._make, split))
 
     def record(self, record_id: str) -> Record:
-        """The record with this id, twins included; raises `DataError` where no such record can be."""
+        """Record with this id, also of a twin; raises `DataError` for an unknown id."""
         split, index, number = self._parse(record_id)
         original = self._make(split, index)
         if number is None:
@@ -84,17 +84,17 @@ class Shapes(Dataset):
         return self._twin(original, number).record
 
     def twin(self, record: Record, number: int = 0) -> Twin | None:
-        """The `number`-th twin: one color, count or the texture changed; None for a record that is a twin."""
+        """Make the `number`-th twin, with one color, count or texture changed; None for a twin."""
         return None if "~" in record.id else self._twin(record, number)
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
-        """The caption, a single question and three rounds; drawn afresh in every epoch unless ``fresh`` is off."""
+        """Caption, a single question and three rounds; new in every epoch unless ``fresh`` is off."""
         if epoch == 0 or not self.config.fresh:
             return record.conversations
-        return self._talk(record.id, record.facts, record.caption or "", epoch)
+        return self._draw_conversations(record.id, record.facts, record.caption or "", epoch)
 
     def fingerprint(self) -> str:
-        """Hash of the configuration and of the sources that make the world."""
+        """Hash of the configuration and of the source files that make the objects."""
         digest = hashlib.sha256(self.config.model_dump_json().encode())
         for source in (Path(__file__), *sorted(Path(shapes_world.__path__[0]).glob("*.py"))):
             digest.update(source.name.encode() + b"\0" + source.read_bytes())
@@ -107,19 +107,19 @@ class Shapes(Dataset):
         return size
 
     def _parse(self, record_id: str) -> tuple[str, int, int | None]:
-        found = ID.fullmatch(record_id)
-        if not found or int(found[1]) != self.config.seed:
+        match = ID.fullmatch(record_id)
+        if not match or int(match[1]) != self.config.seed:
             raise DataError(
                 f"dataset shapes with seed {self.config.seed} has no record {record_id!r}; "
-                f"ids look like {self._name('test', 12)}, a twin's like {self._name('test', 12)}~0"
+                f"ids look like {self._name('test', 12)}, of a twin like {self._name('test', 12)}~0"
             )
-        split, index = found[2], int(found[3])
+        split, index = match[2], int(match[3])
         if index >= self._size(split):
             raise DataError(
-                f"dataset shapes has no record {record_id!r}: split {split} holds {self._size(split)} objects; "
-                f"--dataset.{split} makes more"
+                f"dataset shapes has no record {record_id!r}: split {split} has {self._size(split)} objects; "
+                f"--dataset.{split} sets their number"
             )
-        return split, index, None if found[4] is None else int(found[4])
+        return split, index, None if match[4] is None else int(match[4])
 
     def _spec(self, split: str, index: int) -> Spec:
         settings = self.config
@@ -155,7 +155,7 @@ class Shapes(Dataset):
             object_id=object_id,
             group=object_id,
             load=partial(self._cloud, object_id, spec),
-            conversations=self._talk(record_id, facts, caption, 0),
+            conversations=self._draw_conversations(record_id, facts, caption, 0),
             facts=facts,
             category=spec.category,
         )
@@ -165,6 +165,8 @@ class Shapes(Dataset):
         noise = Noise(self.config.point_noise, self.config.color_noise)
         return sample_object(spec, keyed_generator(object_id, "cloud"), self.config.points, noise).cloud
 
-    def _talk(self, record_id: str, facts: Sequence[Fact], caption: str, epoch: int) -> tuple[Conversation, ...]:
+    def _draw_conversations(
+        self, record_id: str, facts: Sequence[Fact], caption: str, epoch: int
+    ) -> tuple[Conversation, ...]:
         key = (self.config.seed, epoch, record_id)
         return conversations_of(facts, caption, *key, choice_share=self.config.choice_share)

@@ -1,4 +1,4 @@
-"""What every encoder here asks of its inputs: of their list in its Config, and of the clouds it is given."""
+"""Checks of an encoder's inputs: the channels in its Config, and the clouds passed to it."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from spa3d.contracts.encoder import Channel, Encoder
 
 def _xyz_first(inputs: tuple[Channel, ...]) -> tuple[Channel, ...]:
     if inputs[:1] != ("xyz",) or len(set(inputs)) < len(inputs):
-        raise ValueError(f"inputs must begin with xyz and name each channel once; they are {list(inputs)}")
+        raise ValueError(f"inputs must begin with xyz and name each channel once, got {list(inputs)}")
     return inputs
 
 
 Positive = Annotated[int, Field(ge=1)]
 Inputs = Annotated[tuple[Channel, ...], AfterValidator(_xyz_first)]
-"""Channels per point; positions are taken from the first three."""
+"""Channels per point; the first three values are the coordinates."""
 
 
-def accepted(encoder: Encoder, points: Tensor) -> Float[Tensor, "B N C"]:
-    """`points` as float32 ``(B, N, C)``.
+def validate_points(encoder: Encoder, points: Tensor) -> Float[Tensor, "B N C"]:
+    """Check the shape and type of `points` and convert them to float32 ``(B, N, C)``.
 
-    Checked here because too many channels would otherwise be dropped without a word, and anything else would end in
-    the message of a matrix product.
+    Without this check additional channels would be ignored silently, and other errors would show up only in a matrix
+    product.
 
     Args:
-        encoder: who is given the clouds; its `inputs` and `min_points` decide.
-        points: the clouds, of any floating point type. Their values are not looked at.
+        encoder: the encoder to run; its `inputs` and `min_points` set the expected shape.
+        points: the clouds, of any floating point type. Their values are not checked.
 
     Raises:
-        ValueError: the shape is another one, the numbers are whole, or there are too few points.
+        ValueError: wrong shape, integer values, or too few points.
 
     """
     name = type(encoder).__name__
     if points.dim() != 3 or points.shape[2] != encoder.channels or 0 in points.shape:
-        wanted = f"(clouds, points, {encoder.channels}) of {' and '.join(encoder.inputs)}"
-        raise ValueError(f"{name} takes {wanted}; it was given {tuple(points.shape)}")
+        expected = f"(clouds, points, {encoder.channels}) of {' and '.join(encoder.inputs)}"
+        raise ValueError(f"{name} takes {expected}; it was given {tuple(points.shape)}")
     if not points.is_floating_point():
         raise ValueError(f"{name} takes floating point numbers; it was given {points.dtype}")
     if points.shape[1] < encoder.min_points:

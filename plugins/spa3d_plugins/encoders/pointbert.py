@@ -20,51 +20,51 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.encoders.inputs import Inputs, accepted
+from spa3d_plugins.encoders.inputs import Inputs, validate_points
 from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalized, folded, in_pieces, prepared
 
 POSITION_WIDTH = 128
-"""Width of the hidden layer that turns a center into a position."""
+"""Width of the hidden layer of the position embedding."""
 
 THREADS = 512
-"""Threads of ULIP's sampling operator, at most; it has a power of two of them, and no more than points."""
+"""Maximum number of threads of ULIP's sampling operator: a power of two, not above the number of points."""
 
 
 class PointBERTConfig(ComponentConfig):
     """Shape of the encoder; the defaults are PointLLM's v1.2 with color."""
 
     inputs: Inputs = ("xyz", "rgb")
-    """Channels per point, xyz first; positions are taken from it."""
+    """Channels per point, xyz first; positions come from xyz."""
     width: int = Field(384, ge=1)
     """Width of the tokens."""
     heads: int = Field(6, ge=1)
-    """Attention heads; they divide the width."""
+    """Attention heads; must divide the width."""
     depth: int = Field(12, ge=1)
     """Transformer blocks."""
     groups: int = Field(512, ge=1)
-    """Local groups; each becomes a token, and the class token is one more."""
+    """Local groups; each gives one token, in addition to the class token."""
     group_size: int = Field(32, ge=1)
-    """Points per group, nearest to its center; groups overlap."""
+    """Points per group (the nearest to its center); groups overlap."""
     group_width: int = Field(256, ge=1)
-    """Width of a group's feature before it is brought to that of the tokens."""
+    """Width of a group's feature, before the projection to the width of the tokens."""
     group_hidden: int = Field(128, ge=1)
-    """Width of the first layer on a group's points; the layers behind it are two and four times as wide."""
+    """Width of the first layer on a group's points; the next layers are two and four times as wide."""
     drop_path: float = Field(0.1, ge=0, lt=1)
-    """Rate at which the last block's branches are left out in training; it grows linearly from 0 at the first."""
+    """Drop-path rate of the last block in training; it grows linearly from 0 at the first block."""
     fps: Literal["plain", "pointnet2"] = "plain"
-    """How centers are sampled: PointLLM's way, or that of ULIP's CUDA operator, which passes over the origin."""
+    """Sampling of the centers: as in PointLLM, or as in ULIP's CUDA operator, which skips points at the origin."""
     random_start: bool = False
-    """Sampling starts at a random point, another one at each call, as in PointLLM; a forward is not repeatable then."""
+    """Start sampling at a new random point in each call, as in PointLLM; a forward is then not repeatable."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.width % self.heads:
-            raise ValueError(f"heads must divide the width {self.width}; they are {self.heads}")
+            raise ValueError(f"heads must divide the width {self.width}, got {self.heads}")
         return self
 
 
 class PointBERT(Encoder):
-    """A class token and one token per group, in the order in which the groups' centers were sampled."""
+    """Encoder with a class token and one token per group, in the sampling order of the centers."""
 
     Config = PointBERTConfig
     config: PointBERTConfig
@@ -84,26 +84,26 @@ class PointBERT(Encoder):
 
     @property
     def inputs(self) -> tuple[Channel, ...]:
-        """The channels it was configured for."""
+        """Configured channels."""
         return self.config.inputs
 
     @property
     def min_points(self) -> int:
-        """Every group has a center of its own and as many different members as it has places."""
+        """Least points of a cloud, for different centers and for different members of each group."""
         return max(self.config.groups, self.config.group_size)
 
     @property
     def dim(self) -> int:
-        """The configured width."""
+        """Configured width of the tokens."""
         return self.config.width
 
     def num_tokens(self, num_points: int) -> int:
-        """The groups and the class token, whatever the size of the cloud."""
+        """Number of groups plus the class token, for any size of the cloud."""
         return self.config.groups + 1
 
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
-        """The class token, then the groups in the order of farthest point sampling; coordinates in radii."""
-        groups, centers = self._grouped(points)
+        """Encode clouds: class token, then groups in sampling order; coordinates in radii."""
+        groups, centers = self._group_points(points)
         dtype = self.cls_token.dtype
         tokens = self.reduce_dim(self.encoder(groups.to(dtype)))
         positions = self.pos_embed(centers.to(dtype))
@@ -116,23 +116,23 @@ class PointBERT(Encoder):
         )
 
     def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
-        """What ULIP's encoder returns: the class token beside the maximum over the groups; ``(B, 2 width)``."""
+        """Output of ULIP's encoder, ``(B, 2 width)``: class token and maximum over the groups."""
         tokens = self(points)
         return torch.cat([tokens[:, 0], tokens[:, 1:].amax(dim=1)], dim=1)
 
-    def _grouped(self, points: Tensor) -> tuple[Float[Tensor, "B G k C"], Float[Tensor, "B G 3"]]:
-        """Points relative to their group's center (colors as they are), and the centers."""
-        points = accepted(self, points)
+    def _group_points(self, points: Tensor) -> tuple[Float[Tensor, "B G k C"], Float[Tensor, "B G 3"]]:
+        """Return points relative to their group's center (colors unchanged), and the centers."""
+        points = validate_points(self, points)
         xyz = points[..., :3]
-        centers = ops.group(xyz, self._sampled(xyz))
+        centers = ops.group(xyz, self._sample_centers(xyz))
         members = ops.group(points, ops.knn(centers, xyz, self.config.group_size))
         return members - F.pad(centers, (0, points.shape[-1] - 3))[:, :, None], centers
 
-    def _sampled(self, xyz: Float[Tensor, "B N 3"]) -> Int[Tensor, "B G"]:
-        """Indices of the centers.
+    def _sample_centers(self, xyz: Float[Tensor, "B N 3"]) -> Int[Tensor, "B G"]:
+        """Sample the indices of the centers.
 
-        Of equally far points ULIP's operator takes the one that its lowest thread looks at: points are dealt to the
-        threads in turn. It is the first one when the points are in the threads' order.
+        ULIP's operator assigns point i to thread i modulo the number of threads. Of equally far points it takes that
+        of the lowest thread. Sorting the points by thread makes this the point with the lowest index.
         """
         count, start = self.config.groups, self._start(xyz)
         if self.config.fps == "plain":
@@ -143,17 +143,18 @@ class PointBERT(Encoder):
         return order[ops.farthest_point_sample(xyz[:, order], count, start=start, compat="pointnet2")]
 
     def _start(self, xyz: Tensor) -> int | Int[Tensor, " B"]:
-        """Where sampling starts; PointLLM draws from torch's own generator, on the CPU."""
+        """Index of the first center; drawn from torch's global CPU generator, as in PointLLM."""
         clouds, number, _ = xyz.shape
         return torch.randint(number, (clouds,)).to(xyz.device) if self.config.random_start else 0
 
 
 class _GroupEncoder(nn.Module):
-    """A small PointNet for all groups: two layers, the group's maximum beside each point's feature, two layers.
+    """Small PointNet per group: two layers, concatenation with the maximum, two layers.
 
-    Two products are smaller than they look. The maximum is the same for all points of a group, so that its half of
-    the third layer is computed once per group. And no activation stands between the second layer and the other half:
-    both are one matrix, as narrow as the first layer's output. Together they nearly halve the work.
+    Two products are smaller here than in the published form. The maximum is equal for all points of a group, so its
+    half of the third layer is computed once per group. There is no activation between the second layer and the other
+    half of the third, so both are merged into one matrix, as narrow as the first layer's output. This nearly halves
+    the work.
     """
 
     def __init__(self, channels: int, hidden: int, width: int) -> None:
@@ -162,7 +163,7 @@ class _GroupEncoder(nn.Module):
         self.second_conv = _Layers(4 * hidden, 4 * hidden, width)
 
     def forward(self, groups: Float[Tensor, "B G k C"]) -> Float[Tensor, "B G W"]:
-        """One feature per group."""
+        """Compute one feature per group."""
         first, first_norm, second = self.first_conv.parts()
         third, norm, last = self.second_conv.parts()
         weight, bias = (third.weight.flatten(1), third.bias) if norm.training else folded(third, norm)
@@ -180,8 +181,8 @@ class _GroupEncoder(nn.Module):
             return last(F.relu_(hidden)).amax(dim=-2)
 
         whole, places = first_norm.training or norm.training, groups.shape[2]
-        found = in_pieces(features, groups.flatten(0, 1), places=places, width=len(third.weight), whole=whole)
-        return found.unflatten(0, groups.shape[:2])
+        pooled = in_pieces(features, groups.flatten(0, 1), places=places, width=len(third.weight), whole=whole)
+        return pooled.unflatten(0, groups.shape[:2])
 
 
 class _Layers(nn.Sequential):
@@ -192,13 +193,13 @@ class _Layers(nn.Sequential):
         super().__init__(first, nn.BatchNorm1d(hidden), nn.ReLU(), Pointwise(hidden, outside, dims=1, bias=True))
 
     def parts(self) -> tuple[Pointwise, nn.BatchNorm1d, Pointwise]:
-        """What has parameters."""
+        """Layers with parameters: convolution, normalization, convolution."""
         first, norm, _, second = self
         return cast("Pointwise", first), cast("nn.BatchNorm1d", norm), cast("Pointwise", second)
 
 
 class _Transformer(nn.Module):
-    """Blocks that are told the positions anew before each of them."""
+    """Transformer blocks; the position embeddings are added before each block."""
 
     def __init__(self, width: int, heads: int, depth: int, drop_path: float) -> None:
         super().__init__()
@@ -206,14 +207,14 @@ class _Transformer(nn.Module):
         self.blocks = nn.ModuleList(_Block(width, heads, rate) for rate in rates)
 
     def forward(self, tokens: Float[Tensor, "B M D"], positions: Float[Tensor, "B M D"]) -> Float[Tensor, "B M D"]:
-        """Tokens after the last block."""
+        """Run all blocks."""
         for block in self.blocks:
             tokens = block(tokens + positions)
         return tokens
 
 
 class _Block(nn.Module):
-    """Attention and MLP on normalized input, each beside a shortcut; the parts are in the checkpoints' order."""
+    """Pre-norm attention and MLP, each with a shortcut; modules in the checkpoints' order."""
 
     def __init__(self, width: int, heads: int, drop_path: float) -> None:
         super().__init__()

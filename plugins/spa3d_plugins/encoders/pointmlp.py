@@ -20,20 +20,20 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.encoders.inputs import Inputs, Positive, accepted
+from spa3d_plugins.encoders.inputs import Inputs, Positive, validate_points
 from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalized, folded, in_pieces, normalized, prepared
 
 EPSILON = 1e-5
-"""Added to the standard deviation that a cloud's groups are divided by."""
+"""Added to the standard deviation before the division by it."""
 
 
 class PointMLPConfig(ComponentConfig):
     """Shape of the encoder; the defaults are ULIP's PointMLP."""
 
     inputs: Inputs = ("xyz",)
-    """Channels per point, xyz first; all of them go into the embedding, positions are taken from xyz."""
+    """Channels per point, xyz first; all enter the embedding, positions come from xyz."""
     points: int = Field(1024, ge=2)
-    """Points the stages' sizes are counted from, whatever the size of the cloud: each stage has half the points."""
+    """Number of points that sets the stages' sizes, for any size of the cloud; each stage halves it."""
     width: int = Field(64, ge=2)
     """Width of the embedding; each stage doubles it."""
     stages: int = Field(4, ge=1)
@@ -43,7 +43,7 @@ class PointMLPConfig(ComponentConfig):
     blocks: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] = (2, 2)
     """Residual blocks per stage: on the neighbors, and on the centers after the maximum over the neighbors."""
     head: tuple[Positive, ...] = Field((512, 256), min_length=1)
-    """Widths of the head behind the maximum over the centers; the last one is that of the pooled feature."""
+    """Widths of the head after the maximum over the centers; the last is the width of the pooled feature."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Dropout in the head."""
 
@@ -53,13 +53,13 @@ class PointMLPConfig(ComponentConfig):
             raise ValueError(f"points must be at least {2**self.stages}, so that {self.stages} stages can halve them")
         if self.stages > 1 and self.k > self.points >> self.stages - 1:
             raise ValueError(
-                f"k is {self.k}, more than the {self.points >> self.stages - 1} points that enter the last stage"
+                f"k is {self.k}, more than the {self.points >> self.stages - 1} points at the input of the last stage"
             )
         return self
 
 
 class PointMLP(Encoder):
-    """Tokens are the centers of the last stage, 64 of width 1024 in the published shape."""
+    """Encoder with a token per center of the last stage; 64 of width 1024 in the published shape."""
 
     Config = PointMLPConfig
     config: PointMLPConfig
@@ -77,12 +77,12 @@ class PointMLP(Encoder):
 
     @property
     def inputs(self) -> tuple[Channel, ...]:
-        """The channels it was configured for."""
+        """Configured channels."""
         return self.config.inputs
 
     @property
     def min_points(self) -> int:
-        """The centers of the first stage, or the neighbors of a group."""
+        """Least points of a cloud: centers of the first stage, or neighbors per group if larger."""
         return max(self.config.points // 2, self.config.k)
 
     @property
@@ -91,16 +91,16 @@ class PointMLP(Encoder):
         return self.config.width << self.config.stages
 
     def num_tokens(self, num_points: int) -> int:
-        """The centers of the last stage, whatever the size of the cloud."""
+        """Number of centers of the last stage, for any size of the cloud."""
         return self.config.points >> self.config.stages
 
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
-        """Tokens in the order of farthest point sampling; coordinates in units of the cloud's radius."""
-        points = accepted(self, points)
+        """Encode clouds to tokens in sampling order; coordinates in units of the cloud's radius."""
+        points = validate_points(self, points)
         xyz, features = points[..., :3], points.to(next(self.parameters()).dtype)
         features = F.relu(self.embedding(features), inplace=True)
-        # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
-        # serves all stages: each takes the first of the centers before it.
+        # Farthest point sampling of its own result keeps points and order. So one search is enough for all stages:
+        # each stage takes the first centers of the stage before.
         index = ops.farthest_point_sample(xyz, self.config.points // 2)
         stages = zip(self.local_grouper_list, self.pre_blocks_list, self.pos_blocks_list, strict=True)
         for number, (affine, groups, centers) in enumerate(stages, start=1):
@@ -117,7 +117,7 @@ class PointMLP(Encoder):
 
 
 class _Layer(nn.Module):
-    """A 1x1 convolution without bias and batch normalization over all places."""
+    """1x1 convolution without bias, then batch normalization over all positions."""
 
     def __init__(self, inside: int, outside: int) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class _Residual(nn.Module):
         )
 
     def prepared(self) -> Callable[[Tensor], Tensor]:
-        """The block as a function, ready for a tensor that comes in pieces."""
+        """Return the block as a function, for a tensor processed in pieces."""
         first, second = prepared(*_parts(self.net1)), prepared(*_parts(self.net2))
         return lambda x: F.relu(second(F.relu(first(x), inplace=True)).add_(x), inplace=True)
 
@@ -160,7 +160,7 @@ class _Centers(nn.Module):
         self.operation = nn.ModuleList(_Residual(width) for _ in range(blocks))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Every center by itself."""
+        """Apply the blocks to each center independently."""
         for block in self.operation:
             x = cast("_Residual", block).prepared()(x)
         return x
@@ -177,8 +177,8 @@ class _Groups(nn.Module):
     def forward(self, features: Tensor, index: Tensor, near: Tensor, affine: _Affine) -> Tensor:
         """Features ``(B, N, C)``, centers ``(B, M)`` and their neighbors ``(B, M, k)`` to ``(B, M, 2C)``.
 
-        The first layer is linear in the differences and in the center: what depends on the center alone is computed
-        once per center instead of once per neighbor.
+        The first layer is linear in differences and center, so the center's part is computed once per center instead
+        of once per neighbor.
         """
         layer, norm = _parts(self.transfer.net)
         weight, bias = (layer.weight.flatten(1), None) if norm.training else folded(layer, norm)
@@ -209,9 +209,9 @@ class _Groups(nn.Module):
 
 
 def _deviation(x: Tensor) -> Tensor:
-    """Unbiased standard deviation over everything in each cloud, ``(B, M, k, C)`` to ``(B,)``.
+    """Unbiased standard deviation over all values of each cloud, ``(B, M, k, C)`` to ``(B,)``.
 
-    Norms of norms are as exact as ``std``, four times as quick on a CPU, and have a gradient at 0.
+    Norms of norms are as exact as ``std``, four times faster on a CPU, and have a gradient at 0.
     """
     x = (x - x.mean(dim=(1, 2, 3), keepdim=True)).flatten(2)
     parts = torch.linalg.vector_norm(x, dim=2)

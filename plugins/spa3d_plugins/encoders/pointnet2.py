@@ -1,4 +1,4 @@
-"""PointNet++ with single-scale grouping: balls around sampled centers, twice, then all centers as one group.
+"""PointNet++ with single-scale grouping: two set abstractions on balls, then a global stage.
 
 arXiv 1706.02413. Module names and weight shapes are those of the published ULIP checkpoint. The computation is
 channel-last, and 1x1 convolutions are matrix products.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.encoders.inputs import Inputs, Positive, accepted
+from spa3d_plugins.encoders.inputs import Inputs, Positive, validate_points
 from spa3d_plugins.encoders.pointwise import Pointwise, normalized
 from spa3d_plugins.encoders.set_abstraction import Layer, abstracted
 
@@ -30,37 +30,37 @@ class PointNet2Config(ComponentConfig):
     """Shape of the encoder; the defaults are ULIP's PointNet++ SSG."""
 
     inputs: Inputs = ("xyz",)
-    """Channels per point, xyz first; the others are features of the points from the first balls on."""
+    """Channels per point, xyz first; the others are features of the points."""
     centers: tuple[Positive, ...] = Field((512, 128), min_length=1)
-    """Centers of each set abstraction, fewer from one to the next; the last number is that of the tokens."""
+    """Centers of each set abstraction, not increasing; the last number is the number of tokens."""
     radius: tuple[Annotated[float, Field(gt=0)], ...] = (0.2, 0.4)
-    """Radius of the balls of each set abstraction; the unit is the radius of the cloud."""
+    """Radius of the balls of each set abstraction, in units of the cloud's radius."""
     nsample: tuple[Positive, ...] = (32, 64)
-    """Places per ball of each set abstraction."""
+    """Points per ball of each set abstraction."""
     widths: tuple[Widths, ...] = ((64, 64, 128), (128, 128, 256))
     """Widths of the layers of each set abstraction."""
     last: Widths = (256, 512, 1024)
-    """Widths of the layers of the global stage, which sees all centers as one group."""
+    """Widths of the layers of the global stage, in which all centers are one group."""
     head: Widths = (512, 256)
-    """Widths of the head behind the global stage; the last one is that of the pooled feature."""
+    """Widths of the head after the global stage; the last is the width of the pooled feature."""
     dropout: float = Field(0.4, ge=0, lt=1)
     """Dropout in the head."""
     tokens: Literal["stage", "prepool"] = "stage"
-    """What a token is: a feature of the last set abstraction, or of the global stage before its maximum."""
+    """Source of the tokens: the last set abstraction, or the global stage before its maximum."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         lengths = {name: len(getattr(self, name)) for name in ("centers", "radius", "nsample", "widths")}
         if len(set(lengths.values())) > 1:
-            given = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            raise ValueError(f"each set abstraction needs one value of each; there are {given}")
-        if any(here < there for here, there in pairwise(self.centers)):
-            raise ValueError(f"centers must not grow from one set abstraction to the next: {list(self.centers)}")
+            numbers = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise ValueError(f"each set abstraction needs one value of each; there are {numbers}")
+        if any(before < after for before, after in pairwise(self.centers)):
+            raise ValueError(f"centers must not increase from one set abstraction to the next: {list(self.centers)}")
         return self
 
 
 class PointNet2(Encoder):
-    """Tokens are the centers of the last set abstraction, 128 of width 256 in the published shape."""
+    """Encoder with a token per center of the last stage; 128 of width 256 in the published shape."""
 
     Config = PointNet2Config
     config: PointNet2Config
@@ -78,12 +78,12 @@ class PointNet2(Encoder):
 
     @property
     def inputs(self) -> tuple[Channel, ...]:
-        """The channels it was configured for."""
+        """Configured channels."""
         return self.config.inputs
 
     @property
     def min_points(self) -> int:
-        """The centers of the first set abstraction."""
+        """Least points of a cloud: the centers of the first set abstraction."""
         return self.config.centers[0]
 
     @property
@@ -92,29 +92,29 @@ class PointNet2(Encoder):
         return (self.config.last if self.config.tokens == "prepool" else self.config.widths[-1])[-1]
 
     def num_tokens(self, num_points: int) -> int:
-        """The centers of the last set abstraction, whatever the size of the cloud."""
+        """Number of centers of the last set abstraction, for any size of the cloud."""
         return self.config.centers[-1]
 
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
-        """Tokens in the order of farthest point sampling; coordinates in units of the cloud's radius."""
-        xyz, features = self._abstracted(points)
+        """Encode clouds to tokens in sampling order; coordinates in units of the cloud's radius."""
+        xyz, features = self._abstract(points)
         return features if self.config.tokens == "stage" else self._last(xyz, features)
 
     def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
-        """The published encoder's output: global stage, maximum, head; ``(B, 256)`` in the published shape."""
-        feature = self._last(*self._abstracted(points)).amax(dim=1)
+        """Output of the published encoder: global stage, maximum, head; published shape ``(B, 256)``."""
+        feature = self._last(*self._abstract(points)).amax(dim=1)
         for number in range(1, len(self.config.head) + 1):
             layer, norm = self.get_submodule(f"fc{number}"), self.get_submodule(f"bn{number}")
             feature = F.relu(normalized(feature, cast("nn.Linear", layer), cast("nn.BatchNorm1d", norm)))
             feature = F.dropout(feature, self.config.dropout, self.training)
         return feature
 
-    def _abstracted(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Centers ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
-        config, points = self.config, accepted(self, points)
+    def _abstract(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute centers ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
+        config, points = self.config, validate_points(self, points)
         xyz, features = points[..., :3], points[..., 3:].to(next(self.parameters()).dtype)
-        # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
-        # serves all stages: each takes the first of the centers before it.
+        # Farthest point sampling of its own result keeps points and order. So one search is enough for all stages:
+        # each stage takes the first centers of the stage before.
         sampled = ops.group(xyz, ops.farthest_point_sample(xyz, config.centers[0]))
         shapes = zip(config.centers, config.radius, config.nsample, strict=True)
         for number, (count, radius, nsample) in enumerate(shapes, start=1):
@@ -125,7 +125,7 @@ class PointNet2(Encoder):
         return xyz, features
 
     def _last(self, xyz: Tensor, features: Tensor) -> Tensor:
-        """Point-wise part of the global stage, ``(B, M, D)``, on absolute coordinates and features."""
+        """Run the point-wise part of the global stage on absolute coordinates and features, ``(B, M, D)``."""
         hidden = torch.cat([xyz.to(features.dtype), features], dim=-1)
         for layer in self._layers(len(self.config.centers) + 1):
             hidden = F.relu(normalized(hidden, *layer), inplace=True)

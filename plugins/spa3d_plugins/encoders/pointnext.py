@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
-from spa3d_plugins.encoders.inputs import Inputs, Positive, accepted
+from spa3d_plugins.encoders.inputs import Inputs, Positive, validate_points
 from spa3d_plugins.encoders.pointwise import Pointwise, normalized
 from spa3d_plugins.encoders.set_abstraction import Layer, abstracted
 
@@ -28,40 +28,40 @@ class PointNeXtConfig(ComponentConfig):
     """Shape of the encoder; the defaults are ULIP's PointNeXt-S."""
 
     inputs: Inputs = ("xyz", "height")
-    """Channels per point, xyz first; positions are taken from it."""
+    """Channels per point, xyz first; positions come from xyz."""
     width: int = Field(32, ge=1)
     """Channels after the stem; each down-sampling stage doubles them."""
     strides: tuple[Positive, ...] = Field((1, 2, 2, 2, 2, 1), min_length=3)
-    """Points in over points out per stage: 1 for the stem, from 2 on for set abstractions, 1 for the global stage."""
+    """Input points / output points of each stage: 1 for the stem, ≥ 2 for set abstractions, 1 for the global stage."""
     nsample: int = Field(32, ge=1)
-    """Places per ball."""
+    """Points per ball."""
     radius: float = Field(0.15, gt=0)
-    """Radius of the first stage's balls; the unit is the radius of the cloud."""
+    """Radius of the first stage's balls, in units of the cloud's radius."""
     radius_scale: float = Field(1.5, gt=0)
-    """Radius of each further stage over that of the stage before."""
+    """Ratio of a stage's radius to the radius of the stage before."""
     sa_layers: int = Field(2, ge=1)
-    """Layers per set abstraction; all but the last have half the width."""
+    """Layers per set abstraction; all except the last have half the width."""
     points: int = Field(0, ge=0)
-    """Points the stages' sizes are counted from, so that the number of tokens is fixed; 0: those of each cloud."""
+    """Number of points that sets the stages' sizes and fixes the number of tokens; 0: the points of each cloud."""
     head: tuple[Positive, ...] = Field((512, 256), min_length=1)
-    """Widths of the head behind the global stage; the last one is that of the pooled feature."""
+    """Widths of the head after the global stage; the last is the width of the pooled feature."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Dropout in the head."""
     tokens: Literal["stage", "prepool"] = "stage"
-    """What a token is: a feature of the last set abstraction, or of the global stage before its maximum."""
+    """Source of the tokens: the last set abstraction, or the global stage before its maximum."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         first, *middle, last = self.strides
         if first != 1 or last != 1 or min(middle) < 2:
-            raise ValueError(f"strides must be 1, then numbers from 2 on, then 1; they are {list(self.strides)}")
+            raise ValueError(f"strides must be 1, then numbers ≥ 2, then 1, got {list(self.strides)}")
         if self.points and self.points < math.prod(self.strides):
             raise ValueError(f"points must be 0 or at least the product of the strides, {math.prod(self.strides)}")
         return self
 
 
 class PointNeXt(Encoder):
-    """Tokens are the centers of the last set abstraction, N / 16 of width 512 in the published shape."""
+    """Encoder with a token per center of the last stage; N / 16 of width 512 in the published shape."""
 
     Config = PointNeXtConfig
     config: PointNeXtConfig
@@ -85,12 +85,12 @@ class PointNeXt(Encoder):
 
     @property
     def inputs(self) -> tuple[Channel, ...]:
-        """The channels it was configured for."""
+        """Configured channels."""
         return self.config.inputs
 
     @property
     def min_points(self) -> int:
-        """The product of the strides: one token."""
+        """Least points of a cloud: the product of the strides, which gives one token."""
         return math.prod(self._strides)
 
     @property
@@ -99,22 +99,22 @@ class PointNeXt(Encoder):
         return self._dim
 
     def num_tokens(self, num_points: int) -> int:
-        """The points of the cloud (or the configured number) over the product of the strides."""
+        """Points of the cloud (or the configured number) divided by the product of the strides."""
         return self._sizes(num_points)[-1]
 
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
-        """Tokens in the order of farthest point sampling; coordinates in units of the cloud's radius."""
-        xyz, features = self._abstracted(points)
+        """Encode clouds to tokens in sampling order; coordinates in units of the cloud's radius."""
+        xyz, features = self._abstract(points)
         return features if self.config.tokens == "stage" else self.encoder.last(xyz, features)
 
     def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
-        """The published encoder's output: global stage, maximum, head; ``(B, 256)`` in the published shape."""
-        xyz, features = self._abstracted(points)
+        """Output of the published encoder: global stage, maximum, head; published shape ``(B, 256)``."""
+        xyz, features = self._abstract(points)
         return self.prediction["head"](self.encoder.last(xyz, features).amax(dim=1))
 
-    def _abstracted(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Centers ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
-        points = accepted(self, points)
+    def _abstract(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute centers ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
+        points = validate_points(self, points)
         return cast("tuple[Tensor, Tensor]", self.encoder(points, self._sizes(points.shape[1])))
 
     def _sizes(self, num_points: int) -> list[int]:
@@ -127,18 +127,18 @@ class PointNeXt(Encoder):
 
 
 class _Trunk(nn.Module):
-    """All stages; each sits in a list of its own, as in the checkpoints (one block per stage)."""
+    """All stages, each in its own list, as in the checkpoints (one block per stage)."""
 
     def __init__(self, stem: nn.Module, abstractions: list[nn.Module], last: nn.Module) -> None:
         super().__init__()
         self.encoder = nn.ModuleList(nn.Sequential(stage) for stage in (stem, *abstractions, last))
 
     def forward(self, points: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-        """Centers ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
+        """Compute centers ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
         xyz = points[..., :3]
         features = self.encoder[0](points.to(next(self.parameters()).dtype))
-        # Sampling what farthest point sampling chose gives the same points in the same order, so that one search
-        # serves all stages: each takes the first of the centers before it.
+        # Farthest point sampling of its own result keeps points and order. So one search is enough for all stages:
+        # each stage takes the first centers of the stage before.
         index = ops.farthest_point_sample(xyz, sizes[0])
         for stage, size in zip(self.encoder[1:-1], sizes, strict=True):
             xyz, features = stage((xyz, features, index[:, :size]))
@@ -146,12 +146,12 @@ class _Trunk(nn.Module):
         return xyz, features
 
     def last(self, xyz: Tensor, features: Tensor) -> Tensor:
-        """Point-wise part of the global stage, ``(B, M, D)``."""
+        """Run the point-wise part of the global stage, ``(B, M, D)``."""
         return self.encoder[-1]((xyz, features))
 
 
 class _Stem(nn.Module):
-    """Input channels to the first width, linearly."""
+    """Linear layer from the input channels to the first width."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ class _Stem(nn.Module):
 
 
 class _Layer(nn.Sequential):
-    """A 1x1 convolution without bias and batch normalization over all places."""
+    """1x1 convolution without bias, then batch normalization over all positions."""
 
     def __init__(self, inside: int, outside: int) -> None:
         super().__init__(Pointwise(inside, outside, dims=2, bias=False), nn.BatchNorm1d(outside))
@@ -175,7 +175,7 @@ class _Layer(nn.Sequential):
 
 
 class _SetAbstraction(nn.Module):
-    """Centers look at their ball: [(neighbor − center) / radius, feature] → layers → maximum, plus a shortcut."""
+    """Set abstraction: [(neighbor − center) / radius, feature] → layers → maximum, plus a shortcut."""
 
     def __init__(self, inside: int, outside: int, *, layers: int, radius: float, nsample: int) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class _SetAbstraction(nn.Module):
         self.radius, self.nsample = radius, nsample
 
     def forward(self, cloud: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Points ``(B, N, 3)``, features ``(B, N, C)`` and centers' indices ``(B, M)`` to centers and features."""
+        """Compute centers and features from ``(B, N, 3)``, ``(B, N, C)`` and centers' indices ``(B, M)``."""
         xyz, features, index = cloud
         centers = ops.group(xyz, index)
         ball = ops.ball_query(centers, xyz, self.radius, self.nsample, closed=False)
@@ -195,7 +195,7 @@ class _SetAbstraction(nn.Module):
 
 
 class _Global(nn.Module):
-    """All centers as one group, with their absolute coordinates."""
+    """Global stage: all centers as one group, with absolute coordinates."""
 
     def __init__(self, width: int, *, layers: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The layer that all encoders of point clouds are made of: a 1x1 convolution, mostly followed by batch normalization.
+"""1x1 convolutions with batch normalization, the layer type of all encoders here.
 
 Published weights have the shapes of 1- and 2-dimensional convolutions over channel-first tensors. Here they are applied
-to channel-last tensors as matrix products, and in eval mode a normalization is folded into the product before it.
+to channel-last tensors as matrix products. In eval mode a normalization is folded into the preceding product.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 PIECE = 1 << 17
-"""Numbers per piece of a layer's result: 512 KiB of float32, still in a CPU core's own cache when the next layer reads
-them."""
+"""Values per piece of a layer's result: 512 KiB of float32, which stay in a CPU core's cache for the next layer."""
 LEAST = 512
-"""Places per piece, at least: with fewer the product waits for its weights."""
+"""Least positions per piece; with fewer, loading the weights dominates a product."""
 
 
 class Pointwise(nn.Module):
@@ -31,16 +30,16 @@ class Pointwise(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # torch's own choice for convolutions
 
     def forward(self, x: Float[Tensor, "*places inside"]) -> Float[Tensor, "*places outside"]:
-        """Every place by itself."""
+        """Apply the layer to each position independently."""
         return F.linear(x, self.weight.flatten(1), self.bias)
 
 
 def normalized(
     x: Float[Tensor, "*places inside"], layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> Float[Tensor, "*places outside"]:
-    """``norm(layer(x))``, the statistics of a training step being those over all places.
+    """Compute ``norm(layer(x))``; in training the statistics are over all positions.
 
-    In eval mode it is one product, see `folded`: the result is not read and written once more.
+    In eval mode it is a single product (see `folded`), without another pass over the result.
     """
     if norm.training:
         return batch_normalized(layer(x), norm)
@@ -51,7 +50,10 @@ def normalized(
 def batch_normalized(
     x: Float[Tensor, "*places outside"], norm: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> Float[Tensor, "*places outside"]:
-    """Batch normalization over all places of a channel-last tensor, with the running statistics kept up to date."""
+    """Apply batch normalization over all positions of a channel-last tensor.
+
+    In training the running statistics are updated.
+    """
     flat = x.flatten(0, -2)
     flat = flat[..., None, None] if isinstance(norm, nn.BatchNorm2d) else flat
     return norm(flat).reshape(x.shape)
@@ -60,7 +62,7 @@ def batch_normalized(
 def folded(
     layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> tuple[Float[Tensor, "outside inside"], Float[Tensor, " outside"]]:
-    """Weight and bias of `layer` followed by `norm` in eval mode; differentiable in the parameters of both."""
+    """Weight and bias of `layer` followed by `norm` in eval mode, differentiable in both."""
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError("a normalization without running statistics cannot be folded")
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
@@ -69,24 +71,24 @@ def folded(
 
 
 def prepared(layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
-    """`normalized` with the folding done beforehand, for a tensor that comes in pieces."""
+    """Return `normalized` as a function of x, folded once for a tensor processed in pieces."""
     if norm.training:
         return lambda x: batch_normalized(layer(x), norm)
     weight, bias = folded(layer, norm)
-    return lambda x: F.linear(x, weight).add_(bias)  # a bias given to linear is first copied to every place
+    return lambda x: F.linear(x, weight).add_(bias)  # linear with a bias first copies the bias to every position
 
 
 def in_pieces(part: Callable[..., Tensor], *tensors: Tensor, places: int, width: int, whole: bool) -> Tensor:
-    """``part(*tensors)`` of a function that treats each row by itself, a few rows at a time.
+    """Compute ``part(*tensors)`` a few rows at a time; `part` treats rows independently.
 
-    On a CPU the layers of a group cost more time in memory than in arithmetic unless their results stay in the cache.
+    On a CPU the layers of a group spend more time on memory than on arithmetic unless their results stay in the cache.
 
     Args:
-        part: maps some rows of the tensors to as many rows.
-        tensors: all with the same number of rows.
-        places: places of a group, which `part` holds at once for each of its rows.
-        width: of the widest result that `part` holds for each place.
-        whole: whether the rows depend on each other, as they do where a normalization takes its statistics from them.
+        part: maps rows of the tensors to the same number of rows.
+        tensors: tensors with the same number of rows.
+        places: positions per group; `part` keeps all of them in memory for each of its rows.
+        width: width of the widest result of `part` per position.
+        whole: whether the rows depend on each other, as with a normalization that takes statistics over them.
 
     """
     rows = max(1, max(PIECE // width, LEAST) // places)

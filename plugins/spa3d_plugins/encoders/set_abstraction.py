@@ -1,4 +1,4 @@
-"""Set abstraction of the PointNet++ family: centers look at the points of their ball (arXiv 1706.02413)."""
+"""Set abstraction of the PointNet++ family: layers on the points in each center's ball (arXiv 1706.02413)."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def abstracted(
     *,
     radius: float = 1.0,
 ) -> Float[Tensor, "B M D"]:
-    """Layers on [(neighbor − center) / radius, feature] with ReLU between them, then the maximum over the ball.
+    """Apply layers to [(neighbor − center) / radius, feature], then take the maximum per ball.
 
-    There is no ReLU after the last layer; whether it comes before or after the maximum does not matter.
+    ReLU is applied between layers but not after the last one: it commutes with the maximum, so the caller can apply it.
 
     Args:
-        cloud: coordinates and features (of width 0 where there are none) of the points.
+        cloud: coordinates and features of the points; the features may have width 0.
         centers: coordinates of the centers.
-        ball: indices of the points that each center looks at.
-        layers: convolutions with their normalization; the first one takes 3 + C channels.
+        ball: indices of the points in each center's ball.
+        layers: convolutions with their normalization; the first takes 3 + C channels.
         radius: unit of the relative coordinates.
 
     """
     xyz, features = cloud
     first, *others = layers
-    enter, steps = _entry(first, features, radius), [prepared(*layer) for layer in others]
+    enter, steps = _prepare_first(first, features, radius), [prepared(*layer) for layer in others]
     places = xyz.flatten(0, 1)
 
     def part(index: Tensor, middle: Tensor) -> Tensor:
@@ -59,11 +59,11 @@ def abstracted(
     return pooled.view(*centers.shape[:2], -1)
 
 
-def _entry(first: Layer, features: Tensor, radius: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """The first layer: offsets ``(G, k, 3)`` and places ``(G, k)`` in the flattened batch, to ``(G, k, D)``.
+def _prepare_first(first: Layer, features: Tensor, radius: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the first layer: offsets ``(G, k, 3)`` and flat indices ``(G, k)`` to ``(G, k, D)``.
 
-    Convolving a feature and moving it into a ball commute: the wide part of the product is done once per point
-    instead of once per place.
+    Convolution and gathering commute: the wide part of the product is computed once per point instead of once per
+    point and ball.
     """
     layer, norm = first
     weight, bias = (layer.weight.flatten(1), layer.bias) if norm.training else folded(layer, norm)

@@ -1,4 +1,4 @@
-"""Loss of color: every point fades towards gray."""
+"""Noise on colors: every color fades to gray or black."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ RED, BLUE = 0.299, 0.114
 
 
 class ColorStripConfig(NoiseConfig):
-    """How much of the color, and what is left of it."""
+    """Strength of the fading and its target color."""
 
     level: float = Field(1.0, ge=0, le=1)
-    """Share of the color removed: how far each point's color goes towards gray (or black); at 1 it is there."""
+    """Share of the color removed: 0 keeps the color, 1 makes every point gray (or black)."""
     towards: Literal["gray", "black"] = "gray"
-    """What is left at level 1: each point's gray of equal luminance, or black as in a cloud without color."""
+    """Color at level 1: each point's gray of equal luminance, or black as in a cloud without color."""
 
 
 class ColorStrip(Noise):
-    """Colors move in a straight line to the gray of their luminance, or to black; the points stay.
+    """Linear fading of colors to the gray of their luminance, or to black; coordinates stay.
 
-    Gray (luminance after ITU-R BT.601, the grayscale of Pointcept's augmentations) takes hue and saturation and leaves
-    light and dark, so texture and edges can still be seen. Black takes all: it is PointLLM's mark of a cloud without
-    color, and the color dropping of PointNeXt (arXiv 2206.04670). The same for every key.
+    Gray (luminance after ITU-R BT.601, the grayscale of Pointcept's augmentations) removes hue and saturation and
+    keeps light and dark, so texture and edges stay visible. Black removes everything: PointLLM marks clouds without
+    color with it, and PointNeXt's color dropping (arXiv 2206.04670) uses it. No random numbers: all keys give the
+    same result.
     """
 
     Config = ColorStripConfig
     config: ColorStripConfig
 
     def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
-        """Faded clouds, ``(B, N, C)``; what has no color (C < 6) comes back as it is."""
+        """Fade clouds ``(B, N, C)``; clouds without color (C < 6) are returned unchanged."""
         if self.level == 0 or points.shape[-1] < 6:
             return points
         rgb = points[..., 3:6]
@@ -45,11 +46,11 @@ class ColorStrip(Noise):
         return torch.cat([points[..., :3], torch.lerp(rgb, left, self.level), points[..., 6:]], dim=-1)
 
     def realized(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
-        """The level, and 0 for a cloud that had no color to lose."""
+        """Level per cloud; 0 for a cloud that already had the target colors."""
         return self.level * (points != noised).flatten(1).any(dim=1).float()
 
 
 def _luminance(rgb: Float[Tensor, "B N 3"]) -> Float[Tensor, "B N 1"]:
-    """What is gray is its own luminance, to the last bit."""
+    """Luminance of each color; of a gray it is exactly the gray value."""
     red, green, blue = rgb.split(1, dim=-1)
     return green + RED * (red - green) + BLUE * (blue - green)

@@ -1,4 +1,4 @@
-"""Crop: one side of a cloud disappears."""
+"""Crop: removes one side of a cloud."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class CropConfig(NoiseConfig):
 
 
 class Crop(Removal):
-    """Everything beyond a plane of random direction is removed, the plane where `level` wants it.
+    """Removal of all points beyond a plane of random direction; `level` sets its position.
 
-    RPM-Net makes its partial clouds so (arXiv 2003.13479: the half-space of a random direction keeps 70 % of them).
-    Unlike the points nearest to a viewpoint (PoinTr, arXiv 2108.08839) or to a point of the surface (drop-local of
-    ModelNet-C, arXiv 2202.03377, of which `mask` makes many), what a plane takes looks the same at every level: one
-    clean cut, whatever the shape and the density. What survives at one level survives at every lower one.
+    RPM-Net makes its partial clouds in this way (arXiv 2003.13479; 70 % of the points stay). Other crops remove the
+    points nearest to a viewpoint (PoinTr, arXiv 2108.08839) or to a point of the surface (drop-local of ModelNet-C,
+    arXiv 2202.03377; `mask` removes many such patches). A plane gives one clean cut at every level, whatever the
+    shape and the density. A point that stays at one level stays at every lower level.
     """
 
     Config = CropConfig
     config: CropConfig
 
     def removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
-        """True for the points that lie farthest along a random direction; of equally far ones the first."""
+        """True for the points farthest along a random direction; of equally far points the first."""
         direction = F.normalize(draws.normal(3), dim=-1).to(xyz)
         order = (xyz * direction[:, None]).sum(dim=-1).argsort(dim=1, descending=True, stable=True)
         beyond = torch.zeros(xyz.shape[:2], dtype=torch.bool, device=xyz.device)

@@ -1,4 +1,4 @@
-"""Gaussian noise: every point is moved a little."""
+"""Gaussian noise: a normal error on every coordinate."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class GaussianConfig(NoiseConfig):
     """Strength of the jitter."""
 
     level: float = Field(0.1, ge=0, le=1)
-    """Standard deviation of each coordinate's error, in radii of the cloud; at 0.1 fine parts are gone, at 0.5 all."""
+    """Standard deviation of each coordinate's error, in radii of the cloud; 0.1 hides fine parts, 0.5 the shape."""
 
 
 class Gaussian(Noise):
     """Independent normal errors on the coordinates, colors untouched (SPA, table 2, which gives no sigma).
 
     The default is the jitter of 3D MM-Vet-C (ShapeLLM, arXiv 2402.17766), a variance of 0.01 in the unit sphere. The
-    radius is the largest distance from the origin, which is where normalized clouds have their center. Nothing is
-    clipped: at high levels points leave the unit sphere. The errors of one level are those of another, scaled.
+    radius is the largest distance from the origin, the center of normalized clouds. Nothing is clipped: at high
+    levels points leave the unit sphere. Two levels have the same errors up to a factor.
     """
 
     Config = GaussianConfig
     config: GaussianConfig
 
     def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
-        """Jittered clouds, ``(B, N, C)`` with xyz first."""
+        """Add errors to clouds ``(B, N, C)`` with xyz first."""
         if self.level == 0:
             return points
         xyz = points[..., :3]

@@ -1,4 +1,4 @@
-"""3D masking: whole neighborhoods of a cloud disappear."""
+"""3D masking: removes whole neighborhoods of a cloud."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from spa3d_plugins.noise.removal import Removal
 
 
 class MaskConfig(NoiseConfig):
-    """Strength of the mask and size of its holes."""
+    """Strength of the mask, number and size of its patches."""
 
     level: float = Field(0.25, ge=0, le=1)
-    """Share of the points removed, reached with whole patches; 0 removes none, 1 leaves one patch."""
+    """Share of the points removed, in whole patches; 0 removes none, 1 leaves one patch."""
     patches: int = Field(64, ge=1)
-    """Number of patches the cloud is covered with (at most one per point)."""
+    """Number of patches that cover the cloud (at most one per point)."""
     patch_size: int = Field(0, ge=0)
     """Points per patch; 0: twice the points per patch, 2N / patches, so that neighboring patches overlap."""
 
 
 class Mask(Removal):
-    """FPS centers, their nearest neighbors as patches, random patches removed (SPA, section 3.1 and figure 5).
+    """Removal of random patches: FPS centers and their neighbors (SPA, section 3.1, figure 5).
 
-    Patches go one by one, in random order, until at least ``level`` of the points are gone. The points of the
-    last patch in that order are never removed, so something survives even level 1. Survivors stay in their
-    places and random ones of them fill the holes, so N and the number of tokens stay the same.
+    Patches are removed one by one, in random order, until at least the share ``level`` of the points is gone. The
+    points of the last patch in that order always stay, even at level 1. Remaining points keep their index, and
+    random copies of them fill the holes, so N and the number of tokens stay the same.
     """
 
     Config = MaskConfig
@@ -46,10 +46,10 @@ class Mask(Removal):
         members = ops.knn(centers, xyz, size).flatten(1)
         turn = draws.permutation(patches).to(xyz.device)
         member_turn = turn.repeat_interleave(size, dim=1)
-        # A point goes at the first turn of the patches that hold it; where none does, with the nearest center's.
+        # A point is removed with the first of its patches; a point in no patch goes with the nearest center's patch.
         goes = turn.gather(1, ops.knn(xyz, centers, 1).squeeze(2))
         goes = goes.scatter_reduce(1, members, member_turn, "amin", include_self=False)
-        # The last patch goes at no turn: whatever the level, something survives.
+        # The last patch is never removed, so that some points stay at any level.
         goes = goes.scatter_reduce(1, members, torch.where(member_turn == patches - 1, patches, -1), "amax")
         last = goes.sort(dim=1).values[:, math.ceil(self.level * total) - 1, None]
         return (goes <= last) & (goes < patches)

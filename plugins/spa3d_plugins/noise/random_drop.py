@@ -1,4 +1,4 @@
-"""Random drop: points disappear here and there, wherever they are."""
+"""Random drop: removes a random subset of the points."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class RandomDropConfig(NoiseConfig):
 
 
 class RandomDrop(Removal):
-    """A random subset of the points is removed (SPA, table 2; drop-global of ModelNet-C, arXiv 2202.03377).
+    """Removal of random points (SPA, table 2; drop-global of ModelNet-C, arXiv 2202.03377).
 
-    The shape stays and its sampling gets coarser: half the points dropped is the same object at half the resolution.
-    What survives at one level survives at every lower one.
+    The shape stays and its sampling gets coarser: without half of its points, an object has half the resolution.
+    A point that stays at one level stays at every lower level.
     """
 
     Config = RandomDropConfig

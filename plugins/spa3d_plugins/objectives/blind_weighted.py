@@ -1,4 +1,4 @@
-"""Cross-entropy that learns most from the tokens which the text alone does not foretell."""
+"""Cross-entropy with larger weights on tokens that the text alone does not predict."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 from spa3d.contracts.objective import Need, Objective, Score, Scores, Term
 
 LEAST, MOST = 1e-6, 100.0
-"""Bounds of a token's surprise in nats: no token is wholly without weight, none beyond all measure."""
+"""Bounds of a token's text-only negative log p in nats, so that no weight is 0 or unbounded."""
 
 
 class BlindWeighted(Objective):
-    """−w log p of every answer token given the clean cloud, w ∝ −log p of the same token given the text alone.
+    """−w log p of each answer token given the clean cloud; w ∝ −log p given the text alone.
 
     The weights have mean 1 over an answer and no gradient. After 3DR-FT (Real-3DQA, arXiv 2603.23523), which divides
-    the policy's text-only log p by that of a model tuned on text alone; here the policy's own is taken, without the
-    second model.
+    the policy's text-only log p by that of a model tuned on text alone. Here only the policy's text-only log p is
+    used, without a second model.
     """
 
     needs = (Need("chosen", "clean"), Need("chosen", "blind", grad=False))
@@ -31,9 +31,12 @@ class BlindWeighted(Objective):
 
 
 def surprise(clean: Score, blind: Score) -> Float[Tensor, "B T"]:
-    """Weights in the columns of `clean`, mean 1 over each answer: all 1 where the text-only score has no such row."""
+    """Token weights in the columns of `clean`, mean 1 over each answer.
+
+    A sample without a text-only score has weight 1 at every token.
+    """
     shared = clean.answer_mask & blind.present[:, None]
-    foretold = torch.zeros_like(clean.token_logp).masked_scatter(shared, blind.token_logp.detach()[blind.answer_mask])
-    nats = (-foretold).clamp(LEAST, MOST) * clean.answer_mask
+    logp = torch.zeros_like(clean.token_logp).masked_scatter(shared, blind.token_logp.detach()[blind.answer_mask])
+    nats = (-logp).clamp(LEAST, MOST) * clean.answer_mask
     mean = nats.sum(dim=1, keepdim=True) / clean.length[:, None].clamp(min=1)
     return nats / mean.clamp(min=LEAST)

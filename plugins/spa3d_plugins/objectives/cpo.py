@@ -1,4 +1,4 @@
-"""CPO: prefer the chosen answer without a reference model, held up by its cross-entropy."""
+"""CPO: prefer the chosen answer without a reference model, plus its cross-entropy."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from spa3d_plugins.objectives.preference import PAIR, difference, prefer
 
 
 class CPOConfig(ComponentConfig):
-    """How fast a margin saturates, and the weight of the cross-entropy."""
+    """Factor of the margin and weight of the cross-entropy."""
 
     beta: float = Field(0.1, gt=0)
     """Factor of the margin, per nat of log p summed over an answer."""
     alpha: float = Field(1.0, ge=0)
-    """Weight of the token cross-entropy of the chosen answer; 0: the preference alone."""
+    """Weight of the chosen answer's token cross-entropy; 0: the preference term only."""
 
 
 class CPO(Objective):
@@ -32,7 +32,7 @@ class CPO(Objective):
     needs = PAIR
 
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """The preference in nats per sequence, ``(B,)``, and the cross-entropy per token where it has weight."""
+        """Preference in nats per sequence, ``(B,)``, and cross-entropy per token unless ``alpha`` is 0."""
         chosen, rejected = scores["chosen", "clean"], scores["rejected", "clean"]
         margin = self.config.beta * difference(chosen.logp, rejected.logp)
         preference = Term("cpo", prefer(margin, rejected.present), "sequence")

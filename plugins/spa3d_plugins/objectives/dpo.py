@@ -12,17 +12,17 @@ from spa3d_plugins.objectives.preference import PAIR, answer_margin, prefer, wit
 
 
 class DPOConfig(ComponentConfig):
-    """How fast a margin over the reference saturates."""
+    """Factor of the margin over the reference."""
 
     beta: float = Field(0.1, gt=0)
-    """Factor of the margin, per nat of log p summed over an answer; small values let the policy move far."""
+    """Factor of the margin, per nat of log p summed over an answer; small values allow a larger change."""
 
 
 class DPO(Objective):
     """−log σ(β [(c − c_ref) − (r − r_ref)]) (Rafailov et al., arXiv 2305.18290, equation 7).
 
-    c and r are log p of the chosen and of the rejected answer given the clean cloud, summed over tokens; those of the
-    reference model carry the index ref.
+    c and r are log p of the chosen and of the rejected answer given the clean cloud, summed over tokens; ref marks
+    the reference model.
     """
 
     Config = DPOConfig

@@ -1,4 +1,4 @@
-"""IPO: bring the margin over the reference to a fixed size instead of making it as large as possible."""
+"""IPO: move the margin over the reference to a fixed size instead of maximizing it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from spa3d_plugins.objectives.preference import PAIR, difference, log_ratio, wit
 
 
 class IPOConfig(ComponentConfig):
-    """The size of the margin that is aimed at."""
+    """Target size of the margin."""
 
     beta: float = Field(0.1, gt=0)
-    """Strength of the reference (the paper's τ): the margin per token aimed at is 1 / (2 β) nats."""
+    """Strength of the reference (the paper's τ): the target margin is 1 / (2 β) nats per token."""
 
 
 class IPO(Objective):
     """[(c − c_ref) / n_c − (r − r_ref) / n_r − 1 / (2 β)]² (Azar et al., arXiv 2310.12036, equation 17).
 
-    c and r are log p of the chosen and the rejected answer given the clean cloud, n their tokens. The paper does not
-    divide by n; its authors recommend it since, and TRL does it.
+    c and r are log p of the chosen and the rejected answer given the clean cloud; n_c and n_r are their numbers of
+    tokens. The paper does not divide by n; its authors later recommended it, and TRL does it.
     """
 
     Config = IPOConfig

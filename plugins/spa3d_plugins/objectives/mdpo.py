@@ -1,4 +1,4 @@
-"""mDPO: DPO over answers and over clouds, and an anchor under the chosen answer."""
+"""mDPO: DPO over answers and over clouds, plus a loss on a low chosen reward (anchor)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from spa3d_plugins.objectives.scene_dpo import NEEDS, answer_term, view_term
 
 
 class MDPOConfig(ComponentConfig):
-    """How fast margins over the reference saturate, and where the anchor lies."""
+    """Factor of the margins over the reference, and target of the anchor."""
 
     beta: float = Field(0.1, gt=0)
     """Factor of the margins and of the anchored reward, per nat of log p summed over an answer."""
     delta: float = 0.0
-    """Reward that the anchor asks of the chosen answer: β times its log p over that of the reference."""
+    """Target reward of the chosen answer in the anchor; reward: β times its log-ratio to the reference."""
 
 
 class MDPO(Objective):
-    """The two terms of `scene-dpo`, and −log σ(β ρ(y, x) − δ) (Wang et al., arXiv 2406.11839).
+    """The two terms of `scene-dpo`, plus −log σ(β ρ(y, x) − δ) (Wang et al., arXiv 2406.11839).
 
-    ρ is log p of the chosen answer y given the clean cloud x under the policy over that under the reference: the anchor
-    keeps it from falling. The noised cloud stands for the paper's cropped image.
+    ρ is log p(y|x) of the policy minus that of the reference; y is the chosen answer and x the clean cloud. The
+    third term, the anchor, penalizes a lower log p(y|x). The noised cloud replaces the paper's cropped image.
     """
 
     Config = MDPOConfig
@@ -33,7 +33,10 @@ class MDPO(Objective):
     needs = NEEDS
 
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """Three terms in nats per sequence, ``(B,)``; a sample adds 0 to those whose other side it does not have."""
+        """Three terms in nats per sequence, ``(B,)``.
+
+        A sample without a rejected answer, or without a noised cloud, adds 0 to the term that needs it.
+        """
         reward = self.config.beta * log_ratio(scores, "chosen", "clean")
         anchor = prefer(reward - self.config.delta, scores["chosen", "clean"].present)
         return (

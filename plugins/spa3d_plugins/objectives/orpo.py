@@ -1,4 +1,4 @@
-"""ORPO: cross-entropy of the chosen answer, and an odds ratio that keeps the rejected one from rising with it."""
+"""ORPO: cross-entropy of the chosen answer, plus its odds ratio over the rejected answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spa3d_plugins.objectives.preference import PAIR, difference, prefer
 
 
 class ORPOConfig(ComponentConfig):
-    """Weight of the preference beside the cross-entropy."""
+    """Weight of the odds ratio."""
 
     beta: float = Field(0.1, gt=0)
     """Weight of the odds ratio per sequence (the paper's λ)."""
@@ -24,8 +24,8 @@ class ORPOConfig(ComponentConfig):
 class ORPO(Objective):
     """NLL − β log σ(log odds(c̄) − log odds(r̄)) (Hong et al., arXiv 2403.07691, equations 6 and 7).
 
-    odds(p) = p / (1 − p) of the geometric mean probability per token of an answer given the clean cloud; NLL is the
-    token cross-entropy of the chosen answer. TRL takes it over the prompt as well, here it is the answer's alone.
+    odds(p) = p / (1 − p); p is the geometric mean probability per token of an answer given the clean cloud. NLL is
+    the token cross-entropy of the chosen answer. TRL also includes the prompt in NLL; here only the answer counts.
     """
 
     Config = ORPOConfig
@@ -33,7 +33,7 @@ class ORPO(Objective):
     needs = PAIR
 
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """The odds ratio in nats per sequence, ``(B,)``, and the cross-entropy in nats per token, ``(B, T)``."""
+        """Odds ratio in nats per sequence, ``(B,)``, and cross-entropy in nats per token, ``(B, T)``."""
         chosen, rejected = scores["chosen", "clean"], scores["rejected", "clean"]
         margin = difference(log_odds(chosen.mean_logp), log_odds(rejected.mean_logp))
         preference = Term("orpo", prefer(margin, rejected.present), "sequence", self.config.beta)
@@ -41,6 +41,9 @@ class ORPO(Objective):
 
 
 def log_odds(logp: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-    """Log of p / (1 − p) from log p; a probability of 1 counts as the largest below it, without gradient."""
+    """Log of p / (1 − p) from log p.
+
+    A probability of 1 is replaced by the next smaller number, without gradient.
+    """
     below = logp.clamp(max=-torch.finfo(logp.dtype).eps)
     return below - torch.log(-torch.expm1(below))

@@ -1,4 +1,4 @@
-"""What objectives of preference have in common: log-ratios, margins that survive −inf, and the logistic loss."""
+"""Shared parts of preference objectives: log-ratios, margins safe at −inf, logistic loss."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ PAIR = (Need("chosen", "clean"), Need("rejected", "clean"))
 
 
 def with_reference(*needs: Need) -> tuple[Need, ...]:
-    """`needs`, and the same of the reference model, which never learns."""
+    """`needs`, plus the same scores of the reference model, without gradient."""
     return (*needs, *(replace(need, model="reference", grad=False) for need in needs))
 
 
 def difference(better: Float[Tensor, "*n"], worse: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """`better` − `worse` in nats; 0 without gradient where both are the same infinity and say nothing."""
-    silent = better.isinf() & (better == worse)
-    return torch.where(silent, torch.zeros_like(better), better - worse)
+    """`better` − `worse` in nats; 0 without gradient where both are the same infinity."""
+    undefined = better.isinf() & (better == worse)
+    return torch.where(undefined, torch.zeros_like(better), better - worse)
 
 
 def log_ratio(scores: Scores, text: Text, view: str) -> Float[Tensor, " B"]:
-    """Log p of whole answers under the policy over that under the reference, in nats."""
+    """Log p of whole answers under the policy minus log p under the reference, in nats."""
     return difference(scores[text, view].logp, scores[text, view, "reference"].logp)
 
 
 def answer_margin(scores: Scores) -> Float[Tensor, " B"]:
-    """By how much more than the reference the policy prefers the chosen answer, given the clean cloud; in nats."""
+    """Log-ratio of the chosen answer minus that of the rejected one, clean cloud, in nats."""
     return difference(log_ratio(scores, "chosen", "clean"), log_ratio(scores, "rejected", "clean"))
 
 
 def prefer(margin: Float[Tensor, "*n"], present: Bool[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """−log σ(`margin`), stable for margins of any size; 0 without gradient where there is nothing to compare."""
+    """−log σ(`margin`), stable for any margin; 0 without gradient where `present` is false."""
     return torch.where(present, -F.logsigmoid(margin), torch.zeros_like(margin))

@@ -1,4 +1,4 @@
-"""R-DPO: DPO that does not pay for length."""
+"""R-DPO: DPO with a length term, so that an answer is not preferred for its length."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from spa3d_plugins.objectives.preference import PAIR, answer_margin, prefer, wit
 
 
 class RDPOConfig(ComponentConfig):
-    """How fast a margin saturates, and what a token costs."""
+    """Factor of the margin and weight of the length difference."""
 
     beta: float = Field(0.1, gt=0)
     """Factor of the margin over the reference, per nat of log p summed over an answer."""
     alpha: float = Field(0.05, ge=0)
-    """What each token by which the chosen answer is the longer one adds to the margin; 0: plain DPO."""
+    """Added to the margin for each token that the chosen answer has more than the rejected one; 0: plain DPO."""
 
 
 class RDPO(Objective):
     """−log σ(β [(c − c_ref) − (r − r_ref)] + α (n_c − n_r)) (Park et al., arXiv 2403.19159).
 
-    c and r are log p of the chosen and the rejected answer given the clean cloud, n their tokens: a pair whose chosen
-    answer is the longer one already counts as partly won, so its length is not what is learned from it.
+    c and r are log p of the chosen and the rejected answer given the clean cloud, n their numbers of tokens. Where
+    the chosen answer is longer, the margin is larger and the loss smaller, so that less is learned from length.
     """
 
     Config = RDPOConfig

@@ -16,7 +16,7 @@ NEEDS = with_reference(*PAIR, Need("chosen", "noised"))
 
 
 class SceneDPOConfig(ComponentConfig):
-    """How fast margins over the reference saturate."""
+    """Factor of the margins over the reference."""
 
     beta: float = Field(0.1, gt=0)
     """Factor of both margins, per nat of log p summed over an answer."""
@@ -25,8 +25,8 @@ class SceneDPOConfig(ComponentConfig):
 class SceneDPO(Objective):
     """−log σ(β [ρ(y, x) − ρ(y⁻, x)]) − log σ(β [ρ(y, x) − ρ(y, x′)]) (after LEO-VL, arXiv 2506.09935).
 
-    ρ is log p under the policy over that under the reference, summed over an answer's tokens; y is the chosen and y⁻
-    the rejected answer, x the clean and x′ the noised cloud. LEO-VL shows another scene in place of x′.
+    ρ is log p of the policy minus log p of the reference, summed over an answer's tokens; y is the chosen and y⁻
+    the rejected answer, x the clean and x′ the noised cloud. LEO-VL uses another scene as x′.
     """
 
     Config = SceneDPOConfig
@@ -34,7 +34,10 @@ class SceneDPO(Objective):
     needs = NEEDS
 
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """Both terms in nats per sequence, ``(B,)``; a sample adds 0 to the one whose other side it does not have."""
+        """Both terms in nats per sequence, ``(B,)``.
+
+        A sample without a rejected answer, or without a noised cloud, adds 0 to the term that needs it.
+        """
         return (
             Term("answer", answer_term(scores, self.config.beta), "sequence"),
             Term("view", view_term(scores, self.config.beta), "sequence"),

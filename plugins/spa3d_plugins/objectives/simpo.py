@@ -17,7 +17,7 @@ class SimPOConfig(ComponentConfig):
     beta: float = Field(2.0, gt=0)
     """Factor of the difference between the mean log p per token of both answers."""
     gamma: float = Field(0.3, ge=0)
-    """Margin aimed at, after the factor: gamma of the paper and of TRL; the authors' code takes gamma / beta."""
+    """Target margin, after the factor: gamma of the paper and of TRL; the authors' code takes gamma / beta."""
 
 
 class SimPO(Objective):

@@ -17,33 +17,33 @@ from spa3d_plugins.objectives.preference import difference, prefer, with_referen
 
 
 class SPAConfig(ComponentConfig):
-    """Weights of the contrast and of its anchor, and departures from the paper's loss, all off by default."""
+    """Weights of contrast and anchor, and variants of the paper's loss (all off by default)."""
 
     coefficient: float = Field(1.0, gt=0)
     """Weight of the contrast, summed over an answer's tokens, per sequence."""
     anchor: float = Field(0.0, ge=0)
-    """Weight of the token cross-entropy that holds log p of the answer up; 0: the paper's loss alone."""
+    """Weight of the token cross-entropy, which penalizes a lower log p of the answer; 0: the paper's loss only."""
     beta: float = Field(1.0, gt=0)
-    """Factor of the margin; small values saturate late."""
+    """Factor of the margin; with small values the loss saturates at larger margins."""
     normalize: Literal["none", "length"] = "none"
-    """What the margin is divided by: nothing, or the number of the answer's tokens."""
+    """Divisor of the margin: none, or the number of the answer's tokens."""
     per_round: bool = False
     """Whether each round of a conversation has a margin of its own; the loss is their mean over the rounds."""
     clip: float | None = Field(None, gt=0)
-    """Largest margin that counts, in nats before the factor: what lies beyond teaches nothing more; none: no limit."""
+    """Largest margin that counts, in nats before the factor; above it there is no gradient; none: no limit."""
     detach: bool = False
-    """Whether the gradient stops at the worse view, so that the loss cannot be won by spoiling it."""
+    """Whether the worse view has no gradient, so that the loss cannot fall by lowering its log p."""
     reference: bool = False
     """Whether the margin that the reference model already has is subtracted."""
     negative: Literal["noised", "other"] = "noised"
-    """The worse view: the noised cloud, or another object's."""
+    """The worse view: the noised cloud, or the cloud of another object."""
 
 
 class SPA(Objective):
-    """−log σ(log p(y|x) − log p(y|x′)), x′ being the noised cloud (SPA, equation 5).
+    """−log σ(log p(y|x) − log p(y|x′)); x′ is the noised cloud (SPA, equation 5).
 
-    Equation 6 as printed expands this with the wrong sign; equation 5 is what is computed. The loss has no floor
-    under log p(y|x): it can be won by spoiling both sides, which is what ``anchor`` is for.
+    The paper's equation 6 expands this with the wrong sign, so equation 5 is computed. The loss can fall while
+    log p(y|x) falls, as long as log p(y|x′) falls more; ``anchor`` prevents this.
     """
 
     Config = SPAConfig
@@ -52,11 +52,11 @@ class SPA(Objective):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         clean, worse = Need("chosen", "clean"), Need("chosen", self.config.negative)
-        asked = (clean, replace(worse, grad=not self.config.detach))
-        self.needs = with_reference(*asked) if self.config.reference else asked
+        needs = (clean, replace(worse, grad=not self.config.detach))
+        self.needs = with_reference(*needs) if self.config.reference else needs
 
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """The contrast in nats per sequence, ``(B,)``, and the anchor in nats per token where it has a weight."""
+        """Contrast in nats per sequence, ``(B,)``, and anchor in nats per token unless its weight is 0."""
         clean = scores["chosen", "clean"]
         contrast = Term("spa", self._contrast(scores), "sequence", self.config.coefficient)
         if self.config.anchor == 0:
@@ -64,7 +64,7 @@ class SPA(Objective):
         return (contrast, Term("nll", -clean.token_logp, "token", self.config.anchor))
 
     def _contrast(self, scores: Scores) -> Float[Tensor, " B"]:
-        """The mean over a sample's parts of −log σ(β margin); 0 where there is no worse view."""
+        """Mean of −log σ(β margin) over a sample's rounds; 0 where there is no worse view."""
         clean, worse = scores["chosen", "clean"], scores["chosen", self.config.negative]
         rounds = max(1, int(clean.round_index.max()) + 1) if self.config.per_round else 0
         margin = difference(self._logp(clean, rounds), self._logp(worse, rounds))
@@ -77,7 +77,7 @@ class SPA(Objective):
         return prefer(self.config.beta * margin, present).sum(dim=1) / present.sum(dim=1).clamp(min=1)
 
     def _logp(self, score: Score, rounds: int) -> Float[Tensor, "B R"]:
-        """Log p of each part that has a margin of its own; per token where that is asked for."""
+        """Log p per round, or of the whole sample; divided by tokens with ``normalize="length"``."""
         logp = _sums(score, score.token_logp * score.answer_mask, rounds)
         if self.config.normalize == "none":
             return logp
@@ -85,7 +85,7 @@ class SPA(Objective):
 
 
 def _sums(score: Score, tokens: Tensor, rounds: int) -> Tensor:
-    """Values ``(B, T)`` summed within each of `rounds`, ``(B, rounds)``, or without rounds over all, ``(B, 1)``."""
+    """Sums of `tokens` ``(B, T)`` per round, ``(B, rounds)``; over all tokens if `rounds` is 0, ``(B, 1)``."""
     if not rounds:
         return tokens.sum(dim=1, keepdim=True)
     return torch.stack([tokens.where(score.round_index == each, 0).sum(dim=1) for each in range(rounds)], dim=1)

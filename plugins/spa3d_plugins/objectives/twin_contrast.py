@@ -1,4 +1,4 @@
-"""Twin contrast: an object and its twin that differs in one fact, each with its own answer to the same question."""
+"""Twin contrast: an object and its twin, each with its own answer to the same question."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from spa3d_plugins.objectives.preference import difference, prefer
 
 
 class TwinContrastConfig(ComponentConfig):
-    """Weight of the contrasts beside the cross-entropy."""
+    """Weight of the contrasts and factor of their margins."""
 
     coefficient: float = Field(0.2, ge=0)
-    """Weight of the mean of the four contrasts, per sequence; 0: cross-entropy on objects and twins alone."""
+    """Weight of the mean of the four contrasts, per sequence; 0: cross-entropy on objects and twins only."""
     beta: float = Field(1.0, gt=0)
     """Factor of the margins, per nat of log p summed over an answer."""
 
 
 class TwinContrast(Objective):
-    """NLL of (y, x) and of (y′, x′), and the four contrasts −log σ(β margin) between them.
+    """NLL of (y, x) and of (y′, x′), and four contrasts −log σ(β margin) between them.
 
-    x is the object with its answer y, x′ the twin with its answer y′. Margins: for x, y over y′; for x′, y′ over y;
-    for y, x over x′; for y′, x′ over x. Both sides are needed: with x′ as a mere negative the model learns to find
-    twins odd. Samples without a twin add their cross-entropy alone.
+    x is the object with its answer y, x′ the twin with its answer y′; they differ in one fact. Margins: for x, y
+    over y′; for x′, y′ over y; for y, x over x′; for y′, x′ over x. The twin needs its own answer: used only as a
+    negative, it would teach the model to recognize twins. Samples without a twin add only their cross-entropy.
     """
 
     Config = TwinContrastConfig
@@ -44,8 +44,8 @@ class TwinContrast(Objective):
     def terms(self, scores: Scores) -> Sequence[Term]:
         """Cross-entropy in nats per token, ``(B, T)``, of objects and of twins; contrasts per sequence, ``(B,)``.
 
-        The trainer divides both cross-entropies by the tokens of the objects' answers, and the contrasts by all
-        samples, whether they have a twin or not.
+        The trainer divides both cross-entropies by the tokens of the objects' answers, and the contrasts by the
+        number of all samples, with or without a twin.
         """
         nll = (
             Term("nll", -scores["chosen", "clean"].token_logp, "token"),

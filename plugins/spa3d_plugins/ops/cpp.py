@@ -1,7 +1,7 @@
-"""Point operations in C++ on the CPU, compiled at first use and cached for the user; exact and quick.
+"""Exact point operations in C++ on the CPU, compiled at first use and cached per user.
 
-The kernels are in ``cpp.cc``: a plain C interface on pointers, without headers of torch or Python. One build holds
-several instruction sets, of which the CPU's best is taken when it runs.
+The kernels are in ``cpp.cc``: a plain C interface on pointers, without headers of torch or Python. One build contains
+several instruction sets; the best one for the CPU is chosen at run time.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from spa3d.errors import PluginError
 SOURCE = Path(__file__).with_suffix(".cc")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=c++17", "-O2", "-shared", "-fPIC", "-pthread", "-ffp-contract=off", "-Wno-psabi")
-"""No fast-math and no fused operations, which would change indices; no -march, which would not run elsewhere."""
+"""Without fast-math and fused operations, which change indices; without -march, for use on other machines."""
 LEVELS = ("plain", "avx2", "avx512")
-"""Instruction sets in the order in which the library numbers them."""
+"""Instruction sets, in the order of the library's numbers."""
 
 _SIZE, _POINTER = ctypes.c_int64, ctypes.c_void_p
 _SIGNATURES: dict[str, list[Any]] = {
@@ -53,7 +53,7 @@ _SIGNATURES: dict[str, list[Any]] = {
 class CppOps(Ops):
     """Search over buckets of neighboring points, on as many threads as torch uses (``torch.set_num_threads``).
 
-    It keeps nothing between calls, so that threads, forked and spawned workers may use one object at once.
+    It has no state between calls, so threads and worker processes (forked or spawned) may share one object.
 
     Raises:
         PluginError: there is no C++ compiler, or it fails.
@@ -65,14 +65,14 @@ class CppOps(Ops):
     def __init__(self) -> None:
         self._library = load()
         self.level: int = self._library.spa3d_level()
-        """Place in ``LEVELS`` of the instruction set that runs: the best this CPU has."""
+        """Index in ``LEVELS`` of the instruction set in use: the best of this CPU."""
 
     def __reduce__(self) -> tuple[type[CppOps], tuple[()]]:
-        """A copy in another process loads the library there."""
+        """Pickle as a call of the class, so that a copy in another process loads the library there."""
         return type(self), ()
 
     def fps(self, xyz: Float[Tensor, "B N 3"], count: int, start: Int[Tensor, " B"]) -> Int[Tensor, "B count"]:
-        """Skips buckets in which no point's distance to the chosen set can change."""
+        """Sample, skipping buckets in which no point's distance to the chosen set can change."""
         clouds, points = xyz.shape[:2]
         chosen = start.new_empty(clouds, count)
         start = start.contiguous()
@@ -80,7 +80,7 @@ class CppOps(Ops):
         return chosen
 
     def knn(self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], k: int) -> Int[Tensor, "B Q k"]:
-        """Near buckets give a limit within which the others are searched."""
+        """Search near buckets first; their distances limit the search of the others."""
         clouds, queries, points = *query.shape[:2], xyz.shape[1]
         found = query.new_empty(clouds, queries, k, dtype=torch.int64)
         self._run("knn", query.data_ptr(), xyz.data_ptr(), clouds, queries, points, k, found.data_ptr())
@@ -89,83 +89,83 @@ class CppOps(Ops):
     def ball_query(
         self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], radius: float, nsample: int, *, closed: bool
     ) -> Int[Tensor, "B Q nsample"]:
-        """The radius is squared in float32, as everywhere."""
+        """Search balls; the radius is squared in float32, as in all backends."""
         clouds, queries, points = *query.shape[:2], xyz.shape[1]
         found = query.new_empty(clouds, queries, nsample, dtype=torch.int64)
         limit = float(np.square(np.float32(radius)))
-        places = (query.data_ptr(), xyz.data_ptr())
-        self._run("ball_query", *places, clouds, queries, points, limit, nsample, closed, found.data_ptr())
+        pointers = (query.data_ptr(), xyz.data_ptr())
+        self._run("ball_query", *pointers, clouds, queries, points, limit, nsample, closed, found.data_ptr())
         return found
 
     def _run(self, name: str, *arguments: float) -> None:
-        """Call one operator; it is without the interpreter's lock meanwhile."""
+        """Call one operator, without the interpreter's lock."""
         if getattr(self._library, f"spa3d_{name}")(self.level, torch.get_num_threads(), *arguments):
             raise MemoryError(f"ops cpp: not enough memory for {name}")
 
 
 def load() -> ctypes.CDLL:
-    """The kernels, compiled unless this user's cache holds them.
+    """Load the kernels, compiled first unless they are in this user's cache.
 
     Raises:
         PluginError: there is no C++ compiler, or it fails.
 
     """
-    command = _compiler()
+    command = _find_compiler()
     version = subprocess.run([*command, "--version"], capture_output=True, text=True, errors="replace", check=False)
     parts = (SOURCE.read_text(), *FLAGS, *command, version.stdout, sys.platform, platform.machine())
     name = f"{SOURCE.stem}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:16]}.so"
-    folder = _cache()
-    if folder is None:  # no place that is ours alone: compiled for this process, and gone with it
+    folder = _find_cache()
+    if folder is None:  # no private folder: compile for this process only
         with tempfile.TemporaryDirectory(prefix="spa3d-") as own:
             return _open(_build(command, Path(own) / name))
     path = folder / name
-    if library := _cached(path):
+    if library := _load_cached(path):
         return library
-    with _locked(folder / f"{name}.lock"):
-        return _cached(path) or _open(_build(command, path))
+    with _lock(folder / f"{name}.lock"):
+        return _load_cached(path) or _open(_build(command, path))
 
 
-def _compiler() -> list[str]:
-    """The command that compiles C++, from ``$CXX`` or the ``PATH``."""
-    given = os.environ.get("CXX", "")
+def _find_compiler() -> list[str]:
+    """Find the command that compiles C++, from ``$CXX`` or the ``PATH``."""
+    value = os.environ.get("CXX", "")
     try:
-        chosen = shlex.split(given)
+        chosen = shlex.split(value)
     except ValueError as error:
-        raise PluginError(f"ops cpp: $CXX is {given!r}, which is no command: {error}") from error
+        raise PluginError(f"ops cpp: $CXX is {value!r}, which is no command: {error}") from error
     for command in [chosen] if chosen else [[name] for name in COMPILERS]:
         if shutil.which(command[0]):
             return command
-    what = f"$CXX is {chosen[0]!r}, which is not there" if chosen else f"none of {', '.join(COMPILERS)} is on the PATH"
+    cause = f"$CXX is {chosen[0]!r}, which is not there" if chosen else f"none of {', '.join(COMPILERS)} is on the PATH"
     raise PluginError(
-        f"ops cpp needs a C++ compiler, and {what}. Install one (Debian: apt install g++), or take --ops torch: "
+        f"ops cpp needs a C++ compiler, and {cause}. Install one (Debian: apt install g++), or take --ops torch: "
         "its results are the same."
     )
 
 
-def _cache() -> Path | None:
-    """The user's cache folder, made if need be; none where it cannot be written or others could write to it."""
+def _find_cache() -> Path | None:
+    """Find or make the user's cache folder; None if it is not writable, or writable by others."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     try:
         folder = (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "spa3d"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        usable = _ours_alone(folder.stat()) and os.access(folder, os.W_OK | os.X_OK)
-    except (OSError, RuntimeError):  # RuntimeError: there is no home
+        usable = _is_private(folder.stat()) and os.access(folder, os.W_OK | os.X_OK)
+    except (OSError, RuntimeError):  # RuntimeError: no home folder
         return None
     return folder if usable else None
 
 
-def _ours_alone(status: os.stat_result) -> bool:
-    """Whether nobody else (but root) can have written this."""
+def _is_private(status: os.stat_result) -> bool:
+    """Whether only this user (and root) can write the file or folder."""
     return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _cached(path: Path) -> ctypes.CDLL | None:
-    """The library at `path`; none where it is not there, not ours alone, damaged, or of another machine."""
+def _load_cached(path: Path) -> ctypes.CDLL | None:
+    """Load the library at `path`; None if it is missing, not private, damaged, or of another machine."""
     try:
-        if not (_ours_alone(path.lstat()) and path.with_suffix(".sha256").read_text() == _digest(path)):
+        if not (_is_private(path.lstat()) and path.with_suffix(".sha256").read_text() == _digest(path)):
             return None
         return _open(path)
-    except (OSError, UnicodeDecodeError, AttributeError):  # AttributeError: it lacks one of the functions
+    except (OSError, UnicodeDecodeError, AttributeError):  # AttributeError: a function is missing
         return None
 
 
@@ -182,8 +182,8 @@ def _open(path: Path) -> ctypes.CDLL:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; without effect where the file system knows no locks (the file is replaced whole)."""
+def _lock(path: Path) -> Iterator[None]:
+    """Admit one process at a time; no effect on file systems without locks (the file is replaced atomically)."""
     with path.open("w") as file:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -191,7 +191,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _build(command: list[str], path: Path) -> Path:
-    """Compile the kernels to `path`, in one step for whoever looks, and note the checksum beside it."""
+    """Compile the kernels, replace `path` atomically, and write the checksum next to it."""
     logging.getLogger(__name__).info("compiling the point operations with %s (once)", command[0])
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
     os.close(handle)

@@ -1,4 +1,4 @@
-"""Point operations in plain PyTorch: any device, no compiler; the reference of the other backends."""
+"""Point operations in plain PyTorch, on any device; the reference of the other backends."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch import Tensor
 from spa3d.contracts.ops import Ops
 
 PAIRS = 1 << 17
-"""Distances held at once: 512 KiB of float32, which stays in a CPU core's own cache."""
+"""Distances per block: 512 KiB of float32, which fit into a CPU core's cache."""
 PAIRS_GPU = 1 << 26
-"""The same on an accelerator, where few large kernels win: 256 MiB."""
+"""Distances per block on an accelerator, where few large kernels are faster: 256 MiB."""
 
 
 class TorchOps(Ops):
-    """Exact and dense: distances in float32 as the sum of squared differences.
+    """Exact dense search; distances in float32 as the sum of squared differences.
 
-    Coordinates are kept as three planes (structure of arrays) and every step works in place, which is four times
-    as quick on a CPU as the usual loop over ``(B, N, 3)``.
+    Coordinates are stored as three planes (structure of arrays) and every step works in place. On a CPU this is four
+    times faster than the usual loop over ``(B, N, 3)``.
     """
 
     def fps(self, xyz: Float[Tensor, "B N 3"], count: int, start: Int[Tensor, " B"]) -> Int[Tensor, "B count"]:
-        """Keep each point's distance to the chosen set, take the largest: O(count · N) per cloud."""
+        """Choose the point farthest from the chosen set in each step: O(count · N) per cloud."""
         planes = tuple(plane.contiguous() for plane in xyz.unbind(dim=-1))
         nearest = torch.full_like(planes[0], torch.inf)
         distance, scratch, largest = (
@@ -43,31 +43,34 @@ class TorchOps(Ops):
         return chosen.squeeze(2).T.contiguous()
 
     def knn(self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], k: int) -> Int[Tensor, "B Q k"]:
-        """Smallest by (distance, index), both packed into one integer: a float ≥ 0 orders like its own bits."""
+        """Select the k smallest by (distance, index), packed into one integer.
+
+        Floats ≥ 0 have the same order as the integers of the same bits.
+        """
         order = torch.arange(xyz.shape[1], device=xyz.device)
-        found = query.new_empty(*query.shape[:2], k, dtype=torch.int64)
-        for place, distance in _blocks(query, xyz):
+        neighbors = query.new_empty(*query.shape[:2], k, dtype=torch.int64)
+        for block, distance in _blocks(query, xyz):
             key = distance.view(torch.int32).to(torch.int64).bitwise_left_shift_(32).bitwise_or_(order)
-            found[place] = key.topk(k, dim=1, largest=False).values.bitwise_and_((1 << 32) - 1)
-        return found
+            neighbors[block] = key.topk(k, dim=1, largest=False).values.bitwise_and_((1 << 32) - 1)
+        return neighbors
 
     def ball_query(
         self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], radius: float, nsample: int, *, closed: bool
     ) -> Int[Tensor, "B Q nsample"]:
-        """The s-th member of a ball sits where the running count of members first reaches s."""
+        """Find the s-th member of each ball, where the running count of members first reaches s."""
         limit = float(np.square(np.float32(radius)))
-        wanted = torch.arange(1, nsample + 1, dtype=query.dtype, device=query.device)
-        found = query.new_empty(*query.shape[:2], nsample, dtype=torch.int64)
-        for place, distance in _blocks(query, xyz):
+        rank = torch.arange(1, nsample + 1, dtype=query.dtype, device=query.device)
+        members = query.new_empty(*query.shape[:2], nsample, dtype=torch.int64)
+        for block, distance in _blocks(query, xyz):
             inside = distance.le_(limit) if closed else distance.lt_(limit)
             count = inside.cumsum(dim=1)
-            member = torch.searchsorted(count, wanted.expand(len(count), -1).contiguous())
-            found[place] = torch.where(wanted <= count[:, -1:], member, member[:, :1] * (count[:, -1:] > 0))
-        return found
+            member = torch.searchsorted(count, rank.expand(len(count), -1).contiguous())
+            members[block] = torch.where(rank <= count[:, -1:], member, member[:, :1] * (count[:, -1:] > 0))
+        return members
 
 
 def _squared(planes: tuple[Tensor, ...], center: tuple[Tensor, ...], out: Tensor, scratch: Tensor) -> Tensor:
-    """(x − x₀)² + (y − y₀)² + (z − z₀)² into `out`, summed in this order and without fused operations."""
+    """Write (x − x₀)² + (y − y₀)² + (z − z₀)² to `out`, in this order, without fused operations."""
     torch.sub(planes[0], center[0], out=out).mul_(out)
     for plane, value in zip(planes[1:], center[1:], strict=True):
         out.add_(torch.sub(plane, value, out=scratch).mul_(scratch))
@@ -75,9 +78,9 @@ def _squared(planes: tuple[Tensor, ...], center: tuple[Tensor, ...], out: Tensor
 
 
 def _blocks(query: Tensor, xyz: Tensor) -> Iterator[tuple[tuple[int, slice], Tensor]]:
-    """Squared distances ``(rows, N)`` of some queries of one cloud at a time, and the place they belong to.
+    """Yield squared distances ``(rows, N)`` block by block, with the index (cloud, queries) of each block.
 
-    The buffer is used again for the next block; the caller may overwrite it.
+    All blocks share one buffer; the caller may overwrite it.
     """
     clouds, queries, points = *query.shape[:2], xyz.shape[1]
     rows = max(1, (PAIRS if xyz.device.type == "cpu" else PAIRS_GPU) // points)

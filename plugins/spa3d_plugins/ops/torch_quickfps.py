@@ -1,8 +1,8 @@
-"""torch-quickfps' bucket-based farthest point sampling as a point operation backend for the CPU.
+"""Farthest point sampling with torch-quickfps (bucket-based), CPU only.
 
-The library breaks ties in the order of its buckets, and equal distances are common (duplicates, lattices, sometimes
-plain chance). So each result is checked to be the one with ties to the lowest index, and where it is not the
-reference answers. https://github.com/Astro-85/torch_quickfps; Han et al., QuickFPS, IEEE TCAD 2023.
+The library breaks ties in the order of its buckets, and equal distances are common (duplicates, lattices, chance). So
+each result is checked; where a tie is not broken by the lowest index, the reference is used instead.
+https://github.com/Astro-85/torch_quickfps; Han et al., QuickFPS, IEEE TCAD 2023.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from torch import Tensor
 from spa3d_plugins.ops.torch import TorchOps
 
 STEPS = 64
-"""Most steps checked together: 2 MiB of distances in a cloud of 8192, a CPU core's own cache."""
+"""Maximum number of steps checked together: 2 MiB of distances for 8192 points, a CPU core's cache."""
 
 
 class QuickFPS(TorchOps):
-    """Farthest point sampling by the library, checked; kNN and ball query by the reference.
+    """Farthest point sampling by the library, checked; kNN and ball query as in the reference.
 
-    The library's CUDA builds are packages of their own, which have not been tried: CPU only.
+    CPU only: the library's CUDA builds are separate packages, which are untested here.
     """
 
     devices = ("cpu",)
 
     def fps(self, xyz: Float[Tensor, "B N 3"], count: int, start: Int[Tensor, " B"]) -> Int[Tensor, "B count"]:
         """Sample with the library, one call per start; clouds that fail the check are sampled by the reference."""
-        if count > xyz.shape[1]:  # the library refuses, and the points run out in any case
+        if count > xyz.shape[1]:  # rejected by the library
             return super().fps(xyz, count, start)
         chosen = start.new_empty(len(xyz), count)
         for first in start.unique().tolist():
             chosen[start == first] = torch_quickfps.sample_idx(xyz[start == first], count, start_idx=first)
-        wrong = [cloud for cloud in range(len(xyz)) if not _confirmed(xyz[cloud], chosen[cloud])]
+        wrong = [cloud for cloud in range(len(xyz)) if not _is_exact(xyz[cloud], chosen[cloud])]
         if wrong:
             chosen[wrong] = super().fps(xyz[wrong], count, start[wrong])
         return chosen
 
 
-def _confirmed(xyz: Float[Tensor, "N 3"], chosen: Int[Tensor, " M"]) -> bool:
-    """Whether `chosen` is what farthest point sampling with ties to the lowest index takes after its first point.
+def _is_exact(xyz: Float[Tensor, "N 3"], chosen: Int[Tensor, " M"]) -> bool:
+    """Whether `chosen` equals exact farthest point sampling from its first point.
 
-    At each step no point may be farther from those taken before than the one taken now, and none with a lower index
-    as far. A point that is nearer than the last one taken can matter no more and is dropped, so that this costs about
-    half the distances of a search; and what is looked at step by step are only the few points that could come next.
+    In each step, no other point may be farther from the points chosen before, and no point with a lower index may be
+    equally far. Points nearer than the last chosen point cannot be chosen and are dropped, so this needs about half
+    the distances of a search. Only the few points that could be chosen are compared step by step.
     """
     centers, planes, place = xyz[chosen], xyz.T.contiguous(), torch.arange(len(xyz), device=xyz.device)
     radius = _radii(centers)
@@ -68,7 +68,7 @@ def _confirmed(xyz: Float[Tensor, "N 3"], chosen: Int[Tensor, " M"]) -> bool:
 
 
 def _radii(centers: Float[Tensor, "M 3"]) -> Float[Tensor, " M"]:
-    """Squared distance of each point taken from those taken before it; infinite for the first."""
+    """Squared distance of each chosen point from those chosen before it; infinite for the first."""
     planes, radius = centers.T.contiguous(), []
     room = centers.new_empty(2, STEPS * len(centers))
     for first in range(0, len(centers), STEPS):
@@ -81,7 +81,7 @@ def _radii(centers: Float[Tensor, "M 3"]) -> Float[Tensor, " M"]:
 
 
 def _distances(planes: Float[Tensor, "3 N"], centers: Float[Tensor, "M 3"], room: Float[Tensor, "2 _"]) -> Tensor:
-    """Squared distances ``(M, N)``, summed and rounded as the reference's are, in `room` until the next call."""
+    """Squared distances ``(M, N)``, rounded as in the reference; stored in `room` until the next call."""
     size = len(centers), planes.shape[1]
     total, apart = room[:, : size[0] * size[1]].view(2, *size)
     torch.sub(planes[0], centers[:, :1], out=total).square_()

@@ -1,8 +1,8 @@
-"""Point operations as Triton kernels for a GPU; no compiler is needed beyond what Triton brings.
+"""Point operations as Triton kernels for a GPU, without another compiler.
 
-The kernels take coordinates as three planes ``(B, 3, N)`` and are compiled without fused multiply-add, so that every
-distance, and with it every index, is the reference's. Distances are never negative, hence they order like the
-integers of the same bits; all searches compare these.
+The kernels take coordinates as three planes ``(B, 3, N)``. They are compiled without fused multiply-add, so that
+distances, and therefore indices, equal those of the reference. Distances are ≥ 0, so they have the same order as the
+integers of the same bits; all searches compare these integers.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from torch import Tensor
 from spa3d_plugins.ops.torch import TorchOps
 
 IN_REGISTERS = 8192
-"""Points of a cloud up to which farthest point sampling keeps all it needs in registers: 128 of the 256 KiB."""
+"""Largest cloud for which farthest point sampling works in registers only: 128 of 256 KiB."""
 LARGE_TILE = 4096
-"""Points looked at together where a cloud is larger."""
+"""Points per tile for larger clouds."""
 LARGEST_K = 128
-"""Neighbors up to which the kernel's insertion pays off; more are left to the reference's selection."""
+"""Largest k for the kernel's insertion; above it the reference's selection is faster."""
 
 
 class TritonOps(TorchOps):
-    """Exact, in the order of the reference; more than 128 neighbors are the reference's own work.
+    """Exact results in the order of the reference; kNN with k > 128 uses the reference.
 
-    Takes CUDA tensors, and under ``TRITON_INTERPRET=1`` (set before Triton is imported) CPU tensors as well, for
-    tests: the interpreter is slow.
+    Takes CUDA tensors. With ``TRITON_INTERPRET=1`` (set before Triton is imported) it also takes CPU tensors, which is
+    slow and meant for tests.
     """
 
     devices = ("cuda", "cpu") if triton.knobs.runtime.interpret else ("cuda",)
 
     def fps(self, xyz: Float[Tensor, "B N 3"], count: int, start: Int[Tensor, " B"]) -> Int[Tensor, "B count"]:
-        """One program per cloud, which holds coordinates and nearest distances in registers if they fit."""
+        """Run one program per cloud, with coordinates and distances in registers if they fit."""
         clouds, points = xyz.shape[:2]
         planes, chosen = xyz.mT.contiguous(), start.new_empty(clouds, count)
-        with _on(xyz):
+        with _use_device(xyz):
             if points <= IN_REGISTERS:
                 tile = max(16, triton.next_power_of_2(points))
                 _fps[(clouds,)](planes, start, chosen, points, count, tile=tile, **_options(tile // 512))
@@ -50,52 +50,58 @@ class TritonOps(TorchOps):
         return chosen
 
     def knn(self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], k: int) -> Int[Tensor, "B Q k"]:
-        """A few queries per program; the points of a tile enter the lists of the k nearest one by one."""
+        """Run a few queries per program; points of a tile are inserted into the lists of k nearest."""
         if k > LARGEST_K:
             return super().knn(query, xyz, k)
         found = query.new_empty(*query.shape[:2], k, dtype=torch.int64)
         tile = min(512, max(16, triton.next_power_of_2(xyz.shape[1])))
         rows, grid = _split(query, 4)
-        with _on(xyz):
+        with _use_device(xyz):
             _knn[grid](
-                *_searched(query, xyz), found, k, rows=rows, slots=triton.next_power_of_2(k), tile=tile, **_options(4)
+                *_search_arguments(query, xyz),
+                found,
+                k,
+                rows=rows,
+                slots=triton.next_power_of_2(k),
+                tile=tile,
+                **_options(4),
             )
         return found
 
     def ball_query(
         self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], radius: float, nsample: int, *, closed: bool
     ) -> Int[Tensor, "B Q nsample"]:
-        """A few balls per program; points are scanned in index order until all of these are full."""
+        """Run a few balls per program; points are scanned in index order until all balls are full."""
         limit, slots = float(np.square(np.float32(radius))), triton.next_power_of_2(nsample)
         found = query.new_empty(*query.shape[:2], nsample, dtype=torch.int64)
         rows, grid = _split(query, 8)
-        with _on(xyz):
+        with _use_device(xyz):
             _ball_query[grid](
-                *_searched(query, xyz), found, limit, nsample,
+                *_search_arguments(query, xyz), found, limit, nsample,
                 closed=closed, rows=rows, slots=slots, tile=128, **_options(4),
             )  # fmt: skip
         return found
 
 
-def _on(xyz: Tensor) -> AbstractContextManager[object]:
-    """Kernels are launched on the current device; make it the one of `xyz`."""
+def _use_device(xyz: Tensor) -> AbstractContextManager[object]:
+    """Make the device of `xyz` current, on which kernels are launched."""
     return torch.cuda.device(xyz.device) if xyz.is_cuda else nullcontext()
 
 
 def _options(warps: int) -> dict[str, Any]:
-    """Launch options: 4 to 16 warps, products rounded before they are summed."""
+    """Launch options: 4 to 16 warps, no fused multiply-add."""
     return {"num_warps": min(16, max(4, warps)), "enable_fp_fusion": False}
 
 
 def _split(query: Tensor, rows: int) -> tuple[int, tuple[int, int]]:
-    """Queries per program and the grid. The interpreter runs programs in turn, so there they take many queries."""
+    """Choose queries per program and the grid; more queries per program under the serial interpreter."""
     clouds, queries = query.shape[:2]
     rows = min(rows if query.is_cuda else 256, triton.next_power_of_2(queries))
     return rows, (triton.cdiv(queries, rows), clouds)
 
 
-def _searched(query: Tensor, xyz: Tensor) -> tuple[Tensor, Tensor, int, int]:
-    """What both searches take first: planes of queries and points, and how many there are."""
+def _search_arguments(query: Tensor, xyz: Tensor) -> tuple[Tensor, Tensor, int, int]:
+    """First arguments of both search kernels: planes and numbers of queries and points."""
     return query.mT.contiguous(), xyz.mT.contiguous(), query.shape[1], xyz.shape[1]
 
 
@@ -113,7 +119,7 @@ def _squared(
 
 @triton.jit
 def _columns(planes: tl.tensor, row: tl.tensor, points: tl.tensor) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
-    """Coordinates of the points at `row`, a column each; 0 where there is no point."""
+    """Load the coordinates of the points at `row` as columns; 0 where there is no point."""
     there = row < points
     x = tl.load(planes + row, mask=there, other=0.0)[:, None]
     y = tl.load(planes + points + row, mask=there, other=0.0)[:, None]
@@ -164,7 +170,7 @@ def _fps_large(
     tl.store(chosen, latest)
     for step in range(1, count):
         x, y, z = tl.load(planes + latest), tl.load(planes + points + latest), tl.load(planes + 2 * points + latest)
-        # Every lane keeps the first of its largest distances; the lowest place among the lanes' best is taken.
+        # Every lane keeps the first of its largest distances; the lowest index among the lanes' best is chosen.
         best, best_place = tl.full([tile], -1, tl.int32), tl.full([tile], 0, tl.int32)
         for first in range(0, points, tile):
             place = first + tl.arange(0, tile)
@@ -190,7 +196,7 @@ def _knn(
     planes += cloud * 3 * points
     asked = row < queries
     x, y, z = _columns(query, row, queries)
-    # Keys are (distance, index). A list starts with different keys beyond all real ones; slots beyond k are never left.
+    # Keys are (distance, index). Lists start with distinct keys above all real keys; slots beyond k are not replaced.
     slot = tl.arange(0, slots).to(tl.int64)[None, :] + tl.zeros([rows, slots], tl.int64)
     listed = tl.where(slot < k, last - slot, -1)
     for first in range(0, points, tile):
@@ -223,7 +229,7 @@ def _ball_query(
     asked = row < queries
     x, y, z = _columns(query, row, queries)
     ball = (found + (cloud * queries + row) * nsample)[:, None]
-    count = tl.where(asked, 0, nsample)  # rows beyond the last are full from the start
+    count = tl.where(asked, 0, nsample)  # rows beyond the last query count as full
     lowest = tl.full([rows], 2**31 - 1, tl.int32)
     first = 0
     while (first < points) & (tl.min(count, axis=0) < nsample):

@@ -18,7 +18,7 @@ class Linear(Projector):
         self.layer = nn.Linear(dim, hidden)
 
     def num_tokens(self, num_tokens: int) -> int:
-        """As many as come in."""
+        """Number of output tokens, equal to the number of input tokens."""
         return num_tokens
 
     def forward(self, tokens: Float[Tensor, "B M D"]) -> Float[Tensor, "B M H"]:

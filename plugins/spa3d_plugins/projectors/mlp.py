@@ -14,7 +14,7 @@ from spa3d.contracts.projector import Projector
 
 
 class MLPConfig(ComponentConfig):
-    """Widths between the encoder's and the LLM's."""
+    """Widths of the hidden layers."""
 
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field((1024, 2048), min_length=1)
     """Widths of the hidden layers; PointLLM's are 1024 and 2048."""
@@ -23,7 +23,7 @@ class MLPConfig(ComponentConfig):
 class MLP(Projector):
     """D → widths → H, exact GELU between the layers (PointLLM, arXiv 2308.16911).
 
-    The layers are numbered as the published ones: ``point_proj.{0,2,4}.*`` are ``layers.{0,2,4}.*`` here.
+    The layers have the published numbers: ``point_proj.{0,2,4}.*`` are ``layers.{0,2,4}.*`` here.
     """
 
     Config = MLPConfig
@@ -36,7 +36,7 @@ class MLP(Projector):
         self.layers = nn.Sequential(*layers[:-1])
 
     def num_tokens(self, num_tokens: int) -> int:
-        """As many as come in."""
+        """Number of output tokens, equal to the number of input tokens."""
         return num_tokens
 
     def forward(self, tokens: Float[Tensor, "B M D"]) -> Float[Tensor, "B M H"]:

@@ -173,7 +173,7 @@ def test_a_cloud_that_changed_meanwhile_is_refused() -> None:
     facts = (Fact("color", "", "Which color?", "red", ("red", "green", "g1", "g2")),)
     twin = cloud_twin(record(box(1, 1, 1), facts=facts, load=partial(clouds.pop, 0)), 0)
     assert twin is not None
-    with pytest.raises(DataError, match="the cloud of record o1 is another than when its twin was made"):
+    with pytest.raises(DataError, match="the cloud of record o1 has changed since its twin was made"):
         twin.record.cloud()
 
 

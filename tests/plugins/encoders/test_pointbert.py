@@ -245,7 +245,7 @@ def test_a_half_precision_module_groups_in_full_precision() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"heads": 7}, "heads must divide the width 384; they are 7"),
+        ({"heads": 7}, "heads must divide the width 384, got 7"),
         ({"depth": 0}, "depth"),
         ({"groups": 0}, "groups"),
         ({"drop_path": 1}, "drop_path"),

@@ -175,7 +175,7 @@ def test_under_autocast_positions_stay_exact(monkeypatch: pytest.MonkeyPatch) ->
     ("values", "message"),
     [
         ({"points": 8}, "points must be at least 16, so that 4 stages can halve them"),
-        ({"points": 128}, "k is 24, more than the 16 points that enter the last stage"),
+        ({"points": 128}, "k is 24, more than the 16 points at the input of the last stage"),
         ({"blocks": (2,)}, "blocks"),
         ({"k": 0}, "k"),
         ({"dropout": 1}, "dropout"),

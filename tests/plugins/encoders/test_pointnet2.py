@@ -158,7 +158,7 @@ def test_under_autocast_positions_stay_exact(monkeypatch: pytest.MonkeyPatch) ->
     ("values", "message"),
     [
         ({"centers": (512,)}, "needs one value of each; there are centers 1, radius 2, nsample 2, widths 2"),
-        ({"centers": (128, 512)}, "must not grow"),
+        ({"centers": (128, 512)}, "must not increase"),
         ({"centers": ()}, "centers"),
         ({"radius": (0.2, 0)}, "radius"),
         ({"widths": ((64,), ())}, "widths"),

@@ -106,7 +106,7 @@ def test_under_autocast_positions_stay_exact() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"strides": (2, 2, 1)}, "strides must be 1, then numbers from 2 on, then 1"),
+        ({"strides": (2, 2, 1)}, "strides must be 1, then numbers ≥ 2, then 1"),
         ({"strides": (1, 2, 2)}, "strides must be 1"),
         ({"strides": (1, 1, 1)}, "strides must be 1"),
         ({"strides": (1, 1)}, "strides"),

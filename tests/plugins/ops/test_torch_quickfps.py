@@ -32,20 +32,20 @@ def test_the_farthest_point_is_taken_each_time() -> None:
 
 def test_the_check_knows_a_tie_a_swap_and_a_nearer_point() -> None:
     # After 0 and 2 both 1 and 3 are at 9 from those taken; the lower index is right.
-    assert backend._confirmed(SQUARE[0], torch.tensor([0, 2, 1, 3]))
-    assert not backend._confirmed(SQUARE[0], torch.tensor([0, 2, 3, 1]))
-    assert not backend._confirmed(SQUARE[0], torch.tensor([0, 3, 1, 2]))
-    assert not backend._confirmed(SQUARE[0], torch.tensor([0, 2, 1, 4]))
-    assert backend._confirmed(SQUARE[0], torch.tensor([4]))
+    assert backend._is_exact(SQUARE[0], torch.tensor([0, 2, 1, 3]))
+    assert not backend._is_exact(SQUARE[0], torch.tensor([0, 2, 3, 1]))
+    assert not backend._is_exact(SQUARE[0], torch.tensor([0, 3, 1, 2]))
+    assert not backend._is_exact(SQUARE[0], torch.tensor([0, 2, 1, 4]))
+    assert backend._is_exact(SQUARE[0], torch.tensor([4]))
 
 
 @pytest.mark.parametrize("step", [1, 100, 255])
 def test_the_check_sees_one_wrong_step_among_many(step: int) -> None:
     xyz = random(2000)
     chosen = TorchOps().fps(xyz, 256, START)[0]
-    assert backend._confirmed(xyz[0], chosen)
+    assert backend._is_exact(xyz[0], chosen)
     chosen[step] = next(point for point in range(2000) if point not in chosen)
-    assert not backend._confirmed(xyz[0], chosen)
+    assert not backend._is_exact(xyz[0], chosen)
 
 
 def test_of_two_equal_points_the_later_one_is_refused() -> None:
@@ -53,7 +53,7 @@ def test_of_two_equal_points_the_later_one_is_refused() -> None:
     chosen = TorchOps().fps(xyz, 100, START)[0]
     twice = int((chosen < 250).nonzero()[1])
     chosen[twice] += 500
-    assert not backend._confirmed(xyz[0], chosen)
+    assert not backend._is_exact(xyz[0], chosen)
 
 
 def test_clouds_without_ties_are_the_librarys_own_work(monkeypatch: pytest.MonkeyPatch) -> None:
