@@ -274,9 +274,7 @@ def compare_objectives(pairs: int) -> None:
                 step = our_step(model, create("objective", objective), batch, views)
                 ours, theirs = medians(step, sft, pairs)
                 how = "on" if cache else "off"
-                print(
-                    f"{objective} against sft, cache {how}: {ours:.3f} s, {theirs:.3f} s, {ours / theirs:.2f} ({aim})"
-                )
+                print(f"{objective} vs sft, cache {how}: {ours:.3f} s, {theirs:.3f} s, {ours / theirs:.2f} ({aim})")
 
 
 def compare_noises(pairs: int) -> None:

@@ -214,11 +214,11 @@ class TestOptions:
             ),
         ],
     )
-    def test_what_is_scored(self, options, asked) -> None:
+    def test_needs_follow_the_options(self, options, requested) -> None:
         needs = SPA(**options).needs
         assert {need.text for need in needs} == {"chosen"}
-        said = (f"{need.view} {need.model} {'learns' if need.grad else 'rests'}" for need in needs)
-        assert ", ".join(said) == asked
+        described = (f"{need.view} {need.model} {'learns' if need.grad else 'rests'}" for need in needs)
+        assert ", ".join(described) == requested
 
     def test_a_sample_without_the_worse_view_costs_nothing(self, conversation) -> None:
         rounds = torch.full((1, 1), -1)
