@@ -23,13 +23,13 @@ def _what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
 
 
-def test_the_page_has_every_public_name() -> None:
+def test_page_lists_every_public_name() -> None:
     named = {name for row in re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
     assert named == set(spa3d.__all__)
     assert all(getattr(spa3d, name) is not None for name in named)
 
 
-def test_the_lines_of_python_run(
+def test_python_examples_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -56,7 +56,7 @@ def test_the_lines_of_python_run(
     assert "choice" in capsys.readouterr().out
 
 
-def test_errors_are_those_of_the_command_line(tmp_path: Path) -> None:
+def test_errors_equal_those_of_the_command_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.stepz"):
         spa3d.run({"preset": "smoke", "train.stepz": 1}, output=tmp_path / "run")
     with pytest.raises(ConfigError, match="resume: say which run"):

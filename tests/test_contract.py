@@ -69,14 +69,14 @@ def target(row: Component) -> Any:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind}-{row.name}")
 class TestRow:
-    def test_it_says_what_it_is(self, row: Component, target: Any) -> None:
+    def test_row_has_summary_docstring_and_module(self, row: Component, target: Any) -> None:
         assert row.summary
         assert not row.summary.endswith(".")
         assert len(row.summary) <= 100
         assert target.__doc__
         assert target.__module__.rpartition(".")[2] == row.name.replace("-", "_")
 
-    def test_every_field_is_described_and_its_defaults_hold(self, row: Component, target: Any) -> None:
+    def test_fields_are_described_and_defaults_are_valid(self, row: Component, target: Any) -> None:
         config = target.Config
         for name, field in config.model_fields.items():
             assert field.description, f"{row.name}.{name} has no docstring"
@@ -101,7 +101,7 @@ class TestEncoder:
         torch.manual_seed(0)
         return create("encoder", name).eval()
 
-    def test_its_tokens_are_as_many_and_as_wide_as_it_says(self, encoder: Encoder) -> None:
+    def test_tokens_have_num_tokens_and_dim(self, encoder: Encoder) -> None:
         assert encoder.channels == sum(CHANNELS[channel] for channel in encoder.inputs)
         for number in (encoder.min_points, encoder.min_points + 1, max(encoder.min_points, 200)):
             points = encoder_inputs(clouds(number)[:2], encoder.inputs)
@@ -120,7 +120,7 @@ class TestEncoder:
         tokens = encoder(torch.empty(2, number, encoder.channels, device="meta"))
         assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim)
 
-    def test_in_eval_mode_nothing_moves_and_the_batch_does_not_matter(self, encoder: Encoder) -> None:
+    def test_eval_mode_is_deterministic_and_independent_of_the_batch(self, encoder: Encoder) -> None:
         before = {key: value.clone() for key, value in encoder.state_dict().items()}
         points = inputs_of(encoder)
         kept = points.clone()
@@ -132,13 +132,13 @@ class TestEncoder:
         assert torch.equal(points, kept)
         assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
 
-    def test_it_sees_every_channel_and_learns(self, encoder: Encoder) -> None:
+    def test_gradients_reach_every_channel_and_the_parameters(self, encoder: Encoder) -> None:
         points = inputs_of(encoder).requires_grad_()
         encoder.train()(points).square().sum().backward()
         assert (points.grad.abs().sum(dim=(0, 1)) > 0).all()
         assert any(value.grad is not None and value.grad.any() for value in encoder.parameters())
 
-    def test_its_weights_travel(self, encoder: Encoder, name: str) -> None:
+    def test_state_dict_restores_the_outputs(self, encoder: Encoder, name: str) -> None:
         other = create("encoder", name).eval()
         other.load_state_dict(encoder.state_dict())
         points = inputs_of(encoder)
@@ -147,7 +147,7 @@ class TestEncoder:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_an_encoder_in_a_published_shape_says_where_its_weights_are(name: str) -> None:
+def test_published_preset_names_its_weights(name: str) -> None:
     preset = load_registry().manifest.presets.of("encoder")[name]
     assert preset.weights
     assert all((preset.weights.file, preset.weights.layout, preset.weights.url, preset.weights.license))
@@ -176,7 +176,7 @@ class TestNoise:
         assert torch.equal(noise.apply(clouds(), Draws(KEYS)), clouds())
 
     @pytest.mark.parametrize("level", [0.1, 0.5, 1])
-    def test_it_keeps_the_shape_and_spoils_a_copy(self, name: str, level: float) -> None:
+    def test_apply_keeps_the_shape_and_changes_a_copy(self, name: str, level: float) -> None:
         noise: Noise = create("noise", name, level=level)
         points = clouds()
         noised = noise.apply(points, Draws(KEYS))
@@ -185,14 +185,14 @@ class TestNoise:
         assert torch.equal(points, clouds())
         assert not torch.equal(points, noised)
 
-    def test_the_keys_decide_and_the_batch_does_not(self, name: str) -> None:
+    def test_result_depends_on_the_keys_and_not_on_the_batch(self, name: str) -> None:
         noise: Noise = create("noise", name, level=0.5)
         whole = noise.apply(clouds(), Draws(KEYS))
         assert torch.equal(whole, noise.apply(clouds(), Draws(KEYS)))
         alone = [noise.apply(clouds()[i : i + 1], Draws(KEYS[i : i + 1])) for i in range(len(KEYS))]
         assert torch.equal(whole, torch.cat(alone))
 
-    def test_more_of_it_is_more(self, name: str) -> None:
+    def test_realized_level_increases_with_the_level(self, name: str) -> None:
         reached = []
         for level in (0, 0.25, 0.5, 0.75):
             noise: Noise = create("noise", name, level=level)
@@ -203,7 +203,7 @@ class TestNoise:
         assert reached == sorted(set(reached))
 
     @pytest.mark.parametrize("level", [-0.1, 1.1, float("nan")])
-    def test_its_level_is_a_share(self, name: str, level: float) -> None:
+    def test_level_outside_0_to_1_is_rejected(self, name: str, level: float) -> None:
         with pytest.raises(Exception, match="level"):
             create("noise", name, level=level)
 
@@ -234,7 +234,7 @@ class TestObjective:
     def loss(self, objective: Objective, scores: Scores) -> Tensor:
         return torch.stack([term.coefficient * term.values.sum() for term in objective.terms(scores)]).sum()
 
-    def test_it_needs_each_score_once(self, name: str) -> None:
+    def test_needs_are_valid_and_different(self, name: str) -> None:
         needs = create("objective", name).needs
         assert needs
         assert len({need.key for need in needs}) == len(needs)
@@ -244,7 +244,7 @@ class TestObjective:
             assert need.model in get_args(Model)
             assert need.model == "policy" or not need.grad
 
-    def test_its_terms_are_unreduced_and_finite(self, name: str) -> None:
+    def test_terms_are_unreduced_and_finite(self, name: str) -> None:
         objective: Objective = create("objective", name)
         terms = objective.terms(self.scores(objective))
         assert len({term.name for term in terms}) == len(terms) > 0
@@ -252,7 +252,7 @@ class TestObjective:
             assert term.values.shape == ((3, 6) if term.unit == "token" else (3,))
             assert term.values.isfinite().all()
 
-    def test_gradients_reach_what_asked_for_them(self, name: str) -> None:
+    def test_gradients_reach_needs_with_grad_only(self, name: str) -> None:
         objective: Objective = create("objective", name)
         scores = self.scores(objective)
         self.loss(objective, scores).backward()
@@ -281,7 +281,7 @@ class TestObjective:
         both = [(score.vocabulary, score.token_logp) for score in leaves.values()]
         assert torch.autograd.gradcheck(loss, [leaf for pair in both for leaf in pair if leaf is not None])
 
-    def test_a_sample_that_has_nothing_costs_nothing(self, name: str) -> None:
+    def test_sample_without_scores_has_loss_0(self, name: str) -> None:
         objective: Objective = create("objective", name)
         scores = self.scores(objective, present=torch.tensor([True, False, True]))
         terms = objective.terms(scores)
@@ -303,7 +303,7 @@ class TestObjective:
             gradient = scores[need.key].token_logp.grad
             assert gradient is None or gradient.isfinite().all()
 
-    def test_an_impossible_token_gives_no_gradient_that_is_not_a_number(self, name: str) -> None:
+    def test_token_with_log_p_minus_infinity_gives_no_nan(self, name: str) -> None:
         objective: Objective = create("objective", name)
         for impossible in objective.needs:
             scores = dict(self.scores(objective))
@@ -328,7 +328,7 @@ class TestDataset:
         for split in dataset.splits:
             yield from ((split, record) for record in islice(dataset.records(split), 5))
 
-    def test_its_records_keep_their_promise(self, dataset: Dataset) -> None:
+    def test_records_are_valid(self, dataset: Dataset) -> None:
         assert {"train", "val", "test"} <= set(dataset.splits)
         seen, groups = set(), dict[str, str]()
         for split, record in self.some(dataset):
@@ -358,7 +358,7 @@ class TestDataset:
             assert np.array_equal(same.cloud(), record.cloud())
             assert again.conversations(same, 3) == dataset.conversations(record, 3)
 
-    def test_a_twin_differs_in_the_asked_fact_alone(self, dataset: Dataset) -> None:
+    def test_twin_differs_in_one_fact_only(self, dataset: Dataset) -> None:
         for _, record in self.some(dataset):
             twin = dataset.twin(record)
             if twin is None:
@@ -379,7 +379,7 @@ class TestBenchmark:
     def dataset(self) -> Dataset:
         return create("dataset", "shapes-smoke")
 
-    def test_its_questions_follow_from_the_arguments(self, name: str, dataset: Dataset) -> None:
+    def test_questions_are_a_function_of_the_arguments(self, name: str, dataset: Dataset) -> None:
         benchmark: Benchmark = create("benchmark", name)
         questions = benchmark.questions(dataset, "test", 0)
         assert questions == create("benchmark", name).questions(dataset, "test", 0)
@@ -389,7 +389,7 @@ class TestBenchmark:
             assert question.answer in (question.options or (question.answer,))
             assert 0 <= benchmark.chance(question) < 1
 
-    def test_the_reference_is_right_and_nonsense_is_not(self, name: str, dataset: Dataset) -> None:
+    def test_reference_answer_scores_1_and_empty_answer_0(self, name: str, dataset: Dataset) -> None:
         benchmark: Benchmark = create("benchmark", name)
         for question in benchmark.questions(dataset, "test", 0):
             verdict = benchmark.score(question, Prediction(question.answer))

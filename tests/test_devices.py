@@ -78,7 +78,7 @@ def _makes_a_tensor(call: Any) -> bool:
     )
 
 
-def test_a_new_tensor_says_on_which_device_it_is_made() -> None:
+def test_new_tensors_name_their_device() -> None:
     found = dict(makers_without_a_device())
     new = {name: line for name, line in found.items() if name not in ALLOWED}
     assert new == {}, "give device=, use new_* or *_like, or add the function and a reason to ALLOWED"
@@ -106,7 +106,7 @@ def move(module: torch.nn.Module) -> None:
                 part._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype, device=ELSEWHERE)
 
 
-def test_tensors_of_two_devices_do_not_meet() -> None:
+def test_fake_tensors_of_two_devices_raise_an_error() -> None:
     with fake_tensors(), pytest.raises(RuntimeError, match="same device"):
         torch.empty(3, device=ELSEWHERE).gather(0, torch.zeros(3, dtype=torch.int64))
 

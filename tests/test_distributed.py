@@ -43,7 +43,7 @@ def write_pairs(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_one_process_two_processes_and_accumulation_take_the_same_steps(tmp_path: Path, name: str) -> None:
+def test_one_process_two_processes_and_accumulation_give_equal_steps(tmp_path: Path, name: str) -> None:
     environment = {
         **os.environ,
         "SPA3D_BASES": str(tmp_path / "bases"),

@@ -82,7 +82,7 @@ def test_the_settings(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(p.relative_to(ROOT) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     text = re.sub(r"(?s)```.*?```", "", (ROOT / page).read_text(encoding="utf-8"))
     targets = [target for target in LINK.findall(text) if "://" not in target]
     assert [target for target in targets if not ((ROOT / page).parent / target).exists()] == []

@@ -29,7 +29,7 @@ def harmless(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return run(tmp_path_factory.mktemp("harmless") / "run")
 
 
-def test_the_base_is_neither_at_the_floor_nor_at_the_ceiling(harmless: dict[str, Any]) -> None:
+def test_base_scores_are_between_chance_and_ceiling(harmless: dict[str, Any]) -> None:
     choice = harmless["benchmarks"]["choice"]["before"]
     assert 0.75 <= choice["score"] <= 0.92
     assert choice["blind"] <= 0.50
@@ -40,12 +40,12 @@ def test_the_base_is_neither_at_the_floor_nor_at_the_ceiling(harmless: dict[str,
     assert harmless["benchmarks"]["caption"]["before"]["score"] >= 0.60
 
 
-def test_the_default_learning_rate_of_spa_is_neutral(harmless: dict[str, Any]) -> None:
+def test_spa_at_the_default_learning_rate_changes_little(harmless: dict[str, Any]) -> None:
     assert harmless["training"]["warnings"] == []
     assert abs(harmless["benchmarks"]["choice"]["change"]["score"]) <= 0.02
 
 
-def test_spa_at_ten_times_that_rate_is_caught_while_its_margin_grows(tmp_path: Path) -> None:
+def test_spa_at_ten_times_the_rate_warns_while_its_margin_grows(tmp_path: Path) -> None:
     report = run(tmp_path / "run", "--train.learning_rate", "1e-4", "--noise.level", "0.5", "--benchmark", "choice")
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     probes = [row for row in rows if row.get("probe")]

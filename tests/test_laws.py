@@ -194,7 +194,7 @@ class TestSettings:
 
 class TestComponents:
     @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind}-{row.name}")
-    def test_each_has_a_test_file_of_its_own_and_a_line_in_the_readme(self, row: Component) -> None:
+    def test_components_have_a_test_file_and_a_line_in_the_readme(self, row: Component) -> None:
         package, folder, stem = row.target.partition(":")[0].split(".")
         assert package == "spa3d_plugins"
         assert stem == row.name.replace("-", "_")
@@ -202,7 +202,7 @@ class TestComponents:
         lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
         assert any(f"`{row.name}`" in line and line.startswith("|") for line in lines)
 
-    def test_each_hook_is_explained_and_tested(self) -> None:
+    def test_hooks_are_explained_and_tested(self) -> None:
         manager = pluggy.PluginManager("spa3d")
         manager.add_hookspecs(hookspecs)
         hooks = [name for name in vars(manager.hook) if not name.startswith("_")]
@@ -215,15 +215,15 @@ class TestComponents:
 
 
 class TestFiles:
-    def test_tools_holds_its_two_files(self) -> None:
+    def test_tools_folder_has_two_files(self) -> None:
         there = {path.name for path in (ROOT / "tools").iterdir() if path.name != "__pycache__"}
         assert there == {"list", "run.py"}
 
-    def test_every_module_says_what_it_is_about(self) -> None:
+    def test_no_module_has_a_catch_all_name(self) -> None:
         named = {path: set(path.with_suffix("").parts) & DUMPING_GROUNDS for path in repository()}
         assert {path: words for path, words in named.items() if words} == {}
 
-    def test_no_file_knows_a_machine(self) -> None:
+    def test_no_file_names_a_path_of_a_machine(self) -> None:
         found = []
         for path in repository():
             raw = (ROOT / path).read_bytes()
@@ -231,7 +231,7 @@ class TestFiles:
             found += [f"{path}: {line.strip()}" for line in text.splitlines() if HOME.search(line)]
         assert found == []
 
-    def test_files_and_functions_are_short_or_have_a_reason(self) -> None:
+    def test_long_files_and_functions_are_listed_with_a_reason(self) -> None:
         files, functions = set(), set()
         for path in product():
             text = path.read_text(encoding="utf-8")
@@ -244,13 +244,13 @@ class TestFiles:
         assert files == set(LONG_FILES)
         assert functions == set(LONG_FUNCTIONS)
 
-    def test_make_has_the_targets_a_newcomer_is_told_of(self) -> None:
+    def test_make_targets_are_complete(self) -> None:
         text = (ROOT / "Makefile").read_text(encoding="utf-8")
         named = [name for line in re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE) for name in line.split()]
         defined = re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE)
         assert sorted(named) == sorted(defined) == sorted(MAKE_TARGETS)
 
-    def test_importing_spa3d_brings_nothing_heavy(self) -> None:
+    def test_import_spa3d_loads_no_heavy_package(self) -> None:
         heavy = "print(*sorted({'torch', 'transformers', 'numpy', 'spa3d_plugins'} & set(sys.modules)))"
         program = f"import sys, spa3d, spa3d.cli, spa3d.cli.list; spa3d.Component, spa3d.hookimpl; {heavy}"
         path = os.pathsep.join(str(ROOT / folder) for folder in ("core", "plugins"))

@@ -64,7 +64,7 @@ def base_of(folder: Path, bases: Path) -> Path:
     return bases / json.loads((folder / "passport.json").read_text())["base"] / "model"
 
 
-def test_the_llm_changes_by_the_adapters_alone_and_the_encoder_not_at_all(undisturbed: Path, bases: Path) -> None:
+def test_lora_changes_low_rank_llm_weights_and_projector_only(undisturbed: Path, bases: Path) -> None:
     before = load_file(base_of(undisturbed, bases) / "model.safetensors")
     after = load_file(undisturbed / "model" / "model.safetensors")
     assert before.keys() == after.keys()
@@ -78,7 +78,7 @@ def test_the_llm_changes_by_the_adapters_alone_and_the_encoder_not_at_all(undist
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_it_ends_with_the_same_weights(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_run_gives_the_same_weights(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
     folder, end = tmp_path / "killed", time.monotonic() + DEADLINE
     process = run(folder, bases)
     while not list(folder.glob("checkpoints/checkpoint-4/trainer_state.json")):
@@ -99,7 +99,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(undisturbed: Path, bas
         assert (folder / path).read_text() == (undisturbed / path).read_text()
 
 
-def test_peft_puts_the_adapter_back_onto_the_base(undisturbed: Path, bases: Path) -> None:
+def test_peft_loads_the_adapter_onto_the_base(undisturbed: Path, bases: Path) -> None:
     merged, processor = spa3d.load(undisturbed)
     base, _ = spa3d.load(base_of(undisturbed, bases))
     inputs = processor("What is this?", spa3d.create("dataset", "shapes-smoke").records("test")[0].cloud())
@@ -110,7 +110,7 @@ def test_peft_puts_the_adapter_back_onto_the_base(undisturbed: Path, bases: Path
     assert not torch.allclose(before, expected, atol=1e-3)
 
 
-def test_without_peft_the_model_loads_and_a_rank_is_refused_before_any_work(
+def test_without_peft_models_load_and_lora_rank_is_rejected_early(
     undisturbed: Path, bases: Path, tmp_path: Path
 ) -> None:
     load = f"import spa3d; print(type(spa3d.load({str(undisturbed)!r})[0]).__name__)"
@@ -125,6 +125,6 @@ def test_without_peft_the_model_loads_and_a_rank_is_refused_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
-def test_the_report_and_the_passport_say_so(undisturbed: Path) -> None:
+def test_report_and_passport_name_the_adapters(undisturbed: Path) -> None:
     assert "the LLM through adapters of rank 4 (alpha 16, dropout 0.1)" in (undisturbed / "report.md").read_text()
     assert "peft" in json.loads((undisturbed / "passport.json").read_text())["versions"]

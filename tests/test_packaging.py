@@ -36,7 +36,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def test_the_wheel_holds_the_two_packages_whole_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+def test_wheel_contains_exactly_the_two_packages(wheel: zipfile.ZipFile) -> None:
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     sources = [path for path in (*(ROOT / "core").rglob("*"), *(ROOT / "plugins").rglob("*")) if path.is_file()]
     expected = {"/".join(path.relative_to(ROOT).parts[1:]) for path in sources if path.suffix != ".pyc"}
@@ -46,7 +46,7 @@ def test_the_wheel_holds_the_two_packages_whole_and_nothing_else(wheel: zipfile.
     assert wheel.read("spa3d/registry.yaml") == (ROOT / "registry.yaml").read_bytes()
 
 
-def test_the_wheel_brings_the_command_and_the_license(wheel: zipfile.ZipFile, project: dict[str, Any]) -> None:
+def test_wheel_contains_command_and_license(wheel: zipfile.ZipFile, project: dict[str, Any]) -> None:
     (info,) = {name.partition("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
     assert "spa3d = spa3d.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
     assert b"Apache License" in wheel.read(f"{info}/licenses/LICENSE")
@@ -54,7 +54,7 @@ def test_the_wheel_brings_the_command_and_the_license(wheel: zipfile.ZipFile, pr
     assert (told["Name"], told["Version"], told["License-Expression"]) == ("spa3d", project["version"], "Apache-2.0")
 
 
-def test_the_changelog_knows_this_version(project: dict[str, Any]) -> None:
+def test_changelog_starts_with_this_version(project: dict[str, Any]) -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest is not None
     assert newest[1] == project["version"]

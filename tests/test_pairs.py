@@ -70,7 +70,7 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, 
     return folder, (*SMOKE, *TALKING, "--plugin", str(folder / "deadly.py"), "--noise", "deadly")
 
 
-def test_killed_while_pairs_are_made_a_run_goes_on_to_the_same_ones(
+def test_run_killed_while_making_pairs_resumes_to_the_same_pairs(
     talking: tuple[Path, tuple[str, ...]], tmp_path: Path
 ) -> None:
     folder, flags = talking

@@ -92,12 +92,12 @@ def finished(home: Path) -> Path:
     return home / "runs" / "mine"
 
 
-def test_a_plugin_is_twelve_lines() -> None:
+def test_readme_plugin_has_twelve_lines() -> None:
     assert len(plugin(README).splitlines()) == 12
     assert "A plugin in twelve lines" in README
 
 
-def test_the_plugins_of_both_pages_run_on_clouds_laid_out_as_the_readme_says(finished: Path) -> None:
+def test_plugins_of_both_pages_run_on_clouds_in_the_documented_layout(finished: Path) -> None:
     report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
     config = report["config"]
     assert report["status"] == "complete"
@@ -109,7 +109,7 @@ def test_the_plugins_of_both_pages_run_on_clouds_laid_out_as_the_readme_says(fin
     assert all(row["noise_level"] == 0.5 for row in rows if row["stage"] == "post-train" and "loss" in row)
 
 
-def test_the_rows_of_the_page_on_plugins_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_presets_of_the_plugins_page_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPA3D_PLUGINS", "")
@@ -121,14 +121,14 @@ def test_the_rows_of_the_page_on_plugins_can_be_chosen(tmp_path: Path, monkeypat
     assert parse(words.split()).config.encoder.preset == "pointnext-thin"
 
 
-def test_clouds_without_facts_are_asked_about_by_their_captions(finished: Path) -> None:
+def test_clouds_without_facts_get_caption_questions(finished: Path) -> None:
     report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
     assert report["benchmarks"]["choice"]["before"]["n"] == 4
     assert report["benchmarks"]["choice"]["before"]["chance"] == 0.25
     assert report["not_asked"] == ["classify"]
 
 
-def test_the_lines_of_python_run(
+def test_python_examples_run(
     finished: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (text,) = (text for text in blocks(README, "python") if 'spa3d.load("' in text)
@@ -142,14 +142,14 @@ def test_the_lines_of_python_run(
     assert capsys.readouterr().out.endswith("\n")
 
 
-def test_an_encoder_by_itself() -> None:
+def test_encoder_example_runs() -> None:
     (text,) = (text for text in blocks(README, "python") if "encoder.pooled" in text)
     names: dict[str, Any] = {}
     exec(text, names)
     assert (names["tokens"].shape, names["feature"].shape) == ((2, 512, 512), (2, 256))
 
 
-def test_the_point_operations_by_themselves() -> None:
+def test_point_operations_example_runs() -> None:
     (text,) = blocks((ROOT / "docs" / "point-operations.md").read_text(encoding="utf-8"), "python")
     names: dict[str, Any] = {"xyz": torch.rand(1, 600, 3), "values": torch.rand(1, 512, 4)}
     exec(text, names)
@@ -157,13 +157,13 @@ def test_the_point_operations_by_themselves() -> None:
 
 
 @pytest.mark.parametrize("argv", list(commands()), ids=" ".join)
-def test_the_commands_are_understood(home: Path, argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documented_commands_parse(home: Path, argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
     monkeypatch.setenv("SPA3D_PLUGINS", "")
     assert parse(argv).config.preset in ("embedded", "objects")
 
 
-def test_the_tree_names_what_is_there_and_nothing_else() -> None:
+def test_tree_in_the_readme_is_complete() -> None:
     section = README.partition("## Where things are\n")[2].partition("\n## ")[0]
     named, inside = set(), ""
     for indent, names in re.findall(r"^    ( *)(\S+(?:, \S+)*)  ", section, re.MULTILINE):

@@ -55,7 +55,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_resumed_run_finds_the_reference_that_it_began_with(way: str, bases: Path, tmp_path: Path) -> None:
+def test_resumed_run_uses_the_reference_of_its_start(way: str, bases: Path, tmp_path: Path) -> None:
     pairs, folder = tmp_path / "pairs.jsonl", tmp_path / "run"
     records = spa3d.create("dataset", "shapes-smoke").records("train")
     rows = [{"record": one.id, "question": "What is it?", "chosen": "a cube", "rejected": "no idea"} for one in records]

@@ -102,7 +102,7 @@ def undisturbed(bases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_run_leaves_everything_it_promises(undisturbed: Path) -> None:
+def test_run_writes_all_documented_files(undisturbed: Path) -> None:
     inside = {path.name for path in undisturbed.iterdir()}
     assert {"config.yaml", "passport.json", "metrics.jsonl", "predictions", "model"} <= inside
     assert {"report.json", "report.md", "report.html"} <= inside
@@ -116,7 +116,7 @@ def test_a_run_leaves_everything_it_promises(undisturbed: Path) -> None:
     assert {"counterfactual", "flip"} <= set(report["benchmarks"]["choice"]["before"])
 
 
-def test_every_score_follows_from_the_predictions_on_disk(undisturbed: Path) -> None:
+def test_scores_equal_means_of_the_saved_predictions(undisturbed: Path) -> None:
     report = json.loads((undisturbed / "report.json").read_text())
     for name, block in report["benchmarks"].items():
         for when in ("before", "after"):
@@ -127,7 +127,7 @@ def test_every_score_follows_from_the_predictions_on_disk(undisturbed: Path) -> 
                 assert block[when][key] == pytest.approx(sum(values) / len(values), abs=1e-6)
 
 
-def test_the_saved_model_can_be_asked(undisturbed: Path) -> None:
+def test_saved_model_loads_and_generates(undisturbed: Path) -> None:
     model, processor = spa3d.load(undisturbed)
     record = spa3d.create("dataset", "shapes-smoke").records("test")[0]
     inputs = processor("What is this?", record.cloud())
@@ -140,14 +140,16 @@ def test_the_same_command_gives_the_same_numbers(undisturbed: Path, bases: Path,
     assert numbers(tmp_path / "again") == numbers(undisturbed)
 
 
-def test_a_saved_configuration_runs_again_as_it_is(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+def test_saved_configuration_can_be_run_again(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
     saved = undisturbed / "config.yaml"
     text = run(["--config", str(saved), "--output", str(tmp_path / "x"), "--dry-run"], bases)
     assert "post-train" in text
     assert not (tmp_path / "x").exists()
 
 
-def test_killed_in_post_training_it_resumes_to_the_same_numbers(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+def test_run_killed_in_post_training_resumes_to_the_same_numbers(
+    undisturbed: Path, bases: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "killed"
     arguments = [*SMOKE, *LONGER, "--output", str(folder)]
     code = interrupt_when(
@@ -159,7 +161,7 @@ def test_killed_in_post_training_it_resumes_to_the_same_numbers(undisturbed: Pat
     assert numbers(folder) == numbers(undisturbed)
 
 
-def test_killed_in_a_base_stage_it_resumes_to_the_same_numbers(undisturbed: Path, tmp_path: Path) -> None:
+def test_run_killed_in_a_base_stage_resumes_to_the_same_numbers(undisturbed: Path, tmp_path: Path) -> None:
     bases, folder = tmp_path / "bases", tmp_path / "killed"
     arguments = [*SMOKE, *LONGER, "--output", str(folder)]
 
@@ -171,7 +173,7 @@ def test_killed_in_a_base_stage_it_resumes_to_the_same_numbers(undisturbed: Path
     assert numbers(folder) == numbers(undisturbed)
 
 
-def test_ctrl_c_ends_with_130_and_a_command_that_goes_on(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+def test_ctrl_c_exits_with_130_and_names_resume(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
     arguments = [*SMOKE, *LONGER, "--output", str(folder)]
     process = start(arguments, bases)
@@ -197,7 +199,7 @@ def test_ctrl_c_ends_with_130_and_a_command_that_goes_on(undisturbed: Path, base
         (["--seed", "9"], "seed"),
     ],
 )
-def test_a_used_folder_is_refused_with_the_difference(
+def test_used_output_folder_is_rejected_with_the_difference(
     undisturbed: Path, bases: Path, change: list[str], said: str
 ) -> None:
     before = numbers(undisturbed)
@@ -209,7 +211,7 @@ def test_a_used_folder_is_refused_with_the_difference(
     assert numbers(undisturbed) == before
 
 
-def test_a_folder_of_something_else_is_refused(bases: Path, tmp_path: Path) -> None:
+def test_output_folder_with_other_files_is_rejected(bases: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     process = start([*SMOKE, "--output", str(tmp_path)], bases)
     text, _ = process.communicate(timeout=DEADLINE)
@@ -218,7 +220,7 @@ def test_a_folder_of_something_else_is_refused(bases: Path, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_given_weights_are_the_encoder_of_the_whole_run(bases: Path, tmp_path: Path) -> None:
+def test_encoder_checkpoint_is_used_in_the_whole_run(bases: Path, tmp_path: Path) -> None:
     torch.manual_seed(5)
     given = spa3d.create("encoder", "pointnext-tiny").state_dict()
     state = {f"module.point_encoder.{name}": value for name, value in given.items()}
@@ -255,7 +257,9 @@ class Hostile:
         ("another's", "its weights (ULIP layout) are not those of encoder pointnext (here pointnext-tiny): "),
     ],
 )
-def test_weights_that_are_none_end_a_run_before_it_begins(bases: Path, tmp_path: Path, kind: str, said: str) -> None:
+def test_invalid_encoder_checkpoint_stops_the_run_before_it_starts(
+    bases: Path, tmp_path: Path, kind: str, said: str
+) -> None:
     weights, fired = tmp_path / "checkpoint.pt", tmp_path / "fired"
     state = {f"module.point_encoder.{n}": v for n, v in spa3d.create("encoder", "pointnext").state_dict().items()}
     torch.save({"state_dict": state, "args": Hostile(fired) if kind == "hostile" else None}, weights)
@@ -267,7 +271,7 @@ def test_weights_that_are_none_end_a_run_before_it_begins(bases: Path, tmp_path:
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt"}
 
 
-def test_the_blind_control_never_reads_a_cloud(bases: Path, tmp_path: Path) -> None:
+def test_blind_run_reads_no_cloud(bases: Path, tmp_path: Path) -> None:
     folder = tmp_path / "blind"
     run([*SMOKE, "--objective", "sft", "--blind", "--output", str(folder)], bases)
     rows = [json.loads(line) for line in (folder / "predictions" / "choice.after.jsonl").read_text().splitlines()]

@@ -61,7 +61,7 @@ def tool(name: str, *argv: str, site: Path, plugins: str | None, cwd: Path, code
     return done.stdout if code == 0 else done.stdout + done.stderr
 
 
-def test_a_stranger_is_listed_with_distribution_and_version(site: Path, tmp_path: Path) -> None:
+def test_third_party_rows_are_listed_with_distribution_and_version(site: Path, tmp_path: Path) -> None:
     document = json.loads(tool("list", "--json", site=site, plugins="good,broken", cwd=tmp_path))
     entries = {(entry["kind"], entry["name"]): entry for entry in document["entries"]}
     keys = ("encoder slabs", "encoder slabs-narrow", "noise jitter", "noise mask-half", "objective margin")
@@ -74,7 +74,7 @@ def test_a_stranger_is_listed_with_distribution_and_version(site: Path, tmp_path
     assert "a_package_nobody_has" in broken["cause"]
 
 
-def test_a_broken_stranger_fails_the_check_and_no_run(site: Path, tmp_path: Path) -> None:
+def test_broken_plugin_fails_the_check_but_no_run(site: Path, tmp_path: Path) -> None:
     told = tool("list", "noise", "--check", site=site, plugins="good,broken", cwd=tmp_path, code=1)
     assert "broken plugin: broken (spa3d-broken 1.0.0): ModuleNotFoundError" in told
     argv = ["--preset", "smoke", "--noise", "jitter", "--dry-run"]
@@ -84,14 +84,14 @@ def test_a_broken_stranger_fails_the_check_and_no_run(site: Path, tmp_path: Path
     assert "spa3d-broken 1.0.0" in told
 
 
-def test_a_clash_is_shown_by_the_list_and_ends_a_run(site: Path, tmp_path: Path) -> None:
+def test_name_clash_stops_list_and_run(site: Path, tmp_path: Path) -> None:
     for name, argv in (("list", ["noise"]), ("run.py", ["--dry-run"])):
         told = tool(name, *argv, site=site, plugins=None, cwd=tmp_path, code=2)
         assert "noise 'mask' is brought by spa3d" in told
         assert "spa3d-clash 2.1.0 (entry point clash)" in told
 
 
-def test_the_three_names_run_and_so_does_a_file(site: Path, tmp_path: Path) -> None:
+def test_packaged_components_and_a_plugin_file_run(site: Path, tmp_path: Path) -> None:
     tool(
         "run.py",
         *SHORT.split(),
@@ -118,7 +118,7 @@ def test_the_three_names_run_and_so_does_a_file(site: Path, tmp_path: Path) -> N
     assert json.loads((tmp_path / "unpackaged" / "report.json").read_text())["status"] == "complete"
 
 
-def test_a_preset_of_a_package_is_explained_and_chosen_by_name(site: Path, tmp_path: Path) -> None:
+def test_preset_of_a_package_is_explained_and_can_be_chosen(site: Path, tmp_path: Path) -> None:
     argv = ["encoder", "--why", "slabs-narrow", "--json"]
     (told,) = json.loads(tool("list", *argv, site=site, plugins="good", cwd=tmp_path))
     facts = told["facts"]
@@ -136,7 +136,7 @@ def test_a_preset_of_a_package_is_explained_and_chosen_by_name(site: Path, tmp_p
     assert "the published weights of slabs-narrow are slabs.safetensors, from https://example.org/slabs" in planned
 
 
-def test_presets_of_a_package_and_rows_of_a_file_run_and_are_recorded(site: Path, tmp_path: Path) -> None:
+def test_presets_of_a_package_and_rows_of_a_registry_file_run(site: Path, tmp_path: Path) -> None:
     extra = "version: 1\npresets: {encoder: {slabs-few: {component: slabs, config: {slabs: 3, width: 16}}}}\n"
     (tmp_path / "extra.yaml").write_text(extra)
     argv = ["--registry", "extra.yaml", *SHORT.replace("slabs --encoder.width 16", "slabs-few").split()]
@@ -156,7 +156,7 @@ def test_presets_of_a_package_and_rows_of_a_file_run_and_are_recorded(site: Path
 
 
 @pytest.mark.parametrize("name", ["list", "run.py"])
-def test_without_an_environment_a_tool_says_how_to_get_one(name: str, tmp_path: Path) -> None:
+def test_tool_without_environment_names_make_setup(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-S", "-E", str(ROOT / "tools" / name)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -40,8 +40,8 @@ class Made(Dataset):
 
 def record(number: int, caption: str | None, facts: tuple[Fact, ...] = ()) -> Record:
     kind = CAPTION if caption else "multi_round"
-    said = Conversation(kind, (Round("Describe it.", caption or "Yes."),))
-    return Record(f"o{number}", f"o{number}", f"g{number}", nothing, (said,), facts)
+    chat = Conversation(kind, (Round("Describe it.", caption or "Yes."),))
+    return Record(f"o{number}", f"o{number}", f"g{number}", nothing, (chat,), facts)
 
 
 def question(caption: str, facts: tuple[Fact, ...] = ()) -> Question:
@@ -78,13 +78,13 @@ def test_without_facts_the_words_are_compared() -> None:
     assert Caption().score(question("A thing.", FACTS), Prediction("a thing")).value == 1
 
 
-def test_no_word_is_invalid() -> None:
+def test_answer_without_a_word_is_invalid() -> None:
     for asked in (question(SWORD, FACTS), question("A chair.")):
         verdict = Caption().score(asked, Prediction(" \n?"))
         assert (verdict.value, verdict.valid) == (0, False)
 
 
-def test_only_captioned_records_are_asked_and_the_limit_is_keyed() -> None:
+def test_questions_are_a_keyed_sample_of_captioned_records() -> None:
     data = Made(*(record(i, None if i == 3 else f"Thing {i}.") for i in range(20)))
     assert "o3/caption" not in [asked.id for asked in Caption().questions(data, "test", 0)]
     some = Caption(limit=5).questions(data, "test", 0)

@@ -60,7 +60,7 @@ def made() -> Made:
     return Made([record(i, (seat(i), legs(i)) if i < 30 else (seat(i),)) for i in range(60)])
 
 
-def test_every_fact_with_four_values_is_asked_with_its_answer_among_four(made: Made) -> None:
+def test_questions_have_four_options_with_the_answer(made: Made) -> None:
     questions = Choice().questions(made, "test", 0)
     assert Counter(question.kind for question in questions) == {"color": 60, "count": 30}
     assert len({question.id for question in questions}) == 90
@@ -84,7 +84,7 @@ def test_questions_are_a_function_of_the_seed(made: Made) -> None:
     assert [q.options for q in zero] != [q.options for q in one]
 
 
-def test_no_kind_drowns_another(made: Made) -> None:
+def test_per_kind_limits_each_kind(made: Made) -> None:
     questions = Choice(per_kind=20).questions(made, "test", 0)
     assert Counter(question.kind for question in questions) == {"color": 20, "count": 20}
     whole = {question.id: question for question in Choice().questions(made, "test", 0)}
@@ -93,7 +93,7 @@ def test_no_kind_drowns_another(made: Made) -> None:
     assert {q.id for q in questions} != {q.id for q in Choice(per_kind=20).questions(made, "test", 1)}
 
 
-def test_a_fact_with_too_few_values_is_not_asked() -> None:
+def test_facts_with_too_few_values_give_no_question() -> None:
     rare = Fact("category", "", "What is it?", "mug", ("mug",))
     questions = Choice().questions(Made([record(0, (rare, seat(0)))]), "test", 0)
     assert [question.kind for question in questions] == ["color"]

@@ -67,7 +67,7 @@ def test_the_first_category_named_counts(number: int, text: str, value: float, v
     assert (verdict.value, verdict.valid) == (value, valid)
 
 
-def test_the_dataset_is_asked_as_it_asks_itself() -> None:
+def test_default_prompt_is_the_question_of_the_dataset() -> None:
     own = Fact("category", "", "What kind of object is this?", "chair", ("chair",))
     data = Made(record(0, "chair"), record(1, "chair", own))
     assert {question.prompt for question in Classify().questions(data, "test", 0)} == {own.question}

@@ -57,7 +57,7 @@ def test_a_recolored_cloud_has_the_new_main_color_its_shading_and_all_else(targe
     assert new.std() > 0.15 * old.std()
 
 
-def test_what_cannot_be_recolored_is_none() -> None:
+def test_recolor_returns_none_where_it_fails() -> None:
     cloud = box(1, 1, 1)
     assert recolor(cloud, "red") is None
     assert recolor(cloud, "crimson") is None
@@ -99,14 +99,14 @@ def test_a_stretched_cloud_has_the_new_shape_clearly(
     assert radii[0] == pytest.approx(radii[1], rel=1e-5)
 
 
-def test_stretching_follows_the_axis_that_points_up() -> None:
+def test_stretch_respects_the_up_axis() -> None:
     cloud = box(1, 1, 1)
     edited = stretch(cloud, "tall", "z")
     assert edited is not None
     assert np.argmax(size_of(edited)) == 2
 
 
-def test_what_cannot_be_stretched_is_none() -> None:
+def test_stretch_returns_none_where_it_fails() -> None:
     assert stretch(box(1, 1, 1), "compact") is None
     assert stretch(box(1, 1, 1), "round") is None
     assert stretch(box(1, 9, 1), "flat") is None  # more than a third of its height would be needed
@@ -157,7 +157,7 @@ def test_no_twin_of_a_kind_where_rule_and_fact_disagree_or_the_facts_are_too_few
     assert kinds(record(box(1, 1, 1), facts=())) == {"none"}
 
 
-def test_an_edit_that_fails_gives_way_to_another() -> None:
+def test_cloud_twin_tries_another_edit_after_a_failure() -> None:
     # Of "crimson" nothing is known and a flat thing that is 9 high is out of reach: green and long remain.
     facts = (
         Fact("color", "", "Which color?", "red", ("crimson", "green", "puce", "red")),
@@ -168,7 +168,7 @@ def test_an_edit_that_fails_gives_way_to_another() -> None:
     assert answers == {"green"}
 
 
-def test_a_cloud_that_changed_meanwhile_is_refused() -> None:
+def test_changed_original_cloud_raises_data_error() -> None:
     clouds = [box(1, 1, 1), recolor(box(1, 1, 1), "green")]
     facts = (Fact("color", "", "Which color?", "red", ("red", "green", "g1", "g2")),)
     twin = cloud_twin(record(box(1, 1, 1), facts=facts, load=partial(clouds.pop, 0)), 0)
@@ -177,7 +177,7 @@ def test_a_cloud_that_changed_meanwhile_is_refused() -> None:
         twin.record.cloud()
 
 
-def test_a_twin_does_not_say_what_is_true_of_its_original() -> None:
+def test_twin_facts_have_no_sentence_of_the_original() -> None:
     original = record(box(1, 1, 1))
     facts = tuple(replace(fact, sentence=f"It is {fact.answer}.") for fact in original.facts)
     twin = cloud_twin(replace(original, facts=facts), 0)

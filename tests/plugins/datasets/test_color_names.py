@@ -9,11 +9,11 @@ def painted(*parts: tuple[tuple[int, int, int], int]) -> np.ndarray:
     return np.column_stack([np.zeros_like(rgb), rgb]).astype(np.float32)
 
 
-def test_lab_has_the_values_of_the_standard_and_an_inverse() -> None:
+def test_to_lab_equals_the_standard_and_from_lab_inverts_it() -> None:
     # White, and the primaries of sRGB under D65, to two places.
-    given = np.array([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=float)
+    inputs = np.array([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=float)
     lab = [[100.0, 0, 0], [53.24, 80.09, 67.20], [87.73, -86.18, 83.18], [32.30, 79.19, -107.86], [0, 0, 0.0]]
-    np.testing.assert_allclose(to_lab(given), np.array(lab), atol=0.02)
+    np.testing.assert_allclose(to_lab(inputs), np.array(lab), atol=0.02)
     colors = np.random.default_rng(0).random((200, 3))
     np.testing.assert_allclose(from_lab(to_lab(colors)), colors, atol=1e-6)
     assert from_lab(np.array([50.0, 0, 300])).min() == 0  # no such color in sRGB
@@ -26,12 +26,12 @@ def test_every_shade_has_its_word(word: str, shade: str) -> None:
     assert main.points.all()
 
 
-def test_the_first_shade_of_a_word_stands_for_it() -> None:
+def test_lab_of_returns_the_first_shade() -> None:
     for word in WORDS:
         np.testing.assert_allclose(lab_of(word), to_lab(np.array(SHADES[word][word]) / 255))
 
 
-def test_the_most_frequent_shade_decides_not_the_most_frequent_word() -> None:
+def test_main_color_is_the_word_of_the_most_frequent_shade() -> None:
     # 3 gray + 3 dark gray points are 6 of one word, but 4 red ones are the largest shade.
     cloud = painted((SHADES["gray"]["gray"], 3), (SHADES["gray"]["dark gray"], 3), (SHADES["red"]["red"], 4))
     main = main_color(cloud)

@@ -77,7 +77,7 @@ def world(folder: Folder) -> Folder:
     return folder
 
 
-def test_all_that_is_said_about_an_object_is_one_record(world: Folder) -> None:
+def test_all_entries_of_an_object_form_one_record(world: Folder) -> None:
     data = world.open()
     assert data.splits == ("train", "val", "test")
     assert [len(data.records(split)) for split in data.splits] == [20, 4, 4]
@@ -180,7 +180,7 @@ def test_a_twin_is_an_edit_of_the_cloud_and_found_by_its_id(painted: Folder) -> 
     assert min(kinds["color"], kinds["shape"]) > 3
 
 
-def test_no_twin_where_the_cloud_is_not_what_its_facts_say(painted: Folder) -> None:
+def test_no_twin_where_cloud_and_facts_disagree(painted: Folder) -> None:
     data = painted.open()
     assert data.twin(data.record("o01")) is None
     for name in ("o01~0", "o00~0~0", "o00~01", "o00~", "o00~-1", "~0", "o99~0"):
@@ -198,7 +198,7 @@ def test_a_cloud_that_cannot_be_read_has_no_twin_or_stops(painted: Folder) -> No
     assert data.twin(data.record("o00")) is None
 
 
-def test_official_file_names_are_given_by_hand(folder: Folder) -> None:
+def test_official_file_names_as_settings(folder: Folder) -> None:
     for name in "abc":
         folder.cloud(name)
     folder.write("PointLLM_brief_description_660K_filtered", [caption("a"), caption("b")])
@@ -233,7 +233,7 @@ def test_the_two_objects_known_to_be_corrupt_are_left_out_and_noted(folder: Fold
     assert corrupt in data.skip_log.lines[0]
 
 
-def test_clouds_without_color_say_so(folder: Folder) -> None:
+def test_clouds_without_color_have_has_color_false(folder: Folder) -> None:
     folder.cloud("a", np.ones((16, 3), dtype=np.float32))
     folder.cloud("b")
     folder.write("brief_train", [caption("a"), caption("b")])
@@ -300,7 +300,7 @@ def test_a_bad_entry_stops_or_is_left_out_and_listed(folder: Folder, error: str)
     assert path.exists()
 
 
-def test_several_faults_are_counted_and_a_good_entry_keeps_its_object(folder: Folder) -> None:
+def test_several_errors_are_counted_and_a_good_entry_keeps_its_object(folder: Folder) -> None:
     folder.cloud("a")
     folder.write("brief_train", [caption("a", ""), caption("a"), conversation("a", "<point>?")])
     with pytest.raises(DataError, match=r"\(And 1 more errors\.\)"):
@@ -326,7 +326,7 @@ def test_bad_facts_name_file_and_record(folder: Folder, entry: Any, message: str
         folder.open().records("train")
 
 
-def test_a_second_entry_of_facts_is_refused(folder: Folder) -> None:
+def test_second_entry_of_facts_is_an_error(folder: Folder) -> None:
     folder.cloud("a")
     folder.write("brief_train", [caption("a")])
     path = folder.write("facts_train", [{"object_id": "a", "category": "mug"}, {"object_id": "a", "category": "cup"}])
@@ -344,7 +344,7 @@ def test_a_group_never_crosses_a_split(world: Folder) -> None:
 
 
 @pytest.mark.parametrize("content", ["[1,", "{}", "\x00"])
-def test_a_file_that_is_no_json_array_stops_in_any_case(folder: Folder, content: str) -> None:
+def test_file_without_a_json_array_raises_data_error(folder: Folder, content: str) -> None:
     folder.cloud("a")
     path = folder.write("brief_train", [])
     path.write_text(content)
@@ -365,7 +365,7 @@ def test_a_bad_cloud_names_file_and_record_when_it_is_read(folder: Folder) -> No
     assert data.records("train")[1].cloud().shape == (16, 6)
 
 
-def test_markup_passes_unharmed(folder: Folder) -> None:
+def test_markup_is_unchanged(folder: Folder) -> None:
     nasty = "[/red]<script>|"
     folder.cloud("a")
     folder.write("brief_train", [conversation("a", f"<point>\n{nasty}", nasty)])
@@ -373,7 +373,7 @@ def test_markup_passes_unharmed(folder: Folder) -> None:
     assert (asked.question, asked.answer) == (nasty, nasty)
 
 
-def test_the_fingerprint_follows_what_the_data_are(world: Folder, tmp_path: Path) -> None:
+def test_fingerprint_depends_on_the_data(world: Folder, tmp_path: Path) -> None:
     first = world.open().fingerprint()
     assert world.open().fingerprint() == first
     moved = Folder(tmp_path / "elsewhere")
@@ -396,7 +396,7 @@ def test_the_fingerprint_follows_what_the_data_are(world: Folder, tmp_path: Path
     assert len(others | {first}) == 6
 
 
-def test_a_link_that_leads_nowhere_is_a_missing_cloud(world: Folder) -> None:
+def test_broken_link_counts_as_a_missing_cloud(world: Folder) -> None:
     path = world.root / "8192_npy" / "o05_8192.npy"
     path.unlink()
     path.symlink_to(world.root / "gone.npy")
@@ -404,7 +404,7 @@ def test_a_link_that_leads_nowhere_is_a_missing_cloud(world: Folder) -> None:
         world.open().records("train")
 
 
-def test_records_and_dataset_go_to_another_process(world: Folder) -> None:
+def test_records_and_dataset_can_be_pickled(world: Folder) -> None:
     data = world.open()
     record = data.records("train")[0]
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(record)).cloud(), record.cloud())

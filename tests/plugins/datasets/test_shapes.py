@@ -27,16 +27,16 @@ def read_caption(caption: str) -> set[tuple[str, str]]:
     """(kind or kind and part, value) for all that a caption says."""
     whole = CAPTION.fullmatch(caption)
     assert whole, caption
-    said = {("texture", whole["texture"]), ("category", whole["category"])}
+    mentioned = {("texture", whole["texture"]), ("category", whole["category"])}
     for phrase in re.split(r", | and ", whole["parts"]):
         part = PART.fullmatch(phrase)
         assert part, phrase
-        said.add((f"color {part['name']}", part["color"]))
+        mentioned.add((f"color {part['name']}", part["color"]))
         if part["lead"] in COUNTS:
-            said.add((f"count {part['name']}", part["lead"]))
+            mentioned.add((f"count {part['name']}", part["lead"]))
         else:
             assert part["lead"] in (None, "an" if part["color"][0] in "aeiou" else "a")
-    return said
+    return mentioned
 
 
 def usual_share(records: list[Record], kind: str) -> float:
@@ -65,14 +65,14 @@ def test_sizes_and_random_access(world: Shapes) -> None:
 
 
 def test_an_object_is_a_pure_function_of_seed_split_and_index(world: Shapes) -> None:
-    wanted = [world.records("val")[i] for i in (150, 3, 77)]
+    requested = [world.records("val")[i] for i in (150, 3, 77)]
     small = Shapes(points=256, train=1, val=151, test=1, counterfactual=1)
-    for record in reversed(wanted):
+    for record in reversed(requested):
         again = small.record(record.id)
         assert again == record
         np.testing.assert_array_equal(again.cloud(), record.cloud())
         np.testing.assert_array_equal(record.cloud(), record.cloud())
-    assert Shapes(seed=1).records("val")[3].facts != wanted[1].facts
+    assert Shapes(seed=1).records("val")[3].facts != requested[1].facts
 
 
 def test_no_object_is_in_two_splits(world: Shapes) -> None:
@@ -163,7 +163,7 @@ def test_fresh_questions(world: Shapes) -> None:
     assert fixed.conversations(record, 3) == record.conversations
 
 
-def test_talking_makes_no_cloud(world: Shapes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conversations_make_no_cloud(world: Shapes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shapes, "sample_object", None)
     record = world.records("train")[1]
     assert world.conversations(record, 4)
@@ -171,7 +171,7 @@ def test_talking_makes_no_cloud(world: Shapes, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("split", ["train", "test", "counterfactual"])
-def test_a_twin_differs_in_the_asked_fact_alone(world: Shapes, split: str) -> None:
+def test_twin_differs_in_one_fact_only(world: Shapes, split: str) -> None:
     for record in world.records(split)[: len(CATEGORIES)]:
         for number in range(3):
             twin = world.twin(record, number)
@@ -207,7 +207,7 @@ def test_twins_of_one_record_differ(world: Shapes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("record_id", "told"),
+    ("record_id", "message"),
     [
         ("chair", "ids look like shapes-0-test-000012"),
         ("shapes-1-test-000000", "with seed 0"),
@@ -215,8 +215,8 @@ def test_twins_of_one_record_differ(world: Shapes) -> None:
         ("shapes-0-holiday-000000", "train, val, test, counterfactual"),
     ],
 )
-def test_an_id_that_cannot_be(world: Shapes, record_id: str, told: str) -> None:
-    with pytest.raises(DataError, match=re.escape(told)):
+def test_unknown_ids_raise_data_error(world: Shapes, record_id: str, message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
         world.record(record_id)
 
 
@@ -225,19 +225,19 @@ def test_an_unknown_split_is_refused(world: Shapes) -> None:
         world.records("dev")
 
 
-def test_the_fingerprint_follows_the_configuration() -> None:
+def test_fingerprint_depends_on_the_configuration() -> None:
     prints = [Shapes().fingerprint(), Shapes(points=512).fingerprint(), Shapes(seed=1).fingerprint()]
     assert len(set(prints)) == 3
     assert Shapes().fingerprint() == prints[0]
     assert all(len(one) == len(other) for one, other in pairwise(prints))
 
 
-def test_faulty_configurations_are_refused() -> None:
+def test_config_rejects_invalid_values() -> None:
     for wrong in ({"points": 0}, {"train": 0}, {"color_prior": 1.5}, {"color": 1}):
         with pytest.raises(ValidationError):
             Shapes(**wrong)
 
 
-def test_a_record_travels_to_another_process(world: Shapes) -> None:
+def test_records_can_be_pickled(world: Shapes) -> None:
     record = pickle.loads(pickle.dumps(world.records("test")))[4]
     np.testing.assert_array_equal(record.cloud(), world.records("test")[4].cloud())

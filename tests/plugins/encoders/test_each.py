@@ -72,7 +72,7 @@ def test_inputs_begin_with_xyz_and_name_each_channel_once(name: str, inputs: tup
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_the_tiny_presets_are_comparable(component: str) -> None:
+def test_tiny_presets_have_comparable_sizes(component: str) -> None:
     encoder = made(f"{component}-tiny")
     assert encoder.inputs == ("xyz", "rgb")
     assert encoder.min_points <= 128

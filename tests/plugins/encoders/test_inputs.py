@@ -42,7 +42,7 @@ def encode(request: pytest.FixtureRequest, encoder: Encoder) -> Callable[[Tensor
         (lambda points: (255 * points).long(), "takes floating point numbers; it was given torch.int64$"),
     ],
 )
-def test_anything_else_is_refused_by_name(
+def test_invalid_clouds_raise_an_error_with_the_encoder_name(
     encoder: Encoder,
     encode: Callable[[Tensor], Tensor],
     spoiled: Callable[[Tensor], Tensor],
@@ -52,9 +52,7 @@ def test_anything_else_is_refused_by_name(
         encode(spoiled(cloud(encoder)))
 
 
-def test_the_smallest_cloud_is_taken_and_a_smaller_one_is_refused(
-    encoder: Encoder, encode: Callable[[Tensor], Tensor]
-) -> None:
+def test_min_points_is_the_smallest_valid_cloud(encoder: Encoder, encode: Callable[[Tensor], Tensor]) -> None:
     points = cloud(encoder, encoder.min_points)
     with torch.no_grad():
         assert encode(points).isfinite().all()
@@ -64,14 +62,14 @@ def test_the_smallest_cloud_is_taken_and_a_smaller_one_is_refused(
 
 
 @pytest.mark.parametrize("preset", BARE)
-def test_a_color_nobody_asked_for_is_not_dropped_silently(preset: str) -> None:
+def test_additional_color_channels_raise_an_error(preset: str) -> None:
     with torch.device("meta"):
         encoder = create("encoder", preset)
     with pytest.raises(ValueError, match=r"\(clouds, points, 3\) of xyz; it was given \(1, 600, 6\)$"):
         encoder(torch.empty(1, 600, 6, device="meta"))
 
 
-def test_other_types_of_cloud_are_read_as_float32(encoder: Encoder, encode: Callable[[Tensor], Tensor]) -> None:
+def test_clouds_of_other_types_are_converted_to_float32(encoder: Encoder, encode: Callable[[Tensor], Tensor]) -> None:
     points = cloud(encoder)
     with torch.no_grad():
         for dtype in (torch.float64, torch.float16, torch.bfloat16):
@@ -79,7 +77,7 @@ def test_other_types_of_cloud_are_read_as_float32(encoder: Encoder, encode: Call
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_a_module_of_another_type_takes_the_same_clouds(
+def test_module_of_another_type_accepts_the_same_clouds(
     encoder: Encoder, encode: Callable[[Tensor], Tensor], dtype: torch.dtype
 ) -> None:
     points = cloud(encoder)

@@ -26,7 +26,7 @@ TOKENS = {"pointnext-ulip": "stage4_feat", "pointmlp-ulip": "stage4_feat", "poin
 
 @pytest.mark.parametrize("cloud", ["A", "B", "C"])
 @pytest.mark.parametrize("golden", ATOL, indirect=True)
-def test_the_outputs_are_those_of_the_official_code(
+def test_outputs_equal_official_code(
     golden: Any, cloud: str, accelerator: torch.device, request: pytest.FixtureRequest
 ) -> None:
     preset = request.node.callspec.params["golden"]
@@ -45,7 +45,7 @@ def test_the_outputs_are_those_of_the_official_code(
 
 @pytest.mark.parametrize("cloud", ["A", "B", "C"])
 @pytest.mark.parametrize("golden", ["pointbert-pointllm", "pointnext-ulip", "pointnet2-ulip"], indirect=True)
-def test_the_first_indices_are_the_official_ones(
+def test_first_indices_equal_official_code(
     golden: Any, cloud: str, accelerator: torch.device, request: pytest.FixtureRequest
 ) -> None:
     expected = golden.on(cloud)

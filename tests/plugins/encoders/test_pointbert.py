@@ -55,9 +55,7 @@ def inputs_of(module: nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("golden", WITH_OUTPUTS, indirect=True)
-def test_it_computes_what_the_official_code_does(
-    golden: Any, cloud: str, backend: str, request: pytest.FixtureRequest
-) -> None:
+def test_outputs_equal_official_code(golden: Any, cloud: str, backend: str, request: pytest.FixtureRequest) -> None:
     with torch.device("meta"):  # nobody needs fresh weights here
         encoder = create("encoder", request.node.callspec.params["golden"]).eval()
     encoder.load_state_dict(golden.weights(), assign=True)
@@ -73,9 +71,7 @@ def test_it_computes_what_the_official_code_does(
 
 
 @pytest.mark.parametrize("golden", WITH_OUTPUTS, indirect=True)
-def test_the_indices_are_the_official_ones(
-    golden: Any, cloud: str, backend: str, request: pytest.FixtureRequest
-) -> None:
+def test_indices_equal_official_code(golden: Any, cloud: str, backend: str, request: pytest.FixtureRequest) -> None:
     expected = golden.on(cloud)
     xyz = expected.points[..., :3]
     compat = None if request.node.callspec.params["golden"] == "pointbert-pointllm" else "pointnet2"
@@ -97,7 +93,7 @@ def test_the_published_shape() -> None:
     assert wide(torch.empty(1, 601, 6, device="meta")).shape == (1, 513, 1152)
 
 
-def test_the_published_shape_takes_what_farthest_point_sampling_runs_out_of() -> None:
+def test_published_shape_with_fewer_distinct_points_than_centers() -> None:
     encoder = create("encoder", "pointbert-ulip", depth=1).eval()
     cloud = torch.zeros(3, 600, 3)
     cloud[0] = sphere(1, 300, 3).repeat(1, 2, 1)  # each point twice: 300 centers, and the first one for the others
@@ -108,7 +104,7 @@ def test_the_published_shape_takes_what_farthest_point_sampling_runs_out_of() ->
     assert [len(centers.unique(dim=0)) for centers in seen[0]] == [300, 512, 1]
 
 
-def test_of_equally_far_points_ulips_operator_takes_the_one_of_the_lowest_thread() -> None:
+def test_ulip_sampling_breaks_ties_by_the_lowest_thread() -> None:
     # Six points are dealt to four threads: 0 and 4 to the first one, 1 and 5 to the second. 1 and 4 are equally far.
     cloud = torch.tensor([[[1.0, 0, 0], [-1, 1, 0], [1, 0.1, 0], [1, -0.1, 0], [-1, -1, 0], [1, 0, 0.1]]])
     for fps, order in (("plain", [0, 1, 4]), ("pointnet2", [0, 4, 1])):
@@ -118,7 +114,7 @@ def test_of_equally_far_points_ulips_operator_takes_the_one_of_the_lowest_thread
         assert torch.equal(seen[0][0], cloud[0, order])
 
 
-def test_what_is_repeated_when_ulips_operator_has_nothing_left() -> None:
+def test_ulip_sampling_repeats_points_when_none_are_left() -> None:
     # 700 points, 512 threads: 0 and all but three lie in the middle; 600 is the second one of thread 88.
     cloud = torch.zeros(1, 700, 3)
     cloud[0, [100, 300, 600], 0] = torch.tensor([1.0, -0.5, 0.3])
@@ -131,7 +127,7 @@ def test_what_is_repeated_when_ulips_operator_has_nothing_left() -> None:
 
 @pytest.mark.parametrize("number", [8, 9, 100, 128])
 @pytest.mark.parametrize("inputs", [("xyz",), ("xyz", "rgb")])
-def test_as_many_tokens_as_it_says(number: int, inputs: Any) -> None:
+def test_num_tokens_equals_tokens_of_forward(number: int, inputs: Any) -> None:
     encoder = small(inputs=inputs)
     tokens = encoder(sphere(2, number, encoder.channels))
     assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim) == (2, 9, 16)
@@ -139,20 +135,20 @@ def test_as_many_tokens_as_it_says(number: int, inputs: Any) -> None:
 
 
 @pytest.mark.parametrize(("groups", "group_size"), [(8, 20), (20, 8)])
-def test_the_smallest_cloud_has_as_many_points_as_there_are_groups_and_places(groups: int, group_size: int) -> None:
+def test_min_points_covers_groups_and_group_size(groups: int, group_size: int) -> None:
     encoder = small(groups=groups, group_size=group_size)
     assert encoder.min_points == 20
     assert encoder(sphere(2, 20)).shape == (2, groups + 1, 16)
 
 
-def test_pooled_is_the_class_token_beside_the_maximum_of_the_others() -> None:
+def test_pooled_is_class_token_and_maximum_of_groups() -> None:
     encoder, points = small(), sphere(2, 200)
     with torch.no_grad():
         tokens, pooled = encoder(points), encoder.pooled(points)
     assert torch.equal(pooled, torch.cat([tokens[:, 0], tokens[:, 1:].max(dim=1).values], dim=1))
 
 
-def test_moving_a_cloud_moves_positions_only() -> None:
+def test_translation_changes_positions_only() -> None:
     encoder, points = small(), sphere(1, 200)
     groups = inputs_of(encoder.encoder)
     with torch.no_grad():
@@ -175,7 +171,7 @@ def plain(encoder: nn.Module, groups: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_smaller_products_give_the_published_feature_gradient_and_statistics(training: bool) -> None:
+def test_merged_products_equal_published_group_encoder(training: bool) -> None:
     ours, theirs = small(group_hidden=32).encoder, small(group_hidden=32).encoder
     for encoder in (ours, theirs):
         encoder.second_conv[1].running_var.fill_(0.5)
@@ -193,7 +189,7 @@ def test_smaller_products_give_the_published_feature_gradient_and_statistics(tra
         torch.testing.assert_close(value, other, msg=name)
 
 
-def test_branches_are_left_out_in_training_only() -> None:
+def test_drop_path_in_training_only() -> None:
     encoder, points = small(depth=3, drop_path=0.8), sphere(8, 64)
     assert [block.drop_path.drop_prob for block in encoder.blocks.blocks] == pytest.approx([0, 0.4, 0.8])
     blocks, tokens = encoder.blocks, torch.randn(8, 9, 16)
@@ -202,7 +198,7 @@ def test_branches_are_left_out_in_training_only() -> None:
         assert not torch.equal(blocks.train()(tokens, tokens), blocks(tokens, tokens))
 
 
-def test_a_random_start_is_drawn_at_each_call_where_asked_for() -> None:
+def test_random_start_draws_a_new_start_in_each_call() -> None:
     points = sphere(4, 200)
     usual, other = small(), small(random_start=True)
     with torch.no_grad():
@@ -253,6 +249,6 @@ def test_a_half_precision_module_groups_in_full_precision() -> None:
         ({"nsample": 3}, "nsample"),
     ],
 )
-def test_shapes_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
+def test_config_rejects_inconsistent_shapes(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PointBERT(**values)

@@ -35,7 +35,7 @@ def shake(encoder: PointMLP) -> PointMLP:
 
 
 @pytest.mark.parametrize("golden", ["pointmlp-ulip"], indirect=True)
-def test_it_computes_what_the_official_code_does(golden: Any, cloud: str, backend: str) -> None:
+def test_outputs_equal_official_code(golden: Any, cloud: str, backend: str) -> None:
     encoder = create("encoder", "pointmlp-ulip").eval()
     encoder.load_state_dict(golden.weights())
     outputs: list[Tensor] = []
@@ -55,7 +55,7 @@ def test_it_computes_what_the_official_code_does(golden: Any, cloud: str, backen
 
 
 @pytest.mark.parametrize("golden", ["pointmlp-ulip"], indirect=True)
-def test_the_groups_are_the_official_ones(golden: Any, cloud: str, backend: str) -> None:
+def test_groups_equal_official_code(golden: Any, cloud: str, backend: str) -> None:
     expected = golden.on(cloud)
     xyz = expected.points
     index = ops.farthest_point_sample(xyz, 512)
@@ -127,14 +127,14 @@ def plain(encoder: PointMLP, points: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("inputs", [("xyz",), ("xyz", "rgb")])
-def test_it_is_the_formula_of_the_paper(inputs: tuple[str, ...], training: bool) -> None:
+def test_outputs_equal_formula_of_the_paper(inputs: tuple[str, ...], training: bool) -> None:
     encoder = shake(small(inputs=inputs)).train(training)
     points = sphere(3, 300, encoder.channels)
     with torch.no_grad():
         torch.testing.assert_close(encoder(points), plain(encoder, points), atol=1e-4, rtol=1e-4)
 
 
-def test_pieces_of_groups_are_as_good_as_all_groups() -> None:
+def test_processing_in_pieces_equals_processing_at_once() -> None:
     encoder = shake(small(points=1024, width=32, k=8))  # 512 centers of 8 places: more than a piece holds
     points = sphere(2, 600)
     with torch.no_grad():
@@ -142,14 +142,14 @@ def test_pieces_of_groups_are_as_good_as_all_groups() -> None:
 
 
 @pytest.mark.parametrize("number", [32, 33, 100, 3000])
-def test_as_many_tokens_as_it_says(number: int) -> None:
+def test_num_tokens_equals_tokens_of_forward(number: int) -> None:
     encoder = small()
     tokens = encoder(sphere(2, number))
     assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim) == (2, 16, 32)
     assert tokens.isfinite().all()
 
 
-def test_a_cloud_of_one_place_has_no_deviation_and_still_a_gradient() -> None:
+def test_identical_points_have_a_finite_gradient() -> None:
     encoder, points = shake(small()), torch.full((2, 100, 3), 0.37).requires_grad_()
     tokens = encoder(points)
     tokens.sum().backward()
@@ -182,6 +182,6 @@ def test_under_autocast_positions_stay_exact(monkeypatch: pytest.MonkeyPatch) ->
         ({"depth": 3}, "depth"),
     ],
 )
-def test_shapes_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
+def test_config_rejects_inconsistent_shapes(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PointMLP(**values)

@@ -25,9 +25,7 @@ def small(**values: Any) -> PointNet2:
 
 
 @pytest.mark.parametrize("golden", ["pointnet2-ulip"], indirect=True)
-def test_it_computes_what_the_official_code_does(
-    golden: Any, cloud: str, backend: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outputs_equal_official_code(golden: Any, cloud: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = create("encoder", "pointnet2-ulip").eval()
     encoder.load_state_dict(golden.weights())
     stages: list[tuple[Tensor, Tensor]] = []
@@ -57,7 +55,7 @@ def test_it_computes_what_the_official_code_does(
 
 
 @pytest.mark.parametrize("golden", ["pointnet2-ulip"], indirect=True)
-def test_the_indices_are_the_official_ones(golden: Any, cloud: str, backend: str) -> None:
+def test_indices_equal_official_code(golden: Any, cloud: str, backend: str) -> None:
     expected = golden.on(cloud)
     xyz = expected.points
     index = ops.farthest_point_sample(xyz, 512)
@@ -108,7 +106,7 @@ def plain(encoder: PointNet2, points: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("inputs", [("xyz",), ("xyz", "rgb")])
-def test_it_is_the_formula_of_the_paper(inputs: tuple[str, ...], training: bool) -> None:
+def test_outputs_equal_formula_of_the_paper(inputs: tuple[str, ...], training: bool) -> None:
     encoder = small(inputs=inputs, dropout=0)
     points = sphere(3, 300, encoder.channels)
     encoder.train().pooled(points)  # statistics that differ from those of new normalizations
@@ -119,14 +117,14 @@ def test_it_is_the_formula_of_the_paper(inputs: tuple[str, ...], training: bool)
 
 
 @pytest.mark.parametrize("number", [24, 25, 100, 3000])
-def test_as_many_tokens_as_it_says(number: int) -> None:
+def test_num_tokens_equals_tokens_of_forward(number: int) -> None:
     encoder = small()
     tokens = encoder(sphere(2, number))
     assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim) == (2, 8, 32)
     assert tokens.isfinite().all()
 
 
-def test_the_number_of_set_abstractions_is_free() -> None:
+def test_any_number_of_set_abstractions() -> None:
     one = small(centers=(16,), radius=(0.5,), nsample=(8,), widths=((8,),))
     three = small(centers=(32, 16, 8), radius=(0.3, 0.5, 1), nsample=(8, 8, 8), widths=((8,), (8,), (12,)))
     assert one(sphere(1, 100)).shape == (1, 16, 8)
@@ -135,7 +133,7 @@ def test_the_number_of_set_abstractions_is_free() -> None:
 
 
 @pytest.mark.parametrize("points", [torch.zeros(1, 600, 3), torch.linspace(-1, 1, 600)[None, :, None].repeat(1, 1, 3)])
-def test_identical_and_collinear_points_are_points(points: Tensor) -> None:
+def test_identical_and_collinear_points_give_finite_tokens(points: Tensor) -> None:
     encoder = small()
     with torch.no_grad():
         torch.testing.assert_close(encoder.pooled(points), plain(encoder, points), atol=1e-5, rtol=1e-4)
@@ -166,6 +164,6 @@ def test_under_autocast_positions_stay_exact(monkeypatch: pytest.MonkeyPatch) ->
         ({"depth": 3}, "depth"),
     ],
 )
-def test_shapes_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
+def test_config_rejects_inconsistent_shapes(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PointNet2(**values)

@@ -23,7 +23,7 @@ def small(**values: Any) -> PointNeXt:
 
 
 @pytest.mark.parametrize("golden", ["pointnext-ulip"], indirect=True)
-def test_it_computes_what_the_official_code_does(golden: Any, cloud: str, backend: str) -> None:
+def test_outputs_equal_official_code(golden: Any, cloud: str, backend: str) -> None:
     encoder = create("encoder", "pointnext-ulip").eval()
     encoder.load_state_dict(golden.weights())
     outputs: list[Any] = []
@@ -44,7 +44,7 @@ def test_it_computes_what_the_official_code_does(golden: Any, cloud: str, backen
 
 
 @pytest.mark.parametrize("golden", ["pointnext-ulip"], indirect=True)
-def test_the_indices_are_the_official_ones(golden: Any, cloud: str, backend: str) -> None:
+def test_indices_equal_official_code(golden: Any, cloud: str, backend: str) -> None:
     expected = golden.on(cloud)
     xyz = expected.points[..., :3]
     index = ops.farthest_point_sample(xyz, xyz.shape[1] // 2)
@@ -63,7 +63,7 @@ def test_the_published_shape() -> None:
 
 
 @pytest.mark.parametrize("number", [8, 9, 100, 128])
-def test_as_many_tokens_as_it_says(number: int) -> None:
+def test_num_tokens_equals_tokens_of_forward(number: int) -> None:
     encoder = small()
     tokens = encoder(sphere(2, number, 4))
     assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim) == (2, number // 4 // 2, 32)
@@ -76,13 +76,13 @@ def test_configured_points_fix_the_number_of_tokens() -> None:
     assert encoder(sphere(1, 300, 4)).shape == (1, 16, 32)
 
 
-def test_prepool_tokens_are_what_the_pooled_feature_is_the_maximum_of() -> None:
+def test_prepool_tokens_have_the_pooled_feature_as_maximum() -> None:
     encoder, points = small(tokens="prepool"), sphere(2, 200, 4)
     with torch.no_grad():
         assert torch.equal(encoder.prediction["head"](encoder(points).amax(dim=1)), encoder.pooled(points))
 
 
-def test_the_order_of_far_points_does_not_matter_to_the_pooled_feature() -> None:
+def test_pooled_is_invariant_to_the_order_of_points() -> None:
     # With balls that hold all their members, only the first point (where sampling starts) has a special place.
     encoder = small(nsample=200, radius=0.4)
     points = sphere(1, 128, 4)
@@ -116,6 +116,6 @@ def test_under_autocast_positions_stay_exact() -> None:
         ({"depth": 3}, "depth"),
     ],
 )
-def test_shapes_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
+def test_config_rejects_inconsistent_shapes(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PointNeXt(**values)

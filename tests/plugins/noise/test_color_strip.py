@@ -35,14 +35,14 @@ def test_level_1_is_gray_to_the_last_bit(points: Tensor) -> None:
     assert ((rgb >= 0) & (rgb <= 1)).all()
 
 
-def test_in_between_by_hand() -> None:
+def test_partial_fading_by_hand() -> None:
     """Red at 0.25: (1, 0, 0) + 0.25 ((0.299, 0.299, 0.299) - (1, 0, 0)) = (0.82475, 0.07475, 0.07475)."""
     assert faded((1, 0, 0), 0.25) == pytest.approx([0.82475, 0.07475, 0.07475])
     assert faded((0.8, 0.4, 0.2), 0.5, towards="black") == pytest.approx([0.4, 0.2, 0.1])
     assert faded((0.8, 0.4, 0.2), 1, towards="black") == [0, 0, 0]
 
 
-def test_the_luminance_stays_and_the_points_too(points: Tensor) -> None:
+def test_luminance_and_coordinates_are_unchanged(points: Tensor) -> None:
     weights = torch.tensor([0.299, 0.587, 0.114])
     for level in (0.1, 0.5, 1):
         noised = ColorStrip(level=level).apply(points, Draws(KEYS))
@@ -50,12 +50,12 @@ def test_the_luminance_stays_and_the_points_too(points: Tensor) -> None:
         assert torch.equal(noised[..., :3], points[..., :3])
 
 
-def test_every_key_gives_the_same(points: Tensor) -> None:
+def test_result_does_not_depend_on_the_key(points: Tensor) -> None:
     others = [("another", number) for number in range(3)]
     assert torch.equal(*(ColorStrip(level=0.4).apply(points, Draws(keys)) for keys in (KEYS, others)))
 
 
-def test_realized_is_0_where_there_is_nothing_to_lose(points: Tensor) -> None:
+def test_realized_is_0_for_clouds_already_in_the_target_color(points: Tensor) -> None:
     """A gray cloud is its own gray, exactly; towards black it has its light to lose, and a black cloud nothing."""
     gray, black = points.clone(), points.clone()
     gray[..., 3:], black[..., 3:] = points[..., 3:4], 0
@@ -65,7 +65,7 @@ def test_realized_is_0_where_there_is_nothing_to_lose(points: Tensor) -> None:
         assert noise.realized(clouds, noise.apply(clouds, Draws(KEYS))).tolist() == expected
 
 
-def test_a_cloud_of_coordinates_alone_comes_back() -> None:
+def test_cloud_without_color_is_returned_unchanged() -> None:
     points = Draws(KEYS).normal(5, 3)
     noise = ColorStrip()
     noised = noise.apply(points, Draws(KEYS))
@@ -73,6 +73,6 @@ def test_a_cloud_of_coordinates_alone_comes_back() -> None:
     assert noise.realized(points, noised).tolist() == [0, 0, 0]
 
 
-def test_what_it_fades_to_is_one_of_two() -> None:
+def test_towards_accepts_gray_and_black_only() -> None:
     with pytest.raises(ValueError, match="towards"):
         ColorStrip(towards="white")

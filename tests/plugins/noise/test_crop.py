@@ -27,7 +27,7 @@ def test_the_share_removed_is_the_level(points: Tensor, level: float, number: in
 
 
 @pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
-def test_a_plane_parts_what_goes_from_what_stays(points: Tensor, level: float) -> None:
+def test_removed_points_lie_beyond_a_plane(points: Tensor, level: float) -> None:
     """The direction is the first thing drawn: along it everything removed lies beyond everything kept."""
     direction = Draws(KEYS).normal(3)
     noised = Crop(level=level).apply(points, Draws(KEYS))
@@ -37,7 +37,7 @@ def test_a_plane_parts_what_goes_from_what_stays(points: Tensor, level: float) -
         assert {tuple(row) for row in worse.tolist()} == {tuple(row) for row in worse[~removed].tolist()}
 
 
-def test_it_takes_the_one_cluster_or_the_other() -> None:
+def test_half_of_two_clusters_is_one_cluster() -> None:
     """Of two clusters of ten far apart, half the points is always one of them, and not the same in every cloud."""
     ends = torch.tensor([[-1.0, 0, 0], [1, 0, 0]]).repeat_interleave(10, dim=0)
     points = ends + 1e-4 * Draws(KEYS).uniform(20, 3)
@@ -45,7 +45,7 @@ def test_it_takes_the_one_cluster_or_the_other() -> None:
     assert sorted({tuple(row) for row in per_cluster.tolist()}) == [(0, 10), (10, 0)]
 
 
-def test_a_survivor_of_one_level_survives_lower_ones(points: Tensor) -> None:
+def test_points_kept_at_one_level_are_kept_at_lower_levels(points: Tensor) -> None:
     before = torch.zeros(6, 200, dtype=torch.bool)
     for level in (0.1, 0.3, 0.6, 0.9):
         now = gone(points, Crop(level=level).apply(points, Draws(KEYS)))
@@ -60,7 +60,7 @@ def test_level_1_leaves_a_single_point(points: Tensor, number: int) -> None:
     assert all(len(cloud.unique(dim=0)) == 1 for cloud in noised)
 
 
-def test_equal_points_go_in_their_order() -> None:
+def test_equal_points_are_removed_in_index_order() -> None:
     points = torch.cat([torch.ones(6, 10, 3), (torch.arange(10.0) / 10).expand(6, -1)[..., None]], dim=-1)
     removed = gone(points, Crop(level=0.3).apply(points, Draws(KEYS)))
     assert removed.tolist() == [[True] * 3 + [False] * 7] * 6

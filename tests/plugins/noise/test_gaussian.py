@@ -31,24 +31,24 @@ def test_colors_stay(points: Tensor) -> None:
     assert torch.equal(Gaussian(level=1).apply(points, Draws(KEYS))[..., 3:], points[..., 3:])
 
 
-def test_errors_are_in_radii_of_each_cloud(points: Tensor) -> None:
+def test_errors_scale_with_the_radius_of_each_cloud(points: Tensor) -> None:
     size = torch.tensor([1.0, 2, 8, 0.5])[:, None, None]
     grown = torch.cat([points[..., :3] * size, points[..., 3:]], dim=-1)
     small, large = (Gaussian(level=0.2).apply(cloud, Draws(KEYS)) for cloud in (points, grown))
     torch.testing.assert_close(large[..., :3], small[..., :3] * size, rtol=1e-5, atol=1e-5)
 
 
-def test_errors_of_one_level_are_those_of_another_scaled(points: Tensor) -> None:
+def test_errors_of_two_levels_differ_by_a_factor(points: Tensor) -> None:
     half, whole = (Gaussian(level=level).apply(points, Draws(KEYS)) - points for level in (0.25, 0.5))
     torch.testing.assert_close(2 * half, whole, rtol=1e-5, atol=1e-6)
 
 
-def test_the_default_is_a_variance_of_a_hundredth() -> None:
+def test_default_variance_is_0_01() -> None:
     assert Gaussian().level ** 2 == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_other_types_are_kept(points: Tensor, dtype: torch.dtype) -> None:
+def test_dtype_is_kept(points: Tensor, dtype: torch.dtype) -> None:
     noised = Gaussian(level=0.1).apply(points[:, :50].to(dtype), Draws(KEYS))
     assert noised.dtype == dtype
     expected = Gaussian(level=0.1).apply(points[:, :50], Draws(KEYS))

@@ -44,7 +44,7 @@ def test_level_1_leaves_one_patch(points: Tensor) -> None:
         assert len(cloud.unique(dim=0)) == 40
 
 
-def test_survivors_stay_and_fill_the_holes(points: Tensor) -> None:
+def test_kept_points_stay_and_fill_the_holes(points: Tensor) -> None:
     noised = Mask(level=0.5).apply(points, Draws(KEYS))
     assert noised.shape == points.shape
     gone = removed(points, noised)
@@ -53,7 +53,7 @@ def test_survivors_stay_and_fill_the_holes(points: Tensor) -> None:
         assert {tuple(row) for row in worse.tolist()} == survivors
 
 
-def test_what_goes_is_a_neighborhood() -> None:
+def test_removed_points_form_a_neighborhood() -> None:
     # Three clusters far apart and a patch on each: a level of 1 % takes one cluster, 40 % takes two.
     corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]).repeat(10, 1)
     points = (corners + 0.01 * Draws(KEYS).uniform(30, 3)).contiguous()
@@ -66,14 +66,14 @@ def test_what_goes_is_a_neighborhood() -> None:
 
 
 @pytest.mark.parametrize("split", [1, 2, 5])
-def test_any_batch_split_gives_the_same(points: Tensor, split: int) -> None:
+def test_result_does_not_depend_on_the_batch_split(points: Tensor, split: int) -> None:
     noise = Mask(level=0.3)
     whole = noise.apply(points, Draws(KEYS))
     parts = [noise.apply(points[i : i + split], Draws(KEYS[i : i + split])) for i in range(0, 6, split)]
     assert torch.equal(whole, torch.cat(parts))
 
 
-def test_the_key_decides(points: Tensor) -> None:
+def test_result_depends_on_the_key(points: Tensor) -> None:
     noise = Mask(level=0.3)
     assert torch.equal(noise.apply(points, Draws(KEYS)), noise.apply(points, Draws(KEYS)))
     others = [(1, *key[1:]) for key in KEYS]
@@ -89,13 +89,13 @@ def test_a_cloud_of_a_few_points(points: Tensor, number: int) -> None:
     assert all(len(cloud.unique(dim=0)) == min(number, 2) for cloud in noised)
 
 
-def test_points_in_no_patch_can_be_removed_as_well(points: Tensor) -> None:
+def test_points_outside_all_patches_can_be_removed(points: Tensor) -> None:
     noise = Mask(level=0.9, patches=8, patch_size=4)
     reached = noise.realized(points, noise.apply(points, Draws(KEYS)))
     assert (reached >= 0.9).all()
 
 
 @pytest.mark.parametrize("values", [{"level": -0.1}, {"level": 1.1}, {"patches": 0}, {"patch_size": -1}, {"sigma": 1}])
-def test_values_that_make_no_sense_are_refused(values: dict[str, float]) -> None:
+def test_config_rejects_invalid_values(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         Mask(**values)

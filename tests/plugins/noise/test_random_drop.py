@@ -27,13 +27,13 @@ def test_the_share_removed_is_the_level(points: Tensor, level: float, gone: int)
     assert noise.realized(points, noised).tolist() == pytest.approx([gone / 200] * 6)
 
 
-def test_survivors_stay_and_fill_the_holes(points: Tensor) -> None:
+def test_kept_points_stay_and_fill_the_holes(points: Tensor) -> None:
     noised = RandomDrop(level=0.5).apply(points, Draws(KEYS))
     for cloud, worse, stays in zip(points, noised, kept(points, noised), strict=True):
         assert {tuple(row) for row in worse.tolist()} == {tuple(row) for row in cloud[stays].tolist()}
 
 
-def test_what_goes_is_scattered(points: Tensor) -> None:
+def test_removed_points_are_scattered(points: Tensor) -> None:
     """Of the 100 dropped among 200, about half lie in either half of the order and of the space."""
     gone = ~kept(points, RandomDrop(level=0.5).apply(points, Draws(KEYS)))
     halves = (gone[:, :100], gone[points[..., 0] > points[..., 0].median()])
@@ -42,7 +42,7 @@ def test_what_goes_is_scattered(points: Tensor) -> None:
     assert len(gone.unique(dim=0)) == 6
 
 
-def test_a_survivor_of_one_level_survives_lower_ones(points: Tensor) -> None:
+def test_points_kept_at_one_level_are_kept_at_lower_levels(points: Tensor) -> None:
     before = torch.ones(6, 200, dtype=torch.bool)
     for level in (0.1, 0.3, 0.6, 0.9):
         now = kept(points, RandomDrop(level=level).apply(points, Draws(KEYS)))

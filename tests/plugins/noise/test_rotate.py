@@ -31,7 +31,7 @@ def test_the_level_is_the_angle(level: float, axis: str) -> None:
     assert torch.linalg.det(turn).tolist() == pytest.approx([1] * 8)
 
 
-def test_a_quarter_about_y_by_hand() -> None:
+def test_quarter_turn_about_y_by_hand() -> None:
     """90° about y take z to x and x to -z, or the other way round: (1, 2, 3) becomes (3, 2, -1) or (-3, 2, 1)."""
     points = torch.tensor([1.0, 2, 3, 0.1, 0.2, 0.3]).expand(8, 1, -1)
     noised = Rotate(level=0.5, axis="y").apply(points, Draws(KEYS))[:, 0]
@@ -55,14 +55,14 @@ def test_colors_go_with_their_points(points: Tensor) -> None:
 
 
 @pytest.mark.parametrize(("axis", "stays"), [("x", 0), ("y", 1), ("z", 2)])
-def test_the_chosen_axis_stays(points: Tensor, axis: str, stays: int) -> None:
+def test_points_keep_their_coordinate_along_the_chosen_axis(points: Tensor, axis: str, stays: int) -> None:
     noised = Rotate(level=0.3, axis=axis).apply(points, Draws(KEYS))
     torch.testing.assert_close(noised[..., stays], points[..., stays])
     others = [i for i in range(3) if i != stays]
     assert ((noised - points)[..., others].abs().amax(dim=(1, 2)) > 0.1).all()
 
 
-def test_random_axes_point_everywhere() -> None:
+def test_random_axes_have_no_common_direction() -> None:
     """A turn by 90° is R - Rᵀ = 2 [a]×, which gives the axis back; axes of many clouds have no common direction."""
     keys = [(number,) for number in range(2000)]
     turn = Rotate(level=0.5).apply(torch.eye(3).expand(2000, -1, -1), Draws(keys)).mT
@@ -75,13 +75,13 @@ def test_random_axes_point_everywhere() -> None:
     assert axes.square().mean(dim=0).tolist() == pytest.approx([1 / 3] * 3, abs=0.03)
 
 
-def test_an_axis_that_is_none_is_refused() -> None:
+def test_config_rejects_an_unknown_axis() -> None:
     with pytest.raises(ValueError, match="axis"):
         Rotate(axis="up")
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_other_types_are_kept(points: Tensor, dtype: torch.dtype) -> None:
+def test_dtype_is_kept(points: Tensor, dtype: torch.dtype) -> None:
     noised = Rotate(level=0.25).apply(points.to(dtype), Draws(KEYS))
     assert noised.dtype == dtype
     torch.testing.assert_close(noised.float(), Rotate(level=0.25).apply(points, Draws(KEYS)), rtol=0.02, atol=0.05)

@@ -67,11 +67,11 @@ class Losses:
                     )
 
 
-def answers(given: Mapping[tuple[str, str, str], tuple[Tensor, Tensor]]) -> Scores:
+def answers(entries: Mapping[tuple[str, str, str], tuple[Tensor, Tensor]]) -> Scores:
     """Scores of answers behind one prompt token: log p ``(B,)``, all of it on the first token, and lengths ``(B,)``."""
-    width = 1 + max(int(lengths.max()) for _, lengths in given.values())
+    width = 1 + max(int(lengths.max()) for _, lengths in entries.values())
     found = {}
-    for key, (logp, lengths) in given.items():
+    for key, (logp, lengths) in entries.items():
         place = torch.arange(width)
         mask = (place >= 1) & (place <= lengths[:, None])
         first = torch.cat([logp.new_zeros(len(logp), 1), logp[:, None]], dim=1)

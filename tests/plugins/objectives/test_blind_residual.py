@@ -19,16 +19,16 @@ def score(logits: Tensor, mask: Tensor) -> Score:
 
 
 def loss(clean: Tensor, blind: Tensor, share: float) -> Tensor:
-    given = {
+    inputs = {
         ("chosen", "clean", "policy"): score(clean, CLEAN_MASK),
         ("chosen", "blind", "policy"): score(blind, BLIND_MASK),
     }
-    (term,) = BlindResidual(share=share).terms(Scores(given))
+    (term,) = BlindResidual(share=share).terms(Scores(inputs))
     assert (term.unit, term.coefficient) == ("token", 1)
     return term.values
 
 
-def test_by_hand() -> None:
+def test_loss_by_hand() -> None:
     # The cloud says 1/2, 1/4, 1/4 and the text 1/4, 1/2, 1/4 of the label 1: the product gives it 1/8 of 5/16.
     clean, blind = (torch.tensor([row] * 3).log() for row in ([0.5, 0.25, 0.25], [0.25, 0.5, 0.25]))
 
@@ -40,7 +40,7 @@ def test_by_hand() -> None:
     assert not values[~CLEAN_MASK].any()
 
 
-def test_it_is_the_cross_entropy_of_the_sum_and_so_are_its_gradients() -> None:
+def test_loss_and_gradients_equal_cross_entropy_of_the_sum() -> None:
     stream = torch.Generator().manual_seed(0)
     clean = torch.randn(3, 5, generator=stream, dtype=torch.float64).requires_grad_()
     blind = torch.randn(3, 5, generator=stream, dtype=torch.float64).requires_grad_()
@@ -57,27 +57,27 @@ def test_it_is_the_cross_entropy_of_the_sum_and_so_are_its_gradients() -> None:
     assert torch.autograd.grad(values.sum(), blind, allow_unused=True) == (None,)
 
 
-def test_a_text_that_foretells_everything_leaves_little_to_learn() -> None:
+def test_gradient_is_small_where_the_text_predicts_the_answer() -> None:
     clean = torch.zeros(3, 5, requires_grad=True)
     knowing = torch.zeros(3, 5).scatter(1, LABELS[:, None], 40.0)
     loss(clean, knowing, share=1.0).sum().backward()
     assert clean.grad.abs().max() < 1e-6
 
 
-def test_both_views_are_asked_for_the_vocabulary_and_one_for_gradient() -> None:
+def test_needs_are_two_vocabularies_and_one_gradient() -> None:
     assert [(need.view, need.grad, need.vocabulary) for need in BlindResidual().needs] == [
         ("clean", True, True),
         ("blind", False, True),
     ]
 
 
-def test_scores_without_vocabulary_are_refused() -> None:
+def test_scores_without_vocabulary_raise_value_error() -> None:
     bare = Score(torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.long))
     with pytest.raises(ValueError, match="vocabulary"):
         BlindResidual().terms(Scores({("chosen", view, "policy"): bare for view in ("clean", "blind")}))
 
 
 @pytest.mark.parametrize("share", [0, -0.5, 1.5])
-def test_a_share_is_a_share(share) -> None:
+def test_config_rejects_shares_outside_0_to_1(share) -> None:
     with pytest.raises(ValueError, match="share"):
         BlindResidual(share=share)

@@ -21,7 +21,7 @@ def terms(clean: Score, blind: Score) -> torch.Tensor:
     return term.values
 
 
-def test_by_hand_with_answers_in_other_columns() -> None:
+def test_loss_by_hand_with_answers_in_different_columns() -> None:
     # The text alone leaves 1 and 3 nats open: weights 1/2 and 3/2.
     clean = score([[None, None, -2.0, None, -4.0], [None, -1.0, None, None, None]])
     blind = score([[None, -1.0, -3.0], [-5.0, None, None]])
@@ -34,13 +34,13 @@ def test_by_hand_with_answers_in_other_columns() -> None:
     assert blind.token_logp.grad is None
 
 
-def test_what_the_text_foretells_wholly_or_not_at_all_leaves_the_others_their_share() -> None:
+def test_weights_stay_bounded_at_text_only_p_of_0_and_1() -> None:
     clean = score([[-1.0, -1.0], [-1.0, -1.0]])
     values = terms(clean, score([[0.0, 0.0], [-math.inf, -300.0]]))
     assert values.tolist() == [[pytest.approx(1)] * 2] * 2
 
 
-def test_without_a_text_only_score_every_token_weighs_the_same() -> None:
+def test_weights_are_1_without_a_text_only_score() -> None:
     values = terms(score([[-1.0, -3.0], [-2.0, -2.0]]), score([[None, None], [-1.0, -3.0]]))
     assert values.tolist() == [[pytest.approx(1), pytest.approx(3)], [1, 3]]
 

@@ -7,15 +7,18 @@ from spa3d_plugins.objectives.cpo import CPO
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.5])
-def test_the_preference_is_that_of_trl(losses, beta) -> None:
+def test_preference_equals_trl(losses, beta) -> None:
     losses.hold(CPO(beta=beta), f"trl_cpo/sigmoid/beta={beta}/sum_logps")
 
 
-def test_by_hand(scored) -> None:
-    given = {"chosen": (torch.tensor([-1.5]), torch.tensor([2])), "rejected": (torch.tensor([-3.5]), torch.tensor([1]))}
+def test_loss_by_hand(scored) -> None:
+    inputs = {
+        "chosen": (torch.tensor([-1.5]), torch.tensor([2])),
+        "rejected": (torch.tensor([-3.5]), torch.tensor([1])),
+    }
 
     preference, nll = CPO(beta=0.5, alpha=0.25).terms(
-        scored({(text, "clean", "policy"): each for text, each in given.items()})
+        scored({(text, "clean", "policy"): each for text, each in inputs.items()})
     )
 
     assert (preference.unit, preference.coefficient) == ("sequence", 1)
@@ -24,11 +27,11 @@ def test_by_hand(scored) -> None:
     assert nll.values.tolist() == [[0, 1.5, 0]]
 
 
-def test_without_cross_entropy_the_preference_stands_alone(losses) -> None:
+def test_alpha_0_gives_the_preference_term_only(losses) -> None:
     scores, _ = losses.scores()
     (term,) = CPO(alpha=0).terms(scores)
     assert term.name == "cpo"
 
 
-def test_it_needs_no_reference() -> None:
+def test_needs_have_no_reference() -> None:
     assert {need.model for need in CPO().needs} == {"policy"}

@@ -7,17 +7,17 @@ from spa3d_plugins.objectives.dpo import DPO
 
 
 @pytest.mark.parametrize("beta", [0.01, 0.05, 0.1])
-def test_losses_and_gradients_are_those_of_trl(losses, beta) -> None:
+def test_losses_and_gradients_equal_trl(losses, beta) -> None:
     setting = f"trl_dpo/sigmoid/beta={beta}"
     losses.hold(DPO(beta=beta), setting, logp_chosen="dloss_dchosen", logp_rejected="dloss_drejected")
 
 
-def test_by_hand(scored) -> None:
+def test_loss_by_hand(scored) -> None:
     # (-3 - -5) - (-8 - -4) = 6 nats over the reference, times 0.5.
     two = torch.tensor([2])
-    given = {("chosen", "policy"): -3.0, ("chosen", "reference"): -5.0}
-    given |= {("rejected", "policy"): -8.0, ("rejected", "reference"): -4.0}
-    scores = scored({(text, "clean", model): (torch.tensor([logp]), two) for (text, model), logp in given.items()})
+    inputs = {("chosen", "policy"): -3.0, ("chosen", "reference"): -5.0}
+    inputs |= {("rejected", "policy"): -8.0, ("rejected", "reference"): -4.0}
+    scores = scored({(text, "clean", model): (torch.tensor([logp]), two) for (text, model), logp in inputs.items()})
 
     (term,) = DPO(beta=0.5).terms(scores)
 
@@ -35,6 +35,6 @@ def test_the_reference_is_scored_without_gradient() -> None:
 
 
 @pytest.mark.parametrize("beta", [0, -0.1, float("nan")])
-def test_a_factor_that_makes_no_sense_is_refused(beta) -> None:
+def test_config_rejects_invalid_beta(beta) -> None:
     with pytest.raises(ValueError, match="beta"):
         DPO(beta=beta)

@@ -17,12 +17,12 @@ LOGP = {
 
 
 @pytest.mark.parametrize("beta", [0.01, 0.05, 0.1])
-def test_over_answers_it_is_dpo(losses, beta) -> None:
+def test_answer_term_equals_dpo(losses, beta) -> None:
     named = {"logp_chosen": "dloss_dchosen", "logp_rejected": "dloss_drejected"}
     losses.hold(MDPO(beta=beta), f"trl_dpo/sigmoid/beta={beta}", **named)
 
 
-def test_by_hand(scored) -> None:
+def test_loss_by_hand(scored) -> None:
     scores = scored({key: (torch.tensor([logp]), torch.tensor([2])) for key, logp in LOGP.items()})
 
     terms = MDPO(beta=0.5, delta=0.25).terms(scores)
@@ -36,5 +36,5 @@ def test_by_hand(scored) -> None:
     ]
 
 
-def test_it_asks_for_what_scene_dpo_asks_for() -> None:
+def test_needs_equal_those_of_scene_dpo() -> None:
     assert MDPO().needs == SceneDPO().needs

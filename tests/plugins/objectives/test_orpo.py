@@ -7,11 +7,11 @@ from spa3d_plugins.objectives.orpo import ORPO, log_odds
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.5])
-def test_the_odds_ratio_is_that_of_trl_in_float64(losses, beta) -> None:
+def test_odds_ratio_equals_trl_in_float64(losses, beta) -> None:
     losses.hold(ORPO(beta=beta), f"trl_orpo/beta={beta}")
 
 
-def test_by_hand(scored) -> None:
+def test_loss_by_hand(scored) -> None:
     # Per token 1/2 and 1/4: odds 1 and 1/3, so their ratio is 3, and sigma(log 3) = 3/4.
     chosen = (torch.tensor([2 * math.log(1 / 2)]), torch.tensor([2]))
     rejected = (torch.tensor([math.log(1 / 4)]), torch.tensor([1]))
@@ -27,7 +27,7 @@ def test_by_hand(scored) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_odds_stay_exact_near_certainty_and_finite_at_it(dtype) -> None:
+def test_log_odds_are_exact_near_p_1_and_finite_at_1(dtype) -> None:
     logp = torch.tensor([-1e-6, 0.0, -1e4], dtype=dtype, requires_grad=True)
     found = log_odds(logp)
     assert found.tolist()[0] == pytest.approx(math.log(1e6), abs=1e-4)

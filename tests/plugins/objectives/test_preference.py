@@ -6,7 +6,7 @@ from spa3d_plugins.objectives.preference import difference, prefer, with_referen
 INF = float("inf")
 
 
-def test_two_equal_infinities_say_nothing_and_move_nothing() -> None:
+def test_difference_of_equal_infinities_is_0_without_gradient() -> None:
     better = torch.tensor([-INF, -INF, 2.0, 2.0], requires_grad=True)
     worse = torch.tensor([-INF, 1.0, -INF, 2.0], requires_grad=True)
 
@@ -18,7 +18,7 @@ def test_two_equal_infinities_say_nothing_and_move_nothing() -> None:
     assert worse.grad.tolist() == [0, 1, 0, 0.5]
 
 
-def test_margins_of_any_size_cost_what_they_should() -> None:
+def test_prefer_is_exact_for_any_margin() -> None:
     margins = torch.tensor([1e4, -1e4, -1e30], requires_grad=True)
     loss = prefer(margins, torch.ones(3, dtype=torch.bool))
     assert loss.tolist() == torch.tensor([0, 1e4, 1e30]).tolist()
@@ -26,7 +26,7 @@ def test_margins_of_any_size_cost_what_they_should() -> None:
     assert margins.grad.tolist() == [0, -1, -1]
 
 
-def test_what_is_not_there_costs_nothing_whatever_its_margin() -> None:
+def test_prefer_is_0_without_gradient_where_not_present() -> None:
     margins = torch.tensor([-INF, 3.0], requires_grad=True)
     loss = prefer(margins, torch.tensor([False, False]))
     loss.sum().backward()
@@ -34,7 +34,7 @@ def test_what_is_not_there_costs_nothing_whatever_its_margin() -> None:
     assert margins.grad.tolist() == [0, 0]
 
 
-def test_the_reference_is_asked_for_the_same_without_gradient() -> None:
+def test_with_reference_adds_the_same_needs_without_gradient() -> None:
     policy, reference = with_reference(Need("chosen", "noised"))
     assert policy.grad
     assert (reference.text, reference.view, reference.model, reference.grad) == ("chosen", "noised", "reference", False)

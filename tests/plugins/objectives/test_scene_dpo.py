@@ -17,12 +17,12 @@ LOGP = {
 
 
 @pytest.mark.parametrize("beta", [0.01, 0.05, 0.1])
-def test_over_answers_it_is_dpo(losses, beta) -> None:
+def test_answer_term_equals_dpo(losses, beta) -> None:
     named = {"logp_chosen": "dloss_dchosen", "logp_rejected": "dloss_drejected"}
     losses.hold(SceneDPO(beta=beta), f"trl_dpo/sigmoid/beta={beta}", **named)
 
 
-def test_by_hand(scored) -> None:
+def test_loss_by_hand(scored) -> None:
     scores = scored({key: (torch.tensor([logp]), torch.tensor([2])) for key, logp in LOGP.items()})
 
     answer, view = SceneDPO(beta=0.5).terms(scores)
@@ -32,12 +32,12 @@ def test_by_hand(scored) -> None:
     assert view.values.item() == pytest.approx(math.log(1 + math.exp(-0.5)), rel=1e-6)
 
 
-def test_it_asks_for_three_scores_of_both_models() -> None:
+def test_needs_are_three_scores_of_both_models() -> None:
     assert {need.key for need in SceneDPO().needs} == set(LOGP)
     assert all(need.grad == (need.model == "policy") for need in SceneDPO().needs)
 
 
-def test_without_a_rejected_answer_the_view_still_teaches(scored) -> None:
+def test_view_term_without_a_rejected_answer(scored) -> None:
     scores = dict(scored({key: (torch.tensor([logp]), torch.tensor([2])) for key, logp in LOGP.items()}))
     nothing = Score(torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.bool), torch.full((1, 1), -1))
     for model in ("policy", "reference"):

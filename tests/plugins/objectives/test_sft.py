@@ -19,12 +19,12 @@ def test_the_term_is_the_negative_log_probability_of_each_answer_token() -> None
     assert torch.equal(logp.grad, -torch.ones(2, 3))
 
 
-def test_it_asks_for_one_score_with_gradient() -> None:
+def test_needs_are_one_score_with_gradient() -> None:
     (need,) = SFT().needs
     assert need.key == ("chosen", "clean", "policy")
     assert need.grad
 
 
-def test_it_has_nothing_to_configure() -> None:
+def test_config_has_no_fields() -> None:
     with pytest.raises(ValueError, match="beta"):
         SFT(beta=1)

@@ -32,13 +32,13 @@ def test_equation_5_by_hand() -> None:
     assert term.values.tolist() == pytest.approx(expected, rel=1e-6)
 
 
-def test_equal_views_cost_log_two() -> None:
+def test_equal_views_give_a_loss_of_log_2() -> None:
     same = torch.tensor([[-3.0, -1.0]])
     (term,) = SPA().terms(scores(same, same))
     assert term.values.item() == pytest.approx(math.log(2), rel=1e-6)
 
 
-def test_a_better_answer_given_the_clean_cloud_costs_less() -> None:
+def test_loss_falls_with_log_p_given_the_clean_cloud() -> None:
     margins = torch.linspace(-5, 5, 21)
     clean = torch.stack([margins, torch.zeros(21)], dim=1)
     (term,) = SPA().terms(scores(clean, torch.zeros(21, 2)))
@@ -67,7 +67,7 @@ def test_the_gradient_agrees_with_finite_differences_and_reaches_both_views() ->
     assert torch.autograd.gradcheck(loss, (clean, noised))
 
 
-def test_the_anchor_is_the_token_loss_of_the_clean_view() -> None:
+def test_anchor_equals_token_nll_of_the_clean_view() -> None:
     clean, noised = torch.tensor([[-1.0, -2.0]]), torch.tensor([[-4.0, -5.0]])
     contrast, anchor = SPA(coefficient=0.05, anchor=1.0).terms(scores(clean, noised))
     assert (contrast.name, contrast.unit, contrast.coefficient) == ("spa", "sequence", 0.05)
@@ -91,7 +91,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("values", VALUES)
-def test_values_that_make_no_sense_are_refused(values: dict[str, float]) -> None:
+def test_config_rejects_invalid_values(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         SPA(**values)
 
@@ -99,7 +99,7 @@ def test_values_that_make_no_sense_are_refused(values: dict[str, float]) -> None
 @pytest.mark.parametrize(
     ("setting", "beta"), [("spa", 1.0), ("spa_scaled/beta=0.1", 0.1), ("spa_scaled/beta=0.5", 0.5)]
 )
-def test_losses_and_gradients_are_those_of_the_formula(losses, setting, beta) -> None:
+def test_losses_and_gradients_equal_formula(losses, setting, beta) -> None:
     named = {"logp_chosen": "dloss_dclean", "logp_chosen_noised_cloud": "dloss_dnoised"} if setting == "spa" else {}
     losses.hold(SPA(beta=beta), setting, **named)
 
@@ -134,11 +134,11 @@ class TestOptions:
     def logistic(self, margin: float) -> Any:
         return pytest.approx(math.log(1 + math.exp(-margin)), rel=1e-6)
 
-    def test_the_factor(self, conversation) -> None:
+    def test_beta_scales_the_margin(self, conversation) -> None:
         assert self.value(conversation()) == self.logistic(4)
         assert self.value(conversation(), beta=0.25) == self.logistic(1)
 
-    def test_the_length(self, conversation) -> None:
+    def test_length_normalization_divides_the_margin(self, conversation) -> None:
         assert self.value(conversation(), normalize="length") == self.logistic(4 / 3)
 
     def test_a_margin_per_round(self, conversation) -> None:
@@ -147,7 +147,7 @@ class TestOptions:
         each = [math.log(1 + math.exp(-margin)) for margin in (1, 1.5)]
         assert self.value(conversation(), per_round=True, normalize="length") == pytest.approx(sum(each) / 2, rel=1e-6)
 
-    def test_a_round_that_others_lack_does_not_count(self) -> None:
+    def test_rounds_missing_in_a_sample_do_not_count(self) -> None:
         rounds = torch.tensor([[0, 1], [0, -1]])
         clean = Score(torch.tensor([[-1.0, -1.0], [-1.0, 0.0]]), rounds >= 0, rounds)
         worse = Score(torch.tensor([[-2.0, -2.0], [-2.0, 0.0]]), rounds >= 0, rounds)
@@ -155,7 +155,7 @@ class TestOptions:
         (term,) = SPA(per_round=True).terms(Scores(given))
         assert term.values.tolist() == [self.logistic(1)] * 2
 
-    def test_beyond_the_clip_nothing_is_learned(self, conversation) -> None:
+    def test_gradient_is_0_above_the_clip(self, conversation) -> None:
         scores = conversation()
         (term,) = SPA(clip=2.0, beta=0.5).terms(scores)
         assert term.values.item() == self.logistic(1)
@@ -176,7 +176,7 @@ class TestOptions:
         }
         assert self.value(conversation(**known), reference=True) == self.logistic(2.5)
 
-    def test_another_object_may_be_the_worse_view(self, conversation) -> None:
+    def test_negative_other_uses_another_object(self, conversation) -> None:
         scores = conversation(chosen_other_policy=conversation.score(-3, -3, -3))
         assert self.value(scores, negative="other") == self.logistic(3)
 
@@ -220,7 +220,7 @@ class TestOptions:
         described = (f"{need.view} {need.model} {'learns' if need.grad else 'rests'}" for need in needs)
         assert ", ".join(described) == requested
 
-    def test_a_sample_without_the_worse_view_costs_nothing(self, conversation) -> None:
+    def test_sample_without_the_worse_view_has_loss_0(self, conversation) -> None:
         rounds = torch.full((1, 1), -1)
         scores = conversation(chosen_noised_policy=Score(torch.zeros(1, 1), rounds >= 0, rounds))
         for options in ({}, {"per_round": True}, {"normalize": "length"}):

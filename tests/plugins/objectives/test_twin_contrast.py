@@ -22,7 +22,7 @@ def scores(scored):
     return scored({key: (torch.tensor(logp, requires_grad=True), lengths[key]) for key, logp in LOGP.items()})
 
 
-def test_by_hand(scores) -> None:
+def test_loss_by_hand(scores) -> None:
     nll, twin_nll, contrast = TwinContrast(beta=0.5).terms(scores)
 
     assert (nll.unit, nll.coefficient) == (twin_nll.unit, twin_nll.coefficient) == ("token", 1)
@@ -34,7 +34,7 @@ def test_by_hand(scores) -> None:
     assert contrast.values.tolist() == [pytest.approx(sum(each) / 4, rel=1e-6), 0]
 
 
-def test_a_contrast_raises_what_is_true_and_lowers_what_is_not(scores) -> None:
+def test_contrast_gradient_raises_true_and_lowers_false_answers(scores) -> None:
     gradients = {}
     *_, contrast = TwinContrast().terms(scores)
     for key in LOGP:
@@ -44,7 +44,7 @@ def test_a_contrast_raises_what_is_true_and_lowers_what_is_not(scores) -> None:
     assert {key for key, found in gradients.items() if found.sum() > 0} == {("rejected", "clean"), ("chosen", "twin")}
 
 
-def test_the_control_scores_only_what_is_true(scores) -> None:
+def test_control_scores_true_answers_only(scores) -> None:
     control = create("objective", "twin-nll")
     assert [need.key[:2] for need in control.needs] == [("chosen", "clean"), ("rejected", "twin")]
     assert [term.name for term in control.terms(scores)] == ["nll", "twin_nll"]
@@ -52,7 +52,7 @@ def test_the_control_scores_only_what_is_true(scores) -> None:
 
 
 @pytest.mark.parametrize("coefficient", [0, 0.2])
-def test_it_asks_for_twins_and_not_for_pairs(coefficient) -> None:
+def test_needs_are_twins_and_not_pairs(coefficient) -> None:
     needs = TwinContrast(coefficient=coefficient).needs
     assert asks_for_twins(needs)
     assert not asks_for_pairs(needs)

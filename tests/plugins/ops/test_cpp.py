@@ -82,20 +82,22 @@ def threads() -> Iterator[Callable[[int], None]]:
     torch.set_num_threads(before)
 
 
-def test_the_cache_holds_the_library_and_its_checksum_for_this_user_only(built: Path) -> None:
+def test_cache_contains_library_and_checksum_with_private_mode(built: Path) -> None:
     names = sorted(path.name for path in built.parent.iterdir())
     assert names == [f"{built.stem}.sha256", built.name, f"{built.name}.lock"]
     assert stat.S_IMODE(built.stat().st_mode) == stat.S_IMODE(built.parent.stat().st_mode) == 0o700
     assert built.with_suffix(".sha256").read_text() == hashlib.sha256(built.read_bytes()).hexdigest()
 
 
-def test_it_is_compiled_once(fake: Fake) -> None:
+def test_library_is_compiled_once(fake: Fake) -> None:
     CppOps()
     CppOps()
     assert fake.calls == 1
 
 
-def test_another_compiler_is_another_library(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_compiler_gives_another_cache_entry(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     CppOps()
     fake.program = fake.program.rename(tmp_path / "other-c++")
     monkeypatch.setenv("CXX", f"{fake.program} -g")
@@ -103,7 +105,7 @@ def test_another_compiler_is_another_library(fake: Fake, tmp_path: Path, monkeyp
     assert (fake.calls, len(list(fake.cache.glob("*.so")))) == (2, 2)
 
 
-def test_many_processes_that_start_at_once_compile_once(fake: Fake) -> None:
+def test_simultaneous_processes_compile_once(fake: Fake) -> None:
     with multiprocessing.get_context("fork").Pool(4) as pool:
         levels = pool.map(level, range(8), chunksize=1)
     assert (levels, fake.calls) == ([CppOps().level] * 8, 1)
@@ -132,7 +134,7 @@ def forget_checksum(library: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, exchange, open_to_others, forget_checksum])
-def test_a_file_that_cannot_be_trusted_is_made_again(fake: Fake, damage: Callable[[Path], None]) -> None:
+def test_untrusted_cache_file_is_compiled_again(fake: Fake, damage: Callable[[Path], None]) -> None:
     with multiprocessing.get_context("fork").Pool(1) as pool:
         pool.map(level, [0])  # elsewhere: what a process has loaded from a path stays
     library = fake.library
@@ -144,7 +146,7 @@ def test_a_file_that_cannot_be_trusted_is_made_again(fake: Fake, damage: Callabl
     assert fake.calls == 2
 
 
-def test_a_folder_others_can_write_to_is_not_used(fake: Fake) -> None:
+def test_cache_folder_writable_by_others_is_not_used(fake: Fake) -> None:
     fake.cache.mkdir(parents=True)
     fake.cache.chmod(0o777)
     CppOps()
@@ -152,12 +154,12 @@ def test_a_folder_others_can_write_to_is_not_used(fake: Fake) -> None:
     assert not list(fake.cache.iterdir())
 
 
-def test_without_a_place_for_the_cache_it_still_works(fake: Fake) -> None:
+def test_compiles_without_a_cache_folder(fake: Fake) -> None:
     fake.cache.parent.write_text("a file where the folder should be")
     assert CppOps().fps(torch.eye(3)[None], 2, torch.tensor([1])).tolist() == [[1, 0]]
 
 
-def test_no_compiler_is_told(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_compiler_raises_plugin_error(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-c++ -O1")
     with pytest.raises(PluginError, match=r"\$CXX is 'no-such-c\+\+', which is not there.*--ops torch"):
         CppOps()
@@ -172,7 +174,7 @@ def test_no_compiler_is_told(fake: Fake, tmp_path: Path, monkeypatch: pytest.Mon
         CppOps()
 
 
-def test_a_compiler_that_fails_is_quoted(fake: Fake) -> None:
+def test_compiler_failure_is_quoted(fake: Fake) -> None:
     fake.write("for i in 1 2 3 4 5 6 7 8 9; do echo line $i >&2; done; exit 3\n")
     with pytest.raises(PluginError, match=r"failed with code 3") as caught:
         CppOps()
@@ -210,7 +212,7 @@ KINDS = (
 
 @pytest.mark.parametrize("name", LEVELS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_instruction_set_gives_what_the_reference_gives(ops: CppOps, kind: str, name: str) -> None:
+def test_every_instruction_set_equals_the_reference(ops: CppOps, kind: str, name: str) -> None:
     level = LEVELS.index(name)
     if level > ops.level:
         pytest.skip(f"this CPU has no {name}")
@@ -238,12 +240,12 @@ def test_ten_thousand_points(ops: CppOps, kind: str) -> None:
     assert torch.equal(ops.knn(xyz, query, 3), reference.knn(xyz, query, 3))
 
 
-def test_more_points_than_the_fine_grid_begins_at(ops: CppOps) -> None:
+def test_more_points_than_the_threshold_of_the_fine_grid(ops: CppOps) -> None:
     xyz, start = clouds("surface", 20_000), torch.tensor([0, 1])
     assert torch.equal(ops.fps(xyz, 200, start), TorchOps().fps(xyz, 200, start))
 
 
-def test_threads_change_nothing(ops: CppOps, threads: Callable[[int], None]) -> None:
+def test_number_of_threads_does_not_change_results(ops: CppOps, threads: Callable[[int], None]) -> None:
     xyz = torch.cat([clouds(kind, 3000) for kind in ("volume", "surface", "lattice")])
     query = xyz[:, :700].contiguous()
     work: list[Callable[[], Tensor]] = [
@@ -262,7 +264,7 @@ def test_threads_change_nothing(ops: CppOps, threads: Callable[[int], None]) -> 
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_workers_of_a_loader_may_use_it(ops: CppOps, threads: Callable[[int], None], method: str) -> None:
+def test_data_loader_workers_can_use_the_backend(ops: CppOps, threads: Callable[[int], None], method: str) -> None:
     threads(2)
     batches = [clouds("volume", 1000), clouds("surface", 1200)]
     sample = partial(ops.fps, count=200, start=torch.zeros(2, dtype=torch.int64))
@@ -271,6 +273,6 @@ def test_workers_of_a_loader_may_use_it(ops: CppOps, threads: Callable[[int], No
     assert all(torch.equal(got, expected) for got, expected in zip(loader, here, strict=True))
 
 
-def test_a_copy_loads_the_library_again(ops: CppOps) -> None:
+def test_pickled_copy_loads_the_library_again(ops: CppOps) -> None:
     copy = pickle.loads(pickle.dumps(ops))
     assert copy.fps(torch.eye(3)[None], 2, torch.tensor([2])).tolist() == [[2, 0]]

@@ -13,7 +13,7 @@ SQUARE = torch.tensor([[[0.0, 0, 0], [3, 0, 0], [3, 4, 0], [0, 4, 0], [1, 0, 0]]
 """The corners of a rectangle of 3 by 4, and one point near its first."""
 
 
-def test_the_farthest_point_is_taken_each_time() -> None:
+def test_fps_takes_the_farthest_point_in_each_step() -> None:
     # From 0 the corner across (5 away); then 3, at min(4, 3) = 3, against 1, at min(3, 4) = 3: the lower index.
     assert TorchOps().fps(SQUARE, 4, torch.tensor([0])).tolist() == [[0, 2, 1, 3]]
     assert TorchOps().fps(SQUARE, 2, torch.tensor([3])).tolist() == [[3, 1]]
@@ -25,16 +25,16 @@ def test_neighbors_by_distance_then_index() -> None:
 
 
 @pytest.mark.parametrize(("closed", "members"), [(True, [0, 1, 4]), (False, [0, 4, 0])])
-def test_a_ball_takes_members_in_index_order_and_fills_up_with_the_first(closed: bool, members: list[int]) -> None:
+def test_ball_query_returns_index_order_padded_with_the_first(closed: bool, members: list[int]) -> None:
     assert TorchOps().ball_query(SQUARE[:, :1], SQUARE, 3.0, 3, closed=closed).tolist() == [[members]]
 
 
-def test_an_empty_ball_gives_index_0() -> None:
+def test_ball_query_of_an_empty_ball_is_index_0() -> None:
     far = torch.full((1, 1, 3), 9.0)
     assert TorchOps().ball_query(far, SQUARE, 1.0, 2, closed=True).tolist() == [[[0, 0]]]
 
 
-def test_the_size_of_a_block_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_does_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
     xyz = torch.rand(2, 40, 3, generator=torch.Generator().manual_seed(0))
 
     def found() -> tuple[Tensor, Tensor]:

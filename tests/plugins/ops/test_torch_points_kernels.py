@@ -34,16 +34,16 @@ def test_neighbors_by_distance_then_index() -> None:
 
 
 @pytest.mark.parametrize(("closed", "members"), [(True, [0, 1, 4]), (False, [0, 4, 0])])
-def test_a_ball_takes_members_in_index_order_and_fills_up_with_the_first(closed: bool, members: list[int]) -> None:
+def test_ball_query_returns_index_order_padded_with_the_first(closed: bool, members: list[int]) -> None:
     assert TorchPointsKernels().ball_query(SQUARE[:, :1], SQUARE, 3.0, 3, closed=closed).tolist() == [[members]]
 
 
-def test_an_empty_ball_gives_index_0_beside_a_full_one() -> None:
+def test_ball_query_of_empty_and_full_balls() -> None:
     query = torch.tensor([[[9.0, 9, 9], [3, 4, 0]]])
     assert TorchPointsKernels().ball_query(query, SQUARE, 1.0, 2, closed=True).tolist() == [[[0, 0], [2, 2]]]
 
 
-def test_clear_queries_are_the_librarys_own_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_knn_of_clear_queries_uses_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     xyz = random(2, 800)
     query = xyz[:, :60].contiguous()
     expected = TorchOps().knn(query, xyz, 9), TorchOps().ball_query(query, xyz, 0.5, 9, closed=True)
@@ -53,11 +53,11 @@ def test_clear_queries_are_the_librarys_own_work(monkeypatch: pytest.MonkeyPatch
     assert torch.equal(TorchPointsKernels().ball_query(query, xyz, 0.5, 9, closed=True), expected[1])
 
 
-def test_only_queries_with_a_tie_at_the_last_place_go_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, reference = [], TorchOps.knn
+def test_knn_with_a_tie_at_rank_k_uses_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    queries, reference = [], TorchOps.knn
 
     def knn(self: TorchOps, query: Tensor, xyz: Tensor, k: int) -> Tensor:
-        asked.append(query.tolist())
+        queries.append(query.tolist())
         return reference(self, query, xyz, k)
 
     monkeypatch.setattr(TorchOps, "knn", knn)
@@ -65,13 +65,13 @@ def test_only_queries_with_a_tie_at_the_last_place_go_to_the_reference(monkeypat
     # From 2 the next are 3 and 1, equally far: which of them is second is left open. From 2.1 nothing is.
     query = torch.tensor([[[2.0, 0, 0], [2.1, 0, 0]]])
     assert TorchPointsKernels().knn(query, line, 2).tolist() == [[[3, 2], [3, 2]]]
-    assert asked == [[[[2, 0, 0]]]]
+    assert queries == [[[[2, 0, 0]]]]
     assert TorchPointsKernels().knn(query, line, 3).tolist() == [[[3, 2, 4], [3, 2, 4]]]
-    assert len(asked) == 1
+    assert len(queries) == 1
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e-10, 1e15, 1e19])
-def test_sizes_where_squares_lose_their_precision(scale: float) -> None:
+def test_scales_at_which_squares_are_imprecise(scale: float) -> None:
     xyz = random(1, 50) * scale
     for k in (1, 5, 50):
         assert torch.equal(TorchPointsKernels().knn(xyz, xyz, k), TorchOps().knn(xyz, xyz, k))
@@ -79,14 +79,14 @@ def test_sizes_where_squares_lose_their_precision(scale: float) -> None:
     assert torch.equal(found, TorchOps().ball_query(xyz, xyz, scale, 5, closed=False))
 
 
-def test_more_balls_than_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ball_query_in_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     xyz = random(2, 90)
     whole = TorchPointsKernels().ball_query(xyz, xyz, 0.7, 6, closed=True)
     monkeypatch.setattr(backend, "PAIRS", 4 * 90)  # four balls at a time, and two left over
     assert torch.equal(TorchPointsKernels().ball_query(xyz, xyz, 0.7, 6, closed=True), whole)
 
 
-def test_the_global_generator_is_left_alone() -> None:
+def test_global_generator_is_unchanged() -> None:
     state, xyz = torch.random.get_rng_state(), random(1, 100)
     start = torch.tensor([4])
     first = TorchPointsKernels().fps(xyz, 10, start)

@@ -25,12 +25,12 @@ def random(points: int, seed: int = 0) -> Tensor:
     return torch.randn(1, points, 3, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_farthest_point_is_taken_each_time() -> None:
+def test_fps_takes_the_farthest_point_in_each_step() -> None:
     assert QuickFPS().fps(SQUARE, 4, START).tolist() == [[0, 2, 1, 3]]
     assert QuickFPS().fps(SQUARE, 7, torch.tensor([3])).tolist() == [[3, 1, 0, 2, 4, 0, 0]]
 
 
-def test_the_check_knows_a_tie_a_swap_and_a_nearer_point() -> None:
+def test_is_exact_rejects_ties_swaps_and_nearer_points() -> None:
     # After 0 and 2 both 1 and 3 are at 9 from those taken; the lower index is right.
     assert backend._is_exact(SQUARE[0], torch.tensor([0, 2, 1, 3]))
     assert not backend._is_exact(SQUARE[0], torch.tensor([0, 2, 3, 1]))
@@ -40,7 +40,7 @@ def test_the_check_knows_a_tie_a_swap_and_a_nearer_point() -> None:
 
 
 @pytest.mark.parametrize("step", [1, 100, 255])
-def test_the_check_sees_one_wrong_step_among_many(step: int) -> None:
+def test_is_exact_rejects_one_wrong_step_among_many(step: int) -> None:
     xyz = random(2000)
     chosen = TorchOps().fps(xyz, 256, START)[0]
     assert backend._is_exact(xyz[0], chosen)
@@ -48,7 +48,7 @@ def test_the_check_sees_one_wrong_step_among_many(step: int) -> None:
     assert not backend._is_exact(xyz[0], chosen)
 
 
-def test_of_two_equal_points_the_later_one_is_refused() -> None:
+def test_is_exact_rejects_the_later_of_two_equal_points() -> None:
     xyz = torch.cat([random(500), random(500)[:, :250]], dim=1)
     chosen = TorchOps().fps(xyz, 100, START)[0]
     twice = int((chosen < 250).nonzero()[1])
@@ -56,7 +56,7 @@ def test_of_two_equal_points_the_later_one_is_refused() -> None:
     assert not backend._is_exact(xyz[0], chosen)
 
 
-def test_clouds_without_ties_are_the_librarys_own_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fps_without_ties_uses_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     xyz = random(1500).expand(3, -1, -1).contiguous()
     start = torch.tensor([0, 7, 0])
     expected = TorchOps().fps(xyz, 200, start)
@@ -64,23 +64,23 @@ def test_clouds_without_ties_are_the_librarys_own_work(monkeypatch: pytest.Monke
     assert torch.equal(QuickFPS().fps(xyz, 200, start), expected)
 
 
-def test_only_the_clouds_with_ties_go_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fps_with_ties_uses_the_reference_for_those_clouds_only(monkeypatch: pytest.MonkeyPatch) -> None:
     lattice = torch.cartesian_prod(*[torch.arange(8.0)] * 3)[None]
     xyz = torch.cat([random(512), lattice, random(512, seed=1)])
     start = torch.tensor([3, 0, 3])
-    expected, asked = TorchOps().fps(xyz, 100, start), []
+    expected, batches = TorchOps().fps(xyz, 100, start), []
     reference = TorchOps.fps
 
     def fps(self: TorchOps, xyz: Tensor, count: int, start: Tensor) -> Tensor:
-        asked.append(len(xyz))
+        batches.append(len(xyz))
         return reference(self, xyz, count, start)
 
     monkeypatch.setattr(TorchOps, "fps", fps)
     assert torch.equal(QuickFPS().fps(xyz, 100, start), expected)
-    assert asked == [1]
+    assert batches == [1]
 
 
-def test_the_global_generator_is_left_alone() -> None:
+def test_global_generator_is_unchanged() -> None:
     state = torch.random.get_rng_state()
     QuickFPS().fps(random(100), 10, START)
     assert torch.equal(torch.random.get_rng_state(), state)

@@ -38,25 +38,25 @@ def interpreted(*arguments: str) -> str:
     return ran.stdout
 
 
-def test_the_kernels_agree_with_the_reference_when_interpreted() -> None:
+def test_interpreted_kernels_equal_the_reference() -> None:
     assert re.search(r"\d+ passed", interpreted(str(Path(__file__).with_name("interpreted_triton.py"))))
 
 
-def test_the_shared_properties_hold_when_interpreted() -> None:
-    said = interpreted(
+def test_interpreted_kernels_have_the_shared_properties() -> None:
+    output = interpreted(
         str(TESTS / "core" / "ops" / "test_functional.py"), "-k", "[triton] and (ties or sorts or balls or sphere)"
     )
-    assert re.search(r"\b[4-9] passed", said), said
+    assert re.search(r"\b[4-9] passed", output), output
 
 
 @pytest.mark.slow
-def test_the_whole_shared_suite_passes_when_interpreted() -> None:
-    said = interpreted(str(TESTS / "core" / "ops" / "test_functional.py"), "-k", "[triton]")
-    assert "passed" in said
-    assert "skipped" not in said
+def test_interpreted_kernels_pass_the_shared_suite() -> None:
+    output = interpreted(str(TESTS / "core" / "ops" / "test_functional.py"), "-k", "[triton]")
+    assert "passed" in output
+    assert "skipped" not in output
 
 
-def test_without_the_interpreter_it_takes_gpus_only() -> None:
+def test_devices_without_the_interpreter_are_cuda_only() -> None:
     assert backend.TritonOps.devices == ("cuda",)
 
 
@@ -75,7 +75,7 @@ def test_without_the_interpreter_it_takes_gpus_only() -> None:
     ],
     ids=["fps", "fps-large", "knn", "ball-query"],
 )
-def test_compiled_for_a_gpu_nothing_is_fused_or_flushed(
+def test_compiled_kernels_have_no_fused_operations_and_no_flushing(
     kernel: object, types: dict[str, str], constants: dict[str, int], warps: int
 ) -> None:
     names = kernel.arg_names
@@ -94,7 +94,7 @@ def test_compiled_for_a_gpu_nothing_is_fused_or_flushed(
 @gpu
 @pytest.mark.gpu
 @pytest.mark.parametrize("batch", [1, 8, 128])
-def test_a_gpu_agrees_with_the_reference(batch: int) -> None:
+def test_gpu_results_equal_the_reference(batch: int) -> None:
     xyz = torch.randn(batch, 8192, 3, generator=torch.Generator().manual_seed(batch)).cuda()
     xyz[:, 4000:4100] = xyz[:, :100]  # equal points
     start = torch.arange(batch, device="cuda")
@@ -110,7 +110,7 @@ def test_a_gpu_agrees_with_the_reference(batch: int) -> None:
 @gpu
 @pytest.mark.gpu
 @pytest.mark.parametrize("points", [10000, 32768])
-def test_a_gpu_agrees_on_clouds_beyond_registers(points: int) -> None:
+def test_gpu_results_equal_the_reference_beyond_registers(points: int) -> None:
     xyz = torch.randn(4, points, 3, generator=torch.Generator().manual_seed(0)).cuda()
     start = torch.tensor([0, 1, 2, points - 1], device="cuda")
     assert torch.equal(backend.TritonOps().fps(xyz, 1024, start), TorchOps().fps(xyz, 1024, start))

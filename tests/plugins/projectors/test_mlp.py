@@ -31,6 +31,6 @@ def test_exact_gelu_between_the_layers_and_none_behind() -> None:
 
 
 @pytest.mark.parametrize("widths", [(), (0,), (128, -1)])
-def test_widths_must_be_positive_and_there(widths: tuple[int, ...]) -> None:
+def test_config_rejects_missing_and_zero_widths(widths: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="widths"):
         MLP(dim=4, hidden=4, widths=widths)

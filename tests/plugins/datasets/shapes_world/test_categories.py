@@ -49,7 +49,7 @@ def test_a_category_is_well_formed(category: Category) -> None:
 
 
 @each
-def test_a_counted_part_has_as_many_pieces(category: Category) -> None:
+def test_counted_part_has_count_pieces(category: Category) -> None:
     for i, part in enumerate(category.parts):
         for count in part.counts:
             counts = (*usual(category)[:i], count, *usual(category)[i + 1 :])
@@ -80,7 +80,7 @@ def test_other_parts_do_not_depend_on_a_count(category: Category) -> None:
 
 @each
 @pytest.mark.parametrize("wobble", [-1.0, 1.0])
-def test_an_object_stays_whole_when_it_wobbles(category: Category, wobble: float) -> None:
+def test_object_parts_stay_connected_at_extreme_wobbles(category: Category, wobble: float) -> None:
     corners = np.concatenate(category.build((wobble,) * WOBBLES, usual(category))).reshape(-1, 3)
     assert np.isfinite(corners).all()
     assert 1.0 < np.ptp(corners, axis=0).max() < 3.0

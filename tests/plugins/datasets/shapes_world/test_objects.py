@@ -51,7 +51,7 @@ def test_the_points_of_a_part_have_its_color(category: Category) -> None:
 
 
 @each
-def test_a_cloud_is_sane(category: Category) -> None:
+def test_cloud_is_valid(category: Category) -> None:
     for number in range(5):
         one = sampled(spec_of(category), key=f"cloud {number}")
         assert one.cloud.shape == (1024, 6)
@@ -63,7 +63,7 @@ def test_a_cloud_is_sane(category: Category) -> None:
         np.testing.assert_allclose(found, [part.share for part in category.parts], atol=0.002)
 
 
-def test_the_order_of_the_points_tells_nothing() -> None:
+def test_order_of_points_is_random() -> None:
     labels = sampled(spec_of(BY_NAME["chair"])).labels
     assert np.mean(labels[:-1] == labels[1:]) == pytest.approx(0.36**2 + 0.34**2 + 0.30**2, abs=0.05)
 
