@@ -1,4 +1,4 @@
-"""Measure the library on a GPU: point operations, encoders, LLM steps, and the tests marked `gpu`.
+"""Measure the library on a GPU: point operations, encoders, LLM steps, GPU-marked tests.
 
     make gpu                                    # sets up the environment first
     make gpu PYTHON=python3 SETUP=no            # the given interpreter, files of the repository only
@@ -164,7 +164,10 @@ def run_part(part: str, device: str, tiny: bool, limit: float) -> dict[str, Any]
 
 
 def wait(child: subprocess.Popen[bytes], limit: float) -> int | None:
-    """Wait for `child` and return its exit code; after `limit` seconds kill its process group, None."""
+    """Wait for `child`, return its exit code.
+
+    After `limit` seconds its process group is killed and the result is None.
+    """
     try:
         return child.wait(timeout=limit)
     except subprocess.TimeoutExpired:

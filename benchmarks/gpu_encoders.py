@@ -28,7 +28,7 @@ def cases(device: str, tiny: bool) -> Iterator[tuple[str, Callable[[], dict[str,
 
 
 def forward(preset: str, device: str, size: tuple[int, int]) -> dict[str, Any]:
-    """Milliseconds in float32 and under bfloat16 autocast, and the difference of one cloud's tokens from the CPU's."""
+    """Milliseconds in float32 and bfloat16, and difference of tokens from the CPU's."""
     torch.manual_seed(0)
     encoder = create("encoder", preset).eval()
     points = clouds(size[0], size[1], encoder.channels)

@@ -90,7 +90,7 @@ def choose_shape(device: str) -> Shape:
 
 
 def build_model(shape: Shape, device: str) -> Spa3dModel:
-    """Build a model with random weights: LLM in bfloat16; encoder, projector, adapters in float32."""
+    """Build a model with random weights, the LLM in bfloat16, the rest in float32."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(

@@ -1,4 +1,4 @@
-"""Cost of the main commands: `tools/run.py` without and with a cached base, and `tools/list`.
+"""Cost of `tools/run.py` without and with a cached base, and of `tools/list`.
 
     .venv/bin/python benchmarks/main_job.py [--runs 9]
 

@@ -208,7 +208,10 @@ def check(found: Tensor, expected: Tensor, what: str) -> None:
 
 
 def measure(row: Row, pairs: int, timer: Callable[[], float]) -> None:
-    """Print one line: medians of interleaved pairs; each of our times is the mean of three calls."""
+    """Print one line with medians of interleaved pairs.
+
+    Each of our times is the mean of three calls.
+    """
     level, OURS.level = OURS.level, OURS.level if row.level is None else row.level
     row.ours(), row.theirs()
     ours, theirs = [], []

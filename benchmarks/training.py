@@ -1,4 +1,4 @@
-"""Cost of a post-training step: objectives against SFT, noise against a step, our steps against TRL's.
+"""Cost of a post-training step: objectives and noise against SFT, our steps against TRL's.
 
     .venv/bin/pip install -c constraints.txt trl==1.16.0
     .venv/bin/python benchmarks/training.py [--pairs 9]
@@ -128,7 +128,7 @@ UNREAD = SimpleNamespace(processor=SimpleNamespace(tokenizer=SimpleNamespace(pad
 
 
 class Prefix(View):
-    """Prefix embeddings instead of an encoder's tokens: neither side of the comparison has an encoder."""
+    """Prefix embeddings instead of an encoder's tokens, since neither side has an encoder."""
 
     def __init__(self, name: str, hidden: int) -> None:
         self.name, self.hidden = name, hidden
@@ -162,7 +162,7 @@ def against_trl(name: str) -> Step:
 
 
 def trl_step(name: str) -> Step:
-    """Make TRL's step: its Trainer, collator and loss, with default settings except batch and length."""
+    """Make TRL's step with its Trainer, collator and loss; only batch and length are set."""
     from datasets import Dataset
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -235,7 +235,7 @@ def medians(first: Step, second: Step, pairs: int) -> tuple[float, float]:
 
 
 def peak(contestant: str) -> float:
-    """Peak memory in GB of a process with three steps of `contestant`, e.g. ``ours-spa`` or ``trl-dpo``."""
+    """Peak memory in GB of three steps of `contestant`, e.g. ``ours-spa`` or ``trl-dpo``."""
     command = [sys.executable, __file__, "--steps-of", contestant]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return float(out.split()[-1])

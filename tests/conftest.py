@@ -1,4 +1,4 @@
-"""A 3D LLM small enough for arithmetic: an encoder that averages groups of points, a LLaMA of two layers."""
+"""A toy 3D LLM: an encoder that averages groups of points, and a LLaMA of two layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def accelerator() -> torch.device:
-    """The device of the tests marked `gpu`: a GPU, or what ``SPA3D_TEST_DEVICE`` names (``cpu``, for a rehearsal)."""
+    """Device of the tests marked `gpu`: a GPU, or ``SPA3D_TEST_DEVICE`` (``cpu`` to rehearse)."""
     name = os.environ.get("SPA3D_TEST_DEVICE", "cuda")
     if name == "cuda" and not torch.cuda.is_available():
         pytest.skip("no GPU")

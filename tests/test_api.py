@@ -1,4 +1,4 @@
-"""docs/api.md: the public names are those of the package, and the lines of Python run."""
+"""docs/api.md: its table lists the package's public names, and its Python examples run."""
 
 from __future__ import annotations
 

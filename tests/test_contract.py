@@ -1,6 +1,6 @@
-"""What spa3d promises about every component of a kind, asked of every component that ships.
+"""Tests of the contract of each kind, for every component in registry.yaml.
 
-A row in registry.yaml brings a component here. Where its Config has required fields, the fixture `needed` gives them.
+Values of required Config fields come from the fixture `needed`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def clouds(number: int = 128) -> Tensor:
 
 @pytest.fixture
 def target(row: Component) -> Any:
-    """The class behind a row, where what it requires is installed."""
+    """Class of a row; the test is skipped if its requirements are not installed."""
     registry = load_registry()
     if lacking := registry.unmet(row):
         pytest.skip(f"{row.kind} {row.name} {lacking}")
@@ -86,12 +86,12 @@ class TestRow:
 
 
 def inputs_of(encoder: Encoder) -> Tensor:
-    """Two clouds that are large enough for `encoder`, as it wants them."""
+    """Two valid input clouds for `encoder`."""
     return encoder_inputs(clouds(max(128, encoder.min_points))[:2], encoder.inputs)
 
 
 PUBLISHED = [name for name, preset in load_registry().manifest.presets.of("encoder").items() if preset.weights]
-"""Encoders in the shape of published weights: too large to be run for every promise, and what they are made of is."""
+"""Encoders in the shape of published weights: too large for all tests; the small ones use the same code."""
 
 
 @pytest.mark.parametrize("name", [name for name in available("encoder") if name not in PUBLISHED])
@@ -219,7 +219,7 @@ class TestObjective:
         scale: float = 1.0,
         dtype: torch.dtype = torch.float32,
     ) -> Scores:
-        """Random scores of up to three samples; those that are not `present` have nothing of what is asked for."""
+        """Random scores of up to three samples; without `present` no answer tokens."""
         stream = torch.Generator().manual_seed(0)
         mask = (torch.rand(3, 6, generator=stream) < 0.6) & (True if present is None else present[:, None])
         found = {}

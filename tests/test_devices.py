@@ -1,6 +1,6 @@
-"""Nothing of the product lands on the wrong device: tensors are made where they are needed, and a mixed device fails.
+"""Device placement: every new tensor names its device, and mixed devices raise an error.
 
-A GPU is not needed: fake tensors carry a device without being there, and refuse to meet those of another.
+No GPU is needed: fake tensors have a device but no values, and operations on two devices raise an error.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ ALLOWED = {
     "plugins/spa3d_plugins/noise/rotate.py:_axis": f"{HOST}: an axis of three numbers in float64; the matrix is moved",
     "plugins/spa3d_plugins/noise/rotate.py:_rotation": "moved to the axis in the same expression",
 }
-"""Functions that make a tensor without saying where, and why they may."""
+"""Functions that make a tensor without `device=`, and the reasons."""
 
 
 def makers_without_a_device() -> Iterator[tuple[str, int]]:
@@ -90,12 +90,12 @@ ELSEWHERE = torch.device("meta")
 
 
 def fake_tensors() -> FakeTensorMode:
-    """A context in which tensors have shapes and devices but no values, and those of two devices do not meet."""
+    """Context of fake tensors with shapes and devices; mixed devices are errors."""
     return FakeTensorMode(allow_non_fake_inputs=False, shape_env=ShapeEnv())
 
 
 def move(module: torch.nn.Module) -> None:
-    """Put fake tensors on `ELSEWHERE` in the place of all that `module` holds."""
+    """Replace all parameters and buffers of `module` by fake tensors on `ELSEWHERE`."""
     for part in module.modules():
         for name, value in part._parameters.items():
             if value is not None:
@@ -144,7 +144,7 @@ def test_scoring_stays_on_the_device_of_the_model(toy: Any, toy_dataset: Any) ->
     with fake_tensors():
         move(model)
         noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
-        noise.realized = lambda points, noised: np.zeros(len(points))  # it is read, and fake tensors have no values
+        noise.realized = lambda points, noised: np.zeros(len(points))  # its value is read, but fake tensors have none
         scores = score(model, needs, batch, built_in_views(ViewEncoder(model, clouds), noise=noise)).scores
         for need in needs:
             assert scores[need.text, need.view].logp.device == ELSEWHERE

@@ -1,4 +1,4 @@
-"""Two processes make one step of the same size: slow, because both start a whole run."""
+"""One process, two processes and accumulation take equal steps; slow, each is a whole run."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def test_one_process_two_processes_and_accumulation_give_equal_steps(tmp_path: P
         assert done.returncode == 0, done.stderr
         found[way] = steps(output)
         bases.add(json.loads((output / "passport.json").read_text())["base"])
-    # Where sources are edited meanwhile a run builds a base of its own. DPO's first loss is ln 2 from any base, so that
-    # only a gradient would differ, with no word of why.
+    # If sources change during the test, a run builds another base. DPO's first loss is ln 2 with any base, so only the
+    # gradients would differ, without a visible reason.
     assert len(bases) == 1, "the ways did not start from one base"
     for way in ("accumulated", "two"):
-        for mine, other in zip(found["one"], found[way], strict=True):
-            assert mine["loss"] == pytest.approx(other["loss"], rel=1e-5)
-            assert mine["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)
+        for single, other in zip(found["one"], found[way], strict=True):
+            assert single["loss"] == pytest.approx(other["loss"], rel=1e-5)
+            assert single["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)

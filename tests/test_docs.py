@@ -1,6 +1,6 @@
-"""The generated pages say what the code says: README's table of components and docs/settings.md.
+"""Generated pages: the table of components in README.md, and docs/settings.md.
 
-``SPA3D_UPDATE_DOCS=1 pytest tests/test_docs.py`` writes them; without it a stale page is a failure.
+``SPA3D_UPDATE_DOCS=1 pytest tests/test_docs.py`` writes them; without the variable a stale page fails.
 """
 
 from __future__ import annotations
@@ -35,36 +35,34 @@ INTRODUCTION = f"""\
 <!-- Written by `{UPDATE}=1 pytest tests/test_docs.py`; edits by hand are lost. -->
 
 Every flag of `tools/run.py` (or `spa3d run`) with its type, its default and its meaning. In a `run.yaml` (`--config`)
-the same names are keys, a dot being a level: `--train.steps 3` is `train: {{steps: 3}}`. In names of settings hyphens
-and underscores are the same. Lists are typed with commas, nothing as `none`. `--no-blind` and `--cache` take back what
-a `run.yaml` says.
+the same names are keys, and a dot is a level: `--train.steps 3` is `train: {{steps: 3}}`. In names of settings, hyphens
+and underscores are the same. Lists are separated by commas; `none` is no value. `--no-blind` and `--cache` override a
+`run.yaml`.
 
-A value is taken from the strongest place that gives one: flag, `run.yaml`, what the run preset says for the objective,
-run preset, preset of the component, default. The defaults below are the weakest of these;
-[what the presets set](#what-the-presets-set) stands at the end. `tools/run.py … --help` shows the values that a
-command line comes to, `--dry-run` prints them all.
+The first source that sets a value wins: flag, `run.yaml`, the run preset's values for the objective, run preset, preset
+of the component, default. The tables below show the defaults; [what the presets set](#what-the-presets-set) is at the
+end. `tools/run.py … --help` shows the values that result from a command line, `--dry-run` prints all of them.
 """
 CHOICES = """\
 ## What runs
 
-Names of components or of their presets; `tools/list` shows them, `tools/list --why NAME` tells all about one.
+Names of components or of their presets; `tools/list` shows them, `tools/list --why NAME` explains one.
 """
 PARTS = """\
 ## Settings of the components
 
-Only those of the chosen components can be set. A benchmark's flags carry its name, because several can be chosen.
+Only settings of the chosen components can be set. A benchmark's flags contain its name, because a run can have several.
 """
 PRESETS = """\
 ## What the presets set
 
-A *default preset* is what a component's bare name means under a run preset. Values under *objectives* hold where that
-objective is chosen.
+A *default preset* replaces a component's name under a run preset. Values under *objectives* apply with that objective.
 """
 
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    """What ships, without anything that happens to be installed beside it."""
+    """Registry of the shipped components, without other installed plugins."""
     return load_registry(ROOT / "registry.yaml", environ={"SPA3D_PLUGINS": ""})
 
 
@@ -74,11 +72,11 @@ def test_the_table_of_components_in_the_readme(registry: Registry) -> None:
     _, end, after = rest.partition(END)
     assert begin, f"README.md has lost {BEGIN}"
     assert end, f"README.md has lost {END}"
-    hold(README, before + BEGIN + component_table(catalog(registry)) + END + after)
+    check_page(README, before + BEGIN + component_table(catalog(registry)) + END + after)
 
 
 def test_the_settings(registry: Registry) -> None:
-    hold(SETTINGS, settings_page(registry))
+    check_page(SETTINGS, settings_page(registry))
 
 
 @pytest.mark.parametrize("page", sorted(p.relative_to(ROOT) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))))
@@ -88,8 +86,8 @@ def test_links_have_targets(page: Path) -> None:
     assert [target for target in targets if not ((ROOT / page).parent / target).exists()] == []
 
 
-def hold(path: Path, expected: str) -> None:
-    """Compare a page with what it should be, or write it."""
+def check_page(path: Path, expected: str) -> None:
+    """Compare a page with its expected text, or write it."""
     if os.environ.get(UPDATE):
         path.write_text(expected, encoding="utf-8")
     assert path.is_file(), f"{path.relative_to(ROOT)} {STALE}"
@@ -97,13 +95,13 @@ def hold(path: Path, expected: str) -> None:
 
 
 def component_table(entries: Iterable[Entry]) -> str:
-    """Kind by kind; presets stand below their component."""
+    """Table by kind; presets are below their component."""
     rows, last = [], ""
-    wished = {names[0] for names in load_registry().manifest.defaults.backends.values()}
+    preferred = {names[0] for names in load_registry().manifest.defaults.backends.values()}
     for entry in entries:
         follows = entry.component.source if entry.component and not entry.preset_of else ""
-        # What auto takes of the backends depends on the machine; the page tells what it would like to take.
-        default = entry.name in wished if entry.section == "ops" else entry.default
+        # The backend chosen by auto depends on the machine; the page shows the preferred ones.
+        default = entry.name in preferred if entry.section == "ops" else entry.default
         name = f"{'&emsp;' if entry.preset_of else ''}`{entry.name}`{' (default)' if default else ''}"
         rows.append(
             ("" if entry.section == last else entry.section, name, escape_markdown(entry.summary), link(follows))
@@ -147,7 +145,7 @@ def run_rows(registry: Registry) -> Iterator[tuple[str, ...]]:
 
 
 def block_parts(block: str) -> Iterator[str]:
-    """A block of RunConfig; inner blocks that are alike, as the stages of the base, share a table."""
+    """Tables of a block of RunConfig; equal inner blocks, such as the base's stages, share one."""
     model: Any = RunConfig.model_fields[block].annotation
     inner = {name: field for name, field in model.model_fields.items() if is_block(field)}
     alike = [
@@ -179,8 +177,8 @@ def preset_parts(registry: Registry) -> Iterator[str]:
             values: Mapping[str, Any] = registry.manifest.presets.of(entry.section)[entry.name].config
             rows = [(code(f"--{flag_of(entry)}.{key}"), code(show(value))) for key, value in values.items()]
         elif entry.component is None:
-            (told,) = explain(registry, entry.name, entry.section)
-            facts = {key: text for key, text in told.facts.items() if key not in ("summary", "set in", "status")}
+            (explanation,) = explain(registry, entry.name, entry.section)
+            facts = {key: text for key, text in explanation.facts.items() if key not in ("summary", "set in", "status")}
             rows = [(preset_key(entry.section, key), code(text)) for key, text in facts.items()]
         else:
             continue
@@ -190,7 +188,7 @@ def preset_parts(registry: Registry) -> Iterator[str]:
 
 
 def preset_key(section: str, key: str) -> str:
-    """The flag that a key of a run or LLM preset sets, or in words what it means."""
+    """Flag that a key of a run or LLM preset sets, or a description of the key."""
     head, _, rest = key.partition(".")
     if head == "objectives":
         objective, _, setting = rest.partition(".")
@@ -202,7 +200,7 @@ def preset_key(section: str, key: str) -> str:
 
 
 def fields(model: Any, prefix: str, *, leave: Iterable[str] = ()) -> Iterator[tuple[str, ...]]:
-    """A row per field, nested ones included; `leave` out some."""
+    """Rows for all fields, nested ones included, without those in `leave`."""
     for name, field in model.model_fields.items():
         if name in leave:
             continue
@@ -222,7 +220,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def cell(text: str) -> str:
-    """Text for a cell: bars end no cell, in code spans either."""
+    """Escape bars, so that text (code spans included) stays in its cell."""
     return re.sub(r"(?<!\\)\|", r"\|", text)
 
 

@@ -1,6 +1,6 @@
-"""The embedded world as a measuring instrument: minutes, so only `make test-slow` runs it.
+"""Scores of the embedded preset; takes minutes, so only `make test-slow` runs it.
 
-The base is looked for where `make run` keeps it, so that it is built once.
+The base is that of `make run`, so that it is built only once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The laws of the house: what holds for every setting, hook, component and file, and must hold for the next one.
+"""Rules for every setting, hook, component and file of the repository, present and future.
 
-A law that fails says what to add, or which list to change on purpose.
+A failing rule names what to add, or the list to change deliberately.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROWS = [row for kind in KINDS for row in REGISTRY.components(kind)]
 LONG_FILES: dict[str, str] = {}
 """Product files of more than 300 lines, and why."""
 LONG_FUNCTIONS = {
-    "core/spa3d/model/modeling.py:forward": "half of it says what transformers' arguments mean",
+    "core/spa3d/model/modeling.py:forward": "half of it documents transformers' arguments",
 }
 """Product functions of more than 50 lines, and why."""
 
@@ -51,7 +51,7 @@ def _only_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def leaves(model: type[BaseModel], *keys: str) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
-    """The fields of a configuration that hold a value, with the way to them; components are chosen, not set."""
+    """Fields of a configuration with their keys, without the choices of components."""
     for name, field in model.model_fields.items():
         inner: Any = field.annotation
         if Selection in (inner, *get_args(inner)):
@@ -94,7 +94,7 @@ WORDS = {
     ("widths",): "7",
     ("clip",): "5.0",
 }
-"""Values for the settings whose type alone does not tell what they take, of one component or of all."""
+"""Valid values of settings that cannot be derived from the type, for one component or for all."""
 TYPED = {
     ("preset",): ["--preset", "smoke"],
     ("blind",): ["--blind"],
@@ -103,11 +103,11 @@ TYPED = {
     ("plugins",): ["--plugin", "spa3d_plugins"],
     ("registry",): ["--registry", str(ROOT / "tests" / "sample_plugins" / "extra.yaml")],
 }
-"""Settings of a run whose flags are not called like them."""
+"""Settings of a run whose flags have other names."""
 
 
 def another(keys: tuple[str, ...], field: FieldInfo, now: Any, owner: str = "") -> str:
-    """A value, as typed, that the field takes and that is not the one it has `now`."""
+    """Text of a valid value of the field that differs from `now`."""
     if (owner, *keys) in WORDS:
         return WORDS[owner, *keys]
     if keys in WORDS:
@@ -132,7 +132,7 @@ def _allowed(value: float, field: FieldInfo) -> bool:
 
 @cache
 def settings(*argv: str) -> dict[tuple[str, ...], Any]:
-    """Every setting that a command line comes to, by its keys."""
+    """All settings that result from a command line, by their keys."""
 
     def flat(values: dict[str, Any], *keys: str) -> dict[tuple[str, ...], Any]:
         found: dict[tuple[str, ...], Any] = {}

@@ -1,4 +1,4 @@
-"""Whole runs through adapters: killed and resumed to the same weights, readable without peft and with it."""
+"""Whole runs with adapters: resumed to the same weights, loaded with and without peft."""
 
 from __future__ import annotations
 

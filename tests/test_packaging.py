@@ -1,4 +1,4 @@
-"""The distribution: what goes into the wheel, and whether its papers agree with one another."""
+"""The distribution: contents of the wheel, version, license and pinned dependencies."""
 
 from __future__ import annotations
 
@@ -50,8 +50,12 @@ def test_wheel_contains_command_and_license(wheel: zipfile.ZipFile, project: dic
     (info,) = {name.partition("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
     assert "spa3d = spa3d.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
     assert b"Apache License" in wheel.read(f"{info}/licenses/LICENSE")
-    told = Parser().parsestr(wheel.read(f"{info}/METADATA").decode())
-    assert (told["Name"], told["Version"], told["License-Expression"]) == ("spa3d", project["version"], "Apache-2.0")
+    metadata = Parser().parsestr(wheel.read(f"{info}/METADATA").decode())
+    assert (metadata["Name"], metadata["Version"], metadata["License-Expression"]) == (
+        "spa3d",
+        project["version"],
+        "Apache-2.0",
+    )
 
 
 def test_changelog_starts_with_this_version(project: dict[str, Any]) -> None:
@@ -62,9 +66,9 @@ def test_changelog_starts_with_this_version(project: dict[str, Any]) -> None:
 
 def test_every_dependency_is_pinned_within_its_range(project: dict[str, Any]) -> None:
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["dev"], *extras["browser"]]
-    for requirement in map(Requirement, wanted):
-        if requirement.name == "triton":  # a torch for GPUs asks for one version of it, another one with each release
+    requirements = [*project["dependencies"], *extras["dev"], *extras["browser"]]
+    for requirement in map(Requirement, requirements):
+        if requirement.name == "triton":  # each release of torch for GPUs requires its own version
             continue
         assert requirement.name.lower() in PINNED, f"constraints.txt does not pin {requirement.name}"
         (pin,) = PINNED[requirement.name.lower()].specifier

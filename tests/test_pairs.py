@@ -1,4 +1,4 @@
-"""Preference pairs in whole runs, as a user starts them: slow, a base is built and three processes work on it."""
+"""Preference pairs in whole runs from the command line; slow: a base and three processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from spa3d.contracts.objective import Need, Term
 
 
 class Deadly(Noise):
-    """Kills the process at the call that DIES_AT names; else it scatters the points."""
+    """Noise that kills the process at call number DIES_AT."""
 
     Config = NoiseConfig
     calls = 0
@@ -53,7 +53,7 @@ def spa3d_components():
 '''
 SMOKE = ("--preset", "smoke", "--device", "cpu", "--benchmark", "choice", "--no-cache")
 TALKING = ("--base.llm.steps", "12", "--base.instruct.steps", "12", "--pairs.mode", "augmentation")
-"""Enough steps to say something, so that there are answers to avoid."""
+"""Enough steps for non-empty answers, which become rejected answers."""
 
 
 def call(verb: str, *argv: str, bases: Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -82,7 +82,7 @@ def test_run_killed_while_making_pairs_resumes_to_the_same_pairs(
     begun = log.read_bytes()
     assert begun.count(b"\n") == 16
     assert not (output / "pairs.jsonl").exists()
-    log.write_bytes(begun[:-9])  # as if the kill had come in the middle of a line
+    log.write_bytes(begun[:-9])  # as if killed in the middle of a line
 
     ended = call("run", *argv, "--resume", bases=bases)
     assert ended.returncode == 0, ended.stderr

@@ -1,4 +1,4 @@
-"""What the README and CONTRIBUTING tell a newcomer to do, done: their plugins, commands, Python and tree."""
+"""Examples in README and CONTRIBUTING: plugins, commands, Python and the tree of files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plugin(page: str) -> str:
 
 
 def commands() -> Iterator[list[str]]:
-    """The runs that the two pages show, as words after the command."""
+    """Arguments of the runs in both pages."""
     for page in (README, CONTRIBUTING):
         for line in "\n".join(blocks(page, "sh")).splitlines():
             start = next((start for start in RUNS if line.startswith(f"{start} ")), None)
@@ -50,7 +50,7 @@ def commands() -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A newcomer's folder: both plugins, captioned clouds laid out as the README says, and what commands speak of."""
+    """Folder with both plugins, captioned clouds in the README's layout, and named files."""
     folder = tmp_path_factory.mktemp("home")
     (folder / "dusk.py").write_text(plugin(README), encoding="utf-8")
     (folder / "hinge.py").write_text(plugin(CONTRIBUTING), encoding="utf-8")
@@ -80,7 +80,7 @@ def write_split(root: Path, split: str, number: int) -> None:
 
 @pytest.fixture(scope="module")
 def finished(home: Path) -> Path:
-    """One run on the newcomer's clouds with both plugins."""
+    """One run on these clouds with both plugins."""
     argv = "--dataset pointllm --dataset.root my_clouds --plugin dusk.py --noise dusk --noise.level 0.5 "
     argv += "--plugin hinge.py --objective hinge --objective.margin 2 --output runs/mine"
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SPA3D_")}

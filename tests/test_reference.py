@@ -1,4 +1,4 @@
-"""A run with a reference model that is resumed after its first steps still knows the base: slow, it is run twice."""
+"""A resumed run uses the reference of its start; slow, two runs per case."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WAYS = {
     "copy": ["--train.reference", "copy"],
     "adapters-off": ["--train.lora.rank", "4"],
 }
-TOLD = {
+MESSAGES = {
     "precomputed": "reference: scored before training",
     "precomputed, no cache": "reference: scored before training",
     "copy": "reference: a copy of the base",
@@ -62,14 +62,14 @@ def test_resumed_run_uses_the_reference_of_its_start(way: str, bases: Path, tmp_
     pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
     arguments = ["--preset", "smoke", "--benchmark", "choice", "--device", "cpu", "--objective", "dpo"]
     arguments += ["--pairs.path", str(pairs), "--train.learning_rate", "1e-2", "--output", str(folder), *WAYS[way]]
-    assert TOLD[way] in run(arguments, bases)
+    assert MESSAGES[way] in run(arguments, bases)
     assert any((bases / ".reference").rglob("*.rows")) or "precomputed" not in way
     undisturbed = steps(folder)
     assert undisturbed[0]["reward_margin"] == pytest.approx(0, abs=1e-4)
     assert undisturbed[-1]["reward_margin"] > 0.01
     assert 0 <= undisturbed[-1]["reward_accuracy"] <= 1
 
-    # As if it had been killed after its second step.
+    # As if killed after the second step.
     shutil.rmtree(folder / "model")
     shutil.rmtree(folder / "checkpoints" / "checkpoint-3")
     (folder / "predictions" / "choice.after.jsonl").unlink()

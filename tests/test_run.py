@@ -1,4 +1,4 @@
-"""Whole runs as a user starts them: a subprocess of tools/run.py on the `smoke` world."""
+"""Whole runs from the command line: tools/run.py in a subprocess, with the `smoke` preset."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from spa3d.checkpoints.encoder_weights import load_weights
 ROOT = Path(__file__).parents[1]
 SMOKE = ["--preset", "smoke", "--benchmark", "choice,classify", "--device", "cpu"]
 LONGER = ["--base.instruct.steps", "12", "--train.steps", "12"]
-"""Enough steps to be killed among."""
+"""Enough steps to be killed in between."""
 DEADLINE = 240
 
 
@@ -47,7 +47,7 @@ def start(arguments: Sequence[str], bases: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # In the background of a script Ctrl-C is ignored, and children would take that over.
+        # A script in the background ignores Ctrl-C, and child processes inherit this.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
@@ -60,7 +60,7 @@ def run(arguments: Sequence[str], bases: Path) -> str:
 
 
 def interrupt_when(process: subprocess.Popen[str], ready: Callable[[], bool], how: signal.Signals) -> int:
-    """Send `how` as soon as `ready`; the exit code."""
+    """Send the signal `how` as soon as `ready` is true; return the exit code."""
     end = time.monotonic() + DEADLINE
     while not ready():
         assert process.poll() is None, f"it ended before it could be stopped: {process.communicate()[0]}"
@@ -72,14 +72,14 @@ def interrupt_when(process: subprocess.Popen[str], ready: Callable[[], bool], ho
 
 
 def steps_of(path: Path, stage: str) -> int:
-    """The last step that `stage` has written to a metrics log."""
+    """Last step of `stage` in a metrics log; 0 without one."""
     rows = path.read_text().splitlines() if path.exists() else []
     found = [json.loads(row)["step"] for row in rows if f'"{stage}"' in row and row.endswith("}")]
     return max(found, default=0)
 
 
 def numbers(folder: Path) -> dict[str, Any]:
-    """Everything that must not depend on what happened on the way."""
+    """All results that must be equal with and without interruptions."""
     report = json.loads((folder / "report.json").read_text())
     predictions = {path.name: path.read_text() for path in sorted((folder / "predictions").glob("*.jsonl"))}
     return {
@@ -192,7 +192,7 @@ def test_ctrl_c_exits_with_130_and_names_resume(undisturbed: Path, bases: Path, 
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ([], "--resume"),
         (["--train.learning_rate", "0.5"], "train.learning_rate"),
@@ -200,13 +200,13 @@ def test_ctrl_c_exits_with_130_and_names_resume(undisturbed: Path, bases: Path, 
     ],
 )
 def test_used_output_folder_is_rejected_with_the_difference(
-    undisturbed: Path, bases: Path, change: list[str], said: str
+    undisturbed: Path, bases: Path, change: list[str], message: str
 ) -> None:
     before = numbers(undisturbed)
     process = start([*SMOKE, *LONGER, *change, "--output", str(undisturbed)], bases)
     text, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 2
-    assert said in text
+    assert message in text
     assert "Traceback" not in text
     assert numbers(undisturbed) == before
 
@@ -233,15 +233,15 @@ def test_encoder_checkpoint_is_used_in_the_whole_run(bases: Path, tmp_path: Path
     assert stages == {"base.llm", "base.align", "base.instruct", "post-train"}
     saved = load_file(folder / "model" / "model.safetensors")
     assert all(saved[f"encoder.{name}"].equal(value) for name, value in given.items())
-    told = json.loads((folder / "passport.json").read_text())["encoder_weights"]
-    assert (told["file"], told["layout"], len(told["hash"])) == ("checkpoint.pt", "ULIP", 16)
+    weights_entry = json.loads((folder / "passport.json").read_text())["encoder_weights"]
+    assert (weights_entry["file"], weights_entry["layout"], len(weights_entry["hash"])) == ("checkpoint.pt", "ULIP", 16)
     again = run(["--config", str(folder / "config.yaml"), "--output", str(folder), "--resume"], bases)
     assert "base.llm" not in again
     load_weights(spa3d.create("encoder", "pointnext-tiny"), folder)
 
 
 class Hostile:
-    """Unpickled, it would leave a file."""
+    """Pickle that makes a file when it is loaded."""
 
     def __init__(self, fired: Path) -> None:
         self.fired = fired
@@ -251,14 +251,14 @@ class Hostile:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [
         ("hostile", "holds more than tensors: it asks for posix.system, which could run code, so nothing of it was "),
         ("another's", "its weights (ULIP layout) are not those of encoder pointnext (here pointnext-tiny): "),
     ],
 )
 def test_invalid_encoder_checkpoint_stops_the_run_before_it_starts(
-    bases: Path, tmp_path: Path, kind: str, said: str
+    bases: Path, tmp_path: Path, kind: str, message: str
 ) -> None:
     weights, fired = tmp_path / "checkpoint.pt", tmp_path / "fired"
     state = {f"module.point_encoder.{n}": v for n, v in spa3d.create("encoder", "pointnext").state_dict().items()}
@@ -266,7 +266,7 @@ def test_invalid_encoder_checkpoint_stops_the_run_before_it_starts(
     process = start([*SMOKE, "--encoder.checkpoint", str(weights), "--output", str(tmp_path / "run")], bases)
     text, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 2
-    assert text.startswith(f"error: --encoder.checkpoint {weights}: {said}")
+    assert text.startswith(f"error: --encoder.checkpoint {weights}: {message}")
     assert text.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt"}
 

@@ -1,4 +1,4 @@
-"""Benchmark ``caption``: share of a reference caption's facts that the generated caption states.
+"""Benchmark ``caption``: share of the reference's facts that a generated caption states.
 
 Only facts of the record that the reference states count (`spa3d.metrics.text_matching.asserts_fact`). A color or a
 count must be next to the name of its part. Wrong additions do not lower the value. Where the reference states no fact,

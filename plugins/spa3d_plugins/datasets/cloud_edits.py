@@ -61,7 +61,7 @@ def recolor(cloud: Cloud, target: str) -> Cloud | None:
 
 
 def stretch(cloud: Cloud, target: str, up_axis: Axis = "y") -> Cloud | None:
-    """Scale one axis of `cloud` by the factor nearest to 1 that makes its shape clearly `target`.
+    """Scale one axis by the factor nearest to 1 that makes the shape clearly `target`.
 
     Scaling is about the centroid; then the old size (largest distance to the centroid) is restored.
 

@@ -72,7 +72,7 @@ def to_lab(rgb: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
 
 
 def from_lab(lab: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
-    """Convert L*a*b* to sRGB, the inverse of `to_lab`; colors outside sRGB are clipped to [0, 1]."""
+    """Convert L*a*b* to sRGB, the inverse of `to_lab`, clipped to [0, 1]."""
     y = (lab[..., 0] + 16) / 116
     part = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
     xyz = np.where(part > _EDGE, part**3, 3 * _EDGE**2 * (part - 4 / 29)) * _WHITE

@@ -1,4 +1,4 @@
-"""Dataset ``pointllm``: clouds as ``8192_npy/<id>_8192.npy`` beside conversations in ``anno_data/*.json``.
+"""Dataset ``pointllm``: clouds in ``8192_npy/``, conversations in ``anno_data/*.json``.
 
 All entries about one object within a split form one record, whose id is the object's id. An optional file
 ``facts_<split>.json`` holds facts about the objects; with it, new questions about the facts are drawn in each epoch.
@@ -138,7 +138,7 @@ class PointLLM(Dataset):
         raise DataError(f"{self._annotations}: no record {record_id!r} in {', '.join(self.splits)}.")
 
     def twin(self, record: Record, number: int = 0) -> Twin | None:
-        """Make the `number`-th twin, recolored or stretched; None for a twin, or without usable facts."""
+        """Make the `number`-th twin, recolored or stretched; None where that is impossible."""
         if record.id != record.object_id:
             return None
         try:
@@ -149,7 +149,7 @@ class PointLLM(Dataset):
             return None
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
-        """Annotated conversations; with facts, captions and newly drawn rounds; of a twin its one round."""
+        """Annotated conversations, or captions and newly drawn rounds for objects with facts."""
         if not (self.config.fresh and record.facts) or record.id != record.object_id:
             return record.conversations
         captions = (conversation for conversation in record.conversations if conversation.kind == CAPTION)
@@ -241,7 +241,7 @@ class PointLLM(Dataset):
         return partial(read_npy, path, record_id=object_id, colors=self.config.colors, columns=self._columns)
 
     def _fact(self, kind: str, answer: str) -> Fact:
-        """Make a fact; a value too rare to be an option is the only option, so questions on it are open."""
+        """Make a fact; a value too rare to be an option becomes the only option."""
         values = self._values[kind]
         return Fact(kind, "", QUESTIONS[kind], answer, values if answer in values else (answer,))
 

@@ -1,4 +1,4 @@
-"""Dataset ``shapes``: procedurally made colored objects with checked text; needs no file and no download.
+"""Dataset ``shapes``: procedural colored objects with checked text, without any download.
 
 Every object is a pure function of (seed, split, index) and is made on access. Its facts follow priors (a snowman is
 usually white), so that a model without the cloud scores above chance. In the split ``counterfactual`` colors, textures
@@ -61,7 +61,7 @@ class ShapesConfig(ComponentConfig):
 
 
 class Shapes(Dataset):
-    """The embedded dataset. Ids: ``shapes-<seed>-<split>-<index>``, of a twin with ``~<number>``."""
+    """Embedded dataset with ids ``shapes-<seed>-<split>-<index>``, of twins with ``~<number>``."""
 
     Config = ShapesConfig
     config: ShapesConfig

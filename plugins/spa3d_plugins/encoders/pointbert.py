@@ -1,4 +1,4 @@
-"""Point-BERT: a transformer over local groups of points (arXiv 2111.14819), as PointLLM, ULIP and ULIP-2 use it.
+"""Point-BERT, a transformer over local groups (arXiv 2111.14819), as in PointLLM and ULIP.
 
 Module names and weight shapes are those of the published checkpoints. The computation is channel-last, and 1x1
 convolutions are matrix products.

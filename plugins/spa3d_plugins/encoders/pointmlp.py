@@ -1,4 +1,4 @@
-"""PointMLP: residual MLPs on groups of nearest neighbors, shifted and scaled per cloud (arXiv 2202.07123).
+"""PointMLP: residual MLPs on normalized groups of neighbors (arXiv 2202.07123).
 
 Module names and weight shapes are those of the published ULIP checkpoint. The computation is channel-last, and
 1x1 convolutions are matrix products.
@@ -59,7 +59,7 @@ class PointMLPConfig(ComponentConfig):
 
 
 class PointMLP(Encoder):
-    """Encoder with a token per center of the last stage; 64 of width 1024 in the published shape."""
+    """Encoder with a token per center of the last stage (published: 64 of width 1024)."""
 
     Config = PointMLPConfig
     config: PointMLPConfig
@@ -112,7 +112,7 @@ class PointMLP(Encoder):
         return features
 
     def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
-        """The published encoder's output: maximum over the centers, head; ``(B, 256)`` in the published shape."""
+        """Output of the published encoder: maximum over centers, head; published ``(B, 256)``."""
         return cast("Tensor", self.classifier(self(points).amax(dim=1)))
 
 
@@ -167,7 +167,7 @@ class _Centers(nn.Module):
 
 
 class _Groups(nn.Module):
-    """[normalized neighbor − center, center] → layer → residual blocks → maximum over the neighbors."""
+    """Layers on [normalized neighbor − center, center], then the maximum over neighbors."""
 
     def __init__(self, inside: int, outside: int, *, blocks: int) -> None:
         super().__init__()
@@ -175,7 +175,7 @@ class _Groups(nn.Module):
         self.operation = nn.ModuleList(_Residual(outside) for _ in range(blocks))
 
     def forward(self, features: Tensor, index: Tensor, near: Tensor, affine: _Affine) -> Tensor:
-        """Features ``(B, N, C)``, centers ``(B, M)`` and their neighbors ``(B, M, k)`` to ``(B, M, 2C)``.
+        """Encode clouds to tokens in sampling order; coordinates in radii of the cloud.
 
         The first layer is linear in differences and center, so the center's part is computed once per center instead
         of once per neighbor.

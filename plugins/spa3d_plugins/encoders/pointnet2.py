@@ -60,7 +60,7 @@ class PointNet2Config(ComponentConfig):
 
 
 class PointNet2(Encoder):
-    """Encoder with a token per center of the last stage; 128 of width 256 in the published shape."""
+    """Encoder with a token per center of the last stage (published: 128 of width 256)."""
 
     Config = PointNet2Config
     config: PointNet2Config
@@ -101,7 +101,7 @@ class PointNet2(Encoder):
         return features if self.config.tokens == "stage" else self._last(xyz, features)
 
     def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
-        """Output of the published encoder: global stage, maximum, head; published shape ``(B, 256)``."""
+        """Output of the published encoder: global stage, maximum, head; published ``(B, 256)``."""
         feature = self._last(*self._abstract(points)).amax(dim=1)
         for number in range(1, len(self.config.head) + 1):
             layer, norm = self.get_submodule(f"fc{number}"), self.get_submodule(f"bn{number}")
@@ -125,7 +125,7 @@ class PointNet2(Encoder):
         return xyz, features
 
     def _last(self, xyz: Tensor, features: Tensor) -> Tensor:
-        """Run the point-wise part of the global stage on absolute coordinates and features, ``(B, M, D)``."""
+        """Run the point-wise part of the global stage with absolute coordinates, ``(B, M, D)``."""
         hidden = torch.cat([xyz.to(features.dtype), features], dim=-1)
         for layer in self._layers(len(self.config.centers) + 1):
             hidden = F.relu(normalized(hidden, *layer), inplace=True)

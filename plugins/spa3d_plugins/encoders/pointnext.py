@@ -1,4 +1,4 @@
-"""PointNeXt-S: set abstraction with ball query, normalized offsets and residual MLPs (arXiv 2206.04670).
+"""PointNeXt-S: set abstraction with ball query and residual MLPs (arXiv 2206.04670).
 
 Module names and weight shapes are those of the published ULIP checkpoints. The computation is channel-last, and
 1x1 convolutions are matrix products.
@@ -61,7 +61,7 @@ class PointNeXtConfig(ComponentConfig):
 
 
 class PointNeXt(Encoder):
-    """Encoder with a token per center of the last stage; N / 16 of width 512 in the published shape."""
+    """Encoder with a token per center of the last stage (published: N / 16 of width 512)."""
 
     Config = PointNeXtConfig
     config: PointNeXtConfig
@@ -108,7 +108,7 @@ class PointNeXt(Encoder):
         return features if self.config.tokens == "stage" else self.encoder.last(xyz, features)
 
     def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
-        """Output of the published encoder: global stage, maximum, head; published shape ``(B, 256)``."""
+        """Output of the published encoder: global stage, maximum, head; published ``(B, 256)``."""
         xyz, features = self._abstract(points)
         return self.prediction["head"](self.encoder.last(xyz, features).amax(dim=1))
 
@@ -175,7 +175,7 @@ class _Layer(nn.Sequential):
 
 
 class _SetAbstraction(nn.Module):
-    """Set abstraction: [(neighbor − center) / radius, feature] → layers → maximum, plus a shortcut."""
+    """Layers on [(neighbor − center) / radius, feature], maximum, and a shortcut."""
 
     def __init__(self, inside: int, outside: int, *, layers: int, radius: float, nsample: int) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ LEAST = 512
 
 
 class Pointwise(nn.Module):
-    """A 1x1 convolution on channel-last input, with the weight shape of a `dims`-dimensional one."""
+    """1x1 convolution on channel-last input, with the weight shape of `dims` dimensions."""
 
     def __init__(self, inside: int, outside: int, *, dims: int, bias: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Set abstraction of the PointNet++ family: layers on the points in each center's ball (arXiv 1706.02413)."""
+"""Set abstraction of the PointNet++ family: layers on balls (arXiv 1706.02413)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def abstracted(
 
 
 def _prepare_first(first: Layer, features: Tensor, radius: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the first layer: offsets ``(G, k, 3)`` and flat indices ``(G, k)`` to ``(G, k, D)``.
+    """Return the first layer: offsets ``(G, k, 3)``, flat indices ``(G, k)`` → ``(G, k, D)``.
 
     Convolution and gathering commute: the wide part of the product is computed once per point instead of once per
     point and ball.

@@ -19,7 +19,7 @@ class GaussianConfig(NoiseConfig):
 
 
 class Gaussian(Noise):
-    """Independent normal errors on the coordinates, colors untouched (SPA, table 2, which gives no sigma).
+    """Independent normal errors on coordinates; colors stay (SPA, table 2, without sigma).
 
     The default is the jitter of 3D MM-Vet-C (ShapeLLM, arXiv 2402.17766), a variance of 0.01 in the unit sphere. The
     radius is the largest distance from the origin, the center of normalized clouds. Nothing is clipped: at high

@@ -17,7 +17,7 @@ class Removal(Noise):
     """Noise that replaces each removed point by a random other one; N stays the same."""
 
     def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
-        """Remove and refill points of clouds ``(B, N, C)`` with xyz first; random numbers from `draws`."""
+        """Remove and refill points of clouds ``(B, N, C)`` with xyz first, using `draws`."""
         if self.level == 0:
             return points
         removed = self.removed(points[..., :3], draws)

@@ -54,7 +54,7 @@ class Rotate(Noise):
 
 
 def _rotation(axis: Float[Tensor, "B 3"], angle: float) -> Float[Tensor, "B 3 3"]:
-    """Rotation matrices by `angle` (radians) about unit vectors: cos I + sin [a]× + (1 - cos) a aᵀ."""
+    """Rotation matrices by `angle` (radians): cos I + sin [a]× + (1 - cos) a aᵀ."""
     x, y, z = axis.unbind(dim=-1)
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))

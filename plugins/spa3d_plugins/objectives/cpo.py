@@ -32,7 +32,7 @@ class CPO(Objective):
     needs = PAIR
 
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """Preference in nats per sequence, ``(B,)``, and cross-entropy per token unless ``alpha`` is 0."""
+        """Preference in nats per sequence, ``(B,)``; cross-entropy per token if ``alpha`` > 0."""
         chosen, rejected = scores["chosen", "clean"], scores["rejected", "clean"]
         margin = self.config.beta * difference(chosen.logp, rejected.logp)
         preference = Term("cpo", prefer(margin, rejected.present), "sequence")

@@ -31,7 +31,7 @@ class IPO(Objective):
     needs = with_reference(*PAIR)
 
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """One term in squared nats per sequence, ``(B,)``; samples without a rejected answer contribute 0."""
+        """Term in squared nats per sequence, ``(B,)``; 0 without a rejected answer."""
         chosen, rejected = (
             log_ratio(scores, text, "clean") / scores[text, "clean"].length.clamp(min=1)
             for text in ("chosen", "rejected")

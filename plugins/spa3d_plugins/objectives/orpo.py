@@ -33,7 +33,7 @@ class ORPO(Objective):
     needs = PAIR
 
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """Odds ratio in nats per sequence, ``(B,)``, and cross-entropy in nats per token, ``(B, T)``."""
+        """Odds ratio in nats per sequence, ``(B,)``; cross-entropy per token, ``(B, T)``."""
         chosen, rejected = scores["chosen", "clean"], scores["rejected", "clean"]
         margin = difference(log_odds(chosen.mean_logp), log_odds(rejected.mean_logp))
         preference = Term("orpo", prefer(margin, rejected.present), "sequence", self.config.beta)

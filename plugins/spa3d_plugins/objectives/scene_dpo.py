@@ -45,7 +45,7 @@ class SceneDPO(Objective):
 
 
 def answer_term(scores: Scores, beta: float) -> Float[Tensor, " B"]:
-    """DPO of the chosen against the rejected answer, given the clean cloud; in nats per sequence."""
+    """DPO of chosen against rejected answer, given the clean cloud; nats per sequence."""
     return prefer(beta * answer_margin(scores), scores["rejected", "clean"].present)
 
 

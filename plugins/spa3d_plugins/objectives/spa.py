@@ -56,7 +56,7 @@ class SPA(Objective):
         self.needs = with_reference(*needs) if self.config.reference else needs
 
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """Contrast in nats per sequence, ``(B,)``, and anchor in nats per token unless its weight is 0."""
+        """Contrast in nats per sequence, ``(B,)``; anchor per token if its weight is not 0."""
         clean = scores["chosen", "clean"]
         contrast = Term("spa", self._contrast(scores), "sequence", self.config.coefficient)
         if self.config.anchor == 0:
@@ -85,7 +85,7 @@ class SPA(Objective):
 
 
 def _sums(score: Score, tokens: Tensor, rounds: int) -> Tensor:
-    """Sums of `tokens` ``(B, T)`` per round, ``(B, rounds)``; over all tokens if `rounds` is 0, ``(B, 1)``."""
+    """Sum `tokens` ``(B, T)`` per round, ``(B, rounds)``; with 0 rounds over all, ``(B, 1)``."""
     if not rounds:
         return tokens.sum(dim=1, keepdim=True)
     return torch.stack([tokens.where(score.round_index == each, 0).sum(dim=1) for each in range(rounds)], dim=1)

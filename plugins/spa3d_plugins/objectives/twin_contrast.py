@@ -42,7 +42,7 @@ class TwinContrast(Objective):
         self.needs = (*true, *false) if self.config.coefficient else true
 
     def terms(self, scores: Scores) -> Sequence[Term]:
-        """Cross-entropy in nats per token, ``(B, T)``, of objects and of twins; contrasts per sequence, ``(B,)``.
+        """Cross-entropies per token, ``(B, T)``; contrast per sequence, ``(B,)``; in nats.
 
         The trainer divides both cross-entropies by the tokens of the objects' answers, and the contrasts by the
         number of all samples, with or without a twin.

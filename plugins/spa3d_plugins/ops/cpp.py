@@ -51,7 +51,7 @@ _SIGNATURES: dict[str, list[Any]] = {
 
 
 class CppOps(Ops):
-    """Search over buckets of neighboring points, on as many threads as torch uses (``torch.set_num_threads``).
+    """Search over buckets of neighboring points on torch's threads (``set_num_threads``).
 
     It has no state between calls, so threads and worker processes (forked or spawned) may share one object.
 
@@ -160,7 +160,7 @@ def _is_private(status: os.stat_result) -> bool:
 
 
 def _load_cached(path: Path) -> ctypes.CDLL | None:
-    """Load the library at `path`; None if it is missing, not private, damaged, or of another machine."""
+    """Load the library at `path`; None if missing, not private, damaged or not loadable."""
     try:
         if not (_is_private(path.lstat()) and path.with_suffix(".sha256").read_text() == _digest(path)):
             return None
@@ -183,7 +183,10 @@ def _open(path: Path) -> ctypes.CDLL:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Admit one process at a time; no effect on file systems without locks (the file is replaced atomically)."""
+    """Admit one process at a time.
+
+    Without effect on file systems without locks; the file is replaced atomically anyway.
+    """
     with path.open("w") as file:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)

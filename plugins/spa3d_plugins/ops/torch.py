@@ -78,7 +78,7 @@ def _squared(planes: tuple[Tensor, ...], center: tuple[Tensor, ...], out: Tensor
 
 
 def _blocks(query: Tensor, xyz: Tensor) -> Iterator[tuple[tuple[int, slice], Tensor]]:
-    """Yield squared distances ``(rows, N)`` block by block, with the index (cloud, queries) of each block.
+    """Yield blocks of squared distances ``(rows, N)``, each with its index (cloud, queries).
 
     All blocks share one buffer; the caller may overwrite it.
     """

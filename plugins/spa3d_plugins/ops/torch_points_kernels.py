@@ -25,7 +25,7 @@ NO_POINT = 1 << 32
 
 
 class TorchPointsKernels(TorchOps):
-    """Exact kNN and ball query with the library's tree; farthest point sampling as in the reference.
+    """Exact kNN and ball query with the library's tree; FPS as in the reference.
 
     The library's FPS starts at a random point of torch's global generator. It compares square roots, so that different
     distances can tie, and it is three times slower than the reference. Its CUDA build has no kNN: CPU only.
@@ -52,7 +52,7 @@ class TorchPointsKernels(TorchOps):
     def ball_query(
         self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], radius: float, nsample: int, *, closed: bool
     ) -> Int[Tensor, "B Q nsample"]:
-        """Search a slightly larger ball with the tree, check distances, keep the lowest `nsample` indices."""
+        """Search a slightly larger ball, check distances, keep the lowest `nsample` indices."""
         limit = float(np.square(np.float32(radius)))
         if not 1e-30 < limit < 1e30:  # squares are imprecise outside this range
             return super().ball_query(query, xyz, radius, nsample, closed=closed)
@@ -70,7 +70,7 @@ class TorchPointsKernels(TorchOps):
 def _find_members(
     query: Float[Tensor, "1 Q 3"], xyz: Float[Tensor, "1 N 3"], radius: float, limit: float, closed: bool
 ) -> tuple[Int[Tensor, "Q M"], Bool[Tensor, "Q M"]]:
-    """Return all points near each ball, and whether each is inside; M is the largest number per ball."""
+    """Return points near each ball, and whether each is inside; M: the most per ball."""
     wide = radius * (1 + SLACK)
     near, apart = torch_points_kernels.ball_query(wide, -1, xyz, query, mode="dense", sort=True)
     distance = _distance(query, xyz, near)

@@ -27,7 +27,7 @@ class QuickFPS(TorchOps):
     devices = ("cpu",)
 
     def fps(self, xyz: Float[Tensor, "B N 3"], count: int, start: Int[Tensor, " B"]) -> Int[Tensor, "B count"]:
-        """Sample with the library, one call per start; clouds that fail the check are sampled by the reference."""
+        """Sample with the library, one call per start; clouds that fail the check, by the reference."""
         if count > xyz.shape[1]:  # rejected by the library
             return super().fps(xyz, count, start)
         chosen = start.new_empty(len(xyz), count)
@@ -81,7 +81,7 @@ def _radii(centers: Float[Tensor, "M 3"]) -> Float[Tensor, " M"]:
 
 
 def _distances(planes: Float[Tensor, "3 N"], centers: Float[Tensor, "M 3"], room: Float[Tensor, "2 _"]) -> Tensor:
-    """Squared distances ``(M, N)``, rounded as in the reference; stored in `room` until the next call."""
+    """Squared distances ``(M, N)``, rounded as in the reference, in `room` until the next call."""
     size = len(centers), planes.shape[1]
     total, apart = room[:, : size[0] * size[1]].view(2, *size)
     torch.sub(planes[0], centers[:, :1], out=total).square_()

@@ -94,7 +94,10 @@ def _options(warps: int) -> dict[str, Any]:
 
 
 def _split(query: Tensor, rows: int) -> tuple[int, tuple[int, int]]:
-    """Choose queries per program and the grid; more queries per program under the serial interpreter."""
+    """Choose queries per program and the grid.
+
+    The interpreter is serial, so there a program takes more queries.
+    """
     clouds, queries = query.shape[:2]
     rows = min(rows if query.is_cuda else 256, triton.next_power_of_2(queries))
     return rows, (triton.cdiv(queries, rows), clouds)

@@ -74,7 +74,7 @@ def test_without_facts_the_words_are_compared() -> None:
     asked = question("A red chair")
     assert asked.facts == ()
     assert Caption().score(asked, Prediction("a red table")).value == pytest.approx(0.5)
-    # Facts that the reference does not state expect nothing either.
+    # Facts that the reference does not state are not expected either.
     assert Caption().score(question("A thing.", FACTS), Prediction("a thing")).value == 1
 
 

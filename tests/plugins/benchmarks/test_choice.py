@@ -29,7 +29,7 @@ def legs(number: int) -> Fact:
     return Fact("count", "legs", "How many legs does it have?", COUNTS[number % 4], COUNTS)
 
 
-class Made(Dataset):
+class Objects(Dataset):
     """Records as they are given; every third has a twin with another seat."""
 
     splits = ("test",)
@@ -45,7 +45,7 @@ class Made(Dataset):
         return self.made[record_id]
 
     def fingerprint(self) -> str:
-        return "made"
+        return "objects"
 
     def twin(self, record: Record, number: int = 0) -> Twin | None:
         before = next((fact for fact in record.facts if fact.subject == "seat"), None)
@@ -56,12 +56,12 @@ class Made(Dataset):
 
 
 @pytest.fixture
-def made() -> Made:
-    return Made([record(i, (seat(i), legs(i)) if i < 30 else (seat(i),)) for i in range(60)])
+def objects() -> Objects:
+    return Objects([record(i, (seat(i), legs(i)) if i < 30 else (seat(i),)) for i in range(60)])
 
 
-def test_questions_have_four_options_with_the_answer(made: Made) -> None:
-    questions = Choice().questions(made, "test", 0)
+def test_questions_have_four_options_with_the_answer(objects: Objects) -> None:
+    questions = Choice().questions(objects, "test", 0)
     assert Counter(question.kind for question in questions) == {"color": 60, "count": 30}
     assert len({question.id for question in questions}) == 90
     for question in questions:
@@ -70,38 +70,38 @@ def test_questions_have_four_options_with_the_answer(made: Made) -> None:
         assert question.answer in question.options
         letters = [f"{letter}) {option}" for letter, option in zip("ABCD", question.options, strict=True)]
         assert question.prompt.endswith("? " + " ".join(letters))
-        assert question.answer in {fact.answer for fact in made.record(question.record_id).facts}
+        assert question.answer in {fact.answer for fact in objects.record(question.record_id).facts}
         assert Choice().chance(question) == 0.25
-    # The answer has no favorite place.
+    # All positions of the answer are equally frequent.
     places = Counter(question.options.index(question.answer) for question in questions if question.options)
     assert min(places[i] for i in range(4)) > 10
 
 
-def test_questions_are_a_function_of_the_seed(made: Made) -> None:
-    assert Choice().questions(made, "test", 0) == Choice().questions(made, "test", 0)
-    zero, one = (Choice().questions(made, "test", seed) for seed in (0, 1))
+def test_questions_are_a_function_of_the_seed(objects: Objects) -> None:
+    assert Choice().questions(objects, "test", 0) == Choice().questions(objects, "test", 0)
+    zero, one = (Choice().questions(objects, "test", seed) for seed in (0, 1))
     assert [q.id for q in zero] == [q.id for q in one]
     assert [q.options for q in zero] != [q.options for q in one]
 
 
-def test_per_kind_limits_each_kind(made: Made) -> None:
-    questions = Choice(per_kind=20).questions(made, "test", 0)
+def test_per_kind_limits_each_kind(objects: Objects) -> None:
+    questions = Choice(per_kind=20).questions(objects, "test", 0)
     assert Counter(question.kind for question in questions) == {"color": 20, "count": 20}
-    whole = {question.id: question for question in Choice().questions(made, "test", 0)}
+    whole = {question.id: question for question in Choice().questions(objects, "test", 0)}
     assert all(whole[question.id] == question for question in questions)
     assert [q.id for q in questions] == [i for i in whole if i in {q.id for q in questions}]  # in the old order
-    assert {q.id for q in questions} != {q.id for q in Choice(per_kind=20).questions(made, "test", 1)}
+    assert {q.id for q in questions} != {q.id for q in Choice(per_kind=20).questions(objects, "test", 1)}
 
 
 def test_facts_with_too_few_values_give_no_question() -> None:
     rare = Fact("category", "", "What is it?", "mug", ("mug",))
-    questions = Choice().questions(Made([record(0, (rare, seat(0)))]), "test", 0)
+    questions = Choice().questions(Objects([record(0, (rare, seat(0)))]), "test", 0)
     assert [question.kind for question in questions] == ["color"]
 
 
-def test_letters_stand_for_the_same_options(made: Made) -> None:
-    texts = Choice().questions(made, "test", 0)
-    letters = Choice(answer_style="letter").questions(made, "test", 0)
+def test_letters_stand_for_the_same_options(objects: Objects) -> None:
+    texts = Choice().questions(objects, "test", 0)
+    letters = Choice(answer_style="letter").questions(objects, "test", 0)
     for text, letter in zip(texts, letters, strict=True):
         assert text.options is not None
         assert letter.options == ("A", "B", "C", "D")
@@ -109,16 +109,16 @@ def test_letters_stand_for_the_same_options(made: Made) -> None:
         assert f"{letter.answer}) {text.answer}" in letter.prompt
 
 
-def test_only_the_answer_scores_and_only_an_option_is_valid(made: Made) -> None:
+def test_only_the_answer_scores_and_only_an_option_is_valid(objects: Objects) -> None:
     choice = Choice()
-    question = choice.questions(made, "test", 0)[0]
+    question = choice.questions(objects, "test", 0)[0]
     wrong = next(option for option in question.options or () if option != question.answer)
     verdicts = [choice.score(question, Prediction(text)) for text in (question.answer, wrong, "perhaps", "")]
     assert [(verdict.value, verdict.valid) for verdict in verdicts] == [(1, True), (0, True), (0, False), (0, False)]
 
 
-def test_both_members_of_a_pair_get_one_question(made: Made) -> None:
-    pairs = Choice().pairs(made, "test", 0)
+def test_both_members_of_a_pair_get_one_question(objects: Objects) -> None:
+    pairs = Choice().pairs(objects, "test", 0)
     assert [before.record_id for before, _ in pairs] == [f"o{i}" for i in range(0, 60, 3)]
     for before, after in pairs:
         assert (before.prompt, before.options, before.kind) == (after.prompt, after.options, after.kind)
@@ -127,9 +127,9 @@ def test_both_members_of_a_pair_get_one_question(made: Made) -> None:
         assert before.options is not None
         assert {before.answer, after.answer} < set(before.options)
     assert len({question.id for pair in pairs for question in pair}) == 2 * len(pairs)
-    assert len(Choice(flips=7).pairs(made, "test", 0)) == 7
-    assert Choice(flips=0).pairs(made, "test", 0) == ()
-    assert pairs == Choice().pairs(made, "test", 0)
+    assert len(Choice(flips=7).pairs(objects, "test", 0)) == 7
+    assert Choice(flips=0).pairs(objects, "test", 0) == ()
+    assert pairs == Choice().pairs(objects, "test", 0)
 
 
 CAPTIONED = [
@@ -144,10 +144,10 @@ CAPTIONED = [
 
 def test_without_facts_the_options_are_captions_of_other_groups() -> None:
     choice = Choice()
-    asked = choice.questions(Made(CAPTIONED), "test", 0)
+    asked = choice.questions(Objects(CAPTIONED), "test", 0)
     assert [(question.record_id, question.answer) for question in asked] == [(r.id, r.caption) for r in CAPTIONED]
     for seed in range(20):
-        for question in choice.questions(Made(CAPTIONED), "test", seed):
+        for question in choice.questions(Objects(CAPTIONED), "test", seed):
             assert question.kind == "caption"
             assert question.options is not None
             assert len(question.options) == 4
@@ -158,9 +158,9 @@ def test_without_facts_the_options_are_captions_of_other_groups() -> None:
             )
             assert not {"A lamp.", "The LAMPS!"} <= set(question.options)  # they say the same
             assert question.prompt.startswith("What is this? A) ")
-    assert choice.questions(Made(CAPTIONED), "test", 0) == asked
-    assert len(Choice(per_kind=2).questions(Made(CAPTIONED), "test", 0)) == 2
+    assert choice.questions(Objects(CAPTIONED), "test", 0) == asked
+    assert len(Choice(per_kind=2).questions(Objects(CAPTIONED), "test", 0)) == 2
 
 
 def test_too_few_captions_give_no_question() -> None:
-    assert Choice().questions(Made(CAPTIONED[:4]), "test", 0) == ()
+    assert Choice().questions(Objects(CAPTIONED[:4]), "test", 0) == ()

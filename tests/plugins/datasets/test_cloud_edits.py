@@ -51,7 +51,7 @@ def test_a_recolored_cloud_has_the_new_main_color_its_shading_and_all_else(targe
     assert (after.word, after.lead >= LEAD) == (target, True)
     assert after.points[before].mean() >= NAMED
     assert 0 <= edited[:, 3:].min() <= edited[:, 3:].max() <= 1
-    # What was darker is not lighter now, and the shading is there still.
+    # The order of lightness is kept, and so is the shading.
     old, new = to_lab(cloud[before, 3:])[:, 0], to_lab(edited[before, 3:])[:, 0]
     assert np.corrcoef(old, new)[0, 1] > 0.75
     assert new.std() > 0.15 * old.std()
@@ -87,7 +87,7 @@ def test_a_stretched_cloud_has_the_new_shape_clearly(
     np.testing.assert_array_equal(edited[:, 3:], cloud[:, 3:])
     after = size_of(edited)
     np.testing.assert_allclose(after / after.max(), edges, atol=0.04)
-    for axis in range(3):  # one axis may be 9 % longer or shorter, and the word stays
+    for axis in range(3):  # the word stays if one axis is 9 % longer or shorter
         for factor in (0.91, 1, 1.09):
             assert shape_of(after * np.where(np.arange(3) == axis, factor, 1)) == target
     # One axis changed against the two others; center and radius are as before.
@@ -150,7 +150,7 @@ def test_no_twin_of_a_kind_where_rule_and_fact_disagree_or_the_facts_are_too_few
     assert kinds(record(box(1, 1, 1), shape="tall")) == {"color"}
     assert kinds(record(box(1, 1, 1), color="orange", shape="tall")) == {"none"}
     assert kinds(record(box(1, 1, 1), has_color=False)) == {"shape"}
-    assert kinds(record(box(1, 1.45, 1), shape="tall")) == {"color"}  # tall, but by a hair
+    assert kinds(record(box(1, 1.45, 1), shape="tall")) == {"color"}  # tall, but close to compact
     facts = record(box(1, 1, 1)).facts
     few = (facts[0], replace(facts[1], options=("red", "blue", "green")), replace(facts[2], subject="lid"))
     assert kinds(record(box(1, 1, 1), facts=few)) == {"none"}
@@ -158,7 +158,7 @@ def test_no_twin_of_a_kind_where_rule_and_fact_disagree_or_the_facts_are_too_few
 
 
 def test_cloud_twin_tries_another_edit_after_a_failure() -> None:
-    # Of "crimson" nothing is known and a flat thing that is 9 high is out of reach: green and long remain.
+    # "crimson" is no word of the palette, and no allowed factor makes a box of height 9 flat: green and long remain.
     facts = (
         Fact("color", "", "Which color?", "red", ("crimson", "green", "puce", "red")),
         Fact("shape", "", "Which shape?", "tall", ("flat", "round", "long", "tall")),

@@ -28,7 +28,7 @@ def caption(object_id: str, text: str = "A thing.") -> dict[str, Any]:
 
 
 class Folder:
-    """A tiny PointLLM folder: clouds of 16 points, JSON as it is given."""
+    """A tiny PointLLM folder: clouds of 16 points, JSON as passed."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -123,7 +123,7 @@ def test_fresh_rounds_are_keyed_and_mix_all_forms(world: Folder) -> None:
             for number, asked in enumerate(rounds):
                 if " A) " in asked.question:
                     assert f") {asked.answer}" in asked.question
-                if asked.question.startswith(("What kind", "What is its")):  # not told before
+                if asked.question.startswith(("What kind", "What is its")):  # not answered before
                     assert not any(asked.answer in earlier.answer.split() for earlier in rounds[:number])
                 seen["options" if " A) " in asked.question else asked.question] += 1
     assert data.conversations(data.record("o01"), 0) != data.conversations(data.record("o01"), 1)
@@ -172,7 +172,7 @@ def test_a_twin_is_an_edit_of_the_cloud_and_found_by_its_id(painted: Folder) -> 
             assert changed[kind].any()
             assert changed.sum() == changed[kind].sum()
             kinds[twin.after.kind] += 1
-            # Nothing else is told of it, in no epoch: a caption may name the old color.
+            # No other conversation in any epoch: a caption may name the old color.
             said = data.conversations(twin.record, 3)
             assert said == twin.record.conversations
             assert [r.answer for conversation in said for r in conversation.rounds] == [twin.after.answer]

@@ -24,7 +24,7 @@ def world() -> Shapes:
 
 
 def read_caption(caption: str) -> set[tuple[str, str]]:
-    """(kind or kind and part, value) for all that a caption says."""
+    """Facts in a caption, as (kind, or kind and part; value)."""
     whole = CAPTION.fullmatch(caption)
     assert whole, caption
     mentioned = {("texture", whole["texture"]), ("category", whole["category"])}
@@ -40,7 +40,7 @@ def read_caption(caption: str) -> set[tuple[str, str]]:
 
 
 def usual_share(records: list[Record], kind: str) -> float:
-    """Share of the facts of `kind` that are what is usual for the category."""
+    """Share of the facts of `kind` with the usual value of the category."""
     usual = []
     for record in records:
         category = BY_NAME[record.category or ""]

@@ -1,4 +1,4 @@
-"""Goldens: outputs of the official implementations, filled with weights that follow from the parameters' names."""
+"""Goldens: outputs of official code, with weights derived from parameter names."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FOLDER = Path(__file__).parents[2] / "golden"
 
 @dataclass(frozen=True)
 class Expected:
-    """What the official code made of one cloud."""
+    """Outputs of the official code for one cloud."""
 
     arrays: Mapping[str, np.ndarray]
 
     @property
     def points(self) -> Tensor:
-        """The cloud, ``(1, N, C)``, ready to be fed."""
+        """The input cloud, ``(1, N, C)``."""
         return torch.from_numpy(self.arrays["points"])[None]
 
     def check(self, name: str, found: Tensor, atol: float, rtol: float = 1e-4) -> None:
-        """Compare ``(tokens, channels)`` or a vector with whatever is stored of it: all, some channels, sums."""
+        """Compare ``(tokens, channels)`` or a vector with the stored channels or sums."""
         value = found.detach().numpy()
         forms = {name: (value, atol)}
         if value.ndim == 2:
@@ -43,7 +43,7 @@ class Expected:
             np.testing.assert_allclose(forms[key][0], self.arrays[key], rtol=rtol, atol=forms[key][1], err_msg=key)
 
     def check_indices(self, name: str, found: Tensor, *, ordered: bool = True) -> None:
-        """Compare indices with the stored rows, of which there may be the first few only; knn rows are sorted."""
+        """Compare indices with the stored rows, possibly only the first ones; knn rows are sorted."""
         wanted = self.arrays[name]
         rows = found.numpy()[: len(wanted)]
         np.testing.assert_array_equal(rows if ordered else np.sort(rows, axis=-1), wanted, err_msg=name)
@@ -51,7 +51,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Golden:
-    """One encoder's goldens: its parameters in order, (name, shape, dtype), and its outputs for three clouds.
+    """Goldens of one encoder: parameters in order, (name, shape, dtype), and three outputs.
 
     C, of 1024 points, is stored as it was made. Of A and B, of 8192 points and more, there are the first indices,
     sums over tokens and over channels, and the final vector. Of some encoders there are the parameters only.
@@ -61,7 +61,7 @@ class Golden:
     arrays: Mapping[str, np.ndarray]
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights the outputs were made with."""
+        """Weights used for the outputs."""
         state = {name: torch.from_numpy(_value(name, tuple(shape))) for name, shape, _ in self.parameters}
         assert _fingerprint(state) == int(self.arrays["weights_fingerprint"])
         return state
@@ -101,7 +101,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def _value(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """One tensor from the raw bits of PCG64, seeded by its name; scaled by what it is."""
+    """Make a tensor from the raw bits of PCG64, seeded by its name and scaled by its kind."""
     kind = name.rpartition(".")[2]
     if kind == "num_batches_tracked":
         return np.zeros(shape, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What holds for each encoder alike: the published parameters, the inputs, and the tiny one of the embedded world."""
+"""Tests for every encoder: published parameters, inputs, and the tiny presets."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_batch_does_not_matter_in_eval_mode(name: str, values: dict[str, Any
 def test_every_parameter_learns(name: str, values: dict[str, Any]) -> None:
     encoder = made(name, **values).train()
     points = sphere(4, 128).requires_grad_()
-    # Not all channels alike: the squares that a normalization leaves add up to a constant.
+    # Different factors per channel: the squares after a normalization sum to a constant.
     encoder.pooled(points).square()[:, ::3].sum().backward()
     for key, parameter in encoder.named_parameters():
         assert parameter.grad is not None, key

@@ -1,4 +1,4 @@
-"""What a cloud must be for an encoder, asked of every encoder."""
+"""Checks of input clouds, for every encoder."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from spa3d import Encoder, create
 
 PRESETS = ["pointbert-tiny", "pointmlp-tiny", "pointnet2-tiny", "pointnext-tiny"]
 BARE = ["pointmlp", "pointnet2"]
-"""Encoders of coordinates alone, which a color would be beside."""
+"""Encoders that take coordinates only."""
 
 
 def cloud(encoder: Encoder, number: int = 200) -> Tensor:

@@ -1,4 +1,4 @@
-"""Encoders on a GPU give the outputs of the official code, within the tolerances that hold on a CPU."""
+"""Encoders on a GPU give the outputs of the official code, with the CPU's tolerances."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ATOL = {
 }
 """As in the encoders' own tests: many times the float32 noise, a fraction of what one wrong neighbor changes."""
 TOKENS = {"pointnext-ulip": "stage4_feat", "pointmlp-ulip": "stage4_feat", "pointnet2-ulip": "sa2_feat"}
-"""Under which name the tokens are stored; under ``tokens`` where it is not said."""
+"""Names under which the tokens are stored, where they differ from ``tokens``."""
 
 
 @pytest.mark.parametrize("cloud", ["A", "B", "C"])
@@ -64,5 +64,5 @@ def test_under_autocast_coordinates_and_choices_stay_exact(preset: str, accelera
         with torch.autocast(accelerator.type, torch.bfloat16):
             rounded = encoder(points).float()
     assert bool(rounded.isfinite().all())
-    # A point chosen from rounded coordinates would exchange whole groups; rounding moves a token by a few percent.
+    # Sampling from rounded coordinates would change whole groups; rounding alone changes tokens by a few percent.
     assert float((plain - rounded).norm() / plain.norm()) < 0.05

@@ -20,7 +20,7 @@ STORED = {
     "block0": "blocks.blocks.0",
     "tokens": "",
 }
-"""Which module gives what is stored under a name; the last one is the encoder itself."""
+"""Stored name → module with that output; the last one is the encoder itself."""
 
 
 def sphere(clouds: int, number: int, channels: int = 6) -> Tensor:
@@ -36,7 +36,7 @@ def small(**values: Any) -> PointBERT:
 
 
 def results(encoder: nn.Module) -> dict[str, Tensor]:
-    """What `STORED` names, for the first cloud of the latest forward."""
+    """Record the outputs named in `STORED`, for the first cloud of the latest forward."""
     found: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[..., None]:
@@ -48,7 +48,7 @@ def results(encoder: nn.Module) -> dict[str, Tensor]:
 
 
 def inputs_of(module: nn.Module) -> list[Tensor]:
-    """The first argument of each call of `module` from now on."""
+    """Record the first argument of each later call of `module`."""
     seen: list[Tensor] = []
     module.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     return seen
@@ -56,7 +56,7 @@ def inputs_of(module: nn.Module) -> list[Tensor]:
 
 @pytest.mark.parametrize("golden", WITH_OUTPUTS, indirect=True)
 def test_outputs_equal_official_code(golden: Any, cloud: str, backend: str, request: pytest.FixtureRequest) -> None:
-    with torch.device("meta"):  # nobody needs fresh weights here
+    with torch.device("meta"):  # initial weights are not needed
         encoder = create("encoder", request.node.callspec.params["golden"]).eval()
     encoder.load_state_dict(golden.weights(), assign=True)
     found, expected = results(encoder), golden.on(cloud)
@@ -105,7 +105,7 @@ def test_published_shape_with_fewer_distinct_points_than_centers() -> None:
 
 
 def test_ulip_sampling_breaks_ties_by_the_lowest_thread() -> None:
-    # Six points are dealt to four threads: 0 and 4 to the first one, 1 and 5 to the second. 1 and 4 are equally far.
+    # Six points on four threads: 0 and 4 on the first, 1 and 5 on the second. Points 1 and 4 are equally far.
     cloud = torch.tensor([[[1.0, 0, 0], [-1, 1, 0], [1, 0.1, 0], [1, -0.1, 0], [-1, -1, 0], [1, 0, 0.1]]])
     for fps, order in (("plain", [0, 1, 4]), ("pointnet2", [0, 4, 1])):
         encoder = small(inputs=("xyz",), groups=3, group_size=2, fps=fps)

@@ -25,7 +25,7 @@ def small(**values: Any) -> PointMLP:
 
 
 def shake(encoder: PointMLP) -> PointMLP:
-    """Values other than the neutral ones for what scales and shifts."""
+    """Set scales and shifts to non-neutral values."""
     draws = torch.Generator().manual_seed(1)
     for name, value in [*encoder.named_parameters(), *encoder.named_buffers()]:
         if value.dim() in (1, 4) and value.is_floating_point():
@@ -88,7 +88,7 @@ def test_the_published_shape() -> None:
 
 
 def grouped(encoder: PointMLP, stage: int, features: Tensor, index: Tensor, near: Tensor) -> Tensor:
-    """What enters a stage's first layer: [alpha (neighbor - center) / (std + 1e-5) + beta, center]."""
+    """Input of a stage's first layer: [alpha (neighbor - center) / (std + 1e-5) + beta, center]."""
     rows = torch.arange(len(features))[:, None]
     center = features[rows, index][:, :, None].expand(-1, -1, near.shape[2], -1)
     difference = features[rows[..., None], near] - center

@@ -56,7 +56,7 @@ def test_result_does_not_depend_on_the_key(points: Tensor) -> None:
 
 
 def test_realized_is_0_for_clouds_already_in_the_target_color(points: Tensor) -> None:
-    """A gray cloud is its own gray, exactly; towards black it has its light to lose, and a black cloud nothing."""
+    """Fading to gray does not change a gray cloud, but fading to black does; a black cloud never changes."""
     gray, black = points.clone(), points.clone()
     gray[..., 3:], black[..., 3:] = points[..., 3:4], 0
     for towards, expected in (("gray", [0.75, 0, 0]), ("black", [0.75, 0.75, 0])):

@@ -28,7 +28,7 @@ def test_the_share_removed_is_the_level(points: Tensor, level: float, number: in
 
 @pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
 def test_removed_points_lie_beyond_a_plane(points: Tensor, level: float) -> None:
-    """The direction is the first thing drawn: along it everything removed lies beyond everything kept."""
+    """Along the direction, the first random draw, all removed points lie beyond all kept points."""
     direction = Draws(KEYS).normal(3)
     noised = Crop(level=level).apply(points, Draws(KEYS))
     far = (points[..., :3] * direction[:, None]).sum(dim=-1)
@@ -38,7 +38,7 @@ def test_removed_points_lie_beyond_a_plane(points: Tensor, level: float) -> None
 
 
 def test_half_of_two_clusters_is_one_cluster() -> None:
-    """Of two clusters of ten far apart, half the points is always one of them, and not the same in every cloud."""
+    """With two distant clusters of ten points, level 0.5 removes one cluster, not the same in every cloud."""
     ends = torch.tensor([[-1.0, 0, 0], [1, 0, 0]]).repeat_interleave(10, dim=0)
     points = ends + 1e-4 * Draws(KEYS).uniform(20, 3)
     per_cluster = gone(points, Crop(level=0.5).apply(points, Draws(KEYS))).view(6, 2, 10).sum(dim=2)

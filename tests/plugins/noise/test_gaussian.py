@@ -17,7 +17,7 @@ def points() -> Tensor:
 
 @pytest.mark.parametrize("level", [0.01, 0.1, 1])
 def test_the_level_is_sigma(points: Tensor, level: float) -> None:
-    """Of 12000 errors the deviation is known to 0.65 %, and the mean to 0.9 % of it (one standard error)."""
+    """With 12000 errors the standard error is 0.65 % of the deviation, and 0.9 % of it for the mean."""
     noised = Gaussian(level=level).apply(points, Draws(KEYS))
     error = (noised - points)[..., :3].flatten(1)
     assert error.std(dim=1).tolist() == pytest.approx([level] * 4, rel=0.025)
@@ -52,5 +52,5 @@ def test_dtype_is_kept(points: Tensor, dtype: torch.dtype) -> None:
     noised = Gaussian(level=0.1).apply(points[:, :50].to(dtype), Draws(KEYS))
     assert noised.dtype == dtype
     expected = Gaussian(level=0.1).apply(points[:, :50], Draws(KEYS))
-    # The errors are as many random numbers per cloud as it has coordinates: those of 50 points here, too.
+    # The same number of points as above: the random numbers depend on it.
     torch.testing.assert_close(noised.float(), expected, rtol=0.02, atol=0.02)

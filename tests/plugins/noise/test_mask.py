@@ -85,7 +85,7 @@ def test_a_cloud_of_a_few_points(points: Tensor, number: int) -> None:
     few = points[:, :number]
     noised = Mask(level=1).apply(few, Draws(KEYS))
     assert noised.shape == few.shape
-    # One patch of twice N / patches points is left.
+    # One patch remains, with 2 N / patches points.
     assert all(len(cloud.unique(dim=0)) == min(number, 2) for cloud in noised)
 
 

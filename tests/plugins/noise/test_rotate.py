@@ -17,7 +17,7 @@ def points() -> Tensor:
 
 
 def matrices(noise: Rotate) -> Tensor:
-    """What it does to the three unit vectors: the columns of its matrices."""
+    """Rotate the three unit vectors: the columns of the matrices."""
     return noise.apply(torch.eye(3).expand(8, -1, -1), Draws(KEYS)).mT
 
 
@@ -41,7 +41,7 @@ def test_quarter_turn_about_y_by_hand() -> None:
 
 
 def test_distances_are_preserved(points: Tensor) -> None:
-    """Those between any two points, and those to the origin."""
+    """Distances between points, and distances to the origin."""
     origin = torch.zeros(8, 1, 6)
     before, after = (
         torch.cat([origin, cloud], dim=1) for cloud in (points, Rotate(level=0.37).apply(points, Draws(KEYS)))
@@ -63,7 +63,7 @@ def test_points_keep_their_coordinate_along_the_chosen_axis(points: Tensor, axis
 
 
 def test_random_axes_have_no_common_direction() -> None:
-    """A turn by 90° is R - Rᵀ = 2 [a]×, which gives the axis back; axes of many clouds have no common direction."""
+    """For a turn by 90°, R - Rᵀ = 2 [a]× gives the axis; axes of many clouds have no common direction."""
     keys = [(number,) for number in range(2000)]
     turn = Rotate(level=0.5).apply(torch.eye(3).expand(2000, -1, -1), Draws(keys)).mT
     axes = torch.stack([turn[:, 2, 1], turn[:, 0, 2], turn[:, 1, 0]], dim=1) - torch.stack(

@@ -1,4 +1,4 @@
-"""The published losses, and scores made of what they give: log p of whole answers, and lengths."""
+"""Published losses, and scores made from their inputs: log p of whole answers, and lengths."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "losses.json"
 
 
 class Losses:
-    """Losses and gradients of 34 preference cases, from TRL, SimPO's authors' code or the formula in float64."""
+    """Losses and gradients of 34 cases, from TRL, SimPO's authors or a float64 formula."""
 
     def __init__(self, content: dict[str, Any]) -> None:
         self.results = content["results"]
@@ -30,7 +30,7 @@ class Losses:
         return torch.tensor([float(value) for value in values], dtype=torch.float64)
 
     def scores(self) -> tuple[Scores, dict[str, Tensor]]:
-        """All cases as one batch, and the log-probabilities of the policy as leaves, by the name of their column."""
+        """All cases as one batch, and the policy's log p as leaves, by column name."""
         leaves = {name: self.cases[name].clone().requires_grad_() for name in self.cases if name.startswith("logp_")}
         return answers(
             {
@@ -39,13 +39,13 @@ class Losses:
                 ("chosen", "noised", "policy"): (leaves["logp_chosen_noised_cloud"], self.cases["len_chosen"]),
                 ("chosen", "clean", "reference"): (self.cases["ref_logp_chosen"], self.cases["len_chosen"]),
                 ("rejected", "clean", "reference"): (self.cases["ref_logp_rejected"], self.cases["len_rejected"]),
-                # No figure was published for this one: the reference that sees no difference.
+                # Not published: a reference with equal log p for clean and noised clouds.
                 ("chosen", "noised", "reference"): (self.cases["ref_logp_chosen"], self.cases["len_chosen"]),
             }
         ), leaves
 
-    def hold(self, objective: Objective, setting: str, *, loss: str = "loss", part: int = 0, **gradients: str) -> None:
-        """Hold one term of `objective` to a setting: its loss, and the gradients that are named by column.
+    def check(self, objective: Objective, setting: str, *, loss: str = "loss", part: int = 0, **gradients: str) -> None:
+        """Compare one term of `objective` with a setting: its loss, and gradients by column.
 
         Where the published figure is nan, the loss must be finite, without gradient.
         """
@@ -68,7 +68,7 @@ class Losses:
 
 
 def answers(entries: Mapping[tuple[str, str, str], tuple[Tensor, Tensor]]) -> Scores:
-    """Scores of answers behind one prompt token: log p ``(B,)``, all of it on the first token, and lengths ``(B,)``."""
+    """Scores of answers after a prompt token: log p ``(B,)`` on the first token, and lengths."""
     width = 1 + max(int(lengths.max()) for _, lengths in entries.values())
     found = {}
     for key, (logp, lengths) in entries.items():

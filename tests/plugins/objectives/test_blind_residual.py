@@ -29,7 +29,7 @@ def loss(clean: Tensor, blind: Tensor, share: float) -> Tensor:
 
 
 def test_loss_by_hand() -> None:
-    # The cloud says 1/2, 1/4, 1/4 and the text 1/4, 1/2, 1/4 of the label 1: the product gives it 1/8 of 5/16.
+    # p is 1/2, 1/4, 1/4 with the cloud and 1/4, 1/2, 1/4 with the text; label 1 gets 1/8 of 5/16 in the product.
     clean, blind = (torch.tensor([row] * 3).log() for row in ([0.5, 0.25, 0.25], [0.25, 0.5, 0.25]))
 
     values = loss(clean, blind, share=1.0)

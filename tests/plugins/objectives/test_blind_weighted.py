@@ -22,7 +22,7 @@ def terms(clean: Score, blind: Score) -> torch.Tensor:
 
 
 def test_loss_by_hand_with_answers_in_different_columns() -> None:
-    # The text alone leaves 1 and 3 nats open: weights 1/2 and 3/2.
+    # Text-only negative log p of 1 and 3 nats: weights 1/2 and 3/2.
     clean = score([[None, None, -2.0, None, -4.0], [None, -1.0, None, None, None]])
     blind = score([[None, -1.0, -3.0], [-5.0, None, None]])
 

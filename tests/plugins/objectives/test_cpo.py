@@ -8,7 +8,7 @@ from spa3d_plugins.objectives.cpo import CPO
 
 @pytest.mark.parametrize("beta", [0.1, 0.5])
 def test_preference_equals_trl(losses, beta) -> None:
-    losses.hold(CPO(beta=beta), f"trl_cpo/sigmoid/beta={beta}/sum_logps")
+    losses.check(CPO(beta=beta), f"trl_cpo/sigmoid/beta={beta}/sum_logps")
 
 
 def test_loss_by_hand(scored) -> None:

@@ -19,7 +19,7 @@ LOGP = {
 @pytest.mark.parametrize("beta", [0.01, 0.05, 0.1])
 def test_answer_term_equals_dpo(losses, beta) -> None:
     named = {"logp_chosen": "dloss_dchosen", "logp_rejected": "dloss_drejected"}
-    losses.hold(MDPO(beta=beta), f"trl_dpo/sigmoid/beta={beta}", **named)
+    losses.check(MDPO(beta=beta), f"trl_dpo/sigmoid/beta={beta}", **named)
 
 
 def test_loss_by_hand(scored) -> None:

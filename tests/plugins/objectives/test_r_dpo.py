@@ -8,14 +8,14 @@ from spa3d_plugins.objectives.r_dpo import RDPO
 
 @pytest.mark.parametrize("alpha", [0.05, 0.005])
 def test_losses_equal_formula(losses, alpha) -> None:
-    losses.hold(RDPO(beta=0.1, alpha=alpha), f"r_dpo/beta=0.1/alpha={alpha}")
+    losses.check(RDPO(beta=0.1, alpha=alpha), f"r_dpo/beta=0.1/alpha={alpha}")
 
 
 @pytest.mark.parametrize("beta", [0.01, 0.05, 0.1])
 def test_alpha_0_equals_dpo(losses, beta) -> None:
     setting = f"trl_dpo/sigmoid/beta={beta}"
     named = {"logp_chosen": "dloss_dchosen", "logp_rejected": "dloss_drejected"}
-    losses.hold(RDPO(beta=beta, alpha=0), setting, **named)
+    losses.check(RDPO(beta=beta, alpha=0), setting, **named)
 
 
 def test_longer_chosen_answer_lowers_the_loss(scored) -> None:

@@ -101,11 +101,11 @@ def test_config_rejects_invalid_values(values: dict[str, float]) -> None:
 )
 def test_losses_and_gradients_equal_formula(losses, setting, beta) -> None:
     named = {"logp_chosen": "dloss_dclean", "logp_chosen_noised_cloud": "dloss_dnoised"} if setting == "spa" else {}
-    losses.hold(SPA(beta=beta), setting, **named)
+    losses.check(SPA(beta=beta), setting, **named)
 
 
 class TestOptions:
-    """By hand, on one conversation of two rounds: 1 and 3 nats better, in one and in two tokens."""
+    """Losses by hand for a conversation of two rounds with margins of 1 and 3 nats."""
 
     @pytest.fixture
     def conversation(self) -> Callable[..., Scores]:

@@ -1,4 +1,4 @@
-"""The Triton kernels without a GPU: test_triton.py runs this file and the shared suite with TRITON_INTERPRET=1.
+"""Triton kernels without a GPU; test_triton.py runs this file with TRITON_INTERPRET=1.
 
 The interpreter is chosen when Triton is imported and must not reach other tests, hence the process of its own and a
 name that pytest does not collect. It works one operation after the other, so the sizes are small.

@@ -1,4 +1,4 @@
-"""The C++ backend: compiled once, safely cached, told when it cannot be, and equal to the reference on real sizes."""
+"""The C++ backend: compilation, cache, errors, and equality with the reference."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def forget_checksum(library: Path) -> None:
 @pytest.mark.parametrize("damage", [cut, exchange, open_to_others, forget_checksum])
 def test_untrusted_cache_file_is_compiled_again(fake: Fake, damage: Callable[[Path], None]) -> None:
     with multiprocessing.get_context("fork").Pool(1) as pool:
-        pool.map(level, [0])  # elsewhere: what a process has loaded from a path stays
+        pool.map(level, [0])  # in another process: a loaded library stays in this one
     library = fake.library
     damage(library)
     CppOps()
@@ -199,7 +199,7 @@ def clouds(kind: str, points: int) -> Tensor:
         return normal[:, :1].expand(-1, points, -1).contiguous()
     if kind == "outliers":
         normal[:, ::97] *= 1e5
-    if kind == "beyond float32":  # squared distances that are infinite
+    if kind == "beyond float32":  # infinite squared distances
         normal[:, ::5] *= 3e19
     return normal
 
@@ -258,7 +258,7 @@ def test_number_of_threads_does_not_change_results(ops: CppOps, threads: Callabl
     alone = [one() for one in work]
     threads(4)
     assert all(torch.equal(one(), expected) for one, expected in zip(work, alone, strict=True))
-    with ThreadPoolExecutor(4) as pool:  # the interpreter's lock is free meanwhile
+    with ThreadPoolExecutor(4) as pool:  # the interpreter's lock is released during a call
         together = [pool.submit(one) for _ in range(5) for one in work]
         assert all(torch.equal(done.result(), alone[i % 4]) for i, done in enumerate(together))
 
@@ -268,7 +268,7 @@ def test_data_loader_workers_can_use_the_backend(ops: CppOps, threads: Callable[
     threads(2)
     batches = [clouds("volume", 1000), clouds("surface", 1200)]
     sample = partial(ops.fps, count=200, start=torch.zeros(2, dtype=torch.int64))
-    here = [sample(batch) for batch in batches]  # with threads of its own, before the fork
+    here = [sample(batch) for batch in batches]  # with its own threads, before the fork
     loader = DataLoader(batches, batch_size=None, collate_fn=sample, num_workers=1, multiprocessing_context=method)
     assert all(torch.equal(got, expected) for got, expected in zip(loader, here, strict=True))
 

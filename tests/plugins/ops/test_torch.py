@@ -1,4 +1,4 @@
-"""The reference backend by hand; what every backend must give is held by tests/core/ops/test_functional.py."""
+"""The reference backend by hand; tests of all backends: tests/core/ops/test_functional.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SQUARE = torch.tensor([[[0.0, 0, 0], [3, 0, 0], [3, 4, 0], [0, 4, 0], [1, 0, 0]]
 
 
 def test_fps_takes_the_farthest_point_in_each_step() -> None:
-    # From 0 the corner across (5 away); then 3, at min(4, 3) = 3, against 1, at min(3, 4) = 3: the lower index.
+    # First the corner opposite 0 (distance 5). Then 1 and 3 are both at distance 3: the lower index.
     assert TorchOps().fps(SQUARE, 4, torch.tensor([0])).tolist() == [[0, 2, 1, 3]]
     assert TorchOps().fps(SQUARE, 2, torch.tensor([3])).tolist() == [[3, 1]]
 

@@ -1,4 +1,4 @@
-"""What the library finds becomes exact, and what it leaves open is settled.
+"""The adapter's results are exact, with a defined order of ties and ball members.
 
 The shared suite is tests/core/ops/test_functional.py; `make test-kernels` builds the library and runs both.
 """
@@ -62,7 +62,7 @@ def test_knn_with_a_tie_at_rank_k_uses_the_reference(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(TorchOps, "knn", knn)
     line = torch.tensor([[[float(place), 0, 0] for place in (5, 4, 3, 2, 1, 0)]])
-    # From 2 the next are 3 and 1, equally far: which of them is second is left open. From 2.1 nothing is.
+    # The neighbors of 2 are 3 and 1, equally far, so the library's order is undefined. For 2.1 it is defined.
     query = torch.tensor([[[2.0, 0, 0], [2.1, 0, 0]]])
     assert TorchPointsKernels().knn(query, line, 2).tolist() == [[[3, 2], [3, 2]]]
     assert queries == [[[[2, 0, 0]]]]

@@ -1,4 +1,4 @@
-"""The library's farthest points pass only where they are ours; shared tests: tests/core/ops/test_functional.py."""
+"""The adapter of torch-quickfps; shared tests: tests/core/ops/test_functional.py."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_fps_takes_the_farthest_point_in_each_step() -> None:
 
 
 def test_is_exact_rejects_ties_swaps_and_nearer_points() -> None:
-    # After 0 and 2 both 1 and 3 are at 9 from those taken; the lower index is right.
+    # After 0 and 2, points 1 and 3 are both at squared distance 9; the lower index is correct.
     assert backend._is_exact(SQUARE[0], torch.tensor([0, 2, 1, 3]))
     assert not backend._is_exact(SQUARE[0], torch.tensor([0, 2, 3, 1]))
     assert not backend._is_exact(SQUARE[0], torch.tensor([0, 3, 1, 2]))

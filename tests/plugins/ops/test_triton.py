@@ -1,4 +1,4 @@
-"""The Triton kernels: interpreted, compiled for a GPU that need not be there, and run on one where there is."""
+"""The Triton kernels: interpreted, compiled without a GPU, and run on a GPU if there is one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
 def interpreted(*arguments: str) -> str:
-    """What pytest says of tests run by Triton's interpreter, in a process of their own."""
+    """Run pytest under Triton's interpreter in a separate process; return its output."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     ran = subprocess.run(

@@ -1,5 +1,5 @@
-"""The embedded world: nameable objects made of parts, their clouds, and what is true about them.
+"""The embedded objects: shapes made of parts, their clouds, and facts about them.
 
-``meshes`` has the solids, ``categories`` says what a chair is, ``objects`` draws one chair and samples its surface,
-``text`` conversations about it. The dataset ``shapes`` is a thin front of these.
+``meshes`` has the solids and ``categories`` the categories; ``objects`` draws an object and samples its surface;
+``text`` draws conversations about it. The dataset ``shapes`` uses these modules.
 """

@@ -1,4 +1,4 @@
-"""The categories there are, and every value a fact can have."""
+"""All categories, and all values of facts."""
 
 from __future__ import annotations
 

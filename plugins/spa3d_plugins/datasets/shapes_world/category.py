@@ -1,4 +1,4 @@
-"""What a category of the world consists of."""
+"""Categories of objects and their parts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Part:
         name: as in "What color are the legs?"; a counted part is in the plural.
         color: the color it has in most objects of the category.
         share: its share of the cloud's points, whatever its count.
-        counts: how many there can be, at least four values; empty where nobody counts.
+        counts: possible counts, at least four values; empty if the part is not counted.
         usual: the count that most objects of the category have.
 
     """
@@ -55,7 +55,10 @@ def plural(name: str) -> bool:
 
 
 def around(count: int, across: float, along: float) -> list[tuple[float, float]]:
-    """(x, z) places for `count` legs: four stand at the corners, other counts on the ellipse through them."""
+    """Positions (x, z) of `count` legs.
+
+    Four legs are at the corners, other counts on the ellipse through them.
+    """
     if count == 4:
         return [(across, along), (-across, along), (-across, -along), (across, -along)]
     turns = [math.pi / 2 + 2 * math.pi * i / count for i in range(count)]

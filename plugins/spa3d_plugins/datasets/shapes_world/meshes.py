@@ -43,7 +43,7 @@ def ellipsoid(radii: Point, at: Point = ORIGIN) -> Mesh:
 
 
 def rod(start: Point, end: Point, radius: float, tip: float | None = None) -> Mesh:
-    """A capped cylinder from `start` to `end`; with `tip` its radius runs from `radius` to `tip`."""
+    """A capped cylinder from `start` to `end`; its radius changes from `radius` to `tip`."""
     x, y, z = (b - a for a, b in zip(start, end, strict=True))
     # Any two directions across the rod will do: (x, y, z) times the first, or the third, unit vector, and its product.
     side = (0.0, z, -y) if abs(x) < abs(y) + abs(z) else (y, -x, 0.0)
@@ -56,7 +56,10 @@ def rod(start: Point, end: Point, radius: float, tip: float | None = None) -> Me
 
 
 def ring(radius: float, thickness: float, at: Point = ORIGIN, arc: tuple[float, float] = (0.0, 360.0)) -> Mesh:
-    """A torus in the x-y plane round `at`, or the `arc` of it between two angles in degrees (0 is +x, 90 is +y)."""
+    """A torus in the x-y plane around `at`, or an arc of it.
+
+    `arc` is two angles in degrees (0 is +x, 90 is +y).
+    """
     turn = np.radians(np.linspace(*arc, 25))[:, None]
     across, along = _circle(8)
     out = radius + thickness * across
@@ -65,7 +68,7 @@ def ring(radius: float, thickness: float, at: Point = ORIGIN, arc: tuple[float, 
 
 
 def slab(outline: Sequence[tuple[float, float]], depth: float, at: Point = ORIGIN) -> Mesh:
-    """The convex (x, y) `outline`, in order, given `depth` along z and centered there."""
+    """The convex (x, y) `outline`, extruded along z from -depth / 2 to depth / 2, moved by `at`."""
     flat = np.array(outline)
     front = np.column_stack([flat, np.full(len(flat), depth / 2)])
     back = front * (1.0, 1.0, -1.0)
@@ -77,8 +80,8 @@ def slab(outline: Sequence[tuple[float, float]], depth: float, at: Point = ORIGI
 def sample(mesh: Mesh, numbers: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndarray, "n 3"], Int[np.ndarray, " n"]]:
     """Points spread evenly over the surface, and the triangle each lies in.
 
-    `numbers` in [0, 1) decide everything: the first picks the triangle (stratified, so that no part of the surface
-    is left out by chance), the others the place in it.
+    `numbers` in [0, 1) set the points: the first chooses the triangle (stratified, so that every part of the surface
+    is sampled), the others the position in it.
     """
     n = len(numbers)
     reach = np.cumsum(np.sqrt((normals(mesh) ** 2).sum(-1)))
@@ -92,7 +95,7 @@ def sample(mesh: Mesh, numbers: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndar
 
 
 def normals(mesh: Mesh) -> Float[np.ndarray, "T 3"]:
-    """Per triangle a normal as long as twice its area; which side it points to is not said."""
+    """Normal of each triangle, of length twice its area; its sign is undefined."""
     (ax, ay, az), (bx, by, bz) = (mesh[:, 1] - mesh[:, 0]).T, (mesh[:, 2] - mesh[:, 0]).T
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
 

@@ -36,7 +36,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Priors:
-    """How often a part, the texture, a count is the category's usual one; otherwise it is drawn uniformly."""
+    """Probabilities of a category's usual color, texture and count; else they are uniform."""
 
     color: float
     texture: float
@@ -45,7 +45,7 @@ class Priors:
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard deviations of the point noise (in units of the object's radius) and of the color noise."""
+    """Standard deviations of the noise on points (in radii of the object) and on colors."""
 
     position: float
     color: float
@@ -76,7 +76,7 @@ def draw_spec(category: Category, stream: np.random.Generator, priors: Priors) -
 
 
 def change_spec(spec: Spec, stream: np.random.Generator) -> tuple[Spec, str, str]:
-    """`spec` with exactly one fact changed, and which: its kind (color, count, texture) and its part's name.
+    """Change one fact of `spec`; also return its kind (color, count, texture) and part.
 
     The kinds are equally likely, then the parts, then the other values.
     """
@@ -98,7 +98,7 @@ def change_spec(spec: Spec, stream: np.random.Generator) -> tuple[Spec, str, str
 
 
 def sample_object(spec: Spec, stream: np.random.Generator, points: int, noise: Noise) -> Sampled:
-    """A cloud of `points` points of `spec`: random size and turn about the y axis, roughly in the unit sphere."""
+    """Sample a cloud of `spec`: random size and turn about y, roughly in the unit sphere."""
     category, luck = BY_NAME[spec.category], _draw_luck(stream, points)
     sizes = _sizes(category, points)
     pieces = []
@@ -147,7 +147,10 @@ def _draw_luck(stream: np.random.Generator, points: int) -> _Luck:
 def _piece(
     spec: Spec, number: int, mesh: Mesh, luck: _Luck, block: slice
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
-    """Places and colors of the points of one part, before size, turn and noise; only the main part has a texture."""
+    """Positions and colors of one part's points, before size, turn and noise.
+
+    Only the main part has a texture.
+    """
     frame = _frame(BY_NAME[spec.category])
     surface = (mesh - frame.center) / frame.radius
     xyz, chosen = sample(surface, luck.places[block])
@@ -170,7 +173,7 @@ def _with(values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, .
 
 @dataclass(frozen=True)
 class _Frame:
-    """Center and radius of the usual object of a category, and the longest axis of its main part."""
+    """Center and radius of a category's usual object, and longest axis of its main part."""
 
     center: Vector
     radius: float

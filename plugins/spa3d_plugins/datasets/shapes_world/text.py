@@ -1,4 +1,4 @@
-"""What is said about an object: its facts, its caption, and conversations drawn from both.
+"""Text about an object: its facts, its caption, and conversations drawn from both.
 
 Open questions are answered in a short sentence ("It is red."); a question with options is answered with exactly the
 option's text ("red"), because that is how the likelihood of an option is scored.
@@ -30,7 +30,10 @@ NAMES = tuple(category.name for category in CATEGORIES)
 
 
 def facts_of(spec: Spec) -> tuple[Fact, ...]:
-    """Every fact about an object: category, texture, use, the color of each part, the count of each counted part."""
+    """All facts about an object.
+
+    Category, texture, use, the color of each part, the count of each counted part.
+    """
     category = BY_NAME[spec.category]
     facts = [
         Fact("category", "", "What is this?", spec.category, NAMES),
@@ -48,7 +51,10 @@ def facts_of(spec: Spec) -> tuple[Fact, ...]:
 
 
 def caption_of(spec: Spec) -> str:
-    """One sentence with every fact but the use: ``A smooth sword with a white blade, a yellow guard and a ...``."""
+    """One sentence with all facts except the use.
+
+    For example ``A smooth sword with a white blade, a yellow guard and a ...``.
+    """
     parts = zip(BY_NAME[spec.category].parts, spec.colors, spec.counts, strict=True)
     *most, last = [_phrase(part, color, count) for part, color, count in parts]
     return f"A {spec.texture} {spec.category} with {', '.join(most)} and {last}."
@@ -57,7 +63,7 @@ def caption_of(spec: Spec) -> str:
 def conversations_of(
     facts: Sequence[Fact], caption: str, *key: str | int, choice_share: float
 ) -> tuple[Conversation, ...]:
-    """A caption conversation, a single question and three rounds of mixed questions, a pure function of `key`.
+    """Draw a caption conversation, a single question and three rounds, keyed by `key`.
 
     `choice_share` of the questions about a fact come with four options.
     """

@@ -1,4 +1,4 @@
-"""Textures of the main part: stripes and spots are color, roughness is shape. Lengths in units of the radius."""
+"""Textures of the main part: stripes and spots (color), roughness (shape); lengths in radii."""
 
 from __future__ import annotations
 

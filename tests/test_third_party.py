@@ -1,4 +1,4 @@
-"""Plugins of people we have never met: installed with pip, found through PYTHONPATH, listed and run by name."""
+"""Third-party plugins: installed with pip, found through PYTHONPATH, listed and run by name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def spa3d_components():
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that pip installed the three sample packages into."""
+    """Folder into which pip installed the three sample packages."""
     folder = tmp_path_factory.mktemp("site")
     options = "--no-deps --no-build-isolation --no-index --disable-pip-version-check --quiet"
     sources = [str(ROOT / "tests" / "sample_plugins" / name) for name in PACKAGES]
@@ -48,7 +48,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tool(name: str, *argv: str, site: Path, plugins: str | None, cwd: Path, code: int = 0) -> str:
-    """Run tools/NAME with the packages on PYTHONPATH; what it said."""
+    """Run tools/NAME with the packages on PYTHONPATH; return its output."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SPA3D_") and key != "COLUMNS"}
     homes = [str(Path(package.__path__[0]).parent) for package in (spa3d, spa3d_plugins)]
     path = os.pathsep.join([str(site), *homes])
@@ -75,20 +75,20 @@ def test_third_party_rows_are_listed_with_distribution_and_version(site: Path, t
 
 
 def test_broken_plugin_fails_the_check_but_no_run(site: Path, tmp_path: Path) -> None:
-    told = tool("list", "noise", "--check", site=site, plugins="good,broken", cwd=tmp_path, code=1)
-    assert "broken plugin: broken (spa3d-broken 1.0.0): ModuleNotFoundError" in told
+    message = tool("list", "noise", "--check", site=site, plugins="good,broken", cwd=tmp_path, code=1)
+    assert "broken plugin: broken (spa3d-broken 1.0.0): ModuleNotFoundError" in message
     argv = ["--preset", "smoke", "--noise", "jitter", "--dry-run"]
     assert "jitter" in tool("run.py", *argv, site=site, plugins="good,broken", cwd=tmp_path)
-    told = tool("run.py", "--noise", "thunder", site=site, plugins="good,broken", cwd=tmp_path, code=2)
-    assert "no noise 'thunder'" in told
-    assert "spa3d-broken 1.0.0" in told
+    message = tool("run.py", "--noise", "thunder", site=site, plugins="good,broken", cwd=tmp_path, code=2)
+    assert "no noise 'thunder'" in message
+    assert "spa3d-broken 1.0.0" in message
 
 
 def test_name_clash_stops_list_and_run(site: Path, tmp_path: Path) -> None:
     for name, argv in (("list", ["noise"]), ("run.py", ["--dry-run"])):
-        told = tool(name, *argv, site=site, plugins=None, cwd=tmp_path, code=2)
-        assert "noise 'mask' is brought by spa3d" in told
-        assert "spa3d-clash 2.1.0 (entry point clash)" in told
+        message = tool(name, *argv, site=site, plugins=None, cwd=tmp_path, code=2)
+        assert "noise 'mask' is brought by spa3d" in message
+        assert "spa3d-clash 2.1.0 (entry point clash)" in message
 
 
 def test_packaged_components_and_a_plugin_file_run(site: Path, tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ def test_packaged_components_and_a_plugin_file_run(site: Path, tmp_path: Path) -
 
 def test_preset_of_a_package_is_explained_and_can_be_chosen(site: Path, tmp_path: Path) -> None:
     argv = ["encoder", "--why", "slabs-narrow", "--json"]
-    (told,) = json.loads(tool("list", *argv, site=site, plugins="good", cwd=tmp_path))
-    facts = told["facts"]
+    (explanation,) = json.loads(tool("list", *argv, site=site, plugins="good", cwd=tmp_path))
+    facts = explanation["facts"]
     assert facts["origin"] == "spa3d-good 0.3.1 (entry point good)"
     assert [facts[f"weights: {key}"] for key in ("file", "layout", "url", "license")] == [
         "slabs.safetensors",
@@ -150,9 +150,9 @@ def test_presets_of_a_package_and_rows_of_a_registry_file_run(site: Path, tmp_pa
     assert "registry: extra.yaml" in planned
     assert "preset: slabs-few" in planned
     (tmp_path / "extra.yaml").unlink()
-    told = tool("run.py", "--config", "first/config.yaml", site=site, plugins="good", cwd=tmp_path, code=2)
-    assert "--registry extra.yaml: no such file" in told
-    assert "Traceback" not in told
+    message = tool("run.py", "--config", "first/config.yaml", site=site, plugins="good", cwd=tmp_path, code=2)
+    assert "--registry extra.yaml: no such file" in message
+    assert "Traceback" not in message
 
 
 @pytest.mark.parametrize("name", ["list", "run.py"])
