@@ -117,7 +117,7 @@ def test_registry_adds_comparisons_and_what_they_compare(capsys: pytest.CaptureF
         ("tabel2", "no comparison 'tabel2'; did you mean 'table2'"),
         ("table2 table4", "'table4' is not expected here"),
         ("--objectives sft,spo", "--objective spo: no objective 'spo'; did you mean"),
-        ("--objectives sft,,spa", "--objectives sft,,spa: different values with commas between them"),
+        ("--objectives sft,,spa", "--objectives sft,,spa: expected different values, separated by commas"),
         ("--objectives sft,sft", "--objectives sft,sft: different values"),
         ("--objectives spa --levels 0.5,1.5", "--noise.level 1.5: '1.5' is not allowed"),
         ("--objectives spa --seeds 0,x", "--seeds 0,x: different whole numbers"),
@@ -147,7 +147,7 @@ def test_several_processes_do_not_run_one_grid_in_step(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert main(["compare", "--objectives", "sft,spa", *SMOKE]) == 2
-    assert "start it without torchrun; several of it share the cells with --cell i/n" in capsys.readouterr().err
+    assert "start it without torchrun; to share the cells among processes, give each --cell i/n" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_with_130_and_the_command_that_goes_on(

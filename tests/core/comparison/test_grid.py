@@ -104,7 +104,7 @@ def test_an_axis_that_is_asked_for_replaces_the_presets() -> None:
 
 
 def test_a_grid_without_rows_says_which_there_would_be() -> None:
-    with pytest.raises(ConfigError, match=r"no row of it has objective ipo; its rows: objective sft; objective dpo"):
+    with pytest.raises(ConfigError, match=r"no row has objective ipo; its rows: objective sft; objective dpo"):
         labels(ROWS, objectives="ipo")
 
 

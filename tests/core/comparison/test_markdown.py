@@ -43,7 +43,9 @@ def test_every_seed_is_listed(ordinary):
     assert runs[2].startswith("| sft *(control)* | 0 | done | ")
 
 
-@pytest.mark.parametrize("said", ["the paper's own figures, other model and data: for the form, not the values"])
+@pytest.mark.parametrize(
+    "said", ["the paper's own figures, from another model and other data: compare the pattern, not the values"]
+)
 def test_the_papers_figures_are_called_what_they_are(ordinary, paper, said):
     page = render_markdown(ordinary.table(preset=paper))
     assert f"## T{said[1:]}\n\nTable 4\n\n| row | CLIP | GPT |\n" in page

@@ -51,7 +51,7 @@ def test_shares_of_a_job_array_are_all_cells_once(config: RunConfig, tmp_path: P
 
 @pytest.mark.parametrize("part", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/3"])
 def test_a_share_that_is_none_is_refused(part: str) -> None:
-    with pytest.raises(ConfigError, match=r"--cell .*: which share of the cells, as i/n"):
+    with pytest.raises(ConfigError, match=r"--cell .*: expected i/n with i from 1 to n"):
         share_of([], part)
 
 

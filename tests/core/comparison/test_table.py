@@ -78,7 +78,7 @@ def test_missing_cells_are_counted_and_told(grid):
     assert row(table, "spa").seeds_done == (0,)
     assert row(table, "spa").errors == ("seeds 1, 2 failed: out of memory",)
     assert table.score(row(table, "dpo"), CHOICE) is None
-    assert table.verdict[-1] == "Not whole: 4 of 9 cells done, 2 failed, 3 to do."
+    assert table.verdict[-1] == "Incomplete: 4 of 9 cells done, 2 failed, 3 to do."
 
 
 def test_a_finished_cell_without_its_predictions_failed(ordinary):
