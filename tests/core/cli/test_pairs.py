@@ -29,7 +29,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return capsys.readouterr().err
 
 
-def test_wrong_use_says_what_is_possible(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pairs_wrong_arguments(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert "name one file to write, as in: spa3d pairs pairs.jsonl --pairs.mode augmentation" in refusal(capsys)
     assert "name one file" in refusal(capsys, "a.jsonl", "b.jsonl")
     said = refusal(capsys, "pairs.jsonl")
@@ -39,7 +39,7 @@ def test_wrong_use_says_what_is_possible(capsys: pytest.CaptureFixture[str], mon
     assert "'guess' is not allowed; possible: " in said
     assert "augmentation|corruption" in said
     assert "--pairs.path: it is where a run reads" in refusal(capsys, "pairs.jsonl", "--pairs.path", "x.jsonl")
-    assert "--resume: spa3d pairs writes one file, and goes on by itself" in refusal(capsys, "pairs.jsonl", "--resume")
+    assert "--resume: spa3d pairs writes one file and always continues" in refusal(capsys, "pairs.jsonl", "--resume")
     assert "none/pairs.jsonl: there is no folder none" in refusal(capsys, "none/pairs.jsonl", *SMOKE)
     Path("old.jsonl").write_text("")
     assert "old.jsonl: there is one already" in refusal(capsys, "old.jsonl", *SMOKE)
@@ -55,14 +55,14 @@ def test_wrong_use_says_what_is_possible(capsys: pytest.CaptureFixture[str], mon
     assert "start it without torchrun" in refusal(capsys, "pairs.jsonl", *SMOKE)
 
 
-def test_help_lists_the_settings_of_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pairs_help_lists_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pairs", "--help"]) == 0
     told = capsys.readouterr().out
     assert all(f"--pairs.{name}" in told for name in ("mode", "chosen", "writer", "llm", "url", "limit", "batch_size"))
     assert "--pairs.path" not in told
 
 
-def test_a_file_is_made_and_shown(tmp_path: Path, shipped: dict[str, str]) -> None:
+def test_pairs_writes_and_shows_a_file(tmp_path: Path, shipped: dict[str, str]) -> None:
     command = [sys.executable, "-c", "import sys; from spa3d.cli import main; sys.exit(main())"]
     ended = subprocess.run(
         [*command, "pairs", "pairs.jsonl", *SMOKE],

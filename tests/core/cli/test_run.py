@@ -24,7 +24,7 @@ def _toys(toy_registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_command_that_goes_on() -> None:
+def test_again_adds_output_and_resume() -> None:
     assert again(["--seed", "3"], Path("runs/a b")) == "spa3d run --seed 3 --output 'runs/a b' --resume"
     assert again(["--output=x", "--resume"], Path("x")) == "spa3d run --output=x --resume"
 
@@ -45,7 +45,7 @@ class TestRun:
         monkeypatch.setattr(spa3d.pipeline.execute, "execute", execute)
         return calls
 
-    def test_it_ends_with_verdict_table_and_places(
+    def test_run_prints_verdict_table_and_paths(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         calls = self.fake(monkeypatch, None)
@@ -59,25 +59,25 @@ class TestRun:
         assert figures == expected.split()
         assert "out/report.html" in told
 
-    def test_an_interrupt_tells_how_to_go_on(
+    def test_run_interrupt_prints_the_command_that_continues(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.fake(monkeypatch, KeyboardInterrupt())
         assert main(["run", "--seed", "4"]) == 130
         told = capsys.readouterr().err
-        command = shlex.split(told.partition("to go on: ")[2])
+        command = shlex.split(told.partition("to continue: ")[2])
         assert command[:4] == ["spa3d", "run", "--seed", "4"]
         assert command[-1] == "--resume"
         assert command[command.index("--output") + 1].startswith("runs/")
 
-    def test_a_fault_of_the_run_is_one_message(
+    def test_run_error_is_one_message(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.fake(monkeypatch, OutputError("--output out: not empty"))
         assert main(["run", "--output", "out"]) == 2
         assert capsys.readouterr().err == "error: --output out: not empty\n"
 
-    def test_a_dry_run_prints_configuration_and_plan_and_does_nothing(
+    def test_run_dry_run_prints_configuration_and_plan(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         calls = self.fake(monkeypatch, None)
@@ -118,7 +118,7 @@ class TestHelp:
         assert main(["run", *argv, "--help"]) == 0
         return capsys.readouterr().out
 
-    def test_exactly_the_chosen_components(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_help_shows_only_chosen_components(self, capsys: pytest.CaptureFixture[str]) -> None:
         told = self.told(capsys, "--benchmark", "pick", "--encoder", "plain-wide")
         for flag in (
             "--encoder.width",
@@ -131,13 +131,13 @@ class TestHelp:
         assert "--benchmark.tell.limit" not in told
         assert "encoder plain, preset plain-wide" in told
 
-    def test_values_are_those_of_this_command_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_help_shows_values_of_the_command_line(self, capsys: pytest.CaptureFixture[str]) -> None:
         lines = self.told(capsys, "--encoder.width", "16", "--train.steps", "77").splitlines()
         assert any("--encoder.width" in line and " 16 " in line and "Channels" in line for line in lines)
         assert any("--train.steps" in line and " 77 " in line for line in lines)
         assert any("preset plain-tiny (stands in for plain)" in line for line in lines)
 
-    def test_the_weights_of_the_encoder_stand_beside_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_help_shows_the_checkpoint_of_the_encoder(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("w.pt").touch()
         lines = self.told(capsys, "--encoder.checkpoint", "w.pt").splitlines()
         (place,) = [number for number, line in enumerate(lines) if "--encoder.checkpoint" in line]
@@ -145,7 +145,7 @@ class TestHelp:
         assert " w.pt " in lines[place]
         assert "Published weights" in lines[place]
 
-    def test_help_comes_with_faults_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_help_is_shown_with_errors(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["run", "-h", "--encoder", "gone", "--dataset", "files"]) == 0
         seen = capsys.readouterr()
         assert "--noise.level" in seen.out

@@ -77,7 +77,7 @@ def test_a_chart_per_noise_a_curve_per_objective_levels_in_order(grid):
         ("mask", ["spa", "dpo"]),
         ("gaussian", ["spa"]),
     ]
-    assert [level for level, _ in charts[0].curves[0].places] == [0.1, 0.5]
+    assert [level for level, _ in charts[0].curves[0].points] == [0.1, 0.5]
     drawn = draw_levels(charts[0], "points")
     assert len(re.findall("<polyline", drawn)) == 2
     assert len(re.findall("whisker", drawn)) == 4
