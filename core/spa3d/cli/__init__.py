@@ -1,4 +1,4 @@
-"""The command line: ``spa3d VERB``. A verb is a module of this package with ``main(argv) -> int``.
+"""Command line ``spa3d VERB``; a verb is a module of this package with ``main(argv) -> int``.
 
 Exit codes: 0 success; 1 a component is broken (``list --check``) or a cell failed (``compare``); 2 an input error,
 reported in one message; 130 interrupted. Any other error is a bug and keeps its traceback.
@@ -26,7 +26,7 @@ SHARED = {"console", "help"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the verb at the start of `argv` (default: the program's arguments); return the exit code."""
+    """Run the verb at the start of `argv` (default: ``sys.argv``); return the exit code."""
     words = [*(sys.argv[1:] if argv is None else argv)]
     if not words or words[0] in ("-h", "--help"):
         _print_verbs()

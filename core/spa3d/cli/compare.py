@@ -1,4 +1,4 @@
-"""``spa3d compare``: a grid of runs from one base under one budget, and the table of their results.
+"""``spa3d compare``: a grid of runs under one budget, and the table of their results.
 
 Modules that import torch are imported inside functions, so that listing the verbs is fast.
 """
@@ -41,7 +41,7 @@ FLAGS = {
 
 
 def main(argv: Sequence[str]) -> int:
-    """Compare objectives, noises, levels, pairs or encoders under one budget, with SFT of equal budget."""
+    """Compare objectives, noises, levels, pairs or encoders with SFT of equal budget."""
     if "--help" in argv or "-h" in argv:
         _print_usage(scan_run(argv))
         return 0
@@ -89,7 +89,7 @@ def _run(request: CompareRequest, comparison: Comparison, share: Sequence[Task])
 
 
 class Throttle:
-    """Calls `work` only so often that it takes at most a tenth of the time; large tables are slow to write."""
+    """Limits how often `work` runs, to a tenth of the time; large tables are slow to write."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         self.work = work
@@ -117,7 +117,7 @@ class CellReporter:
         return cls(f"{task.cell.row.label}, seed {task.cell.seed}")
 
     def stage(self, name: str, detail: str = "") -> None:
-        """Print the stages of a new base, which takes long and serves all cells; other stages are silent."""
+        """Print only the stages of building a base, because all cells wait for them."""
         if name.startswith("base: ") and detail != "there":
             self._inner.say(f"{name}: {detail}")
 

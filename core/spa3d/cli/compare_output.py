@@ -34,7 +34,7 @@ def show_cells(tasks: Sequence[Task], share: Sequence[Task]) -> None:
 
 
 def show_table(comparison: ComparisonTable, folder: Path) -> None:
-    """Print the verdict, each row's scores and differences against SFT, and the paths of the files."""
+    """Print the verdict, each row's scores and differences, and the paths of the files."""
     subsets = [subset for subset in comparison.subsets() if subset[1] == "test"]
     table = Table("row", "done", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for benchmark, _ in subsets:

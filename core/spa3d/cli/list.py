@@ -1,4 +1,4 @@
-"""``spa3d list``: components and presets, their origin, and whether they work on this machine."""
+"""``spa3d list``: components and presets with origin and status on this machine."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _make_document(registry: Registry, entries: Sequence[Entry]) -> dict[str, An
 
 
 def _find_automatic(registry: Registry, entries: Sequence[Entry]) -> dict[str, str]:
-    """Find the backend of ``--ops auto`` per type of device; those broken in `entries` are skipped."""
+    """Find the backend of ``--ops auto`` per device type; skips those broken in `entries`."""
     broken = [entry.name for entry in entries if entry.section == "ops" and entry.status.word == BROKEN]
     return automatic_backends(registry, broken=broken)
 

@@ -1,1 +1,1 @@
-"""Comparisons: a grid of runs from one base under one budget, and the table of their results."""
+"""Comparisons: a grid of runs under one budget, and the table of their results."""

@@ -28,7 +28,7 @@ OWN: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row before its budget: its configuration, its objective's needs, and its number of training items."""
+    """A row before its budget: configuration, needs of the objective, number of training items."""
 
     label: str
     settings: RowSettings
@@ -131,7 +131,7 @@ def _make_control(row: Candidate, budget: Budget, control: Control) -> Candidate
 
 
 def inherited(settings: RowSettings) -> dict[str, str]:
-    """The settings that a control copies from its row: encoder, data, batch, and all others not in `OWN`."""
+    """Select the settings that a control copies from its row: all except those in `OWN`."""
     return {
         key: value for key, value in settings.items() if not any(key == own or key.startswith(f"{own}.") for own in OWN)
     }

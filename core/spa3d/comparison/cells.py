@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a row; `index` counts cells from 0 in the order of the grid, `folder` is the run's folder."""
+    """One run of a row; `index` counts all cells from 0, `folder` is the run's folder."""
 
     row: Row
     seed: int
@@ -49,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """State of a cell; `error` is the reason of a failure, `seconds` the wall time of post-training."""
+    """State of a cell; `error` is the reason of a failure, `seconds` the post-training time."""
 
     cell: Cell
     status: Status
@@ -77,7 +77,7 @@ def outcome(task: Task) -> Outcome:
 
 
 def refuse_foreign_cells(tasks: Sequence[Task], output: Path) -> None:
-    """Raise if `output` has cells of the same names that were run with other settings, or is a run itself.
+    """Raise if `output` has cells of the same names with other settings, or is a run itself.
 
     Raises:
         OutputError: names the cells and what to do.

@@ -120,7 +120,7 @@ class TableRow(_Model):
 
 
 class Family(_Model):
-    """Counts of the comparisons under Holm's correction: every row with a control, on every score."""
+    """Number of comparisons under Holm's correction: rows with a control times scores."""
 
     rows: int
     scores: int

@@ -1,4 +1,4 @@
-"""Run comparisons cell by cell: finished cells are skipped, and a failed cell does not stop the others.
+"""Run comparisons cell by cell; skip finished cells and continue after failed ones.
 
 The state of a comparison is only in the folders of its cells. So the same command continues after a kill, and several
 processes can share a grid.
@@ -120,7 +120,7 @@ def run_cells(
     reporter: Callable[[Task], Reporter],
     finished: Callable[[Outcome], None],
 ) -> None:
-    """Run the unfinished `tasks` in order; `finished` is called for every task, finished ones included."""
+    """Run the unfinished `tasks` in order; call `finished` for every task, also for skipped ones."""
     for task in tasks:
         state = outcome(task)
         finished(state if state.status == "done" else run_cell(task, registry, reporter(task)))

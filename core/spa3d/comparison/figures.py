@@ -1,4 +1,4 @@
-"""SVG pictures of a comparison: differences with intervals, and line charts over noise levels."""
+"""SVG pictures of a comparison: differences with intervals, line charts over noise levels."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _choose_style(number: int) -> str:
 
 
 def _draw_curve(curve: Curve, frame: Frame, style: str, shift: float) -> Iterator[str]:
-    """Draw a line with dots and whiskers; `shift` moves the whiskers so that curves do not overlap."""
+    """Draw a line with dots and whiskers; `shift` separates the whiskers of several curves."""
     points = [(round(frame.x(level) + shift, 1), estimate) for level, estimate in curve.points]
     yield draw_polyline(((x, frame.y(100 * estimate.mean)) for x, estimate in points), f"curve {style}")
     for x, estimate in points:

@@ -1,4 +1,4 @@
-"""Grids: rows of settings crossed with axes; an axis that does not affect a row is left out of it."""
+"""Grids: rows of settings, crossed with the axes that affect them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def make_grid(
     seeds: Sequence[int] = (),
     budget: Budget | None = None,
 ) -> Grid:
-    """Make a grid from a preset, from axes, or from both; an axis in `axes` replaces the preset's."""
+    """Make a grid from a preset, axes or both; an axis in `axes` replaces the preset's."""
     preset = preset or ComparePreset()
     drafts = [Draft({key: show(value) for key, value in row.settings.items()}, row.label) for row in preset.rows]
     preset_axes = {axis: tuple(show(value) for value in values) for axis, values in preset.axes.items()}
@@ -81,7 +81,7 @@ def make_grid(
 
 
 def expand(grid: Grid, needs: Needs) -> list[Draft]:
-    """Cross every row of `grid` with all combinations of its axes, label the rows and drop duplicates.
+    """Cross the rows of `grid` with all combinations of its axes, label them, drop duplicates.
 
     A row that sets what an axis varies keeps its own value. If the user gave that axis, the row is kept only if its
     value is among those of the axis.
@@ -110,7 +110,7 @@ def expand(grid: Grid, needs: Needs) -> list[Draft]:
 
 
 def shows_noise(needs: Sequence[Need], settings: RowSettings) -> bool:
-    """Whether noise affects a row: its objective uses the noised cloud, or its pairs are made with it."""
+    """Whether noise affects a row, through its objective or through its preference pairs."""
     pairs_use_noise = asks_for_pairs(needs) and settings.get("pairs.mode", "augmentation") == "augmentation"
     return pairs_use_noise or any(need.view == "noised" for need in needs)
 
@@ -128,7 +128,7 @@ def _cross(row: Draft, grid: Grid) -> Iterable[Draft]:
 
 
 def _remove_idle_axes(draft: Draft, needs: Sequence[Need]) -> Draft:
-    """Remove the axes that do not affect the row: noise that it never uses, pairs that it does not need."""
+    """Remove crossed axes that do not affect the row: unused noise, unused pairs."""
     idle = set() if asks_for_pairs(needs) else {"pairs.mode"}
     if not shows_noise(needs, draft.settings):
         idle |= {"noise", "noise.level"}
@@ -148,7 +148,7 @@ def _label_drafts(drafts: Sequence[Draft]) -> list[Draft]:
 
 
 def _make_label(draft: Draft, drafts: Sequence[Draft]) -> str:
-    """Make a label from the objective and the settings that vary; a given label gets crossed axes only."""
+    """Make a label from objective and varying settings; a given label gets crossed axes only."""
     settings = draft.settings
     varying = {key for key in settings if len({other.settings.get(key) for other in drafts}) > 1}
     shown = varying & draft.crossed if draft.label else varying | ({"objective"} & set(settings))

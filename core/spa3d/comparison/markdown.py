@@ -127,7 +127,7 @@ def _render_runs(table: Table) -> str:
 
 
 def _format_seed(score: Score | None, index: int | None) -> str:
-    """Format one seed's score and its difference against the control; without one, against the base."""
+    """Format one seed's score and its difference against the control, or else the base."""
     if score is None or index is None or (share := score.after.seeds[index]) is None:
         return NOTHING
     moved = (score.against_control or score.change).seeds[index]

@@ -1,4 +1,4 @@
-"""compare.html: one file without network access or scripts, for narrow and wide, light and dark screens."""
+"""compare.html: one file without network access or scripts."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _render_benchmarks(table: Table) -> Iterable[str]:
 
 
 def _render_subset(table: Table, subset: BenchmarkSubset) -> str:
-    """Render the table of one score; sets other than test are folded unless a difference is significant."""
+    """Render one score; sets other than test are folded unless a difference is significant."""
     scores = [score for row in table.rows if (score := table.score(row, subset))]
     unit = "pair" if subset[1] == "flip" else "question"
     size = f"{format_count(scores[0].questions, unit)}, chance {format_percent(scores[0].chance)} %"

@@ -26,7 +26,7 @@ from spa3d.registry.registry import Registry
 
 @dataclass(frozen=True)
 class Comparison:
-    """A planned comparison: its grid, every cell with its configuration, and the folder of its table."""
+    """A planned comparison: grid, cells with their configurations, folder of the table."""
 
     grid: Grid
     preset: ComparePreset | None

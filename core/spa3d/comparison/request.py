@@ -1,4 +1,4 @@
-"""Command line of ``spa3d compare``: argv to a grid, the settings of every cell and the output folder."""
+"""Command line of ``spa3d compare``: argv to grid, settings and output folder."""
 
 from __future__ import annotations
 

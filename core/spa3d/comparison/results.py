@@ -22,7 +22,7 @@ from spa3d.evaluation.training_health import probe_ends
 
 @dataclass(frozen=True)
 class QuestionValues:
-    """One number per question of one cell, sorted by question id; ``records`` are the ids of the clouds."""
+    """One number per question of a cell, sorted by question id; ``records`` are cloud ids."""
 
     ids: np.ndarray
     records: np.ndarray

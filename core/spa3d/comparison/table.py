@@ -1,4 +1,4 @@
-"""Table of a comparison: from the folders of its cells to compare.json, compare.md and compare.html."""
+"""Table of a comparison, read from its cells, written as JSON, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Results:
         return list(dict.fromkeys(subset for cell in cells for subset in cell.sets))
 
     def control(self, row: Row, subset: BenchmarkSubset) -> BySeed:
-        """The cells of the control; empty unless row and control share a finished seed with `subset`."""
+        """The cells of the control; empty unless both have finished a seed with `subset`."""
         control = self.measured.get(row.control, {}) if row.control != row.label else {}
         both = any(
             subset in cell.sets and seed in control and subset in control[seed].sets

@@ -43,7 +43,7 @@ def format_subset(subset: BenchmarkSubset) -> str:
 
 
 def describe_marks(table: Table, alone: str) -> str:
-    """Explain the marks and columns; `alone` is the mark of a difference that is significant alone only."""
+    """Explain marks and columns; `alone` marks differences that are only significant alone."""
     gap = "Blind gap: score with the cloud minus score without it, and its change by post-training."
     if not table.family.comparisons:
         return f"No row has a finished control: differences are against the base. {gap}"

@@ -68,7 +68,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class FieldEntry:
-    """One field of a Config in words; in the explanation of a preset, `default` is the preset's value."""
+    """One field of a Config in words; for a preset, `default` is the preset's value."""
 
     name: str
     type: str
@@ -87,7 +87,7 @@ class Explanation:
 
 
 def catalog(registry: Registry, sections: tuple[str, ...] = SECTIONS, *, check: bool = False) -> list[Entry]:
-    """List every component, followed by its presets; `check` imports components and validates presets."""
+    """List components, each with its presets; `check` imports and validates them."""
     return [entry for section in sections for entry in _list_section(registry, section, check=check)]
 
 

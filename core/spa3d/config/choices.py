@@ -13,7 +13,7 @@ from spa3d.registry.registry import Registry, missed
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen name and its location; `saved_component` is the component it meant in a saved configuration."""
+    """A chosen name with its location, and its component in a saved configuration."""
 
     kind: str
     name: str

@@ -12,7 +12,7 @@ Location = Callable[[Keys], str]
 
 
 class Layers:
-    """Tree of values that later layers overwrite; each value has a location (flag, or file, line and key)."""
+    """Tree of values with locations (a flag, or file, line and key); later layers override."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -20,7 +20,7 @@ class Layers:
         self._locations: dict[Keys, str] = {}
 
     def lay(self, keys: Keys, value: Any, location: Location) -> None:
-        """Put `value` at `keys`: a block is merged into the existing block, any other value replaces it."""
+        """Set `value` at `keys`; blocks are merged, other values are replaced."""
         if value != {}:
             self._lay(keys, value, location, start=len(keys))
 

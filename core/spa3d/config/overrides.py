@@ -1,4 +1,4 @@
-"""Flags: parses argv (``--name value``, ``--name=value``, switches) and turns flags into settings."""
+"""Flags: ``--name value``, ``--name=value`` and switches, from argv to settings."""
 
 from __future__ import annotations
 

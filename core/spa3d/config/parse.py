@@ -1,4 +1,4 @@
-"""Command line of a run: argv and run.yaml to one configuration, with all errors in one report."""
+"""Command line of a run: argv and run.yaml to one configuration."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def resolve_choices(choices: Choices) -> RunConfig:
 
 
 class ConfigResolver:
-    """Builds a configuration from choices: layers of values, models of the chosen components, errors."""
+    """Builds a configuration from choices, layer by layer, and collects errors."""
 
     def __init__(self, choices: Choices) -> None:
         self.choices = choices
@@ -161,7 +161,7 @@ class ConfigResolver:
                 self.layers.lay(("train",), settings, self._preset_location("run", name, "objectives", known))
 
     def _applies(self, source: Source, assignment: Assignment) -> bool:
-        """Whether to use a value: settings of a component count only if their source chooses it or no other."""
+        """Whether a value applies: its component is chosen, and its source names no other one."""
         kind = str(assignment.keys[0]) if assignment.keys else ""
         if kind == "llm":
             return self._chooses(source, self.choices.llm)

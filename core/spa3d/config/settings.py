@@ -36,7 +36,7 @@ class Selection(Settings):
 
 
 class EncoderSelection(Selection):
-    """The chosen encoder and the file of its weights; no encoder's Config has a field `checkpoint`."""
+    """The chosen encoder and the file of its weights."""
 
     checkpoint: str = ""
     """Published weights (ULIP, PointLLM, safetensors, a saved model); empty: fresh ones, pretrained in the base."""
@@ -56,7 +56,7 @@ class PointsSettings(Settings):
 
 
 class LLMSettings(Settings):
-    """The causal LM: a path that transformers can load, or the shape of a small LLaMA made from a config."""
+    """The causal LM: a path for transformers, or the shape of a small LLaMA."""
 
     path: str = ""
     """Folder or hub name of a causal LM; empty: a fresh LLaMA of the shape below, pretrained in the base."""

@@ -30,7 +30,7 @@ CHECKPOINT = ("encoder", "checkpoint")
 
 @dataclass(frozen=True)
 class Name:
-    """A name that a source chooses; `component` is the component it meant in a saved configuration."""
+    """A name that a source chooses; `component` is its component in a saved configuration."""
 
     name: str
     location: str

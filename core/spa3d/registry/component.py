@@ -42,7 +42,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Weights:
-    """Published weights of a preset; they are shown in messages and by ``--why``, never downloaded.
+    """Published weights of a preset, named in messages and ``--why``, never downloaded.
 
     Attributes:
         file: name of the file.

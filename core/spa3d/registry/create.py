@@ -19,7 +19,7 @@ def available(kind: str) -> list[str]:
 
 
 def create(kind: str, name_or_preset: str, **config: Any) -> Any:
-    """Build a component with fresh weights; `config` overrides the preset's values and the Config's defaults.
+    """Build a component with fresh weights; `config` overrides preset and default values.
 
     A projector also needs ``dim`` (width of the tokens) and ``hidden`` (width of the LLM).
 

@@ -87,7 +87,7 @@ def from_text(text: str, field: FieldInfo) -> Any:
 
 
 def errors_of(error: ValidationError) -> list[Mapping[str, Any]]:
-    """List validation errors, without "too short" for a list whose items are present but invalid."""
+    """List validation errors, without "too short" for lists with invalid items."""
     return [each for each in error.errors() if not (each["type"] == "too_short" and _has_enough_items(each))]
 
 

@@ -86,5 +86,5 @@ def kind_spec(kind: str) -> KindSpec:
 
 
 def settings_keys(kind: str, name: str) -> tuple[str, ...]:
-    """Keys of the settings of a chosen component: its kind, and its name if a run takes several of the kind."""
+    """Keys of a chosen component's settings: its kind, and for kinds chosen several times its name."""
     return (kind, name) if kind in CHOSEN_SEVERAL else (kind,)

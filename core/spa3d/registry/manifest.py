@@ -85,7 +85,7 @@ class PresetRow(Entry):
         return cls.model_validate(values)
 
     def misfit(self, spec: KindSpec) -> tuple[str, str] | None:
-        """Find a field that presets of this kind may not have, and the reason; None if there is none."""
+        """Find a field that presets of a kind may not have, and the reason; None if valid."""
         if self.points and not spec.prepares_clouds:
             return "points", "only an encoder's preset says how clouds are prepared"
         if self.weights and not spec.has_weights:
@@ -101,7 +101,7 @@ class LLMPreset(Entry):
 
 
 class RunPreset(Entry):
-    """Settings of a whole run; `RunConfig` validates `settings` and `objectives` when they are used."""
+    """Settings of a whole run; `RunConfig` validates them when they are used."""
 
     summary: str = ""
     default_presets: dict[Kind, dict[Name, Name]] = {}
@@ -172,7 +172,7 @@ class Defaults(Entry):
         return backends
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """Default names for `kind`: components, the run preset or the LLM; for backends use `backends`."""
+        """Default names of components, run preset or LLM; for backends see `backends`."""
         default = getattr(self, kind, ())
         return ((default,) if default else ()) if isinstance(default, str) else tuple(default)
 
@@ -195,7 +195,7 @@ class Presets(Entry):
         return {section: getattr(self, section) for section in type(self).model_fields}
 
     def joined(self, other: Mapping[str, Mapping[str, Any]]) -> Self:
-        """A copy with the presets of other sections; the caller makes sure that no name occurs in both."""
+        """A copy with added presets; the caller makes sure that no name occurs twice."""
         merged = {section: {**presets, **other.get(section, {})} for section, presets in self.sections().items()}
         return self.model_copy(update=merged)
 
@@ -266,7 +266,7 @@ def error_text(error: Any) -> str:
 
 
 def weights_source(manifest: Manifest, preset: str) -> str:
-    """Describe the published weights of an encoder's preset and their URL; empty if there are none."""
+    """Describe the published weights of an encoder's preset; empty if there are none."""
     row = manifest.presets.of("encoder").get(preset)
     if row is None or row.weights is None:
         return ""

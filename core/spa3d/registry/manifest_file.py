@@ -58,7 +58,7 @@ def load_manifest(path: Path) -> Manifest:
 
 
 def load_added(path: Path) -> Manifest:
-    """Read the file of ``--registry``; `check_added` checks its names when all components are known.
+    """Read the file of ``--registry``; `check_added` checks its names later.
 
     Raises:
         RegistryError: with file and line of every error.
@@ -70,7 +70,7 @@ def load_added(path: Path) -> Manifest:
 
 
 def lay_over(manifest: Manifest, added: Manifest) -> Manifest:
-    """Add the plugins, presets and defaults of `added` to `manifest`; its component rows are not added.
+    """Add the plugins, presets and defaults of `added` to `manifest`, but no component rows.
 
     A default of `added` replaces an existing one; a component or preset may not.
 

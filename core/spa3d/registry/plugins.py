@@ -80,7 +80,7 @@ class Plugin:
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that did not load, or one with a preset of an unknown component; `cause` is the reason."""
+    """A plugin that did not load, or has a preset of an unknown component, and the cause."""
 
     origin: Origin
     cause: str
@@ -93,7 +93,7 @@ class _BrokenError(Exception):
 def load_plugins(
     manifest: Manifest, given: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[list[Plugin], list[BrokenPlugin]]:
-    """Load built-in plugins, installed ones allowed by `environ`, and those `given` with ``--plugin``.
+    """Load built-in plugins, installed ones selected by `environ`, and `given` ones.
 
     Raises:
         PluginError: a given plugin cannot be loaded. Installed ones that cannot be loaded are returned as broken.
@@ -178,7 +178,7 @@ def _select_points(points: Iterable[EntryPoint], environ: Mapping[str, str]) -> 
 
 
 def _import_given(plugin: str) -> ModuleType:
-    """Import the module or file of ``--plugin``; a file becomes the module ``stem``, for ``stem:Class``."""
+    """Import the module or file of ``--plugin``; a file becomes the module of its stem."""
     path = Path(plugin)
     if path.suffix != ".py" and len(path.parts) == 1:
         return importlib.import_module(plugin)

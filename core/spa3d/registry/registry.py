@@ -157,7 +157,7 @@ class Registry:
         return target
 
     def unmet(self, component: Component) -> str:
-        """Describe missing requirements of `component`, without importing it; empty if there are none."""
+        """Describe missing requirements of `component` without importing it; empty if none."""
         missing = missing_requirements(component)
         if missing:
             return f"needs {', '.join(missing)}"
@@ -196,7 +196,7 @@ def open_registry(
     plugins: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
 ) -> Registry:
-    """Open the registry for listing, even if names clash; to use components, call `load_registry`."""
+    """Open the registry for listing, even if names clash; `load_registry` raises instead."""
     manifest = load_manifest(find_manifest(path, environ))
     if not added:
         return Registry(manifest, *load_plugins(manifest, plugins, environ))

@@ -26,7 +26,7 @@ def install_hint(component: Component) -> str:
 
 
 def missing_program(programs: Sequence[str]) -> str:
-    """Describe the error if none of `programs` exists; if ``$CXX`` is set, only that program counts."""
+    """Describe the error if none of `programs` exists; a set ``$CXX`` is the only one tried."""
     for program in programs:
         command = os.environ.get(program[1:], "").strip() if program.startswith("$") else ""
         if command:
