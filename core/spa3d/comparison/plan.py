@@ -81,9 +81,8 @@ def plan_comparison(
         raise ConfigError(
             [line if len(labels) == len(drafts) else f"{'; '.join(labels)}: {line}" for line, labels in errors.items()]
         )
-    tasks = lay_out(
-        budgeted(list(candidates.values()), grid.budget, _make_control(settings, registry)), grid.seeds, output
-    )
+    planned = budgeted(list(candidates.values()), grid.budget, _make_control(settings, registry))
+    tasks = lay_out(planned, grid.seeds, output)
     refuse_foreign_cells(tasks, output)
     return Comparison(grid, preset, tasks, output)
 

@@ -205,7 +205,7 @@ class PairsSettings(Settings):
     path: str = ""
     """Pairs to train on: JSON lines as ``spa3d pairs`` writes them."""
     mode: Literal["", "augmentation", "corruption"] = ""
-    """How this run makes pairs: the rejected answer is the model's to the noised cloud, or a corrupted truth."""
+    """How this run makes rejected answers: the model's answer to the noised cloud, or a corrupted truth."""
     chosen: Literal["truth", "model"] = "truth"
     """Augmentation: chosen is the ground truth, or the model's own answer to the clean cloud."""
     writer: Literal["rule", "model", "endpoint"] = "rule"
@@ -264,9 +264,9 @@ class RunConfig(Settings):
     cache: bool = True
     """Keep the tokens of a frozen encoder on disk (--no-cache turns it off)."""
     cache_limit_gb: float = Field(20.0, gt=0)
-    """Largest size of the token cache, in GB."""
+    """Size in GB at which the token cache stops growing."""
     on_bad_data: Literal["stop", "skip"] = "stop"
-    """What to do with a record that cannot be read: stop, or skip it and list it in the report."""
+    """What to do with a record that cannot be read: stop, or skip, count and list it."""
     encoder: EncoderSelection
     projector: Selection
     noise: Selection
