@@ -112,7 +112,7 @@ def test_compare_registry_file_adds_comparisons(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         ("tabel2", "no comparison 'tabel2'; did you mean 'table2'"),
         ("table2 table4", "'table4' is not expected here"),
@@ -133,12 +133,12 @@ def test_compare_registry_file_adds_comparisons(capsys: pytest.CaptureFixture[st
     ],
 )
 def test_compare_reports_errors_of_all_cells_before_running(
-    words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", *words.split(), *SMOKE]) == 2
     message = capsys.readouterr().err
-    assert said in message
-    assert message.count(said) == 1
+    assert expected in message
+    assert message.count(expected) == 1
     assert not (tmp_path / "runs").exists()
 
 

@@ -31,9 +31,9 @@ def test_reporters_print_text_unchanged(terminal: bool) -> None:
     with reporter.track(4, f"work {HOSTILE}") as advance, reporter.track(2, "inner") as inner:
         advance(3)
         inner(2)
-        reporter.say(f"said {HOSTILE}")
+        reporter.say(f"message {HOSTILE}")
     reporter.warn(f"warned {HOSTILE}")
-    for word in ("stage", "detail", "said", "warned"):
+    for word in ("stage", "detail", "message", "warned"):
         assert f"{word} {HOSTILE}" in stream.getvalue()
 
 

@@ -64,8 +64,8 @@ def test_list_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_list_check_shows_imports(capsys: pytest.CaptureFixture[str]) -> None:
     assert "imports" in listed(capsys, "encoder", "--check")
-    told = listed(capsys, "noise", "--check", code=1)
-    assert "broken: noise 'lost' (built-in): toy_parts:Lost cannot be imported" in told
+    printed = listed(capsys, "noise", "--check", code=1)
+    assert "broken: noise 'lost' (built-in): toy_parts:Lost cannot be imported" in printed
 
 
 def test_list_check_ignores_unavailable(toy_registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,9 +76,9 @@ def test_list_check_ignores_unavailable(toy_registry: Path, capsys: pytest.Captu
 
 
 def test_list_why(capsys: pytest.CaptureFixture[str]) -> None:
-    told = listed(capsys, "--why", "plain-tiny")
+    printed = listed(capsys, "--why", "plain-tiny")
     for words in ("toy_parts.py:", "MIT", "a paper", "tiny.safetensors", "https://example.org", "integer ≥ 1 and ≤ 64"):
-        assert words in told
+        assert words in printed
     document = json.loads(listed(capsys, "--why", "plain", "--json"))
     assert document[0]["fields"][0]["name"] == "width"
 
@@ -103,9 +103,9 @@ def test_list_registry_file_adds_rows(capsys: pytest.CaptureFixture[str]) -> Non
 def test_list_escapes_third_party_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "listed_hostile.py"
     path.write_text(PLUGIN.format(name="hostile", summary=HOSTILE))
-    told = listed(capsys, "noise", "--plugin", str(path))
-    assert "[/red]<script>|\\x1b[31mred" in told
-    assert "\x1b" not in told
+    printed = listed(capsys, "noise", "--plugin", str(path))
+    assert "[/red]<script>|\\x1b[31mred" in printed
+    assert "\x1b" not in printed
     document = json.loads(listed(capsys, "noise", "--json", "--plugin", str(path)))
     assert HOSTILE in [entry["summary"] for entry in document["entries"]]
 
@@ -131,9 +131,9 @@ def test_list_bad_input_is_one_message(argv: list[str], words: str, capsys: pyte
 
 
 def test_list_help_names_kinds_and_flags(capsys: pytest.CaptureFixture[str]) -> None:
-    told = listed(capsys, "--help")
+    printed = listed(capsys, "--help")
     for words in ("encoder", "objective", "--why NAME", "--check", "--json"):
-        assert words in told
+        assert words in printed
 
 
 def test_list_imports_neither_torch_nor_components(shipped: dict[str, str]) -> None:

@@ -22,11 +22,11 @@ def answer(outcome: Exception | KeyboardInterrupt | int) -> object:
 
 def test_main_without_a_verb_lists_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
-    told = capsys.readouterr().out
-    assert "run" in told
-    assert "List what can be chosen" in told
+    printed = capsys.readouterr().out
+    assert "run" in printed
+    assert "List components and presets" in printed
     assert main(["--help"]) == 0
-    assert capsys.readouterr().out == told
+    assert capsys.readouterr().out == printed
 
 
 def test_main_lists_verbs_without_torch() -> None:

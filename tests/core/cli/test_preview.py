@@ -28,13 +28,13 @@ def test_preview_dataset_count_beyond_the_split(tmp_path: Path, capsys: pytest.C
 
 def test_preview_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["preview", "--help"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for flag in ("--split", "--count", "--level", "--noise", "--dataset", "--config", "--plugin"):
-        assert flag in told
+        assert flag in printed
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("preview", "no subject ''"),
         ("preview datset sheet.png", "did you mean 'dataset'"),
@@ -63,12 +63,12 @@ def test_preview_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_preview_reports_errors_in_one_message(
-    words: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(words.split()) == 2
     caught = capsys.readouterr()
-    assert told in caught.err
+    assert message in caught.err
     assert not caught.out
     assert not list(tmp_path.iterdir())
 
@@ -88,8 +88,8 @@ def test_preview_noise_draws_every_noise_and_level(tmp_path: Path, capsys: pytes
     path = tmp_path / "noise.png"
     assert main(["preview", "noise", str(path), *SMALL, "--level", "0.2,0.8", "--count", "2"]) == 0
     names = available("noise")
-    told = capsys.readouterr().out
-    assert f"{', '.join(names)} at 0.2, 0.8 on 2 of the 24 records of shapes-smoke, split test" in told
+    printed = capsys.readouterr().out
+    assert f"{', '.join(names)} at 0.2, 0.8 on 2 of the 24 records of shapes-smoke, split test" in printed
     sheet = pixels(path)
     assert sheet.shape[1] == (1 + 1 + 2) * 200
     assert sheet.shape[0] > 2 * len(names) * 200
@@ -129,9 +129,9 @@ def test_preview_third_party_noise_and_its_errors(tmp_path: Path, capsys: pytest
         (tmp_path / f"{name}.py").write_text(PLUGIN.replace("gone", name).replace("points[:, :0]", body))
         argv += ["--plugin", str(tmp_path / f"{name}.py")]
     assert main([*argv, "--noise", "faint,gone"]) == 2
-    told = capsys.readouterr().err
-    assert "--noise gone: it fails at level 0.5 on points of shape (1, 1024, 6)" in told
-    assert "of shape (1, 0, 6), must be as many finite numbers" in told
+    printed = capsys.readouterr().err
+    assert "--noise gone: it fails at level 0.5 on points of shape (1, 1024, 6)" in printed
+    assert "of shape (1, 0, 6), must be as many finite numbers" in printed
     assert main([*argv, "--noise", "faint,mask"]) == 0
     assert "faint, mask at 0.5 on 1 of the 24 records" in capsys.readouterr().out
 

@@ -51,21 +51,21 @@ class TestRun:
         calls = self.fake(monkeypatch, None)
         assert main(["run", "--output", "out", "--seed", "4"]) == 0
         assert (calls[0]["config"].seed, calls[0]["output"], calls[0]["resume"]) == (4, Path("out"), False)
-        told = capsys.readouterr().out
-        assert "hurt" in told.splitlines()[1]
-        row = next(line for line in told.splitlines() if line.startswith("choice"))
+        printed = capsys.readouterr().out
+        assert "hurt" in printed.splitlines()[1]
+        row = next(line for line in printed.splitlines() if line.startswith("choice"))
         figures = row.replace("\N{EN DASH}", "-").replace("\N{MINUS SIGN}", "-").split()
         expected = "choice 84.0 43.0 80.0 42.0 -4.0 (-5.0 to -3.0) 25.0 2000"
         assert figures == expected.split()
-        assert "out/report.html" in told
+        assert "out/report.html" in printed
 
     def test_run_interrupt_prints_the_command_that_continues(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.fake(monkeypatch, KeyboardInterrupt())
         assert main(["run", "--seed", "4"]) == 130
-        told = capsys.readouterr().err
-        command = shlex.split(told.partition("to continue: ")[2])
+        printed = capsys.readouterr().err
+        command = shlex.split(printed.partition("to continue: ")[2])
         assert command[:4] == ["spa3d", "run", "--seed", "4"]
         assert command[-1] == "--resume"
         assert command[command.index("--output") + 1].startswith("runs/")
@@ -90,8 +90,8 @@ class TestRun:
         assert main(["run", "--dry-run", "--noise.level", "0.5"]) == 0
         assert not calls
         assert not Path("runs").exists()
-        told = capsys.readouterr().out
-        text, _, tables = told.partition("Stages")
+        printed = capsys.readouterr().out
+        text, _, tables = printed.partition("Stages")
         assert yaml.safe_load(text) == resolve({"noise.level": 0.5}).model_dump(mode="json")
         rows = [" ".join(word for word in line.split() if word.isascii()) for line in tables.splitlines()]
         assert "base: llm 300 steps there" in rows
@@ -114,12 +114,12 @@ BENCHMARKS = {
 
 
 class TestHelp:
-    def told(self, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    def print_help(self, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
         assert main(["run", *argv, "--help"]) == 0
         return capsys.readouterr().out
 
     def test_help_shows_only_chosen_components(self, capsys: pytest.CaptureFixture[str]) -> None:
-        told = self.told(capsys, "--benchmark", "pick", "--encoder", "plain-wide")
+        printed = self.print_help(capsys, "--benchmark", "pick", "--encoder", "plain-wide")
         for flag in (
             "--encoder.width",
             "--noise.level",
@@ -127,19 +127,19 @@ class TestHelp:
             "--objective.beta",
             "--dataset.root",
         ):
-            assert flag in told
-        assert "--benchmark.tell.limit" not in told
-        assert "encoder plain, preset plain-wide" in told
+            assert flag in printed
+        assert "--benchmark.tell.limit" not in printed
+        assert "encoder plain, preset plain-wide" in printed
 
     def test_help_shows_values_of_the_command_line(self, capsys: pytest.CaptureFixture[str]) -> None:
-        lines = self.told(capsys, "--encoder.width", "16", "--train.steps", "77").splitlines()
+        lines = self.print_help(capsys, "--encoder.width", "16", "--train.steps", "77").splitlines()
         assert any("--encoder.width" in line and " 16 " in line and "Channels" in line for line in lines)
         assert any("--train.steps" in line and " 77 " in line for line in lines)
         assert any("preset plain-tiny (stands in for plain)" in line for line in lines)
 
     def test_help_shows_the_checkpoint_of_the_encoder(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("w.pt").touch()
-        lines = self.told(capsys, "--encoder.checkpoint", "w.pt").splitlines()
+        lines = self.print_help(capsys, "--encoder.checkpoint", "w.pt").splitlines()
         (place,) = [number for number, line in enumerate(lines) if "--encoder.checkpoint" in line]
         assert "--encoder " in lines[place - 1]
         assert " w.pt " in lines[place]

@@ -76,11 +76,15 @@ def test_catalog_check_allows_missing_values(toy_registry: Path) -> None:
 
 
 def test_explain_component_with_file_and_fields(registry: Registry, toys_folder: Path) -> None:
-    (told,) = explain(registry, "plain")
+    (explanation,) = explain(registry, "plain")
     line = (toys_folder / "toy_parts.py").read_text().splitlines().index("class ToyEncoder(Encoder):") + 1
-    assert told.facts["file"] == f"{toys_folder / 'toy_parts.py'}:{line}"
-    assert (told.facts["license"], told.facts["source"], told.facts["status"]) == ("MIT", "a paper", "imports")
-    width = told.fields[0]
+    assert explanation.facts["file"] == f"{toys_folder / 'toy_parts.py'}:{line}"
+    assert (explanation.facts["license"], explanation.facts["source"], explanation.facts["status"]) == (
+        "MIT",
+        "a paper",
+        "imports",
+    )
+    width = explanation.fields[0]
     assert (width.name, width.type, width.default, width.description) == (
         "width",
         "integer ≥ 1 and ≤ 64",
@@ -90,13 +94,13 @@ def test_explain_component_with_file_and_fields(registry: Registry, toys_folder:
 
 
 def test_explain_preset_with_values_and_weights(registry: Registry) -> None:
-    (told,) = explain(registry, "plain-tiny")
-    assert told.facts["preset of"] == "plain"
-    assert told.facts["weights: file"] == "tiny.safetensors"
-    assert told.facts["weights: url"] == "https://example.org"
-    assert told.facts["--encoder.checkpoint"].startswith("Published weights")
-    assert {field.name: field.default for field in told.fields}["inputs"] == "xyz,rgb"
-    assert told.facts["set in"].startswith(str(registry.manifest.location("presets").partition(":")[0]))
+    (explanation,) = explain(registry, "plain-tiny")
+    assert explanation.facts["preset of"] == "plain"
+    assert explanation.facts["weights: file"] == "tiny.safetensors"
+    assert explanation.facts["weights: url"] == "https://example.org"
+    assert explanation.facts["--encoder.checkpoint"].startswith("Published weights")
+    assert {field.name: field.default for field in explanation.fields}["inputs"] == "xyz,rgb"
+    assert explanation.facts["set in"].startswith(str(registry.manifest.location("presets").partition(":")[0]))
 
 
 def test_explain_points_and_requirements() -> None:
@@ -107,23 +111,26 @@ def test_explain_points_and_requirements() -> None:
 
 
 def test_explain_run_presets(registry: Registry) -> None:
-    (told,) = explain(registry, "short", "run")
-    assert told.facts["default_presets.encoder.plain"] == "plain-tiny"
-    assert told.facts["objectives.fit-hard.learning_rate"] == "0.3"
+    (explanation,) = explain(registry, "short", "run")
+    assert explanation.facts["default_presets.encoder.plain"] == "plain-tiny"
+    assert explanation.facts["objectives.fit-hard.learning_rate"] == "0.3"
 
 
 def test_explain_component_that_cannot_be_imported(registry: Registry) -> None:
-    (told,) = explain(registry, "compiled")
-    assert told.facts["status"] == "unavailable: needs kernel_nobody_has"
-    assert told.fields == ()
+    (explanation,) = explain(registry, "compiled")
+    assert explanation.facts["status"] == "unavailable: needs kernel_nobody_has"
+    assert explanation.fields == ()
     (lost,) = explain(registry, "lost")
     assert "cannot be imported" in lost.facts["status"]
 
 
 def test_explain_broken_plugin(registry: Registry) -> None:
     broken = BrokenPlugin(Origin("far", "spa3d-far", "1.2"), "ImportError: libfar.so")
-    (told,) = explain(Registry(registry.manifest, registry.plugins, [broken]), "spa3d-far")
-    assert told.facts == {"origin": "spa3d-far 1.2 (entry point far)", "status": "broken: ImportError: libfar.so"}
+    (explanation,) = explain(Registry(registry.manifest, registry.plugins, [broken]), "spa3d-far")
+    assert explanation.facts == {
+        "origin": "spa3d-far 1.2 (entry point far)",
+        "status": "broken: ImportError: libfar.so",
+    }
 
 
 def test_explain_names_the_origin_of_added_presets(toy_registry: Path) -> None:
@@ -137,10 +144,10 @@ def test_explain_names_the_origin_of_added_presets(toy_registry: Path) -> None:
     plugin = Plugin(Origin("far", "spa3d-far", "1.2"), (), presets=(preset,))
     registry = Registry(registry.manifest, [*registry.plugins, plugin], [])
     assert find(catalog(registry, check=True), "encoder", "farther").origin == "spa3d-far 1.2"
-    (told,) = explain(registry, "farther")
-    assert (told.facts["origin"], "set in" in told.facts) == ("spa3d-far 1.2 (entry point far)", False)
-    assert (told.facts["weights: file"], told.facts["--points.missing_color"]) == ("far.pt", "0.1")
-    assert {field.name: field.default for field in told.fields}["width"] == "16"
+    (explanation,) = explain(registry, "farther")
+    assert (explanation.facts["origin"], "set in" in explanation.facts) == ("spa3d-far 1.2 (entry point far)", False)
+    assert (explanation.facts["weights: file"], explanation.facts["--points.missing_color"]) == ("far.pt", "0.1")
+    assert {field.name: field.default for field in explanation.fields}["width"] == "16"
 
 
 def test_explain_unknown_name_suggests_similar_ones(registry: Registry) -> None:

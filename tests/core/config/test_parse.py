@@ -26,9 +26,9 @@ def errors(*argv: str) -> list[str]:
 
 
 def error(*argv: str) -> str:
-    told = errors(*argv)
-    assert len(told) == 1, told
-    return told[0]
+    messages = errors(*argv)
+    assert len(messages) == 1, messages
+    return messages[0]
 
 
 def write(text: str) -> str:
@@ -195,16 +195,16 @@ class TestFlags:
     def test_all_errors_in_one_report(self) -> None:
         path = write("seed: -1\ntrain: {stepz: 3}\nencoder: {name: plain, width: 99}\n")
         argv = f"--config {path} --noise.level 2 --noise2 x --benchmark pick,gone --base nowhere --device gpu --output"
-        told = errors(*argv.split())
-        starts = {each.partition(": ")[0] for each in told}
+        messages = errors(*argv.split())
+        starts = {each.partition(": ")[0] for each in messages}
         assert starts == {
             "run.yaml:1 seed", "run.yaml:2 train.stepz", "run.yaml:3 encoder.width", "--noise.level 2", "--noise2 x",
             "--benchmark pick,gone", "--base nowhere", "--device gpu", "--output",
         }  # fmt: skip
 
     def test_unknown_component_keeps_other_errors(self) -> None:
-        told = errors("--encoder", "gone", "--encoder.width", "3", "--noise.level", "2")
-        assert [each.partition(":")[0] for each in told] == ["--encoder gone", "--noise.level 2"]
+        messages = errors("--encoder", "gone", "--encoder.width", "3", "--noise.level", "2")
+        assert [each.partition(":")[0] for each in messages] == ["--encoder gone", "--noise.level 2"]
 
 
 class TestFillOrder:
@@ -293,9 +293,9 @@ class TestFile:
     def test_error_in_the_registry_names_its_line(self, toy_registry: Path) -> None:
         text = toy_registry.read_text().replace("train: {epochs: 9}", "train: {epochs: 9, stepz: 1}")
         toy_registry.write_text(text.replace("config: {width: 32}", "config: {width: 320}"))
-        told = errors("--preset", "long", "--encoder", "plain-wide")
-        assert any("registry.yaml:" in each and "presets.run.long.settings.train.stepz" in each for each in told)
-        assert any("presets.encoder.plain-wide.config.width: 320 is not allowed" in each for each in told)
+        messages = errors("--preset", "long", "--encoder", "plain-wide")
+        assert any("registry.yaml:" in each and "presets.run.long.settings.train.stepz" in each for each in messages)
+        assert any("presets.encoder.plain-wide.config.width: 320 is not allowed" in each for each in messages)
 
 
 class TestCheckpoint:
@@ -418,6 +418,6 @@ class TestPlugins:
         text = toy_registry.read_text()
         start, end = text.index("defaults:"), text.index("presets:")
         toy_registry.write_text(text[:start] + text[end:])
-        told = errors()
-        assert "no encoder is chosen, and registry.yaml has no default: give --encoder NAME" in told
-        assert sum("has no default" in each for each in told) == 8
+        messages = errors()
+        assert "no encoder is chosen, and registry.yaml has no default: give --encoder NAME" in messages
+        assert sum("has no default" in each for each in messages) == 8

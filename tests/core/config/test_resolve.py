@@ -107,5 +107,5 @@ def test_resolve_reports_every_error_with_its_key() -> None:
     ],
 )
 def test_resolve_error_messages(settings: Mapping[str, Any], words: str) -> None:
-    (said,) = errors(settings)
-    assert words in said
+    (message,) = errors(settings)
+    assert words in message
