@@ -1,7 +1,7 @@
-"""The command line: ``spa3d VERB``. A verb is a module of this package with ``main(argv) -> int``.
+"""Command line ``spa3d VERB``; a verb is a module of this package with ``main(argv) -> int``.
 
-Exit codes: 0 well; 1 looked and found something broken (``list --check``); 2 an error of the input, told in one
-message; 130 interrupted. Everything else is a bug and keeps its traceback.
+Exit codes: 0 success; 1 a component is broken (``list --check``) or a cell failed (``compare``); 2 an input error,
+reported in one message; 130 interrupted. Any other error is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from spa3d.version import __version__
 Verb = Callable[[Sequence[str]], int]
 FAULT, INTERRUPTED = 2, 130
 SHARED = {"console", "help"}
-"""Modules of this package that are no verb; nor is what prints a verb's results, ``VERB_output``."""
+"""Modules of this package that are not verbs; modules ``VERB_output`` are not verbs either."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the verb that `argv` (default: the program's arguments) begins with; returns the exit code."""
+    """Run the verb at the start of `argv` (default: ``sys.argv``); return the exit code."""
     words = [*(sys.argv[1:] if argv is None else argv)]
     if not words or words[0] in ("-h", "--help"):
         _print_verbs()
@@ -53,12 +53,12 @@ def _verb(name: str) -> Verb:
     names = [module.name for module in iter_modules(__path__)]
     verb = getattr(import_module(f"{__name__}.{name}"), "main", None) if name in names else None
     if verb is None:
-        verbs = [known for known, _ in _verbs()]
+        verbs = [known for known, _ in _list_verbs()]
         raise SpaError(f"spa3d {name}: {unknown('verb', name, verbs)}")
     return verb
 
 
-def _verbs() -> Iterator[tuple[str, Verb]]:
+def _list_verbs() -> Iterator[tuple[str, Verb]]:
     for module in iter_modules(__path__):
         if module.name not in SHARED and not module.name.endswith("_output"):
             yield module.name, import_module(f"{__name__}.{module.name}").main
@@ -66,9 +66,9 @@ def _verbs() -> Iterator[tuple[str, Verb]]:
 
 def _print_verbs() -> None:
     table = Table(box=None, show_header=False, padding=(0, 2))
-    for name, verb in _verbs():
+    for name, verb in _list_verbs():
         table.add_row(plain(name, "bold cyan"), plain((verb.__doc__ or "").partition("\n")[0]))
     console = output()
     console.print(f"spa3d {__version__}: post-training and honest measurement of 3D multimodal LLMs\n")
-    console.print("usage: spa3d VERB …      spa3d VERB --help tells more\n", markup=False)
+    console.print("usage: spa3d VERB …      spa3d VERB --help shows its flags\n", markup=False)
     console.print(table)

@@ -1,6 +1,6 @@
-"""``spa3d compare``: a grid of runs from one base under one budget, and the table that is made of them.
+"""``spa3d compare``: a grid of runs under one budget, and the table of their results.
 
-What brings torch is imported where it is needed: a list of the verbs should not wait for it.
+Modules that import torch are imported inside functions, so that listing the verbs is fast.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 FLAGS = {
     "--objectives A,B": "the objectives to compare",
-    "--noises A,B": "kinds of noise, for objectives that see it and for pairs that are made with it",
-    "--levels X,Y": "their levels, from 0 to 1",
-    "--pair-modes A,B": "augmentation, corruption: for objectives that need preference pairs",
+    "--noises A,B": "kinds of noise, for objectives that use it and for pairs that are made with it",
+    "--levels X,Y": "levels of the noise, from 0 to 1",
+    "--pair-modes A,B": "augmentation, corruption; for objectives that need preference pairs",
     "--encoders A,B": "encoders, each with a base of its own",
     "--learning-rates X,Y": "peak learning rates of post-training",
     "--seeds 0,1,2": "seeds; each row is run once with each (default: 0,1,2)",
     "--budget KIND": "steps: SFT for as many steps as each row; samples: every row sees as many samples as SFT; "
     "compute: SFT for as many steps as cost the same (default: steps)",
-    "--cell i/n": "run only every n-th cell from the i-th on, for job arrays; the table holds all that are there",
-    "--output DIR": "where cells and table go (default: runs/compare-NAME); the same command goes on where it stopped",
-    "--dry-run": "list the cells and what is there of them, and do nothing",
+    "--cell i/n": "run only every n-th cell, starting with the i-th, for job arrays; the table has all finished cells",
+    "--output DIR": "folder of cells and table (default: runs/compare-NAME); the same command continues a stopped grid",
+    "--dry-run": "list the cells and their state, without running any",
 }
 
 
 def main(argv: Sequence[str]) -> int:
-    """Compare objectives, noises, levels, pairs or encoders under one budget, with SFT of equal budget."""
+    """Compare objectives, noises, levels, pairs or encoders with SFT of equal budget."""
     if "--help" in argv or "-h" in argv:
         _print_usage(scan_run(argv))
         return 0
@@ -60,28 +60,28 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _run(request, comparison, share)
     except KeyboardInterrupt:
-        complaints().print(plain(f"interrupted; to go on: {request.command}"), soft_wrap=True)
+        complaints().print(plain(f"interrupted; to continue: {request.command}"), soft_wrap=True)
         return INTERRUPTED
 
 
 def _run(request: CompareRequest, comparison: Comparison, share: Sequence[Task]) -> int:
-    """Run the cells of this process, keep the table up to date, and show it; 1 where one of them failed."""
+    """Run the cells of this process, update the table and show it; return 1 if a cell failed."""
     from spa3d.cli.compare_output import show_table
     from spa3d.comparison.execute import run_cells
 
-    began = time.monotonic()
+    start = time.monotonic()
     outcomes: list[Outcome] = []
     update_table = Throttle(lambda: comparison.write(command=request.command))
 
     def finished(outcome: Outcome) -> None:
-        nonlocal began
+        nonlocal start
         outcomes.append(outcome)
-        took = f" in {time.monotonic() - began:.0f} s" if time.monotonic() - began > 1 else ""
+        duration = f" in {time.monotonic() - start:.0f} s" if time.monotonic() - start > 1 else ""
         cell = f"[{len(outcomes)}/{len(share)}] {outcome.cell.row.label}, seed {outcome.cell.seed}: "
         error = f": {outcome.error.splitlines()[0]}" if outcome.error else ""
-        complaints().print(plain(f"{cell}{outcome.status}{took}{error}"), soft_wrap=True)
+        complaints().print(plain(f"{cell}{outcome.status}{duration}{error}"), soft_wrap=True)
         update_table()
-        began = time.monotonic()
+        start = time.monotonic()
 
     run_cells(share, request.registry, reporter=CellReporter.of_task, finished=finished)
     show_table(comparison.write(command=request.command), comparison.output)
@@ -89,14 +89,14 @@ def _run(request: CompareRequest, comparison: Comparison, share: Sequence[Task])
 
 
 class Throttle:
-    """Does `work` when it is called, unless that would take more than a tenth of the time: a large table costs much."""
+    """Limits how often `work` runs, to a tenth of the time; large tables are slow to write."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         self.work = work
         self.cost, self.ended = 0.0, -math.inf
 
     def __call__(self) -> None:
-        """Do the work if it is due."""
+        """Call `work` if enough time has passed since the last call."""
         start = time.monotonic()
         if start - self.ended >= 9 * self.cost:
             self.work()
@@ -105,7 +105,7 @@ class Throttle:
 
 
 class CellReporter:
-    """Reports the progress of one cell among many: bars on a terminal, the building of a base, and warnings."""
+    """Reporter of one cell among many: bars on a terminal, stages of building a base, warnings."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -113,25 +113,25 @@ class CellReporter:
 
     @classmethod
     def of_task(cls, task: Task) -> Self:
-        """The reporter of a cell, named after its row and seed."""
+        """Make the reporter of a cell, named after its row and seed."""
         return cls(f"{task.cell.row.label}, seed {task.cell.seed}")
 
     def stage(self, name: str, detail: str = "") -> None:
-        """Only what takes long and is done once for all cells."""
+        """Print only the stages of building a base, because all cells wait for them."""
         if name.startswith("base: ") and detail != "there":
             self._inner.say(f"{name}: {detail}")
 
     def track(self, total: int, description: str) -> AbstractContextManager[Advance]:
-        """A bar on a terminal."""
+        """Show a bar on a terminal, nothing elsewhere."""
         if isinstance(self._inner, Bars):
             return self._inner.track(total, f"{self.name}: {description}")
         return nullcontext(lambda units: None)
 
     def say(self, text: str) -> None:
-        """Nothing: every cell would say it."""
+        """Print nothing, because every cell would repeat the text."""
 
     def warn(self, text: str) -> None:
-        """With the name of the cell."""
+        """Print a warning with the name of the cell."""
         self._inner.warn(f"{self.name}: {text}")
 
 

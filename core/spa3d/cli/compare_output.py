@@ -1,4 +1,4 @@
-"""Terminal output of a comparison: the cells beforehand, the table afterwards."""
+"""Terminal output of a comparison: the list of cells before, the table after the runs."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ AGAINST = {
 }
 
 
-def show_cells(tasks: Sequence[Task], mine: Sequence[Task]) -> None:
-    """List every cell, and the state of those in `mine`."""
-    chosen = {task.cell.index for task in mine}
-    table = Table("cell", "row", "held against", "seed", "steps", "lr", "state", box=None, pad_edge=False)
+def show_cells(tasks: Sequence[Task], share: Sequence[Task]) -> None:
+    """List every cell, with the state of those in `share`."""
+    chosen = {task.cell.index for task in share}
+    table = Table("cell", "row", "control", "seed", "steps", "lr", "state", box=None, pad_edge=False)
     for task in tasks:
         cell, train = task.cell, task.config.train
         state = outcome(task).status if cell.index in chosen else "another process"
         row = cell.row
-        words = [row.label, row.control or "(itself SFT)", str(cell.seed), str(train.steps), f"{train.learning_rate:g}"]
-        table.add_row(str(cell.index + 1), *map(plain, words), state)
+        values = [row.label, row.control or "(is SFT)", str(cell.seed), str(train.steps), f"{train.learning_rate:g}"]
+        table.add_row(str(cell.index + 1), *map(plain, values), state)
     output().print(table)
 
 
 def show_table(comparison: ComparisonTable, folder: Path) -> None:
-    """Print the verdict, each row's scores and differences against SFT, and the paths of the files."""
+    """Print the verdict, each row's scores and differences, and the paths of the files."""
     subsets = [subset for subset in comparison.subsets() if subset[1] == "test"]
     table = Table("row", "done", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for benchmark, _ in subsets:
@@ -43,7 +43,7 @@ def show_table(comparison: ComparisonTable, folder: Path) -> None:
     for row in comparison.rows:
         scores = [comparison.score(row, subset) for subset in subsets]
         done = f"{len(row.seeds_done)} of {len(row.cells)}"
-        table.add_row(plain(row.label), done, *(word for score in scores for word in _cells(score)))
+        table.add_row(plain(row.label), done, *(word for score in scores for word in _format_score(score)))
     console = output()
     for sentence in comparison.verdict:
         console.print(plain(sentence, "bold"), soft_wrap=True)
@@ -55,10 +55,9 @@ def show_table(comparison: ComparisonTable, folder: Path) -> None:
     console.print(plain("  ".join(str(folder / f"compare.{kind}") for kind in ("html", "md", "json"))), soft_wrap=True)
 
 
-def _cells(score: Score | None) -> tuple[str, str]:
+def _format_score(score: Score | None) -> tuple[str, str]:
     if score is None:
         return NOTHING, NOTHING
     against = score.against_control
-    return format_percent(
-        score.after.mean
-    ), f"{format_points(against.mean)} ({format_points_interval(against.ci95)})" if against else NOTHING
+    difference = f"{format_points(against.mean)} ({format_points_interval(against.ci95)})" if against else NOTHING
+    return format_percent(score.after.mean), difference

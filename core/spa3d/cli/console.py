@@ -1,8 +1,8 @@
-"""Everything the command line prints: two consoles, and the two faces of a run's progress.
+"""Output of the command line: two consoles, and two reporters of a run's progress.
 
-Results go to stdout, progress and complaints to stderr. A terminal gets color and bars; a file or pipe gets plain
-lines, no wrapping and no bars. Text that comes from data, plugins or users never reaches rich as markup, and its
-control characters are shown, not obeyed.
+Results go to stdout, progress and errors to stderr. A terminal gets colors and bars; a file or pipe gets plain lines
+without wrapping. Text from data, plugins or users is never interpreted as markup, and its control characters are
+escaped.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from spa3d.runtime import distributed
 from spa3d.runtime.progress import Advance, Reporter, Silent
 
 PLAIN_WIDTH = 200
-"""Columns where nobody looks: wide enough that a table row stays one line."""
+"""Columns of a file or pipe: wide enough that a table row stays on one line."""
 PLAIN_PAUSE = 60.0
-"""Seconds between two lines about the same long work in a log."""
+"""Seconds between two progress lines of the same task in a log."""
 
 
 def output() -> Console:
     """The console of results, on stdout."""
-    return _console(sys.stdout)
+    return _make_console(sys.stdout)
 
 
 def complaints() -> Console:
     """The console of progress and errors, on stderr."""
-    return _console(sys.stderr)
+    return _make_console(sys.stderr)
 
 
 def plain(text: object, style: str = "") -> Text:
-    """`text` as it is: no markup, and control characters as escapes."""
+    """Make text for rich without markup; control characters are escaped."""
     shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(text))
     return Text(shown, style=style)
 
@@ -53,7 +53,7 @@ def show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """What Python does with a warning that is due: ours is one line to the user, others look as ever."""
+    """Show a warning for Python: `SlowerBackend` as a one-line note, others in the usual format."""
     if issubclass(category, SlowerBackend):
         if is_first_process():
             complaints().print(plain("note: ", "yellow") + plain(message), soft_wrap=True)
@@ -63,12 +63,12 @@ def show_warning(
 
 
 def is_first_process() -> bool:
-    """Of several processes of one run (torchrun sets RANK) only the first speaks."""
+    """Whether this is the first process of a run (torchrun sets RANK); the others print nothing."""
     return distributed.rank() == 0
 
 
 def make_reporter() -> Reporter:
-    """Bars on a terminal, lines elsewhere."""
+    """Make a reporter: bars on a terminal, lines elsewhere."""
     if not is_first_process():
         return Silent()
     console = complaints()
@@ -76,37 +76,37 @@ def make_reporter() -> Reporter:
 
 
 class Lines:
-    """Progress as a log: one line per stage, one per finished work, and now and then one on the way."""
+    """Progress as a log: one line per stage and per finished task, and one a minute in between."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     def stage(self, name: str, detail: str = "") -> None:
-        """Name the stage."""
+        """Print the name of the stage."""
         self._print(f"== {name}" + (f": {detail}" if detail else ""))
 
     @contextmanager
     def track(self, total: int, description: str) -> Iterator[Advance]:
-        """Say when the work is done, and once a minute how far it is."""
-        start = spoken = time.monotonic()
+        """Print a line when the task is done, and one a minute before that."""
+        start = printed = time.monotonic()
         done = 0
 
         def advance(units: int) -> None:
-            nonlocal done, spoken
+            nonlocal done, printed
             done += units
-            if time.monotonic() - spoken >= PLAIN_PAUSE:
-                spoken = time.monotonic()
-                self._print(f"{description}: {done} of {total} in {spoken - start:.0f} s")
+            if time.monotonic() - printed >= PLAIN_PAUSE:
+                printed = time.monotonic()
+                self._print(f"{description}: {done} of {total} in {printed - start:.0f} s")
 
         yield advance
         self._print(f"{description}: {done} of {total} in {time.monotonic() - start:.1f} s")
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Print one line."""
         self._print(text)
 
     def warn(self, text: str) -> None:
-        """One line that begins with ``warning``."""
+        """Print one line that begins with ``warning``."""
         self._print(f"warning: {text}")
 
     def _print(self, text: str) -> None:
@@ -114,7 +114,7 @@ class Lines:
 
 
 class Bars:
-    """Progress on a terminal: bars that go when the work is done, lines that stay."""
+    """Progress on a terminal: bars that disappear when the task is done, lines that stay."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -128,12 +128,12 @@ class Bars:
         )
 
     def stage(self, name: str, detail: str = "") -> None:
-        """Name the stage, in bold."""
+        """Print the name of the stage in bold."""
         self.console.print(plain(name, "bold cyan"), plain(detail, "dim"))
 
     @contextmanager
     def track(self, total: int, description: str) -> Iterator[Advance]:
-        """A bar; work inside other work gets a bar of its own below."""
+        """Show a bar; a nested task gets its own bar below."""
         if not self._progress.tasks:
             self._progress.start()
         task = self._progress.add_task(plain(description).plain, total=total)
@@ -145,16 +145,16 @@ class Bars:
                 self._progress.stop()
 
     def say(self, text: str) -> None:
-        """One line above the bars."""
+        """Print one line above the bars."""
         self.console.print(plain(text))
 
     def warn(self, text: str) -> None:
-        """One yellow line above the bars."""
+        """Print one yellow line above the bars."""
         self.console.print(plain(f"warning: {text}", "yellow"))
 
 
-def _console(stream: TextIO) -> Console:
+def _make_console(stream: TextIO) -> Console:
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")  # a narrow encoding must not end a run
-    wide = None if stream.isatty() or os.environ.get("COLUMNS") else PLAIN_WIDTH
-    return Console(file=stream, width=wide, highlight=False)
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False)

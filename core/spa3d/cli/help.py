@@ -1,4 +1,4 @@
-"""``spa3d run --help``: every flag of exactly what is chosen, with the value it would have."""
+"""``spa3d run --help``: the flags of the chosen components, with their current values."""
 
 from __future__ import annotations
 
@@ -20,58 +20,63 @@ from spa3d.registry.fields import describe, is_block, show
 from spa3d.registry.kinds import CHOSEN, CHOSEN_SEVERAL, kind_spec
 
 Row = tuple[str, str, str, str]
-"""Flag, what it takes, its value now, and its meaning."""
+"""Flag, type, current value and meaning."""
 
 RUN_FLAGS: tuple[Row, ...] = (
     ("--preset", "name", "", "settings of a whole run; tools/list run"),
-    ("--config", "file", "", "run.yaml: the same settings as keys; flags win. A run's config.yaml is one"),
-    ("--output", "folder", "", "where the run goes; default runs/<time>-<encoder>-<noise>-<objective>-s<seed>"),
-    ("--resume", "", "", "go on with the run of this configuration"),
-    ("--dry-run", "", "", "print the filled configuration and the plan, and do nothing"),
-    ("--blind", "", "", "train and ask without any cloud: the control of every claim about the encoder"),
+    (
+        "--config",
+        "file",
+        "",
+        "run.yaml with the same settings as keys; flags override it. The config.yaml of a run works, too",
+    ),
+    ("--output", "folder", "", "folder of the run; default runs/<time>-<encoder>-<noise>-<objective>-s<seed>"),
+    ("--resume", "", "", "continue the run of this configuration"),
+    ("--dry-run", "", "", "print the complete configuration and the plan, without running"),
+    ("--blind", "", "", "train and evaluate without point clouds: the control of every claim about the encoder"),
     ("--no-cache", "", "", "do not keep the tokens of a frozen encoder on disk"),
     ("--plugin", "file|module", "", "load an unpackaged plugin; may be repeated"),
     ("--registry", "file", "", "add the rows of a file to registry.yaml: components, presets, defaults"),
-    ("--debug", "", "", "show the traceback of an error of the input"),
+    ("--debug", "", "", "show the traceback of an input error"),
     ("--version", "", "", "print the version"),
 )
 
 
 def show_help(argv: Sequence[str]) -> None:
-    """Print the flags of what `argv` chooses; errors are printed below them."""
+    """Print the flags of the components that `argv` chooses, then the errors in `argv`."""
     choices = read(scan_run(argv))
     resolver = ConfigResolver(choices)
     resolver.apply_layers()
     resolver.validated()
     console = output()
     console.print("usage: tools/run.py [--FLAG VALUE] …      or: spa3d run …")
-    console.print("lists are typed with commas; values shown are those this command line gives\n", style="dim")
-    console.print(_panel("What runs", _name_rows(choices, resolver.layers.block(CHECKPOINT[:1]))))
+    console.print("lists are separated by commas; the values are those of this command line\n", style="dim")
+    console.print(_make_panel("What runs", _list_names(choices, resolver.layers.block(CHECKPOINT[:1]))))
     for choice in choices.components:
         if choice.keys in resolver.models:
-            rows = _fields(
+            rows = _list_fields(
                 resolver.models[choice.keys], resolver.layers.block(choice.keys), ".".join(map(str, choice.keys))
             )
-            console.print(_panel(_title(choice, resolver), rows))
-    console.print(_panel("The run", _run_rows(choices, resolver.layers.values)))
+            console.print(_make_panel(_make_title(choice, resolver), rows))
+    console.print(_make_panel("The run", _list_run_flags(choices, resolver.layers.values)))
     for block in BLOCKS:
         model, values = RunConfig.model_fields[block].annotation, resolver.layers.block((block,))
-        console.print(_panel(block, _block(block, model, values)))
+        console.print(_make_panel(block, _list_block(block, model, values)))
     for error in dict.fromkeys(resolver.errors):
         complaints().print(plain("error: ", "bold red") + plain(error), soft_wrap=True)
 
 
 def show_block(block: str, *, without: Container[str] = ()) -> None:
-    """Print the flags of one block of settings, with their defaults; those in `without` are left out."""
+    """Print the flags of one block of settings, except `without`, with their defaults."""
     model: Any = RunConfig.model_fields[block].annotation
-    output().print(_panel(block, (row for row in _fields(model, {}, block) if row[0] not in without)))
+    output().print(_make_panel(block, (row for row in _list_fields(model, {}, block) if row[0] not in without)))
 
 
 CHECKPOINT_FLAG = f"--{'.'.join(CHECKPOINT)}"
 CHECKPOINT_MEANING = EncoderSelection.model_fields["checkpoint"].description or ""
 
 
-def _name_rows(choices: Choices, encoder: Mapping[str, Any]) -> Iterator[Row]:
+def _list_names(choices: Choices, encoder: Mapping[str, Any]) -> Iterator[Row]:
     registry = choices.registry
     for kind in CHOSEN:
         names = ",".join(choice.name for choice in choices.components if choice.kind == kind)
@@ -82,7 +87,7 @@ def _name_rows(choices: Choices, encoder: Mapping[str, Any]) -> Iterator[Row]:
     yield "--llm", "name|path", choices.llm.name if choices.llm else "", known
 
 
-def _title(choice: Choice, resolver: ConfigResolver) -> str:
+def _make_title(choice: Choice, resolver: ConfigResolver) -> str:
     resolved = resolver.resolved[choice.keys]
     title = f"{choice.kind} {resolved.component.name}"
     if resolved.preset is None:
@@ -91,7 +96,7 @@ def _title(choice: Choice, resolver: ConfigResolver) -> str:
     return f"{title}, preset {resolved.preset}{stands_in}"
 
 
-def _fields(model: type[BaseModel], values: Mapping[str, Any], prefix: str) -> Iterator[Row]:
+def _list_fields(model: type[BaseModel], values: Mapping[str, Any], prefix: str) -> Iterator[Row]:
     for name, field in model.model_fields.items():
         value = values[name] if name in values else field.get_default(call_default_factory=True)
         shown = "required" if name not in values and field.is_required() else show(value)
@@ -99,10 +104,10 @@ def _fields(model: type[BaseModel], values: Mapping[str, Any], prefix: str) -> I
 
 
 STAGE_ESSENTIALS = ("epochs", "steps", "learning_rate")
-"""What a nested stage shows of itself; other nested blocks are short enough to be shown whole."""
+"""Fields shown of a nested stage; other nested blocks are short and are shown completely."""
 
 
-def _run_rows(choices: Choices, values: Mapping[str, Any]) -> Iterator[Row]:
+def _list_run_flags(choices: Choices, values: Mapping[str, Any]) -> Iterator[Row]:
     for flag, takes, _, meaning in RUN_FLAGS:
         yield flag, takes, choices.preset if flag == "--preset" else "", meaning
     for name in PLAIN:
@@ -112,9 +117,9 @@ def _run_rows(choices: Choices, values: Mapping[str, Any]) -> Iterator[Row]:
         yield f"--{name}", takes, show(values[key]), field.description or ""
 
 
-def _block(block: str, model: Any, values: Mapping[str, Any]) -> Iterator[Row]:
+def _list_block(block: str, model: Any, values: Mapping[str, Any]) -> Iterator[Row]:
     nested = {name for name, field in model.model_fields.items() if is_block(field)}
-    for row in _fields(model, values, block):
+    for row in _list_fields(model, values, block):
         name = row[0].rpartition(".")[2]
         if name not in nested:
             yield row
@@ -122,13 +127,13 @@ def _block(block: str, model: Any, values: Mapping[str, Any]) -> Iterator[Row]:
         yield "--base", "folder", values["path"], "short for --base.path"
     for name in model.model_fields:
         if name in nested:
-            told = [key for key in STAGE_ESSENTIALS if key in values[name]]
-            shown = ", ".join(f"{key} {show(values[name][key])}" for key in told or values[name])
-            takes = "as in train" if told else "number ≥ 0"
+            essentials = [key for key in STAGE_ESSENTIALS if key in values[name]]
+            shown = ", ".join(f"{key} {show(values[name][key])}" for key in essentials or values[name])
+            takes = "as in train" if essentials else "number ≥ 0"
             yield f"--{block}.{name}.FIELD", takes, shown, model.model_fields[name].description or ""
 
 
-def _panel(title: str, rows: Iterable[Row]) -> Panel:
+def _make_panel(title: str, rows: Iterable[Row]) -> Panel:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     for flag, takes, value, meaning in rows:
         table.add_row(plain(flag, "bold cyan"), plain(takes, "dim"), plain(value, "green"), plain(meaning))

@@ -1,4 +1,4 @@
-"""``spa3d list``: what can be chosen, where it comes from, and whether it works here."""
+"""``spa3d list``: components and presets with origin and status on this machine."""
 
 from __future__ import annotations
 
@@ -32,35 +32,37 @@ from spa3d.registry.registry import Registry, missed, open_registry
 
 STYLES = {READY: "green", IMPORTS: "green", WORKS: "green", UNAVAILABLE: "yellow", BROKEN: "bold red"}
 FLAGS = {
-    "--why NAME": "everything about one name: file, license, source, weights, fields",
+    "--why NAME": "explain one name: file, license, source, weights, fields",
     "--check": "import everything and try the point operations; exit code 1 if something is broken",
-    "--json": "the same for programs",
+    "--json": "print JSON",
     "--plugin FILE": "load an unpackaged plugin (a file or a module), too",
     "--registry FILE": "add the rows of a file to registry.yaml",
 }
 
 
 def main(argv: Sequence[str]) -> int:
-    """List what can be chosen, and tell everything about one name."""
-    typed = scan(argv, switches={"json", "check", "help", "debug"}, repeatable={"plugin"})
-    if typed.has("help") or "-h" in argv:
+    """List components and presets, or explain one name."""
+    arguments = scan(argv, switches={"json", "check", "help", "debug"}, repeatable={"plugin"})
+    if arguments.has("help") or "-h" in argv:
         _print_usage()
         return 0
-    section = _section(typed)
-    name, check = typed.value("why"), typed.has("check")
-    registry = open_registry(added=typed.value("registry"), plugins=typed.values("plugin"))
+    section = _read_section(arguments)
+    name, check = arguments.value("why"), arguments.has("check")
+    registry = open_registry(added=arguments.value("registry"), plugins=arguments.values("plugin"))
     if name is not None:
         explanations = explain(registry, name, section)
-        _print_json([asdict(each) for each in explanations]) if typed.has("json") else _print_why(explanations)
+        _print_json([asdict(each) for each in explanations]) if arguments.has("json") else _print_why(explanations)
         return 0
     entries = catalog(registry, SECTIONS if section is None else (section,), check=check)
-    if typed.has("json"):
-        _print_json(_document(registry, entries))
+    if arguments.has("json"):
+        _print_json(_make_document(registry, entries))
     else:
         _print_table(entries)
         if section == "ops":
-            taken = ", ".join(f"{name} on {device}" for device, name in _automatic(registry, entries).items())
-            output().print(plain(f"--ops auto takes {taken}, and {REFERENCE} on any other device; all give the same."))
+            backends = ", ".join(f"{name} on {device}" for device, name in _find_automatic(registry, entries).items())
+            output().print(
+                plain(f"--ops auto takes {backends}, and {REFERENCE} on any other device; all give the same.")
+            )
         _print_plugins(registry)
     for clash in registry.clashes:
         complaints().print(plain("error: ", "bold red") + plain(clash), soft_wrap=True)
@@ -68,14 +70,14 @@ def main(argv: Sequence[str]) -> int:
     return FAULT if registry.clashes else int(check and broken)
 
 
-def _section(typed: Arguments) -> str | None:
-    """The section to list; raises `ConfigError` with everything that is wrong with the arguments."""
-    errors, flags = [*typed.errors], [*(flag.partition(" ")[0] for flag in FLAGS), "--help", "--debug"]
-    for flag in typed.flags:
+def _read_section(arguments: Arguments) -> str | None:
+    """Find the section to list; raises `ConfigError` with all errors of the arguments."""
+    errors, flags = [*arguments.errors], [*(flag.partition(" ")[0] for flag in FLAGS), "--help", "--debug"]
+    for flag in arguments.flags:
         if f"--{flag.name}" not in flags:
             errors.append(f"{flag}: {unknown('flag', f'--{flag.name}', flags)}")
-    errors += [f"{word!r} is one kind too many; give one, or none for all" for word in typed.words[1:]]
-    section = typed.words[0] if typed.words else None
+    errors += [f"{word!r} is one kind too many; give one, or none for all" for word in arguments.words[1:]]
+    section = arguments.words[0] if arguments.words else None
     if section not in (None, *SECTIONS):
         errors.append(missed("kind", str(section), SECTIONS, "tools/list"))
     if errors:
@@ -143,25 +145,25 @@ def _print_json(document: Any) -> None:
     output().print(plain(json.dumps(document, indent=1, ensure_ascii=True)), soft_wrap=True)
 
 
-def _document(registry: Registry, entries: Sequence[Entry]) -> dict[str, Any]:
-    """The list for programs; later versions add keys and change none."""
+def _make_document(registry: Registry, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Make the JSON list; later versions add keys and change none."""
     return {
         "schema": 1,
-        "entries": [_row(entry) for entry in entries],
+        "entries": [_make_row(entry) for entry in entries],
         "slow": [{**asdict(p.origin), "seconds": round(p.seconds, 2)} for p in registry.plugins if p.imports_torch],
         "broken": [{**asdict(plugin.origin), "cause": plugin.cause} for plugin in registry.broken],
         "clashes": list(registry.clashes),
-        "ops_auto": _automatic(registry, entries),
+        "ops_auto": _find_automatic(registry, entries),
     }
 
 
-def _automatic(registry: Registry, entries: Sequence[Entry]) -> dict[str, str]:
-    """What ``--ops auto`` takes per type of device, as far as `entries` tell."""
+def _find_automatic(registry: Registry, entries: Sequence[Entry]) -> dict[str, str]:
+    """Find the backend of ``--ops auto`` per device type; skips those broken in `entries`."""
     broken = [entry.name for entry in entries if entry.section == "ops" and entry.status.word == BROKEN]
     return automatic_backends(registry, broken=broken)
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _make_row(entry: Entry) -> dict[str, Any]:
     row: dict[str, Any] = {"kind": entry.section, "name": entry.name, "summary": entry.summary, "origin": entry.origin}
     row |= {"status": entry.status.word, "cause": entry.status.cause, "default": entry.default}
     row |= {"preset_of": entry.preset_of}

@@ -1,6 +1,6 @@
 """``spa3d pairs``: preference pairs without training.
 
-What brings torch is imported where it is needed: a list of the verbs should not wait for it.
+Modules that import torch are imported inside functions, so that listing the verbs is fast.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from spa3d.runtime import distributed
 if TYPE_CHECKING:
     from spa3d.preferences.generate import Pairs
 
-STRANGE = ("output", "resume", "dry-run")
-"""Flags of a run that mean nothing here."""
+UNUSED_FLAGS = ("output", "resume", "dry-run")
+"""Flags of a run that have no meaning here."""
 EXAMPLES = 3
-"""Pairs that are shown when all are there."""
+"""Number of pairs shown at the end."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,26 +38,28 @@ def main(argv: Sequence[str]) -> int:
     from spa3d.pipeline.execute import execute_pairs
 
     try:
-        found = execute_pairs(invocation.config, invocation.registry, path=path, reporter=make_reporter())
+        pairs = execute_pairs(invocation.config, invocation.registry, path=path, reporter=make_reporter())
     except KeyboardInterrupt:
-        complaints().print("the answers so far are kept; the same command goes on from them")
+        complaints().print("the answers so far are saved; the same command continues from them")
         raise
-    _show(path, found)
+    _show(path, pairs)
     return 0
 
 
 def _parse(argv: Sequence[str]) -> tuple[Path, Invocation]:
-    """Where the pairs go, and the run that they are for."""
+    """Parse the arguments to the output file and the run that the pairs are for."""
     arguments = scan_run(argv)
     errors = [
-        f"--{name}: spa3d pairs writes one file, and goes on by itself" for name in STRANGE if arguments.has(name)
+        f"--{name}: spa3d pairs writes one file and always continues; leave it out"
+        for name in UNUSED_FLAGS
+        if arguments.has(name)
     ]
     if distributed.world_size() > 1:
-        errors.append("spa3d pairs: one process makes them; start it without torchrun")
+        errors.append("spa3d pairs: start it without torchrun; pairs are made by one process")
     if len(arguments.words) != 1:
         errors.append("spa3d pairs: name one file to write, as in: spa3d pairs pairs.jsonl --pairs.mode augmentation")
     if arguments.has("pairs.path"):
-        errors.append("--pairs.path: it is where a run reads pairs; spa3d pairs makes them")
+        errors.append("--pairs.path: spa3d pairs makes pairs and does not read any; leave it out")
     if errors:
         raise ConfigError([*arguments.errors, *errors])
     path = Path(arguments.words[0])
@@ -66,18 +68,18 @@ def _parse(argv: Sequence[str]) -> tuple[Path, Invocation]:
     return path, invocation
 
 
-def _show(path: Path, found: Pairs) -> None:
+def _show(path: Path, pairs: Pairs) -> None:
     console = output()
     counts = Table(box=None, show_header=False, pad_edge=False)
-    for number, what in [
-        (found.requested, "requests"),
-        *((count, f"dropped: {why}") for why, count in found.dropped.items()),
-        (len(found.kept), f"pairs in {path}"),
+    for number, label in [
+        (pairs.requested, "requests"),
+        *((count, f"dropped: {why}") for why, count in pairs.dropped.items()),
+        (len(pairs.kept), f"pairs in {path}"),
     ]:
-        counts.add_row(f"{number:>8,}", plain(what))
+        counts.add_row(f"{number:>8,}", plain(label))
     console.print(counts)
     shown = Table("record", "question", "chosen", "rejected", title="For example", title_justify="left")
-    for pair in found.kept[:EXAMPLES]:
+    for pair in pairs.kept[:EXAMPLES]:
         shown.add_row(*(plain(text) for text in (pair.record_id, pair.question, pair.chosen, pair.rejected)))
     console.print(shown)
 
@@ -89,7 +91,7 @@ def _print_usage() -> None:
     )
     show_block("pairs", without=("--pairs.path",))
     console.print(
-        "\nA run of an objective that needs pairs makes them itself, with the same flags; spa3d run --help has the "
-        "others.\nAnswers are kept as they come: after a kill the same command goes on, and asks nothing twice.",
+        "\nA run whose objective needs pairs makes them itself, with the same flags; for other flags see spa3d run "
+        "--help.\nEvery answer is saved at once: after a kill the same command continues and repeats no request.",
         style="dim",
     )

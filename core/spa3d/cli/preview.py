@@ -1,6 +1,6 @@
-"""``spa3d preview``: look at what a run would see, before it runs.
+"""``spa3d preview``: pictures of the clouds of a dataset and of noised clouds.
 
-What brings torch is imported where it is needed: a list of the verbs should not wait for it.
+Modules that import torch are imported inside functions, so that listing the verbs is fast.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from spa3d.registry.registry import Registry
 
 SPLIT = "test"
 COUNTS = {"dataset": 30, "noise": 1}
-"""The subjects, and how many records are drawn of each unless told otherwise."""
+"""Subjects, and the default number of records of each."""
 LEVELS = "0.1,0.25,0.5,0.75"
-OWN = {"dataset": ("split", "count"), "noise": ("split", "count", "level", "noise")}
+OWN_FLAGS = {"dataset": ("split", "count"), "noise": ("split", "count", "level", "noise")}
 FLAGS = {
-    "--split NAME": f"which split to show (default: {SPLIT})",
-    "--count N": f"how many records, from the first (default: {COUNTS['dataset']}, and {COUNTS['noise']} under noise)",
-    "--level X,Y": f"noise: at which levels, from 0 to 1 (default: {LEVELS})",
-    "--noise NAME,NAME": "noise: which ones (default: all); their settings follow as --noise.FIELD VALUE",
+    "--split NAME": f"split to show (default: {SPLIT})",
+    "--count N": f"number of records, from the first (default: {COUNTS['dataset']}, and {COUNTS['noise']} under noise)",
+    "--level X,Y": f"noise: its levels, from 0 to 1 (default: {LEVELS})",
+    "--noise NAME,NAME": "noise: its names (default: all); their settings follow as --noise.FIELD VALUE",
     "--dataset NAME": "the dataset; its settings follow as --dataset.FIELD VALUE",
     "--config FILE": "the dataset of a run.yaml",
     "--plugin FILE": "load an unpackaged plugin (a file or a module), too",
@@ -43,10 +43,10 @@ def main(argv: Sequence[str]) -> int:
         _print_usage()
         return 0
     arguments = scan_run(argv)
-    subject, path, count, levels = _checked(arguments)
-    settings = arguments.without(OWN[subject])
+    subject, path, count, levels = _read_arguments(arguments)
+    settings = arguments.without(OWN_FLAGS[subject])
     if subject == "noise":
-        configs, registry = _with_noises(settings, arguments.value("noise"))
+        configs, registry = _resolve_noises(settings, arguments.value("noise"))
     else:
         invocation = parse_arguments(settings)
         configs, registry = [invocation.config], invocation.registry
@@ -54,31 +54,31 @@ def main(argv: Sequence[str]) -> int:
 
     request = PreviewRequest(path, arguments.value("split") or SPLIT, count, levels)
     if subject == "noise":
-        drawn = draw_noise(configs, registry, request, skipped=_show_skipped)
+        summary = draw_noise(configs, registry, request, skipped=_show_skipped)
     else:
-        drawn = draw_dataset(configs[0], registry, request, skipped=_show_skipped)
-    output().print(plain(f"{path}: {drawn}"), soft_wrap=True)
+        summary = draw_dataset(configs[0], registry, request, skipped=_show_skipped)
+    output().print(plain(f"{path}: {summary}"), soft_wrap=True)
     return 0
 
 
-def _with_noises(arguments: Arguments, names: str | None) -> tuple[list[RunConfig], Registry]:
-    """One configuration for each noise of `names`, else for every noise that can be used here."""
+def _resolve_noises(arguments: Arguments, names: str | None) -> tuple[list[RunConfig], Registry]:
+    """Make a configuration for each noise in `names`; None: for every noise that works here."""
     choices = read(arguments)
     registry = choices.registry
     if names is None:
-        chosen = [row.name for row in registry.components("noise") if not registry.unmet(row)]
+        noises = [row.name for row in registry.components("noise") if not registry.unmet(row)]
     else:
-        chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
-    sources = [source_of_flags([Flag("noise", name)]) for name in chosen]
+        noises = list(dict.fromkeys(name.strip() for name in names.split(",")))
+    sources = [source_of_flags([Flag("noise", name)]) for name in noises]
     return [resolve(*choices.sources, source, registry=registry) for source in sources], registry
 
 
 def _show_skipped(line: str) -> None:
-    complaints().print(plain(f"left out: {line}", "yellow"), soft_wrap=True)
+    complaints().print(plain(f"skipped: {line}", "yellow"), soft_wrap=True)
 
 
-def _checked(arguments: Arguments) -> tuple[str, Path, int, tuple[float, ...]]:
-    """Subject, file, number of records and levels; raises with everything that is wrong about them."""
+def _read_arguments(arguments: Arguments) -> tuple[str, Path, int, tuple[float, ...]]:
+    """Read subject, file, number of records and levels; raises with all errors."""
     errors = [*arguments.errors]
     subject, *files = arguments.words or [""]
     if subject not in COUNTS:
@@ -88,28 +88,28 @@ def _checked(arguments: Arguments) -> tuple[str, Path, int, tuple[float, ...]]:
         errors.append(f"spa3d preview {subject}: name one file to write, as in: spa3d preview {subject} sheet.png")
     count = arguments.value("count") or str(COUNTS[subject])
     if not count.isdecimal() or int(count) == 0:
-        errors.append(f"--count {count}: a whole number of records from 1 on")
-    levels = _levels(arguments.value("level") or LEVELS, errors)
+        errors.append(f"--count {count}: expected a whole number of records, at least 1")
+    levels = _read_levels(arguments.value("level") or LEVELS, errors)
     if subject == "noise" and arguments.has("noise.level"):
-        errors.append("--noise.level: a sheet shows several; give them as --level X,Y")
+        errors.append("--noise.level: a sheet shows several levels; give --level X,Y")
     if errors:
         raise ConfigError(errors)
     path = Path(files[0])
     if path.suffix.lower() != ".png":
-        raise OutputError(f"{path}: the sheet is a PNG; give it a name that ends in .png")
+        raise OutputError(f"{path}: the sheet is a PNG; choose a name that ends in .png")
     if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
+        raise OutputError(f"{path}: there is no folder {path.parent}; create it first")
     return subject, path, int(count), levels
 
 
-def _levels(words: str, errors: list[str]) -> tuple[float, ...]:
-    """Numbers from 0 to 1; adds to `errors` where one of them is not."""
+def _read_levels(words: str, errors: list[str]) -> tuple[float, ...]:
+    """Parse levels from 0 to 1; an invalid one is added to `errors`."""
     try:
         levels = tuple(float(word) for word in words.split(","))
     except ValueError:
         levels = (math.nan,)
     if not all(0 <= level <= 1 for level in levels):
-        errors.append(f"--level {words}: numbers from 0 to 1 with commas between them, such as {LEVELS}")
+        errors.append(f"--level {words}: expected numbers from 0 to 1, separated by commas, such as {LEVELS}")
     return levels
 
 
@@ -122,4 +122,4 @@ def _print_usage() -> None:
     for flag, meaning in FLAGS.items():
         table.add_row(plain(flag, "bold cyan"), plain(meaning))
     console.print(table)
-    console.print("\nEvery other flag of spa3d run that chooses data or prepares clouds holds here, too.", style="dim")
+    console.print("\nAll flags of spa3d run for data and clouds work here, too.", style="dim")

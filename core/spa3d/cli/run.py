@@ -34,13 +34,13 @@ def main(argv: Sequence[str]) -> int:
     try:
         run(invocation, folder)
     except KeyboardInterrupt:
-        complaints().print(plain(f"interrupted; to go on: {again(argv, folder)}"), soft_wrap=True)
+        complaints().print(plain(f"interrupted; to continue: {again(argv, folder)}"), soft_wrap=True)
         return INTERRUPTED
     return 0
 
 
 def run(invocation: Invocation, folder: Path) -> None:
-    """Do the run in `folder` and show what came out."""
+    """Execute the run in `folder` and show its result."""
     from spa3d.cli.run_output import show_result
     from spa3d.pipeline.execute import execute
 
@@ -50,7 +50,7 @@ def run(invocation: Invocation, folder: Path) -> None:
 
 
 def again(argv: Sequence[str], folder: Path) -> str:
-    """The command that goes on with the run in `folder`."""
+    """Make the command that continues the run in `folder`."""
     words = [*argv]
     if not any(word.partition("=")[0] == "--output" for word in words):
         words += ["--output", str(folder)]
@@ -60,7 +60,7 @@ def again(argv: Sequence[str], folder: Path) -> str:
 
 
 def show_plan(invocation: Invocation) -> None:
-    """Print the filled configuration, the stages and the parts, and do nothing."""
+    """Print the complete configuration, the stages and the parts, without running."""
     from spa3d.pipeline.plan import plan
 
     console, config = output(), invocation.config

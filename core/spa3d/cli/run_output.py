@@ -24,7 +24,7 @@ def show_result(folder: Path) -> None:
         table.add_column(column, justify="right")
     for line in collect_score_lines(document):
         name = line.benchmark if line.subset == "test" else f"  {line.label}"
-        table.add_row(plain(name), *_cells(line))
+        table.add_row(plain(name), *_format_line(line))
     console = output()
     console.print(plain(f"\n{verdict.sentence}", TONES[verdict.tone]), soft_wrap=True)
     for sentence in (describe_cloud_worth(document), describe_health(document.training.health)):
@@ -34,24 +34,24 @@ def show_result(folder: Path) -> None:
     console.print(table)
     for warning in document.training.warnings:
         console.print(plain(f"warning: {warning}", "yellow"), soft_wrap=True)
-    console.print("\nshares in %, changes with paired 95 % intervals; blind: asked without the cloud", style="dim")
+    console.print("\nshares in %, changes with paired 95 % intervals; blind: without the cloud", style="dim")
     console.print(plain(f"{folder / 'report.html'}  {folder / 'report.md'}"), soft_wrap=True)
 
 
-def _cells(line: ScoreLine) -> list[str]:
+def _format_line(line: ScoreLine) -> list[str]:
     last = line.after or line.before
     change = line.change
-    moved = f"{format_points(change.score)} ({format_points_interval(change.ci95)})" if change else NOTHING
+    difference = f"{format_points(change.score)} ({format_points_interval(change.ci95)})" if change else NOTHING
     return [
-        *_score(line.before),
-        *_score(line.after),
-        moved,
+        *_format_score(line.before),
+        *_format_score(line.after),
+        difference,
         format_percent(last.chance) if last else NOTHING,
         str(last.n) if last else NOTHING,
     ]
 
 
-def _score(found: SubsetScore | None) -> tuple[str, str]:
-    if found is None:
+def _format_score(score: SubsetScore | None) -> tuple[str, str]:
+    if score is None:
         return NOTHING, NOTHING
-    return format_percent(found.score), format_percent(found.blind)
+    return format_percent(score.score), format_percent(score.blind)

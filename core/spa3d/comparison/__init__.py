@@ -1,1 +1,1 @@
-"""A fair comparison: a grid of runs from one base under one budget, and the table that is made of them."""
+"""Comparisons: a grid of runs under one budget, and the table of their results."""

@@ -1,7 +1,7 @@
-"""Budgets: how many steps each row gets, and the SFT row of equal budget that it is held against.
+"""Budgets: the steps of each row, and its control, an SFT row of equal budget.
 
-A row's cost is counted in forwards per sample: a text that is scored with gradients costs 3 (forward, and backward at
-twice that), one without 1. What pairs cost before training (generated answers) is not counted.
+Cost is counted in forwards per sample. A text scored with gradients costs 3: one forward, and a backward that costs
+twice as much. A text scored without gradients costs 1. Generating pairs before training is not counted.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ OWN: tuple[str, ...] = (
     *("train.learning_rate", "train.rates", "train.steps", "train.epochs", "train.early_stop", "train.keep"),
     *("train.fresh", "train.twin_share", "train.reference"),
 )
-"""Settings of a row that its control does not take over: SFT has its own preset's learning rate."""
+"""Settings that a control does not copy from its row; SFT takes them from its own preset."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row that could be run: its configuration, what its objective wants, and the number of its training items."""
+    """A row before its budget: configuration, needs of the objective, number of training items."""
 
     label: str
     settings: RowSettings
@@ -38,16 +38,16 @@ class Candidate:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps, those that its epochs need where it names no steps."""
+        """Optimizer steps: those configured, or as many as its epochs need."""
         return optimizer_steps(self.config.train, self.items)
 
     @property
     def samples(self) -> int:
-        """Samples it sees in all."""
+        """Number of training samples over all steps."""
         return self.steps * self.config.train.batch_size
 
     def of_steps(self, steps: int) -> Candidate:
-        """The same with its steps named."""
+        """A copy with `steps` set and `epochs` ignored."""
         train = self.config.train.model_copy(update={"steps": steps, "epochs": 1.0})
         settings = {**self.settings, "train.steps": str(steps)}
         return replace(self, settings=settings, config=self.config.model_copy(update={"train": train}))
@@ -55,64 +55,64 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Planned:
-    """A row of the comparison, and the configuration of its runs but for the seed."""
+    """A row of the comparison, and the configuration of its runs without the seed."""
 
     row: Row
     config: RunConfig
 
 
 Control = Callable[[RowSettings], Candidate]
-"""The SFT row that has, beside SFT, the given settings."""
+"""Makes the SFT row with the given settings."""
 
 
 def cost(needs: Sequence[Need], train: TrainSettings, *, passes: float) -> float:
-    """Forwards per sample of one step; SFT's are 3.
+    """Count the forwards per sample of one training step; SFT needs 3.
 
-    Minimal pairs are only a share of the samples of an objective that asks for twins: the rest cost what SFT costs.
-    A precomputed reference of preference pairs, which are the same in each pass over them, is paid once.
+    With an objective that asks for twins, only `train.twin_share` of the samples are minimal pairs; the others cost as
+    much as SFT. Preference pairs are the same in every pass, so their precomputed reference is paid for only once.
     """
     twins = asks_for_twins(needs)
-    kept = train.reference == "precomputed" or (train.reference == "auto" and not train.lora.rank)
-    once = kept and asks_for_pairs(needs)
+    precomputed = train.reference == "precomputed" or (train.reference == "auto" and not train.lora.rank)
+    once = precomputed and asks_for_pairs(needs)
     total = 0.0
     for need in needs:
         share = train.twin_share if twins and (need.text, need.view) != ("chosen", "clean") else 1.0
         if need.model == "reference":
-            again = need.view == "noised" or not once
-            total += share * (1.0 if again else 1.0 / max(1.0, passes))
+            every_pass = need.view == "noised" or not once
+            total += share * (1.0 if every_pass else 1.0 / max(1.0, passes))
         else:
             total += share * (SFT_COST if need.grad else 1.0)
     return total
 
 
 def budgeted(candidates: Sequence[Candidate], budget: Budget, control: Control) -> list[Planned]:
-    """Give each candidate its steps, and an SFT row of equal budget unless the grid holds that very row.
+    """Set the steps of each candidate, and add its control unless the grid already contains it.
 
     Args:
         candidates: the rows of the grid.
-        budget: ``steps``: every row as its preset says, SFT for as many steps. ``samples``: every row sees as many
-            samples as SFT by its preset. ``compute``: every row as its preset says, SFT for as many steps as cost the
-            same.
-        control: makes the SFT row.
+        budget: ``steps``: each row keeps its preset's steps, and SFT gets as many. ``samples``: each row sees as many
+            samples as SFT with its preset. ``compute``: each row keeps its preset's steps, and SFT gets as many steps
+            as cost the same.
+        control: makes an SFT row.
 
     """
-    rows = [_fitted(candidate, budget, control) for candidate in candidates]
-    places = {_key(row): row.label for row in reversed(rows)}
+    rows = [_set_steps(candidate, budget, control) for candidate in candidates]
+    labels = {_make_key(row): row.label for row in reversed(rows)}
     controls: dict[str, Candidate] = {}
-    held: list[str] = []
+    control_labels: list[str] = []
     for row in rows:
-        sft = _control(row, budget, control)
-        key = _key(sft)
-        if key not in places and key not in controls:
-            taken = [*places.values(), *(other.label for other in controls.values())]
-            controls[key] = replace(sft, label=_free(_control_label(row, sft, rows), taken))
-        label = places[key] if key in places else controls[key].label
-        held.append("" if key == _key(row) else label)
-    planned = [_planned(row, "row", label) for row, label in zip(rows, held, strict=True)]
-    return planned + [_planned(sft, "control", "") for sft in controls.values()]
+        sft = _make_control(row, budget, control)
+        key = _make_key(sft)
+        if key not in labels and key not in controls:
+            taken = [*labels.values(), *(other.label for other in controls.values())]
+            controls[key] = replace(sft, label=_number_label(_describe_control(row, sft, rows), taken))
+        label = labels[key] if key in labels else controls[key].label
+        control_labels.append("" if key == _make_key(row) else label)
+    planned = [_plan(row, "row", label) for row, label in zip(rows, control_labels, strict=True)]
+    return planned + [_plan(sft, "control", "") for sft in controls.values()]
 
 
-def _fitted(candidate: Candidate, budget: Budget, control: Control) -> Candidate:
+def _set_steps(candidate: Candidate, budget: Budget, control: Control) -> Candidate:
     if budget != "samples":
         return candidate.of_steps(candidate.steps)
     as_preset = {key: value for key, value in inherited(candidate.settings).items() if not key.startswith("train.")}
@@ -120,7 +120,7 @@ def _fitted(candidate: Candidate, budget: Budget, control: Control) -> Candidate
     return candidate.of_steps(max(1, round(samples / candidate.config.train.batch_size)))
 
 
-def _control(row: Candidate, budget: Budget, control: Control) -> Candidate:
+def _make_control(row: Candidate, budget: Budget, control: Control) -> Candidate:
     sft = control(inherited(row.settings))
     if budget == "steps":
         return sft.of_steps(row.steps)
@@ -131,27 +131,27 @@ def _control(row: Candidate, budget: Budget, control: Control) -> Candidate:
 
 
 def inherited(settings: RowSettings) -> dict[str, str]:
-    """The settings of a row that its control takes over: encoder, data, batch, whatever is not its OWN."""
+    """Select the settings that a control copies from its row: all except those in `OWN`."""
     return {
         key: value for key, value in settings.items() if not any(key == own or key.startswith(f"{own}.") for own in OWN)
     }
 
 
-def _control_label(row: Candidate, sft: Candidate, rows: Sequence[Candidate]) -> str:
+def _describe_control(row: Candidate, sft: Candidate, rows: Sequence[Candidate]) -> str:
     varying = [key for key in inherited(row.settings) if len({other.settings.get(key) for other in rows}) > 1]
     return ", ".join(["sft", *(spoken(key, row.settings[key]) for key in varying), f"{sft.steps} steps"])
 
 
-def _free(label: str, taken: Sequence[str]) -> str:
-    """`label`, numbered where a row has that name already."""
+def _number_label(label: str, taken: Sequence[str]) -> str:
+    """Number `label` if another row already has it."""
     names: Iterator[str] = (f"{label} ({number})" if number > 1 else label for number in range(1, len(taken) + 2))
     return next(name for name in names if name not in taken)
 
 
-def _key(candidate: Candidate) -> str:
-    """What decides a run: two candidates of one key would be the same run."""
+def _make_key(candidate: Candidate) -> str:
+    """Make a key of the whole configuration: two candidates with equal keys are the same run."""
     return json.dumps(candidate.config.model_dump(mode="json"), sort_keys=True)
 
 
-def _planned(candidate: Candidate, role: Role, control: str) -> Planned:
+def _plan(candidate: Candidate, role: Role, control: str) -> Planned:
     return Planned(Row(candidate.label, candidate.settings, role, control), candidate.config)

@@ -1,4 +1,4 @@
-"""What a comparison is made of: rows of settings, their cells (one run per seed), and what lies on disk of each."""
+"""Rows of a comparison, their cells (one run per seed), and the state of each cell on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spa3d.errors import OutputError
 Role = Literal["row", "control"]
 Status = Literal["done", "failed", "to do"]
 ERROR = "error.txt"
-"""Why a cell failed, then an empty line, then where; taken away when the cell is run again."""
+"""File in a failed cell: the error, an empty line, the traceback. Removed when the cell is run again."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Row:
     """One configuration of a comparison.
 
     Attributes:
-        label: what the table calls it, from the settings that vary; unique in its comparison.
-        settings: dotted run flags without dashes and their values: ``{"objective": "dpo", "noise.level": "0.25"}``.
+        label: its name in the table, made from the settings that vary; unique in its comparison.
+        settings: dotted run flags without dashes, and their values: ``{"objective": "dpo", "noise.level": "0.25"}``.
         role: ``control`` for an SFT row that the budget added.
-        control: label of the SFT row of equal budget, which this one is held against; empty for such a row itself.
+        control: label of the SFT row of equal budget that this row is compared with; empty for a control.
 
     """
 
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a row: `index` counts cells from 0 in the order of the grid, `folder` is the run's."""
+    """One run of a row; `index` counts all cells from 0, `folder` is the run's folder."""
 
     row: Row
     seed: int
@@ -49,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a cell: `error` says why it failed, `seconds` is the wall time of post-training."""
+    """State of a cell; `error` is the reason of a failure, `seconds` the post-training time."""
 
     cell: Cell
     status: Status
@@ -66,9 +66,9 @@ class Task:
 
 
 def outcome(task: Task) -> Outcome:
-    """What is on disk of a cell."""
+    """The state of a cell, read from its folder."""
     cell = task.cell
-    report = _report(cell.folder)
+    report = _read_report(cell.folder)
     if report.get("status") == "complete" and read_saved_config(cell.folder) == task.config.model_dump(mode="json"):
         return Outcome(cell, "done", seconds=report.get("timing", {}).get("post-train"))
     if (cell.folder / ERROR).is_file():
@@ -77,22 +77,22 @@ def outcome(task: Task) -> Outcome:
 
 
 def refuse_foreign_cells(tasks: Sequence[Task], output: Path) -> None:
-    """Refuse an output folder whose cells of the same names belong to other settings.
+    """Raise if `output` has cells of the same names with other settings, or is a run itself.
 
     Raises:
-        OutputError: which cells, and what to do.
+        OutputError: names the cells and what to do.
 
     """
     if (output / "config.yaml").exists():
-        raise OutputError(f"--output {output}: holds a run; a comparison wants a folder of its own")
-    strange: dict[str, list[str]] = {}
+        raise OutputError(f"--output {output}: holds a run; choose another folder for the comparison")
+    foreign: dict[str, list[str]] = {}
     for task in tasks:
-        saved, asked = read_saved_config(task.cell.folder), task.config.model_dump(mode="json")
-        begun = (task.cell.folder / "report.json").exists() or any(task.cell.folder.glob("checkpoints/*"))
-        if begun and saved != asked:
-            strange[task.cell.folder.name] = differences(saved or {}, asked)
-    if strange:
-        names, differing = list(strange), next(iter(strange.values()))
+        saved, config = read_saved_config(task.cell.folder), task.config.model_dump(mode="json")
+        started = (task.cell.folder / "report.json").exists() or any(task.cell.folder.glob("checkpoints/*"))
+        if started and saved != config:
+            foreign[task.cell.folder.name] = differences(saved or {}, config)
+    if foreign:
+        names, differing = list(foreign), next(iter(foreign.values()))
         raise OutputError(
             f"--output {output}: its cells {', '.join(names[:4])}{' ...' * (len(names) > 4)} were run with other "
             f"settings ({'; '.join(differing[:2])}{' ...' * (len(differing) > 2)}); choose another --output, or remove "
@@ -100,9 +100,9 @@ def refuse_foreign_cells(tasks: Sequence[Task], output: Path) -> None:
         )
 
 
-def _report(folder: Path) -> Mapping[str, Any]:
+def _read_report(folder: Path) -> Mapping[str, Any]:
     try:
-        found = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return report if isinstance(report, dict) else {}

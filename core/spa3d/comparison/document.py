@@ -18,9 +18,9 @@ class _Model(BaseModel):
 
 
 class Spread(_Model):
-    """A mean over seeds, and the number of each seed.
+    """A mean over seeds, and the value of each seed.
 
-    ``seeds`` is in the order of the row's ``seeds_done``; None: not recorded.
+    ``seeds`` is in the order of the row's ``seeds_done``; None for a seed without a value.
     """
 
     mean: float
@@ -28,13 +28,13 @@ class Spread(_Model):
 
     @property
     def ends(self) -> Span:
-        """The least and the greatest over the seeds."""
+        """The smallest and the largest value over the seeds."""
         known = [value for value in self.seeds if value is not None]
         return min(known), max(known)
 
 
 class Estimate(Spread):
-    """A mean difference with its paired interval over questions, drawn in whole records."""
+    """A mean difference with its paired interval over questions; whole records are resampled."""
 
     ci95: Span
 
@@ -42,8 +42,8 @@ class Estimate(Spread):
 class Tested(Estimate):
     """A difference against the control, with its p values.
 
-    ``seeds`` has None where only one of the two is done.
-    ``p`` flips the signs of whole records, two-sided; ``p_holm`` is Holm's for all comparisons of the table.
+    ``seeds`` has None for a seed of which only one of the two runs is done.
+    ``p`` is of a two-sided sign-flip test over whole records; ``p_holm`` is corrected for all comparisons of the table.
     """
 
     p: float
@@ -51,9 +51,9 @@ class Tested(Estimate):
 
     @property
     def side(self) -> Literal[-1, 0, 1]:
-        """Direction of a certain difference: 1 better, -1 worse, 0 uncertain.
+        """Direction of a significant difference: 1 better, -1 worse, 0 not significant.
 
-        0 where the interval holds 0, Holm's p is above 0.05, or a seed points the other way.
+        0 if the interval contains 0, Holm's p is above 0.05, or a seed has the opposite sign.
         """
         (low, high), (least, greatest) = self.ci95, self.ends
         if self.p_holm > ALPHA:
@@ -62,7 +62,7 @@ class Tested(Estimate):
 
     @property
     def lucky(self) -> bool:
-        """Whether the interval alone excludes 0, against Holm's correction or a seed."""
+        """Whether the interval excludes 0, but Holm's correction or a seed disagrees."""
         return self.side == 0 and not self.ci95[0] <= 0 <= self.ci95[1]
 
 
@@ -70,7 +70,7 @@ ALPHA = 0.05
 
 
 class Score(_Model):
-    """Scores of one row on one set of questions, in shares of 1; differences likewise."""
+    """Scores of one row on one set of questions, from 0 to 1; differences in the same unit."""
 
     questions: int = Field(ge=1)
     chance: float
@@ -108,18 +108,19 @@ class TableRow(_Model):
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """Errors of the cells, each once, with its seeds."""
+        """Distinct errors of the cells, each with its seeds."""
         seeds: dict[str, list[str]] = {}
         for cell in self.cells:
             if cell.status == "failed":
                 seeds.setdefault(cell.error or "no reason given", []).append(str(cell.seed))
         return tuple(
-            f"seed{'s' if len(those) > 1 else ''} {', '.join(those)} failed: {error}" for error, those in seeds.items()
+            f"seed{'s' if len(failed) > 1 else ''} {', '.join(failed)} failed: {error}"
+            for error, failed in seeds.items()
         )
 
 
 class Family(_Model):
-    """The comparisons under Holm's correction: every row with a control, on every score."""
+    """Number of comparisons under Holm's correction: rows with a control times scores."""
 
     rows: int
     scores: int
@@ -128,7 +129,7 @@ class Family(_Model):
 
 
 class Table(_Model):
-    """The whole of compare.json."""
+    """The content of compare.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, populate_by_name=True)
 
@@ -149,7 +150,7 @@ class Table(_Model):
         return self.model_dump_json(indent=1, exclude_defaults=False) + "\n"
 
     def subsets(self) -> list[BenchmarkSubset]:
-        """The scores of the table, in the order of their first rows."""
+        """Every scored set of questions, in the order in which rows first have it."""
         found: dict[BenchmarkSubset, None] = {}
         for row in self.rows:
             found.update({(name, subset): None for name, sets in row.scores.items() for subset in sets})

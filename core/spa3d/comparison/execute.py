@@ -1,7 +1,7 @@
-"""Comparisons from settings, and their cells one after another: done ones are skipped, a failed one stops no other.
+"""Run comparisons cell by cell; skip finished cells and continue after failed ones.
 
-Everything that a comparison knows lies in the folders of its cells, so the same command after a kill goes on where it
-was, and several processes may share a grid.
+The state of a comparison is only in the folders of its cells. So the same command continues after a kill, and several
+processes can share a grid.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from spa3d.runtime.progress import Reporter, Silent
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """What came of a comparison.
+    """Result of a comparison.
 
     Attributes:
-        folder: of compare.html, compare.md, compare.json and the cells.
-        table: the figures, as compare.json has them.
-        outcomes: of every cell: done, or failed with the reason.
+        folder: folder of compare.html, compare.md, compare.json and the cells.
+        table: the figures, as in compare.json.
+        outcomes: state of every cell: done, or failed with the reason.
 
     """
 
@@ -58,15 +58,15 @@ def compare(
     """Compare rows of settings under one budget, as ``spa3d compare`` does.
 
     Args:
-        settings: of every cell.
-        axes: what varies: ``{"objectives": ["sft", "spa"], "levels": [0.1, 0.5]}``.
-        preset: a comparison of registry.yaml to begin with; an axis replaces the preset's of that name.
-        seeds: of the runs of each row; none: 0, 1 and 2, or the preset's.
-        budget: what the rows have in common; None: steps, or the preset's.
-        output: the folder of cells and table; None: one under runs/. What is there is not run again.
+        settings: settings of every cell.
+        axes: names of axes and their values: ``{"objectives": ["sft", "spa"], "levels": [0.1, 0.5]}``.
+        preset: a comparison of registry.yaml to start from; an axis in `axes` replaces the preset's of that name.
+        seeds: seeds of each row; empty: the preset's, or 0, 1 and 2.
+        budget: the budget that all rows share; None: the preset's, or steps.
+        output: folder of the cells and the table; None: one under runs/. Finished cells in it are not run again.
 
     Raises:
-        SpaError: any error of the settings. A cell that fails stops no other: its outcome has the reason.
+        SpaError: any error of the settings. A failed cell raises nothing; its outcome has the reason.
 
     """
     registry = load_registry_of(settings)
@@ -85,10 +85,10 @@ def compare(
 
 
 def check_axes(axes: Mapping[Axis, Sequence[Any]]) -> Mapping[Axis, Sequence[Any]]:
-    """`axes`, if a comparison knows them all.
+    """Return `axes` if all of them exist.
 
     Raises:
-        ConfigError: an unknown axis, with those that there are, or a text where several values are wanted.
+        ConfigError: an axis is unknown (the message lists those that exist), or its values are a single text.
 
     """
     errors = [f"axis {axis!r}: there are: {', '.join(AXES)}" for axis in axes if axis not in AXES]
@@ -101,15 +101,15 @@ def check_axes(axes: Mapping[Axis, Sequence[Any]]) -> Mapping[Axis, Sequence[Any
 
 
 def run_cell(task: Task, registry: Registry, reporter: Reporter) -> Outcome:
-    """Run one cell to its end, or to its error, which is kept in its folder."""
+    """Run one cell; an error is written to error.txt in its folder."""
     folder = task.cell.folder
     (folder / ERROR).unlink(missing_ok=True)
     try:
         execute(task.config, registry, output=folder, resume=True, reporter=reporter)
-    except Exception as error:  # whatever ends a cell must not end the others
-        told = str(error) if isinstance(error, SpaError) else f"{type(error).__name__}: {error}"
-        write_whole(folder / ERROR, f"{told}\n\n{traceback.format_exc()}")
-    _free()
+    except Exception as error:  # any error of a cell must leave the others running
+        message = str(error) if isinstance(error, SpaError) else f"{type(error).__name__}: {error}"
+        write_whole(folder / ERROR, f"{message}\n\n{traceback.format_exc()}")
+    _free_memory()
     return outcome(task)
 
 
@@ -120,14 +120,14 @@ def run_cells(
     reporter: Callable[[Task], Reporter],
     finished: Callable[[Outcome], None],
 ) -> None:
-    """Run those of `tasks` that are not done, in order; `finished` hears of each, those that are there included."""
+    """Run the unfinished `tasks` in order; call `finished` for every task, also for skipped ones."""
     for task in tasks:
-        found = outcome(task)
-        finished(found if found.status == "done" else run_cell(task, registry, reporter(task)))
+        state = outcome(task)
+        finished(state if state.status == "done" else run_cell(task, registry, reporter(task)))
 
 
-def _free() -> None:
-    """Give back what the last cell held, of the device, too."""
+def _free_memory() -> None:
+    """Free the memory of the last cell, also on the device."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""compare.html: one file without network and script, for phones, light and dark."""
+"""compare.html: one file without network access or scripts."""
 
 from __future__ import annotations
 
@@ -43,33 +43,44 @@ from spa3d.rendering.numbers import (
 )
 from spa3d.rendering.svg import BarScale
 
+ALONE = "△ alone"
+"""Note of an interval that excludes 0, while Holm's correction or a seed disagrees."""
+
 
 def render_page(table: Table) -> str:
     """Render compare.html."""
-    sections = [_head(table), _faults(table), *_benchmarks(table), _details(table), _runs(table)]
-    sections += [_paper(table), _how(table)]
+    sections = [
+        _render_head(table),
+        _render_errors(table),
+        *_render_benchmarks(table),
+        _render_details(table),
+        _render_runs(table),
+    ]
+    sections += [_render_paper(table), _render_origin(table)]
     style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     return Page(f"{table.title} · spa3d compare", sections, style=style).render()
 
 
-def _head(table: Table) -> str:
+def _render_head(table: Table) -> str:
     first, *more = table.verdict
     claim, colon, evidence = first.partition(": ")
     meta = f"{isolate_text(table.title)} <span>/</span> budget: {isolate_text(table.budget)}"
-    return Headline(_tone(table), isolate_text(claim + colon.strip()), isolate_text(evidence), more, meta).render()
+    return Headline(
+        _choose_tone(table), isolate_text(claim + colon.strip()), isolate_text(evidence), more, meta
+    ).render()
 
 
-def _tone(table: Table) -> str:
+def _choose_tone(table: Table) -> str:
     """Choose the class of the head: ``helped`` if a row beats its control on the first score."""
     subsets = table.subsets()
     if not subsets:
         return "open"
-    found = [table.score(row, subsets[0]) for row in table.rows]
-    sides = {score.against_control.side for score in found if score and score.against_control}
+    scores = [table.score(row, subsets[0]) for row in table.rows]
+    sides = {score.against_control.side for score in scores if score and score.against_control}
     return "helped" if 1 in sides else "even"
 
 
-def _faults(table: Table) -> str:
+def _render_errors(table: Table) -> str:
     items = [
         f"<strong>{isolate_text(row.label)}:</strong> {isolate_text(error)}"
         for row in table.rows
@@ -84,103 +95,107 @@ def _faults(table: Table) -> str:
     return render_warnings(items)
 
 
-def _benchmarks(table: Table) -> Iterable[str]:
+def _render_benchmarks(table: Table) -> Iterable[str]:
     rival = format_control(table.budget)
     legend = (
         f'<p class="legend"><span class="key score after"></span>against {escape(rival)} '
         '<span class="key blind before"></span>against the base <span class="key tick"></span>each seed. '
-        f"{escape(LEGEND)} {escape(describe_marks(table, 'alone only'))}</p>"
+        f"{escape(LEGEND)} {escape(describe_marks(table, ALONE))}</p>"
     )
     for number, name in enumerate(dict.fromkeys(name for name, _ in table.subsets())):
         body = "" if number else legend
         for subset in (subset for subset in table.subsets() if subset[0] == name):
-            body += _subset(table, subset)
+            body += _render_subset(table, subset)
         yield render_section(isolate_text(name), body, "scores")
 
 
-def _subset(table: Table, subset: BenchmarkSubset) -> str:
-    """Render the table of one score; other sets are folded unless something moved for sure."""
+def _render_subset(table: Table, subset: BenchmarkSubset) -> str:
+    """Render one score; sets other than test are folded unless a difference is significant."""
     scores = [score for row in table.rows if (score := table.score(row, subset))]
     unit = "pair" if subset[1] == "flip" else "question"
-    asked = f"{format_count(scores[0].questions, unit)}, chance {format_percent(scores[0].chance)} %"
-    drawn = (
-        f'<p class="meta">{asked}</p>{_score_table(table, subset, make_shared_scale(scores))}{_levels(table, subset)}'
-    )
+    size = f"{format_count(scores[0].questions, unit)}, chance {format_percent(scores[0].chance)} %"
+    scale = make_shared_scale(scores)
+    table_html, charts = _render_score_table(table, subset, scale), _render_levels(table, subset)
+    content = f'<p class="meta">{size}</p>{table_html}{charts}'
     if subset[1] == "test":
-        return drawn
+        return content
     moved = any(score.against_control and score.against_control.side for score in scores)
-    return (
-        f"<details{' open' if moved else ''}><summary>{isolate_text(format_subset(subset))}</summary>{drawn}</details>"
-    )
+    summary = isolate_text(format_subset(subset))
+    return f"<details{' open' if moved else ''}><summary>{summary}</summary>{content}</details>"
 
 
-def _score_table(table: Table, subset: BenchmarkSubset, scale: BarScale) -> str:
+def _render_score_table(table: Table, subset: BenchmarkSubset, scale: BarScale) -> str:
     heads = [("Row", "label"), (f'<span class="hidden">Picture</span>{draw_scale(scale)}', "picture")]
     heads += [(name, "") for name in _SCORE_HEADS]
-    rows = [_score_row(row, table.score(row, subset), scale) for row in table.rows]
+    rows = [_render_score_row(row, table.score(row, subset), scale) for row in table.rows]
     caption = f"{format_subset(subset)}: every row against the base and against {format_control(table.budget)}"
     return render_table(heads, rows, caption, kind="")
 
 
-def _score_row(row: TableRow, score: Score | None, scale: BarScale) -> str:
+def _render_score_row(row: TableRow, score: Score | None, scale: BarScale) -> str:
     if score is None:
-        return _row(row, [_cell("", "", "picture"), *(_cell(name, NOTHING) for name in _SCORE_HEADS)])
-    held = score.against_control
+        return _render_row(
+            row, [_render_cell("", "", "picture"), *(_render_cell(name, NOTHING) for name in _SCORE_HEADS)]
+        )
+    against = score.against_control
     gap = NOTHING
     if score.gap:
         moved = f"<small>{format_points(score.gap_change.mean)} by training</small>" if score.gap_change else ""
         gap = f"<b>{format_points(score.gap.mean)}</b>{moved}"
     before, blind = format_percent(score.before.mean), format_percent(score.blind.mean)
-    beside = f"<small>before {before}</small><small>blind {blind}</small>"
+    details = f"<small>before {before}</small><small>blind {blind}</small>"
     contents = (
-        f"<b>{format_percent(score.after.mean)}</b>{beside}",
-        _estimate(score.change),
-        _tested(held),
-        format_seed_range(held or score.change),
+        f"<b>{format_percent(score.after.mean)}</b>{details}",
+        _format_estimate(score.change),
+        _format_test(against),
+        format_seed_range(against or score.change),
         gap,
     )
-    cells = [_cell(name, content) for name, content in zip(_SCORE_HEADS, contents, strict=True)]
-    return _row(row, [_cell("", draw_forest(score, scale, row.label), "picture"), *cells])
+    cells = [_render_cell(name, content) for name, content in zip(_SCORE_HEADS, contents, strict=True)]
+    return _render_row(row, [_render_cell("", draw_forest(score, scale, row.label), "picture"), *cells])
 
 
 _SCORE_HEADS = ("Score", "Against the base", "Against SFT", "Over seeds", "Blind gap")
 
 
-def _levels(table: Table, subset: BenchmarkSubset) -> str:
+def _render_levels(table: Table, subset: BenchmarkSubset) -> str:
     charts = build_level_charts(table, subset)
     rival = "against SFT" if table.family.comparisons else "against the base"
-    drawn = "".join(draw_levels(chart, f"points {rival}, by noise level") for chart in charts)
-    return f'<div class="charts">{drawn}</div>' if drawn else ""
+    pictures = "".join(draw_levels(chart, f"points {rival}, by noise level") for chart in charts)
+    return f'<div class="charts">{pictures}</div>' if pictures else ""
 
 
-def _estimate(found: Estimate) -> str:
-    return f"<b>{format_points(found.mean)}</b><small>{format_points_interval(found.ci95)}</small>"
+def _format_estimate(estimate: Estimate) -> str:
+    return f"<b>{format_points(estimate.mean)}</b><small>{format_points_interval(estimate.ci95)}</small>"
 
 
-def _tested(found: Tested | None) -> str:
-    """Format a difference, marked if it stands after Holm's correction."""
-    if found is None:
+def _format_test(estimate: Tested | None) -> str:
+    """Format a difference, with a mark if it is significant after Holm's correction."""
+    if estimate is None:
         return NOTHING
-    mark = {1: '<i class="up">▲</i>', -1: '<i class="down">▼</i>', 0: ""}[found.side]
-    note = "alone only" if found.lucky else f"Holm {format_p_value(found.p_holm)}"
-    interval = format_points_interval(found.ci95)
-    return f"<b>{mark}{format_points(found.mean)}</b><small>{interval}</small><small>{note}</small>"
+    mark = {1: '<i class="up">▲</i>', -1: '<i class="down">▼</i>', 0: ""}[estimate.side]
+    note = ALONE if estimate.lucky else f"Holm {format_p_value(estimate.p_holm)}"
+    interval = format_points_interval(estimate.ci95)
+    return f"<b>{mark}{format_points(estimate.mean)}</b><small>{interval}</small><small>{note}</small>"
 
 
-def _details(table: Table) -> str:
+def _render_details(table: Table) -> str:
     names = [name for name in TRAINING_HEADS if any(name in row.training for row in table.rows)]
     if not names:
         return ""
     heads = [("Row", "label"), *((TRAINING_HEADS[name].capitalize(), "") for name in names)]
     rows = [
-        _row(row, [_cell(TRAINING_HEADS[name], format_training_value(name, row.training.get(name))) for name in names])
+        _render_row(
+            row,
+            [_render_cell(TRAINING_HEADS[name], format_training_value(name, row.training.get(name))) for name in names],
+        )
         for row in table.rows
     ]
     legend = f'<p class="legend">{escape(DETAILS)}</p>'
     return render_section("Training", legend + render_table(heads, rows, "How post-training went", "plain"))
 
 
-def _runs(table: Table) -> str:
+def _render_runs(table: Table) -> str:
     subsets = [subset for subset in table.subsets() if subset[1] == "test"]
     heads = [
         ("Row", "label"),
@@ -192,45 +207,46 @@ def _runs(table: Table) -> str:
     rows = []
     for row in table.rows:
         for cell in row.cells:
-            contents = [_cell("Seed", str(cell.seed)), _cell("State", cell.status)]
+            contents = [_render_cell("Seed", str(cell.seed)), _render_cell("State", cell.status)]
             contents += [
-                _cell(format_subset(subset), _of_seed(table.score(row, subset), row, cell)) for subset in subsets
+                _render_cell(format_subset(subset), _format_seed(table.score(row, subset), row, cell))
+                for subset in subsets
             ]
-            rows.append(_row(row, [*contents, _cell("Run", _link(cell))], notes=False))
-    drawn = render_table(heads, rows, "Every run with its scores", "runs")
-    return render_section("Every run", f"<details><summary>{len(rows)} runs</summary>{drawn}</details>")
+            rows.append(_render_row(row, [*contents, _render_cell("Run", _render_link(cell))], notes=False))
+    listing = render_table(heads, rows, "Every run with its scores", "runs")
+    return render_section("Every run", f"<details><summary>{len(rows)} runs</summary>{listing}</details>")
 
 
-def _of_seed(score: Score | None, row: TableRow, cell: CellState) -> str:
+def _format_seed(score: Score | None, row: TableRow, cell: CellState) -> str:
     if score is None or cell.seed not in row.seeds_done:
         return NOTHING
-    place = row.seeds_done.index(cell.seed)
-    share, moved = score.after.seeds[place], (score.against_control or score.change).seeds[place]
+    index = row.seeds_done.index(cell.seed)
+    share, moved = score.after.seeds[index], (score.against_control or score.change).seeds[index]
     difference = f" <small>{format_points(moved)}</small>" if moved is not None else ""
     return format_percent(share) + difference if share is not None else NOTHING
 
 
-def _link(cell: CellState) -> str:
+def _render_link(cell: CellState) -> str:
     if cell.status != "done":
         return f"<code>{escape(cell.folder)}</code>"
     return f'<a href="{escape(quote(cell.folder))}/report.html">{isolate_text(cell.folder)}</a>'
 
 
-def _paper(table: Table) -> str:
+def _render_paper(table: Table) -> str:
     if not table.paper:
         return ""
     columns = list_paper_columns(table)
     heads = [("Row", "label"), *((isolate_text(column), "") for column in columns)]
     rows = []
     for label, figures in table.paper.items():
-        cells = [_cell(column, f"{figures[column]:g}" if column in figures else NOTHING) for column in columns]
+        cells = [_render_cell(column, f"{figures[column]:g}" if column in figures else NOTHING) for column in columns]
         rows.append(render_row(isolate_text(label), cells))
     caption = f" {isolate_text(table.caption)}" if table.caption else ""
     legend = f'<p class="legend">{escape(PAPER[0].upper() + PAPER[1:])}.{caption}</p>'
     return render_section("In the paper", legend + render_table(heads, rows, PAPER, "plain"))
 
 
-def _how(table: Table) -> str:
+def _render_origin(table: Table) -> str:
     pairs = {
         "Command": f"<code>{escape(table.command)}</code>",
         "Budget": isolate_text(table.budget),
@@ -240,18 +256,18 @@ def _how(table: Table) -> str:
     return render_section("How it was made", render_definitions(pairs.items()))
 
 
-def _row(row: TableRow, cells: Sequence[str], *, notes: bool = True) -> str:
-    below = _notes(row) if notes else ""
+def _render_row(row: TableRow, cells: Sequence[str], *, notes: bool = True) -> str:
+    below = _format_notes(row) if notes else ""
     return render_row(isolate_text(row.label) + below, cells, row.role)
 
 
-def _notes(row: TableRow) -> str:
-    """Format the notes under a label: control or not, seeds done, seeds failed."""
+def _format_notes(row: TableRow) -> str:
+    """Format the notes under a label: control, number of finished seeds, number of failed ones."""
     words = ["control"] if row.role == "control" else []
     failed = sum(cell.status == "failed" for cell in row.cells)
     alarm = f'<small class="error">{failed} failed</small>' if failed else ""
     return f"<small>{', '.join([*words, format_seed_count(row)])}</small>{alarm}"
 
 
-def _cell(name: str, content: str, kind: str = "") -> str:
+def _render_cell(name: str, content: str, kind: str = "") -> str:
     return render_cell(content, label=name or None, kind=kind)

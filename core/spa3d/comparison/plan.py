@@ -1,4 +1,4 @@
-"""Every cell of a comparison, built and checked before the first one runs."""
+"""Plans of comparisons: every cell is configured and built once before the first one runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from spa3d.registry.registry import Registry
 
 @dataclass(frozen=True)
 class Comparison:
-    """A planned comparison: its grid, every cell with its configuration, and the folder of its table."""
+    """A planned comparison: grid, cells with their configurations, folder of the table."""
 
     grid: Grid
     preset: ComparePreset | None
@@ -34,7 +34,7 @@ class Comparison:
     output: Path
 
     def write(self, *, command: str) -> Table:
-        """Write the table of what is there, headed by the command that makes it, and return it."""
+        """Write the table of the finished cells and return it; `command` is quoted in it."""
         settings = TableSettings(
             title=f"Comparison {self.grid.name}",
             budget=self.grid.budget,
@@ -53,90 +53,92 @@ def plan_comparison(
     output: Path,
     preset: ComparePreset | None = None,
 ) -> Comparison:
-    """Every cell of a comparison with its configuration; all of them are built once before the first one runs.
+    """Plan a comparison: configure every cell, and build each once to find errors early.
 
     Args:
-        settings: what every cell is given, as mappings that `spa3d.config.resolve.resolve` takes, the weakest first.
+        settings: settings of every cell, as `spa3d.config.resolve.resolve` takes them, the weakest first.
         grid: rows, axes, seeds and budget.
-        registry: what can be chosen.
+        registry: components and presets that can be chosen.
         output: the folder of cells and table.
-        preset: the comparison that the grid began with, for the caption of the table.
+        preset: the preset of the grid, for the caption of the table.
 
     Raises:
-        ConfigError: everything that is wrong with any of the cells.
-        OutputError: the folder holds something else.
+        ConfigError: all errors of all cells.
+        OutputError: the folder contains a run, or cells of other settings.
 
     """
     rows = _Rows(settings, registry)
     drafts = expand(grid, rows.needs)
-    made: dict[str, Candidate] = {}
+    candidates: dict[str, Candidate] = {}
     errors: dict[str, list[str]] = {}
     for draft in drafts:
         try:
-            made[draft.label] = rows.candidate(draft)
+            candidates[draft.label] = rows.candidate(draft)
         except SpaError as error:
             for line in str(error).splitlines():
                 errors.setdefault(line, []).append(draft.label)
     if errors:
-        everywhere = len(drafts)
         raise ConfigError(
-            [line if len(labels) == everywhere else f"{'; '.join(labels)}: {line}" for line, labels in errors.items()]
+            [line if len(labels) == len(drafts) else f"{'; '.join(labels)}: {line}" for line, labels in errors.items()]
         )
-    tasks = lay_out(budgeted(list(made.values()), grid.budget, _control(settings, registry)), grid.seeds, output)
+    planned = budgeted(list(candidates.values()), grid.budget, _make_control(settings, registry))
+    tasks = lay_out(planned, grid.seeds, output)
     refuse_foreign_cells(tasks, output)
     return Comparison(grid, preset, tasks, output)
 
 
 def lay_out(planned: Sequence[Planned], seeds: Sequence[int], output: Path) -> list[Task]:
-    """The cells: every row with the first seed, then every row with the next, so that a table is soon whole."""
-    slugs = _slugs([one.row.label for one in planned])
+    """Lay out the cells: all rows with the first seed, then all rows with the next one."""
+    slugs = _make_slugs([entry.row.label for entry in planned])
     tasks: list[Task] = []
     for seed in seeds:
-        for one, slug in zip(planned, slugs, strict=True):
+        for entry, slug in zip(planned, slugs, strict=True):
             folder = output / "cells" / f"{slug}-s{seed}"
-            config = one.config.model_copy(update={"seed": seed})
-            tasks.append(Task(Cell(one.row, seed, len(tasks), folder), config))
+            config = entry.config.model_copy(update={"seed": seed})
+            tasks.append(Task(Cell(entry.row, seed, len(tasks), folder), config))
     return tasks
 
 
 def share_of(tasks: Sequence[Task], part: str) -> list[Task]:
-    """Those of ``--cell i/n``: every n-th, from the i-th on, counted from 1.
+    """Select the tasks of ``--cell i/n``: every n-th, starting with the i-th, counted from 1.
 
     Raises:
-        ConfigError: `part` is no such share.
+        ConfigError: `part` is not ``i/n`` with 1 ≤ i ≤ n.
 
     """
-    found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", part)
-    if not found or int(found[1]) > int(found[2]):
-        raise ConfigError(f"--cell {part}: which share of the cells, as i/n with i from 1 to n, such as 1/4")
-    first, every = int(found[1]), int(found[2])
+    match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", part)
+    if not match or int(match[1]) > int(match[2]):
+        raise ConfigError(
+            f"--cell {part}: expected i/n with i from 1 to n, such as 1/4: this process runs every n-th cell"
+        )
+    first, every = int(match[1]), int(match[2])
     return [task for task in tasks if task.cell.index % every == first - 1]
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Makes rows over settings that all of them share."""
+    """Builds rows on settings that all of them share."""
 
     settings: Sequence[Settings]
     registry: Registry
 
     def config(self, row: RowSettings) -> RunConfig:
-        """The shared settings with those of the row over them."""
-        valued = [f"--{key}={value}: --{key} takes no value" for key, value in row.items() if key in SWITCHES]
-        if valued:
-            raise ConfigError(valued)
+        """The shared settings, overridden by those of the row."""
+        with_value = [f"--{key}={value}: --{key} takes no value" for key, value in row.items() if key in SWITCHES]
+        if with_value:
+            raise ConfigError(with_value)
         flags = [Flag(key, value) for key, value in row.items()]
         return resolve(*self.settings, source_of_flags(flags), registry=self.registry)
 
     def needs(self, row: RowSettings) -> Sequence[Need]:
-        """What the objective of the row wants scored."""
-        chosen = self.config(row).objective
-        objective = self.registry.target(self.registry.get("objective", chosen.component))
-        needs: Sequence[Need] = objective(**chosen.config).needs
+        """The needs of the row's objective."""
+        selection = self.config(row).objective
+        objective = self.registry.target(self.registry.get("objective", selection.component))
+        needs: Sequence[Need] = objective(**selection.config).needs
         return needs
 
     def candidate(self, draft: Draft) -> Candidate:
-        """The row with its live parts tried once, and the number of items that it trains on."""
+        """Build the parts of a row once, and count the items that it trains on."""
         config = self.config(draft.settings)
         parts = assemble(config, self.registry, make_execution(config, self.registry))
         items = len(parts.dataset.records("train"))
@@ -146,22 +148,22 @@ class _Rows:
         return Candidate(draft.label, draft.settings, config, needs, items)
 
 
-def _control(settings: Sequence[Settings], registry: Registry) -> Callable[[RowSettings], Candidate]:
-    """SFT beside given settings; what is said of the rows' own objective is none of its business."""
+def _make_control(settings: Sequence[Settings], registry: Registry) -> Callable[[RowSettings], Candidate]:
+    """Make the function that builds SFT rows; settings of the rows' own objective are left out."""
     rows = _Rows([read_source(each).without("objective") for each in settings], registry)
-    made: dict[tuple[tuple[str, str], ...], Candidate] = {}
+    cache: dict[tuple[tuple[str, str], ...], Candidate] = {}
 
     def control(row: RowSettings) -> Candidate:
         key = tuple(sorted(row.items()))
-        if key not in made:
-            made[key] = rows.candidate(Draft({"objective": "sft", **row}, "sft"))
-        return made[key]
+        if key not in cache:
+            cache[key] = rows.candidate(Draft({"objective": "sft", **row}, "sft"))
+        return cache[key]
 
     return control
 
 
-def _slugs(labels: Sequence[str]) -> list[str]:
-    """Names of folders; labels that differ in signs only are numbered."""
+def _make_slugs(labels: Sequence[str]) -> list[str]:
+    """Make folder names from labels; equal names are numbered."""
     slugs: list[str] = []
     for label in labels:
         slug = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-.") or "row"

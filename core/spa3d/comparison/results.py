@@ -22,7 +22,7 @@ from spa3d.evaluation.training_health import probe_ends
 
 @dataclass(frozen=True)
 class QuestionValues:
-    """One number per question of one cell, sorted by question id; ``records`` names the clouds."""
+    """One number per question of a cell, sorted by question id; ``records`` are cloud ids."""
 
     ids: np.ndarray
     records: np.ndarray
@@ -34,9 +34,9 @@ class QuestionValues:
         return float(self.values.mean())
 
     def minus(self, other: QuestionValues) -> QuestionValues:
-        """Subtract on the questions of both."""
-        ids, mine, theirs = np.intersect1d(self.ids, other.ids, assume_unique=True, return_indices=True)
-        return QuestionValues(ids, self.records[mine], self.values[mine] - other.values[theirs])
+        """Subtract, for the questions that both have."""
+        ids, index, other_index = np.intersect1d(self.ids, other.ids, assume_unique=True, return_indices=True)
+        return QuestionValues(ids, self.records[index], self.values[index] - other.values[other_index])
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class BeforeAfter:
     after: ScoredUnits
 
     def score(self, side: ScoredUnits) -> QuestionValues:
-        """Score of each question, with the cloud where one was shown."""
+        """Score of each question, with the cloud if one was shown."""
         return QuestionValues(side.ids, side.records, side.scored)
 
     def gap(self, side: ScoredUnits) -> QuestionValues | None:
-        """Score with the cloud minus score without; None where no cloud was ever shown."""
+        """Score with the cloud minus score without it; None if no cloud was shown."""
         return None if side.clean is None else QuestionValues(side.ids, side.records, side.clean - side.blind)
 
     def change(self) -> QuestionValues:
@@ -69,10 +69,11 @@ class CellResult:
     """Results of a finished cell.
 
     Attributes:
-        cell: which.
-        sets: benchmark and set (``test``, ``counterfactual``, ``flip``) to the questions' scores, in reported order.
-        training: name to number, see `TRAINING`; what was not recorded is missing.
-        warnings: what the watchdog said.
+        cell: the cell.
+        sets: (benchmark, set) to the questions' scores, in reported order; a set is ``test``, ``counterfactual`` or
+            ``flip``.
+        training: name to number, see `TRAINING`; numbers that were not recorded are left out.
+        warnings: messages of the watchdog.
 
     """
 
@@ -86,9 +87,9 @@ TRAINING = {
     "steps": "optimizer steps of post-training",
     "seconds": "wall time of post-training",
     "learning_rate": "peak learning rate",
-    "margin": "log p of held-out answers, clean minus noised, nats per answer, of the weights that came out",
-    "saturation": "share of held-out answers whose margin is so wide that the contrast teaches nothing, likewise",
-    "drift": "log p of held-out answers on clean clouds, nats per token, of the weights that came out minus the base's",
+    "margin": "log p of held-out answers, clean minus noised, nats per answer, of the final weights",
+    "saturation": "share of held-out answers whose margin is so wide that the contrast has no effect, final weights",
+    "drift": "log p of held-out answers on clean clouds, nats per token, of the final weights minus the base",
     "repetition": "share of repeated three-word sequences in free answers, after post-training",
     "warnings": "warnings of the watchdog",
 }
@@ -98,40 +99,40 @@ def read_cell(cell: Cell, seconds: float | None) -> CellResult:
     """Read the results of a finished run from its folder.
 
     Args:
-        cell: whose folder is read.
-        seconds: wall time of post-training where it is known; otherwise the report's.
+        cell: the cell whose folder is read.
+        seconds: wall time of post-training; None: that of the report.
 
     Raises:
-        DataError: something is not there or not as a run writes it; names the file.
+        DataError: a file is missing or malformed; the message names it.
 
     """
     folder = cell.folder
-    report = _mapping(folder / "report.json", json.loads)
-    config = _mapping(folder / "config.yaml", yaml.safe_load)
+    report = _read_mapping(folder / "report.json", json.loads)
+    config = _read_mapping(folder / "config.yaml", yaml.safe_load)
     metrics_log = [row for row in MetricsLog(folder / "metrics.jsonl").rows() if row.get("stage") == "post-train"]
     sets = {
         (name, subset): sides
         for name in report.get("benchmarks", {})
-        for subset, sides in _sides(folder / "predictions", name).items()
+        for subset, sides in _read_sets(folder / "predictions", name).items()
     }
     if not sets:
-        raise DataError(f"{folder / 'report.json'}: names no benchmark that was asked")
-    training = _training(metrics_log, report, config) | ({} if seconds is None else {"seconds": seconds})
+        raise DataError(f"{folder / 'report.json'}: contains no benchmark with results")
+    training = _collect_training(metrics_log, report, config) | ({} if seconds is None else {"seconds": seconds})
     warnings = [str(text) for text in report.get("training", {}).get("warnings", ())]
     return CellResult(cell, sets, training | {"warnings": len(warnings)}, warnings)
 
 
-def _mapping(path: Path, parse: Any) -> Mapping[str, Any]:
+def _read_mapping(path: Path, parse: Any) -> Mapping[str, Any]:
     try:
         value = parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     if not isinstance(value, Mapping):
-        raise DataError(f"{path}: holds no mapping")
+        raise DataError(f"{path}: contains no mapping")
     return value
 
 
-def _sides(folder: Path, name: str) -> dict[str, BeforeAfter]:
+def _read_sets(folder: Path, name: str) -> dict[str, BeforeAfter]:
     paths = [folder / f"{name}.{when}.jsonl" for when in ("before", "after")]
     try:
         before, after = (unit_sets(read_rows(path)) for path in paths)
@@ -140,12 +141,12 @@ def _sides(folder: Path, name: str) -> dict[str, BeforeAfter]:
     return {subset: BeforeAfter(before[subset], units) for subset, units in after.items() if subset in before}
 
 
-def _training(
+def _collect_training(
     metrics_log: Sequence[Mapping[str, Any]], report: Mapping[str, Any], config: Mapping[str, Any]
 ) -> dict[str, float]:
     first, last = probe_ends(metrics_log) or ({}, {})
     health = report.get("training", {}).get("health", {})
-    found = {
+    values = {
         "steps": max((row["step"] for row in metrics_log if "step" in row), default=None),
         "seconds": report.get("timing", {}).get("post-train"),
         "learning_rate": config.get("train", {}).get("learning_rate"),
@@ -154,5 +155,5 @@ def _training(
         "repetition": health.get("repetition", {}).get("last"),
     }
     if "logp_clean" in first.keys() & last.keys():
-        found["drift"] = last["logp_clean"] - first["logp_clean"]
-    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+        values["drift"] = last["logp_clean"] - first["logp_clean"]
+    return {name: value for name, value in values.items() if isinstance(value, int | float)}

@@ -1,4 +1,4 @@
-"""The table of a comparison, from the folders of its cells to compare.json, .md and .html."""
+"""Table of a comparison, read from its cells, written as JSON, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class PaperFigures(Protocol):
 
     @property
     def paper(self) -> Mapping[str, Mapping[str, float]]:
-        """Label to column to figure."""
+        """Figures by row label and column."""
 
     @property
     def caption(self) -> str:
-        """Table and paper of the figures."""
+        """Names the table and the paper of the figures."""
 
 
 @dataclass(frozen=True)
 class TableSettings:
-    """The head of a table, and how its intervals are made.
+    """Head of a table, and the number of resamples.
 
     Attributes:
-        title: what is compared.
-        budget: what the rows have in common: steps, samples or compute.
-        command: how to make the table again.
+        title: title of the table.
+        budget: the budget that all rows share: steps, samples or compute.
+        command: the command that makes the table.
         bootstrap: resamples behind each interval.
-        preset: the paper's own figures, where the grid has the form of one of its tables.
+        preset: the paper's own figures, if the grid follows one of its tables.
 
     """
 
@@ -73,7 +73,7 @@ class Results:
         return list(dict.fromkeys(subset for cell in cells for subset in cell.sets))
 
     def control(self, row: Row, subset: BenchmarkSubset) -> BySeed:
-        """The cells of the control; empty unless a seed of both is done and was asked `subset`."""
+        """The cells of the control; empty unless both have finished a seed with `subset`."""
         control = self.measured.get(row.control, {}) if row.control != row.label else {}
         both = any(
             subset in cell.sets and seed in control and subset in control[seed].sets
@@ -85,11 +85,11 @@ class Results:
 def write_table(output: Path, outcomes: Sequence[Outcome], settings: TableSettings) -> Table:
     """Write compare.json, compare.md and compare.html into `output`.
 
-    Each replaces its predecessor whole or not at all. The same outcomes and folders give the same bytes.
+    Each file is replaced atomically. The same outcomes and folders give the same bytes.
 
     Args:
         output: the comparison's folder.
-        outcomes: what came of every cell, in the order of the grid.
+        outcomes: state of every cell, in the order of the grid.
         settings: the head of the table.
 
     """
@@ -107,23 +107,23 @@ def build_table(output: Path, outcomes: Sequence[Outcome], settings: TableSettin
     family = Family(
         rows=len({row.label for row, _ in pairs}), scores=len({subset for _, subset in pairs}), comparisons=len(pairs)
     )
-    drawn = [
-        _row(results, row, output, bootstrap=settings.bootstrap, family=family.comparisons) for row in results.rows
+    rows = [
+        _make_row(results, row, output, bootstrap=settings.bootstrap, family=family.comparisons) for row in results.rows
     ]
     preset = settings.preset
-    plain = Table(
+    table = Table(
         title=settings.title,
         verdict=(),
         budget=settings.budget,
         command=settings.command,
-        counts={status: sum(one.status == status for one in results.outcomes) for status in _STATUSES},
+        counts={status: sum(outcome.status == status for outcome in results.outcomes) for status in _STATUSES},
         bootstrap=settings.bootstrap,
         family=family,
-        rows=tuple(_correct(drawn)),
+        rows=tuple(_correct_rows(rows)),
         caption=preset.caption if preset else "",
         paper={label: dict(figures) for label, figures in preset.paper.items()} if preset else {},
     )
-    return plain.model_copy(update={"verdict": judge_table(plain)})
+    return table.model_copy(update={"verdict": judge_table(table)})
 
 
 _STATUSES: tuple[Status, ...] = ("done", "failed", "to do")
@@ -144,14 +144,14 @@ def read_results(outcomes: Sequence[Outcome]) -> Results:
     return Results(states, measured)
 
 
-def _row(results: Results, row: Row, output: Path, *, bootstrap: int, family: int) -> TableRow:
+def _make_row(results: Results, row: Row, output: Path, *, bootstrap: int, family: int) -> TableRow:
     cells = results.measured[row.label]
     scores: dict[str, dict[str, Score]] = {}
     for name, kind in results.subsets:
         control = results.control(row, (name, kind))
-        found = score_row(cells, (name, kind), control, bootstrap=bootstrap, family=family)
-        if found:
-            scores.setdefault(name, {})[kind] = found
+        score = score_row(cells, (name, kind), control, bootstrap=bootstrap, family=family)
+        if score:
+            scores.setdefault(name, {})[kind] = score
     training = {name: compute_spread([cell.training.get(name) for cell in cells.values()]) for name in TRAINING}
     return TableRow(
         label=row.label,
@@ -161,34 +161,37 @@ def _row(results: Results, row: Row, output: Path, *, bootstrap: int, family: in
         seeds_done=tuple(cells),
         scores=scores,
         training={name: numbers for name, numbers in training.items() if numbers},
-        cells=tuple(_state(output, one, cells) for one in results.outcomes if one.cell.row.label == row.label),
+        cells=tuple(
+            _make_state(output, outcome, cells) for outcome in results.outcomes if outcome.cell.row.label == row.label
+        ),
     )
 
 
-def _state(output: Path, state: Outcome, cells: BySeed) -> CellState:
-    cell, found = state.cell, cells.get(state.cell.seed)
+def _make_state(output: Path, outcome: Outcome, cells: BySeed) -> CellState:
+    cell, result = outcome.cell, cells.get(outcome.cell.seed)
     return CellState(
         seed=cell.seed,
         index=cell.index,
         folder=Path(os.path.relpath(cell.folder, output)).as_posix(),
-        status=state.status,
-        error=state.error,
-        warnings=tuple(found.warnings) if found else (),
+        status=outcome.status,
+        error=outcome.error,
+        warnings=tuple(result.warnings) if result else (),
     )
 
 
-def _correct(rows: Sequence[TableRow]) -> list[TableRow]:
-    """Set Holm's p over all comparisons with a control."""
-    places = [
-        (number, name, subset, held.against_control)
-        for number, row in enumerate(rows)
+def _correct_rows(rows: Sequence[TableRow]) -> list[TableRow]:
+    """Set `p_holm`, corrected over all comparisons with a control."""
+    comparisons = [
+        (index, name, subset, score.against_control)
+        for index, row in enumerate(rows)
         for name, sets in row.scores.items()
-        for subset, held in sets.items()
-        if held.against_control
+        for subset, score in sets.items()
+        if score.against_control
     ]
     scores = [{name: dict(sets) for name, sets in row.scores.items()} for row in rows]
-    adjusted = correct_holm([tested.p for *_, tested in places])
-    for (number, name, subset, tested), p in zip(places, adjusted, strict=True):
-        fresh = tested.model_copy(update={"p_holm": p})
-        scores[number][name][subset] = scores[number][name][subset].model_copy(update={"against_control": fresh})
+    adjusted = correct_holm([tested.p for *_, tested in comparisons])
+    for (index, name, subset, tested), p in zip(comparisons, adjusted, strict=True):
+        corrected = tested.model_copy(update={"p_holm": p})
+        score = scores[index][name][subset]
+        scores[index][name][subset] = score.model_copy(update={"against_control": corrected})
     return [row.model_copy(update={"scores": sets}) for row, sets in zip(rows, scores, strict=True)]

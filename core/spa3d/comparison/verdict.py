@@ -1,9 +1,9 @@
-"""The verdict of a comparison in a few sentences: the first lines of every table.
+"""The verdict of a comparison: a few sentences at the top of every table.
 
-A row *beats* its control on a score when the paired 95 % interval of the difference lies above 0 and Holm's p, over all
-comparisons of the table, is at most 0.05, and no seed points the other way.
-The first sentence speaks of the first benchmark's own score; the second of
-what else moved for sure, gains and losses alike; the last of what is missing.
+A row *beats* its control on a score if three things hold: the paired 95 % interval of the difference lies above 0,
+Holm's p over all comparisons of the table is at most 0.05, and no seed has the opposite sign.
+The first sentence is about the test score of the first benchmark. The next ones name significant gains and losses on
+other scores, the number of comparisons, and missing cells.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from spa3d.comparison.wording import format_control, format_seed_range, format_s
 from spa3d.rendering.numbers import NOTHING, format_count, format_points, format_points_interval
 
 MOST_NAMED = 4
-"""Rows named in one sentence; of more than these the number is told."""
+"""Rows named in one sentence; further rows are only counted."""
 
 
-class _Held(NamedTuple):
-    """A row held against its control on one score."""
+class _Compared(NamedTuple):
+    """A row compared with its control on one score."""
 
     row: TableRow
     subset: BenchmarkSubset
@@ -31,90 +31,98 @@ def judge_table(table: Table) -> tuple[str, ...]:
     """Judge the table in a few sentences, plain text."""
     subsets = table.subsets()
     if not subsets:
-        return (f"Nothing to compare yet: {_states(table)}.",)
-    held = _comparisons(table, subsets)
-    main = [one for one in held if one.subset == subsets[0]]
-    main_sentence = _main(table, main) if main else _without_control(table, subsets[0])
-    others = _others([one for one in held if one.subset != subsets[0]], table)
-    return tuple(sentence for sentence in (main_sentence, others, _caution(table, held), _missing(table)) if sentence)
+        return (f"Nothing to compare yet: {_format_states(table)}.",)
+    compared = _collect_comparisons(table, subsets)
+    main = [entry for entry in compared if entry.subset == subsets[0]]
+    main_sentence = _describe_main(table, main) if main else _describe_without_control(table, subsets[0])
+    others = _describe_others([entry for entry in compared if entry.subset != subsets[0]], table)
+    return tuple(
+        sentence
+        for sentence in (main_sentence, others, _count_significant(table, compared), _describe_missing(table))
+        if sentence
+    )
 
 
-def _comparisons(table: Table, subsets: Sequence[BenchmarkSubset]) -> list[_Held]:
+def _collect_comparisons(table: Table, subsets: Sequence[BenchmarkSubset]) -> list[_Compared]:
     return [
-        _Held(row, subset, held.against_control)
+        _Compared(row, subset, score.against_control)
         for subset in subsets
         for row in table.rows
-        if (held := table.score(row, subset)) and held.against_control
+        if (score := table.score(row, subset)) and score.against_control
     ]
 
 
-def _main(table: Table, held: Sequence[_Held]) -> str:
-    """Name the rows above and below the control on the first score."""
-    rival, where = format_control(table.budget), format_subset(held[0].subset)
-    wins, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
+def _describe_main(table: Table, compared: Sequence[_Compared]) -> str:
+    """Name the rows significantly above and below the control on the first score."""
+    rival, where = format_control(table.budget), format_subset(compared[0].subset)
+    wins, losses = ([entry for entry in compared if entry.tested.side == side] for side in (1, -1))
     if wins:
-        rows = f"{len(wins)} of {format_count(len(held), 'row')}"
-        sentence = f"{rows} {'beats' if len(wins) == 1 else 'beat'} {rival} on {where}: {_named(wins)}"
+        rows = f"{len(wins)} of {format_count(len(compared), 'row')}"
+        sentence = f"{rows} {'beats' if len(wins) == 1 else 'beat'} {rival} on {where}: {_list_rows(wins)}"
     else:
-        best = max(held, key=lambda one: one.tested.mean)
-        which = "the only one" if len(held) == 1 else f"the best of {len(held)}"
-        sentence = f"No row beats {rival} on {where}: {which}, {best.row.label}, is {_figure(best.tested)}"
-    return f"{sentence}; below it: {_named(losses)}." if losses else f"{sentence}."
+        best = max(compared, key=lambda entry: entry.tested.mean)
+        which = "the only one" if len(compared) == 1 else f"the best of {len(compared)}"
+        sentence = f"No row beats {rival} on {where}: {which}, {best.row.label}, is {_format_difference(best.tested)}"
+    return f"{sentence}; below it: {_list_rows(losses)}." if losses else f"{sentence}."
 
 
-def _without_control(table: Table, subset: BenchmarkSubset) -> str:
-    """Compare the rows with the base, for want of a control, and say so."""
-    found = [(row, held.change) for row in table.rows if (held := table.score(row, subset))]
-    row, change = max(found, key=lambda pair: pair[1].mean)
-    best = f"against the base the best on {format_subset(subset)}, {row.label}, is {_figure(change)}"
-    return f"No row has a finished SFT control, so nothing says whether SFT would have done as well: {best}."
+def _describe_without_control(table: Table, subset: BenchmarkSubset) -> str:
+    """Say that no control is finished, and compare the rows with the base."""
+    changes = [(row, score.change) for row in table.rows if (score := table.score(row, subset))]
+    row, change = max(changes, key=lambda pair: pair[1].mean)
+    best = f"against the base, the best row on {format_subset(subset)}, {row.label}, is {_format_difference(change)}"
+    return f"No row has a finished SFT control, so a comparison with SFT is not possible yet: {best}."
 
 
-def _others(held: Sequence[_Held], table: Table) -> str:
-    """Name the certain gains and losses on the other scores."""
-    gains, losses = ([one for one in held if one.tested.side == side] for side in (1, -1))
+def _describe_others(compared: Sequence[_Compared], table: Table) -> str:
+    """Name the significant gains and losses on the other scores."""
+    gains, losses = ([entry for entry in compared if entry.tested.side == side] for side in (1, -1))
     clauses = [
-        f"{verb} {format_control(table.budget)} on other scores: {_named(those, subsets=True)}."
-        for verb, those in (("Above", gains), ("Below", losses))
-        if those
+        f"{verb} {format_control(table.budget)} on other scores: {_list_rows(rows, subsets=True)}."
+        for verb, rows in (("Above", gains), ("Below", losses))
+        if rows
     ]
     return " ".join(clauses)
 
 
-def _caution(table: Table, held: Sequence[_Held]) -> str:
-    """Count the comparisons, those that survive correction, and those that do not."""
-    family, lucky = table.family, sum(one.tested.lucky for one in held)
+def _count_significant(table: Table, compared: Sequence[_Compared]) -> str:
+    """Count all comparisons, the significant ones, and those that are significant alone only."""
+    family, lucky = table.family, sum(entry.tested.lucky for entry in compared)
     if family.comparisons < 2:
         return ""
     scope = f"{format_count(family.rows, 'row')} on {format_count(family.scores, 'score')}"
-    sure = sum(one.tested.side != 0 for one in held)
-    sentence = f"Of {family.comparisons} comparisons ({scope}) {sure or 'none'} {'survives' if sure < 2 else 'survive'}"
-    alone = f"; {lucky} more {'has' if lucky == 1 else 'have'} an interval without 0 when taken alone" if lucky else ""
-    return f"{sentence} Holm's correction for all with every seed on one side{alone}."
+    significant = sum(entry.tested.side != 0 for entry in compared)
+    sentence = (
+        f"Of {family.comparisons} comparisons ({scope}), {significant or 'none'} {'is' if significant < 2 else 'are'}"
+    )
+    alone = f"; {lucky} more {'is' if lucky == 1 else 'are'} significant alone" if lucky else ""
+    return f"{sentence} significant after Holm's correction with all seeds agreeing{alone}."
 
 
-def _missing(table: Table) -> str:
-    return "" if table.counts["done"] == sum(table.counts.values()) else f"Not whole: {_states(table)}."
+def _describe_missing(table: Table) -> str:
+    return "" if table.counts["done"] == sum(table.counts.values()) else f"Incomplete: {_format_states(table)}."
 
 
-def _states(table: Table) -> str:
+def _format_states(table: Table) -> str:
     total = sum(table.counts.values())
     clauses = [f"{table.counts['done']} of {format_count(total, 'cell')} done"]
     clauses += [f"{table.counts[status]} {status}" for status in ("failed", "to do") if table.counts[status]]
     return ", ".join(clauses)
 
 
-def _named(held: Sequence[_Held], *, subsets: bool = False) -> str:
+def _list_rows(compared: Sequence[_Compared], *, subsets: bool = False) -> str:
     """List the rows with their figures, the largest differences first."""
-    ranked = sorted(held, key=lambda one: -abs(one.tested.mean))
-    clauses = [
-        f"{one.row.label}{f' on {format_subset(one.subset)}' if subsets else ''} by {_figure(one.tested)}"
-        for one in ranked[:MOST_NAMED]
-    ]
+    ranked = sorted(compared, key=lambda entry: -abs(entry.tested.mean))
+    clauses = [_format_entry(entry, subsets=subsets) for entry in ranked[:MOST_NAMED]]
     return "; ".join(clauses) + (f" and {len(ranked) - MOST_NAMED} more" if len(ranked) > MOST_NAMED else "")
 
 
-def _figure(found: Estimate) -> str:
-    seeds = format_seed_range(found)
+def _format_entry(entry: _Compared, *, subsets: bool) -> str:
+    where = f" on {format_subset(entry.subset)}" if subsets else ""
+    return f"{entry.row.label}{where} by {_format_difference(entry.tested)}"
+
+
+def _format_difference(estimate: Estimate) -> str:
+    seeds = format_seed_range(estimate)
     beside = f"; seeds {seeds}" if seeds != NOTHING else ""
-    return f"{format_points(found.mean)} points ({format_points_interval(found.ci95)}{beside})"
+    return f"{format_points(estimate.mean)} points ({format_points_interval(estimate.ci95)}{beside})"

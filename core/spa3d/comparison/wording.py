@@ -1,4 +1,4 @@
-"""Names and formats of the figures of a comparison."""
+"""Names, legends and number formats of a comparison."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ TRAINING_HEADS = {
     "warnings": "watchdog",
 }
 LEGEND = (
-    "Shares in %, differences in points: means over the seeds, each with a paired 95 % interval over questions: a "
-    "question's differences are averaged over the seeds, then whole records are drawn. It says what other questions "
-    "would have shown, not what other seeds would: for that, the least and the greatest of the seeds stand beside it."
+    "Shares in %, differences in points, both means over seeds. Each difference has a paired 95 % interval over "
+    "questions: a question's differences are averaged over seeds, then whole records are resampled. The interval is "
+    "about other questions, not other seeds; for those, see the smallest and the largest seed beside it."
 )
 DETAILS = (
     "Margin: log p of held-out answers on clean minus noised clouds, nats per answer, at the end. Log p drift: "
-    "held-out log p of the right answers on clean clouds, nats per token, end minus start; below 0 the model became "
-    "worse at them. Saturated: share of held-out contrasts that teach nothing any more. Repeated: share of three-word "
-    "sequences in free answers that occurred before. Watchdog: warnings per run. Time: wall clock of post-training."
+    "held-out log p of the right answers on clean clouds, nats per token, end minus start; a negative value means "
+    "that the model became worse. Saturated: share of held-out answers whose margin is so wide that the contrast has "
+    "no effect. Repeated: share of three-word sequences in free answers that occurred before. Watchdog: warnings per "
+    "run. Time: wall-clock time of post-training."
 )
-PAPER = "the paper's own figures, other model and data: for the form, not the values"
+PAPER = "the paper's own figures, from another model and other data: compare the pattern, not the values"
 MARKS = {1: "▲", -1: "▼", 0: ""}
 
 
@@ -42,16 +43,16 @@ def format_subset(subset: BenchmarkSubset) -> str:
 
 
 def describe_marks(table: Table, alone: str) -> str:
-    """Explain the marks and columns; `alone` marks an interval without 0 that Holm rejects."""
-    gap = "Blind gap: score with the cloud minus score without, and how post-training moved it."
+    """Explain marks and columns; `alone` marks differences that are only significant alone."""
+    gap = "Blind gap: score with the cloud minus score without it, and its change by post-training."
     if not table.family.comparisons:
         return f"No row has a finished control: differences are against the base. {gap}"
     compared = format_count(table.family.comparisons, "comparison")
     return (
-        f"▲ and ▼: better and worse than {format_control(table.budget)}, the interval without 0, Holm's p at most "
-        f"{table.family.alpha:g} over all {compared} of the table, every seed on "
-        f"the same side; {alone}: the interval excludes 0, but Holm's p or a seed does not follow. Over seeds: least "
-        f"to greatest of the seeds' own differences. {gap}"
+        f"▲ and ▼: better and worse than {format_control(table.budget)}: the interval excludes 0, Holm's p over all "
+        f"{compared} of the table is at most {table.family.alpha:g}, and all seeds agree in sign; {alone}: significant "
+        f"alone, but not after Holm's correction, or seeds disagree. Over seeds: smallest and largest difference of a "
+        f"single seed. {gap}"
     )
 
 
@@ -62,18 +63,18 @@ def format_seed_count(row: TableRow) -> str:
     return f"{done} {noun}" if done == planned else f"{done} of {planned} {noun}"
 
 
-def format_seed_range(found: Spread | None) -> str:
-    """Format the least and the greatest of the seeds; a dash where there is but one."""
-    if found is None or sum(value is not None for value in found.seeds) < 2:
+def format_seed_range(spread: Spread | None) -> str:
+    """Format the smallest and the largest seed; a dash if fewer than two are known."""
+    if spread is None or sum(value is not None for value in spread.seeds) < 2:
         return NOTHING
-    return format_points_interval(found.ends)
+    return format_points_interval(spread.ends)
 
 
-def format_training_value(name: str, found: Spread | None) -> str:
-    """Format a figure of post-training with its unit; a dash where it was not recorded."""
-    if found is None:
+def format_training_value(name: str, spread: Spread | None) -> str:
+    """Format a figure of post-training with its unit; a dash if it was not recorded."""
+    if spread is None:
         return NOTHING
-    value = found.mean
+    value = spread.mean
     if name == "seconds":
         return format_duration(value)
     if name in ("saturation", "repetition"):

@@ -1,1 +1,1 @@
-"""A mapping or argv to one `RunConfig`, with every error in one report."""
+"""Configuration: a mapping or argv to one `RunConfig`, with all errors in one report."""

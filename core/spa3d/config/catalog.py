@@ -1,6 +1,6 @@
-"""What can be chosen, as data: components and presets with their state, and all there is to tell about one of them.
+"""Catalog of components and presets with their status, and explanations of single entries.
 
-Nothing is imported unless a check is asked for, or one component is to be explained.
+Components are imported only for a check or for an explanation.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from spa3d.registry.manifest import PresetRow, RunPreset
 from spa3d.registry.registry import Registry
 
 SECTIONS = (*KINDS, "llm", "run")
-"""The kinds of components, then the two that have presets only: the LLM's and whole runs'."""
+"""Kinds of components, then the two sections that have presets only: LLMs and whole runs."""
 READY, IMPORTS, WORKS, UNAVAILABLE, BROKEN = "ready", "imports", "works", "unavailable", "broken"
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far something works here.
+    """Status of an entry on this machine.
 
-    ``ready`` (not tried), ``imports`` (tried), ``works`` (a backend that gave the right answers), ``unavailable``
-    (something it requires is missing) or ``broken``.
+    ``ready`` (not imported yet), ``imports`` (imported without an error), ``works`` (a backend whose results are
+    correct), ``unavailable`` (a requirement is missing) or ``broken``.
     """
 
     word: str
@@ -42,17 +42,17 @@ class Status:
 
 @dataclass(frozen=True)
 class Entry:
-    """Something that can be chosen by name.
+    """A component or preset that can be chosen by name.
 
     Attributes:
         section: one of ``SECTIONS``.
-        name: what the user types.
+        name: name that the user types.
         summary: one line.
         origin: built-in, or distribution and version, or the file of a ``--plugin``.
-        status: whether it works here, as far as that was tried.
-        default: taken where nothing is chosen.
+        status: whether it works on this machine.
+        default: whether it is used when nothing is chosen.
         preset_of: the component that a preset configures; empty for a component.
-        component: the row of the component, or of the preset's; None for presets of LLMs and runs.
+        component: the row of the component, or of the preset's component; None for presets of LLMs and runs.
 
     """
 
@@ -68,7 +68,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class FieldEntry:
-    """One field of a Config in words; where a preset is explained, `default` is the preset's value."""
+    """One field of a Config in words; for a preset, `default` is the preset's value."""
 
     name: str
     type: str
@@ -78,7 +78,7 @@ class FieldEntry:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything about one name: facts in the order in which they should be read, then its fields."""
+    """Explanation of one name: facts in reading order, then the fields of its Config."""
 
     section: str
     name: str
@@ -87,15 +87,15 @@ class Explanation:
 
 
 def catalog(registry: Registry, sections: tuple[str, ...] = SECTIONS, *, check: bool = False) -> list[Entry]:
-    """Every component, followed by its presets; with `check`, components are imported and presets validated."""
-    return [entry for section in sections for entry in _section(registry, section, check=check)]
+    """List components, each with its presets; `check` imports and validates them."""
+    return [entry for section in sections for entry in _list_section(registry, section, check=check)]
 
 
 def explain(registry: Registry, name: str, section: str | None = None) -> list[Explanation]:
-    """All there is to tell about what is called `name`, plugins that did not load included; imports components.
+    """Explain every entry called `name`, broken plugins included; imports components.
 
     Raises:
-        RegistryError: there is nothing of that name.
+        RegistryError: no entry has that name.
 
     """
     entries = catalog(registry, SECTIONS if section is None else (section,))
@@ -111,12 +111,12 @@ def explain(registry: Registry, name: str, section: str | None = None) -> list[E
     return found
 
 
-def _section(registry: Registry, section: str, *, check: bool) -> Iterator[Entry]:
+def _list_section(registry: Registry, section: str, *, check: bool) -> Iterator[Entry]:
     if section not in KINDS:
-        yield from _settings(registry, section, check=check)
+        yield from _list_presets(registry, section, check=check)
         return
-    states = {row.name: _state(registry, row, check=check) for row in registry.components(section)}
-    defaults = _defaults(
+    states = {row.name: _find_status(registry, row, check=check) for row in registry.components(section)}
+    defaults = _find_defaults(
         registry, section, broken=[name for name, (status, _) in states.items() if status.word == BROKEN]
     )
     for row in registry.components(section):
@@ -125,82 +125,82 @@ def _section(registry: Registry, section: str, *, check: bool) -> Iterator[Entry
         yield Entry(section, row.name, row.summary, origin, status, row.name in defaults, "", row)
         for name, preset in registry.manifest.presets.of(section).items():
             if preset.component == row.name:
-                fits = _preset_status(status, target, preset)
-                brought = str(registry.preset_origin(section, name))
-                yield Entry(section, name, preset.summary, brought, fits, name in defaults, row.name, row)
+                fits = _find_preset_status(status, target, preset)
+                preset_origin = str(registry.preset_origin(section, name))
+                yield Entry(section, name, preset.summary, preset_origin, fits, name in defaults, row.name, row)
 
 
-def _settings(registry: Registry, section: str, *, check: bool) -> Iterator[Entry]:
-    """The presets of LLMs and runs."""
+def _list_presets(registry: Registry, section: str, *, check: bool) -> Iterator[Entry]:
+    """List the presets of LLMs or runs."""
     presets: Mapping[str, Any] = getattr(registry.manifest.presets, section)
-    defaults = _defaults(registry, section)
+    defaults = _find_defaults(registry, section)
     for name, preset in presets.items():
-        status = _settings_status(section, name, preset) if check else Status(READY)
+        status = _check_preset(section, name, preset) if check else Status(READY)
         origin = str(registry.preset_origin(section, name))
         yield Entry(section, name, preset.summary, origin, status, name in defaults)
 
 
-def _settings_status(section: str, name: str, preset: Any) -> Status:
-    """Whether the settings of an LLM or a whole run are valid."""
-    from spa3d.config.settings import LLMSettings  # 0.1 s that a list without a check does not need
+def _check_preset(section: str, name: str, preset: Any) -> Status:
+    """Validate the settings of a preset of an LLM or of a whole run."""
+    from spa3d.config.settings import LLMSettings  # takes 0.1 s, only needed for a check
 
-    error = _run_preset_error(name, preset) if section == "run" else _config_error(LLMSettings, preset.config)
+    error = _find_run_preset_error(name, preset) if section == "run" else _find_config_error(LLMSettings, preset.config)
     return Status(BROKEN, error) if error else Status(IMPORTS)
 
 
-def _defaults(registry: Registry, section: str, *, broken: Collection[str] = ()) -> tuple[str, ...]:
-    """What is taken where nothing is chosen; of the point operations, on any device."""
+def _find_defaults(registry: Registry, section: str, *, broken: Collection[str] = ()) -> tuple[str, ...]:
+    """The names used when nothing is chosen; for the point operations, those of all devices."""
     if section in KINDS and kind_spec(section).choice == "per device":
         return tuple(automatic_backends(registry, broken=broken).values())
     return registry.manifest.defaults.names("preset" if section == "run" else section)
 
 
 def automatic_backends(registry: Registry, *, broken: Collection[str] = ()) -> dict[str, str]:
-    """What ``--ops auto`` takes per type of device; without those found `broken`, which cannot be told by a look."""
+    """The backend that ``--ops auto`` uses per type of device; backends in `broken` are skipped."""
     return {device: first_available(registry, device, broken=broken) for device in registry.manifest.defaults.backends}
 
 
-def _state(registry: Registry, row: Component, *, check: bool) -> tuple[Status, Any]:
-    """The state of a component, and its class if it was imported."""
-    lacking = registry.unmet(row)
-    if lacking:
-        return Status(UNAVAILABLE, lacking), None
+def _find_status(registry: Registry, row: Component, *, check: bool) -> tuple[Status, Any]:
+    """Find the status of a component, and its class if it was imported."""
+    missing = registry.unmet(row)
+    if missing:
+        return Status(UNAVAILABLE, missing), None
     if not check:
         return Status(READY), None
     try:
         target = registry.target(row)
-        compared = row.kind == "ops" and REFERENCE in registry.names("ops")
-        return _try_backend(row.name, registry) if compared else Status(IMPORTS), target
+        verifiable = row.kind == "ops" and REFERENCE in registry.names("ops")
+        return _try_backend(row.name, registry) if verifiable else Status(IMPORTS), target
     except PluginError as error:
         return Status(BROKEN, str(error)), None
 
 
 def _try_backend(name: str, registry: Registry) -> Status:
-    from spa3d.ops.verification import verify_backend  # it imports torch, which a list without a check does not need
+    from spa3d.ops.verification import verify_backend  # imports torch, only needed for a check
 
     backend = create_backend(registry, name)
     devices = verify_backend(backend, registry)
     return Status(WORKS, devices) if devices else Status(IMPORTS, f"it is for {', '.join(backend.devices)}, not here")
 
 
-def _preset_status(component: Status, target: Any, preset: PresetRow) -> Status:
-    """A preset is as its component is, unless its values do not fit; what it leaves open is the user's to give."""
-    error = "" if target is None else _config_error(target.Config, preset.config)
+def _find_preset_status(component: Status, target: Any, preset: PresetRow) -> Status:
+    """Find the status of a preset: its component's, or broken if a value of it is invalid."""
+    error = "" if target is None else _find_config_error(target.Config, preset.config)
     return Status(BROKEN, error) if error else component
 
 
-def _run_preset_error(name: str, preset: RunPreset) -> str:
-    """What `RunConfig` says to the settings of a run preset, and to those for each objective."""
+def _find_run_preset_error(name: str, preset: RunPreset) -> str:
+    """Validate the settings of a run preset, and those for each objective, against `RunConfig`."""
     from spa3d.config.settings import RunConfig
 
     stub: dict[str, Any] = {kind: {"requested": kind, "component": kind} for kind in CHOSEN_ONCE}
     stub |= {kind: [] for kind in CHOSEN_SEVERAL} | {"preset": name, **preset.settings}
     trains = [preset.settings.get("train", {}), *preset.objectives.values()]
-    errors = [_config_error(RunConfig, {**stub, "train": train}) for train in trains]
+    errors = [_find_config_error(RunConfig, {**stub, "train": train}) for train in trains]
     return "; ".join(dict.fromkeys(filter(None, errors)))
 
 
-def _config_error(model: type[BaseModel], values: Mapping[str, Any]) -> str:
+def _find_config_error(model: type[BaseModel], values: Mapping[str, Any]) -> str:
     try:
         model.model_validate(dict(values))
     except ValidationError as error:
@@ -219,45 +219,45 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
         facts["set in"] = "" if location == origin.owner else location
     if entry.component is None:
         preset = getattr(manifest.presets, section)[entry.name]
-        facts |= _flat(preset.model_dump(exclude={"summary"}, exclude_defaults=True))
+        facts |= _flatten(preset.model_dump(exclude={"summary"}, exclude_defaults=True))
         return Explanation(section, entry.name, {key: text for key, text in facts.items() if text})
     row, values, weights, points = entry.component, {}, None, {}
     if entry.preset_of:
         preset = manifest.presets.of(section)[entry.name]
         values, weights, points = preset.config, preset.weights, preset.points
-    status, target = _state(registry, row, check=True)
+    status, target = _find_status(registry, row, check=True)
     facts |= {"preset of": entry.preset_of, "origin": origin.owner, "status": str(status)}
-    facts |= {"target": row.target, "file": _source_location(target) if target else ""}
+    facts |= {"target": row.target, "file": _find_source(target) if target else ""}
     facts |= {"source": row.source, "license": row.license, "requires": ", ".join(row.requires)}
     facts |= {"one of the programs": ", ".join(row.programs), "install": row.install}
-    facts |= _flat(points, "--points.")
+    facts |= _flatten(points, "--points.")
     facts |= {f"weights: {key}": text for key, text in weights or ()}
     if kind_spec(section).has_weights:
-        facts[f"--{section}.{CHECKPOINT}"] = _about_checkpoint()
-    fields = tuple(_fields(target.Config, values)) if target else ()
+        facts[f"--{section}.{CHECKPOINT}"] = _describe_checkpoint()
+    fields = tuple(_list_fields(target.Config, values)) if target else ()
     return Explanation(section, entry.name, {key: text for key, text in facts.items() if text}, fields)
 
 
-def _about_checkpoint() -> str:
+def _describe_checkpoint() -> str:
     from spa3d.config.settings import EncoderSelection
 
     return EncoderSelection.model_fields[CHECKPOINT].description or ""
 
 
-def _source_location(target: type[Any]) -> str:
-    """``file:line`` of a class."""
+def _find_source(target: type[Any]) -> str:
+    """Find ``file:line`` of a class."""
     return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
 
 
-def _fields(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[FieldEntry]:
+def _list_fields(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[FieldEntry]:
     for name, field in model.model_fields.items():
         default = show(values[name]) if name in values else show_default(field)
         yield FieldEntry(name, describe(field), default, field.description or "")
 
 
-def _flat(values: Mapping[str, Any], start: str = "") -> dict[str, str]:
-    """``{"train": {"steps": 3}}`` as ``{"train.steps": "3"}``."""
+def _flatten(values: Mapping[str, Any], start: str = "") -> dict[str, str]:
+    """Flatten nested settings: ``{"train": {"steps": 3}}`` to ``{"train.steps": "3"}``."""
     flat: dict[str, str] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{start}{key}.") if isinstance(value, Mapping) else {f"{start}{key}": show(value)}
+        flat |= _flatten(value, f"{start}{key}.") if isinstance(value, Mapping) else {f"{start}{key}": show(value)}
     return flat

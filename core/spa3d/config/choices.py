@@ -1,4 +1,4 @@
-"""What settings choose: the run preset, the components, the benchmarks and the LLM, by name."""
+"""Names that settings choose: run preset, components, benchmarks and LLM."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spa3d.registry.registry import Registry, missed
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen name, where it was chosen, and what it stood for when it was saved, if it was."""
+    """A chosen name with its location, and its component in a saved configuration."""
 
     kind: str
     name: str
@@ -22,26 +22,26 @@ class Choice:
 
     @property
     def keys(self) -> Keys:
-        """Where its settings stand."""
+        """Keys of its settings."""
         return settings_keys(self.kind, self.name)
 
     @property
     def whole(self) -> str:
-        """What an error is about that lies in no single setting of it."""
+        """Location for errors that concern no single setting of it."""
         return self.location if self.location.startswith("--") else f"{self.kind} {self.name!r} ({self.location})"
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What is chosen.
+    """All chosen names, and the errors so far.
 
     Attributes:
-        sources: the settings that choose, the weakest first.
-        registry: what can be chosen.
-        preset: the run preset; empty where an unknown one was asked for.
+        sources: the sources of settings, the weakest first.
+        registry: components and presets that can be chosen.
+        preset: the run preset; empty if the requested one is unknown.
         components: the chosen components, benchmarks included.
-        llm: the chosen LLM, if there is any.
-        errors: what is wrong so far.
+        llm: the chosen LLM; None if none is chosen.
+        errors: errors found so far.
 
     """
 
@@ -54,7 +54,7 @@ class Choices:
 
 
 def choose(sources: Sequence[Source], registry: Registry) -> Choices:
-    """Every name: the strongest source's, the last, else registry.yaml's default."""
+    """Choose every name: that of the strongest source, or else the default of registry.yaml."""
     chooser = _Chooser(sources, registry)
     preset = chooser.preset()
     components = [choice for kind in CHOSEN_ONCE if (choice := chooser.last(kind))]
@@ -65,14 +65,14 @@ def choose(sources: Sequence[Source], registry: Registry) -> Choices:
 
 
 class _Chooser:
-    """Looks names up, and notes the errors on the way."""
+    """Looks up names and collects errors."""
 
     def __init__(self, sources: Sequence[Source], registry: Registry) -> None:
         self.sources, self.registry = sources, registry
         self.errors: list[str] = []
 
     def last(self, kind: str) -> Choice | None:
-        """The choice for `kind`, if there is any."""
+        """The choice for `kind`; None if there is none."""
         named = [source.names[kind] for source in self.sources if kind in source.names]
         if named:
             return Choice(kind, named[-1].name, named[-1].location, named[-1].component)
@@ -83,7 +83,7 @@ class _Chooser:
         return None
 
     def preset(self) -> str:
-        """The run preset; empty where there is none of that name."""
+        """The run preset; empty if there is none of that name."""
         choice = self.last("preset")
         presets = self.registry.manifest.presets.run
         if choice is None or choice.name in presets:

@@ -8,11 +8,11 @@ from typing import Any
 from spa3d.registry.located_yaml import Keys
 
 Location = Callable[[Keys], str]
-"""Names where a value stands, given its keys relative to what is being laid."""
+"""Returns the location of a value, given its keys relative to the layer's keys."""
 
 
 class Layers:
-    """A tree of values that later layers overwrite, and what each came from (a flag, or file, line and key)."""
+    """Tree of values with locations (a flag, or file, line and key); later layers override."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -20,7 +20,7 @@ class Layers:
         self._locations: dict[Keys, str] = {}
 
     def lay(self, keys: Keys, value: Any, location: Location) -> None:
-        """Put `value` at `keys`; a block goes into the block that is there, everything else replaces."""
+        """Set `value` at `keys`; blocks are merged, other values are replaced."""
         if value != {}:
             self._lay(keys, value, location, start=len(keys))
 
@@ -36,8 +36,8 @@ class Layers:
                 self.errors.append(f"{location(keys[start:])}: {key} holds a value, so it has no fields")
                 return
             block = below
-        there = block.get(str(keys[-1]))
-        if isinstance(there, dict) and there:
+        existing = block.get(str(keys[-1]))
+        if isinstance(existing, dict) and existing:
             if value not in (None, {}):  # an empty block in YAML is None
                 self.errors.append(
                     f"{location(keys[start:])}: {keys[-1]} is a block of fields and takes no value itself"
@@ -47,11 +47,11 @@ class Layers:
         self._locations[keys] = location(keys[start:])
 
     def name(self, keys: Keys, location: str) -> None:
-        """Say where `keys` as a whole come from, for errors in no single value of theirs."""
+        """Set the location of `keys` as a whole, for errors that concern no single value."""
         self._locations[keys] = location
 
     def location(self, keys: Keys) -> str:
-        """Where the value at `keys`, or the innermost block around it that has a location, comes from."""
+        """Location of the value at `keys`, or of the innermost block around it that has one."""
         return next(
             (self._locations[keys[:end]] for end in range(len(keys), -1, -1) if keys[:end] in self._locations), ""
         )

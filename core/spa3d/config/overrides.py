@@ -1,4 +1,4 @@
-"""argv to flags, ``--name value``, ``--name=value`` and switches, and the flags of a run to a source of settings."""
+"""Flags: ``--name value``, ``--name=value`` and switches, from argv to settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SWITCHES = ("help", "version", "resume", "dry-run", "debug", *TOGGLES)
 
 @dataclass(frozen=True)
 class Flag:
-    """One flag as it was typed; a switch has no value."""
+    """One flag of the command line; a switch has no value."""
 
     name: str
     value: str | None = None
@@ -35,26 +35,26 @@ class Flag:
 
 @dataclass
 class Arguments:
-    """The flags of a command line in order, what stood between them, and what is wrong with it."""
+    """A split command line: flags in order, other words, and errors."""
 
     flags: list[Flag] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     def value(self, name: str) -> str | None:
-        """What was typed after ``--name``, or None."""
+        """The value of ``--name``; None if it is not given."""
         return next((flag.value for flag in self.flags if flag.name == name), None)
 
     def values(self, name: str) -> list[str]:
-        """What was typed after each ``--name``, for the flags that may be repeated."""
+        """The values of a flag that may be repeated."""
         return [flag.value for flag in self.flags if flag.name == name and flag.value is not None]
 
     def has(self, name: str) -> bool:
-        """Whether ``--name`` was typed."""
+        """Whether ``--name`` is given."""
         return any(flag.name == name for flag in self.flags)
 
     def without(self, names: Container[str]) -> Arguments:
-        """The flags but those in `names`; words and errors are left out, too."""
+        """A copy without the flags in `names`, and without words and errors."""
         return Arguments([flag for flag in self.flags if flag.name not in names])
 
 
@@ -67,31 +67,31 @@ def scan(argv: Sequence[str], *, switches: Collection[str], repeatable: Containe
         repeatable: names of flags that may come more than once.
 
     """
-    found = Arguments()
-    waiting = list(argv)
-    while waiting:
-        word = waiting.pop(0)
+    arguments = Arguments()
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
         if not word.startswith("--") or word == "--":
-            found.words.append(word)
+            arguments.words.append(word)
             continue
         name, equals, value = word[2:].partition("=")
         if name in switches:
             flag = Flag(name)
             if equals:
-                found.errors.append(f"{word}: --{name} takes no value")
+                arguments.errors.append(f"{word}: --{name} takes no value")
         elif equals:
             flag = Flag(name, value)
-        elif waiting and not waiting[0].startswith("--"):
-            flag = Flag(name, waiting.pop(0))
+        elif rest and not rest[0].startswith("--"):
+            flag = Flag(name, rest.pop(0))
         else:
             near = difflib.get_close_matches(name, switches, n=1)
             guess = f"; did you mean --{near[0]}?" if near else f"; give it as --{name} VALUE or --{name}=VALUE"
-            found.errors.append(f"--{name}: its value is missing{guess}")
+            arguments.errors.append(f"--{name}: its value is missing{guess}")
             continue
-        if found.has(name) and name not in repeatable:
-            found.errors.append(f"{flag}: --{name} is given twice; keep one of them")
-        found.flags.append(flag)
-    return found
+        if arguments.has(name) and name not in repeatable:
+            arguments.errors.append(f"{flag}: --{name} is given twice; keep one of them")
+        arguments.flags.append(flag)
+    return arguments
 
 
 def scan_run(argv: Sequence[str]) -> Arguments:
@@ -100,10 +100,10 @@ def scan_run(argv: Sequence[str]) -> Arguments:
 
 
 def source_of_flags(flags: Sequence[Flag]) -> Source:
-    """The settings that flags of a run give; their places are the flags themselves."""
-    named = {flag.name: flag for flag in reversed(flags)}
-    names = {kind: Name(named[kind].value or "", str(named[kind])) for kind in NAMED if kind in named}
-    several = {kind: _names_of(named[kind]) for kind in CHOSEN_SEVERAL if kind in named}
+    """Make a source of settings from the flags of a run; the location of a value is its flag."""
+    by_name = {flag.name: flag for flag in reversed(flags)}
+    names = {kind: Name(by_name[kind].value or "", str(by_name[kind])) for kind in NAMED if kind in by_name}
+    several = {kind: _split_names(by_name[kind]) for kind in CHOSEN_SEVERAL if kind in by_name}
     assignments: list[Assignment] = []
     errors: list[str] = []
     for flag in flags:
@@ -111,7 +111,7 @@ def source_of_flags(flags: Sequence[Flag]) -> Source:
             key, value = TOGGLES[flag.name]
             assignments.append(Assignment((key,), value, at(str(flag))))
         elif flag.name not in (*OPTIONS, *SWITCHES, *CHOSEN, "llm"):
-            keys = _setting_of(flag)
+            keys = _find_setting(flag)
             if keys:
                 assignments.append(Assignment(keys, flag.value or "", at(str(flag)), dotted=True))
             else:
@@ -122,13 +122,13 @@ def source_of_flags(flags: Sequence[Flag]) -> Source:
     return Source(names, several, plugins, tuple(assignments), tuple(errors), registry)
 
 
-def _names_of(flag: Flag) -> tuple[Name, ...]:
-    """The names that a flag gives, separated by commas."""
+def _split_names(flag: Flag) -> tuple[Name, ...]:
+    """Split the value of a flag into names, at commas."""
     return tuple(Name(name.strip(), str(flag)) for name in (flag.value or "").split(","))
 
 
-def _setting_of(flag: Flag) -> Keys | None:
-    """The setting that a flag means; None where there is none of that name."""
+def _find_setting(flag: Flag) -> Keys | None:
+    """Find the keys of the setting that a flag sets; None if there is no such setting."""
     head, *rest = flag.name.split(".")
     if head in CHOSEN:
         return split_key(flag.name) if len(rest) >= (2 if head in CHOSEN_SEVERAL else 1) else None

@@ -1,4 +1,4 @@
-"""The command line of a run: argv and its run.yaml to one configuration, all errors in one report."""
+"""Command line of a run: argv and run.yaml to one configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spa3d.registry.registry import Registry
 
 @dataclass(frozen=True)
 class Invocation:
-    """A command line, understood."""
+    """A parsed command line."""
 
     config: RunConfig
     registry: Registry
@@ -28,7 +28,7 @@ class Invocation:
 
 
 def parse(argv: Sequence[str]) -> Invocation:
-    """Understand the arguments of ``spa3d run``.
+    """Parse the arguments of ``spa3d run``.
 
     Raises:
         ConfigError: every error of flags and YAML, one line each.
@@ -40,7 +40,7 @@ def parse(argv: Sequence[str]) -> Invocation:
 
 
 def parse_arguments(arguments: Arguments) -> Invocation:
-    """Understand arguments that are split into flags; raises as `parse` does."""
+    """Parse arguments that are already split into flags; raises the same errors as `parse`."""
     choices = read(arguments)
     config = resolve_choices(choices)
     output = arguments.value("output")
@@ -54,28 +54,28 @@ def parse_arguments(arguments: Arguments) -> Invocation:
 
 
 def read(arguments: Arguments) -> Choices:
-    """What arguments choose, by name: their flags over the run.yaml of ``--config``.
+    """Read the chosen names: flags override the run.yaml of ``--config``.
 
     Raises:
-        ConfigError: the run.yaml cannot be read; errors in its values, and in flags, stand in the choices.
+        ConfigError: the run.yaml cannot be read. Errors in its values and in flags are listed in the choices.
         RegistryError: the registry itself cannot be used.
         PluginError: a ``--plugin`` cannot be loaded.
 
     """
-    sources = (_file_of(arguments), _flags_of(arguments))
+    sources = (_read_file(arguments), _read_flags(arguments))
     return choose(sources, load_registry_of(*sources))
 
 
-def _file_of(arguments: Arguments) -> Source:
+def _read_file(arguments: Arguments) -> Source:
     path = arguments.value("config")
     if not path:
         return Source({})
     if not Path(path).is_file():
-        raise ConfigError(f"--config {path}: there is no such file; a run's own config.yaml is one to begin with")
+        raise ConfigError(f"--config {path}: no such file; to start, copy the config.yaml of a run")
     return read_run_file(Path(path))
 
 
-def _flags_of(arguments: Arguments) -> Source:
+def _read_flags(arguments: Arguments) -> Source:
     source = source_of_flags(arguments.flags)
     words = [
         f"{word!r} is not expected here; a flag begins with -- and its value follows it" for word in arguments.words

@@ -1,4 +1,4 @@
-"""Settings to one configuration: every setting of what is chosen, filled in layers and validated as a whole.
+"""Resolve settings: fill one configuration layer by layer, and validate it as a whole.
 
 From weak to strong: defaults of `RunConfig` < the LLM's and the components' presets < the run preset < its settings
 for the objective < the given settings in their order (on a command line: YAML < flags).
@@ -37,17 +37,17 @@ HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def resolve(*settings: Settings, registry: Registry | None = None) -> RunConfig:
-    """Every setting of a run, filled in and validated.
+    """Resolve settings to a complete, validated run configuration.
 
     Args:
-        settings: mappings with the keys of a run's config.yaml, nested or dotted; each is laid over those before it.
-            The settings of a component go with the name that stands beside them: where a later mapping chooses
-            another component, they are left out.
-        registry: what can be chosen; by default what registry.yaml, and the file and the plugins that the settings
-            name, bring.
+        settings: mappings with the keys of a run's config.yaml, nested or dotted; each overrides those before it.
+            The settings of a component belong to the name beside them: if a later mapping chooses another component,
+            they are dropped.
+        registry: components and presets that can be chosen; by default those of registry.yaml, the installed
+            plugins, and the file and plugins named in the settings.
 
     Raises:
-        ConfigError: every error there is, one line each, which names the key.
+        ConfigError: all errors, one line each, with the key.
         RegistryError: the registry itself cannot be used.
         PluginError: one of the plugins cannot be loaded.
 
@@ -56,7 +56,7 @@ def resolve(*settings: Settings, registry: Registry | None = None) -> RunConfig:
 
 
 def load_registry_of(*settings: Settings) -> Registry:
-    """What registry.yaml, the installed plugins, and the file and plugins that settings name bring.
+    """Load registry.yaml, the installed plugins, and the file and plugins named in the settings.
 
     Raises:
         RegistryError: the registry cannot be used.
@@ -68,10 +68,10 @@ def load_registry_of(*settings: Settings) -> Registry:
 
 
 def resolve_choices(choices: Choices) -> RunConfig:
-    """Every setting of a run whose names are chosen, filled in and validated.
+    """Resolve chosen names and their settings to a complete, validated run configuration.
 
     Raises:
-        ConfigError: every error there is, one line each.
+        ConfigError: all errors, one line each.
 
     """
     resolver = ConfigResolver(choices)
@@ -83,7 +83,7 @@ def resolve_choices(choices: Choices) -> RunConfig:
 
 
 class ConfigResolver:
-    """The layers of some choices, the models of what they chose, and the errors found on the way."""
+    """Builds a configuration from choices, layer by layer, and collects errors."""
 
     def __init__(self, choices: Choices) -> None:
         self.choices = choices
@@ -94,7 +94,7 @@ class ConfigResolver:
         self.models: dict[Keys, type[BaseModel]] = {}
 
     def apply_layers(self) -> None:
-        """Lay every layer, the weakest first."""
+        """Apply every layer, the weakest first."""
         self._lay_defaults()
         if self.choices.llm:
             self._lay_llm(self.choices.llm)
@@ -103,7 +103,7 @@ class ConfigResolver:
         self._lay_run_preset()
         for source in self.choices.sources:
             for assignment in source.assignments:
-                if self._counts(source, assignment):
+                if self._applies(source, assignment):
                     self._assign(assignment)
         self.errors += self.layers.errors
 
@@ -120,7 +120,7 @@ class ConfigResolver:
         presets = self.manifest.presets.llm
         self.layers.lay(("llm_name",), choice.name, at(choice.location))
         if choice.name in presets:
-            self.layers.lay(("llm",), presets[choice.name].config, self._preset("llm", choice.name, "config"))
+            self.layers.lay(("llm",), presets[choice.name].config, self._preset_location("llm", choice.name, "config"))
         elif _may_be_model(choice.name):
             self.layers.lay(("llm", "path"), choice.name, at(choice.location))
         else:
@@ -128,7 +128,7 @@ class ConfigResolver:
             self.errors.append(f"{choice.location}: {error}; nor is there a folder of that name")
 
     def _lay_component(self, choice: Choice) -> None:
-        """Import the component; its Config is the model of its settings, its preset their first layer."""
+        """Import a component: its Config validates its settings, its preset is their first layer."""
         registry = self.choices.registry
         try:
             resolved = registry.resolve(choice.kind, choice.name, run_preset=self.choices.preset or None)
@@ -144,75 +144,75 @@ class ConfigResolver:
         self.models[choice.keys], self.resolved[choice.keys] = model, resolved
         self.layers.name(choice.keys, choice.whole)
         preset = resolved.preset or ""
-        self.layers.lay(choice.keys, resolved.config, self._preset(choice.kind, preset, "config"))
+        self.layers.lay(choice.keys, resolved.config, self._preset_location(choice.kind, preset, "config"))
         if preset:
             points = self.manifest.presets.of(choice.kind)[preset].points
-            self.layers.lay(("points",), points, self._preset(choice.kind, preset, "points"))
+            self.layers.lay(("points",), points, self._preset_location(choice.kind, preset, "points"))
 
     def _lay_run_preset(self) -> None:
         name = self.choices.preset
         preset = self.manifest.presets.run.get(name, RunPreset())
-        self.layers.lay((), preset.settings, self._preset("run", name, "settings"))
+        self.layers.lay((), preset.settings, self._preset_location("run", name, "settings"))
         for choice in self.choices.components:
             if choice.kind == "objective" and choice.keys in self.resolved:
                 names = (choice.name, self.resolved[choice.keys].component.name)
                 known = next((name for name in names if name in preset.objectives), "")
                 settings = preset.objectives.get(known, {})
-                self.layers.lay(("train",), settings, self._preset("run", name, "objectives", known))
+                self.layers.lay(("train",), settings, self._preset_location("run", name, "objectives", known))
 
-    def _counts(self, source: Source, assignment: Assignment) -> bool:
-        """Whether a value counts: those beside a name go with it, those of a component only if it is chosen."""
+    def _applies(self, source: Source, assignment: Assignment) -> bool:
+        """Whether a value applies: its component is chosen, and its source names no other one."""
         kind = str(assignment.keys[0]) if assignment.keys else ""
         if kind == "llm":
-            return self._goes_with(source, self.choices.llm)
+            return self._chooses(source, self.choices.llm)
         if kind not in CHOSEN:
             return True
         chosen = {choice.keys: choice for choice in self.choices.components if choice.kind == kind}
         keys = assignment.keys[: 2 if kind in CHOSEN_SEVERAL else 1]
         if keys in chosen:
-            return keys in self.models and self._goes_with(source, chosen[keys])
+            return keys in self.models and self._chooses(source, chosen[keys])
         if assignment.dotted:
             names = ", ".join(choice.name for choice in chosen.values()) or "none"
             self.errors.append(f"{assignment.location(())}: {keys[-1]!r} is not chosen; chosen: {names}")
         return False
 
-    def _goes_with(self, source: Source, choice: Choice | None) -> bool:
+    def _chooses(self, source: Source, choice: Choice | None) -> bool:
         name = source.names.get(choice.kind) if choice else None
         return name is None or choice is None or name.name == choice.name
 
     def _assign(self, assignment: Assignment) -> None:
         value, keys = assignment.value, assignment.keys
         if assignment.dotted and isinstance(value, str):
-            field = self._field(keys)
+            field = self._find_field(keys)
             value = from_text(value, field) if field else value
         self.layers.lay(keys, value, assignment.location)
 
-    def _field(self, keys: Keys) -> Any:
+    def _find_field(self, keys: Keys) -> Any:
         for length in (1, 2):
             if keys[:length] in self.models:
                 return field_at(self.models[keys[:length]], keys[length:])
         return field_at(RunConfig, keys)
 
     def validated(self) -> RunConfig | None:
-        """The whole configuration, checked; every error is noted."""
+        """Validate the whole configuration; None if it is invalid. All errors are collected."""
         values = {key: value for key, value in self.layers.values.items() if key not in CHOSEN}
         values |= {kind: {"requested": "", "component": ""} for kind in CHOSEN_ONCE}
         values |= {kind: [] for kind in CHOSEN_SEVERAL}
         for choice in self.choices.components:
             if choice.keys in self.models:
-                selection = self._selection(choice)
+                selection = self._make_selection(choice)
                 if choice.kind in CHOSEN_SEVERAL:
                     values[choice.kind].append(selection)
                 else:
                     values[choice.kind] = selection
-        self._check_surroundings()
+        self._check_machine()
         try:
             return RunConfig.model_validate(values)
         except ValidationError as error:
-            self._note(RunConfig, error, ())
+            self._add_errors(RunConfig, error, ())
             return None
 
-    def _selection(self, choice: Choice) -> Selection:
+    def _make_selection(self, choice: Choice) -> Selection:
         resolved, model = self.resolved[choice.keys], self.models[choice.keys]
         names = {"requested": choice.name, "component": resolved.component.name, "preset": resolved.preset or ""}
         values = dict(self.layers.block(choice.keys))
@@ -222,29 +222,29 @@ class ConfigResolver:
         try:
             config = model.model_validate(values).model_dump(mode="json")
         except ValidationError as error:
-            self._note(model, error, choice.keys)
+            self._add_errors(model, error, choice.keys)
         if not has_weights:
             return Selection(**names, config=config)
-        return EncoderSelection(**names, config=config, checkpoint=self._checkpoint(checkpoint))
+        return EncoderSelection(**names, config=config, checkpoint=self._check_checkpoint(checkpoint))
 
-    def _checkpoint(self, given: Any) -> str:
-        """The file of an encoder's weights, if it is there; `pipeline.assemble` reads it."""
-        if isinstance(given, str) and (not given or Path(given).exists()):
-            return given
-        error = "no such file or folder" if isinstance(given, str) else f"{given!r} is no file"
+    def _check_checkpoint(self, value: Any) -> str:
+        """Check that the file of an encoder's weights exists; `pipeline.assemble` reads it."""
+        if isinstance(value, str) and (not value or Path(value).exists()):
+            return value
+        error = "no such file or folder" if isinstance(value, str) else f"{value!r} is no file"
         published = weights_source(self.manifest, self.resolved["encoder",].preset or "")
         self.errors.append(f"{self.layers.location(CHECKPOINT)}: {error}; {published or 'give a file of weights'}")
         return ""
 
-    def _note(self, model: type[BaseModel], error: ValidationError, start: Keys) -> None:
+    def _add_errors(self, model: type[BaseModel], error: ValidationError, start: Keys) -> None:
         for each in errors_of(error):
             keys: Keys = (*start, *each["loc"])
             dotted = ".".join(map(str, keys))
             what = f"--{dotted} " if each["type"] == "missing" else ""
             self.errors.append(f"{self.layers.location(keys) or dotted}: {what}{describe_error(model, each)}")
 
-    def _check_surroundings(self) -> None:
-        """What only this machine can tell: folders, devices, backends."""
+    def _check_machine(self) -> None:
+        """Check what depends on this machine: folders, devices, backends."""
         base = self.layers.block(("base",))["path"]
         if base and isinstance(base, str) and not Path(base).is_dir():
             self.errors.append(f"{self.layers.location(('base', 'path'))}: no such folder; a base is a saved 3D LLM")
@@ -262,17 +262,17 @@ class ConfigResolver:
             location = self.layers.location(keys)
             self.errors.append(f"{location}: {str(error).removeprefix(f'{location}: ')}")
 
-    def _preset(self, *start: str) -> Location:
+    def _preset_location(self, *start: str) -> Location:
         return lambda rest: self.manifest.location("presets", *start, *rest)
 
 
 def _choose_device(name: str) -> object:
-    from spa3d.runtime.device import choose_device  # it brings torch, so it is not imported for every run
+    from spa3d.runtime.device import choose_device  # imports torch, only needed for an explicit device
 
     return choose_device(name)
 
 
 def _may_be_model(name: str) -> bool:
-    """A folder, or a name on the hub: two words around a slash, and not a path into a folder that is there."""
+    """Whether `name` can be an LLM: an existing folder, or ``owner/name`` on the hub."""
     path = Path(name)
     return path.is_dir() or (HUB_NAME.fullmatch(name) is not None and not path.parent.is_dir())

@@ -1,4 +1,4 @@
-"""run.yaml: settings in a file, each with its line."""
+"""run.yaml: settings of a file, each with its line number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def read_run_file(path: Path) -> Source:
     """Read a run.yaml, or the ``config.yaml`` that a run saved.
 
     Raises:
-        ConfigError: the file cannot be read or is no YAML; what is wrong with single values stands in the source.
+        ConfigError: the file cannot be read or is not YAML. Errors of single values are listed in the source.
 
     """
     located = read_located(path, ConfigError)

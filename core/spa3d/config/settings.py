@@ -1,7 +1,7 @@
-"""A run as data: every setting of a run in one frozen, fully filled model that dumps itself.
+"""Settings of a run: one frozen, complete model that can be saved and read back.
 
-``argv + run.yaml + registry.yaml``, or a mapping, become a `RunConfig` in `spa3d.config.resolve`; ``assemble`` turns it
-into objects. Below ``assemble`` no configuration travels: functions take plain keyword values.
+`spa3d.config.resolve` makes a `RunConfig` from ``argv + run.yaml + registry.yaml`` or from mappings; ``assemble``
+builds objects from it. Functions below ``assemble`` take plain keyword values instead of a configuration.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Part = Literal["encoder", "projector", "llm", "embeddings"]
 
 
 class Settings(BaseModel):
-    """Frozen, unknown keys refused; field docstrings are what ``--help`` shows."""
+    """Base of all settings: frozen, rejects unknown keys; ``--help`` shows the field docstrings."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -23,20 +23,20 @@ class Settings(BaseModel):
 
 
 class Selection(Settings):
-    """One chosen component: what was asked for, what it stands for, and its filled configuration."""
+    """One chosen component: requested name, resolved component and complete configuration."""
 
     requested: str
     """The name the user gave: a component or a preset."""
     component: str
     """The component it resolves to."""
     preset: str = ""
-    """The preset its values started from: the one asked for, or the run preset's stand-in for a bare name."""
+    """The preset of its values: the requested one, or the run preset's default for a component's name."""
     config: dict[str, Any] = {}
-    """Every field of the component's Config, filled."""
+    """Every field of the component's Config, with its value."""
 
 
 class EncoderSelection(Selection):
-    """The encoder, and where its weights come from; no encoder has a setting of that name."""
+    """The chosen encoder and the file of its weights."""
 
     checkpoint: str = ""
     """Published weights (ULIP, PointLLM, safetensors, a saved model); empty: fresh ones, pretrained in the base."""
@@ -56,7 +56,7 @@ class PointsSettings(Settings):
 
 
 class LLMSettings(Settings):
-    """The causal LM: a path that transformers can load, or the shape of a small LLaMA made from a config."""
+    """The causal LM: a path for transformers, or the shape of a small LLaMA."""
 
     path: str = ""
     """Folder or hub name of a causal LM; empty: a fresh LLaMA of the shape below, pretrained in the base."""
@@ -107,7 +107,7 @@ class PartRates(Settings):
 
 
 class StageSettings(Settings):
-    """One stage of training. ``steps`` wins over ``epochs`` where it is not 0."""
+    """One stage of training; ``epochs`` is ignored if ``steps`` is not 0."""
 
     epochs: float = Field(1.0, gt=0)
     """Passes over the training records."""
@@ -157,16 +157,16 @@ class BaseSettings(Settings):
 
 
 class LoRASettings(Settings):
-    """Low-rank adapters in the LLM (peft): it trains through them, its own weights stand still."""
+    """Low-rank adapters in the LLM (peft); its own weights are frozen."""
 
     rank: int = Field(0, ge=0)
     """Rank of the adapters; 0: no adapters, the LLM's own weights train."""
     alpha: float = Field(16.0, gt=0)
-    """Their output is scaled by alpha / rank."""
+    """The output of the adapters is scaled by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Dropout in front of them, in training only."""
+    """Dropout before the adapters, in training only."""
     targets: tuple[str, ...] = ()
-    """Names of the layers that get one, such as q_proj,v_proj; empty: every linear layer of the decoder."""
+    """Names of the layers with adapters, such as q_proj,v_proj; empty: every linear layer of the decoder."""
 
 
 class TrainSettings(StageSettings):
@@ -176,13 +176,13 @@ class TrainSettings(StageSettings):
     reference: Literal["auto", "precomputed", "adapters-off", "copy"] = "auto"
     """Where an objective's reference model comes from: scored beforehand, the model without its adapters, or a copy."""
     fresh: bool = False
-    """Ask questions that the base was not trained on (for datasets that draw questions afresh each epoch)."""
+    """Train on questions that the base was not trained on (for datasets that draw new questions each epoch)."""
     twin_share: float = Field(0.5, gt=0, le=1)
     """Share of the samples that are minimal pairs, for objectives that ask for twins."""
     early_stop: bool = False
-    """Stop when the watchdog fires: held-out log p(y|x) has fallen."""
+    """Stop when the watchdog warns that held-out log p(y|x) has fallen."""
     keep: Literal["last", "best"] = "last"
-    """Which weights are kept: those of the last step, or of the probe with the highest held-out log p(y|x)."""
+    """Weights to keep: those of the last step, or of the probe with the highest held-out log p(y|x)."""
 
     probe_every: int = Field(10, ge=1)
     """Steps between scorings of the held-out slice (log p of clean and noised, margin; the watchdog's data)."""
@@ -205,17 +205,17 @@ class PairsSettings(Settings):
     path: str = ""
     """Pairs to train on: JSON lines as ``spa3d pairs`` writes them."""
     mode: Literal["", "augmentation", "corruption"] = ""
-    """Make the pairs in this run: rejected is the model's answer to the noised cloud, or a corrupted truth."""
+    """How this run makes rejected answers: the model's answer to the noised cloud, or a corrupted truth."""
     chosen: Literal["truth", "model"] = "truth"
     """Augmentation: chosen is the ground truth, or the model's own answer to the clean cloud."""
     writer: Literal["rule", "model", "endpoint"] = "rule"
-    """Corruption: who rewrites the true answer: a rule (from the facts), a local LLM, an OpenAI-compatible endpoint."""
+    """Corruption: what rewrites the true answer: a rule (from facts), a local LLM, an OpenAI-compatible endpoint."""
     llm: str = ""
     """Corruption: folder or hub name of the local LLM, or the endpoint's name of the model."""
     url: str = ""
     """Corruption: base URL of the endpoint, such as http://localhost:8000/v1; its key is read from OPENAI_API_KEY."""
     limit: int = Field(0, ge=0)
-    """At most so many pairs are asked for; 0: one per record that post-training meets."""
+    """Largest number of pairs to make; 0: one per record that post-training uses."""
     batch_size: int = Field(64, ge=1)
     """Answers generated at once."""
 
@@ -232,12 +232,12 @@ class PairsSettings(Settings):
 
 
 class EvaluateSettings(Settings):
-    """Measuring before and after."""
+    """Evaluation before and after post-training."""
 
     split: str = "test"
     """Split that is reported; tune on val."""
     limit: int = Field(0, ge=0)
-    """At most so many questions per benchmark and split, a keyed sample; 0: all."""
+    """Largest number of questions per benchmark and split, sampled with a fixed seed; 0: all."""
     batch_size: int = Field(64, ge=1)
     """Questions per forward."""
     bootstrap: int = Field(2000, ge=100)
@@ -247,26 +247,26 @@ class EvaluateSettings(Settings):
 
 
 class RunConfig(Settings):
-    """Everything that decides a run's numbers, and where they go."""
+    """All settings of a run."""
 
     preset: str
-    """Run preset the settings were filled from."""
+    """Run preset of the settings."""
     seed: int = Field(0, ge=0)
-    """Seed of post-training: order, noise, fresh questions."""
+    """Seed of post-training: order, noise, new questions."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps; auto takes the best there is."""
+    """auto, cpu, cuda, cuda:1, mps; auto takes the best available device."""
     threads: int = Field(0, ge=0)
-    """CPU threads; 0 leaves it to torch. A tiny model is quickest on one."""
+    """CPU threads; 0: torch's default. A tiny model is fastest with one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the LLM; auto is bfloat16 on CUDA and float32 elsewhere."""
+    """Data type of the LLM; auto is bfloat16 on CUDA and float32 elsewhere."""
     blind: bool = False
-    """Train and ask without any cloud: the control of every claim about the encoder."""
+    """Train and evaluate without point clouds: the control of every claim about the encoder."""
     cache: bool = True
     """Keep the tokens of a frozen encoder on disk (--no-cache turns it off)."""
     cache_limit_gb: float = Field(20.0, gt=0)
-    """Size at which the token cache stops growing, in GB."""
+    """Size in GB at which the token cache stops growing."""
     on_bad_data: Literal["stop", "skip"] = "stop"
-    """What to do with a record that cannot be read: stop, or count it, list it and go on."""
+    """What to do with a record that cannot be read: stop, or skip, count and list it."""
     encoder: EncoderSelection
     projector: Selection
     noise: Selection

@@ -1,15 +1,15 @@
-"""Settings of one source: the names it chooses and the values it sets, each with the location it stands at.
+"""Sources of settings: chosen names and values, each with its location.
 
-A source is a mapping. Its keys are those of the ``config.yaml`` that a run saves, so a saved one can be given back as
-it is. A component may be written in three ways::
+A source is a mapping with the keys of the ``config.yaml`` that a run saves, so a saved file can be used again. A
+component can be written in three ways::
 
     encoder: pointnext
     encoder: {name: pointnext, width: 32}
     encoder: {requested: pointnext, component: pointnext, preset: pointnext-tiny, config: {width: 32}}   # as saved
 
-The `checkpoint` of an encoder stands beside its fields, and in a saved one beside its `config`. A key may also be
-dotted, as flags are: ``noise.level``, ``benchmark.choice.limit``, ``train.learning-rate``. Dotted keys win over blocks,
-and a text under one is read as if it were typed after a flag.
+The `checkpoint` of an encoder is written beside its fields, in a saved file beside its `config`. Keys may also be
+dotted, like flags: ``noise.level``, ``benchmark.choice.limit``, ``train.learning-rate``. Dotted keys override blocks,
+and their text values are parsed like the values of flags.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CHECKPOINT = ("encoder", "checkpoint")
 
 @dataclass(frozen=True)
 class Name:
-    """A name that a source chooses; `component` is what it stood for when it was saved, if it was."""
+    """A name that a source chooses; `component` is its component in a saved configuration."""
 
     name: str
     location: str
@@ -43,10 +43,10 @@ class Assignment:
 
     Attributes:
         keys: the setting, from the top of the configuration.
-        value: its value; a mapping goes into the block that is there.
-        location: names where a value inside it stands, given its keys relative to `keys`.
-        dotted: whether it stands under a dotted key: a text is read as typed after a flag, and a component that is
-            not chosen is an error.
+        value: its value; a mapping is merged into the existing block.
+        location: returns the location of a value inside it, given its keys relative to `keys`.
+        dotted: whether its key is dotted. Then a text is parsed like the value of a flag, and a component that is not
+            chosen is an error.
 
     """
 
@@ -58,15 +58,15 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Source:
-    """What one source says.
+    """The content of one source of settings.
 
     Attributes:
-        names: the chosen names by kind, those of the preset and the LLM included.
-        several: the chosen names of the kinds chosen several times; a kind that it says nothing about is left out.
-        plugins: the unpackaged plugins it wants.
-        assignments: the values it sets, later ones over earlier ones.
-        errors: what is wrong with it by itself.
-        registry: the file whose rows it adds to registry.yaml; empty: none.
+        names: the chosen names by kind, those of the run preset and the LLM included.
+        several: the chosen names of kinds of which a run takes several; kinds without a choice are left out.
+        plugins: the unpackaged plugins to load.
+        assignments: the values it sets; later ones override earlier ones.
+        errors: errors in the source itself.
+        registry: the file whose rows are added to registry.yaml; empty: none.
 
     """
 
@@ -78,14 +78,14 @@ class Source:
     registry: str = ""
 
     def without(self, kind: str) -> Source:
-        """A copy without the name and the settings of one kind of component."""
+        """A copy without the chosen name and the settings of one kind of component."""
         names = {key: name for key, name in self.names.items() if key != kind}
         assignments = tuple(each for each in self.assignments if each.keys[:1] != (kind,))
         return replace(self, names=names, assignments=assignments)
 
 
 Settings = Mapping[str, Any] | Source
-"""Settings as a caller gives them: a mapping, or a source that is read already."""
+"""Settings from a caller: a mapping, or a `Source`."""
 
 
 def read_source(settings: Settings, location: Callable[..., str] | None = None) -> Source:
@@ -93,42 +93,42 @@ def read_source(settings: Settings, location: Callable[..., str] | None = None) 
 
     Args:
         settings: nested or dotted keys and their values; a `Source` is returned as it is.
-        location: names where the value at the given keys stands; by default the dotted key.
+        location: returns the location of the value at some keys; by default the dotted key.
 
     """
     if isinstance(settings, Source):
         return settings
-    return _Reader(location or _dotted).source(settings)
+    return _Reader(location or _join_keys).source(settings)
 
 
 def plugins_of(sources: Sequence[Source]) -> tuple[str, ...]:
-    """The plugins that any of `sources` wants, those of the strongest source first."""
+    """The plugins of all `sources`, those of the strongest source first."""
     return tuple(dict.fromkeys(plugin for source in reversed(sources) for plugin in source.plugins))
 
 
 def registry_of(sources: Sequence[Source]) -> str:
-    """The file that the strongest of `sources` which names one adds to registry.yaml; empty: none does."""
+    """The added registry file of the strongest source that names one; empty: none."""
     return next((source.registry for source in reversed(sources) if source.registry), "")
 
 
 def split_key(dotted: str) -> Keys:
-    """The keys that a dotted one names; hyphens in fields stand for underscores, in names of benchmarks they stay."""
+    """Split a dotted key; hyphens become underscores, except in names of benchmarks."""
     head, *rest = dotted.split(".")
     names = 1 if head in CHOSEN_SEVERAL else 0
     return (head, *rest[:names], *(part.replace("-", "_") for part in rest[names:]))
 
 
 def at(location: str) -> Location:
-    """One location for everything inside."""
+    """Make a `Location` that is the same for all keys."""
     return lambda rest: location
 
 
-def _dotted(*keys: str | int) -> str:
+def _join_keys(*keys: str | int) -> str:
     return ".".join(map(str, keys))
 
 
 class _Reader:
-    """Collects what a mapping says."""
+    """Reads a mapping of settings."""
 
     def __init__(self, location: Callable[..., str]) -> None:
         self.location = location
@@ -137,15 +137,15 @@ class _Reader:
         self.errors: list[str] = []
 
     def source(self, settings: Mapping[str, Any]) -> Source:
-        """The whole of it."""
+        """Read the whole mapping."""
         rest = {key: value for key, value in settings.items() if "." not in key}
-        self._choose("preset", self._text(rest.pop("preset", None), "preset"), ("preset",))
-        plugins = self._texts(rest.pop("plugins", None), "plugins")
-        registry = self._text(rest.pop("registry", None), "registry")
+        self._choose("preset", self._read_text(rest.pop("preset", None), "preset"), ("preset",))
+        plugins = self._read_texts(rest.pop("plugins", None), "plugins")
+        registry = self._read_text(rest.pop("registry", None), "registry")
         blocks = {kind: rest.pop(kind, None) for kind in CHOSEN_ONCE}
         lists = {kind: rest.pop(kind, None) for kind in CHOSEN_SEVERAL}
         llm = rest.pop("llm", None)
-        saved_llm = self._text(rest.pop("llm_name", None), "llm_name")
+        saved_llm = self._read_text(rest.pop("llm_name", None), "llm_name")
         if isinstance(rest.get("base"), str):
             rest["base"] = {"path": rest["base"]}
         self._assign((), rest, ())
@@ -155,10 +155,10 @@ class _Reader:
         self._read_llm(llm, saved_llm)
         for key in (key for key in settings if "." in key):
             keys = split_key(key)
-            self.assignments.append(Assignment(keys, settings[key], self._inside(keys), dotted=True))
+            self.assignments.append(Assignment(keys, settings[key], self._location_inside(keys), dotted=True))
         return Source(self.names, several, plugins, tuple(self.assignments), tuple(self.errors), registry)
 
-    def _inside(self, keys: Keys) -> Location:
+    def _location_inside(self, keys: Keys) -> Location:
         return lambda rest: self.location(*keys, *rest)
 
     def _choose(self, kind: str, name: str, keys: Keys, component: str = "") -> None:
@@ -167,16 +167,16 @@ class _Reader:
 
     def _assign(self, keys: Keys, values: Mapping[str, Any], at_keys: Keys) -> None:
         if values:
-            self.assignments.append(Assignment(keys, values, self._inside(at_keys)))
+            self.assignments.append(Assignment(keys, values, self._location_inside(at_keys)))
 
-    def _text(self, value: Any, *keys: str | int) -> str:
+    def _read_text(self, value: Any, *keys: str | int) -> str:
         if value is None or isinstance(value, str):
             return value or ""
         self.errors.append(f"{self.location(*keys)}: expected a name, found {value!r}")
         return ""
 
-    def _texts(self, value: Any, key: str) -> tuple[str, ...]:
-        return tuple(self._text(item, key, index) for index, item in enumerate(_items(value)))
+    def _read_texts(self, value: Any, key: str) -> tuple[str, ...]:
+        return tuple(self._read_text(item, key, index) for index, item in enumerate(_list_items(value)))
 
     def _read_block(self, kind: str, value: Any) -> None:
         if kind == CHECKPOINT[0] and isinstance(value, Mapping):
@@ -184,51 +184,51 @@ class _Reader:
             value = {key: inner for key, inner in value.items() if key != CHECKPOINT[1]}
             if checkpoint is not None:
                 self.assignments.append(Assignment(CHECKPOINT, checkpoint, at(self.location(*CHECKPOINT))))
-        name, values, keys = self._named(value, (kind,))
+        name, values, keys = self._read_named(value, (kind,))
         self._choose(kind, name.name, keys, name.component)
         self._assign((kind,), values, keys)
 
     def _read_list(self, kind: str, value: Any) -> tuple[Name, ...]:
         chosen = []
-        for index, item in enumerate(value.split(",") if isinstance(value, str) else _items(value)):
+        for index, item in enumerate(value.split(",") if isinstance(value, str) else _list_items(value)):
             keys: Keys = (kind,) if isinstance(value, str) else (kind, index)
-            name, values, keys = self._named(item.strip() if isinstance(item, str) else item, keys)
+            name, values, keys = self._read_named(item.strip() if isinstance(item, str) else item, keys)
             if name.name:
                 chosen.append(name)
                 self._assign((kind, name.name), values, keys)
             else:
                 location = self.location(kind, index)
-                self.errors.append(f"{location}: names no {kind}; write a name or {{name: …}}")
+                self.errors.append(f"{location}: no {kind} is named; write a name or {{name: …}}")
         return tuple(chosen)
 
     def _read_llm(self, value: Any, saved_name: str) -> None:
-        name, values, keys = self._named(value, ("llm",))
+        name, values, keys = self._read_named(value, ("llm",))
         self._choose("llm", saved_name or name.name, keys)
         self._assign(("llm",), values, keys)
 
-    def _named(self, value: Any, keys: Keys) -> tuple[Name, Mapping[str, Any], Keys]:
-        """The name in a block, its values, and the keys under which these stand."""
+    def _read_named(self, value: Any, keys: Keys) -> tuple[Name, Mapping[str, Any], Keys]:
+        """Read the name in a block, its values, and the keys of these values."""
         if not isinstance(value, Mapping):
-            return Name(self._text(value, *keys), self.location(*keys)), {}, keys
+            return Name(self._read_text(value, *keys), self.location(*keys)), {}, keys
         if "requested" in value or "component" in value:
-            return self._saved(value, keys)
+            return self._read_saved(value, keys)
         values = {key: inner for key, inner in value.items() if key != "name"}
-        return Name(self._text(value.get("name"), *keys, "name"), self.location(*keys)), values, keys
+        return Name(self._read_text(value.get("name"), *keys, "name"), self.location(*keys)), values, keys
 
-    def _saved(self, value: Mapping[str, Any], keys: Keys) -> tuple[Name, Mapping[str, Any], Keys]:
+    def _read_saved(self, value: Mapping[str, Any], keys: Keys) -> tuple[Name, Mapping[str, Any], Keys]:
         for key in sorted(value.keys() - SAVED):
             self.errors.append(f"{self.location(*keys, key)}: no such key beside {', '.join(sorted(SAVED))}")
-        component = self._text(value.get("component"), *keys, "component")
+        component = self._read_text(value.get("component"), *keys, "component")
         values = value.get("config") or {}
         if not isinstance(values, Mapping):
             self.errors.append(f"{self.location(*keys, 'config')}: expected a block of fields, found {values!r}")
             values = {}
-        requested = self._text(value.get("requested"), *keys, "requested")
+        requested = self._read_text(value.get("requested"), *keys, "requested")
         keys = (*keys, "config")
         return Name(requested or component, self.location(*keys), component), values, keys
 
 
-def _items(value: Any) -> Iterable[Any]:
+def _list_items(value: Any) -> Iterable[Any]:
     if isinstance(value, (list, tuple)):
         return value
     return [] if value is None else [value]

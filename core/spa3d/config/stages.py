@@ -1,4 +1,4 @@
-"""Stages of a base and of post-training: which there are, what each trains, how many steps."""
+"""Stages of a base and of post-training: their order, the parts they train, their steps."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from spa3d.config.settings import Part, RunConfig, StageSettings
 StageName = Literal["encoder", "llm", "align", "instruct"]
 
 
-USUAL: dict[str, tuple[Part, ...]] = {
+DEFAULT_PARTS: dict[str, tuple[Part, ...]] = {
     "encoder": ("encoder",),
     "llm": ("llm",),
     "align": ("projector",),
     "instruct": ("projector", "llm"),
     "post-train": ("projector", "llm"),
 }
-"""The parts that each stage trains unless told otherwise."""
+"""Parts that each stage trains by default."""
 
 
 def parts_trained(stage: str, settings: StageSettings) -> tuple[Part, ...]:
-    """The parts that train in `stage`; all others are frozen and stay in eval mode."""
-    return settings.train or USUAL[stage]
+    """The parts that train in `stage`; all other parts are frozen and in eval mode."""
+    return settings.train or DEFAULT_PARTS[stage]
 
 
 def stages_of(config: RunConfig) -> list[StageName]:
-    """The stages that make this base, in order."""
+    """The stages that build the base, in order; empty if the base is a given folder."""
     if config.base.path:
         return []
     stages: list[StageName] = [] if config.blind or config.encoder.checkpoint else ["encoder"]

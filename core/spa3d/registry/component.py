@@ -1,4 +1,4 @@
-"""Rows that make components and presets known: plain data, so that listing imports nothing."""
+"""Rows that register components and presets: plain data, so that listing imports nothing."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Component:
 
     Attributes:
         kind: one of ``spa3d.registry.kinds.KINDS``.
-        name: what the user types after the flag; ``[a-z][a-z0-9-]*``.
-        target: ``"module:Class"``; imported only when the component is chosen. The class carries its
-            pydantic ``Config``.
+        name: value of the flag; ``[a-z][a-z0-9-]*``.
+        target: ``"module:Class"``; imported only when the component is chosen. The class has a pydantic model
+            ``Config``.
         summary: one line for the list.
-        requires: import names that must be there for the target to import.
-        source: paper or repository it follows.
-        license: SPDX name of the license of code or weights it derives from.
-        programs: executables of which one must be on the ``PATH`` for the component to work; ``$CXX`` is the one
-            that the variable names, and the only one that counts where it is set.
-        install: how to get what it requires, where ``pip install`` of the same names would not do.
+        requires: import names of the packages that the target needs.
+        source: paper or repository that it follows.
+        license: SPDX name of the license of the code or weights that it derives from.
+        programs: executables, at least one of which must be on the ``PATH``. ``$CXX`` stands for the program in that
+            variable; if the variable is set, no other program counts.
+        install: how to install the requirements, if ``pip install`` of the same names is not enough.
 
     """
 
@@ -42,12 +42,12 @@ class Component:
 
 @dataclass(frozen=True)
 class Weights:
-    """Published weights of a preset. Nothing is downloaded: messages and ``--why`` name them.
+    """Published weights of a preset, named in messages and ``--why``, never downloaded.
 
     Attributes:
         file: name of the file.
-        layout: how the weights lie in it.
-        url: where it is had.
+        layout: layout of the weights in the file.
+        url: where to get the file.
         license: SPDX name of the license of the weights.
 
     """
@@ -60,15 +60,15 @@ class Weights:
 
 @dataclass(frozen=True)
 class Preset:
-    """One named configuration of a component, chosen by name as a component is.
+    """One named configuration of a component, chosen by name like a component.
 
     Attributes:
-        kind: of the component.
-        name: what the user types after the flag; ``[a-z][a-z0-9-]*``, unlike any component or preset of its kind.
-        component: name of the component it sets up; another plugin may bring it.
+        kind: kind of the component.
+        name: value of the flag; ``[a-z][a-z0-9-]*``, different from all components and presets of its kind.
+        component: name of the component that it configures; may come from another plugin.
         summary: one line for the list.
         config: values of fields of the component's ``Config``.
-        points: settings ``--points.…`` of a run that an encoder's clouds should have.
+        points: values of the ``--points.…`` settings for an encoder's clouds.
         weights: published weights of an encoder that fit this configuration.
 
     """

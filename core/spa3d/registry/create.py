@@ -1,4 +1,4 @@
-"""Components by name, built for a caller from Python."""
+"""Public functions that list and build components by name."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from spa3d.registry.registry import load_registry
 
 
 def available(kind: str) -> list[str]:
-    """The names of `kind` that `create` can build here: components with all they require, and their presets."""
+    """List the components and presets of `kind` whose requirements are installed."""
     registry = load_registry()
     return [name for name in registry.names(kind) if not registry.unmet(registry.get(kind, name))]
 
 
 def create(kind: str, name_or_preset: str, **config: Any) -> Any:
-    """Build a component with fresh weights; `config` overrides the preset's values and the Config's defaults.
+    """Build a component with fresh weights; `config` overrides preset and default values.
 
-    A projector is also given ``dim`` (width of the tokens) and ``hidden`` (width of the LLM).
+    A projector also needs ``dim`` (width of the tokens) and ``hidden`` (width of the LLM).
 
     Raises:
-        RegistryError: no such name.
-        PluginError: it cannot be imported.
-        ConfigError: an unknown field, or a value that its Config refuses.
+        RegistryError: the name is unknown.
+        PluginError: the component cannot be imported.
+        ConfigError: a field is unknown, or its value is not allowed.
 
     """
     registry = load_registry()

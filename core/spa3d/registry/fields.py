@@ -1,4 +1,4 @@
-"""Fields of a configuration in words: for help, for ``--why``, and for saying what is wrong with a value."""
+"""Descriptions of configuration fields in words: for help, ``--why`` and error messages."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 
 def field_at(model: type[BaseModel], keys: Sequence[str | int]) -> FieldInfo | None:
-    """The field that `keys` lead to through nested blocks, or None."""
+    """Find the field at `keys` through nested blocks; None if there is none."""
     field = None
-    for number, key in enumerate(keys):
+    for index, key in enumerate(keys):
         field = model.model_fields.get(str(key))
         if field is None:
             return None
-        if number + 1 < len(keys):
+        if index + 1 < len(keys):
             if not is_block(field):
                 return None
             model = field.annotation  # type: ignore[assignment]
@@ -45,12 +45,12 @@ def is_block(field: FieldInfo) -> bool:
 
 
 def describe(field: FieldInfo) -> str:
-    """Type and bounds: ``number ≥ 0 and ≤ 1``, ``fps|random``, ``integer, …``."""
-    return _bounded(_words(field.annotation), field.metadata)
+    """Describe type and bounds: ``number ≥ 0 and ≤ 1``, ``fps|random``, ``integer, …``."""
+    return _add_bounds(_describe_type(field.annotation), field.metadata)
 
 
 def show(value: Any) -> str:
-    """A value as it would be typed after a flag."""
+    """Format a value as it is typed after a flag."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -63,20 +63,20 @@ def show(value: Any) -> str:
 
 
 def show_default(field: FieldInfo) -> str:
-    """The default as it would be typed, or that there is none."""
+    """Format the default of a field; ``required`` if it has none."""
     return "required" if field.is_required() else show(field.get_default(call_default_factory=True))
 
 
 def from_text(text: str, field: FieldInfo) -> Any:
-    """What was typed after a flag, ready for the model: commas make lists, ``none`` is None where that is allowed.
+    """Parse the text of a flag: commas make lists, ``none`` is None if the field allows it.
 
-    Nested lists and mappings are typed as YAML, ``[[1, 2], [3]]``. What cannot be read stays text, and the model
-    says what is wrong with it.
+    Nested lists and mappings are YAML, ``[[1, 2], [3]]``. Text that cannot be parsed is returned unchanged; the model
+    then reports the error.
     """
-    kinds = _members(field.annotation)
+    kinds = _list_members(field.annotation)
     if type(None) in kinds and text.lower() in {"none", "null"}:
         return None
-    if not any(_container(kind) in (*COLLECTIONS, dict) for kind in kinds):
+    if not any(_find_container(kind) in (*COLLECTIONS, dict) for kind in kinds):
         return text
     if text[:1] in ("[", "{"):
         try:
@@ -87,23 +87,23 @@ def from_text(text: str, field: FieldInfo) -> Any:
 
 
 def errors_of(error: ValidationError) -> list[Mapping[str, Any]]:
-    """Errors of a validation, without the one that a list is too short where its items are there but wrong."""
-    return [each for each in error.errors() if not (each["type"] == "too_short" and _long_enough(each))]
+    """List validation errors, without "too short" for lists with invalid items."""
+    return [each for each in error.errors() if not (each["type"] == "too_short" and _has_enough_items(each))]
 
 
-def _long_enough(each: Mapping[str, Any]) -> bool:
+def _has_enough_items(each: Mapping[str, Any]) -> bool:
     return isinstance(each["input"], COLLECTIONS) and len(each["input"]) >= each["ctx"]["min_length"]
 
 
 def describe_error(model: type[BaseModel], error: Mapping[str, Any]) -> str:
-    """One error of a validation in words: what is wrong, what is possible, what the field is for."""
+    """Describe a validation error: what is wrong, what is possible, the purpose of the field."""
     loc = error["loc"]
     if error["type"] == "extra_forbidden":
         parent = field_at(model, loc[:-1])
         block = parent.annotation if parent is not None else model
         return unknown("field", str(loc[-1]), block.model_fields)  # type: ignore[union-attr]
     text = str(error["msg"]).removeprefix("Value error, ")
-    field = next((found for end in range(len(loc), 0, -1) if (found := field_at(model, loc[:end]))), None)
+    field = next((inner for end in range(len(loc), 0, -1) if (inner := field_at(model, loc[:end]))), None)
     if field is None or (is_block(field) and error["type"] == "value_error"):
         return text
     if is_block(field):
@@ -114,63 +114,65 @@ def describe_error(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     if error["type"] == "value_error":
         return f"{text}{purpose}"
     if error["type"] in LENGTHS:
-        most, bound = LENGTHS[error["type"]]
+        limit, bound = LENGTHS[error["type"]]
         number = error["ctx"][bound]
-        return f"takes {most} {number} value{'s' * (number != 1)}; possible: {describe(field)}{purpose}"
-    given = error["input"] if isinstance(error["input"], (str, int, float)) else type(error["input"]).__name__
-    near = _near(given, field)
-    return f"{given!r} is not allowed{near or ';'} possible: {describe(field)}{purpose}"
+        return f"takes {limit} {number} value{'s' * (number != 1)}; possible: {describe(field)}{purpose}"
+    value = error["input"] if isinstance(error["input"], (str, int, float)) else type(error["input"]).__name__
+    near = _suggest(value, field)
+    return f"{value!r} is not allowed{near or ';'} possible: {describe(field)}{purpose}"
 
 
 def unknown(what: str, name: str, there: Iterable[str]) -> str:
-    """That `name` is not among those `there`, with its neighbors."""
+    """Describe an unknown name, with similar names and all possible ones."""
     there = list(there)
     near = difflib.get_close_matches(name, there, n=3)
     guess = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
     return f"no {what} {name!r}{guess} possible: {', '.join(there) or 'none'}"
 
 
-def _near(given: Any, field: FieldInfo) -> str:
-    near = difflib.get_close_matches(str(given), _choices(field.annotation), n=1)
+def _suggest(value: Any, field: FieldInfo) -> str:
+    near = difflib.get_close_matches(str(value), _list_choices(field.annotation), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _choices(annotation: Any) -> list[str]:
-    """The words that a Literal anywhere in the annotation allows."""
+def _list_choices(annotation: Any) -> list[str]:
+    """List the values of all Literals in an annotation."""
     if get_origin(annotation) is Literal:
         return [str(value) for value in get_args(annotation)]
-    return [word for inner in get_args(annotation) for word in _choices(inner)]
+    return [word for inner in get_args(annotation) for word in _list_choices(inner)]
 
 
-def _members(annotation: Any) -> tuple[Any, ...]:
-    """The alternatives of a union, or the annotation alone."""
+def _list_members(annotation: Any) -> tuple[Any, ...]:
+    """List the alternatives of a union; otherwise the annotation alone."""
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
-def _container(annotation: Any) -> Any:
+def _find_container(annotation: Any) -> Any:
     return get_origin(annotation) or annotation
 
 
-def _words(annotation: Any) -> str:
-    if len(_members(annotation)) > 1:
-        return " or ".join(map(_words, _members(annotation)))
+def _describe_type(annotation: Any) -> str:
+    if len(_list_members(annotation)) > 1:
+        return " or ".join(map(_describe_type, _list_members(annotation)))
     if get_origin(annotation) is Annotated:
         inside, *rules = get_args(annotation)
-        return _bounded(_words(inside), [rule for each in rules for rule in getattr(each, "metadata", [each])])
+        return _add_bounds(
+            _describe_type(inside), [rule for each in rules for rule in getattr(each, "metadata", [each])]
+        )
     if get_origin(annotation) is Literal:
         return "|".join(str(value) or '""' for value in get_args(annotation))
     if get_origin(annotation) in COLLECTIONS:
-        inner = [_item(item) if item is not ... else "…" for item in get_args(annotation)]
+        inner = [_describe_item(item) if item is not ... else "…" for item in get_args(annotation)]
         return ", ".join(inner if get_origin(annotation) is tuple else [*inner, "…"])
     return WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 
-def _item(annotation: Any) -> str:
-    """A list inside a list stands in brackets, as it is typed."""
+def _describe_item(annotation: Any) -> str:
+    """Describe an item of a list; a nested list is in brackets, as it is typed."""
     inside = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-    return f"[{_words(annotation)}]" if get_origin(inside) in COLLECTIONS else _words(annotation)
+    return f"[{_describe_type(annotation)}]" if get_origin(inside) in COLLECTIONS else _describe_type(annotation)
 
 
-def _bounded(words: str, rules: Iterable[Any]) -> str:
+def _add_bounds(words: str, rules: Iterable[Any]) -> str:
     bounds = [f"{sign} {getattr(rule, name)}" for rule in rules for name, sign in BOUNDS if hasattr(rule, name)]
     return " ".join([words, " and ".join(bounds)]).strip()

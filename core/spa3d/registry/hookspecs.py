@@ -1,4 +1,4 @@
-"""What a plugin may say to spa3d. One hook; a second comes with the first plugin that needs it."""
+"""Hook specifications of plugins; there is one hook."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @hookspec
 def spa3d_components(manifest: Manifest) -> Iterable[Component | Preset]:
-    """Yield the rows of the components and presets this plugin brings.
+    """Yield the rows of the components and presets of this plugin.
 
-    Called once while the registry is built. Rows are data: do not import torch, nor the components, to make
-    them; then listing stays quick and works where an optional dependency is missing.
+    Called once while the registry is built. Rows are data: do not import torch or the components to make them. Then
+    listing is fast and works without optional dependencies.
 
     Args:
-        manifest: the registry.yaml in use, from which the built-in plugin takes its rows. A hook takes only the
-            arguments it names, so a third party's is ``def spa3d_components():``.
+        manifest: the registry.yaml in use; the built-in plugin reads its rows from it. A hook may leave out arguments,
+            so a third party writes ``def spa3d_components():``.
 
     """
     raise AssertionError("a specification is never called")

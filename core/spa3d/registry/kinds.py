@@ -1,6 +1,6 @@
-"""Table of the kinds of components; a kind that stands here is known to the registry, the list and the command line.
+"""Table of the kinds of components, for the registry, the list and the command line.
 
-`RunConfig` alone names its components itself: a kind chosen once or several times also needs a field there.
+A kind that a run chooses once or several times also needs a field in `RunConfig`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 Choice = Literal["one", "several", "per device", "none"]
-"""How many components of a kind a run takes; "per device": a backend for each type of device, by name or ``auto``."""
+"""Number of components of a kind in a run; "per device": one backend per type of device, by name or ``auto``."""
 
 CHECKPOINT = "checkpoint"
-"""Setting of a run beside a component's own fields: the file that its weights come from."""
+"""Setting of a run beside a component's own fields: the file of its weights."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class KindSpec:
     """One kind of components.
 
     Attributes:
-        name: what stands after ``--`` and in registry.yaml; ``[a-z][a-z0-9-]*``.
-        plural: the name for several of it.
+        name: name after ``--`` and in registry.yaml; ``[a-z][a-z0-9-]*``.
+        plural: plural of the name.
         contract: ``"module:Class"`` of the abstract base class; imported only when a target is checked.
-        choice: how many of it a run takes.
-        build_arguments: names of the integers that a constructor takes beside the fields of its ``Config``.
-        has_weights: a run may load weights into it: the setting ``checkpoint`` is the run's, and presets may name
-            published ``weights``.
-        prepares_clouds: its presets may carry ``points``, settings of how clouds are prepared.
+        choice: number of components of this kind in a run.
+        build_arguments: names of the integer arguments of a constructor beside the fields of its ``Config``.
+        has_weights: whether a run may load weights into it. If so, ``checkpoint`` is a setting of the run, and presets
+            may name published ``weights``.
+        prepares_clouds: whether its presets may have ``points``, settings for the preparation of clouds.
 
     """
 
@@ -41,12 +41,12 @@ class KindSpec:
 
     @property
     def contract_name(self) -> str:
-        """The class of the contract, as it is called in ``spa3d``."""
+        """Name of the contract's class in ``spa3d``."""
         return self.contract.partition(":")[2]
 
     @property
     def reserved(self) -> tuple[str, ...]:
-        """Names that no field of a ``Config`` may have, because they are settings of the run."""
+        """Names forbidden as fields of a ``Config``, because they are settings of the run."""
         return (CHECKPOINT,) if self.has_weights else ()
 
 
@@ -73,18 +73,18 @@ KINDS = tuple(spec.name for spec in SPECS)
 CHOSEN_ONCE = tuple(spec.name for spec in SPECS if spec.choice == "one")
 """Kinds of which a run takes one component: ``--encoder NAME``."""
 CHOSEN_SEVERAL = tuple(spec.name for spec in SPECS if spec.choice == "several")
-"""Kinds of which a run takes some, in order: ``--benchmark NAME,NAME``; their settings stand under their names."""
+"""Kinds of which a run takes several, in order: ``--benchmark NAME,NAME``; settings are keyed by name."""
 CHOSEN = (*CHOSEN_ONCE, *CHOSEN_SEVERAL)
-"""Kinds whose components stand in a `RunConfig`."""
+"""Kinds with a field in `RunConfig`."""
 
 _BY_NAME = {spec.name: spec for spec in SPECS}
 
 
 def kind_spec(kind: str) -> KindSpec:
-    """The row of `kind`; raises KeyError for a name that is no kind."""
+    """Look up the row of `kind`; raises KeyError if there is none."""
     return _BY_NAME[kind]
 
 
 def settings_keys(kind: str, name: str) -> tuple[str, ...]:
-    """Where the settings of a chosen component stand: under its kind, of kinds chosen several times under its name."""
+    """Keys of a chosen component's settings: its kind, and for kinds chosen several times its name."""
     return (kind, name) if kind in CHOSEN_SEVERAL else (kind,)

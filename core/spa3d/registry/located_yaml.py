@@ -1,4 +1,4 @@
-"""YAML that remembers where everything stands, so that an error can name its file and line."""
+"""YAML reader that keeps the line of every key, so that errors can name file and line."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class Located:
-    """The content of a YAML file, plain values, with the line of every key and list item."""
+    """Content of a YAML file as plain values, with the line of every key and list item."""
 
     path: Path
     values: dict[str, Any]
     lines: dict[Keys, int]
 
     def where(self, *keys: str | int) -> str:
-        """``file:line`` of `keys`, or of the innermost part of them that stands in the file."""
+        """``file:line`` of `keys`, or of their longest prefix in the file."""
         depth = self.depth(*keys)
         return f"{self.path}:{self.lines[keys[:depth]]}" if depth else str(self.path)
 
     def depth(self, *keys: str | int) -> int:
-        """How many of `keys`, from the outermost on, stand in the file."""
+        """Length of the longest prefix of `keys` in the file."""
         return next((end for end in range(len(keys), 0, -1) if keys[:end] in self.lines), 0)
 
     def location(self, *keys: str | int) -> str:
-        """``file:line key.of.it``, as it begins a message."""
+        """``file:line dotted.key``, the beginning of a message."""
         return f"{self.where(*keys)} {'.'.join(map(str, keys))}"
 
 
@@ -41,8 +41,8 @@ def read_located(path: Path, error_type: type[SpaError]) -> Located:
     """Read a YAML file whose top level is a block of keys; an empty file is an empty block.
 
     Raises:
-        SpaError: of class `error_type`, naming file and line, where the file cannot be read, is no YAML, has a
-            duplicate key, a key that is no text, or an alias of something it stands in.
+        SpaError: as `error_type`, with file and line: the file cannot be read, is not YAML, has a duplicate key, a key
+            that is not text, or a recursive alias.
 
     """
     try:
@@ -53,7 +53,7 @@ def read_located(path: Path, error_type: type[SpaError]) -> Located:
     loader = Loader(text)
     try:
         root = loader.get_single_node()
-        lines = {} if root is None else _lines(path, root, error_type)
+        lines = {} if root is None else _map_lines(path, root, error_type)
         values = {} if root is None else loader.construct_document(root)
     except yaml.YAMLError as error:
         raise error_type(_describe_error(path, error)) from error
@@ -70,23 +70,25 @@ def _describe_error(path: Path, error: yaml.YAMLError) -> str:
     return f"{path}:{error.problem_mark.line + 1}: not YAML: {error.problem}"
 
 
-def _lines(path: Path, root: yaml.Node, error_type: type[SpaError]) -> dict[Keys, int]:
+def _map_lines(path: Path, root: yaml.Node, error_type: type[SpaError]) -> dict[Keys, int]:
     lines: dict[Keys, int] = {}
-    waiting: list[tuple[Keys, yaml.Node, tuple[int, ...]]] = [((), root, ())]
-    while waiting:
-        keys, node, ancestors = waiting.pop()
+    stack: list[tuple[Keys, yaml.Node, tuple[int, ...]]] = [((), root, ())]
+    while stack:
+        keys, node, ancestors = stack.pop()
         if id(node) in ancestors:
             raise error_type(f"{path}:{node.start_mark.line + 1}: an alias stands for a block that it is part of")
-        for key, line, value in _children(path, node, error_type):
+        for key, line, value in _list_children(path, node, error_type):
             if (*keys, key) in lines:
                 first = lines[*keys, key]
                 raise error_type(f"{path}:{line}: key {key!r} is there twice, first in line {first}; keep one of them")
             lines[*keys, key] = line
-            waiting.append(((*keys, key), value, (*ancestors, id(node))))
+            stack.append(((*keys, key), value, (*ancestors, id(node))))
     return lines
 
 
-def _children(path: Path, node: yaml.Node, error_type: type[SpaError]) -> Iterator[tuple[str | int, int, yaml.Node]]:
+def _list_children(
+    path: Path, node: yaml.Node, error_type: type[SpaError]
+) -> Iterator[tuple[str | int, int, yaml.Node]]:
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield index, item.start_mark.line + 1, item

@@ -1,4 +1,4 @@
-"""What registry.yaml holds: plugins to load, component rows, defaults and presets, each with its location."""
+"""Model of registry.yaml: plugins to load, component rows, defaults and presets."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ Named = tuple[str, str]
 """Kind and name of a component or preset; for other presets ``llm``, ``run`` or ``compare`` and name."""
 
 
-def _kind(value: str) -> str:
+def _check_kind(value: str) -> str:
     if value not in KINDS:
         raise ValueError(f"no kind of component; kinds: {', '.join(KINDS)}")
     return value
 
 
-def _name(value: str) -> str:
+def _check_name(value: str) -> str:
     if not NAME.fullmatch(value):
         raise ValueError("no name; a name is lower-case letters, digits and hyphens, and begins with a letter")
     return value
 
 
-Kind = Annotated[str, AfterValidator(_kind)]
-Name = Annotated[str, AfterValidator(_name)]
+Kind = Annotated[str, AfterValidator(_check_kind)]
+Name = Annotated[str, AfterValidator(_check_name)]
 Scalar = bool | int | float | str
 Axis = Literal["objectives", "noises", "levels", "pair-modes", "encoders", "learning-rates"]
 Budget = Literal["steps", "samples", "compute"]
 
 
 class Entry(BaseModel):
-    """Frozen; unknown keys refused."""
+    """Base of all entries: frozen, rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -78,14 +78,14 @@ class PresetRow(Entry):
 
     @classmethod
     def of(cls, preset: Preset) -> Self:
-        """The row that a plugin's preset would have in registry.yaml; pydantic's ValidationError where it is wrong."""
+        """Convert a plugin's preset to a row; raises pydantic's ValidationError if a value is wrong."""
         values = {name: getattr(preset, name) for name in cls.model_fields}
         if isinstance(preset.weights, Weights):
             values["weights"] = asdict(preset.weights)
         return cls.model_validate(values)
 
     def misfit(self, spec: KindSpec) -> tuple[str, str] | None:
-        """The field that says what no preset of a kind may say, and why; None where there is none."""
+        """Find a field that presets of a kind may not have, and the reason; None if valid."""
         if self.points and not spec.prepares_clouds:
             return "points", "only an encoder's preset says how clouds are prepared"
         if self.weights and not spec.has_weights:
@@ -101,7 +101,7 @@ class LLMPreset(Entry):
 
 
 class RunPreset(Entry):
-    """Settings of a whole run. `settings` and `objectives` are partial; `RunConfig` checks them when they are used."""
+    """Settings of a whole run; `RunConfig` validates them when they are used."""
 
     summary: str = ""
     default_presets: dict[Kind, dict[Name, Name]] = {}
@@ -117,9 +117,9 @@ class CompareRow(Entry):
 
 
 class ComparePreset(Entry):
-    """A named comparison: every one of its rows with every combination of its axes.
+    """A named comparison: all of its rows with all combinations of its axes.
 
-    `paper` holds what a paper prints in a table of the same form, ``{row: {column: figure}}``, and `caption` which.
+    `paper` has the figures of a paper's table of the same form, ``{row: {column: figure}}``; `caption` names the table.
     """
 
     summary: str = ""
@@ -132,14 +132,14 @@ class ComparePreset(Entry):
 
 
 class Plugins(Entry):
-    """Modules that are loaded as built-in plugins, and names of plugins that never are."""
+    """Modules to load as built-in plugins, and names of plugins that are never loaded."""
 
     load: tuple[str, ...] = ()
     block: tuple[str, ...] = ()
 
 
-def _with_fields(**fields: tuple[Any, Any]) -> Callable[[type[Model]], type[Model]]:
-    """Decorator that adds fields to a model: name to (annotation, default)."""
+def _add_fields(**fields: tuple[Any, Any]) -> Callable[[type[Model]], type[Model]]:
+    """Make a decorator that adds fields to a model: name to (annotation, default)."""
 
     def extend(base: type[Model]) -> type[Model]:
         definitions: dict[str, Any] = fields
@@ -155,12 +155,12 @@ DEFAULTS: dict[str, tuple[Any, Any]] = {
     "several": (tuple[str, ...], ()),
     "per device": (dict[str, tuple[str, ...]], {}),
 }
-"""What a default is, by how many components of a kind a run takes: a name, names, names to try by type of device."""
+"""Type and empty value of a kind's default, by `KindSpec.choice`: a name, names, names by type of device."""
 
 
-@_with_fields(**{spec.name: DEFAULTS[spec.choice] for spec in SPECS if spec.choice in DEFAULTS})
+@_add_fields(**{spec.name: DEFAULTS[spec.choice] for spec in SPECS if spec.choice in DEFAULTS})
 class Defaults(Entry):
-    """Names taken where neither flag nor YAML names anything; a field per kind that a run takes."""
+    """Names used if neither flag nor YAML chooses one; a field per kind that a run takes."""
 
     preset: str = ""
     llm: str = ""
@@ -172,14 +172,14 @@ class Defaults(Entry):
         return backends
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """Names of components, or of the run preset or LLM, that are taken for `kind`; no backends."""
+        """Default names of components, run preset or LLM; for backends see `backends`."""
         default = getattr(self, kind, ())
         return ((default,) if default else ()) if isinstance(default, str) else tuple(default)
 
 
-@_with_fields(**{kind: (dict[Name, PresetRow], {}) for kind in KINDS})
+@_add_fields(**{kind: (dict[Name, PresetRow], {}) for kind in KINDS})
 class Presets(Entry):
-    """Presets of the LLM, of runs, of comparisons; and a field per kind of component."""
+    """Presets of LLMs, runs and comparisons, and a field per kind of component."""
 
     llm: dict[Name, LLMPreset] = {}
     run: dict[Name, RunPreset] = {}
@@ -191,17 +191,17 @@ class Presets(Entry):
         return presets
 
     def sections(self) -> dict[str, dict[str, Any]]:
-        """The presets by kind, and those of LLMs, runs and comparisons."""
+        """All presets by kind, and those of LLMs, runs and comparisons."""
         return {section: getattr(self, section) for section in type(self).model_fields}
 
     def joined(self, other: Mapping[str, Mapping[str, Any]]) -> Self:
-        """A copy with the presets of other sections; names are the caller's to keep apart."""
-        both = {section: {**mine, **other.get(section, {})} for section, mine in self.sections().items()}
-        return self.model_copy(update=both)
+        """A copy with added presets; the caller makes sure that no name occurs twice."""
+        merged = {section: {**presets, **other.get(section, {})} for section, presets in self.sections().items()}
+        return self.model_copy(update=merged)
 
 
 class Manifest(Entry):
-    """A registry.yaml; in a registry, with what another file and plugins add to its presets and defaults."""
+    """Content of a registry.yaml, with presets and defaults that another file and plugins add."""
 
     version: Literal[1]
     plugins: Plugins = Plugins()
@@ -212,18 +212,18 @@ class Manifest(Entry):
     _owners: Mapping[Named, str] = PrivateAttr(default={})
 
     def read_from(self, *files: Located) -> Self:
-        """A copy whose keys stand in `files`; a key in several of them counts in the last."""
+        """A copy that locates its keys in `files`; for a key in several files the last one counts."""
         copy = self.model_copy()
         copy._files = files
         return copy
 
     @property
     def files(self) -> tuple[Located, ...]:
-        """The registry.yaml, and the file whose rows are added to it."""
+        """The registry.yaml, and the file added to it, if any."""
         return self._files
 
     def with_presets(self, presets: Mapping[Named, PresetRow], owners: Mapping[Named, str]) -> Self:
-        """A copy with the presets of plugins, each with the words that say whose it is."""
+        """A copy with the presets of plugins; `owners` names the plugin of each."""
         sections: dict[str, dict[str, PresetRow]] = {}
         for (kind, name), row in presets.items():
             sections.setdefault(kind, {})[name] = row
@@ -232,32 +232,32 @@ class Manifest(Entry):
         return copy
 
     def file(self, *keys: str | int) -> Path:
-        """The file in which `keys`, or the most of them, stand."""
-        return self._located(keys).path
+        """The file with `keys`, or with their longest prefix."""
+        return self._find_file(keys).path
 
     def where(self, *keys: str | int) -> str:
-        """``file:line`` of what stands under `keys`; the plugin where it is a plugin's preset."""
-        return self._owner(keys) or self._located(keys).where(*keys)
+        """``file:line`` of `keys`; for a plugin's preset the name of the plugin."""
+        return self._find_owner(keys) or self._find_file(keys).where(*keys)
 
     def location(self, *keys: str | int) -> str:
-        """``file:line key.of.it`` of what stands under `keys`."""
+        """``file:line dotted.key`` of `keys`, the beginning of a message."""
         return f"{self.where(*keys)} {'.'.join(map(str, keys))}"
 
     def rows(self) -> Iterable[Component]:
-        """The rows of the components that stand in the registry.yaml itself."""
+        """The rows of the components in the registry.yaml itself."""
         for kind, rows in self.components.items():
             for name, row in rows.items():
                 yield Component(kind, name, **dict(row))
 
-    def _owner(self, keys: Keys) -> str:
+    def _find_owner(self, keys: Keys) -> str:
         return self._owners.get((str(keys[1]), str(keys[2])), "") if len(keys) > 2 and keys[0] == "presets" else ""
 
-    def _located(self, keys: Keys) -> Located:
+    def _find_file(self, keys: Keys) -> Located:
         return max(reversed(self._files), key=lambda file: file.depth(*keys))
 
 
 def error_text(error: Any) -> str:
-    """One of pydantic's errors about a row, without its location."""
+    """Describe one of pydantic's errors about a row, without its location."""
     if error["loc"] == ("version",) and error["type"] == "literal_error":
         return "this spa3d reads version 1"
     known = {"extra_forbidden": "unknown key", "missing": "is missing"}
@@ -266,9 +266,9 @@ def error_text(error: Any) -> str:
 
 
 def weights_source(manifest: Manifest, preset: str) -> str:
-    """Which file holds the weights of an encoder's preset, and where it is had; empty where none are published."""
-    found = manifest.presets.of("encoder").get(preset)
-    if found is None or found.weights is None:
+    """Describe the published weights of an encoder's preset; empty if there are none."""
+    row = manifest.presets.of("encoder").get(preset)
+    if row is None or row.weights is None:
         return ""
-    source = f", from {found.weights.url}" if found.weights.url else ""
-    return f"the published weights of {preset} are {found.weights.file}{source}"
+    source = f", from {row.weights.url}" if row.weights.url else ""
+    return f"the published weights of {preset} are {row.weights.file}{source}"

@@ -1,4 +1,4 @@
-"""Finds, reads and checks registry.yaml, and lays the file of ``--registry`` over it."""
+"""Find, read and check registry.yaml, and add the file of ``--registry`` to it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from spa3d.registry.manifest import OPS, Defaults, Manifest, Named, Plugins, err
 VARIABLE = "SPA3D_REGISTRY"
 FILE = "registry.yaml"
 SHOWN = 3
-"""Clashes of an added file that are told one by one; a copy of registry.yaml has one for each of its rows."""
+"""Clashes of an added file that are listed; a copy of registry.yaml has one for each of its rows."""
 
 Names = Mapping[str, Collection[str]]
 """Names by kind of component."""
 
 
 def find_manifest(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """The registry.yaml to use: `path`, ``$SPA3D_REGISTRY``, the checkout's, the packaged copy.
+    """Find the registry.yaml: `path`, ``$SPA3D_REGISTRY``, the checkout's, or the packaged copy.
 
     Raises:
-        RegistryError: where the file that was asked for is not there.
+        RegistryError: the requested file does not exist.
 
     """
     requested = [("", path)] if path else []
@@ -52,13 +52,13 @@ def load_manifest(path: Path) -> Manifest:
         RegistryError: with file and line of every error.
 
     """
-    manifest = _read(path)
-    _refuse(manifest, _Checker(manifest, _components(manifest), _names(manifest), "this file"))
+    manifest = _read_manifest(path)
+    _raise_errors(manifest, _Checker(manifest, _list_components(manifest), _list_names(manifest), "this file"))
     return manifest
 
 
 def load_added(path: Path) -> Manifest:
-    """Read the file of ``--registry``; `check_added` checks the names in it once all components are known.
+    """Read the file of ``--registry``; `check_added` checks its names later.
 
     Raises:
         RegistryError: with file and line of every error.
@@ -66,26 +66,26 @@ def load_added(path: Path) -> Manifest:
     """
     if not path.is_file():
         raise RegistryError(f"--registry {path}: no such file; it adds rows to registry.yaml and has the same keys")
-    return _read(path)
+    return _read_manifest(path)
 
 
 def lay_over(manifest: Manifest, added: Manifest) -> Manifest:
-    """`manifest` with the plugins, presets and defaults of `added`; its component rows stay with `added`.
+    """Add the plugins, presets and defaults of `added` to `manifest`, but no component rows.
 
-    A default of `added` replaces the one there is; a component or preset does not.
+    A default of `added` replaces an existing one; a component or preset may not.
 
     Raises:
-        RegistryError: a name of `added` is taken.
+        RegistryError: a name of `added` is already taken.
 
     """
-    _refuse_taken(manifest, added)
+    _reject_taken_names(manifest, added)
     plugins = Plugins(
         load=(*manifest.plugins.load, *added.plugins.load), block=(*manifest.plugins.block, *added.plugins.block)
     )
     layered = manifest.model_copy(
         update={
             "plugins": plugins,
-            "defaults": _defaults(manifest.defaults, added.defaults),
+            "defaults": _merge_defaults(manifest.defaults, added.defaults),
             "presets": manifest.presets.joined(added.presets.sections()),
         }
     )
@@ -93,21 +93,21 @@ def lay_over(manifest: Manifest, added: Manifest) -> Manifest:
 
 
 def check_added(added: Manifest, components: Names, names: Names) -> None:
-    """Check that an added file names only what there is.
+    """Check that an added file uses only existing names.
 
     Args:
-        added: what `load_added` gave.
-        components: names of all components, plugins' included.
-        names: the same and the names of all presets.
+        added: the result of `load_added`.
+        components: names of all components, those of plugins included.
+        names: names of all components and presets.
 
     Raises:
-        RegistryError: with file and line of every name that is not there.
+        RegistryError: with file and line of every unknown name.
 
     """
-    _refuse(added, _Checker(added, components, names, ""))
+    _raise_errors(added, _Checker(added, components, names, ""))
 
 
-def _read(path: Path) -> Manifest:
+def _read_manifest(path: Path) -> Manifest:
     located = read_located(path, RegistryError)
     try:
         return Manifest.model_validate(located.values).read_from(located)
@@ -116,18 +116,18 @@ def _read(path: Path) -> Manifest:
         raise RegistryError("\n".join(f"{located.location(*keys)}: {text}" for keys, text in errors)) from error
 
 
-def _refuse(manifest: Manifest, checker: _Checker) -> None:
+def _raise_errors(manifest: Manifest, checker: _Checker) -> None:
     errors = [f"{manifest.location(*keys)}: {error}" for keys, error in checker.errors()]
     if errors:
         raise RegistryError("\n".join(errors))
 
 
-def _refuse_taken(manifest: Manifest, added: Manifest) -> None:
-    there = _places(manifest)
+def _reject_taken_names(manifest: Manifest, added: Manifest) -> None:
+    taken = _map_keys(manifest)
     errors = [
-        f"{added.location(*keys)}: {manifest.where(*there[named])} has {' '.join(named)} already; choose another name"
-        for named, keys in _places(added).items()
-        if named in there
+        f"{added.location(*keys)}: {manifest.where(*taken[named])} has {' '.join(named)} already; choose another name"
+        for named, keys in _map_keys(added).items()
+        if named in taken
     ]
     if len(errors) > SHOWN:
         file = added.file()
@@ -139,38 +139,38 @@ def _refuse_taken(manifest: Manifest, added: Manifest) -> None:
         raise RegistryError("\n".join(errors))
 
 
-def _places(manifest: Manifest) -> dict[Named, Keys]:
-    """The keys of every component and preset."""
+def _map_keys(manifest: Manifest) -> dict[Named, Keys]:
+    """Map every component and preset to its keys."""
     rows = {(kind, name): ("components", kind, name) for kind, rows in manifest.components.items() for name in rows}
     sections = manifest.presets.sections()
     return {**rows, **{(each, name): ("presets", each, name) for each, rows in sections.items() for name in rows}}
 
 
-def _defaults(shipped: Defaults, added: Defaults) -> Defaults:
-    """The defaults of `added` over those that ship; of backends, device by device."""
-    given = {name: getattr(added, name) for name in added.model_fields_set}
-    if OPS in given:
-        given[OPS] = {**shipped.backends, **added.backends}
-    return shipped.model_copy(update=given)
+def _merge_defaults(shipped: Defaults, added: Defaults) -> Defaults:
+    """Override shipped defaults by those of `added`; backends are merged by device."""
+    values = {name: getattr(added, name) for name in added.model_fields_set}
+    if OPS in values:
+        values[OPS] = {**shipped.backends, **added.backends}
+    return shipped.model_copy(update=values)
 
 
-def _components(manifest: Manifest) -> Names:
+def _list_components(manifest: Manifest) -> Names:
     return {kind: manifest.components.get(kind, {}) for kind in KINDS}
 
 
-def _names(manifest: Manifest) -> Names:
+def _list_names(manifest: Manifest) -> Names:
     return {kind: {*manifest.components.get(kind, {}), *manifest.presets.of(kind)} for kind in KINDS}
 
 
 @dataclass(frozen=True)
 class _Checker:
-    """Finds what does not fit together in a file, as (keys, error).
+    """Checks a file for unknown and conflicting names; errors are pairs (keys, error).
 
     Attributes:
         manifest: the file.
-        components: names of the components that its presets may set up.
-        names: names that its run presets may give.
-        scope: where these names stand, in words; empty: everywhere.
+        components: names of the components that its presets may configure.
+        names: names that its run presets may use.
+        scope: words for the file that these names are from; empty: from everywhere.
 
     """
 
@@ -184,9 +184,9 @@ class _Checker:
             yield from self._preset_errors(spec)
             yield from self._run_preset_errors(spec)
         for device, names in self.manifest.defaults.backends.items():
-            for number, name in enumerate(names):
+            for index, name in enumerate(names):
                 if name not in self.components[OPS]:
-                    yield ("defaults", OPS, device, number), self._missed(OPS, name, self.components)
+                    yield ("defaults", OPS, device, index), self._describe_unknown(OPS, name, self.components)
 
     def _preset_errors(self, spec: KindSpec) -> Iterator[tuple[Keys, str]]:
         kind = spec.name
@@ -198,7 +198,10 @@ class _Checker:
                 field, error = misfit
                 yield ("presets", kind, name, field), error
             if preset.component not in self.components[kind]:
-                yield ("presets", kind, name, "component"), self._missed(kind, preset.component, self.components)
+                yield (
+                    ("presets", kind, name, "component"),
+                    self._describe_unknown(kind, preset.component, self.components),
+                )
 
     def _run_preset_errors(self, spec: KindSpec) -> Iterator[tuple[Keys, str]]:
         kind = spec.name
@@ -211,10 +214,10 @@ class _Checker:
             for bare, name in preset.default_presets.get(kind, {}).items():
                 if name not in self.names[kind]:
                     keys = ("presets", "run", run, "default_presets", kind, bare)
-                    yield keys, self._missed(kind, name, self.names)
+                    yield keys, self._describe_unknown(kind, name, self.names)
 
-    def _missed(self, kind: str, name: str, there: Names) -> str:
+    def _describe_unknown(self, kind: str, name: str, known: Names) -> str:
         if not self.scope:
-            return unknown(kind, name, sorted(there[kind]))
-        among = f"among the components of {self.scope}" if there is self.components else f"in {self.scope}"
+            return unknown(kind, name, sorted(known[kind]))
+        among = f"among the components of {self.scope}" if known is self.components else f"in {self.scope}"
         return f"no {kind} {name!r} {among}"

@@ -1,4 +1,4 @@
-"""Finds plugins and asks each for its rows, one by one and guarded: a broken one never takes the others down."""
+"""Find plugins and collect their rows; a broken plugin does not affect the others."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ VARIABLE = "SPA3D_PLUGINS"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where components and presets come from.
+    """Origin of components and presets.
 
     Attributes:
         plugin: entry-point name, module, or the file given with ``--plugin`` or ``--registry``.
-        distribution: the installed distribution; empty for a file that was given.
+        distribution: the installed distribution; empty for a file.
         version: its version.
-        builtin: named under ``plugins.load`` in registry.yaml.
+        builtin: whether it is listed under ``plugins.load`` in registry.yaml.
 
     """
 
@@ -51,25 +51,25 @@ class Origin:
 
     @property
     def given(self) -> bool:
-        """Asked for with ``--plugin`` or ``--registry``."""
+        """Whether it was requested with ``--plugin`` or ``--registry``."""
         return not self.distribution
 
     @property
     def owner(self) -> str:
-        """The distribution with its version, also where that is spa3d itself, and its name among the plugins."""
+        """Distribution, version and name of the plugin; the file for one given as a file."""
         if self.given:
             return self.plugin
         return f"{self.distribution} {self.version} ({'built-in' if self.builtin else f'entry point {self.plugin}'})"
 
 
 def shipped_origin(plugin: str) -> Origin:
-    """The origin of what comes with spa3d itself."""
+    """Make the origin of a plugin that is part of spa3d."""
     return Origin(plugin, "spa3d", __version__, builtin=True)
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin that loaded: the rows of its components and presets, and what loading cost."""
+    """A loaded plugin: the rows of its components and presets, and the cost of loading."""
 
     origin: Origin
     rows: tuple[Component, ...]
@@ -80,49 +80,49 @@ class Plugin:
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that did not load, or a preset of one that sets up nothing, and why."""
+    """A plugin that did not load, or has a preset of an unknown component, and the cause."""
 
     origin: Origin
     cause: str
 
 
 class _BrokenError(Exception):
-    """What is wrong with a plugin, in words."""
+    """An error of a plugin, described in words."""
 
 
 def load_plugins(
     manifest: Manifest, given: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[list[Plugin], list[BrokenPlugin]]:
-    """Load the built-ins, the installed plugins that `environ` lets in, and those `given` with ``--plugin``.
+    """Load built-in plugins, installed ones selected by `environ`, and `given` ones.
 
     Raises:
-        PluginError: a given plugin cannot be loaded; it was asked for by name, so it is not just listed as broken.
+        PluginError: a given plugin cannot be loaded. Installed ones that cannot be loaded are returned as broken.
         RegistryError: ``SPA3D_PLUGINS`` names an entry point that is not installed.
 
     """
     manager = pluggy.PluginManager("spa3d")
     manager.add_hookspecs(hookspecs)
-    ledger = _Ledger()
+    log = _LoadLog()
     plugins: dict[Origin, Any] = {}
-    for origin, load in _sources(manifest, given, environ):
-        with ledger.entry(origin):
+    for origin, load in _list_sources(manifest, given, environ):
+        with log.entry(origin):
             plugin = load()
             if not manager.is_registered(plugin):
                 _register(manager, plugin, origin)
                 plugins[origin] = plugin
-    for plugin, error in _pending(manager):
+    for plugin, error in _unregister_invalid(manager):
         origin = next(origin for origin, known in plugins.items() if known is plugin)
-        ledger.refuse(origin, error)
+        log.add_error(origin, error)
         del plugins[origin]
     loaded = []
     for origin, plugin in plugins.items():
-        with ledger.entry(origin):
-            loaded.append((origin, *_rows(manager, plugin, manifest)))
-    return [Plugin(origin, rows, *ledger.costs[origin], presets) for origin, rows, presets in loaded], ledger.broken
+        with log.entry(origin):
+            loaded.append((origin, *_collect_rows(manager, plugin, manifest)))
+    return [Plugin(origin, rows, *log.costs[origin], presets) for origin, rows, presets in loaded], log.broken
 
 
-class _Ledger:
-    """What each plugin cost (seconds, whether torch came with it), and which ones broke."""
+class _LoadLog:
+    """Cost of each plugin (seconds, whether it imported torch), and the broken plugins."""
 
     def __init__(self) -> None:
         self.costs: dict[Origin, tuple[float, bool]] = {}
@@ -134,12 +134,12 @@ class _Ledger:
         try:
             yield
         except (Exception, SystemExit) as error:
-            self.refuse(origin, error)
-        seconds, torch_came = self.costs.get(origin, (0.0, False))
-        torch_came |= "torch" in sys.modules and not had_torch
-        self.costs[origin] = (seconds + time.perf_counter() - start, torch_came)
+            self.add_error(origin, error)
+        seconds, imports_torch = self.costs.get(origin, (0.0, False))
+        imports_torch |= "torch" in sys.modules and not had_torch
+        self.costs[origin] = (seconds + time.perf_counter() - start, imports_torch)
 
-    def refuse(self, origin: Origin, error: BaseException) -> None:
+    def add_error(self, origin: Origin, error: BaseException) -> None:
         cause = " ".join(str(error).split())
         if not isinstance(error, _BrokenError):
             cause = f"{type(error).__name__}: {cause}"
@@ -148,21 +148,21 @@ class _Ledger:
         self.broken.append(BrokenPlugin(origin, cause))
 
 
-def _sources(
+def _list_sources(
     manifest: Manifest, given: Sequence[str], environ: Mapping[str, str]
 ) -> Iterator[tuple[Origin, Callable[[], Any]]]:
     for module in manifest.plugins.load:
         if module not in manifest.plugins.block:
             yield shipped_origin(module), partial(importlib.import_module, module)
-    for point in _chosen(entry_points(group=GROUP), environ):
+    for point in _select_points(entry_points(group=GROUP), environ):
         if point.name not in manifest.plugins.block:
             name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown distribution", "")
             yield Origin(point.name, name, version), point.load
     for plugin in dict.fromkeys(given):
-        yield Origin(plugin), partial(_unpackaged, plugin)
+        yield Origin(plugin), partial(_import_given, plugin)
 
 
-def _chosen(points: Iterable[EntryPoint], environ: Mapping[str, str]) -> list[EntryPoint]:
+def _select_points(points: Iterable[EntryPoint], environ: Mapping[str, str]) -> list[EntryPoint]:
     points = sorted(points, key=lambda point: point.name)
     if VARIABLE not in environ:
         return points
@@ -177,8 +177,8 @@ def _chosen(points: Iterable[EntryPoint], environ: Mapping[str, str]) -> list[En
     return [point for point in points if point.name in names]
 
 
-def _unpackaged(plugin: str) -> ModuleType:
-    """The module of ``--plugin``: a file, loaded under its stem so that targets can say ``stem:Class``, or a module."""
+def _import_given(plugin: str) -> ModuleType:
+    """Import the module or file of ``--plugin``; a file becomes the module of its stem."""
     path = Path(plugin)
     if path.suffix != ".py" and len(path.parts) == 1:
         return importlib.import_module(plugin)
@@ -211,8 +211,8 @@ def _register(manager: pluggy.PluginManager, plugin: Any, origin: Origin) -> Non
         raise _BrokenError("it has no hook: a plugin defines spa3d_components() under @spa3d.hookimpl")
 
 
-def _pending(manager: pluggy.PluginManager) -> Iterator[tuple[Any, pluggy.PluginValidationError]]:
-    """Take out plugins with a hook that nobody specified (a misspelled one, say)."""
+def _unregister_invalid(manager: pluggy.PluginManager) -> Iterator[tuple[Any, pluggy.PluginValidationError]]:
+    """Unregister plugins that have a hook without a specification, such as a misspelled one."""
     while True:
         try:
             manager.check_pending()
@@ -223,22 +223,22 @@ def _pending(manager: pluggy.PluginManager) -> Iterator[tuple[Any, pluggy.Plugin
             return
 
 
-def _rows(
+def _collect_rows(
     manager: pluggy.PluginManager, plugin: Any, manifest: Manifest
 ) -> tuple[tuple[Component, ...], tuple[Preset, ...]]:
-    """The components and the presets that a plugin brings."""
+    """Collect the components and presets of a plugin."""
     others = [other for other in manager.get_plugins() if other is not plugin]
     answers = manager.subset_hook_caller("spa3d_components", remove_plugins=others)(manifest=manifest)
     rows = [row for answer in answers for row in answer]
     for row in rows:
-        error = _row_error(row)
+        error = _check_row(row)
         if error:
             raise _BrokenError(error)
     components = tuple(row for row in rows if isinstance(row, Component))
     return components, tuple(row for row in rows if isinstance(row, Preset))
 
 
-def _row_error(row: Any) -> str:
+def _check_row(row: Any) -> str:
     if not isinstance(row, Component | Preset):
         return f"spa3d_components() yields {type(row).__name__}, not spa3d.Component or spa3d.Preset"
     what = "preset" if isinstance(row, Preset) else "component"
@@ -247,15 +247,15 @@ def _row_error(row: Any) -> str:
     if not NAME.fullmatch(row.name):
         return f"{row.kind} {row.name!r} is no name: lower-case letters, digits and hyphens, beginning with a letter"
     if isinstance(row, Preset):
-        return _preset_error(row)
+        return _check_preset(row)
     module, _, attribute = row.target.partition(":")
     if not module or not attribute:
         return f"{row.kind} {row.name!r} has the target {row.target!r}; a target is 'module:Class'"
     return ""
 
 
-def _preset_error(preset: Preset) -> str:
-    """What registry.yaml would say to the row of a preset."""
+def _check_preset(preset: Preset) -> str:
+    """Check a plugin's preset like a row of registry.yaml; empty if it is valid."""
     location = f"presets.{preset.kind}.{preset.name}"
     try:
         misfit = PresetRow.of(preset).misfit(kind_spec(preset.kind))

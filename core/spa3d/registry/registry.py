@@ -1,4 +1,4 @@
-"""The registry: kind and name to a component row, its origin, and, when it is chosen, the class behind it."""
+"""The registry: looks up components and presets by kind and name, and imports their classes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from spa3d.registry.requirements import install_hint, missing_program, missing_r
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a name stands for.
+    """A resolved name.
 
     Attributes:
-        component: the row.
-        preset: the preset that was asked for, or that stands in for the bare name; None where there is none.
-        config: the values that preset gives to the component's Config.
+        component: the row of the component.
+        preset: the requested preset, or the run preset's default for a component's name; None if there is none.
+        config: the preset's values for the component's Config.
 
     """
 
@@ -37,7 +37,7 @@ class Resolved:
 
 
 class Registry:
-    """All components that can be chosen, with their presets. Built afresh by `load_registry`; never changes."""
+    """All components and presets that can be chosen; immutable, built by `load_registry`."""
 
     def __init__(self, manifest: Manifest, plugins: Sequence[Plugin], broken: Sequence[BrokenPlugin]) -> None:
         self.manifest = manifest
@@ -56,11 +56,11 @@ class Registry:
         self.broken = (*broken, *orphans)
         self.clashes = tuple(clashes)
         given = [orphan for orphan in orphans if orphan.origin.given]
-        if given and not clashes:  # a clash may be why the component is not there
+        if given and not clashes:  # a clash can be the reason that the component is missing
             raise PluginError("\n".join(f"--plugin {orphan.origin.plugin}: {orphan.cause}" for orphan in given))
 
     def _add(self, row: Component, origin: Origin) -> Iterable[str]:
-        """Take in a row; a name that is taken stays with its first owner, and the clash is told."""
+        """Add a row; a name that is taken stays with its first owner, and the clash is returned."""
         key = (row.kind, row.name)
         if key in self._rows:
             owners = " and ".join(sorted((self._origins[key].owner, origin.owner)))
@@ -72,16 +72,16 @@ class Registry:
             self._rows[key], self._origins[key] = row, origin
 
     def _add_preset(self, preset: Preset, origin: Origin, orphans: list[BrokenPlugin]) -> Iterable[str]:
-        """Take in a plugin's preset, or add it to `orphans` where nobody brings its component."""
+        """Add a plugin's preset; without its component it goes into `orphans` instead."""
         key = (preset.kind, preset.name)
         owner = self._preset_origins.get(key) or self._origins.get(key)
         if owner or preset.name in self.manifest.presets.of(preset.kind):
-            there = owner.owner if owner else self.manifest.where("presets", *key)
-            owners = " and ".join(sorted((there, origin.owner)))
+            owner_name = owner.owner if owner else self.manifest.where("presets", *key)
+            owners = " and ".join(sorted((owner_name, origin.owner)))
             yield f"{preset.kind} {preset.name!r} is brought by {owners}; {KEEP_ONE}"
         elif (preset.kind, preset.component) not in self._rows:
-            there = unknown(preset.kind, preset.component, [row.name for row in self.components(preset.kind)])
-            cause = f"preset {preset.name!r} sets up a component that is not there: {there}"
+            error = unknown(preset.kind, preset.component, [row.name for row in self.components(preset.kind)])
+            cause = f"preset {preset.name!r} sets up a component that is not there: {error}"
             orphans.append(BrokenPlugin(origin, cause))
         else:
             self._preset_origins[key] = origin
@@ -89,61 +89,61 @@ class Registry:
 
     def components(self, kind: str) -> list[Component]:
         """The components of `kind`, by name."""
-        return [self._rows[key] for key in sorted(self._rows) if key[0] == self._known(kind)]
+        return [self._rows[key] for key in sorted(self._rows) if key[0] == self._check_kind(kind)]
 
     def names(self, kind: str) -> list[str]:
-        """Everything that may be said for `kind`: components and presets."""
+        """Names of all components and presets of `kind`, sorted."""
         return sorted([row.name for row in self.components(kind)] + list(self.manifest.presets.of(kind)))
 
     def get(self, kind: str, name: str) -> Component:
-        """The component called `name`, or the one behind the preset of that name.
+        """Look up the component called `name`, or the component of the preset of that name.
 
         Raises:
-            RegistryError: with the nearest names and the whole list.
+            RegistryError: the name is unknown; the message lists similar and all names.
 
         """
         return self.resolve(kind, name).component
 
     def resolve(self, kind: str, name: str, *, run_preset: str | None = None) -> Resolved:
-        """What `name` stands for; under `run_preset` a bare component name may stand for a preset of it.
+        """Resolve a name; a run preset may replace a component's name by a default preset of it.
 
         Raises:
-            RegistryError: no such kind, name or run preset.
+            RegistryError: the kind, name or run preset is unknown.
 
         """
-        presets = self.manifest.presets.of(self._known(kind))
+        presets = self.manifest.presets.of(self._check_kind(kind))
         if run_preset is not None:
             if run_preset not in self.manifest.presets.run:
                 raise RegistryError(missed("run preset", run_preset, self.manifest.presets.run, "tools/list run"))
             name = self.manifest.presets.run[run_preset].default_presets.get(kind, {}).get(name, name)
         if name in presets:
             preset = presets[name]
-            return Resolved(self._row(kind, preset.component), name, preset.config)
-        return Resolved(self._row(kind, name))
+            return Resolved(self._find_row(kind, preset.component), name, preset.config)
+        return Resolved(self._find_row(kind, name))
 
     def origin(self, component: Component) -> Origin:
-        """Where `component` comes from."""
+        """The origin of `component`."""
         return self._origins[component.kind, component.name]
 
     def preset_origin(self, section: str, name: str) -> Origin:
-        """Where a preset comes from: of a kind of component, or of ``llm``, ``run`` or ``compare``."""
+        """The origin of a preset; `section` is a kind, ``llm``, ``run`` or ``compare``."""
         if (section, name) in self._preset_origins:
             return self._preset_origins[section, name]
         file = self.manifest.file("presets", section, name)
         return shipped_origin(FILE) if file == self.manifest.files[0].path else Origin(str(file))
 
     def target(self, component: Component) -> type[Any]:
-        """Import the class behind a row.
+        """Import the class of a component.
 
         Raises:
-            PluginError: something it requires is not installed, it cannot be imported, or it breaks the
-                contract of its kind.
+            PluginError: a requirement is missing, the class cannot be imported, or it violates the contract of its
+                kind.
 
         """
         what = f"{component.kind} {component.name!r} ({self.origin(component)})"
-        lacking = self.unmet(component)
-        if lacking:
-            raise PluginError(f"{what} {lacking}; {install_hint(component)}")
+        missing = self.unmet(component)
+        if missing:
+            raise PluginError(f"{what} {missing}; {install_hint(component)}")
         module, _, attribute = component.target.partition(":")
         try:
             target = getattr(importlib.import_module(module), attribute)
@@ -151,19 +151,19 @@ class Registry:
             raise PluginError(
                 f"{what}: {component.target} cannot be imported: {type(cause).__name__}: {cause}"
             ) from cause
-        error = _contract_error(kind_spec(component.kind), target)
+        error = _check_contract(kind_spec(component.kind), target)
         if error:
             raise PluginError(f"{what}: {component.target} {error}")
         return target
 
     def unmet(self, component: Component) -> str:
-        """What keeps `component` from working here, as far as that can be told without importing it; else empty."""
+        """Describe missing requirements of `component` without importing it; empty if none."""
         missing = missing_requirements(component)
         if missing:
             return f"needs {', '.join(missing)}"
         return missing_program(component.programs) if component.programs else ""
 
-    def _row(self, kind: str, name: str) -> Component:
+    def _find_row(self, kind: str, name: str) -> Component:
         if (kind, name) in self._rows:
             return self._rows[kind, name]
         message = missed(kind, name, self.names(kind), f"tools/list {kind}")
@@ -172,7 +172,7 @@ class Registry:
             message += f"; plugins that did not load and may have brought it: {plugins}"
         raise RegistryError(message)
 
-    def _known(self, kind: str) -> str:
+    def _check_kind(self, kind: str) -> str:
         if kind not in KINDS:
             raise RegistryError(missed("kind", kind, KINDS, "tools/list"))
         return kind
@@ -184,7 +184,7 @@ KEEP_ONE = (
 
 
 def shipped_registry(path: Path | None = None) -> Registry:
-    """The registry of the rows that stand in registry.yaml itself; no plugin is loaded and no hook is called."""
+    """Make a registry of the rows in registry.yaml itself, without loading plugins."""
     manifest = load_manifest(find_manifest(path))
     return Registry(manifest, [Plugin(shipped_origin(FILE), tuple(manifest.rows()))], [])
 
@@ -196,7 +196,7 @@ def open_registry(
     plugins: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
 ) -> Registry:
-    """The registry as it is, clashes and all: for looking at it. `load_registry` is for using it."""
+    """Open the registry for listing, even if names clash; `load_registry` raises instead."""
     manifest = load_manifest(find_manifest(path, environ))
     if not added:
         return Registry(manifest, *load_plugins(manifest, plugins, environ))
@@ -217,16 +217,16 @@ def load_registry(
     plugins: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
 ) -> Registry:
-    """Read registry.yaml, load the plugins and gather their components; nothing is shared between two calls.
+    """Read registry.yaml, load the plugins and collect their components; calls share no state.
 
     Args:
-        path: the registry.yaml; None looks in ``$SPA3D_REGISTRY``, the checkout, the package.
-        added: a file of the same keys, whose rows are added to it.
-        plugins: unpackaged plugins, a file or a module each.
-        environ: where ``SPA3D_REGISTRY`` and ``SPA3D_PLUGINS`` are read from.
+        path: the registry.yaml; None: ``$SPA3D_REGISTRY``, that of the checkout, or that of the package.
+        added: a file with the same keys, whose rows are added.
+        plugins: unpackaged plugins, each a file or a module.
+        environ: environment with ``SPA3D_REGISTRY`` and ``SPA3D_PLUGINS``.
 
     Raises:
-        RegistryError: a file does not hold together, or a name is brought twice.
+        RegistryError: a file has errors, or a name is defined twice.
         PluginError: one of `plugins` cannot be loaded.
 
     """
@@ -237,7 +237,7 @@ def load_registry(
 
 
 def missed(what: str, name: str, there: Iterable[str], command: str) -> str:
-    """The message about a name that is not there: neighbors, the list, and the command that shows it."""
+    """Describe an unknown name: similar names, all names, and the command that lists them."""
     return f"{unknown(what, name, sorted(there))} (see {command})"
 
 
@@ -248,8 +248,8 @@ def import_contract(spec: KindSpec) -> type[Any]:
     return contract
 
 
-def _contract_error(spec: KindSpec, target: Any) -> str:
-    """How a target breaks the contract of its kind; empty where it keeps it."""
+def _check_contract(spec: KindSpec, target: Any) -> str:
+    """Describe how a target violates the contract of its kind; empty if it does not."""
     contract, name = import_contract(spec), spec.contract_name
     if not isinstance(target, type) or not issubclass(target, contract):
         return f"is no subclass of spa3d.{name}"

@@ -1,4 +1,4 @@
-"""Modules and programs that a component needs, and how to get those that are missing."""
+"""Requirements of components: missing modules and programs, and hints to install them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from spa3d.registry.component import Component
 
 
 def missing_requirements(component: Component) -> list[str]:
-    """The import names that `component` requires and that are not installed; imports nothing."""
-    return [name for name in component.requires if not _installed(name.partition(".")[0])]
+    """List the required import names that are not installed; imports nothing."""
+    return [name for name in component.requires if not _is_installed(name.partition(".")[0])]
 
 
 def install_hint(component: Component) -> str:
-    """What to do about what `component` lacks."""
+    """Tell how to install what `component` is missing."""
     packages = " ".join(name.replace("_", "-") for name in missing_requirements(component))
     if packages:
         return f"install with: {component.install}" if component.install else f"usually: pip install {packages}"
@@ -26,16 +26,16 @@ def install_hint(component: Component) -> str:
 
 
 def missing_program(programs: Sequence[str]) -> str:
-    """What is wrong where none of some programs can be started; a variable that is set (``$CXX``) has the say."""
+    """Describe the error if none of `programs` exists; a set ``$CXX`` is the only one tried."""
     for program in programs:
-        chosen = os.environ.get(program[1:], "").strip() if program.startswith("$") else ""
-        if chosen:
-            return "" if _starts(chosen) else f"needs {program}, and {chosen!r} is not there"
-    return "" if any(map(_starts, programs)) else f"needs one of {', '.join(programs)} on the PATH"
+        command = os.environ.get(program[1:], "").strip() if program.startswith("$") else ""
+        if command:
+            return "" if _program_exists(command) else f"needs {program}, and {command!r} is not there"
+    return "" if any(map(_program_exists, programs)) else f"needs one of {', '.join(programs)} on the PATH"
 
 
-def _starts(command: str) -> bool:
-    """Whether the program of a command, arguments apart, is there."""
+def _program_exists(command: str) -> bool:
+    """Whether the program of a command exists; its arguments are ignored."""
     try:
         words = shlex.split(command)
     except ValueError:  # a quotation without an end
@@ -43,7 +43,7 @@ def _starts(command: str) -> bool:
     return bool(words) and shutil.which(words[0]) is not None
 
 
-def _installed(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     if module in sys.modules:
         return sys.modules[module] is not None
     return find_spec(module) is not None

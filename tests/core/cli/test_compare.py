@@ -61,50 +61,50 @@ def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def told(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+def dry_run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     assert main(["compare", *argv, "--dry-run", *SMOKE]) == 0
     return capsys.readouterr().out
 
 
-def test_a_dry_run_lists_the_cells_and_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    listed = told(capsys, "--objectives", "sft,spa", "--levels", "0.1,0.5", "--seeds", "3,4", "--budget", "compute")
+def test_compare_dry_run_lists_cells_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = dry_run(capsys, "--objectives", "sft,spa", "--levels", "0.1,0.5", "--seeds", "3,4", "--budget", "compute")
     rows = [line.split("  ") for line in listed.splitlines()]
     cells = [[word.strip() for word in row if word.strip()] for row in rows[1:]]
     assert [(cell[1], cell[2], cell[3], cell[4]) for cell in cells[:4]] == [
-        ("sft", "(itself SFT)", "3", "3"),
+        ("sft", "(is SFT)", "3", "3"),
         ("spa, level 0.1", "sft, 6 steps", "3", "3"),
         ("spa, level 0.5", "sft, 6 steps", "3", "3"),
-        ("sft, 6 steps", "(itself SFT)", "3", "6"),
+        ("sft, 6 steps", "(is SFT)", "3", "6"),
     ]
     assert len(cells) == 8
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("preset", "cells"), [("table2", 13), ("figure3", 20)])
-def test_the_papers_grids_can_be_laid_out(preset: str, cells: int, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = told(capsys, preset, "--seeds", "0").splitlines()
+def test_compare_plans_the_grids_of_the_paper(preset: str, cells: int, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = dry_run(capsys, preset, "--seeds", "0").splitlines()
     assert sum(line[:1].isdigit() for line in lines) == cells  # a long row may take two lines
 
 
-def test_table_4_holds_every_objective_against_sft_of_equal_compute(capsys: pytest.CaptureFixture[str]) -> None:
-    listed = told(capsys, "table4", "--seeds", "0")
+def test_compare_table_4_has_controls_of_equal_compute(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = dry_run(capsys, "table4", "--seeds", "0")
     for row in ("sft, fresh questions", "spa-anchored", "dpo (DA)", "simpo (TC)", "twin-contrast", "twin-nll"):
         assert row in listed
-    assert listed.count("(itself SFT)") >= 3
+    assert listed.count("(is SFT)") >= 3
 
 
-def test_help_names_the_comparisons_and_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_help_names_comparisons_and_flags(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "--help"]) == 0
     shown = capsys.readouterr().out
     for word in ("table2", "table4", "figure3", "--objectives", "--pair-modes", "--budget", "--cell", "--seeds"):
         assert word in shown
 
 
-def test_registry_adds_comparisons_and_what_they_compare(capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_registry_file_adds_comparisons(capsys: pytest.CaptureFixture[str]) -> None:
     presets = "{objective: {spa-soft: {component: spa, config: {coefficient: 0.01}}}, "
     presets += "compare: {soft: {summary: Softly, rows: [{settings: {objective: spa-soft}}], seeds: [0]}}}"
     Path("extra.yaml").write_text(f"version: 1\npresets: {presets}\n")
-    assert "spa-soft" in told(capsys, "soft", "--registry", "extra.yaml")
+    assert "spa-soft" in dry_run(capsys, "soft", "--registry", "extra.yaml")
     assert main(["compare", "--help", "--registry", "extra.yaml"]) == 0
     assert "Softly" in capsys.readouterr().out
     assert main(["compare", "soft", "--registry", "gone.yaml", "--dry-run"]) == 2
@@ -112,45 +112,44 @@ def test_registry_adds_comparisons_and_what_they_compare(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         ("tabel2", "no comparison 'tabel2'; did you mean 'table2'"),
         ("table2 table4", "'table4' is not expected here"),
         ("--objectives sft,spo", "--objective spo: no objective 'spo'; did you mean"),
-        ("--objectives sft,,spa", "--objectives sft,,spa: different values with commas between them"),
-        ("--objectives sft,sft", "--objectives sft,sft: different values"),
+        ("--objectives sft,,spa", "--objectives sft,,spa: expected different values, separated by commas"),
+        ("--objectives sft,sft", "--objectives sft,sft: expected different values"),
         ("--objectives spa --levels 0.5,1.5", "--noise.level 1.5: '1.5' is not allowed"),
-        ("--objectives spa --seeds 0,x", "--seeds 0,x: different whole numbers"),
-        ("--objectives spa --seeds 1,01", "--seeds 1,01: different whole numbers"),
+        ("--objectives spa --seeds 0,x", "--seeds 0,x: expected different whole numbers"),
+        ("--objectives spa --seeds 1,01", "--seeds 1,01: expected different whole numbers"),
         ("--objectives spa --budget time", "--budget time: possible: steps, samples, compute"),
-        ("--objectives spa --cell 3/2", "--cell 3/2: which share"),
+        ("--objectives spa --cell 3/2", "--cell 3/2: expected i/n"),
         ("--objectives spa --seed 3", "--seed: a comparison takes several; give --seeds"),
-        ("--objectives spa --resume", "--resume: a comparison always goes on"),
+        ("--objectives spa --resume", "--resume: a comparison always continues"),
         ("--objectives sft,spa --objective spa", "--objective: the comparison sets it row by row; give --objectives"),
         ("--objectives sft,dpo", "dpo: --objective dpo: it needs rejected answers"),
         ("--objectives sft,dpo --pairs.path none.jsonl", "dpo: none.jsonl: cannot be read"),
         ("--objectives sft,spa --train.stepz 3", "no field 'stepz'; did you mean 'steps'"),
     ],
 )
-def test_what_is_wrong_with_any_cell_is_told_before_one_runs(
-    words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_compare_reports_errors_of_all_cells_before_running(
+    words: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", *words.split(), *SMOKE]) == 2
     message = capsys.readouterr().err
-    assert said in message
-    assert message.count(said) == 1
+    assert expected in message
+    assert message.count(expected) == 1
     assert not (tmp_path / "runs").exists()
 
 
-def test_several_processes_do_not_run_one_grid_in_step(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compare_refuses_torchrun(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert main(["compare", "--objectives", "sft,spa", *SMOKE]) == 2
-    assert "start it without torchrun; several of it share the cells with --cell i/n" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "start it without torchrun; to share the cells among processes, give each --cell i/n" in error
 
 
-def test_ctrl_c_ends_with_130_and_the_command_that_goes_on(
+def test_compare_ctrl_c_prints_the_command_that_continues(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object, **__: object) -> Path:
@@ -158,10 +157,10 @@ def test_ctrl_c_ends_with_130_and_the_command_that_goes_on(
 
     monkeypatch.setattr(spa3d.comparison.execute, "execute", interrupted)
     assert main(["compare", "--objectives", "sft,spa", "--seeds", "0", *SMOKE]) == 130
-    assert "to go on: spa3d compare --objectives sft,spa --seeds 0 --preset smoke" in capsys.readouterr().err
+    assert "to continue: spa3d compare --objectives sft,spa --seeds 0 --preset smoke" in capsys.readouterr().err
 
 
-def test_an_objective_that_fails_while_it_runs_is_told_beside_the_others(
+def test_compare_reports_a_cell_that_fails_beside_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
@@ -193,7 +192,7 @@ def numbers(output: Path) -> Any:
 
 
 @pytest.mark.slow
-def test_killed_at_three_moments_and_resumed_it_gives_the_undisturbed_table(tmp_path: Path) -> None:
+def test_compare_killed_and_resumed_gives_the_same_table(tmp_path: Path) -> None:
     assert compare(tmp_path / "undisturbed-bases", tmp_path / "undisturbed") == 0
     bases, output = tmp_path / "killed-bases", tmp_path / "killed"
     moments = []

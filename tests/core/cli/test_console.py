@@ -18,26 +18,26 @@ def log(terminal: bool = False) -> tuple[Console, io.StringIO]:
     return Console(file=stream, force_terminal=terminal, width=100, highlight=False), stream
 
 
-def test_text_is_shown_never_obeyed() -> None:
+def test_plain_escapes_markup_and_control_characters() -> None:
     assert plain(HOSTILE).plain == HOSTILE
     assert plain("a\x1b[2Jb\r\u202ec\nd").plain == "a\\x1b[2Jb\\r\\u202ec\nd"
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_both_faces_say_everything_unharmed(terminal: bool) -> None:
+def test_reporters_print_text_unchanged(terminal: bool) -> None:
     target, stream = log(terminal)
     reporter: Reporter = Bars(target) if terminal else Lines(target)
     reporter.stage(f"stage {HOSTILE}", f"detail {HOSTILE}")
     with reporter.track(4, f"work {HOSTILE}") as advance, reporter.track(2, "inner") as inner:
         advance(3)
         inner(2)
-        reporter.say(f"said {HOSTILE}")
+        reporter.say(f"message {HOSTILE}")
     reporter.warn(f"warned {HOSTILE}")
-    for word in ("stage", "detail", "said", "warned"):
+    for word in ("stage", "detail", "message", "warned"):
         assert f"{word} {HOSTILE}" in stream.getvalue()
 
 
-def test_a_log_has_one_line_for_finished_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_print_one_line_per_finished_task(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 10.0, 70.0, 70.0, 80.0])
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
     target, stream = log()
@@ -47,14 +47,14 @@ def test_a_log_has_one_line_for_finished_work(monkeypatch: pytest.MonkeyPatch) -
     assert stream.getvalue().splitlines() == ["questions: 9 of 9 in 70 s", "questions: 9 of 9 in 80.0 s"]
 
 
-def test_work_that_fails_is_not_told_as_done() -> None:
+def test_lines_failed_task_is_not_reported_as_done() -> None:
     target, stream = log()
     with pytest.raises(ValueError, match="bad"), Lines(target).track(9, "questions"):
         raise ValueError("bad")
     assert stream.getvalue() == ""
 
 
-def test_bars_go_away_and_can_come_again() -> None:
+def test_bars_disappear_and_can_be_shown_again() -> None:
     target, _ = log(terminal=True)
     bars = Bars(target)
     for _ in range(2):
@@ -64,13 +64,13 @@ def test_bars_go_away_and_can_come_again() -> None:
         assert not bars._progress.live.is_started
 
 
-def test_of_several_processes_only_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_make_reporter_only_the_first_process_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(make_reporter(), Lines)
     monkeypatch.setenv("RANK", "1")
     assert isinstance(make_reporter(), Silent)
 
 
-def test_silence_keeps_the_contract() -> None:
+def test_silent_has_the_methods_of_a_reporter() -> None:
     silent: Reporter = Silent()
     silent.stage("a")
     silent.say("b")
@@ -79,13 +79,13 @@ def test_silence_keeps_the_contract() -> None:
         advance(2)
 
 
-def test_our_warnings_are_a_note_and_those_of_others_look_as_ever(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_warning_notes_ours_and_leaves_others(capsys: pytest.CaptureFixture[str]) -> None:
     show_warning(SlowerBackend("[b]slow[/b]"), SlowerBackend, "file.py", 3)
     show_warning(UserWarning("theirs"), UserWarning, "file.py", 3)
     assert capsys.readouterr().err == "note: [b]slow[/b]\nfile.py:3: UserWarning: theirs\n"
 
 
-def test_a_note_is_said_by_the_first_of_several_processes(
+def test_show_warning_notes_only_in_the_first_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RANK", "1")

@@ -30,7 +30,7 @@ def listed(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> str
     return capsys.readouterr().out
 
 
-def test_one_line_each_with_summary_origin_and_state(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_one_line_per_entry(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.split() for line in listed(capsys, "noise").splitlines()]
     assert lines[0] == ["kind", "name", "summary", "origin", "status"]
     assert ["quiet", "*", "None", "at", "all", "built-in", "ready"] in lines
@@ -39,7 +39,7 @@ def test_one_line_each_with_summary_origin_and_state(capsys: pytest.CaptureFixtu
     ]
 
 
-def test_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_json(capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(listed(capsys, "encoder", "--json"))
     assert document["schema"] == 1
     assert [entry["name"] for entry in document["entries"]] == ["other", "plain", "plain-wide", "plain-tiny"]
@@ -62,28 +62,28 @@ def test_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["broken"] == document["clashes"] == document["slow"] == []
 
 
-def test_check_imports_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_check_shows_imports(capsys: pytest.CaptureFixture[str]) -> None:
     assert "imports" in listed(capsys, "encoder", "--check")
-    told = listed(capsys, "noise", "--check", code=1)
-    assert "broken: noise 'lost' (built-in): toy_parts:Lost cannot be imported" in told
+    printed = listed(capsys, "noise", "--check", code=1)
+    assert "broken: noise 'lost' (built-in): toy_parts:Lost cannot be imported" in printed
 
 
-def test_what_is_only_unavailable_fails_no_check(toy_registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_check_ignores_unavailable(toy_registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = ("unfinished", "number", "lost")
     kept = [line for line in toy_registry.read_text().splitlines() if not line.strip().startswith(broken)]
     toy_registry.write_text("\n".join(kept))
     assert "unavailable: needs kernel_nobody_has" in listed(capsys, "--check")
 
 
-def test_why_tells_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    told = listed(capsys, "--why", "plain-tiny")
+def test_list_why(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = listed(capsys, "--why", "plain-tiny")
     for words in ("toy_parts.py:", "MIT", "a paper", "tiny.safetensors", "https://example.org", "integer ≥ 1 and ≤ 64"):
-        assert words in told
+        assert words in printed
     document = json.loads(listed(capsys, "--why", "plain", "--json"))
     assert document[0]["fields"][0]["name"] == "width"
 
 
-def test_a_clash_is_shown_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_clash_is_shown_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "listed_clash.py"
     path.write_text(PLUGIN.format(name="quiet", summary="…"))
     assert main(["list", "--plugin", str(path)]) == 2
@@ -92,7 +92,7 @@ def test_a_clash_is_shown_and_fails(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert f"noise 'quiet' is brought by {path} and spa3d" in seen.err
 
 
-def test_registry_adds_rows_to_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_registry_file_adds_rows(capsys: pytest.CaptureFixture[str]) -> None:
     Path("extra.yaml").write_text("version: 1\npresets: {noise: {silent: {component: quiet, summary: Still less}}}\n")
     entries = json.loads(listed(capsys, "noise", "--json", "--registry", "extra.yaml"))["entries"]
     (added,) = [entry for entry in entries if entry["name"] == "silent"]
@@ -100,12 +100,12 @@ def test_registry_adds_rows_to_the_list(capsys: pytest.CaptureFixture[str]) -> N
     assert "silent" not in listed(capsys, "noise")
 
 
-def test_text_of_strangers_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_escapes_third_party_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "listed_hostile.py"
     path.write_text(PLUGIN.format(name="hostile", summary=HOSTILE))
-    told = listed(capsys, "noise", "--plugin", str(path))
-    assert "[/red]<script>|\\x1b[31mred" in told
-    assert "\x1b" not in told
+    printed = listed(capsys, "noise", "--plugin", str(path))
+    assert "[/red]<script>|\\x1b[31mred" in printed
+    assert "\x1b" not in printed
     document = json.loads(listed(capsys, "noise", "--json", "--plugin", str(path)))
     assert HOSTILE in [entry["summary"] for entry in document["entries"]]
 
@@ -122,7 +122,7 @@ def test_text_of_strangers_is_shown_as_it_is(tmp_path: Path, capsys: pytest.Capt
         (["--registry", "gone.yaml"], "--registry gone.yaml: no such file"),
     ],
 )
-def test_bad_input_is_one_message(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_bad_input_is_one_message(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", *argv]) == 2
     seen = capsys.readouterr()
     assert words in seen.err
@@ -130,13 +130,13 @@ def test_bad_input_is_one_message(argv: list[str], words: str, capsys: pytest.Ca
     assert not seen.out
 
 
-def test_help_names_kinds_and_flags(capsys: pytest.CaptureFixture[str]) -> None:
-    told = listed(capsys, "--help")
+def test_list_help_names_kinds_and_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = listed(capsys, "--help")
     for words in ("encoder", "objective", "--why NAME", "--check", "--json"):
-        assert words in told
+        assert words in printed
 
 
-def test_listing_imports_neither_torch_nor_a_component(shipped: dict[str, str]) -> None:
+def test_list_imports_neither_torch_nor_components(shipped: dict[str, str]) -> None:
     code = (
         "import sys; from spa3d.cli import main; assert main(['list']) == 0; "
         "heavy = {'torch', 'transformers', 'numpy', 'spa3d.config.settings', 'spa3d_plugins.noise.mask'}; "
@@ -145,7 +145,7 @@ def test_listing_imports_neither_torch_nor_a_component(shipped: dict[str, str]) 
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, env=shipped)
 
 
-def test_which_backend_auto_takes_depends_on_the_compiler(shipped: dict[str, str], tmp_path: Path) -> None:
+def test_list_automatic_backend_depends_on_the_compiler(shipped: dict[str, str], tmp_path: Path) -> None:
     compiler = tmp_path / "c++"
     compiler.touch(mode=0o755)
     shipped.pop("CXX", None)

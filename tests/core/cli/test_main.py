@@ -20,16 +20,16 @@ def answer(outcome: Exception | KeyboardInterrupt | int) -> object:
     return lambda name: verb
 
 
-def test_without_a_verb_the_verbs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_without_a_verb_lists_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
-    told = capsys.readouterr().out
-    assert "run" in told
-    assert "List what can be chosen" in told
+    printed = capsys.readouterr().out
+    assert "run" in printed
+    assert "List components and presets" in printed
     assert main(["--help"]) == 0
-    assert capsys.readouterr().out == told
+    assert capsys.readouterr().out == printed
 
 
-def test_the_verbs_are_listed_without_torch() -> None:
+def test_main_lists_verbs_without_torch() -> None:
     code = "import sys; from spa3d.cli import main; main([]); sys.exit('torch' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     for verb in ("compare", "list", "pairs", "preview", "run"):
@@ -37,19 +37,19 @@ def test_the_verbs_are_listed_without_torch() -> None:
     assert "output" not in shown
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert main(["run", "--version"]) == 0
     assert capsys.readouterr().out == f"spa3d {__version__}\n" * 2
 
 
 @pytest.mark.parametrize("name", ["lst", "parser", "no.such", ""])
-def test_what_is_no_verb(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_unknown_verb(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name]) == 2
     assert f"no verb {name!r}" in capsys.readouterr().err
 
 
-def test_a_fault_of_the_input_is_one_message_and_code_2(
+def test_main_input_error_is_one_message_and_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli, "_verb", answer(ConfigError(["--a [red]: bad", "--b: worse"])))
@@ -61,18 +61,18 @@ def test_a_fault_of_the_input_is_one_message_and_code_2(
         main(["run", "--debug"])
 
 
-def test_an_interrupt_is_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_interrupt_is_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(cli, "_verb", answer(KeyboardInterrupt()))
     assert main(["run"]) == 130
     assert "interrupted" in capsys.readouterr().err
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_main_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "_verb", answer(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         main(["run"])
 
 
-def test_the_code_of_the_verb_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_main_returns_the_code_of_the_verb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "_verb", answer(1))
     assert main(["list"]) == 1

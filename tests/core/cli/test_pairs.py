@@ -1,4 +1,4 @@
-"""``spa3d pairs``: wrong use is told, right use writes one file and shows three of its lines."""
+"""``spa3d pairs``: errors of its arguments, and a file that it writes and shows."""
 
 from __future__ import annotations
 
@@ -29,40 +29,42 @@ def refusal(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return capsys.readouterr().err
 
 
-def test_wrong_use_says_what_is_possible(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pairs_wrong_arguments(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert "name one file to write, as in: spa3d pairs pairs.jsonl --pairs.mode augmentation" in refusal(capsys)
     assert "name one file" in refusal(capsys, "a.jsonl", "b.jsonl")
-    said = refusal(capsys, "pairs.jsonl")
-    assert said.startswith("error: --pairs.mode: say how the pairs are made: --pairs.mode augmentation (")
-    assert "or --pairs.mode corruption (" in said
-    said = refusal(capsys, "pairs.jsonl", "--pairs.mode", "guess")
-    assert "'guess' is not allowed; possible: " in said
-    assert "augmentation|corruption" in said
-    assert "--pairs.path: it is where a run reads" in refusal(capsys, "pairs.jsonl", "--pairs.path", "x.jsonl")
-    assert "--resume: spa3d pairs writes one file, and goes on by itself" in refusal(capsys, "pairs.jsonl", "--resume")
+    message = refusal(capsys, "pairs.jsonl")
+    assert message.startswith("error: --pairs.mode: say how the pairs are made: --pairs.mode augmentation (")
+    assert "or --pairs.mode corruption (" in message
+    message = refusal(capsys, "pairs.jsonl", "--pairs.mode", "guess")
+    assert "'guess' is not allowed; possible: " in message
+    assert "augmentation|corruption" in message
+    assert "--pairs.path: spa3d pairs makes pairs" in refusal(capsys, "pairs.jsonl", "--pairs.path", "x.jsonl")
+    assert "--resume: spa3d pairs writes one file and always continues" in refusal(capsys, "pairs.jsonl", "--resume")
     assert "none/pairs.jsonl: there is no folder none" in refusal(capsys, "none/pairs.jsonl", *SMOKE)
     Path("old.jsonl").write_text("")
     assert "old.jsonl: there is one already" in refusal(capsys, "old.jsonl", *SMOKE)
     Path("old").mkdir()
     assert "old: a folder; name the file to write, such as old/pairs.jsonl" in refusal(capsys, "old", *SMOKE)
     for url in ("https://me:sesame@host/v1", "https://host/v1?key=sesame"):
-        said = refusal(capsys, "pairs.jsonl", *SMOKE, "--pairs.url", url)
-        assert "kept in config.yaml and the report, secrets included; leave them out" in " ".join(said.split())
+        message = refusal(capsys, "pairs.jsonl", *SMOKE, "--pairs.url", url)
+        assert "kept in config.yaml and the report, secrets included; leave them out" in " ".join(message.split())
     Path("extra.yaml").write_text("version: 1\npresets: {noise: {mask: {component: mask}}}\n")
-    said = refusal(capsys, "pairs.jsonl", *SMOKE, "--registry", "extra.yaml")
-    assert said.startswith("error: extra.yaml:2 presets.noise.mask: ")
+    message = refusal(capsys, "pairs.jsonl", *SMOKE, "--registry", "extra.yaml")
+    assert message.startswith("error: extra.yaml:2 presets.noise.mask: ")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert "start it without torchrun" in refusal(capsys, "pairs.jsonl", *SMOKE)
 
 
-def test_help_lists_the_settings_of_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pairs_help_lists_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pairs", "--help"]) == 0
-    told = capsys.readouterr().out
-    assert all(f"--pairs.{name}" in told for name in ("mode", "chosen", "writer", "llm", "url", "limit", "batch_size"))
-    assert "--pairs.path" not in told
+    printed = capsys.readouterr().out
+    assert all(
+        f"--pairs.{name}" in printed for name in ("mode", "chosen", "writer", "llm", "url", "limit", "batch_size")
+    )
+    assert "--pairs.path" not in printed
 
 
-def test_a_file_is_made_and_shown(tmp_path: Path, shipped: dict[str, str]) -> None:
+def test_pairs_writes_and_shows_a_file(tmp_path: Path, shipped: dict[str, str]) -> None:
     command = [sys.executable, "-c", "import sys; from spa3d.cli import main; sys.exit(main())"]
     ended = subprocess.run(
         [*command, "pairs", "pairs.jsonl", *SMOKE],

@@ -11,7 +11,7 @@ from spa3d.cli import main
 SMALL = ("--dataset", "shapes-smoke")
 
 
-def test_a_contact_sheet_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_preview_dataset_draws_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "sheet.png"
     assert main(["preview", "dataset", str(path), *SMALL, "--split", "counterfactual", "--count", "7"]) == 0
     assert "7 of the 16 records of shapes-smoke, split counterfactual" in capsys.readouterr().out
@@ -20,21 +20,21 @@ def test_a_contact_sheet_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (wide, tall % 2) == (6 * 220, 0)
 
 
-def test_no_more_than_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_preview_dataset_count_beyond_the_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["preview", "dataset", str(tmp_path / "sheet.png"), *SMALL, "--count=999", "--dataset.test=3"]
     assert main(argv) == 0
     assert "3 of the 3 records" in capsys.readouterr().out
 
 
-def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+def test_preview_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["preview", "--help"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for flag in ("--split", "--count", "--level", "--noise", "--dataset", "--config", "--plugin"):
-        assert flag in told
+        assert flag in printed
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("preview", "no subject ''"),
         ("preview datset sheet.png", "did you mean 'dataset'"),
@@ -55,25 +55,25 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         ("preview noise sheet.png --level 0.5,1.5", "--level 0.5,1.5: numbers from 0 to 1"),
         ("preview noise sheet.png --level nan", "--level nan: numbers from 0 to 1"),
         ("preview noise sheet.png --level half", "--level half: numbers from 0 to 1"),
-        ("preview noise sheet.png --noise.level 0.5", "--noise.level: a sheet shows several; give them as --level"),
+        ("preview noise sheet.png --noise.level 0.5", "--noise.level: a sheet shows several levels; give --level"),
         ("preview noise sheet.png --noise mask,gausian", "did you mean 'gaussian'"),
         ("preview noise sheet.png --noise mask,crop --noise.patches 8", "--noise.patches"),
         ("preview noise sheet.png --split dev", "no split 'dev'"),
         ("preview noise sheet.png --count 0", "--count 0: a whole number"),
     ],
 )
-def test_faults_are_told_in_one_message(
-    words: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_preview_reports_errors_in_one_message(
+    words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(words.split()) == 2
     caught = capsys.readouterr()
-    assert told in caught.err
+    assert message in caught.err
     assert not caught.out
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_preview_unwritable_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "sheet.png").mkdir()
     assert main(["preview", "dataset", str(tmp_path / "sheet.png"), *SMALL, "--count", "1"]) == 2
     assert "sheet.png: cannot be written (Is a directory)" in capsys.readouterr().err
@@ -84,18 +84,18 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(sheet.convert("RGB"))
 
 
-def test_every_noise_is_drawn_at_every_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_preview_noise_draws_every_noise_and_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "noise.png"
     assert main(["preview", "noise", str(path), *SMALL, "--level", "0.2,0.8", "--count", "2"]) == 0
     names = available("noise")
-    told = capsys.readouterr().out
-    assert f"{', '.join(names)} at 0.2, 0.8 on 2 of the 24 records of shapes-smoke, split test" in told
+    printed = capsys.readouterr().out
+    assert f"{', '.join(names)} at 0.2, 0.8 on 2 of the 24 records of shapes-smoke, split test" in printed
     sheet = pixels(path)
     assert sheet.shape[1] == (1 + 1 + 2) * 200
     assert sheet.shape[0] > 2 * len(names) * 200
 
 
-def test_one_noise_takes_its_settings(tmp_path: Path) -> None:
+def test_preview_noise_takes_settings(tmp_path: Path) -> None:
     """Towards black and towards gray are two pictures of level 1, and one of the clean cloud."""
     sheets = []
     for towards in ("gray", "black"):
@@ -123,17 +123,15 @@ def spa3d_components():
 """
 
 
-def test_a_strangers_noise_is_drawn_and_its_faults_are_its_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_preview_third_party_noise_and_its_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["preview", "noise", str(tmp_path / "sheet.png"), *SMALL, "--level", "0.5"]
     for name, body in (("gone", "points[:, :0]"), ("faint", "points * (1 - self.level)")):
         (tmp_path / f"{name}.py").write_text(PLUGIN.replace("gone", name).replace("points[:, :0]", body))
         argv += ["--plugin", str(tmp_path / f"{name}.py")]
     assert main([*argv, "--noise", "faint,gone"]) == 2
-    told = capsys.readouterr().err
-    assert "--noise gone: it fails at level 0.5 on points of shape (1, 1024, 6)" in told
-    assert "of shape (1, 0, 6), must be as many finite numbers" in told
+    printed = capsys.readouterr().err
+    assert "--noise gone: it fails at level 0.5 on points of shape (1, 1024, 6)" in printed
+    assert "of shape (1, 0, 6), must be as many finite numbers" in printed
     assert main([*argv, "--noise", "faint,mask"]) == 0
     assert "faint, mask at 0.5 on 1 of the 24 records" in capsys.readouterr().out
 
@@ -151,7 +149,7 @@ def lay_out(root: Path) -> None:
     (root / "anno_data" / "brief_test.json").write_text(json.dumps(entries))
 
 
-def test_bad_clouds_end_it_or_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_preview_bad_clouds_stop_or_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lay_out(tmp_path / "data")
     sheet = tmp_path / "sheet.png"
     argv = ["preview", "dataset", str(sheet), "--dataset", "pointllm", "--dataset.root", str(tmp_path / "data")]
@@ -161,7 +159,7 @@ def test_bad_clouds_end_it_or_are_listed(tmp_path: Path, capsys: pytest.CaptureF
     assert main([*argv, "--on-bad-data", "skip"]) == 0
     caught = capsys.readouterr()
     assert "1 of the 2 records" in caught.out
-    assert "left out: record bad" in caught.err
+    assert "skipped: record bad" in caught.err
     words = ["noise", str(sheet), "--noise", "mask", "--level", "0.5", "--count", "2", "--on-bad-data", "skip"]
     assert main(["preview", *words, *argv[3:]]) == 0
     assert "mask at 0.5 on 1 of the 2 records of pointllm" in capsys.readouterr().out

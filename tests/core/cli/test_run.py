@@ -24,7 +24,7 @@ def _toys(toy_registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_command_that_goes_on() -> None:
+def test_again_adds_output_and_resume() -> None:
     assert again(["--seed", "3"], Path("runs/a b")) == "spa3d run --seed 3 --output 'runs/a b' --resume"
     assert again(["--output=x", "--resume"], Path("x")) == "spa3d run --output=x --resume"
 
@@ -45,39 +45,39 @@ class TestRun:
         monkeypatch.setattr(spa3d.pipeline.execute, "execute", execute)
         return calls
 
-    def test_it_ends_with_verdict_table_and_places(
+    def test_run_prints_verdict_table_and_paths(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         calls = self.fake(monkeypatch, None)
         assert main(["run", "--output", "out", "--seed", "4"]) == 0
         assert (calls[0]["config"].seed, calls[0]["output"], calls[0]["resume"]) == (4, Path("out"), False)
-        told = capsys.readouterr().out
-        assert "hurt" in told.splitlines()[1]
-        row = next(line for line in told.splitlines() if line.startswith("choice"))
+        printed = capsys.readouterr().out
+        assert "hurt" in printed.splitlines()[1]
+        row = next(line for line in printed.splitlines() if line.startswith("choice"))
         figures = row.replace("\N{EN DASH}", "-").replace("\N{MINUS SIGN}", "-").split()
         expected = "choice 84.0 43.0 80.0 42.0 -4.0 (-5.0 to -3.0) 25.0 2000"
         assert figures == expected.split()
-        assert "out/report.html" in told
+        assert "out/report.html" in printed
 
-    def test_an_interrupt_tells_how_to_go_on(
+    def test_run_interrupt_prints_the_command_that_continues(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.fake(monkeypatch, KeyboardInterrupt())
         assert main(["run", "--seed", "4"]) == 130
-        told = capsys.readouterr().err
-        command = shlex.split(told.partition("to go on: ")[2])
+        printed = capsys.readouterr().err
+        command = shlex.split(printed.partition("to continue: ")[2])
         assert command[:4] == ["spa3d", "run", "--seed", "4"]
         assert command[-1] == "--resume"
         assert command[command.index("--output") + 1].startswith("runs/")
 
-    def test_a_fault_of_the_run_is_one_message(
+    def test_run_error_is_one_message(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.fake(monkeypatch, OutputError("--output out: not empty"))
         assert main(["run", "--output", "out"]) == 2
         assert capsys.readouterr().err == "error: --output out: not empty\n"
 
-    def test_a_dry_run_prints_configuration_and_plan_and_does_nothing(
+    def test_run_dry_run_prints_configuration_and_plan(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         calls = self.fake(monkeypatch, None)
@@ -90,8 +90,8 @@ class TestRun:
         assert main(["run", "--dry-run", "--noise.level", "0.5"]) == 0
         assert not calls
         assert not Path("runs").exists()
-        told = capsys.readouterr().out
-        text, _, tables = told.partition("Stages")
+        printed = capsys.readouterr().out
+        text, _, tables = printed.partition("Stages")
         assert yaml.safe_load(text) == resolve({"noise.level": 0.5}).model_dump(mode="json")
         rows = [" ".join(word for word in line.split() if word.isascii()) for line in tables.splitlines()]
         assert "base: llm 300 steps there" in rows
@@ -114,12 +114,12 @@ BENCHMARKS = {
 
 
 class TestHelp:
-    def told(self, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    def print_help(self, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
         assert main(["run", *argv, "--help"]) == 0
         return capsys.readouterr().out
 
-    def test_exactly_the_chosen_components(self, capsys: pytest.CaptureFixture[str]) -> None:
-        told = self.told(capsys, "--benchmark", "pick", "--encoder", "plain-wide")
+    def test_help_shows_only_chosen_components(self, capsys: pytest.CaptureFixture[str]) -> None:
+        printed = self.print_help(capsys, "--benchmark", "pick", "--encoder", "plain-wide")
         for flag in (
             "--encoder.width",
             "--noise.level",
@@ -127,25 +127,25 @@ class TestHelp:
             "--objective.beta",
             "--dataset.root",
         ):
-            assert flag in told
-        assert "--benchmark.tell.limit" not in told
-        assert "encoder plain, preset plain-wide" in told
+            assert flag in printed
+        assert "--benchmark.tell.limit" not in printed
+        assert "encoder plain, preset plain-wide" in printed
 
-    def test_values_are_those_of_this_command_line(self, capsys: pytest.CaptureFixture[str]) -> None:
-        lines = self.told(capsys, "--encoder.width", "16", "--train.steps", "77").splitlines()
+    def test_help_shows_values_of_the_command_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        lines = self.print_help(capsys, "--encoder.width", "16", "--train.steps", "77").splitlines()
         assert any("--encoder.width" in line and " 16 " in line and "Channels" in line for line in lines)
         assert any("--train.steps" in line and " 77 " in line for line in lines)
         assert any("preset plain-tiny (stands in for plain)" in line for line in lines)
 
-    def test_the_weights_of_the_encoder_stand_beside_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_help_shows_the_checkpoint_of_the_encoder(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("w.pt").touch()
-        lines = self.told(capsys, "--encoder.checkpoint", "w.pt").splitlines()
+        lines = self.print_help(capsys, "--encoder.checkpoint", "w.pt").splitlines()
         (place,) = [number for number, line in enumerate(lines) if "--encoder.checkpoint" in line]
         assert "--encoder " in lines[place - 1]
         assert " w.pt " in lines[place]
         assert "Published weights" in lines[place]
 
-    def test_help_comes_with_faults_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_help_is_shown_with_errors(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["run", "-h", "--encoder", "gone", "--dataset", "files"]) == 0
         seen = capsys.readouterr()
         assert "--noise.level" in seen.out

@@ -1,4 +1,4 @@
-"""What a row costs, and which SFT row it is held against; figures worked by hand."""
+"""Costs of rows and their SFT controls; the expected figures are computed by hand."""
 
 from __future__ import annotations
 
@@ -68,30 +68,30 @@ def plan(rows: Sequence[Candidate], budget: str) -> list[Planned]:
     return budgeted(rows, budget, control)  # type: ignore[arg-type]
 
 
-def told(planned: Sequence[Planned]) -> list[tuple[str, str, str, int]]:
-    return [(one.row.label, one.row.role, one.row.control, one.config.train.steps) for one in planned]
+def summarize(planned: Sequence[Planned]) -> list[tuple[str, str, str, int]]:
+    return [(entry.row.label, entry.row.role, entry.row.control, entry.config.train.steps) for entry in planned]
 
 
-def test_steps_hold_a_row_against_sft_of_as_many_steps() -> None:
-    assert told(plan([candidate({"objective": "spa"}, SPA)], "steps")) == [
+def test_budgeted_steps_adds_sft_of_as_many_steps() -> None:
+    assert summarize(plan([candidate({"objective": "spa"}, SPA)], "steps")) == [
         ("spa", "row", "sft, 62 steps", 62),
         ("sft, 62 steps", "control", "", 62),
     ]
 
 
-def test_a_grid_that_holds_the_control_gets_no_second_one() -> None:
+def test_budgeted_uses_a_control_of_the_grid() -> None:
     rows = [candidate({"objective": "sft"}), candidate({"objective": "spa"}, SPA)]
-    assert told(plan(rows, "steps")) == [("sft", "row", "", 62), ("spa", "row", "sft", 62)]
+    assert summarize(plan(rows, "steps")) == [("sft", "row", "", 62), ("spa", "row", "sft", 62)]
 
 
-def test_compute_gives_sft_the_steps_of_the_other_forwards_one_row_per_distinct_cost() -> None:
+def test_budgeted_compute_adds_one_control_per_cost() -> None:
     rows = [
         candidate({"objective": "sft"}),
         candidate({"objective": "spa"}, SPA),
         candidate({"objective": "simpo"}, PAIR),
         candidate({"objective": "dpo"}, DPO, items=496),  # 62 · 32 samples are 4 passes: 6.5 / 3 · 62 = 134.3
     ]
-    assert told(plan(rows, "compute")) == [
+    assert summarize(plan(rows, "compute")) == [
         ("sft", "row", "", 62),
         ("spa", "row", "sft, 124 steps", 62),
         ("simpo", "row", "sft, 124 steps", 62),
@@ -101,23 +101,23 @@ def test_compute_gives_sft_the_steps_of_the_other_forwards_one_row_per_distinct_
     ]
 
 
-def test_samples_are_those_of_sft_whatever_the_batch() -> None:
+def test_budgeted_samples_are_independent_of_the_batch_size() -> None:
     rows = [candidate({"objective": "dpo", "train.batch_size": "8", "train.steps": "10"}, DPO)]
     planned = plan(rows, "samples")
-    assert told(planned) == [("dpo", "row", "sft, 248 steps", 248), ("sft, 248 steps", "control", "", 248)]
-    assert {one.config.train.batch_size for one in planned} == {8}
+    assert summarize(planned) == [("dpo", "row", "sft, 248 steps", 248), ("sft, 248 steps", "control", "", 248)]
+    assert {entry.config.train.batch_size for entry in planned} == {8}
 
 
-def test_epochs_become_steps() -> None:
+def test_budgeted_turns_epochs_into_steps() -> None:
     epochs = {"objective": "spa", "train.steps": "0", "train.epochs": "1.5"}
     planned = plan([candidate(epochs, SPA)], "steps")
-    assert [steps for _, _, _, steps in told(planned)] == [15, 15]  # 1.5 · 320 / 32
+    assert [steps for _, _, _, steps in summarize(planned)] == [15, 15]  # 1.5 · 320 / 32
     assert planned[0].row.settings["train.steps"] == "15"
 
 
-def test_each_encoder_has_its_own_control() -> None:
+def test_budgeted_control_per_encoder() -> None:
     rows = [candidate({"objective": "spa", "encoder": name}, SPA) for name in ("a", "b")]
-    assert [(label, held) for label, _, held, _ in told(plan(rows, "steps"))] == [
+    assert [(label, control) for label, _, control, _ in summarize(plan(rows, "steps"))] == [
         ("spa", "sft, a, 62 steps"),
         ("spa", "sft, b, 62 steps"),
         ("sft, a, 62 steps", ""),
@@ -125,7 +125,7 @@ def test_each_encoder_has_its_own_control() -> None:
     ]
 
 
-def test_a_control_takes_over_the_batch_and_the_encoder_and_no_rate() -> None:
+def test_inherited_keeps_batch_and_encoder_but_no_rate() -> None:
     settings = {
         "objective": "dpo",
         "objective.beta": "0.2",

@@ -21,7 +21,7 @@ def tasks(config: RunConfig, output: Path, labels: Sequence[str] = ("sft", "spa"
     ]
 
 
-def test_a_cell_is_done_only_if_it_is_complete_and_of_this_configuration(
+def test_outcome_is_done_if_complete_with_the_same_configuration(
     config: RunConfig, finish: Callable[..., None], tmp_path: Path
 ) -> None:
     (task,) = tasks(config, tmp_path, ("sft",))
@@ -34,9 +34,7 @@ def test_a_cell_is_done_only_if_it_is_complete_and_of_this_configuration(
     assert outcome(other).status == "to do"
 
 
-def test_a_folder_with_cells_of_other_settings_is_refused(
-    config: RunConfig, finish: Callable[..., None], tmp_path: Path
-) -> None:
+def test_refuse_foreign_cells_of_other_settings(config: RunConfig, finish: Callable[..., None], tmp_path: Path) -> None:
     old = tasks(config.model_copy(update={"threads": 3}), tmp_path)
     refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
     finish(old[1])
@@ -45,13 +43,13 @@ def test_a_folder_with_cells_of_other_settings_is_refused(
     refuse_foreign_cells(tasks(config, tmp_path, ("sft", "dpo")), tmp_path)
 
 
-def test_a_folder_that_holds_a_run_is_refused(config: RunConfig, tmp_path: Path) -> None:
+def test_refuse_foreign_cells_in_the_folder_of_a_run(config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("")
     with pytest.raises(OutputError, match="holds a run"):
         refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
 
 
-def test_outcome_of_a_failed_cell_says_why(config: RunConfig, tmp_path: Path) -> None:
+def test_outcome_of_a_failed_cell_has_the_error(config: RunConfig, tmp_path: Path) -> None:
     (task,) = tasks(config, tmp_path, ("sft",))
     task.cell.folder.mkdir(parents=True)
     (task.cell.folder / ERROR).write_text("record 7: no cloud\n\nTraceback")

@@ -26,7 +26,7 @@ def tasks(
 
 
 class Runs:
-    """Stands in for runs: each cell does what was said of it."""
+    """Fake runs: each cell finishes, or raises the given error."""
 
     def __init__(self, laid: Sequence[Task], finish: Callable[[Task], None], errors: dict[str, BaseException]) -> None:
         self.errors, self.begun, self.finish = errors, list[str](), finish
@@ -42,9 +42,9 @@ class Runs:
         return output
 
     def go(self) -> list[tuple[str, str]]:
-        told: list[Outcome] = []
-        run_cells(list(self.tasks.values()), load_registry(), reporter=lambda _: Silent(), finished=told.append)
-        return [(found.status, found.error) for found in told]
+        outcomes: list[Outcome] = []
+        run_cells(list(self.tasks.values()), load_registry(), reporter=lambda _: Silent(), finished=outcomes.append)
+        return [(outcome.status, outcome.error) for outcome in outcomes]
 
 
 MakeRuns = Callable[..., Runs]
@@ -60,7 +60,7 @@ def make_runs(monkeypatch: pytest.MonkeyPatch, finish: Callable[[Task], None]) -
     return make
 
 
-def test_a_cell_that_fails_stops_no_other_and_says_why(config: RunConfig, tmp_path: Path, make_runs: MakeRuns) -> None:
+def test_run_cells_continues_after_a_failed_cell(config: RunConfig, tmp_path: Path, make_runs: MakeRuns) -> None:
     laid = tasks(config, tmp_path, ("sft", "bad", "worse", "spa"))
     runs = make_runs(laid, bad=DataError("record 7: no cloud"), worse=ZeroDivisionError("by zero"))
     assert runs.go() == [
@@ -72,7 +72,7 @@ def test_a_cell_that_fails_stops_no_other_and_says_why(config: RunConfig, tmp_pa
     assert "Traceback" in (laid[2].cell.folder / ERROR).read_text()
 
 
-def test_done_cells_are_skipped_and_failed_ones_tried_again(
+def test_run_cells_skips_finished_and_repeats_failed_cells(
     config: RunConfig, tmp_path: Path, make_runs: MakeRuns
 ) -> None:
     runs = make_runs(tasks(config, tmp_path), spa=DataError("for now"))
@@ -84,7 +84,7 @@ def test_done_cells_are_skipped_and_failed_ones_tried_again(
     assert not (tmp_path / "cells" / "spa-s0" / ERROR).exists()
 
 
-def test_ctrl_c_is_no_fault_of_a_cell(config: RunConfig, tmp_path: Path, make_runs: MakeRuns) -> None:
+def test_run_cells_keyboard_interrupt_writes_no_error(config: RunConfig, tmp_path: Path, make_runs: MakeRuns) -> None:
     runs = make_runs(tasks(config, tmp_path), sft=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         runs.go()

@@ -1,4 +1,4 @@
-"""Rows crossed with axes: which rows come out, what they are called, and what is refused."""
+"""Grids: rows crossed with axes, their labels and errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def labels(preset: ComparePreset | None = None, **axes: str) -> list[str]:
     return [draft.label for draft in drafts(preset, **axes)]
 
 
-def test_an_axis_counts_only_where_it_matters() -> None:
+def test_expand_drops_axes_without_effect() -> None:
     found = labels(
         objectives="sft,spa,dpo,twin-contrast",
         noises="mask,gaussian",
@@ -54,7 +54,7 @@ def test_an_axis_counts_only_where_it_matters() -> None:
     ]
 
 
-def test_a_label_tells_what_varies_and_no_more() -> None:
+def test_expand_labels_show_varying_settings() -> None:
     assert labels(objectives="spa", noises="mask", levels="0.1,0.5") == ["spa, level 0.1", "spa, level 0.5"]
     assert labels(objectives="sft,spa", learning_rates="1e-5,1e-4") == [
         "sft, lr 1e-5",
@@ -65,7 +65,7 @@ def test_a_label_tells_what_varies_and_no_more() -> None:
     assert labels(objectives="spa", encoders="pointnext,pointbert") == ["spa, pointnext", "spa, pointbert"]
 
 
-def test_settings_are_flags_of_a_run() -> None:
+def test_expand_settings_are_flags_of_a_run() -> None:
     assert [dict(draft.settings) for draft in drafts(objectives="dpo", pair_modes="augmentation", levels="0.25")] == [
         {"objective": "dpo", "pairs.mode": "augmentation", "noise.level": "0.25"}
     ]
@@ -80,12 +80,12 @@ ROWS = ComparePreset(
 )
 
 
-def test_rows_of_a_preset_keep_their_labels_and_say_true_as_a_flag_does() -> None:
+def test_expand_preset_rows_keep_labels_and_show_booleans_as_flags() -> None:
     assert labels(ROWS) == ["sft", "dpo (DA)", "fresh"]
     assert drafts(ROWS)[2].settings["train.fresh"] == "true"
 
 
-def test_an_axis_chooses_among_rows_that_set_it_and_crosses_the_others() -> None:
+def test_expand_axis_filters_rows_that_set_it_and_crosses_others() -> None:
     assert labels(ROWS, objectives="sft") == ["sft", "fresh"]
     assert labels(ROWS, learning_rates="1e-5,1e-4") == [
         "sft, lr 1e-5",
@@ -97,24 +97,24 @@ def test_an_axis_chooses_among_rows_that_set_it_and_crosses_the_others() -> None
     ]
 
 
-def test_an_axis_that_is_asked_for_replaces_the_presets() -> None:
+def test_make_grid_given_axis_replaces_the_presets() -> None:
     preset = ComparePreset(rows=(CompareRow(settings={"objective": "spa"}),), axes={"levels": (0.1, 0.5)})
     assert labels(preset) == ["spa, level 0.1", "spa, level 0.5"]
     assert labels(preset, levels="0.75,1") == ["spa, level 0.75", "spa, level 1"]
 
 
-def test_a_grid_without_rows_says_which_there_would_be() -> None:
-    with pytest.raises(ConfigError, match=r"no row of it has objective ipo; its rows: objective sft; objective dpo"):
+def test_expand_without_matching_rows_lists_the_rows() -> None:
+    with pytest.raises(ConfigError, match=r"no row has objective ipo; its rows: objective sft; objective dpo"):
         labels(ROWS, objectives="ipo")
 
 
-def test_every_unknown_objective_is_told_at_once() -> None:
+def test_expand_reports_all_unknown_objectives() -> None:
     with pytest.raises(ConfigError) as caught:
         labels(objectives="sft,spo,dpp", noises="mask,gaussian")
     assert caught.value.errors == ("no objective 'spo'", "no objective 'dpp'")
 
 
-def test_two_rows_of_one_label_are_refused() -> None:
+def test_expand_rejects_equal_labels() -> None:
     same = ComparePreset(rows=tuple(CompareRow(label="x", settings={"objective": name}) for name in ("sft", "spa")))
     with pytest.raises(ConfigError, match="two different rows are called 'x'"):
         labels(same)
@@ -124,5 +124,5 @@ def test_two_rows_of_one_label_are_refused() -> None:
     ("objective", "mode", "shown"),
     [("sft", "", False), ("spa", "", True), ("dpo", "augmentation", True), ("dpo", "corruption", False)],
 )
-def test_noise_is_shown_by_a_view_or_by_pairs_made_with_it(objective: str, mode: str, shown: bool) -> None:
+def test_shows_noise_by_view_or_pairs(objective: str, mode: str, shown: bool) -> None:
     assert shows_noise(NEEDS[objective], {"objective": objective, "pairs.mode": mode}) is shown

@@ -14,38 +14,38 @@ def score(table, label, part=CHOICE):
     return table.score(next(row for row in table.rows if row.label == label), part)
 
 
-def test_no_script_no_address_no_connection(ordinary, paper):
+def test_render_page_has_no_scripts_or_addresses(ordinary, paper):
     page = render_page(ordinary.table(preset=paper))
     assert "default-src 'none'" in page
     assert "<script" not in page
     assert not re.search(r"https?:|src=|url\(|@import", page)
 
 
-def test_text_from_elsewhere_is_escaped(ordinary):
+def test_render_page_escapes_text(ordinary):
     grid = ordinary.add(HOSTILE, HOSTILE)
     page = render_page(grid.table(title=HOSTILE, command=HOSTILE, budget=HOSTILE))
     assert "<script" not in page
     assert page.count("&lt;script&gt;alert(1)") >= 4
 
 
-def test_every_run_is_linked(ordinary):
+def test_render_page_links_every_run(ordinary):
     page = render_page(ordinary.add("late", "").table())
     assert re.findall(r'href="([^"]*)"', page) == [f"cells/{number:03d}/report.html" for number in range(9)]
 
 
-def test_faults_stand_above_the_tables(ordinary):
+def test_render_page_errors_are_above_the_tables(ordinary):
     page = render_page(ordinary.add("dpo", "out of memory").table())
     assert page.index("out of memory") < page.index("<table")
     assert '<small class="error">3 failed</small>' in page
 
 
-def test_only_a_winner_colors_the_head(ordinary, grid):
+def test_render_page_colors_the_head_for_a_winner_only(ordinary, grid):
     assert '<header class="helped">' in render_page(ordinary.table())
     grid.outcomes = grid.outcomes[:6]
     assert '<header class="even">' in render_page(grid.table())
 
 
-def test_the_forest_draws_intervals_where_the_figures_are(ordinary):
+def test_draw_forest_positions_of_intervals(ordinary):
     found = score(ordinary.table(), "twins")
     axis = make_points_scale((-50.0, 0.0, 50.0))
     drawn = ET.fromstring(draw_forest(found, axis, "twins"))
@@ -55,7 +55,7 @@ def test_the_forest_draws_intervals_where_the_figures_are(ordinary):
     assert next(line for line in drawn.iter("line") if line.attrib["class"] == "zero").attrib["x1"] == "120.0"
 
 
-def test_the_axis_holds_zero_and_every_interval(ordinary):
+def test_make_shared_scale_contains_zero_and_all_intervals(ordinary):
     table = ordinary.table()
     axis = make_shared_scale([score(table, label) for label in ("sft", "spa", "twins")])
     ends = [100 * end for end in score(table, "twins").against_control.ci95]
@@ -71,17 +71,17 @@ def levels(grid):
     return grid.table()
 
 
-def test_a_chart_per_noise_a_curve_per_objective_levels_in_order(grid):
+def test_build_level_charts_by_noise_and_objective(grid):
     charts = build_level_charts(levels(grid), CHOICE)
     assert [(chart.noise, [curve.name for curve in chart.curves]) for chart in charts] == [
         ("mask", ["spa", "dpo"]),
         ("gaussian", ["spa"]),
     ]
-    assert [level for level, _ in charts[0].curves[0].places] == [0.1, 0.5]
+    assert [level for level, _ in charts[0].curves[0].points] == [0.1, 0.5]
     drawn = draw_levels(charts[0], "points")
     assert len(re.findall("<polyline", drawn)) == 2
     assert len(re.findall("whisker", drawn)) == 4
 
 
-def test_without_levels_there_is_no_chart(ordinary):
+def test_build_level_charts_without_levels(ordinary):
     assert build_level_charts(ordinary.table(), CHOICE) == []

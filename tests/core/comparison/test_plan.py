@@ -27,7 +27,7 @@ def tasks(
     return lay_out([Planned(Row(label, {}), config) for label in labels], seeds, output)
 
 
-def test_every_row_is_run_once_before_any_is_repeated(config: RunConfig, tmp_path: Path) -> None:
+def test_lay_out_runs_every_row_before_the_next_seed(config: RunConfig, tmp_path: Path) -> None:
     laid = tasks(config, tmp_path, ("spa, mask 0.25", "sft, 6 steps"), (0, 7))
     assert [(task.cell.index, task.cell.folder.relative_to(tmp_path).as_posix()) for task in laid] == [
         (0, "cells/spa-mask-0.25-s0"),
@@ -38,25 +38,25 @@ def test_every_row_is_run_once_before_any_is_repeated(config: RunConfig, tmp_pat
     assert [task.config.seed for task in laid] == [0, 0, 7, 7]
 
 
-def test_labels_that_differ_in_signs_only_keep_their_folders_apart(config: RunConfig, tmp_path: Path) -> None:
+def test_lay_out_numbers_equal_folder_names(config: RunConfig, tmp_path: Path) -> None:
     names = [task.cell.folder.name for task in tasks(config, tmp_path, ("dpo (DA)", "dpo, da", "../..", "日本"))]
     assert names == ["dpo-da-s0", "dpo-da-2-s0", "row-s0", "row-4-s0"]
 
 
-def test_shares_of_a_job_array_are_all_cells_once(config: RunConfig, tmp_path: Path) -> None:
+def test_share_of_covers_every_cell_once(config: RunConfig, tmp_path: Path) -> None:
     laid = tasks(config, tmp_path, ("a", "b", "c", "d", "e"))
     parts = [[task.cell.index for task in share_of(laid, f"{number}/3")] for number in (1, 2, 3)]
     assert parts == [[0, 3], [1, 4], [2]]
 
 
 @pytest.mark.parametrize("part", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/3"])
-def test_a_share_that_is_none_is_refused(part: str) -> None:
-    with pytest.raises(ConfigError, match=r"--cell .*: which share of the cells, as i/n"):
+def test_share_of_rejects_malformed_shares(part: str) -> None:
+    with pytest.raises(ConfigError, match=r"--cell .*: expected i/n with i from 1 to n"):
         share_of([], part)
 
 
 @pytest.fixture
-def _what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _shipped_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPA3D_PLUGINS", "")
     monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
     monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
@@ -72,7 +72,7 @@ def planned(
     return plan_comparison((SMOKE, *settings), grid, registry=load_registry(), output=output, preset=preset)
 
 
-@pytest.mark.usefixtures("_what_ships")
+@pytest.mark.usefixtures("_shipped_registry")
 def test_plan_comparison_lays_rows_over_mappings(tmp_path: Path) -> None:
     axes: Mapping[Axis, Sequence[str]] = {"objectives": ("sft", "spa"), "levels": ("0.1", "0.5")}
     comparison = planned(tmp_path, axes, {"noise": {"name": "gaussian", "level": 0.9}, "train.steps": 2})
@@ -83,14 +83,14 @@ def test_plan_comparison_lays_rows_over_mappings(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("_what_ships")
+@pytest.mark.usefixtures("_shipped_registry")
 def test_plan_comparison_keeps_settings_of_the_rows_objective_from_sft(tmp_path: Path) -> None:
     comparison = planned(tmp_path, {"objectives": ("spa",)}, {"objective": {"name": "spa"}, "objective.beta": 0.3})
     assert [task.config.objective.requested for task in comparison.tasks] == ["spa", "sft"]
     assert comparison.tasks[0].config.objective.config["beta"] == 0.3
 
 
-@pytest.mark.usefixtures("_what_ships")
+@pytest.mark.usefixtures("_shipped_registry")
 @pytest.mark.parametrize(
     ("axes", "settings", "words"),
     [
@@ -99,7 +99,7 @@ def test_plan_comparison_keeps_settings_of_the_rows_objective_from_sft(tmp_path:
         ({"objectives": ("sft", "spa")}, {"train": {"stepz": 3}}, "train.stepz: no field 'stepz'"),
     ],
 )
-def test_plan_comparison_says_once_what_is_wrong(
+def test_plan_comparison_reports_each_error_once(
     axes: Mapping[Axis, Sequence[str]], settings: Mapping[str, Any], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -108,8 +108,8 @@ def test_plan_comparison_says_once_what_is_wrong(
     assert len(caught.value.errors) == 1
 
 
-@pytest.mark.usefixtures("_what_ships")
-def test_plan_comparison_refuses_a_value_of_a_switch(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_shipped_registry")
+def test_plan_comparison_rejects_a_value_of_a_switch(tmp_path: Path) -> None:
     preset = ComparePreset(rows=[CompareRow(settings={"objective": "sft", "blind": "yes"})])
     with pytest.raises(ConfigError, match=r"^--blind=yes: --blind takes no value$"):
         planned(tmp_path, {}, preset=preset)

@@ -13,32 +13,32 @@ def column(values, ids="abcd"):
     return QuestionValues(names, names, np.array(values, dtype=float))
 
 
-def test_holm_by_hand():
+def test_correct_holm_by_hand():
     assert correct_holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
-def test_holm_stays_at_one_and_may_be_empty():
+def test_correct_holm_is_at_most_one_and_accepts_no_values():
     assert correct_holm([0.9, 0.8]) == [1.0, 1.0]
     assert correct_holm([]) == []
 
 
-def test_a_question_is_averaged_over_the_seeds_first():
+def test_average_over_seeds_by_question():
     joint = average_over_seeds([column([1, 0, 0, 1]), column([0, 0, 1, 1])])
     assert joint.values.tolist() == [0.5, 0.0, 0.5, 1.0]
 
 
-def test_only_questions_that_every_seed_answered_count():
+def test_average_over_seeds_keeps_common_questions():
     joint = average_over_seeds([column([1, 0, 1]), column([1, 1], ids="bc")])
     assert joint.ids.tolist() == ["b", "c"]
     assert joint.values.tolist() == [0.5, 1.0]
 
 
-def test_differences_are_paired_by_question():
+def test_minus_pairs_by_question():
     moved = column([1, 1, 0]).minus(column([0, 1], ids="cb"[::-1]))
     assert (moved.ids.tolist(), moved.values.tolist()) == (["b", "c"], [1.0, -1.0])
 
 
-def test_an_estimate_tells_every_seed_and_those_that_lack_it():
+def test_estimate_difference_lists_every_seed():
     found = estimate_difference([column([1, 0, 0, 0]), None, column([1, 1, 0, 0])], bootstrap=200, key=("x",))
     assert found.mean == 0.375
     assert found.seeds == (0.25, None, 0.5)
@@ -46,13 +46,13 @@ def test_an_estimate_tells_every_seed_and_those_that_lack_it():
     assert found.ci95[0] < 0.375 < found.ci95[1]
 
 
-def test_agreement_of_the_seeds_does_not_make_the_interval_narrower():
+def test_estimate_difference_interval_is_independent_of_the_number_of_seeds():
     one = estimate_difference([column([1, 0, 0, 1])], bootstrap=500, key=("x",))
     three = estimate_difference([column([1, 0, 0, 1])] * 3, bootstrap=500, key=("x",))
     assert one.ci95 == three.ci95
 
 
-def test_nothing_measured_has_no_mean():
+def test_compute_spread_and_estimate_difference_without_values():
     assert compute_spread([None, None]) is None
     assert estimate_difference([None], bootstrap=200, key=("x",)) is None
 
@@ -67,6 +67,6 @@ def test_nothing_measured_has_no_mean():
         ((-0.01, 0.05), 0.01, (0.02, 0.04), 0, False),
     ],
 )
-def test_better_and_worse_need_the_interval_holm_and_every_seed(span, p, seeds, side, lucky):
+def test_tested_side_needs_interval_holm_and_all_seeds(span, p, seeds, side, lucky):
     found = document.Tested(mean=0.03, seeds=seeds, ci95=span, p=p, p_holm=p)
     assert (found.side, found.lucky) == (side, lucky)

@@ -21,7 +21,7 @@ def rewritten(cell, share):
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
-def test_mean_over_seeds_and_difference_against_the_control_of_the_same_seed(grid):
+def test_build_table_means_and_differences_by_seed(grid):
     grid.add("sft", {"choice": 0.5}, seeds=(0, 1), control="", role="control")
     grid.add("spa", {"choice": 0.5}, seeds=(0, 1))
     for number, share in enumerate((0.5, 0.6, 0.55, 0.75)):
@@ -33,14 +33,14 @@ def test_mean_over_seeds_and_difference_against_the_control_of_the_same_seed(gri
     assert score.against_control.mean == 0.1
 
 
-def test_blind_gap_and_chance(ordinary):
+def test_build_table_blind_gap_and_chance(ordinary):
     score = ordinary.table().score(row(ordinary.table(), "spa"), CHOICE)
     assert score.gap.mean == pytest.approx(score.after.mean - score.blind.mean, abs=2e-6)
     assert score.gap_change.mean == score.change.mean  # the blind answers are the same before and after
     assert score.chance == 0.25
 
 
-def test_training_figures_come_from_the_probes_the_report_and_the_configuration(ordinary):
+def test_build_table_training_figures(ordinary):
     found = {name: numbers.mean for name, numbers in row(ordinary.table(), "twins").training.items()}
     assert found == {
         "steps": 20, "seconds": 12.5, "learning_rate": 1e-5, "margin": 1.5, "saturation": 0.25, "drift": -0.01,
@@ -48,7 +48,7 @@ def test_training_figures_come_from_the_probes_the_report_and_the_configuration(
     }  # fmt: skip
 
 
-def test_a_winner_by_far_survives_holm_and_a_twin_of_the_control_does_not(ordinary):
+def test_build_table_significance_of_a_clear_winner(ordinary):
     table = ordinary.table()
     assert table.score(row(table, "twins"), CHOICE).against_control.side == 1
     assert table.score(row(table, "twins"), ("caption", "test")).against_control.side == -1
@@ -56,7 +56,7 @@ def test_a_winner_by_far_survives_holm_and_a_twin_of_the_control_does_not(ordina
     assert (table.family.rows, table.family.scores, table.family.comparisons) == (2, 6, 12)
 
 
-def test_holm_is_over_all_comparisons(ordinary):
+def test_build_table_holm_over_all_comparisons(ordinary):
     tested = [
         score.against_control
         for found in ordinary.table().rows
@@ -69,7 +69,7 @@ def test_holm_is_over_all_comparisons(ordinary):
     assert all(one.p_holm >= one.p for one in tested)
 
 
-def test_missing_cells_are_counted_and_told(grid):
+def test_build_table_counts_missing_cells(grid):
     grid.add("sft", {"choice": 0.6}, control="", role="control")
     grid.add("spa", {"choice": 0.6}, seeds=(0,)).add("spa", "out of memory", seeds=(1, 2))
     grid.add("dpo", "")
@@ -78,10 +78,10 @@ def test_missing_cells_are_counted_and_told(grid):
     assert row(table, "spa").seeds_done == (0,)
     assert row(table, "spa").errors == ("seeds 1, 2 failed: out of memory",)
     assert table.score(row(table, "dpo"), CHOICE) is None
-    assert table.verdict[-1] == "Not whole: 4 of 9 cells done, 2 failed, 3 to do."
+    assert table.verdict[-1] == "Incomplete: 4 of 9 cells done, 2 failed, 3 to do."
 
 
-def test_a_finished_cell_without_its_predictions_failed(ordinary):
+def test_build_table_cell_without_predictions_failed(ordinary):
     (ordinary.folder / "cells" / "004" / "predictions" / "choice.after.jsonl").unlink()
     table = ordinary.table()
     assert row(table, "spa").seeds_done == (0, 2)
@@ -89,21 +89,21 @@ def test_a_finished_cell_without_its_predictions_failed(ordinary):
     assert row(table, "spa").errors[0].startswith("seed 1 failed: ")
 
 
-def test_a_row_whose_control_failed_has_no_comparison(grid):
+def test_build_table_row_without_control_has_no_comparison(grid):
     grid.add("sft", "broken", control="", role="control").add("spa", {"choice": 0.6})
     table = grid.table()
     assert table.score(row(table, "spa"), CHOICE).against_control is None
     assert table.verdict[0].startswith("No row has a finished SFT control")
 
 
-def test_nothing_done_is_said(grid):
+def test_build_table_without_finished_cells(grid):
     grid.add("sft", "", control="", role="control").add("spa", "no")
     grid.write()
     table = json.loads((grid.folder / "compare.json").read_text(encoding="utf-8"))
     assert table["verdict"] == ["Nothing to compare yet: 0 of 6 cells done, 3 failed, 3 to do."]
 
 
-def test_the_same_outcomes_give_the_same_bytes(ordinary, paper):
+def test_write_table_is_deterministic(ordinary, paper):
     def written():
         ordinary.write(preset=paper)
         return [(ordinary.folder / f"compare.{kind}").read_bytes() for kind in ("json", "md", "html")]
@@ -111,7 +111,7 @@ def test_the_same_outcomes_give_the_same_bytes(ordinary, paper):
     assert written() == written()
 
 
-def test_numbers_can_be_traced(ordinary):
+def test_write_table_figures_can_be_traced(ordinary):
     ordinary.write()
     table = json.loads((ordinary.folder / "compare.json").read_text(encoding="utf-8"))
     folders = [cell["folder"] for found in table["rows"] for cell in found["cells"]]
@@ -119,7 +119,7 @@ def test_numbers_can_be_traced(ordinary):
     assert all((ordinary.folder / folder / "report.json").exists() for folder in folders)
 
 
-def test_a_run_that_never_saw_a_cloud_has_no_gap(grid):
+def test_build_table_blind_run_has_no_gap(grid):
     grid.add("sft", {"choice": 0.6}, control="", role="control").add("blind", {"choice": 0.6})
     for path in grid.folder.glob("cells/*/predictions/*.jsonl"):
         kept = [line for line in path.read_text(encoding="utf-8").splitlines() if '"view": "blind"' in line]

@@ -21,12 +21,12 @@ def find(entries: list[Entry], section: str, name: str) -> Entry:
     return entry
 
 
-def test_presets_follow_their_component(registry: Registry) -> None:
+def test_catalog_presets_follow_their_component(registry: Registry) -> None:
     names = [(entry.name, entry.preset_of) for entry in catalog(registry, ("encoder",))]
     assert names == [("other", ""), ("plain", ""), ("plain-wide", "plain"), ("plain-tiny", "plain")]
 
 
-def test_everything_that_can_be_chosen_is_there_and_the_defaults_are_marked(registry: Registry) -> None:
+def test_catalog_lists_everything_and_marks_defaults(registry: Registry) -> None:
     entries = catalog(registry)
     for section in SECTIONS[:-2]:
         assert sorted(entry.name for entry in entries if entry.section == section) == registry.names(section)
@@ -36,7 +36,7 @@ def test_everything_that_can_be_chosen_is_there_and_the_defaults_are_marked(regi
     assert sorted(chosen) == sorted(["plain", "straight", "quiet", "fit", "toys", "pick", "tell", "small", "short"])
 
 
-def test_states_without_and_with_a_check(registry: Registry) -> None:
+def test_catalog_status_without_and_with_check(registry: Registry) -> None:
     seen = {check: catalog(registry, check=check) for check in (False, True)}
     for name, unchecked, checked in [
         ("quiet", "ready", "imports"),
@@ -59,7 +59,7 @@ def test_states_without_and_with_a_check(registry: Registry) -> None:
         ("layers: 1, heads: 1", "layers: 1, head: 1", "llm", "small", "no field 'head'; did you mean 'heads'"),
     ],
 )
-def test_a_check_finds_presets_that_do_not_fit(
+def test_catalog_check_finds_invalid_presets(
     toy_registry: Path, good: str, bad: str, section: str, name: str, words: str
 ) -> None:
     text = toy_registry.read_text()
@@ -70,17 +70,21 @@ def test_a_check_finds_presets_that_do_not_fit(
     assert words in status.cause
 
 
-def test_what_a_preset_leaves_open_is_no_fault(toy_registry: Path) -> None:
+def test_catalog_check_allows_missing_values(toy_registry: Path) -> None:
     toy_registry.write_text(toy_registry.read_text().replace("config: {root: toys}", "config: {size: 2}"))
     assert find(catalog(load_registry(), check=True), "dataset", "toys").status.word == "imports"
 
 
-def test_a_component_is_explained_with_file_and_fields(registry: Registry, toys_folder: Path) -> None:
-    (told,) = explain(registry, "plain")
+def test_explain_component_with_file_and_fields(registry: Registry, toys_folder: Path) -> None:
+    (explanation,) = explain(registry, "plain")
     line = (toys_folder / "toy_parts.py").read_text().splitlines().index("class ToyEncoder(Encoder):") + 1
-    assert told.facts["file"] == f"{toys_folder / 'toy_parts.py'}:{line}"
-    assert (told.facts["license"], told.facts["source"], told.facts["status"]) == ("MIT", "a paper", "imports")
-    width = told.fields[0]
+    assert explanation.facts["file"] == f"{toys_folder / 'toy_parts.py'}:{line}"
+    assert (explanation.facts["license"], explanation.facts["source"], explanation.facts["status"]) == (
+        "MIT",
+        "a paper",
+        "imports",
+    )
+    width = explanation.fields[0]
     assert (width.name, width.type, width.default, width.description) == (
         "width",
         "integer ≥ 1 and ≤ 64",
@@ -89,41 +93,44 @@ def test_a_component_is_explained_with_file_and_fields(registry: Registry, toys_
     )
 
 
-def test_a_preset_is_explained_with_its_values_and_weights(registry: Registry) -> None:
-    (told,) = explain(registry, "plain-tiny")
-    assert told.facts["preset of"] == "plain"
-    assert told.facts["weights: file"] == "tiny.safetensors"
-    assert told.facts["weights: url"] == "https://example.org"
-    assert told.facts["--encoder.checkpoint"].startswith("Published weights")
-    assert {field.name: field.default for field in told.fields}["inputs"] == "xyz,rgb"
-    assert told.facts["set in"].startswith(str(registry.manifest.location("presets").partition(":")[0]))
+def test_explain_preset_with_values_and_weights(registry: Registry) -> None:
+    (explanation,) = explain(registry, "plain-tiny")
+    assert explanation.facts["preset of"] == "plain"
+    assert explanation.facts["weights: file"] == "tiny.safetensors"
+    assert explanation.facts["weights: url"] == "https://example.org"
+    assert explanation.facts["--encoder.checkpoint"].startswith("Published weights")
+    assert {field.name: field.default for field in explanation.fields}["inputs"] == "xyz,rgb"
+    assert explanation.facts["set in"].startswith(str(registry.manifest.location("presets").partition(":")[0]))
 
 
-def test_what_a_preset_wants_of_clouds_and_a_component_of_the_machine_is_explained() -> None:
+def test_explain_points_and_requirements() -> None:
     shipped = load_registry()
     assert explain(shipped, "pointbert-ulip2")[0].facts["--points.missing_color"] == "0.4"
     assert "clang++" in explain(shipped, "cpp")[0].facts["one of the programs"]
     assert "make kernels" in explain(shipped, "torch-points-kernels")[0].facts["install"]
 
 
-def test_presets_of_runs_are_explained(registry: Registry) -> None:
-    (told,) = explain(registry, "short", "run")
-    assert told.facts["default_presets.encoder.plain"] == "plain-tiny"
-    assert told.facts["objectives.fit-hard.learning_rate"] == "0.3"
+def test_explain_run_presets(registry: Registry) -> None:
+    (explanation,) = explain(registry, "short", "run")
+    assert explanation.facts["default_presets.encoder.plain"] == "plain-tiny"
+    assert explanation.facts["objectives.fit-hard.learning_rate"] == "0.3"
 
 
-def test_what_cannot_be_imported_is_explained_all_the_same(registry: Registry) -> None:
-    (told,) = explain(registry, "compiled")
-    assert told.facts["status"] == "unavailable: needs kernel_nobody_has"
-    assert told.fields == ()
+def test_explain_component_that_cannot_be_imported(registry: Registry) -> None:
+    (explanation,) = explain(registry, "compiled")
+    assert explanation.facts["status"] == "unavailable: needs kernel_nobody_has"
+    assert explanation.fields == ()
     (lost,) = explain(registry, "lost")
     assert "cannot be imported" in lost.facts["status"]
 
 
-def test_a_broken_plugin_is_explained(registry: Registry) -> None:
+def test_explain_broken_plugin(registry: Registry) -> None:
     broken = BrokenPlugin(Origin("far", "spa3d-far", "1.2"), "ImportError: libfar.so")
-    (told,) = explain(Registry(registry.manifest, registry.plugins, [broken]), "spa3d-far")
-    assert told.facts == {"origin": "spa3d-far 1.2 (entry point far)", "status": "broken: ImportError: libfar.so"}
+    (explanation,) = explain(Registry(registry.manifest, registry.plugins, [broken]), "spa3d-far")
+    assert explanation.facts == {
+        "origin": "spa3d-far 1.2 (entry point far)",
+        "status": "broken: ImportError: libfar.so",
+    }
 
 
 def test_explain_names_the_origin_of_added_presets(toy_registry: Path) -> None:
@@ -137,13 +144,13 @@ def test_explain_names_the_origin_of_added_presets(toy_registry: Path) -> None:
     plugin = Plugin(Origin("far", "spa3d-far", "1.2"), (), presets=(preset,))
     registry = Registry(registry.manifest, [*registry.plugins, plugin], [])
     assert find(catalog(registry, check=True), "encoder", "farther").origin == "spa3d-far 1.2"
-    (told,) = explain(registry, "farther")
-    assert (told.facts["origin"], "set in" in told.facts) == ("spa3d-far 1.2 (entry point far)", False)
-    assert (told.facts["weights: file"], told.facts["--points.missing_color"]) == ("far.pt", "0.1")
-    assert {field.name: field.default for field in told.fields}["width"] == "16"
+    (explanation,) = explain(registry, "farther")
+    assert (explanation.facts["origin"], "set in" in explanation.facts) == ("spa3d-far 1.2 (entry point far)", False)
+    assert (explanation.facts["weights: file"], explanation.facts["--points.missing_color"]) == ("far.pt", "0.1")
+    assert {field.name: field.default for field in explanation.fields}["width"] == "16"
 
 
-def test_a_miss_names_neighbors(registry: Registry) -> None:
+def test_explain_unknown_name_suggests_similar_ones(registry: Registry) -> None:
     with pytest.raises(RegistryError, match="no component or preset 'plane'; did you mean 'plain'"):
         explain(registry, "plane")
     with pytest.raises(RegistryError, match=r"no noise 'plain'.* possible: compiled, lost, number, quiet, unfinished"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from spa3d.config.layers import Layers
 
 
-def test_later_layers_win_and_places_follow() -> None:
+def test_lay_later_layers_win_with_their_locations() -> None:
     layers = Layers()
     layers.lay((), {"train": {"steps": 1, "epochs": 2}}, lambda rest: f"file {'.'.join(map(str, rest))}")
     layers.lay(("train", "steps"), "9", lambda rest: "--train.steps 9")
@@ -13,7 +13,7 @@ def test_later_layers_win_and_places_follow() -> None:
     assert layers.location(("train",)) == ""
 
 
-def test_a_block_is_not_replaced_by_a_value_nor_a_value_by_a_block() -> None:
+def test_lay_rejects_value_for_block_and_block_for_value() -> None:
     layers = Layers()
     layers.lay((), {"train": {"steps": 1}}, lambda rest: "default")
     layers.lay(("train",), 3, lambda rest: "run.yaml:2 train")
@@ -25,7 +25,7 @@ def test_a_block_is_not_replaced_by_a_value_nor_a_value_by_a_block() -> None:
     ]
 
 
-def test_an_empty_block_changes_nothing() -> None:
+def test_lay_empty_block_changes_nothing() -> None:
     layers = Layers()
     layers.lay((), {"train": {"steps": 1}}, lambda rest: "default")
     layers.lay(("train",), None, lambda rest: "file")

@@ -26,9 +26,9 @@ def errors(*argv: str) -> list[str]:
 
 
 def error(*argv: str) -> str:
-    told = errors(*argv)
-    assert len(told) == 1, told
-    return told[0]
+    messages = errors(*argv)
+    assert len(messages) == 1, messages
+    return messages[0]
 
 
 def write(text: str) -> str:
@@ -64,7 +64,7 @@ class TestNames:
         assert [chosen.requested for chosen in filled.benchmark] == ["pick", "tell"]
         assert filled.preset == "short"
 
-    def test_a_preset_is_kept_as_asked_beside_its_component(self) -> None:
+    def test_preset_is_kept_beside_its_component(self) -> None:
         chosen = config("--encoder", "plain-wide").encoder
         assert (chosen.requested, chosen.component, chosen.preset, chosen.config["width"]) == (
             "plain-wide",
@@ -73,12 +73,12 @@ class TestNames:
             32,
         )
 
-    def test_an_encoders_preset_says_how_its_clouds_are_prepared(self) -> None:
+    def test_encoder_preset_sets_points(self) -> None:
         assert config("--encoder", "plain-wide").points.missing_color == 0.4
         assert config("--encoder", "plain").points.missing_color == 0
         assert config("--encoder", "plain-wide", "--points.missing_color", "0.1").points.missing_color == 0.1
 
-    def test_a_default_presets_is_shown(self) -> None:
+    def test_default_preset_is_recorded(self) -> None:
         chosen = config("--encoder", "plain").encoder
         assert (chosen.requested, chosen.component, chosen.preset, chosen.config["width"]) == (
             "plain",
@@ -101,14 +101,14 @@ class TestNames:
         assert [chosen.requested for chosen in config("--benchmark", "tell, pick").benchmark] == ["tell", "pick"]
         assert "named twice" in error("--benchmark", "tell,tell")
 
-    def test_a_miss_names_flag_or_line(self) -> None:
+    def test_unknown_name_names_flag_or_line(self) -> None:
         assert error("--encoder", "plane").startswith("--encoder plane: no encoder 'plane'; did you mean 'plain'")
         assert error("--config", write("seed: 1\nnoise: quite\n")).startswith(
             "run.yaml:2 noise: no noise 'quite'; did you mean 'quiet'?"
         )
         assert "did you mean 'short'?" in error("--preset", "shrot")
 
-    def test_what_is_not_installed_or_broken_is_told_with_the_flag(self) -> None:
+    def test_missing_or_broken_component_names_the_flag(self) -> None:
         assert "pip install kernel-nobody-has" in error("--noise", "compiled")
         assert error("--noise", "unfinished").startswith("--noise unfinished: noise 'unfinished' (built-in): ")
 
@@ -185,26 +185,26 @@ class TestFlags:
             ("--device gpu", "--device gpu: "),
             ("--dtype float8", "possible: auto|float32|bfloat16"),
             ("--ops lops", "--ops lops: no ops 'lops'; did you mean 'loops'?"),
-            ("--config gone.yaml", "--config gone.yaml: there is no such file"),
+            ("--config gone.yaml", "--config gone.yaml: no such file"),
             ("--dataset files", "--dataset files: --dataset.root needs a value: text (Folder of the files)"),
         ],
     )
     def test_one_clear_message(self, argv: str, words: str) -> None:
         assert words in error(*argv.split())
 
-    def test_all_faults_in_one_report(self) -> None:
+    def test_all_errors_in_one_report(self) -> None:
         path = write("seed: -1\ntrain: {stepz: 3}\nencoder: {name: plain, width: 99}\n")
         argv = f"--config {path} --noise.level 2 --noise2 x --benchmark pick,gone --base nowhere --device gpu --output"
-        told = errors(*argv.split())
-        starts = {each.partition(": ")[0] for each in told}
+        messages = errors(*argv.split())
+        starts = {each.partition(": ")[0] for each in messages}
         assert starts == {
             "run.yaml:1 seed", "run.yaml:2 train.stepz", "run.yaml:3 encoder.width", "--noise.level 2", "--noise2 x",
             "--benchmark pick,gone", "--base nowhere", "--device gpu", "--output",
         }  # fmt: skip
 
-    def test_an_unknown_component_does_not_hide_other_faults_nor_invent_any(self) -> None:
-        told = errors("--encoder", "gone", "--encoder.width", "3", "--noise.level", "2")
-        assert [each.partition(":")[0] for each in told] == ["--encoder gone", "--noise.level 2"]
+    def test_unknown_component_keeps_other_errors(self) -> None:
+        messages = errors("--encoder", "gone", "--encoder.width", "3", "--noise.level", "2")
+        assert [each.partition(":")[0] for each in messages] == ["--encoder gone", "--noise.level 2"]
 
 
 class TestFillOrder:
@@ -217,7 +217,7 @@ class TestFillOrder:
         assert filled.base.encoder.train == default.encoder.train
         assert filled.base.align == default.align
 
-    def test_settings_for_the_objective_asked_else_its_component(self) -> None:
+    def test_run_preset_settings_by_requested_objective_or_component(self) -> None:
         assert config("--objective", "prefer").train.learning_rate == 0.1
         assert config("--objective", "fit").train.learning_rate == 0.2
         assert config("--objective", "fit-hard").train.learning_rate == 0.3
@@ -230,7 +230,7 @@ class TestFillOrder:
         assert (filled.encoder.config["width"], filled.encoder.config["inputs"]) == (16, ["xyz", "rgb"])
         assert (filled.llm.layers, filled.llm.hidden_size) == (4, 16)
 
-    def test_values_in_a_file_go_with_the_name_in_the_file(self) -> None:
+    def test_values_of_a_file_belong_to_the_name_in_it(self) -> None:
         path = write(
             "encoder: {name: other, width: 16}\nllm: {name: small, layers: 5}\n"
             "benchmark: [{name: tell, limit: 3}, pick]\n"
@@ -255,12 +255,12 @@ class TestFile:
         assert config("--config", path) == first
         assert config("--config", path, "--seed", "6") == first.model_copy(update={"seed": 6})
 
-    def test_a_saved_name_that_means_something_else_now(self) -> None:
+    def test_saved_name_with_another_meaning(self) -> None:
         path = write("encoder: {requested: plain-wide, component: other, config: {width: 8}}\n")
         assert error("--config", path).startswith("run.yaml:1 encoder")
         assert "'plain-wide' stood for 'other' when this was saved, now for 'plain'" in error("--config", path)
 
-    def test_an_empty_file_and_empty_blocks_say_nothing(self) -> None:
+    def test_empty_file_and_blocks_change_nothing(self) -> None:
         assert config("--config", write("")) == config()
         assert config("--config", write("train:\nencoder:\nplugins:\nbenchmark:\nllm:\n")) == config()
 
@@ -278,24 +278,24 @@ class TestFile:
                 "run.yaml:1 encoder.width: no such key beside component",
             ),
             ("encoder: {requested: plain, config: 3}\n", "encoder.config: expected a block of fields"),
-            ("benchmark: [{limit: 3}]\n", "run.yaml:1 benchmark.0: names no benchmark"),
+            ("benchmark: [{limit: 3}]\n", "run.yaml:1 benchmark.0: no benchmark is named"),
             ("encoder:\n  width: wide\n", "run.yaml:2 encoder.width: 'wide' is not allowed"),
             ("base:\n  align:\n    epochs: -1\n", "run.yaml:3 base.align.epochs: -1 is not allowed"),
             ("plugins: gone.py\n", "--plugin gone.py: no such file"),
         ],
     )
-    def test_a_fault_names_file_line_and_key(self, text: str, words: str) -> None:
+    def test_error_names_file_line_and_key(self, text: str, words: str) -> None:
         with pytest.raises(SpaError) as caught:
             parse(["--config", write(text)])
         assert words in str(caught.value)
         assert "\n" not in str(caught.value)
 
-    def test_a_fault_in_the_registry_names_its_line(self, toy_registry: Path) -> None:
+    def test_error_in_the_registry_names_its_line(self, toy_registry: Path) -> None:
         text = toy_registry.read_text().replace("train: {epochs: 9}", "train: {epochs: 9, stepz: 1}")
         toy_registry.write_text(text.replace("config: {width: 32}", "config: {width: 320}"))
-        told = errors("--preset", "long", "--encoder", "plain-wide")
-        assert any("registry.yaml:" in each and "presets.run.long.settings.train.stepz" in each for each in told)
-        assert any("presets.encoder.plain-wide.config.width: 320 is not allowed" in each for each in told)
+        messages = errors("--preset", "long", "--encoder", "plain-wide")
+        assert any("registry.yaml:" in each and "presets.run.long.settings.train.stepz" in each for each in messages)
+        assert any("presets.encoder.plain-wide.config.width: 320 is not allowed" in each for each in messages)
 
 
 class TestCheckpoint:
@@ -315,24 +315,24 @@ class TestCheckpoint:
             ("encoder: {checkpoint: v.pt}\n", "--encoder.checkpoint w.pt"),
         ],
     )
-    def test_a_flag_or_a_file_gives_it_and_the_encoder_never_sees_it(self, text: str, argv: str) -> None:
+    def test_checkpoint_from_flag_or_file_is_no_encoder_setting(self, text: str, argv: str) -> None:
         chosen = config("--config", write(text), *argv.split()).encoder
         assert (chosen.requested, chosen.checkpoint) == ("plain", "w.pt")
         assert "checkpoint" not in chosen.config
 
-    def test_it_is_saved_beside_the_settings(self) -> None:
+    def test_checkpoint_is_saved_beside_the_config(self) -> None:
         first = config("--encoder.checkpoint", "w.pt", "--encoder.width", "16")
         path = write(yaml.safe_dump(first.model_dump(mode="json"), sort_keys=False))
         assert config("--config", path) == first
         assert config("--config", path, "--encoder.checkpoint=").encoder.checkpoint == ""
 
-    def test_in_a_file_it_goes_with_the_name_in_the_file(self) -> None:
+    def test_checkpoint_of_a_file_belongs_to_its_encoder(self) -> None:
         path = write("encoder: {name: other, checkpoint: w.pt}\n")
         assert config("--config", path).encoder.checkpoint == "w.pt"
         assert config("--config", path, "--encoder", "plain").encoder.checkpoint == ""
 
     @pytest.mark.parametrize(
-        ("argv", "said"),
+        ("argv", "words"),
         [
             (
                 "--encoder.checkpoint gone.pt",
@@ -345,11 +345,11 @@ class TestCheckpoint:
             ("--noise.checkpoint w.pt", "--noise.checkpoint w.pt: no field 'checkpoint'"),
         ],
     )
-    def test_what_is_not_there_is_told_with_what_there_could_be(self, argv: str, said: str) -> None:
-        assert error(*argv.split()).startswith(said)
+    def test_missing_checkpoint_names_published_weights(self, argv: str, words: str) -> None:
+        assert error(*argv.split()).startswith(words)
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "words"),
         [
             ("encoder: {name: other, checkpoint: gone.pt}\n", "run.yaml:1 encoder.checkpoint: no such file or folder"),
             ("encoder:\n  name: plain\n  checkpoint: 3\n", "run.yaml:3 encoder.checkpoint: 3 is no file"),
@@ -360,10 +360,10 @@ class TestCheckpoint:
             ),
         ],
     )
-    def test_in_a_file_a_fault_names_its_line(self, text: str, said: str) -> None:
-        assert error("--config", write(text)).startswith(said)
+    def test_checkpoint_error_names_its_line(self, text: str, words: str) -> None:
+        assert error("--config", write(text)).startswith(words)
 
-    def test_no_encoder_may_have_a_setting_of_that_name(self) -> None:
+    def test_encoder_with_a_checkpoint_field_is_rejected(self) -> None:
         Path("plug_own.py").write_text(
             """
 from spa3d import Component, ComponentConfig, hookimpl
@@ -392,10 +392,10 @@ class TestPlugins:
         assert str(invocation.registry.origin(component)) == "plug_once.py"
         assert invocation.registry.target(component).__name__ == "Whisper"
 
-    def test_without_it_the_name_is_unknown(self) -> None:
+    def test_name_of_a_plugin_not_loaded_is_unknown(self) -> None:
         assert error("--noise", "whisper").startswith("--noise whisper: no noise 'whisper'")
 
-    def test_a_plugin_that_is_not_there(self) -> None:
+    def test_missing_plugin(self) -> None:
         with pytest.raises(PluginError, match=r"--plugin gone\.py: no such file"):
             parse(["--plugin", "gone.py"])
 
@@ -418,6 +418,6 @@ class TestPlugins:
         text = toy_registry.read_text()
         start, end = text.index("defaults:"), text.index("presets:")
         toy_registry.write_text(text[:start] + text[end:])
-        told = errors()
-        assert "no encoder is chosen, and registry.yaml has no default: give --encoder NAME" in told
-        assert sum("has no default" in each for each in told) == 8
+        messages = errors()
+        assert "no encoder is chosen, and registry.yaml has no default: give --encoder NAME" in messages
+        assert sum("has no default" in each for each in messages) == 8

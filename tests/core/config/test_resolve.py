@@ -25,7 +25,7 @@ def errors(*settings: Mapping[str, Any]) -> list[str]:
     return list(caught.value.errors)
 
 
-def test_resolve_nothing_gives_the_defaults() -> None:
+def test_resolve_without_settings_gives_defaults() -> None:
     assert resolve({}) == resolve() == parse([]).config
 
 
@@ -45,7 +45,7 @@ def test_resolve_nothing_gives_the_defaults() -> None:
         ({"train": {"steps": 3}, "train.steps": 4}, "--train.steps 4"),
     ],
 )
-def test_resolve_means_what_flags_mean(settings: Mapping[str, Any], argv: str) -> None:
+def test_resolve_equals_flags(settings: Mapping[str, Any], argv: str) -> None:
     assert resolve(settings) == parse(argv.split()).config
 
 
@@ -98,7 +98,7 @@ def test_resolve_reports_every_error_with_its_key() -> None:
     [
         ({"encoder": 3}, "encoder: expected a name, found 3"),
         ({"encoder": {"requested": "plain", "config": 3}}, "encoder.config: expected a block of fields"),
-        ({"benchmark": [{"limit": 3}]}, "benchmark.0: names no benchmark"),
+        ({"benchmark": [{"limit": 3}]}, "benchmark.0: no benchmark is named"),
         ({"train": 3}, "train: train is a block of fields and takes no value itself"),
         ({"train.steps.x": 3}, "train.steps.x: steps holds a value, so it has no fields"),
         ({"benchmark.pack.limit": 3}, "benchmark.pack.limit: 'pack' is not chosen; chosen: pick, tell"),
@@ -106,6 +106,6 @@ def test_resolve_reports_every_error_with_its_key() -> None:
         ({"trian.steps": 3}, "trian: no field 'trian'; did you mean 'train'"),
     ],
 )
-def test_resolve_says_one_clear_thing(settings: Mapping[str, Any], words: str) -> None:
-    (said,) = errors(settings)
-    assert words in said
+def test_resolve_error_messages(settings: Mapping[str, Any], words: str) -> None:
+    (message,) = errors(settings)
+    assert words in message

@@ -36,7 +36,7 @@ class Model(BaseModel):
 FIELDS = Model.model_fields
 
 
-def said(**values: object) -> list[str]:
+def describe_errors(**values: object) -> list[str]:
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({"count": 1, **values})
     return [describe_error(Model, error) for error in errors_of(caught.value)]
@@ -59,7 +59,7 @@ def said(**values: object) -> list[str]:
         ("text", "text", '""'),
     ],
 )
-def test_a_field_in_words(name: str, words: str, default: str) -> None:
+def test_describe_field(name: str, words: str, default: str) -> None:
     assert describe(FIELDS[name]) == words
     assert show_default(FIELDS[name]) == default
 
@@ -79,11 +79,11 @@ def test_a_field_in_words(name: str, words: str, default: str) -> None:
         ("text", "none", "none"),
     ],
 )
-def test_what_is_typed_becomes_what_the_model_takes(name: str, typed: str, value: object) -> None:
+def test_from_text_parses_values(name: str, typed: str, value: object) -> None:
     assert from_text(typed, FIELDS[name]) == value
 
 
-def test_nested_fields_are_found() -> None:
+def test_field_at_nested_fields() -> None:
     assert field_at(Model, ("inner", "depth")) is Inner.model_fields["depth"]
     assert field_at(Model, ("inner", "width")) is None
     assert field_at(Model, ("count", "depth")) is None
@@ -108,23 +108,23 @@ def test_nested_fields_are_found() -> None:
         ({"layers": [[1], [1], [1]]}, "takes at most 2 values; possible: [integer ≥ 1, …], …"),
     ],
 )
-def test_a_fault_says_what_is_possible(values: dict[str, object], words: str) -> None:
-    assert said(**values) == [words]
+def test_describe_error_lists_possible_values(values: dict[str, object], words: str) -> None:
+    assert describe_errors(**values) == [words]
 
 
-def test_a_missing_value_and_an_unknown_field() -> None:
+def test_describe_error_missing_value_and_unknown_field() -> None:
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({"cout": 1})
-    told = [describe_error(Model, error) for error in caught.value.errors()]
-    assert told[0] == "needs a value: integer ≥ 1 (How many)"
-    assert told[1].startswith("no field 'cout'; did you mean 'count'?")
+    messages = [describe_error(Model, error) for error in caught.value.errors()]
+    assert messages[0] == "needs a value: integer ≥ 1 (How many)"
+    assert messages[1].startswith("no field 'cout'; did you mean 'count'?")
 
 
-def test_values_are_shown_as_they_would_be_typed() -> None:
+def test_show_formats_values_as_typed() -> None:
     values = (None, False, (1, 2), ((1, 2), (3,)), "", 0.1)
     assert [show(value) for value in values] == ["none", "false", "1,2", "[[1,2], [3]]", '""', "0.1"]
 
 
-def test_unknown_names_the_list_even_where_nothing_is_near() -> None:
+def test_unknown_lists_names_without_a_similar_one() -> None:
     assert unknown("verb", "zzz", ["list", "run"]) == "no verb 'zzz'; possible: list, run"
     assert unknown("judge", "zzz", []) == "no judge 'zzz'; possible: none"

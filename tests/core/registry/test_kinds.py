@@ -88,7 +88,7 @@ def spa3d_components(manifest):
 """
 
 
-def test_names_are_unique_and_specs_are_found_by_name() -> None:
+def test_kind_spec_by_unique_name() -> None:
     assert len(set(KINDS)) == len(SPECS)
     assert len({spec.plural for spec in SPECS}) == len(SPECS)
     assert [kind_spec(kind) for kind in KINDS] == list(SPECS)
@@ -96,12 +96,12 @@ def test_names_are_unique_and_specs_are_found_by_name() -> None:
         kind_spec("encoders")
 
 
-def test_settings_keys_of_kinds_chosen_several_times_hold_the_name() -> None:
+def test_settings_keys_include_the_name_for_several() -> None:
     assert settings_keys("benchmark", "choice") == ("benchmark", "choice")
     assert settings_keys("encoder", "pointnext") == ("encoder",)
 
 
-def test_components_of_run_config_are_the_kinds_that_a_run_chooses() -> None:
+def test_run_config_has_a_field_per_chosen_kind() -> None:
     once, several = [], []
     for name, field in RunConfig.model_fields.items():
         inner = get_args(field.annotation)
@@ -113,12 +113,12 @@ def test_components_of_run_config_are_the_kinds_that_a_run_chooses() -> None:
     assert tuple(several) == CHOSEN_SEVERAL
 
 
-def test_axes_of_a_comparison_that_vary_a_component_have_the_plural_of_its_kind() -> None:
+def test_comparison_axes_use_plurals_of_kinds() -> None:
     plurals = {spec.plural for spec in SPECS if spec.choice == "one"}
     assert set(get_args(Axis)) - plurals == {"levels", "pair-modes", "learning-rates"}
 
 
-def test_weights_are_a_setting_of_the_kinds_that_have_them() -> None:
+def test_checkpoint_is_reserved_for_kinds_with_weights() -> None:
     fields = {kind: RunConfig.model_fields[kind].annotation for kind in CHOSEN if kind not in CHOSEN_SEVERAL}
     for kind, selection in fields.items():
         assert ("checkpoint" in selection.model_fields) == kind_spec(kind).has_weights  # type: ignore[union-attr]
@@ -149,7 +149,7 @@ def run_with_a_new_kind(folder: Path, choice: str, code: str) -> dict[str, objec
     return found
 
 
-def test_a_row_of_the_table_brings_a_kind_to_registry_list_why_and_create(tmp_path: Path) -> None:
+def test_new_kind_in_registry_list_why_and_create(tmp_path: Path) -> None:
     code = """
 import json, sys
 import spa3d
@@ -202,9 +202,7 @@ print(json.dumps({
     ("choice", "default", "typed"),
     [("one", ["vanilla"], ["sweet"]), ("several", ["vanilla", "sweet"], ["sweet", "vanilla"])],
 )
-def test_a_kind_that_a_run_chooses_can_be_named(
-    tmp_path: Path, choice: str, default: list[str], typed: list[str]
-) -> None:
+def test_new_kind_can_be_chosen_by_name(tmp_path: Path, choice: str, default: list[str], typed: list[str]) -> None:
     code = f"""
 import json
 from spa3d.config.choices import choose

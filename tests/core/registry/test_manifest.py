@@ -17,19 +17,19 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def refused(folder: Path, text: str) -> str:
+def load_error(folder: Path, text: str) -> str:
     with pytest.raises(RegistryError) as caught:
         load_manifest(write(folder, text))
     return str(caught.value)
 
 
-def test_shipped_registry_holds_together() -> None:
+def test_load_manifest_shipped_registry_is_valid() -> None:
     manifest = load_manifest(find_manifest(environ={}))
     assert set(manifest.defaults.names("encoder")) <= set(manifest.components["encoder"])
     assert {row.kind for row in manifest.rows()} >= {"encoder", "noise", "objective", "dataset", "benchmark"}
 
 
-def test_rows_carry_every_field(toy_registry: Path) -> None:
+def test_rows_have_every_field(toy_registry: Path) -> None:
     rows = {row.name: row for row in load_manifest(toy_registry).rows()}
     assert rows["plain"] == Component(
         "encoder", "plain", "toy_parts:ToyEncoder", "A plain encoder", source="a paper", license="MIT"
@@ -37,14 +37,14 @@ def test_rows_carry_every_field(toy_registry: Path) -> None:
     assert rows["compiled"].requires == ("kernel_nobody_has",)
 
 
-def test_place_names_file_line_and_key(toy_registry: Path) -> None:
+def test_location_names_file_line_and_key(toy_registry: Path) -> None:
     manifest = load_manifest(toy_registry)
     line = toy_registry.read_text().splitlines().index("  objective: fit") + 1
     assert manifest.location("defaults", "objective") == f"{toy_registry}:{line} defaults.objective"
     assert manifest.location("defaults", "nothing").startswith(f"{toy_registry}:")
 
 
-def test_lookup_order(tmp_path: Path) -> None:
+def test_find_manifest_order(tmp_path: Path) -> None:
     given, named = tmp_path / "given.yaml", tmp_path / "named.yaml"
     given.touch()
     named.touch()
@@ -57,7 +57,7 @@ def test_lookup_order(tmp_path: Path) -> None:
     ("path", "environ", "origin"),
     [("x.yaml", {}, "x.yaml: "), (None, {"SPA3D_REGISTRY": "y.yaml"}, "$SPA3D_REGISTRY y.yaml")],
 )
-def test_a_missing_file_says_who_asked_for_it(path: str | None, environ: dict[str, str], origin: str) -> None:
+def test_find_manifest_missing_file_names_its_origin(path: str | None, environ: dict[str, str], origin: str) -> None:
     with pytest.raises(RegistryError, match="no such file") as caught:
         find_manifest(Path(path) if path else None, environ)
     assert str(caught.value).startswith(origin)
@@ -96,25 +96,25 @@ def test_a_missing_file_says_who_asked_for_it(path: str | None, environ: dict[st
         ("version: 1\na: &a\n  b: *a\n", 2, "an alias stands for a block that it is part of"),
     ],
 )
-def test_a_fault_is_told_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
-    message = refused(tmp_path, text)
+def test_load_manifest_error_names_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+    message = load_error(tmp_path, text)
     assert f"registry.yaml:{line}" in message
     assert words in message
 
 
-def test_all_inconsistencies_are_told_together(tmp_path: Path) -> None:
+def test_load_manifest_reports_all_errors(tmp_path: Path) -> None:
     text = (
         "version: 1\ncomponents: {noise: {mask: {target: a:B, summary: s}}}\n"
         "presets:\n  noise:\n    mask: {component: mask}\n    soft: {component: gone}\n"
     )
-    message = refused(tmp_path, text)
+    message = load_error(tmp_path, text)
     assert "registry.yaml:5" in message
     assert "registry.yaml:6" in message
     assert "rename one of them" in message
 
 
-def test_a_list_or_a_binary_file_is_no_registry(tmp_path: Path) -> None:
-    assert "expected a block" in refused(tmp_path, "- a\n- b\n")
+def test_load_manifest_rejects_lists_and_binary_files(tmp_path: Path) -> None:
+    assert "expected a block" in load_error(tmp_path, "- a\n- b\n")
     path = tmp_path / "binary.yaml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RegistryError, match="not UTF-8 text"):

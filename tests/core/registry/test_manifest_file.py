@@ -40,7 +40,7 @@ def extra(toy_registry: Path) -> Path:
     return path
 
 
-def refused(path: Path, text: str, plugins: tuple[str, ...] = ()) -> str:
+def load_error(path: Path, text: str, plugins: tuple[str, ...] = ()) -> str:
     path.write_text(text)
     with pytest.raises(RegistryError) as caught:
         load_registry(added=path, plugins=plugins)
@@ -66,7 +66,7 @@ def test_lay_over_replaces_defaults_one_by_one(extra: Path) -> None:
     assert defaults.backends == {"cuda": ("loops",)}
 
 
-def test_lay_over_keeps_the_place_of_every_row(extra: Path, toy_registry: Path) -> None:
+def test_lay_over_keeps_the_location_of_every_row(extra: Path, toy_registry: Path) -> None:
     registry = load_registry(added=extra)
     assert registry.manifest.location("presets", "run", "medium") == "extra.yaml:15 presets.run.medium"
     assert registry.manifest.location("defaults", "objective") == "extra.yaml:6 defaults.objective"
@@ -121,20 +121,20 @@ def test_lay_over_loads_the_plugins_of_both(extra: Path, tmp_path: Path, monkeyp
         ),
     ],
 )
-def test_load_registry_names_file_and_key_of_what_is_wrong(extra: Path, text: str, location: str, words: str) -> None:
-    message = refused(extra, text)
+def test_load_registry_error_names_file_and_key(extra: Path, text: str, location: str, words: str) -> None:
+    message = load_error(extra, text)
     assert message.startswith(location)
     assert words in message
     assert len(message.splitlines()) == 1
 
 
-def test_a_copy_of_the_registry_is_refused_in_few_words(extra: Path, toy_registry: Path) -> None:
-    lines = refused(extra, toy_registry.read_text()).splitlines()
+def test_load_registry_copy_of_the_registry_is_a_short_error(extra: Path, toy_registry: Path) -> None:
+    lines = load_error(extra, toy_registry.read_text()).splitlines()
     assert len(lines) == 4
     assert lines[-1].endswith("more names are taken; SPA3D_REGISTRY=extra.yaml reads it instead of registry.yaml")
 
 
-def test_a_missing_file_is_one_message(toy_registry: Path) -> None:
+def test_load_registry_missing_file_is_one_message(toy_registry: Path) -> None:
     with pytest.raises(RegistryError, match=r"^--registry gone\.yaml: no such file; it adds rows to registry\.yaml"):
         load_registry(added="gone.yaml")
 
@@ -156,7 +156,7 @@ def plugin(extra: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "beside_extra.py"
 
 
-def test_presets_of_the_file_may_set_up_components_of_plugins(extra: Path, plugin: str) -> None:
+def test_load_registry_file_presets_for_components_of_plugins(extra: Path, plugin: str) -> None:
     extra.write_text("version: 1\npresets: {noise: {far-away: {component: distant}}}\n")
     registry = load_registry(added=extra, plugins=[plugin])
     assert registry.get("noise", "far-away").target == "far:Noise"
@@ -173,7 +173,7 @@ def test_presets_of_the_file_may_set_up_components_of_plugins(extra: Path, plugi
     ],
     ids=["component", "preset"],
 )
-def test_a_name_of_the_file_and_of_a_plugin_is_a_clash(extra: Path, plugin: str, text: str, name: str) -> None:
+def test_load_registry_name_in_file_and_plugin_is_a_clash(extra: Path, plugin: str, text: str, name: str) -> None:
     extra.write_text(f"version: 1\n{text.replace('NAME', name)}\n")
     with pytest.raises(RegistryError, match=f"noise {name!r}") as caught:
         load_registry(added=extra, plugins=[plugin])

@@ -67,7 +67,7 @@ def names(manifest: Manifest, given: tuple[str, ...] = (), **environ: str) -> li
     return [row.name for plugin in plugins for row in plugin.rows if row.kind == "noise"]
 
 
-def test_built_ins_and_entry_points_come_through_one_hook(
+def test_load_plugins_built_ins_and_entry_points(
     manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None]
 ) -> None:
     module("far_away", HOOK.format(name="distant", module="far_away"))
@@ -79,7 +79,7 @@ def test_built_ins_and_entry_points_come_through_one_hook(
     assert not any(plugin.imports_torch for plugin in plugins)
 
 
-def test_the_variable_narrows_the_entry_points(
+def test_load_plugins_variable_selects_entry_points(
     manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None]
 ) -> None:
     for name in ("one_noise", "two_noise"):
@@ -93,7 +93,7 @@ def test_the_variable_narrows_the_entry_points(
         names(manifest, SPA3D_PLUGINS="one, three")
 
 
-def test_a_blocked_plugin_is_not_imported(
+def test_load_plugins_does_not_import_blocked_plugins(
     toy_registry: Path, module: Callable[[str, str], str], installed: Callable[..., None]
 ) -> None:
     module("explosive", "raise RuntimeError('imported')")
@@ -139,7 +139,7 @@ def test_a_blocked_plugin_is_not_imported(
         ),
     ],
 )
-def test_a_broken_plugin_is_kept_with_its_cause_and_takes_nobody_down(
+def test_load_plugins_lists_broken_plugins_and_loads_others(
     manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None], text: str, cause: str
 ) -> None:
     module("bad_plugin", text)
@@ -151,7 +151,7 @@ def test_a_broken_plugin_is_kept_with_its_cause_and_takes_nobody_down(
     assert cause in broken[0].cause
 
 
-def test_presets_stand_beside_components(
+def test_load_plugins_collects_presets(
     manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None]
 ) -> None:
     text = PRESET.format('"encoder", "plain-far", "plain", weights=Weights("f")')
@@ -163,7 +163,7 @@ def test_presets_stand_beside_components(
     assert plugins[-1].presets == (Preset("encoder", "plain-far", "plain", weights=Weights("f")),)
 
 
-def test_a_given_plugin_that_does_not_load_is_an_error(manifest: Manifest, tmp_path: Path) -> None:
+def test_load_plugins_given_plugin_that_fails_is_an_error(manifest: Manifest, tmp_path: Path) -> None:
     bad = tmp_path / "given_bad.py"
     bad.write_text("import nothing_like_it")
     for given, words in [
@@ -177,7 +177,7 @@ def test_a_given_plugin_that_does_not_load_is_an_error(manifest: Manifest, tmp_p
     assert "given_bad" not in sys.modules
 
 
-def test_a_file_becomes_the_module_of_its_stem(manifest: Manifest, tmp_path: Path) -> None:
+def test_load_plugins_file_becomes_the_module_of_its_stem(manifest: Manifest, tmp_path: Path) -> None:
     path = tmp_path / "given_noise.py"
     path.write_text(HOOK.format(name="given", module="given_noise"))
     plugins, _ = load_plugins(manifest, (str(path),), {})
@@ -193,14 +193,14 @@ def test_a_file_becomes_the_module_of_its_stem(manifest: Manifest, tmp_path: Pat
         load_plugins(manifest, (str(other),), {})
 
 
-def test_a_file_may_not_hide_a_library(manifest: Manifest, tmp_path: Path) -> None:
+def test_load_plugins_file_may_not_hide_a_library(manifest: Manifest, tmp_path: Path) -> None:
     path = tmp_path / "json.py"
     path.write_text(HOOK.format(name="given", module="json"))
     with pytest.raises(PluginError, match=r"hides the module 'json' .*rename the file"):
         load_plugins(manifest, (str(path),), {})
 
 
-def test_a_module_that_is_installed_may_be_given_too(
+def test_load_plugins_given_installed_module(
     manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None]
 ) -> None:
     module("both_ways", HOOK.format(name="both", module="both_ways"))
@@ -208,7 +208,7 @@ def test_a_module_that_is_installed_may_be_given_too(
     assert names(manifest, ("both_ways",)).count("both") == 1
 
 
-def test_two_distributions_may_use_one_entry_point_name(
+def test_load_plugins_equal_names_of_two_distributions(
     manifest: Manifest, module: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Known:

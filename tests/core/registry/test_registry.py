@@ -30,12 +30,12 @@ def registry(toy_registry: Path) -> Registry:
     return load_registry()
 
 
-def test_names_are_components_and_presets(registry: Registry) -> None:
+def test_names_components_and_presets(registry: Registry) -> None:
     assert [row.name for row in registry.components("encoder")] == ["other", "plain"]
     assert registry.names("encoder") == ["other", "plain", "plain-tiny", "plain-wide"]
 
 
-def test_a_miss_names_neighbors_list_and_command(registry: Registry) -> None:
+def test_get_unknown_name_lists_similar_ones_and_command(registry: Registry) -> None:
     with pytest.raises(RegistryError) as caught:
         registry.get("encoder", "plane")
     message = str(caught.value)
@@ -46,20 +46,20 @@ def test_a_miss_names_neighbors_list_and_command(registry: Registry) -> None:
         registry.get("encoders", "plain")
 
 
-def test_a_miss_mentions_plugins_that_did_not_load(registry: Registry) -> None:
+def test_get_unknown_name_mentions_broken_plugins(registry: Registry) -> None:
     broken = BrokenPlugin(Origin("far", "spa3d-far", "1.2"), "ImportError: libfar.so")
     with pytest.raises(RegistryError, match=r"may have brought it: spa3d-far 1\.2 \(ImportError: libfar\.so\)"):
         Registry(registry.manifest, registry.plugins, [broken]).get("encoder", "far")
 
 
-def test_a_preset_stands_for_its_component_and_values(registry: Registry) -> None:
+def test_resolve_preset(registry: Registry) -> None:
     resolved = registry.resolve("encoder", "plain-wide")
     assert (resolved.component.name, resolved.preset, dict(resolved.config)) == ("plain", "plain-wide", {"width": 32})
     assert registry.get("encoder", "plain-wide").name == "plain"
     assert registry.resolve("encoder", "plain").preset is None
 
 
-def test_under_a_run_preset_a_bare_name_means_its_default_presets(registry: Registry) -> None:
+def test_resolve_default_preset_of_a_run_preset(registry: Registry) -> None:
     assert registry.resolve("encoder", "plain", run_preset="short").preset == "plain-tiny"
     assert registry.resolve("encoder", "other", run_preset="short").preset is None
     assert registry.resolve("encoder", "plain-wide", run_preset="short").preset == "plain-wide"
@@ -68,7 +68,7 @@ def test_under_a_run_preset_a_bare_name_means_its_default_presets(registry: Regi
         registry.resolve("encoder", "plain", run_preset="shorter")
 
 
-def test_targets_are_checked_against_the_contract(registry: Registry) -> None:
+def test_target_checks_the_contract(registry: Registry) -> None:
     assert registry.target(registry.get("noise", "quiet")).__name__ == "ToyNoise"
     for name, words in [
         ("compiled", "needs kernel_nobody_has; usually: pip install kernel-nobody-has"),
@@ -82,7 +82,7 @@ def test_targets_are_checked_against_the_contract(registry: Registry) -> None:
         assert words in str(caught.value)
 
 
-def test_requirements_are_found_without_importing(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unmet_does_not_import(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     component = registry.get("noise", "compiled")
     assert missing_requirements(component) == ["kernel_nobody_has"]
     monkeypatch.setitem(sys.modules, "kernel_nobody_has", sys)
@@ -103,7 +103,7 @@ def test_every_kind_has_a_contract() -> None:
         ("encoder", "plain-wide", "has the name of a preset"),
     ],
 )
-def test_a_clash_is_an_error_that_names_both(
+def test_load_registry_clash_names_both_owners(
     toy_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str, words: str
 ) -> None:
     path = tmp_path / "clash_part.py"
@@ -157,7 +157,7 @@ def test_load_registry_takes_presets_of_a_plugin(far: Callable[..., str]) -> Non
 
 
 @pytest.mark.parametrize("name", ["plain-wide", "other"])
-def test_load_registry_refuses_a_preset_whose_name_is_taken(far: Callable[..., str], name: str) -> None:
+def test_load_registry_rejects_a_preset_with_a_taken_name(far: Callable[..., str], name: str) -> None:
     file = far(name)
     with pytest.raises(RegistryError, match=f"encoder '{name}' is brought by ") as caught:
         load_registry(plugins=[file])
@@ -166,12 +166,12 @@ def test_load_registry_refuses_a_preset_whose_name_is_taken(far: Callable[..., s
     assert open_registry(plugins=[file]).resolve("encoder", name).config != {"width": 16}
 
 
-def test_load_registry_refuses_a_given_preset_without_its_component(far: Callable[..., str]) -> None:
+def test_load_registry_rejects_a_given_preset_without_component(far: Callable[..., str]) -> None:
     with pytest.raises(PluginError, match="preset 'plain-far' sets up a component that is not there: no encoder"):
         load_registry(plugins=[far(component="plan")])
 
 
-def test_an_installed_preset_without_its_component_is_listed_as_broken(registry: Registry) -> None:
+def test_open_registry_installed_preset_without_component_is_broken(registry: Registry) -> None:
     row = Component("noise", "distant", "far:Noise", "…")
     orphan, fine = Preset("encoder", "gone-far", "gone"), Preset("noise", "distant-soft", "distant")
     plugin = Plugin(Origin("far", "spa3d-far", "1.2"), (row,), presets=(orphan, fine))
@@ -183,7 +183,7 @@ def test_an_installed_preset_without_its_component_is_listed_as_broken(registry:
         found.resolve("encoder", "gone-far")
 
 
-def test_presets_of_two_plugins_may_not_share_a_name(registry: Registry) -> None:
+def test_open_registry_presets_with_one_name_clash(registry: Registry) -> None:
     preset = Preset("encoder", "plain-far", "plain")
     both = [Plugin(Origin(name, f"spa3d-{name}", "1"), (), presets=(preset,)) for name in ("one", "two")]
     found = Registry(registry.manifest, [*registry.plugins, *both], [])
@@ -191,14 +191,14 @@ def test_presets_of_two_plugins_may_not_share_a_name(registry: Registry) -> None
     assert clash.startswith("encoder 'plain-far' is brought by spa3d-one 1 (entry point one) and spa3d-two 1")
 
 
-def test_registries_share_nothing(toy_registry: Path, tmp_path: Path) -> None:
+def test_load_registry_shares_no_state(toy_registry: Path, tmp_path: Path) -> None:
     path = tmp_path / "extra_part.py"
     path.write_text(ROW.format(kind="noise", name="extra"))
     assert "extra" in load_registry(plugins=[str(path)]).names("noise")
     assert "extra" not in load_registry().names("noise")
 
 
-def test_available_leaves_out_what_cannot_be_built(toy_registry: Path) -> None:
+def test_available_omits_unmet_components(toy_registry: Path) -> None:
     assert spa3d.available("encoder") == ["other", "plain", "plain-tiny", "plain-wide"]
     assert "compiled" not in spa3d.available("noise")
 
@@ -211,7 +211,7 @@ def test_create_fills_preset_and_overrides(toy_registry: Path) -> None:
     assert spa3d.create("noise", "quiet", level=0.5).level == 0.5
 
 
-def test_create_refuses_what_the_config_refuses(toy_registry: Path) -> None:
+def test_create_rejects_invalid_config(toy_registry: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         spa3d.create("encoder", "plain", width=100, widht=3)
     assert len(caught.value.errors) == 2
@@ -219,14 +219,14 @@ def test_create_refuses_what_the_config_refuses(toy_registry: Path) -> None:
     assert "no field 'widht'; did you mean 'width'?" in str(caught.value)
 
 
-def test_a_projector_is_given_both_widths(toy_registry: Path) -> None:
+def test_create_projector_needs_both_widths(toy_registry: Path) -> None:
     projector = spa3d.create("projector", "straight", dim=3, hidden=5)
     assert (projector.dim, projector.hidden) == (3, 5)
     with pytest.raises(ConfigError, match="projector 'straight' needs hidden="):
         spa3d.create("projector", "straight", dim=3)
 
 
-def test_looking_imports_no_torch(shipped: dict[str, str]) -> None:
+def test_open_registry_imports_no_torch(shipped: dict[str, str]) -> None:
     code = (
         "import sys, spa3d; names = spa3d.available('encoder'); assert names, names; "
         "spa3d.registry.load_registry(); assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
