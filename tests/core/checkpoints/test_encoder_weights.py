@@ -217,9 +217,7 @@ def test_nothing_is_loaded_where_not_everything_fits(tmp_path: Path) -> None:
 
 def test_where_nothing_fits_it_is_said(tmp_path: Path) -> None:
     path = save_torch(tmp_path / "small.pt", ulip(small().state_dict()))
-    with pytest.raises(
-        CheckpointError, match=r"of encoder mine: .*No encoder or preset that is here has these weights"
-    ):
+    with pytest.raises(CheckpointError, match=r"of encoder mine: .*No installed encoder or preset has these weights"):
         load_weights(small(width=16), path, name="mine")
 
 

@@ -288,8 +288,8 @@ def test_a_place_without_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "says not which tensor is in which file"),
-        ('{"weight_map": ["a"]}', "says not which tensor is in which file"),
+        ("{", "does not list the file of each tensor"),
+        ('{"weight_map": ["a"]}', "does not list the file of each tensor"),
         ('{"weight_map": {"a": "../../secret.bin"}}', r"names \.\./\.\./secret\.bin, which is no file beside it"),
         ('{"weight_map": {"a": "/etc/passwd"}}', "names /etc/passwd, which is no file beside it"),
     ],
