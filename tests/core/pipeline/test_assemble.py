@@ -105,7 +105,7 @@ def test_a_batch_must_go_evenly_to_all_processes(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("forward", "error", "said"),
     [
-        (lambda self, given: given[:, :1, :5], ConfigError, "it promises the shape"),
+        (lambda self, given: given[:, :1, :5], ConfigError, "expected an output of shape"),
         (lambda self, given: given.no_such_thing, PluginError, "it fails on an input of shape"),
     ],
 )

@@ -53,8 +53,8 @@ def test_draw_noise_of_level_0_shows_the_clean_cloud_again(registry: Registry, t
 @pytest.mark.parametrize(
     ("apply", "said"),
     [
-        (lambda self, points, draws: points[:, :0], r"ValueError: what comes out, of shape \(1, 0, 6\)"),
-        (lambda self, points, draws: points * float("nan"), "must be as many finite numbers"),
+        (lambda self, points, draws: points[:, :0], r"ValueError: the output, of shape \(1, 0, 6\)"),
+        (lambda self, points, draws: points * float("nan"), "must have the input's shape and finite numbers"),
         (lambda self, points, draws: 1 / 0, "ZeroDivisionError: division by zero"),
     ],
 )

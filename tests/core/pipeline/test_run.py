@@ -51,12 +51,12 @@ def test_data_that_no_benchmark_can_ask_about_are_refused(tmp_path: Path, monkey
 
     monkeypatch.setattr(Classify, "questions", nothing)
     said = refusal(tmp_path, {"benchmark": "classify"})
-    assert said == "--benchmark classify: dataset shapes gives none of them a question"
+    assert said == "--benchmark classify: dataset shapes has no question for any of them"
 
 
 def test_what_needs_held_out_records_is_refused_without_them(tmp_path: Path) -> None:
     config = resolve({**SMOKE, "blind": True, "objective": "sft", "train.keep": "best"})
-    with pytest.raises(ConfigError, match=r"^--train\.keep best: nothing is held out to go by, for with --blind"):
+    with pytest.raises(ConfigError, match=r"^--train\.keep best: there are no held-out records, because with --blind"):
         execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=Silent())
     assert not (tmp_path / "run").exists()
 
