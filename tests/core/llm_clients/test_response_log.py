@@ -56,7 +56,7 @@ def test_a_torn_last_line_is_dropped_and_written_over(tmp_path: Path) -> None:
 def test_a_line_that_is_broken_otherwise_is_named(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text('{"key": "a"}\n{"key": "b", "price": 3}\n')
-    with pytest.raises(DataError, match=r"log\.jsonl, line 2: not as it was written .*; delete the line"):
+    with pytest.raises(DataError, match=r"log\.jsonl, line 2: not a valid response .*; delete the line"):
         ResponseLog(path, Response)
 
 
