@@ -68,7 +68,7 @@ def test_draw_noise_names_a_noise_that_breaks(
     assert not request.path.exists()
 
 
-def test_draw_dataset_tells_a_file_that_cannot_be_written(registry: Registry, tmp_path: Path) -> None:
+def test_draw_dataset_names_a_file_that_cannot_be_written(registry: Registry, tmp_path: Path) -> None:
     request = PreviewRequest(tmp_path, "test", 1)
     with pytest.raises(OutputError, match=r"cannot be written \(Is a directory\); choose another file"):
         draw_dataset(resolve(SMALL, registry=registry), registry, request, skipped=ignore)
