@@ -1,1 +1,1 @@
-"""Models and foreign weights, read from files."""
+"""Reading of saved models and of published weights."""

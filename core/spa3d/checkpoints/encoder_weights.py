@@ -1,7 +1,7 @@
-"""Published weights into an encoder: which tensors of a file are the encoder's, whether they fit, and what would.
+"""Loads published weights into an encoder, and names the presets that would fit if they do not.
 
 The files are those of ULIP and PointLLM (README, *Your own weights*), models that spa3d saved, and bare state dicts.
-Where the encoder stands in a file shows in the names of its tensors. Nothing is loaded unless everything fits.
+The names of the tensors show which of them are the encoder's. Nothing is loaded unless everything fits.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ PREFIXES = {
 }
 """What the names of an encoder's tensors begin with, by layout. PointLLM's point_bert files are in ULIP's."""
 SAVED = "encoder."
-"""The same in a model that spa3d saved, where a language model stands beside the encoder."""
+"""The same in a model that spa3d saved, which also holds a language model."""
 BESIDE = "language_model."
 COUNTS = "num_batches_tracked"
-"""How often a normalization was trained: nothing here reads it, and files of before 2018 do not have it."""
+"""Number of training batches of a normalization layer. It is not used here; files from before 2018 lack it."""
 NUMBERS = (
     *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
     *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
 )
-"""What a tensor may hold; floats of fewer bits mean nothing without the scales that go with them."""
+"""Types that a tensor may have. Floats of fewer bits need scales, which are not read here."""
 LAYOUTS = "a ULIP or PointLLM file, a model saved by spa3d, or the bare state dict of an encoder"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was loaded into an encoder.
+    """Weights that were loaded into an encoder: their source and layout.
 
     Attributes:
-        source: the file or folder that was asked for.
+        source: the requested file or folder.
         layout: ``ULIP``, ``PointLLM``, ``spa3d`` or ``bare``.
         files: the files that the weights came from.
-        tensors: how many tensors.
+        tensors: number of tensors.
 
     """
 
@@ -67,80 +67,86 @@ def load_weights(
     registry: Registry | None = None,
     run_preset: str = "",
 ) -> Loaded:
-    """Load published weights into `encoder`, all or none of them; half precision becomes the encoder's own.
+    """Load published weights into `encoder`: all of them, or none; cast to the encoder's dtype.
 
     Args:
-        encoder: whose ``state_dict`` says which names and shapes there must be.
+        encoder: its ``state_dict`` gives the expected names and shapes.
         path: a file, or the folder of a model (saved by spa3d, or PointLLM's); see the module.
-        name: what the encoder is called in messages; empty: its class.
-        registry: where a preset that would fit is looked for; None: what ships and what is installed.
-        run_preset: under which these presets would be chosen.
+        name: name of the encoder in messages; empty: its class.
+        registry: searched for a preset that fits; None: shipped and installed components.
+        run_preset: the run preset that these encoder presets are resolved under.
 
     Raises:
-        CheckpointError: the file cannot be read, holds no encoder, holds another one, or holds NaN or infinities.
+        CheckpointError: the file cannot be read, holds no encoder or another one, or holds NaN or infinities.
 
     """
     source = Path(path)
-    tensors, own = read_tensors(source), encoder.state_dict()
-    layout, places = _places(tensors, own)
-    given = {key: _plain(tensors[place], source, place) for key, place in places.items()}
-    told = _misfits(given, own)
-    if told:
-        shapes = {key: tuple(tensor.shape) for key, tensor in given.items()}
+    tensors, expected = read_tensors(source), encoder.state_dict()
+    layout, names = _locate_tensors(tensors, expected)
+    weights = {key: _check_plain(tensors[stored], source, stored) for key, stored in names.items()}
+    misfits = _find_misfits(weights, expected)
+    if misfits:
+        shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
         fits = fitting(shapes, registry or load_registry(), run_preset=run_preset)
-        if not given or (layout == "bare" and not fits and not own.keys() & given.keys()):
-            raise CheckpointError(f"{source}: holds no encoder, only {_summary(tensors)}; possible: {LAYOUTS}")
+        if not weights or (layout == "bare" and not fits and not expected.keys() & weights.keys()):
+            raise CheckpointError(f"{source}: holds no encoder, only {_summarize_names(tensors)}; possible: {LAYOUTS}")
         what = name or type(encoder).__name__
         raise CheckpointError(
-            f"{source}: its weights ({layout} layout) are not those of encoder {what}: {'; '.join(told)}. {_cure(fits)}"
+            f"{source}: its weights ({layout} layout) are not those of encoder {what}: {'; '.join(misfits)}. "
+            f"{_suggest_fits(fits)}"
         )
-    ready = {key: tensor.to(own[key].dtype) for key, tensor in given.items()}
-    _refuse_broken(source, ready)
-    encoder.load_state_dict({**own, **ready})
-    return Loaded(source, layout, files_of(source, tensors, places.values()), len(ready))
+    converted = {key: tensor.to(expected[key].dtype) for key, tensor in weights.items()}
+    _check_finite(source, converted)
+    encoder.load_state_dict({**expected, **converted})
+    return Loaded(source, layout, files_of(source, tensors, names.values()), len(converted))
 
 
 def fitting(shapes: Shapes, registry: Registry, *, run_preset: str = "") -> list[str]:
-    """The presets of encoders whose weights have exactly these names and shapes, or else the components that do."""
-    wanted = _counted_out(shapes)
-    known = run_preset if run_preset in registry.manifest.presets.run else None
-    fits = [name for name in registry.names("encoder") if _shapes_of(registry, name, known) == wanted]
+    """Names of the encoder presets with exactly these weights, or else of the components.
+
+    Names and shapes of the weights are compared, batch counts of normalizations left out.
+    """
+    expected = _without_counts(shapes)
+    preset = run_preset if run_preset in registry.manifest.presets.run else None
+    fits = [name for name in registry.names("encoder") if _encoder_shapes(registry, name, preset) == expected]
     return [name for name in fits if name in registry.manifest.presets.of("encoder")] or fits
 
 
-def _shapes_of(registry: Registry, name: str, run_preset: str | None) -> Shapes | None:
-    """Names and shapes of the weights of an encoder as `name` makes it, without making them; None where it cannot."""
+def _encoder_shapes(registry: Registry, name: str, run_preset: str | None) -> Shapes | None:
+    """Names and shapes of the weights of encoder `name`, on the meta device; None if it cannot be built."""
     try:
         resolved = registry.resolve("encoder", name, run_preset=run_preset)
         with torch.device("meta"):
             encoder = registry.target(resolved.component)(**resolved.config)
-    except Exception:  # somebody's encoder that does not build is not what this is about
+    except Exception:  # an encoder that cannot be built is no candidate
         return None
-    return _counted_out({key: tuple(tensor.shape) for key, tensor in encoder.state_dict().items()})
+    return _without_counts({key: tuple(tensor.shape) for key, tensor in encoder.state_dict().items()})
 
 
-def _counted_out(shapes: Shapes) -> Shapes:
+def _without_counts(shapes: Shapes) -> Shapes:
     return {key: shape for key, shape in shapes.items() if not key.endswith(COUNTS)}
 
 
-def _places(names: Collection[str], own: Collection[str]) -> tuple[str, dict[str, str]]:
-    """The layout, and for each tensor of the encoder its name in the file."""
+def _locate_tensors(names: Collection[str], own: Collection[str]) -> tuple[str, dict[str, str]]:
+    """Find the layout, and for each tensor of the encoder its name in the file."""
     for layout, prefixes in PREFIXES.items():
         for prefix in prefixes:
             if any(name.startswith(prefix) for name in names):
-                return layout, _below(prefix, names)
+                return layout, _strip_prefix(prefix, names)
     if any(name.startswith(BESIDE) for name in names):
-        return "spa3d", _below(SAVED, names)
+        return "spa3d", _strip_prefix(SAVED, names)
     whole = [prefix for prefix in ("", "module.", SAVED) if all(name.startswith(prefix) for name in names)]
-    return "bare", max((_below(prefix, names) for prefix in whole), key=lambda places: len(set(own) & places.keys()))
+    return "bare", max(
+        (_strip_prefix(prefix, names) for prefix in whole), key=lambda stored: len(set(own) & stored.keys())
+    )
 
 
-def _below(prefix: str, names: Iterable[str]) -> dict[str, str]:
+def _strip_prefix(prefix: str, names: Iterable[str]) -> dict[str, str]:
     return {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
 
 
-def _plain(tensor: Tensor, source: Path, name: str) -> Tensor:
-    """`tensor`, if it is one that a parameter can be made of."""
+def _check_plain(tensor: Tensor, source: Path, name: str) -> Tensor:
+    """Return `tensor` if a parameter can be made of it; else raise `CheckpointError`."""
     odd = tensor.is_nested or tensor.layout is not torch.strided or tensor.is_meta
     if odd or tensor.dtype not in NUMBERS:
         what = "sparse, nested or without content" if odd else str(tensor.dtype).removeprefix("torch.")
@@ -150,42 +156,42 @@ def _plain(tensor: Tensor, source: Path, name: str) -> Tensor:
     return tensor
 
 
-def _misfits(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
-    """In words, each list cut short: what is missing, what is too much, what has another shape or kind."""
-    missing = [shown(key) for key in own if key not in given and not key.endswith(COUNTS)]
-    unexpected = [shown(key) for key in given if key not in own]
-    both = [(shown(key), given[key], own[key]) for key in own if key in given]
-    shapes = [f"{key}: {tuple(a.shape)} there, {tuple(b.shape)} here" for key, a, b in both if a.shape != b.shape]
+def _find_misfits(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """Describe missing and unexpected weights, and weights of another shape or kind; lists are shortened."""
+    missing = [shown(key) for key in expected if key not in weights and not key.endswith(COUNTS)]
+    unexpected = [shown(key) for key in weights if key not in expected]
+    common = [(shown(key), weights[key], expected[key]) for key in expected if key in weights]
+    shapes = [f"{key}: {tuple(a.shape)} there, {tuple(b.shape)} here" for key, a, b in common if a.shape != b.shape]
     kinds = [
         f"{key}: {a.dtype} there, {b.dtype} here"
-        for key, a, b in both
+        for key, a, b in common
         if a.dtype == torch.bool or a.is_floating_point() != b.is_floating_point()
     ]
-    told = {"missing": missing, "unexpected": unexpected, "of another shape": shapes, "of another kind": kinds}
-    return [f"{len(keys)} {what} ({_few(keys)})" for what, keys in told.items() if keys]
+    groups = {"missing": missing, "unexpected": unexpected, "of another shape": shapes, "of another kind": kinds}
+    return [f"{len(keys)} {what} ({_shorten(keys)})" for what, keys in groups.items() if keys]
 
 
-def _refuse_broken(source: Path, ready: Mapping[str, Tensor]) -> None:
-    broken = [key for key, tensor in ready.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
+def _check_finite(source: Path, weights: Mapping[str, Tensor]) -> None:
+    broken = [key for key, tensor in weights.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
     if broken:
         raise CheckpointError(
-            f"{source}: NaN or infinite values in {len(broken)} of its {len(ready)} tensors ({_few(broken)}); the file "
-            f"is damaged, or its training broke: get it again, or another one"
+            f"{source}: NaN or infinite values in {len(broken)} of its {len(weights)} tensors ({_shorten(broken)}); "
+            f"the file is damaged, or its training diverged; download it again, or use another file"
         )
 
 
-def _cure(fits: list[str]) -> str:
+def _suggest_fits(fits: list[str]) -> str:
     if not fits:
-        return "No encoder or preset that is here has these weights; tools/list encoder shows what there is"
+        return "No installed encoder or preset has these weights; tools/list encoder shows all of them"
     return f"They fit {' or '.join(f'--encoder {name}' for name in fits)}, with the settings it comes with"
 
 
-def _summary(names: Iterable[str]) -> str:
-    """What is in a file, by the first two parts of its names: ``model.layers (290), lm_head (1)``."""
+def _summarize_names(names: Iterable[str]) -> str:
+    """Summarize a file by the first two parts of its names: ``model.layers (290), lm_head (1)``."""
     counted = Counter(".".join(name.split(".")[:-1][:2]) or name for name in names)
-    told = [f"{shown(start)} ({count})" for start, count in counted.most_common(5)]
-    return ", ".join(told) + (", …" if len(counted) > len(told) else "") or "nothing"
+    parts = [f"{shown(start)} ({count})" for start, count in counted.most_common(5)]
+    return ", ".join(parts) + (", …" if len(counted) > len(parts) else "") or "nothing"
 
 
-def _few(keys: list[str]) -> str:
+def _shorten(keys: list[str]) -> str:
     return ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")

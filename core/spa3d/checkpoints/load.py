@@ -1,4 +1,4 @@
-"""A saved 3D LLM: what it says of itself, and the whole of it, ready to be asked."""
+"""Reads a saved 3D LLM: its configuration, or the whole model with its processor."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ HINT = "give the model/ folder of a finished run"
 def load(
     folder: str | Path, *, plugins: Sequence[str] = (), registry: str | Path | None = None
 ) -> tuple[Spa3dModel, Spa3dProcessor]:
-    """The post-trained 3D LLM of a run (or of its ``model/`` folder) and its processor, in eval mode on the CPU.
+    """Load the post-trained 3D LLM of a run and its processor, in eval mode on the CPU.
 
     Args:
-        folder: of the run or of the model.
-        plugins: unpackaged plugins (a file or a module each) that the model's parts come from. They are never loaded
-            because a model asks for them, since that would let a downloaded model run code.
-        registry: the file of ``--registry`` that the model's parts come from; it is never read for a model, either.
+        folder: the folder of the run, or its ``model/`` folder.
+        plugins: unpackaged plugins (a file or a module each) that the model's parts come from. Only plugins listed
+            here are loaded, never those that a model names: a downloaded model must not run code.
+        registry: the file of ``--registry`` that the model's parts come from. A file that a model names is not read.
 
     Raises:
-        CheckpointError: no finished model is there, or a plugin that it needs is not.
+        CheckpointError: the folder holds no finished model, or a plugin that it needs is missing.
 
     """
-    asked = Path(folder)
-    found = next((path for path in (asked / "model", asked) if (path / "config.json").exists()), None)
-    if found is None:
+    requested = Path(folder)
+    model_folder = next((path for path in (requested / "model", requested) if (path / "config.json").exists()), None)
+    if model_folder is None:
         raise CheckpointError(
-            f"{asked}: no 3D LLM there (neither {asked / 'model' / 'config.json'} nor {asked / 'config.json'} exists); "
-            f"give the folder of a finished run"
+            f"{requested}: no 3D LLM there (neither {requested / 'model' / 'config.json'} nor "
+            f"{requested / 'config.json'} exists); give the folder of a finished run"
         )
-    config, known = describe(found), load_registry(added=registry, plugins=plugins)
-    encoder = create_part(known, "encoder", config.encoder)
+    config, components = describe(model_folder), load_registry(added=registry, plugins=plugins)
+    encoder = create_part(components, "encoder", config.encoder)
     widths = {"dim": encoder.dim, "hidden": config.text_config.hidden_size}
-    return read(found, config, encoder, create_part(known, "projector", config.projector, **widths))
+    return read(model_folder, config, encoder, create_part(components, "projector", config.projector, **widths))
 
 
 def describe(folder: Path) -> Spa3dConfig:
-    """What the 3D LLM in `folder` says of itself; raises `CheckpointError` where that is nothing."""
+    """Read the configuration of the 3D LLM in `folder`; raises `CheckpointError` if there is none."""
     try:
         values, _ = Spa3dConfig.get_config_dict(folder)
         kind = values.get("model_type")
@@ -66,7 +66,7 @@ def describe(folder: Path) -> Spa3dConfig:
 def read(
     folder: Path, config: Spa3dConfig, encoder: Encoder, projector: Projector
 ) -> tuple[Spa3dModel, Spa3dProcessor]:
-    """The model in `folder`, its parts built already, in eval mode; raises `CheckpointError` where it is not whole."""
+    """Load the model in `folder` into built parts, in eval mode; `CheckpointError` if it is incomplete."""
     parts: Any = {"config": config, "encoder": encoder, "projector": projector}
     try:
         loaded: Any = Spa3dModel.from_pretrained(folder, **parts, output_loading_info=True)
@@ -75,11 +75,11 @@ def read(
         raise CheckpointError(
             f"{folder}: the 3D LLM there cannot be read ({_first_line(error)}); copy it again"
         ) from error
-    model, told = loaded
-    astray = sorted({*map(str, told["missing_keys"]), *map(str, told["unexpected_keys"])})
-    if astray:
-        shown = ", ".join(astray[:3])
-        raise CheckpointError(f"{folder}: its weights do not fit its parts: {len(astray)} differ, such as {shown}")
+    model, info = loaded
+    differing = sorted({*map(str, info["missing_keys"]), *map(str, info["unexpected_keys"])})
+    if differing:
+        shown = ", ".join(differing[:3])
+        raise CheckpointError(f"{folder}: its weights do not fit its parts: {len(differing)} differ, such as {shown}")
     return model.eval(), processor
 
 

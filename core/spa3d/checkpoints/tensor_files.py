@@ -1,8 +1,8 @@
-"""Tensors out of a file nobody vouched for: torch pickles of any age, safetensors, and folders of shards.
+"""Reads tensors from untrusted files: torch pickles of any age, safetensors, folders of shards.
 
-What a file is shows in its first bytes, never in its name. A pickle goes through torch's restricted unpickler, which
-calls nothing that is not on its list; what training runs are wont to store beside their tensors is on ours, as
-stand-ins that keep nothing.
+The first bytes of a file show its format; its name is ignored. A pickle goes through torch's restricted unpickler,
+which calls only listed functions. Other objects that training runs often store beside their tensors are replaced by
+stand-ins without content.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ IN_A_FOLDER = (
     "pytorch_model.bin.index.json",
     "pytorch_model.bin",
 )
-"""What a folder of weights is looked through for, in this order."""
+"""Names searched for in a folder of weights, in this order."""
 WEIGHTS = (".pt", ".pth", ".bin", ".safetensors", ".ckpt")
-AGAIN = "get the file again, whole"
-ASKED_FOR = re.compile(r"GLOBAL (\S+)")
+AGAIN = "get the file again, complete"
+FORBIDDEN = re.compile(r"GLOBAL (\S+)")
 REASON = re.compile(r"WeightsUnpickler error:\s*(.+)")
 
 
 class Unread:
-    """Stands for an object in a pickle that nobody here looks at: made of anything, keeps nothing."""
+    """Stand-in for an unused object in a pickle; accepts any arguments and stores nothing."""
 
     def __new__(cls, *_: Any) -> Unread:
         """Take any arguments."""
         return super().__new__(cls)
 
     def __init__(self, *_: Any) -> None:
-        """Keep none of them."""
+        """Store none of them."""
 
     def __setstate__(self, _: Any) -> None:
-        """Keep no state either."""
+        """Store no state."""
 
 
 UNREAD = (
@@ -58,54 +58,54 @@ UNREAD = (
     *(f"pathlib.{name}" for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")),
     *(f"pathlib._local.{name}" for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")),
 )
-"""What training runs store beside their tensors: their arguments, best scores, folders."""
+"""Classes of objects that training runs store beside tensors: arguments, best scores, folders."""
 STAND_INS: list[Any] = [*((Unread, name) for name in UNREAD), (OrderedDict, "easydict.EasyDict")]
 
 
 def read_tensors(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a file or folder by name; where the format allows it, each is read when it is asked for.
+    """Tensors of a file or folder by name, read on access if the format allows it.
 
     Args:
-        path: a file of any of these formats; a folder of a saved model (or of a run, whose model is meant) is looked
-            through for the names in `IN_A_FOLDER`.
+        path: a file of any of these formats, or the folder of a saved model or run, which is searched for the names
+            in `IN_A_FOLDER`.
 
     Raises:
-        CheckpointError: it is not there, not whole, no such format, or a pickle that asks for more than tensors.
+        CheckpointError: it is missing, incomplete, of another format, or a pickle with more than tensors.
 
     """
     if path.is_dir():
-        return _of_folder(path)
+        return _read_folder(path)
     if path.exists() and not path.is_file():
         raise CheckpointError(f"{path}: is no file and no folder; give a file of weights")
     try:
-        start, size = _start(path)
+        start, size = _read_start(path)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}); give a file of weights") from error
     if _is_safetensors(start, size):
         return _Safetensors(path)
     if start.startswith((b"PK\x03\x04", b"\x80")):
-        return _of_pickle(path, mapped=start.startswith(b"PK") and _can_be_mapped(path))
-    raise CheckpointError(f"{path}: {_what_else(start, size)}")
+        return _read_pickle(path, mapped=start.startswith(b"PK") and _can_be_mapped(path))
+    raise CheckpointError(f"{path}: {_describe_other(start, size)}")
 
 
 def files_of(path: Path, tensors: Mapping[str, Tensor], names: Iterable[str]) -> tuple[Path, ...]:
-    """The files that `names` came from, of the `tensors` that `read_tensors` found in `path`."""
+    """Files that hold the tensors `names`; `tensors` is what `read_tensors` returned for `path`."""
     if isinstance(tensors, _Shards):
-        return tuple(sorted({tensors.place(name) for name in names}))
-    return (path if path.is_file() else _weights_in(path),)
+        return tuple(sorted({tensors.file_of(name) for name in names}))
+    return (path if path.is_file() else _find_weights(path),)
 
 
-def _start(path: Path) -> tuple[bytes, int]:
+def _read_start(path: Path) -> tuple[bytes, int]:
     with path.open("rb") as file:
         return file.read(512), path.stat().st_size
 
 
 def _is_safetensors(start: bytes, size: int) -> bool:
-    """Eight bytes of length, then that much JSON."""
+    """Whether the file starts with an 8-byte length and JSON of that length."""
     return start[8:9] == b"{" and len(start) > 8 and int.from_bytes(start[:8], "little") <= size - 8
 
 
-def _what_else(start: bytes, size: int) -> str:
+def _describe_other(start: bytes, size: int) -> str:
     text = start.lstrip().lower()
     if not size:
         return f"is empty; {AGAIN}"
@@ -120,30 +120,30 @@ def _what_else(start: bytes, size: int) -> str:
 
 
 def _can_be_mapped(path: Path) -> bool:
-    """Whether torch can take the tensors of a zip from where they lie: packed ones it would take for numbers."""
+    """Whether torch can memory-map the tensors of a zip; it would misread compressed ones."""
     try:
         with ZipFile(path) as file:
             stored = all(part.compress_type == ZIP_STORED for part in file.infolist())
     except (BadZipFile, OSError, ValueError, NotImplementedError):
-        return False  # what is wrong with it, torch tells
-    return stored and path.suffix != ".safetensors"  # where torch would go by the name
+        return False  # torch reports the error
+    return stored and path.suffix != ".safetensors"  # torch chooses the reader by this suffix
 
 
-def _of_pickle(path: Path, *, mapped: bool) -> Mapping[str, Tensor]:
+def _read_pickle(path: Path, *, mapped: bool) -> Mapping[str, Tensor]:
     try:
         with path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals(STAND_INS):
-            warnings.simplefilter("ignore")  # about protocols and storages that the reader cannot change
-            held = torch.load(path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped)
-    except Exception as error:  # a hostile or broken pickle fails in every way there is
-        raise CheckpointError(f"{path}: {_broken_pickle(error)}") from error
-    return _flat(path, held)
+            warnings.simplefilter("ignore")  # about protocols and storages
+            content = torch.load(path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:  # a hostile or broken pickle may raise anything
+        raise CheckpointError(f"{path}: {_describe_pickle_error(error)}") from error
+    return _unwrap_state_dict(path, content)
 
 
-def _broken_pickle(error: Exception) -> str:
-    asked = ASKED_FOR.search(str(error))
-    if asked:
+def _describe_pickle_error(error: Exception) -> str:
+    forbidden = FORBIDDEN.search(str(error))
+    if forbidden:
         return (
-            f"holds more than tensors: it asks for {shown(asked[1])}, which could run code, so nothing of it was "
+            f"holds more than tensors: it asks for {shown(forbidden[1])}, which could run code, so nothing of it was "
             f"loaded; ask its authors for a state dict, or for safetensors"
         )
     reason = REASON.search(str(error))
@@ -151,24 +151,24 @@ def _broken_pickle(error: Exception) -> str:
     return f"cannot be read as a file of torch ({why}); {AGAIN}, or ask for safetensors"
 
 
-def _flat(path: Path, held: object) -> Mapping[str, Tensor]:
-    """The state dict in what a pickle held, whatever it was wrapped in."""
-    if isinstance(held, Mapping):
-        inner = next((held[key] for key in WRAPPERS if isinstance(held.get(key), Mapping)), held)
-        found = {name: value for name, value in inner.items() if isinstance(name, str) and isinstance(value, Tensor)}
-        # A pickle may hang anything on a tensor; what is detached has nothing of that.
-        tensors = {name: Tensor.detach(value) for name, value in found.items()}
+def _unwrap_state_dict(path: Path, content: object) -> Mapping[str, Tensor]:
+    """Find the state dict in the content of a pickle, also inside the entries `WRAPPERS`."""
+    if isinstance(content, Mapping):
+        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
+        entries = {name: value for name, value in inner.items() if isinstance(name, str) and isinstance(value, Tensor)}
+        # A pickle may set attributes on a tensor; detach() drops them.
+        tensors = {name: Tensor.detach(value) for name, value in entries.items()}
         if tensors:
             return tensors
-        keys = ", ".join(shown(str(key)) for key in list(held)[:5]) or "nothing"
+        keys = ", ".join(shown(str(key)) for key in list(content)[:5]) or "nothing"
         raise CheckpointError(f"{path}: holds no tensors; its entries: {keys}. Give a file with a state dict")
     raise CheckpointError(
-        f"{path}: holds a {type(held).__name__} and no state dict; save module.state_dict() and give that"
+        f"{path}: holds a {type(content).__name__} and no state dict; save module.state_dict() and give that"
     )
 
 
 class _Safetensors(Mapping[str, Tensor]):
-    """The tensors of a safetensors file, each read when it is asked for."""
+    """Tensors of a safetensors file, each read on access."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -195,70 +195,75 @@ class _Safetensors(Mapping[str, Tensor]):
 
 
 class _Shards(Mapping[str, Tensor]):
-    """The tensors of a model in several files; a file is opened when a tensor of it is asked for."""
+    """Tensors of a sharded model; a file is opened when one of its tensors is read."""
 
     def __init__(self, index: Path) -> None:
         self._index = index
-        self._places = _index_of(index)
+        self._files = _read_index(index)
         self._open: dict[str, Mapping[str, Tensor]] = {}
 
-    def place(self, name: str) -> Path:
-        """The file that `name` is in."""
-        return self._index.parent / self._places[name]
+    def file_of(self, name: str) -> Path:
+        """File that holds tensor `name`."""
+        return self._index.parent / self._files[name]
 
     def __getitem__(self, name: str) -> Tensor:
-        shard = self._places[name]
+        shard = self._files[name]
         if shard not in self._open:
-            self._open[shard] = read_tensors(self.place(name))
+            self._open[shard] = read_tensors(self.file_of(name))
         try:
             return self._open[shard][name]
         except KeyError as error:
-            said = f"{shown(name)} is not in it, though {self._index.name} says so"
-            raise CheckpointError(f"{self.place(name)}: {said}; {AGAIN}") from error
+            problem = f"{shown(name)} is not in it, though {self._index.name} lists it"
+            raise CheckpointError(f"{self.file_of(name)}: {problem}; {AGAIN}") from error
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._files)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._files)
 
 
-def _index_of(index: Path) -> dict[str, str]:
-    """Which file each tensor is in; files lie beside the index and nowhere else."""
+def _read_index(index: Path) -> dict[str, str]:
+    """Read the file name of each tensor; all files must lie beside the index."""
     try:
-        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        named = {str(name): str(file) for name, file in places.items()}
+        entries = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        files = {str(name): str(file) for name, file in entries.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{index}: says not which tensor is in which file ({error!r}); {AGAIN}") from error
-    away = next((file for file in named.values() if Path(file).name != file), None)
-    if away is not None:
-        raise CheckpointError(f"{index}: names {shown(away)}, which is no file beside it; {AGAIN}")
-    return named
+        raise CheckpointError(f"{index}: does not list the file of each tensor ({error!r}); {AGAIN}") from error
+    outside = next((file for file in files.values() if Path(file).name != file), None)
+    if outside is not None:
+        raise CheckpointError(f"{index}: names {shown(outside)}, which is no file beside it; {AGAIN}")
+    return files
 
 
-def _of_folder(folder: Path) -> Mapping[str, Tensor]:
-    found = _weights_in(folder)
-    return _Shards(found) if found.suffix == ".json" else read_tensors(found)
+def _read_folder(folder: Path) -> Mapping[str, Tensor]:
+    weights = _find_weights(folder)
+    return _Shards(weights) if weights.suffix == ".json" else read_tensors(weights)
 
 
-def _weights_in(folder: Path) -> Path:
-    """The weights, or their index, in the folder of a model or of a run."""
-    found = next(
-        (place / name for place in (folder / "model", folder) for name in IN_A_FOLDER if (place / name).is_file()), None
+def _find_weights(folder: Path) -> Path:
+    """Find the weights, or their index, in the folder of a model or of a run."""
+    weights = next(
+        (parent / name for parent in (folder / "model", folder) for name in IN_A_FOLDER if (parent / name).is_file()),
+        None,
     )
-    if found is None:
-        there = sorted(path.name for path in folder.iterdir() if path.suffix in WEIGHTS)
-        hint = f"name one of its files: {', '.join(map(shown, there[:8]))}" if there else "give a file of weights"
+    if weights is None:
+        candidates = sorted(path.name for path in folder.iterdir() if path.suffix in WEIGHTS)
+        hint = (
+            f"name one of its files: {', '.join(map(shown, candidates[:8]))}"
+            if candidates
+            else "give a file of weights"
+        )
         raise CheckpointError(f"{folder}: a folder without a saved model ({', '.join(IN_A_FOLDER)}); {hint}")
-    return found
+    return weights
 
 
 def shown(name: str) -> str:
-    """A name out of a file, short and on one line."""
+    """Name from a file, shortened and on one line."""
     name = name if len(name) <= 80 else f"{name[:77]}..."
     return name if name.isprintable() else repr(name)[1:-1]
 
 
 def _first_line(error: Exception) -> str:
-    said = shown(str(error).strip().partition("\n")[0])
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    text = shown(str(error).strip().partition("\n")[0])
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""Benchmark: records to questions; question and prediction to a verdict. It never generates."""
+"""Benchmark: questions about records, and the scoring of answers. It never runs the model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Question:
 
     Attributes:
         id: unique in the benchmark and stable between runs.
-        record_id: whose cloud is shown.
-        prompt: the text asked (options included where they are shown).
-        options: candidate answers, scored by likelihood; None means: generate freely.
+        record_id: the record with the shown cloud.
+        prompt: text of the question, with options if they are shown.
+        options: candidate answers, scored by likelihood; None: free generation.
         answer: the reference.
-        kind: for the table per kind.
-        facts: what the verdict is about, where the reference text alone does not tell (a free answer is judged
+        kind: row in the table per kind.
+        facts: the facts that the verdict is about, if the reference text is not enough (a free answer is judged
             against the fact's closed set of options); never shown to the model.
 
     """
@@ -38,10 +38,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model said.
+    """Answer of the model to a question.
 
     Attributes:
-        text: the generated text, or the option that was picked.
+        text: the generated text, or the option with the highest likelihood.
         option_logp: sum of the answer tokens' log p (end token included) per option, in nats.
         option_lengths: number of answer tokens per option.
 
@@ -70,7 +70,7 @@ class Benchmark(ABC):
 
     @abstractmethod
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
-        """The questions of `split`, a pure function of the arguments; empty where the data cannot give any."""
+        """Questions of `split`, a pure function of the arguments; empty if the data have none."""
 
     @abstractmethod
     def score(self, question: Question, prediction: Prediction) -> Verdict:

@@ -1,4 +1,4 @@
-"""What every component's configuration has in common."""
+"""Base class of the configurations of components."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ComponentConfig(BaseModel):
-    """Base of every ``Config``: frozen, unknown fields refused, defaults checked.
+    """Base of every ``Config``: frozen, rejects unknown fields, checks defaults.
 
     Each field carries its bounds and a one-line description with the unit; both are shown by ``--help`` and
     ``tools/list --why``.

@@ -22,12 +22,12 @@ class Fact:
     """One true statement about an object, in the form of a question.
 
     Attributes:
-        kind: what is asked about: ``category``, ``color``, ``count``, ``texture``, ``use``, ``shape`` ...
-        subject: the part it is about (``"seat"``), or the empty string for the whole object.
+        kind: the property: ``category``, ``color``, ``count``, ``texture``, ``use``, ``shape`` ...
+        subject: the part (``"seat"``), or the empty string for the whole object.
         question: the open question, without options.
         answer: the true value.
-        options: the values the answer could have had (with the answer among them); distractors come from here.
-        sentence: the answer to the open question as this dataset's conversations put it; empty: the bare answer.
+        options: the possible values, the answer included; source of distractors.
+        sentence: the answer to the open question in the dataset's conversations; empty: the bare answer.
 
     """
 
@@ -67,17 +67,17 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Record:
-    """One object with what is said about it.
+    """One object with conversations and facts about it.
 
     Attributes:
         id: unique per record over all splits.
         object_id: the object; several records may share one.
         group: look-alikes share a group, and a group never crosses a split.
-        load: reads or makes the cloud, ``(N, 6)`` float32: xyz in the file's own units, rgb in [0, 1].
+        load: reads or makes the cloud, ``(N, 6)`` float32: xyz in the units of the file, rgb in [0, 1].
         conversations: the fixed conversations, at least one.
-        facts: what is known to be true; empty where the dataset has none.
-        category: name of the class, where known.
-        has_color: false where the colors are a filling (then rgb is all 0).
+        facts: true statements about it; empty if the dataset has none.
+        category: name of the class, if known.
+        has_color: false if the cloud has no colors (then rgb is all 0).
 
     """
 
@@ -91,7 +91,7 @@ class Record:
     has_color: bool = True
 
     def cloud(self) -> Cloud:
-        """The cloud as the source has it; raises `DataError` naming file and record."""
+        """Load the unprepared cloud; raises `DataError` with file and record."""
         return self.load()
 
     @property
@@ -119,34 +119,34 @@ OnBadData = Literal["stop", "skip"]
 
 
 class SkipLog:
-    """Lines about data that were left out, in order.
+    """Log of skipped data, one line each, in order.
 
-    A dataset writes what it leaves out, and so does a reader of its clouds; the report lists them all.
+    Datasets and readers of clouds add to it; the report lists all lines.
     """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def add(self, *lines: str) -> None:
-        """Append `lines`: each names what was left out and why."""
+        """Append `lines`: each names the skipped data and the reason."""
         self.lines.extend(lines)
 
 
 class Dataset(ABC):
     """Records in splits ``train``, ``val``, ``test``, and ``counterfactual`` where priors can be broken.
 
-    The first three must not be empty. What a record holds decides what can be asked: `choice` takes facts, or captions
-    where there are none; `classify` takes facts of the kind ``category``; `caption` takes captions, which are
-    conversations of the kind ``simple_description``.
+    The first three must not be empty. The content of the records decides which benchmarks work: `choice` needs facts,
+    or else captions; `classify` needs facts of the kind ``category``; `caption` needs captions, which are conversations
+    of the kind ``simple_description``.
 
-    Construction must be cheap and must check that the files are there. With ``on_bad_data`` ``stop`` a record whose
+    Construction must be cheap and must check that the files exist. With ``on_bad_data`` ``stop`` a record whose
     annotation is bad raises `DataError` when its split is first read; with ``skip`` the record is left out and a line
-    about it goes to ``skip_log``. Clouds are read later: `Record.cloud` raises in either case, and whoever reads acts
-    on ``on_bad_data``.
+    about it goes to ``skip_log``. Clouds are read later: `Record.cloud` raises in either case, and its caller follows
+    ``on_bad_data``.
 
     Args:
         on_bad_data: stop at data that cannot be read, or skip them.
-        skip_log: takes the lines about what was skipped; None: a log of its own.
+        skip_log: log of skipped data; None: a new log.
         values: the values of its ``Config``.
 
     """
@@ -162,11 +162,11 @@ class Dataset(ABC):
     @property
     @abstractmethod
     def splits(self) -> tuple[str, ...]:
-        """The splits there are."""
+        """Names of the splits."""
 
     @abstractmethod
     def records(self, split: str) -> Sequence[Record]:
-        """The records of `split`: cheap ``len`` and random access; a cloud is made only when asked for."""
+        """Records of `split`: cheap ``len`` and random access; clouds are loaded on demand."""
 
     @abstractmethod
     def record(self, record_id: str) -> Record:
@@ -174,12 +174,12 @@ class Dataset(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of what the data are: configuration, annotation files, file count and sizes, at most a few clouds."""
+        """Hash of the data: configuration, annotations, number and sizes of files, a few clouds at most."""
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
-        """What to train on in `epoch`: the fixed conversations, or questions drawn afresh."""
+        """Training conversations of `epoch`: the fixed ones, or newly drawn questions."""
         return record.conversations
 
     def twin(self, record: Record, number: int = 0) -> Twin | None:
-        """The `number`-th twin of `record`, a pure function of both, or None where there is none."""
+        """The `number`-th twin of `record`, a pure function of both; None if there is none."""
         return None

@@ -15,12 +15,11 @@ CHANNELS: dict[str, int] = {"xyz": 3, "rgb": 3, "height": 1}
 
 
 class Encoder(nn.Module, ABC):
-    """A point-cloud encoder that yields tokens with a place in space.
+    """Point-cloud encoder; returns tokens with positions in space.
 
-    A subclass has a ``Config`` and builds itself from its values; it gets exactly the channels it asks for
-    (``inputs``, in order), already normalized, and any number of points from ``min_points`` on. Adapting a
-    cloud to these wishes is the work of ``spa3d.data.preparation``, never of the encoder. Coordinates and index
-    selection stay float32 under autocast.
+    A subclass has a ``Config`` and is built from its values. It gets the channels that it lists in ``inputs``, in that
+    order, already normalized, and at least ``min_points`` points. ``spa3d.data.preparation`` adapts the clouds; an
+    encoder must not. Coordinates and index selection stay float32 under autocast.
     """
 
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig
@@ -54,7 +53,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
-        """One feature per cloud: what the published encoder returns."""
+        """One feature per cloud, as the published encoder returns it."""
 
     @property
     def channels(self) -> int:

@@ -20,7 +20,7 @@ class NoiseConfig(ComponentConfig):
 
 
 class Noise(ABC):
-    """Makes the negative view of SPA, the corruption of an audit, the input of a robustness curve.
+    """Noise on clouds: for the negative view of SPA, for audits and robustness curves.
 
     ``apply`` gets normalized clouds (unit sphere, xyz first, then colors in [0, 1]) and keyed draws, and
     returns clouds of the same shape. ``level`` 0 must return the input unchanged.
@@ -42,5 +42,5 @@ class Noise(ABC):
         """Return the noised clouds; all randomness comes from `draws` (one stream per cloud)."""
 
     def realized(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
-        """The level that was reached, ``(B,)``: a metric. Override it where it can differ from ``level``."""
+        """Measured level, ``(B,)``, for metrics. Override it if it can differ from ``level``."""
         return points.new_full((len(points),), self.level)

@@ -1,4 +1,4 @@
-"""Objective: named sequence scores to loss terms. It says what must be scored and never sees the model."""
+"""Objective: loss terms from named sequence scores. It lists its needs and never sees the model."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Unit = Literal["token", "sequence"]
 
 @dataclass(frozen=True)
 class Need:
-    """One thing to be scored: which text, under which view of the cloud, by which model.
+    """One required score: of a text, under a view of the cloud, by a model.
 
     Views: ``clean`` the record's own cloud; ``noised`` the same after the run's noise; ``other`` another
-    object's cloud, never of the same group or category; ``twin`` the same object with one asked fact changed;
+    object's cloud, never of the same group or category; ``twin`` the same object with one fact changed;
     ``blind`` the text-only prompt.
 
     Texts: ``chosen`` the true answers. ``rejected`` comes from preference pairs; where an objective asks for the view
     ``twin`` it is the answer that is true of the twin. Then only a share of the samples are minimal pairs (one
     question about the changed fact): the others have neither a rejected text nor a twin, and `Score.present` says so.
 
-    Scores of the model ``reference`` never have a gradient. They may be computed before training, in another layout:
-    of them ``logp``, ``length``, ``mean_logp``, ``present`` and the order of the answer tokens of a row are those of
-    the policy's, but their columns T need not be, so token-wise arithmetic takes ``token_logp[answer_mask]``.
+    Scores of the model ``reference`` never have a gradient. They may be computed before training, with other columns T.
+    ``logp``, ``length``, ``mean_logp``, ``present`` and the order of the answer tokens of a row agree with the scores
+    of the policy. Token-wise arithmetic must therefore use ``token_logp[answer_mask]``.
 
-    ``vocabulary`` asks for log p of the whole vocabulary at the answer positions, `Score.vocabulary`.
+    ``vocabulary`` requests log p of the whole vocabulary at the answer positions, `Score.vocabulary`.
     """
 
     text: Text = "chosen"
@@ -44,17 +44,17 @@ class Need:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What the scores are looked up by."""
+        """Key of the score in `Scores`."""
         return (self.text, self.view, self.model)
 
 
 def asks_for_twins(needs: Sequence[Need]) -> bool:
-    """Whether any of `needs` shows the twin; its rejected text is then what is true of the twin."""
+    """Whether any of `needs` shows the twin; the rejected text is then true of the twin."""
     return any(need.view == "twin" for need in needs)
 
 
 def asks_for_pairs(needs: Sequence[Need]) -> bool:
-    """Whether `needs` want rejected answers that preference pairs must bring."""
+    """Whether `needs` contain rejected answers from preference pairs."""
     return any(need.text == "rejected" for need in needs) and not asks_for_twins(needs)
 
 
@@ -98,7 +98,7 @@ class Score:
 
 
 class Scores(Mapping[tuple[str, str, str], Score]):
-    """The scores an objective asked for: ``scores["chosen", "noised"]``, the policy's unless said otherwise."""
+    """Scores by text and view: ``scores["chosen", "noised"]``, of the policy by default."""
 
     def __init__(self, scores: Mapping[tuple[str, str, str], Score]) -> None:
         self._scores = dict(scores)
@@ -130,7 +130,7 @@ class Term:
 
 
 class Objective(ABC):
-    """What post-training should prefer.
+    """Training objective of post-training.
 
     A subclass states ``needs`` (a class attribute, or a property where they follow from the configuration) and
     turns the scores into terms.

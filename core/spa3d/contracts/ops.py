@@ -1,4 +1,4 @@
-"""Ops: the point operations a backend provides. ``spa3d.ops`` owns their semantics and chooses the backend."""
+"""Ops: point operations of a backend. ``spa3d.ops`` defines them and chooses the backend."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Ops(ABC):
     """One backend. Inputs are float32, contiguous and finite (``spa3d.ops`` sees to it); indices are int64.
 
     Distances are squared, float32, ``((dx·dx) + (dy·dy)) + (dz·dz)``, each operation rounded: no fused
-    multiply-add, no expanded form. Backends that keep to it agree in every index.
+    multiply-add, no expanded form. Backends that follow this agree in every index.
     """
 
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig

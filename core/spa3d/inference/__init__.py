@@ -1,1 +1,1 @@
-"""What a model is shown, and what it says: views, scores, predictions."""
+"""Inference: views of records, scores of texts, predictions."""

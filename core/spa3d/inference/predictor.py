@@ -1,4 +1,4 @@
-"""Lets a 3D LLM answer questions: options by likelihood, free answers by greedy decoding."""
+"""Answers questions with a 3D LLM: options by likelihood, free text by greedy decoding."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LONGEST_ANSWER = 64
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model with what it needs to be asked.
+    """Predictor of a 3D LLM under its views.
 
     Attributes:
         model, processor: the 3D LLM.
-        views: what it can be shown; the noise is that of the first epoch.
+        views: views of the model; noise is that of the first epoch.
         batch_size: questions per forward.
         bf16: run under bfloat16 autocast.
 
@@ -41,27 +41,27 @@ class Predictor:
     bf16: bool = False
 
     def answer(self, questions: Sequence[Question], view: str, advance: Advance) -> list[Prediction]:
-        """One prediction per question, in order, under the view of that name."""
+        """Predict the answer to each question, in order, under the named view."""
         shown = self.views[view]
         self.model.eval()
-        found: dict[int, Prediction] = {}
-        for places in self._batches(questions):
-            batch = [questions[place] for place in places]
+        predictions_by_index: dict[int, Prediction] = {}
+        for indices in self._batches(questions):
+            batch = [questions[index] for index in indices]
             ask = self._score_options if batch[0].options else self._generate
             with torch.no_grad(), self._precision():
                 predictions = ask(batch, shown)
-            found.update(zip(places, predictions, strict=True))
+            predictions_by_index.update(zip(indices, predictions, strict=True))
             advance(len(batch))
-        return [found[place] for place in range(len(questions))]
+        return [predictions_by_index[index] for index in range(len(questions))]
 
     def _batches(self, questions: Sequence[Question]) -> Iterator[list[int]]:
-        """Positions of questions with equally many options, of similar length, in batches."""
+        """Yield batches of indices: questions with the same number of options and similar length."""
         shapes = {len(question.options or ()) for question in questions}
         for shape in sorted(shapes):
-            places = [i for i, question in enumerate(questions) if len(question.options or ()) == shape]
-            places.sort(key=lambda place: len(questions[place].prompt))
-            for first in range(0, len(places), self.batch_size):
-                yield places[first : first + self.batch_size]
+            indices = [i for i, question in enumerate(questions) if len(question.options or ()) == shape]
+            indices.sort(key=lambda index: len(questions[index].prompt))
+            for first in range(0, len(indices), self.batch_size):
+                yield indices[first : first + self.batch_size]
 
     def _score_options(self, batch: Sequence[Question], view: View) -> list[Prediction]:
         """Sum of answer-token log p per option, end token included; ties go to the first."""
@@ -74,11 +74,11 @@ class Predictor:
         predictions = []
         for i, question in enumerate(batch):
             options = question.options or ()
-            mine = logp[i * len(options) : (i + 1) * len(options)]
+            scores = logp[i * len(options) : (i + 1) * len(options)]
             predictions.append(
                 Prediction(
-                    text=options[max(range(len(options)), key=mine.__getitem__)],
-                    option_logp=tuple(mine),
+                    text=options[max(range(len(options)), key=scores.__getitem__)],
+                    option_logp=tuple(scores),
                     option_lengths=tuple(len(tail) for tail in encoded[i][1]),
                 )
             )
@@ -115,7 +115,7 @@ class Predictor:
         return sums
 
     def _generate(self, batch: Sequence[Question], view: View) -> list[Prediction]:
-        """Greedy decoding: the same question gets the same answer."""
+        """Generate answers greedily: equal questions get equal answers."""
         rows = []
         for question in batch:
             with error_context(question.record_id):

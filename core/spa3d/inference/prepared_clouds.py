@@ -17,11 +17,11 @@ class PreparedClouds:
     """Prepared clouds by record id: read, checked, resampled and normalized once.
 
     Args:
-        dataset: whose records they are.
-        processor: says how they are prepared.
-        store: keeps what was prepared.
+        dataset: source of the records.
+        processor: prepares the clouds.
+        store: stores prepared clouds.
         min_points: fewest points that a record may have.
-        requested_by: who needs so many.
+        requested_by: component that needs `min_points`, for messages.
 
     """
 
@@ -38,7 +38,7 @@ class PreparedClouds:
         self.min_points, self.requested_by = min_points, requested_by
 
     def get(self, record_ids: Sequence[str]) -> Rows:
-        """``(B, N, 6)`` float32; raises `DataError` naming file and record."""
+        """Prepared clouds, ``(B, N, 6)`` float32; raises `DataError` with file and record."""
         return self.store.fetch(record_ids, lambda missing: np.stack([self._make(record_ids[i]) for i in missing]))
 
     def _make(self, record_id: str) -> Rows:

@@ -11,7 +11,7 @@ from spa3d.model.tokens import PromptPrefix, Tokens
 
 @dataclass(frozen=True)
 class Sample:
-    """One record in one epoch, with its texts tokenized behind each start of the prompt that is needed.
+    """One record in one epoch, with its texts tokenized behind each required prompt prefix.
 
     ``twin_id`` is the record of its twin where the sample is a minimal pair, and empty otherwise.
     """
@@ -29,5 +29,5 @@ class Sample:
         return self.texts.get((text, view.prefix))
 
     def shown(self, view: View) -> str:
-        """Id of the record that `view` shows."""
+        """Id of the record with the cloud of `view`."""
         return self.twin_id if view.of_twin else self.record_id

@@ -16,19 +16,19 @@ from spa3d.inference.views import Views
 from spa3d.model.tokens import IGNORED, Tokens, collate
 
 Encoded = Mapping[str, Mapping[int, Tensor]]
-"""View → place in the batch → encoder tokens ``(M, D)``."""
+"""View → index in the batch → encoder tokens ``(M, D)``."""
 
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """The scores of a batch, and by view the mean level that its noise reached."""
+    """Scores of a batch, and by view the mean measured level of its noise."""
 
     scores: Scores
     levels: Mapping[str, float]
 
 
 def score(model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> ScoredBatch:
-    """Score every need: one forward with gradient, and one without for those that want none.
+    """Score every need: one forward for needs with gradient, and one for those without.
 
     `model` may be wrapped (DDP, FSDP); views and texts are concatenated along the batch, and each distinct view is
     encoded once.
@@ -44,28 +44,28 @@ def score(model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Vie
 
 
 def _encode(needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> tuple[Encoded, dict[str, float]]:
-    """Each view that is needed of each sample that has it, encoded once; and the level that its noise reached."""
-    found: dict[str, dict[int, Tensor]] = {}
+    """Encode every needed view of the batch once; returns the tokens and the noise levels."""
+    encoded: dict[str, dict[int, Tensor]] = {}
     levels: dict[str, float] = {}
     for name in sorted({need.view for need in needs}):
         view = views[name]
         texts = {need.text for need in needs if need.view == name}
-        places = [
+        indices = [
             i for i, sample in enumerate(batch) if sample.has_cloud and any(sample.tokens(text, view) for text in texts)
         ]
-        if view.prefix == "blind" or not places:
+        if view.prefix == "blind" or not indices:
             continue
-        shown = view.tokens([(batch[i].shown(view), batch[i].epoch) for i in places])
+        shown = view.tokens([(batch[i].shown(view), batch[i].epoch) for i in indices])
         if shown.tokens is not None:
-            found[name] = dict(zip(places, shown.tokens, strict=True))
+            encoded[name] = dict(zip(indices, shown.tokens, strict=True))
         if shown.level is not None:
             levels[name] = shown.level
-    return found, levels
+    return encoded, levels
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """The texts of one forward, their clouds in order, and the places in the batch that each need fills."""
+    """Texts of one forward, their clouds in order, and by need the indices in the batch."""
 
     texts: list[Tokens]
     clouds: list[Tensor]
@@ -101,7 +101,7 @@ def _forward(
         attention_mask=inputs["attention_mask"],
         labels=inputs["labels"],
         point_tokens=torch.stack(rows.clouds) if rows.clouds else None,
-        patch_count=sum(text.ids.count(patch) for text in rows.texts),  # known here without waiting for a GPU
+        patch_count=sum(text.ids.count(patch) for text in rows.texts),  # counted here, without waiting for a GPU
         **({"vocabulary": True} if any(need.vocabulary for need in needs) else {}),
     )
     columns = (output.answer_logp, inputs["labels"] != IGNORED, inputs["rounds"])
@@ -121,14 +121,14 @@ def _forward(
 
 
 def _empty_score(size: int, device: torch.device) -> Score:
-    """The score of a need that no sample of the batch has."""
+    """Make the score of a need that no sample of the batch has."""
     empty = torch.zeros(size, 1, device=device)
     return Score(empty, empty.bool(), empty.long() - 1)
 
 
-def _spread(rows: Tensor, places: Sequence[int], size: int, fill: int | bool) -> Tensor:
-    """Rows at their places in the batch, `fill` where there is none."""
-    if len(places) == size:
+def _spread(rows: Tensor, indices: Sequence[int], size: int, fill: int | bool) -> Tensor:
+    """Put rows at their indices in the batch; all others get `fill`."""
+    if len(indices) == size:
         return rows
     whole = rows.new_full((size, rows.shape[1]), fill)
-    return whole.index_copy(0, torch.tensor(places, device=rows.device), rows) if places else whole
+    return whole.index_copy(0, torch.tensor(indices, device=rows.device), rows) if indices else whole

@@ -1,4 +1,4 @@
-"""Views: what a model is shown of a record. A new view is one class.
+"""Views: ways of showing a record to a model. A new view is one class.
 
 Built in are ``clean`` (the record's own cloud), ``noised`` (after the run's noise), ``other`` (another object's cloud),
 ``twin`` (the same object with one fact changed) and ``blind`` (the same prompt without the point block).
@@ -50,8 +50,8 @@ class View(ABC):
         name: name in needs, prediction rows, metrics and reports.
         prefix: start of the prompt, with the point block (``cloud``) or without it (``blind``).
         of_twin: whether the twin of a sample is shown; samples without a twin are left out.
-        negative: whether training metrics have a margin of ``clean`` over it; the right answer should be less likely
-            under it. ``blind`` has none: its prompt is another.
+        negative: whether training metrics include a margin of ``clean`` over it: the right answer should be less
+            likely under it. False for ``blind``, because its prompt differs.
 
     """
 
@@ -62,7 +62,7 @@ class View(ABC):
 
     @abstractmethod
     def key(self, record_id: str, epoch: int) -> str:
-        """Cache key of what the view shows; two samples may share a key only if the view gives them equal tokens."""
+        """Cache key of the shown cloud; samples may share a key only if their tokens are equal."""
 
     @abstractmethod
     def tokens(self, batch: Sequence[Shown]) -> ViewTokens:
@@ -70,12 +70,12 @@ class View(ABC):
 
 
 class ViewEncoder:
-    """Prepared clouds to encoder tokens; those of a frozen encoder are kept.
+    """Encoder of prepared clouds; the tokens of a frozen encoder are stored.
 
     Args:
         model: encodes the clouds.
-        clouds: where prepared clouds come from.
-        store: keeps the tokens of a frozen encoder; None where the encoder trains or the cache is off.
+        clouds: source of prepared clouds.
+        store: stores the tokens of a frozen encoder; None if the encoder trains or the cache is off.
 
     """
 
@@ -97,23 +97,23 @@ class ViewEncoder:
         keys: Sequence[str],
         change: Callable[[Tensor, list[int]], Tensor] | None = None,
     ) -> Float[Tensor, "B M D"]:
-        """Tokens of `record_ids`, kept under `keys`.
+        """Tokens of the clouds of `record_ids`, stored under `keys`.
 
         Args:
-            record_ids: whose clouds.
+            record_ids: ids of the records.
             keys: one per cloud; equal keys mean equal tokens.
-            change: called with prepared clouds and their places in `record_ids`; gives the clouds to encode.
+            change: maps prepared clouds and their indices in `record_ids` to the clouds to encode.
 
         """
 
-        def encode(places: list[int]) -> Tensor:
-            points = self.points([record_ids[i] for i in places])
-            return self.model.encode(points if change is None else change(points, places))
+        def encode(indices: list[int]) -> Tensor:
+            points = self.points([record_ids[i] for i in indices])
+            return self.model.encode(points if change is None else change(points, indices))
 
         if self.store is None or "encoder" in self.model.trained:
             return encode(list(range(len(record_ids))))
         with torch.no_grad():
-            rows = self.store.fetch(keys, lambda places: encode(places).float().cpu().numpy())
+            rows = self.store.fetch(keys, lambda indices: encode(indices).float().cpu().numpy())
         return torch.from_numpy(rows).to(self.model.device)
 
 
@@ -130,13 +130,13 @@ class CleanView(View):
         return record_id
 
     def tokens(self, batch: Sequence[Shown]) -> ViewTokens:
-        """Tokens of the clouds as they are prepared."""
+        """Tokens of the prepared clouds."""
         keys = [self.key(*shown) for shown in batch]
         return ViewTokens(self.encoder.encode(keys, keys))
 
 
 class TwinView(CleanView):
-    """The cloud of the sample's twin, which is a record of its own."""
+    """The cloud of the sample's twin."""
 
     name = "twin"
     of_twin = True
@@ -160,14 +160,14 @@ class OtherView(CleanView):
         self.records, self.seed = records, seed
 
     def key(self, record_id: str, epoch: int) -> str:
-        """Id of the object shown in its place; raises `DataError` where there is none."""
+        """Id of the other object; raises `DataError` if there is none."""
         mine = self.encoder.clouds.dataset.record(record_id)
         stream = keyed_generator(self.seed, epoch, record_id, self.name)
         for place in stream.permutation(len(self.records)):
             found = self.records[int(place)]
             if found.group != mine.group and (found.category is None or found.category != mine.category):
                 return found.id
-        raise DataError(f"record {record_id}: no object of another group and category to be shown instead")
+        raise DataError(f"record {record_id}: there is no object of another group and category for the view other")
 
 
 class NoisedView(View):
@@ -177,7 +177,7 @@ class NoisedView(View):
         encoder: of the model.
         noise: applied to the prepared clouds.
         seed: seed of the noise.
-        fingerprint: tells the code of the noise from any other among the tokens that are kept.
+        fingerprint: hash of the noise's code, part of the key of stored tokens.
 
     """
 
@@ -191,26 +191,26 @@ class NoisedView(View):
         self.levels = store.beside("levels", (1,)) if store is not None else RowStore(None, (1,))
 
     def key(self, record_id: str, epoch: int) -> str:
-        """Record, seed, epoch, and all that decides the noise."""
+        """Record, seed, epoch, and everything that determines the noise."""
         return f"{record_id}|{self.seed}|{epoch}|{self.settings}"
 
     def tokens(self, batch: Sequence[Shown]) -> ViewTokens:
-        """Tokens of noised clouds, and the mean level that the noise reached."""
+        """Tokens of noised clouds, and the mean measured level of the noise."""
         keys = [self.key(*shown) for shown in batch]
         reached: dict[str, float] = {}
 
-        def apply(points: Tensor, places: list[int]) -> Tensor:
-            draws = [(self.seed, batch[i][1], batch[i][0], "noised") for i in places]
+        def apply(points: Tensor, indices: list[int]) -> Tensor:
+            draws = [(self.seed, batch[i][1], batch[i][0], "noised") for i in indices]
             noised = self.noise.apply(points, Draws(draws, points.device))
-            reached.update(zip((keys[i] for i in places), self.noise.realized(points, noised).tolist(), strict=True))
+            reached.update(zip((keys[i] for i in indices), self.noise.realized(points, noised).tolist(), strict=True))
             return noised
 
-        def levels(places: list[int]) -> Rows:
-            # A kill may come between tokens and levels; then the noise is made again for the levels alone.
-            unknown = [i for i in places if keys[i] not in reached]
+        def levels(indices: list[int]) -> Rows:
+            # After a kill between tokens and levels, the noise is computed again for the levels alone.
+            unknown = [i for i in indices if keys[i] not in reached]
             if unknown:
                 apply(self.encoder.points([batch[i][0] for i in unknown]), unknown)
-            return np.array([[reached[keys[i]]] for i in places])
+            return np.array([[reached[keys[i]]] for i in indices])
 
         tokens = self.encoder.encode([record_id for record_id, _ in batch], keys, apply)
         return ViewTokens(tokens, float(self.levels.fetch(keys, levels).mean()))
@@ -223,7 +223,7 @@ class BlindView(View):
     prefix = "blind"
 
     def key(self, record_id: str, epoch: int) -> str:
-        """Empty: nothing is shown of any record."""
+        """The empty string: no cloud is shown."""
         return ""
 
     def tokens(self, batch: Sequence[Shown]) -> ViewTokens:
@@ -283,7 +283,7 @@ def built_in_views(
         noise: makes the ``noised`` view; None: there is none.
         seed: seed of the noise and of the choice of other objects.
         others: the records that ``other`` draws from; empty: there is no such view.
-        noise_fingerprint: tells the code of the noise from any other among the tokens that are kept.
+        noise_fingerprint: hash of the noise's code, part of the key of stored tokens.
 
     """
     views: list[View] = [CleanView(encoder), TwinView(encoder), BlindView()]

@@ -1,1 +1,1 @@
-"""Clients of other LLMs, behind a URL or loaded here, and the log that no request is repeated for."""
+"""Clients of other LLMs, remote or local, and the log of their responses."""

@@ -1,7 +1,7 @@
-"""Client of an OpenAI-compatible endpoint: several prompts at once, patient with a busy server.
+"""Client of an OpenAI-compatible endpoint: parallel prompts, retries with growing pauses.
 
-A busy or slow server is asked again, later and later. What no patience cures (nothing answers at the URL, a refused
-key, an unknown model) ends the work at once. Either way every result that has come is handed on first.
+A request to a busy or slow server is repeated after a growing pause. Errors that a retry cannot fix (nothing answers at
+the URL, a refused key, an unknown model) end the work at once. In both cases all received results are delivered first.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STRANGE = "what the URL answers is no chat completion"
 
 
 class EndpointError(SpaError):
-    """An endpoint that does not answer, or not to us; what it has answered is kept."""
+    """An endpoint gives no replies, or refuses ours; received results are kept."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long an endpoint is waited for.
+    """Timeouts and retries of requests to an endpoint.
 
     Attributes:
-        timeout: seconds without a sign of the server after which a try has failed.
-        deadline: seconds per reply, all tries and pauses together; no further try begins after it.
-        tries: tries per reply where the server is busy, slow or broken.
+        timeout: seconds without data from the server after which a try fails.
+        deadline: seconds per reply, including all tries and pauses; no try begins after it.
+        tries: tries per reply if the server is busy, slow or broken.
         pause: seconds before the second try; each further pause is twice as long, all of them times 0.5 to 1.5.
-        workers: requests under way at once.
-        useless: so many first replies, none of which is of use, end the work and do not count: the next ones would cost
-            as much for as little.
+        workers: parallel requests.
+        useless: if the first so many replies are all unusable, the work ends and they are not delivered: further
+            replies would only cost money.
 
     """
 
@@ -80,14 +80,14 @@ class Patience:
 
 
 class EndpointClient:
-    """Sends prompts to a model behind a URL; the key, if it wants one, is read from ``OPENAI_API_KEY``.
+    """Client that sends prompts to a model at a URL; the API key is read from ``OPENAI_API_KEY``.
 
     Args:
-        endpoint: where the model is.
-        patience: how long to wait and how often to try.
+        endpoint: URL and name of the model.
+        patience: timeouts and number of tries.
 
     Raises:
-        ConfigError: the openai package is missing, or the URL is none.
+        ConfigError: the openai package is missing, or the URL is invalid.
 
     """
 
@@ -109,44 +109,44 @@ class EndpointClient:
         )
 
     def ask(self, prompts: Mapping[str, str], parse: Parse[Value], on_result: OnResult[Value]) -> None:
-        """Send every prompt; None is the result of one whose two replies are of no use.
+        """Send every prompt; the result is None after two unusable replies.
 
         Args:
             prompts: by key.
-            parse: reads a reply; called in several threads.
-            on_result: takes the result of each prompt, once and as soon as it is there; called in this thread.
+            parse: parses a reply; called in several threads.
+            on_result: called in this thread with the result of each prompt, once and as soon as possible.
 
         Raises:
-            EndpointError: the endpoint cannot be used, or failed too often; what has come is handed on before.
+            EndpointError: the endpoint is unusable or failed too often; received results are delivered first.
 
         """
         error: EndpointError | None = None
-        told, doubted, stop = 0, list[_Result[Value]](), Event()
+        delivered, pending, stop = 0, list[_Result[Value]](), Event()
         try:
             for result in self._results(prompts, parse, stop):
                 if result.error:
                     error = error or result.error
                     continue
-                # Until something useful comes the server may be at error; then these are worth asking again.
-                doubted.append(result)
-                if result.value is None and not told:
-                    if len(doubted) >= self._patience.useless and not error:
+                # Before the first usable reply the server itself may be at fault, so bad ones are not delivered yet.
+                pending.append(result)
+                if result.value is None and not delivered:
+                    if len(pending) >= self._patience.useless and not error:
                         error = EndpointError(
-                            f"{self._endpoint}: its first {len(doubted)} replies are of no use ({result.why_not})"
+                            f"{self._endpoint}: its first {len(pending)} replies are of no use ({result.why_not})"
                         )
                         stop.set()
                     continue
-                told += _hand_on(doubted, on_result)
+                delivered += _deliver(pending, on_result)
         finally:
             stop.set()  # `on_result` may raise
         if error is None:
-            _hand_on(doubted, on_result)
+            _deliver(pending, on_result)
             return
-        kept = f"{told} of {len(prompts)} answers have come and are kept"
-        raise EndpointError(f"{error}. {kept}; the same command goes on with the rest.") from error
+        count = f"{delivered} of {len(prompts)} answers have come and are kept"
+        raise EndpointError(f"{error}. {count}; the same command goes on with the rest.") from error
 
     def _results(self, prompts: Mapping[str, str], parse: Parse[Value], stop: Event) -> Iterator[_Result[Value]]:
-        """Yield results as they come; after `stop`, or an error, only those of the prompts under way."""
+        """Yield results as they arrive; after `stop` or an error, only those of running requests."""
         waiting, ready = SimpleQueue[Any](), SimpleQueue[Any]()
         for prompt in prompts.items():
             waiting.put(prompt)
@@ -166,7 +166,7 @@ class EndpointClient:
             finally:
                 ready.put(None)
 
-        # Daemons: Ctrl-C must not wait for replies that are under way.
+        # Daemon threads: Ctrl-C must not wait for running requests.
         threads = [Thread(target=work, daemon=True) for _ in range(min(self._patience.workers, len(prompts)))]
         for thread in threads:
             thread.start()
@@ -181,7 +181,7 @@ class EndpointClient:
                 yield item
 
     def _result(self, key: str, prompt: str, parse: Parse[Value], stop: Event) -> _Result[Value]:
-        """Ask until there is a reply; ask once more where it is of no use."""
+        """Request a reply; request it once more if it is unusable."""
         why_not = ""
         for _ in range(2):
             try:
@@ -196,20 +196,20 @@ class EndpointClient:
         return _Result(key, why_not=f"{why_not}, twice")
 
     def _reply(self, key: str, prompt: str, stop: Event) -> str | None:
-        """Text of one reply, None if it is no chat completion; a busy, slow or broken server is asked again."""
+        """Request one text; None if it is no chat completion; retries a busy, slow or broken server."""
         patience, end = self._patience, time.monotonic() + self._patience.deadline
         for number in range(1, patience.tries + 1):
             try:
-                return _text_of(
+                return _read_text(
                     self._client.chat.completions.create(
                         model=self._endpoint.model, messages=[{"role": "user", "content": prompt}]
                     )
                 )
             except ValueError:
-                return None  # a body that is no JSON
+                return None  # the body is not JSON
             except self._openai.APIError as error:
                 failure = self._describe_failure(error)
-                pause = _retry_after(error)
+                pause = _read_retry_after(error)
             jitter = 0.5 + keyed_generator("back-off", key, number).random()
             wait = max(patience.pause * 2 ** (number - 1) * jitter, pause)
             if number == patience.tries or time.monotonic() + wait > end:
@@ -220,7 +220,7 @@ class EndpointClient:
         raise EndpointError(f"{self._endpoint}: {failure}")
 
     def _describe_failure(self, error: Any) -> str:
-        """Describe an error that may pass; one that will not is raised as `EndpointError` or `_Refused`."""
+        """Describe a temporary error; others are raised as `EndpointError` or `_Refused`."""
         openai, endpoint, message = self._openai, self._endpoint, _first_line(error)
         if isinstance(error, openai.APITimeoutError):
             return f"no reply within {self._patience.timeout:g} s"
@@ -246,7 +246,7 @@ class EndpointClient:
 
 @dataclass(frozen=True)
 class _Result(Generic[Value]):
-    """What came of one prompt: a value, a reason why there is none, or an error that ends the work."""
+    """Result of one prompt: a value, a reason for none, or an error that ends the work."""
 
     key: str
     value: Value | None = None
@@ -255,11 +255,11 @@ class _Result(Generic[Value]):
 
 
 class _Refused(Exception):  # noqa: N818 - a reply, not an error of ours
-    """The endpoint does not want this one prompt."""
+    """The endpoint refuses one prompt."""
 
 
-def _hand_on(results: list[_Result[Value]], on_result: OnResult[Value]) -> int:
-    """Hand `results` on and forget them; returns their number."""
+def _deliver(results: list[_Result[Value]], on_result: OnResult[Value]) -> int:
+    """Pass `results` to `on_result` and clear the list; returns their number."""
     number = len(results)
     for result in results:
         on_result(result.key, result.value, result.why_not)
@@ -267,8 +267,8 @@ def _hand_on(results: list[_Result[Value]], on_result: OnResult[Value]) -> int:
     return number
 
 
-def _text_of(reply: Any) -> str | None:
-    """Text of a chat completion, which may be empty; None where the reply is something else, such as a web page."""
+def _read_text(reply: Any) -> str | None:
+    """Read the text of a chat completion; None if the reply is something else, such as a web page."""
     choices = getattr(reply, "choices", None)
     message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
     if message is None:
@@ -277,8 +277,8 @@ def _text_of(reply: Any) -> str | None:
     return content if isinstance(content, str) else ""
 
 
-def _retry_after(error: Any) -> float:
-    """Seconds that the server asks to wait (a number or a date), 0 where it says nothing."""
+def _read_retry_after(error: Any) -> float:
+    """Read the seconds that the server asks to wait (given as number or date); 0 without a request."""
     response = getattr(error, "response", None)
     value = response.headers.get("retry-after", "0") if response is not None else "0"
     try:
@@ -289,6 +289,6 @@ def _retry_after(error: Any) -> float:
 
 
 def _first_line(error: Exception) -> str:
-    """What an error says, without the key: some servers repeat what they refuse, and logs keep refusals."""
+    """First line of an error, with the key removed: some servers repeat the refused key."""
     key, line = os.environ.get(KEY), str(error).strip().partition("\n")[0]
     return (line.replace(key, f"[{KEY}]") if key else line)[:200]

@@ -14,9 +14,9 @@ class Reply:
     """The reply to one prompt.
 
     Attributes:
-        index: of the prompt.
-        text: what the LM wrote; None where it was not asked.
-        why_not: why it was not asked.
+        index: index of the prompt.
+        text: generated text; None if the prompt was not used.
+        why_not: why the prompt was not used.
 
     """
 
@@ -32,9 +32,9 @@ def generate_replies(
 
     Args:
         model: a causal LM of transformers in eval mode, on its device.
-        tokenizer: its tokenizer; given its end token for padding where it has no padding token.
-        prompts: what the user says, one each.
-        max_new_tokens: most tokens of each reply; the longest of a batch counts for all of it.
+        tokenizer: its tokenizer; without a padding token its end token is set as one.
+        prompts: one user message each.
+        max_new_tokens: limit per reply; in a batch the largest limit applies to all.
         batch_size: replies generated at once.
 
     """
@@ -61,7 +61,7 @@ def generate_replies(
 
 def _apply_chat_template(tokenizer: Any, prompt: str) -> str:
     turns = [{"role": "user", "content": prompt}]
-    # Templates without a thinking mode ignore the switch; thoughts would use up the room for the answer.
+    # Thoughts would use up the tokens of the answer. Templates without a thinking mode ignore the switch.
     return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, enable_thinking=False))
 
 

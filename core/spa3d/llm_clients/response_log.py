@@ -1,4 +1,4 @@
-"""Log of the responses of an LLM: no request is repeated, by any process, after any kill."""
+"""Log of the responses of an LLM, so that no process repeats a request, even after a kill."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spa3d.runtime.locks import wait_for
 
 @dataclass(frozen=True)
 class KeyedResponse:
-    """What came of one request; what the response holds is added by subclasses."""
+    """Response to one request; subclasses add its content."""
 
     key: str
 
@@ -35,7 +35,7 @@ class ResponseLog(Generic[AnyResponse]):
         responses: by the key of their request.
 
     Raises:
-        DataError: a line is not as it was written; a torn last line is dropped.
+        DataError: a line is invalid; an incomplete last line is dropped.
 
     """
 
@@ -48,7 +48,7 @@ class ResponseLog(Generic[AnyResponse]):
 
     @contextmanager
     def locked(self, on_wait: Callable[[], object]) -> Iterator[None]:
-        """Keep other processes from writing, and read what they left.
+        """Lock the log against other processes, and read what they added.
 
         Args:
             on_wait: called before waiting for another process that has the lock.
@@ -65,21 +65,21 @@ class ResponseLog(Generic[AnyResponse]):
                 self._file = None
 
     def add(self, responses: Sequence[AnyResponse]) -> None:
-        """Append, so that a kill loses nothing that was paid for; only while the log is `locked`."""
+        """Append responses and flush them to disk; only while the log is `locked`."""
         if self._file is None:
             raise ValueError("a response log is written only while it is locked")
         append_durably(self._file, (asdict(response) for response in responses))
         self.responses |= {response.key: response for response in responses}
 
     def _read(self) -> int:
-        """Read what is there; returns the length of its complete lines in bytes."""
+        """Read the file; returns the length of its complete lines in bytes."""
         lines, size = read_complete_lines(self.path)
         for line in lines:
             try:
                 response = self._response(**line.value())
             except (ValueError, TypeError) as error:
                 raise DataError(
-                    f"{line.where}: not as it was written ({error}); delete the line, and it is asked for again"
+                    f"{line.where}: not a valid response ({error}); delete the line, and the request is repeated"
                 ) from error
             self.responses[response.key] = response
         return size

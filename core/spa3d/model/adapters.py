@@ -1,14 +1,13 @@
-"""Low-rank adapters in the LLM of a 3D LLM, through peft: attached, switched off, saved, merged.
+"""Low-rank adapters for the LLM of a 3D LLM, through peft: attach, switch off, save, merge.
 
-With adapters the LLM's own weights stand still; beside each of its linear layers a product of two thin matrices
-trains (LoRA, Hu et al. 2021, arXiv:2106.09685, eq. 3: W x + alpha / rank · B A x, B = 0 at first). The projector, where
-it trains, is trained whole in a copy, so that the model without its adapters is the base, exactly.
+With adapters the LLM's own weights are frozen, and a product of two thin matrices is trained beside each linear layer
+(LoRA, Hu et al. 2021, arXiv:2106.09685, eq. 3: W x + alpha / rank · B A x, B = 0 at first). If the projector trains, a
+full copy of it is trained. So the model without its adapters is exactly the base.
 
-The layers are put into the model in place, as ``peft.inject_adapter_in_model`` does, and not around it as
-``get_peft_model`` does: the class stays `Spa3dModel`, so everything that holds the model (views, watchdog, processor,
-generation) goes on as before. transformers' Trainer treats a ``PeftModel`` apart only to write and read small
-checkpoints; `trained_state` gives it those of a model in place, which it reads back with a plain, non-strict
-``load_state_dict``.
+The layers are inserted in place, as ``peft.inject_adapter_in_model`` does. ``get_peft_model`` would wrap the model.
+Here the class stays `Spa3dModel`, so all code that uses the model works unchanged. transformers' Trainer handles a
+``PeftModel`` specially only to write and read small checkpoints. Here `trained_state` provides their content, and a
+non-strict ``load_state_dict`` reads it back.
 """
 
 from __future__ import annotations
@@ -51,31 +50,31 @@ It goes on top of the base that the run started from; `model/` beside this folde
 
 
 def errors(settings: LoRASettings, parts: Collection[str], llm: LLMSettings | None = None) -> list[str]:
-    """What keeps adapters from being attached to `llm` while `parts` train; known before any data is read."""
+    """Find why adapters cannot be attached to `llm` while `parts` train; needs no data."""
     if not settings.rank:
         return []
-    asked, found = f"--train.lora.rank {settings.rank}", []
+    rank_flag, messages = f"--train.lora.rank {settings.rank}", []
     if find_spec("peft") is None:
-        found.append(f'{asked}: adapters need peft, which is not installed; pip install "spa3d[lora]"')
-    chosen = f"--train.train {','.join(parts)}"
+        messages.append(f'{rank_flag}: adapters need peft, which is not installed; pip install "spa3d[lora]"')
+    train_flag = f"--train.train {','.join(parts)}"
     if "llm" not in parts:
-        found.append(f"{asked}: adapters train the LLM, which {chosen} leaves out; add llm, or take rank 0")
+        messages.append(f"{rank_flag}: adapters train the LLM, which {train_flag} leaves out; add llm, or take rank 0")
     beyond = sorted({*parts} - {"llm", "projector"})
     if beyond:
-        found.append(
-            f"{asked}: beside adapters only the projector can train; leave {' and '.join(beyond)} out of {chosen}, "
-            "or take rank 0"
+        messages.append(
+            f"{rank_flag}: beside adapters only the projector can train; leave {' and '.join(beyond)} out of "
+            f"{train_flag}, or take rank 0"
         )
-    if llm is not None and settings.targets and not found:
+    if llm is not None and settings.targets and not messages:
         try:
             planned_size(settings, llm)
         except ConfigError as error:
-            found += error.errors
-    return found
+            messages += error.errors
+    return messages
 
 
 def planned_size(settings: LoRASettings, llm: LLMSettings | PreTrainedConfig) -> int:
-    """Parameters of the adapters that an LLM gets; raises `ConfigError` as `targets` does."""
+    """Number of parameters of the adapters of an LLM; raises `ConfigError` as `targets` does."""
     from transformers import AutoModelForCausalLM
 
     from spa3d.model.llm import llm_config
@@ -88,15 +87,15 @@ def planned_size(settings: LoRASettings, llm: LLMSettings | PreTrainedConfig) ->
 
 
 def targets(model: nn.Module, decoder: nn.Module, names: Sequence[str]) -> str:
-    """The layers of `decoder`, a part of `model`, that get an adapter, as the expression that peft matches names with.
+    """Regular expression for peft that matches the layers of `decoder` with an adapter.
 
     Args:
-        model: the whole.
+        model: the whole model, which contains `decoder`.
         decoder: the LLM without its vocabulary projection.
-        names: last names of layers; none: every linear layer.
+        names: last parts of the names of layers; empty: every linear layer.
 
     Raises:
-        ConfigError: a name that no linear layer of the decoder has, or a decoder without any.
+        ConfigError: no linear layer of the decoder has a given name, or there is none.
 
     """
     from transformers.pytorch_utils import Conv1D
@@ -114,19 +113,19 @@ def targets(model: nn.Module, decoder: nn.Module, names: Sequence[str]) -> str:
             f"--train.lora.targets {','.join(names)}: the LLM's decoder has no linear layer {', '.join(unknown)}; "
             f"there are: {', '.join(sorted(there))}"
         )
-    place = next(name for name, module in model.named_modules() if module is decoder)
-    chosen = "|".join(re.escape(name) for name in names or there)
-    return rf"{re.escape(place)}\.(?:.*\.)?(?:{chosen})"
+    decoder_name = next(name for name, module in model.named_modules() if module is decoder)
+    layer_names = "|".join(re.escape(name) for name in names or there)
+    return rf"{re.escape(decoder_name)}\.(?:.*\.)?(?:{layer_names})"
 
 
 def attach(model: Spa3dModel, parts: Collection[str], settings: LoRASettings, *, seed: int) -> None:
-    """Put adapters into the LLM of `model`, in place, and let them and (where it is among `parts`) the projector train.
+    """Insert trainable adapters into the LLM of `model`; the projector trains if it is in `parts`.
 
     The model's outputs do not change. The matrices are float32 and drawn from `seed`: A uniform in ±1/√(its inputs),
     B zero, as peft draws them.
 
     Raises:
-        ConfigError: what `errors` names, or a target that is not there.
+        ConfigError: an error of `errors`, or a missing target layer.
 
     """
     wrong = errors(settings, parts)
@@ -144,9 +143,9 @@ def attach(model: Spa3dModel, parts: Collection[str], settings: LoRASettings, *,
         base_model_name_or_path=model.name_or_path,
     )
     model.set_trained()
-    with torch.random.fork_rng(devices=[]):  # peft draws from the global generator what is drawn again below
+    with torch.random.fork_rng(devices=[]):  # peft draws from the global generator; the values are drawn again below
         inject_adapter_in_model(config, model, NAME)
-    # Named only now: peft takes every module whose name ends so, also one inside of an encoder.
+    # Set only now: peft matches every module whose name ends so, also inside of an encoder.
     config.modules_to_save = saved or None
     for part in saved:
         wrapper = ModulesToSaveWrapper(getattr(model, part), NAME)
@@ -168,7 +167,7 @@ def attached(model: Any) -> bool:
 
 
 def only_adapters_train(model: Spa3dModel) -> bool:
-    """Whether `model` has adapters and everything that trains is switched off with them."""
+    """Whether `model` has adapters, and `adapters_off` switches off everything that trains."""
     if not attached(model):
         return False
     own = {id(parameter) for module in _own(model) for parameter in module.parameters()}
@@ -177,7 +176,7 @@ def only_adapters_train(model: Spa3dModel) -> bool:
 
 @contextmanager
 def adapters_off(model: Spa3dModel) -> Iterator[None]:
-    """Inside, `model` is the base that it started from, in eval mode; afterwards it is as it was."""
+    """Context in which `model` is the base, in eval mode; its state is restored afterwards."""
     training = model.training
     switches = [*(layer for _, layer in _layers(model)), *(wrapper for _, wrapper in _wrappers(model))]
     for switch in switches:
@@ -192,10 +191,10 @@ def adapters_off(model: Spa3dModel) -> Iterator[None]:
 
 
 def trained_state(model: Spa3dModel) -> dict[str, Tensor]:
-    """All of ``model.state_dict()`` that training changes: the adapters, and the projector's copy with its buffers."""
-    places = [f"{name}.lora_{matrix}." for name, _ in _layers(model) for matrix in "AB"]
-    places += [f"{name}.modules_to_save." for name, _ in _wrappers(model)]
-    return {name: value for name, value in model.state_dict().items() if name.startswith(tuple(places))}
+    """The trained part of ``model.state_dict()``: adapters, and the projector's copy with buffers."""
+    prefixes = [f"{name}.lora_{matrix}." for name, _ in _layers(model) for matrix in "AB"]
+    prefixes += [f"{name}.modules_to_save." for name, _ in _wrappers(model)]
+    return {name: value for name, value in model.state_dict().items() if name.startswith(tuple(prefixes))}
 
 
 def save(model: Spa3dModel, folder: Path) -> None:
@@ -215,9 +214,9 @@ def save(model: Spa3dModel, folder: Path) -> None:
 
 
 def merge(model: Spa3dModel) -> None:
-    """Add the adapters of `model` to its weights, in place and in float32; what remains is a model without peft.
+    """Add the adapters of `model` to its weights, in place and in float32, and remove peft's layers.
 
-    The weights become float32: half precision would round most of what the adapters learned away.
+    The weights become float32: rounding to half precision would lose most of the change.
     """
     model.float()
     for name, layer in _layers(model):
@@ -230,20 +229,20 @@ def merge(model: Spa3dModel) -> None:
 
 
 def _layers(model: nn.Module) -> list[tuple[str, Any]]:
-    """Name and layer of everything that has an adapter."""
+    """Name and module of every layer with an adapter."""
     from peft.tuners.lora import LoraLayer
 
     return [(name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer)]
 
 
 def _wrappers(model: nn.Module) -> list[tuple[str, Any]]:
-    """Name and wrapper of everything that trains whole, in a copy."""
+    """Name and wrapper of every module with a trained copy."""
     from peft.utils import ModulesToSaveWrapper
 
     return [(name, module) for name, module in model.named_modules() if isinstance(module, ModulesToSaveWrapper)]
 
 
 def _own(model: nn.Module) -> list[nn.Module]:
-    """What is switched off with the adapters."""
+    """Modules that `adapters_off` switches off."""
     matrices = [matrix for _, layer in _layers(model) for matrix in (layer.lora_A, layer.lora_B)]
     return [*matrices, *(wrapper.modules_to_save for _, wrapper in _wrappers(model))]

@@ -1,4 +1,4 @@
-"""Conversations as text: which template, where the cloud goes, which characters are answers."""
+"""Conversation templates: text with the position of the cloud and the spans of the answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Prompt:
     """A conversation in its template.
 
     Attributes:
-        text: the whole conversation, or everything up to the last answer when it is to be answered.
+        text: the whole conversation, or everything before the last answer if that is to be generated.
         answers: (start, end) character spans of the answers, the end token of each round included.
 
     """

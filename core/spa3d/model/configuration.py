@@ -1,4 +1,4 @@
-"""What a saved 3D LLM says of itself: the LLM's config, and encoder and projector by name."""
+"""Configuration of a saved 3D LLM: the LLM's config, and encoder and projector by name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Spa3dConfig(PreTrainedConfig):
     Args:
         text_config: configuration of the causal LM.
         encoder: ``{name, distribution, version, config, plugin}``. Never an import target: the name is resolved
-            through the registry, and a missing plugin is answered with what to install.
+            through the registry, and the error for a missing plugin says what to install.
         projector: the same for the projector.
-        num_points: points per cloud the model was trained with; decides the number of point tokens.
+        num_points: points per cloud in training; determines the number of point tokens.
         up_axis: axis that ``height`` is measured along.
         point_ids: token ids of start, patch (stands for one point embedding) and end.
 
@@ -44,6 +44,6 @@ class Spa3dConfig(PreTrainedConfig):
         self.num_points = num_points
         self.up_axis = up_axis
         self.point_ids = list(point_ids)
-        # Without this the base class hands its own "undecided" down to the LLM's config.
+        # Without this the base class passes its own undefined value to the LLM's config.
         kwargs.setdefault("attn_implementation", self.text_config._attn_implementation)
         super().__init__(**kwargs)

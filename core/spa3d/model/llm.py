@@ -1,4 +1,4 @@
-"""Causal LMs: loaded by path, or a small LLaMA made fresh with a tokenizer of its own."""
+"""Causal LMs: loaded from a path, or a small new LLaMA with a new tokenizer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PRESET = "the preset tiny"
 
 
 def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
-    """Configuration of the LLM at a path, or of a fresh LLaMA with `vocab_size` tokens (0: the largest allowed)."""
+    """Configuration of the LLM at a path, or of a new LLaMA with `vocab_size` tokens (0: the limit)."""
     if settings.path:
         try:
             return AutoConfig.from_pretrained(settings.path)
@@ -42,9 +42,9 @@ def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
 
 
 def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple[Any, Any, list[int]]:
-    """A causal LM, its tokenizer and the ids of the point tokens.
+    """Make a causal LM, its tokenizer and the ids of the point tokens.
 
-    Loaded from a path and given the tokens it lacks, or made fresh with a tokenizer trained on `texts`.
+    The LM is loaded from a path and missing point tokens are added, or it is new, with a tokenizer trained on `texts`.
     """
     if settings.path:
         llm, tokenizer = load_causal_lm(settings.path, flag="--llm", alternative=PRESET)
@@ -61,13 +61,13 @@ def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple
 
 
 def load_causal_lm(path: str, *, flag: str, alternative: str, brief: bool = False) -> tuple[Any, Any]:
-    """Load a causal LM, in the dtype that its files have, and its tokenizer.
+    """Load a causal LM, in the dtype of its files, and its tokenizer.
 
     Args:
         path: folder or hub name of the LM.
-        flag: the setting that names it, for the error message.
-        alternative: what else the setting may name, for the error message.
-        brief: tell only the first line of what transformers says.
+        flag: the setting with the path, for the error message.
+        alternative: other possible values of the setting, for the error message.
+        brief: quote only the first line of transformers' error.
 
     Raises:
         CheckpointError: transformers cannot load a causal LM from there.

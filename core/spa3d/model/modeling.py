@@ -28,10 +28,10 @@ from spa3d.registry.registry import load_registry
 
 @dataclass
 class Spa3dOutput(CausalLMOutputWithPast):
-    """Adds what labels give, in nats and float32.
+    """Model output with the log-probabilities of labeled tokens, in nats and float32.
 
-    ``answer_logp`` ``(B, T)``: log p of each labeled token, 0 elsewhere. ``answer_vocabulary`` ``(A, V)``, where it is
-    asked for: log p of every token of the vocabulary at the labeled positions, in row-major order.
+    ``answer_logp`` ``(B, T)``: log p of each labeled token, 0 elsewhere. ``answer_vocabulary`` ``(A, V)``, if
+    requested: log p of every token of the vocabulary at the labeled positions, in row-major order.
     """
 
     answer_logp: Tensor | None = None
@@ -41,8 +41,8 @@ class Spa3dOutput(CausalLMOutputWithPast):
 class Spa3dModel(PreTrainedModel, GenerationMixin):
     """A point-cloud encoder, a projector and a causal LM.
 
-    Parts that are built already may be given (`pipeline.assemble` does); otherwise they come from the registry by the
-    names in `config`.
+    Parts may be passed (`pipeline.assemble` does); otherwise they are built through the registry by the names in
+    `config`.
     """
 
     config_class = Spa3dConfig
@@ -78,7 +78,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
 
     @classmethod
     def can_generate(cls) -> bool:
-        """Whether ``generate`` works: it does."""
+        """Whether ``generate`` works: always true."""
         return True
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -101,10 +101,10 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         return self.language_model.get_decoder()
 
     def set_trained(self, *parts: str) -> None:
-        """Let only `parts` (of encoder, projector, llm, embeddings) train; everything else is frozen.
+        """Train only `parts` (of encoder, projector, llm, embeddings); everything else is frozen.
 
-        A frozen part is in eval mode whatever ``train()`` says: dropout is off and batch statistics stand still,
-        so its parameters and buffers are bit-identical after training. ``embeddings`` are the input embeddings of
+        A frozen part stays in eval mode after ``train()``: dropout is off and batch statistics are not updated, so its
+        parameters and buffers are bit-identical after training. ``embeddings`` are the input embeddings of
         the point tokens alone (PointLLM's first stage trains them with the projector).
         """
         self.trained, self.adapters = frozenset(parts), ()
@@ -122,9 +122,9 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         self.train(self.training)
 
     def set_adapted(self, *parts: str, adapters: Iterable[nn.Module]) -> None:
-        """Say that `adapters` and `parts` train, which `spa3d.model.adapters` has prepared.
+        """Register `adapters` and `parts`, prepared by `spa3d.model.adapters`, as trained.
 
-        The LLM around the adapters is frozen and stays in eval mode; they follow ``train()``.
+        The LLM around the adapters is frozen and stays in eval mode; the adapters follow ``train()``.
         """
         self.trained, self.adapters = frozenset((*parts, "adapters")), tuple(adapters)
         self.train(self.training)
@@ -154,10 +154,10 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         point_tokens: Float[Tensor, "C M D"] | None,
         patch_count: int | None = None,
     ) -> Float[Tensor, "B T H"]:
-        """Token embeddings with the projected clouds in the place of the patch tokens, in order.
+        """Token embeddings, with the projected clouds instead of the patch tokens, in order.
 
         Text-only batches send a zero through the projector while it trains, so that every rank runs the same graph.
-        Without `patch_count`, the number of patch tokens in `input_ids`, a GPU is waited for to count them.
+        `patch_count` is the number of patch tokens in `input_ids`; without it, counting them waits for the GPU.
         """
         embeddings = self.get_input_embeddings()(input_ids)
         if point_tokens is None:
@@ -195,17 +195,17 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         Args:
             input_ids: prompts, patch tokens included.
             attention_mask: 1 on real tokens (past included when generating).
-            points: normalized clouds, one per prompt that has patch tokens, in order.
-            point_tokens: the same clouds as encoder tokens (from the cache); wins over `points`.
-            position_ids: positions, where the mask does not give them.
+            points: normalized clouds, one per prompt with patch tokens, in order.
+            point_tokens: the same clouds as encoder tokens (from the cache); used instead of `points`.
+            position_ids: positions, if they do not follow from the mask.
             past_key_values: the cache of a generation.
-            inputs_embeds: embeddings in the place of `input_ids`.
+            inputs_embeds: embeddings instead of `input_ids`.
             labels: with them, the vocabulary projection runs at answer positions only; ``answer_logp`` and
                 ``loss`` (mean NLL per answer token, nats) are returned and ``logits`` are not.
-            logits_to_keep: the last so many positions get logits; 0: all.
+            logits_to_keep: number of last positions with logits; 0: all.
             vocabulary: with labels, return ``answer_vocabulary`` as well.
-            patch_count: patch tokens in `input_ids`, where the caller knows; None: they are counted.
-            kwargs: whatever the LLM takes.
+            patch_count: number of patch tokens in `input_ids`; None: they are counted.
+            kwargs: further arguments of the LLM.
 
         """
         if inputs_embeds is None:
@@ -242,15 +242,15 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
     def answer_logp(
         self, hidden: Float[Tensor, "B T H"], labels: Int[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "A V"]]:
-        """Log p of the labeled tokens in nats, float32, 0 elsewhere, and of the whole vocabulary in their places.
+        """Log p of the labeled tokens (0 elsewhere), and of the whole vocabulary there; nats, float32.
 
-        Only the positions before labeled tokens are projected.
+        The vocabulary projection runs only at the positions before labeled tokens.
         """
-        wanted = labels[:, 1:] != IGNORED
-        logits = self.get_output_embeddings()(hidden[:, :-1][wanted]).float()  # (answer tokens, vocabulary)
+        labeled = labels[:, 1:] != IGNORED
+        logits = self.get_output_embeddings()(hidden[:, :-1][labeled]).float()  # (answer tokens, vocabulary)
         whole = torch.log_softmax(logits, dim=-1)
         result = torch.zeros(labels.shape, dtype=torch.float32, device=hidden.device)
-        result[:, 1:][wanted] = whole.gather(1, labels[:, 1:][wanted].unsqueeze(1)).squeeze(1)
+        result[:, 1:][labeled] = whole.gather(1, labels[:, 1:][labeled].unsqueeze(1)).squeeze(1)
         return result, whole
 
     def prepare_inputs_for_generation(  # type: ignore[override]  # multimodal models add their own inputs
@@ -264,7 +264,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
 
 
 def _refuse_scaled_logits(config: Spa3dConfig) -> None:
-    """`answer_logp` applies the vocabulary projection alone; LLMs that post-process logits would be mis-scored."""
+    """Refuse LLMs that post-process logits: `answer_logp` applies the vocabulary projection alone."""
     for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
         if getattr(config.text_config, name, None):
             raise CheckpointError(

@@ -11,10 +11,10 @@ from spa3d.registry.registry import Registry
 
 
 def create_part(registry: Registry, kind: str, entry: dict[str, Any], **widths: int) -> Any:
-    """The part a saved model names, with fresh weights; what is missing is answered with what to do about it.
+    """Create a part of a saved model, with fresh weights; errors say how to get a missing plugin.
 
     Raises:
-        CheckpointError: the plugin that brings the part is not there, or the part does not take its saved settings.
+        CheckpointError: the plugin of the part is missing, or the part rejects its saved settings.
 
     """
     try:

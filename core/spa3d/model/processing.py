@@ -21,12 +21,12 @@ from spa3d.model.tokens import IGNORED, PromptPrefix, Tokens
 
 
 class Spa3dProcessor(ProcessorMixin):
-    """Turns clouds and questions into what `Spa3dModel` takes.
+    """Processor of clouds and questions into inputs of `Spa3dModel`.
 
     Args:
         tokenizer: a fast tokenizer that knows the point tokens.
         num_point_tokens: embeddings per cloud.
-        points: how clouds are prepared, the arguments of `spa3d.data.preparation.prepare`.
+        points: preparation of clouds, the arguments of `spa3d.data.preparation.prepare`.
         conversation: ``vicuna``, ``plain`` or ``chat`` (the tokenizer's own chat template).
         system: system prompt.
         point_tokens: names of start, patch and end token.
@@ -63,16 +63,16 @@ class Spa3dProcessor(ProcessorMixin):
         colors: Colors = "0-1",
         **kwargs: Any,
     ) -> BatchFeature:
-        """Questions, and a cloud each or none, as the inputs of ``generate`` (padded on the left).
+        """Make inputs of ``generate``, padded on the left, from questions with or without clouds.
 
         Args:
             text: one question or several.
             clouds: ``(N, 6)`` xyz in any unit and rgb, or ``(N, 3)`` without color; floating point.
-            colors: the range of rgb; 0-255 is divided only where that is asked for.
-            kwargs: transformers' own, which mean nothing here.
+            colors: the range of rgb; values are divided by 255 only for 0-255.
+            kwargs: arguments that transformers passes; ignored.
 
         Raises:
-            DataError: an array is no cloud.
+            DataError: an array is not a valid cloud.
 
         """
         questions = [text] if isinstance(text, str) else list(text)
@@ -90,21 +90,21 @@ class Spa3dProcessor(ProcessorMixin):
         return self.prepare(cloud, "call", number, has_color=given.shape[1] == 6)
 
     def prepare(self, cloud: np.ndarray, *key: str | int, has_color: bool = True) -> Float32[np.ndarray, "N 6"]:
-        """One cloud as the model wants it: resampled, normalized, with a color in every point."""
+        """Prepare one cloud: resampled, normalized, with a color in every point."""
         return prepare(cloud, **self.points, has_color=has_color, key=key)
 
     def prompt_prefix(self, prefix: PromptPrefix) -> str:
-        """What stands before the first question: the point block, or nothing."""
+        """Prefix of the first question: the point block, or the empty string."""
         if prefix == "blind":
             return ""
         start, patch, end = self.point_tokens
         return start + patch * self.num_point_tokens + end + "\n"
 
     def prompt(self, rounds: Sequence[Round], before: str, *, open_ended: bool) -> Prompt:
-        """The conversation in this processor's template, `before` in front of the first question.
+        """Format the conversation in the template, with `before` in front of the first question.
 
         Raises:
-            DataError: a question or an answer holds one of the model's own marks.
+            DataError: a question or an answer contains a special token.
 
         """
         reject_special_tokens(rounds, {*self.tokenizer.all_special_tokens, *self.point_tokens})
@@ -117,22 +117,22 @@ class Spa3dProcessor(ProcessorMixin):
         return templates[self.conversation](rounds, before, self.system, open_ended)
 
     def tokenize(self, conversation: Conversation, before: str) -> Tokens:
-        """A whole conversation with labels on the answers; cut at ``max_length`` tokens."""
+        """Tokenize a conversation, with labels on the answers; cut at ``max_length`` tokens."""
         tokens, cut = self._tokens(conversation, before), slice(self.max_length)
         return Tokens(tokens.ids[cut], tokens.labels[cut], tokens.rounds[cut])
 
     def question_ids(self, question: str, prefix: PromptPrefix) -> list[int]:
-        """Token ids of one question, ready to be answered; raises `DataError` where they are too many."""
+        """Token ids of one question up to its answer; raises `DataError` if there are too many."""
         prompt = self.prompt([Round(question, "")], self.prompt_prefix(prefix), open_ended=True)
         return self._fitting(self._encode(prompt.text)["input_ids"])
 
     def option_ids(
         self, question: str, options: Sequence[str], prefix: PromptPrefix
     ) -> tuple[list[int], list[list[int]]]:
-        """Ids of the prompt that all options share, and of each option with the end token.
+        """Token ids of the common prompt, and of each option with the end token.
 
-        Each option is tokenized inside its prompt, as in training, and split where the answer begins. Raises
-        `DataError` where one does not fit: cut short it would be scored by its beginning.
+        Each option is tokenized inside its prompt, as in training, and split at the start of the answer. Raises
+        `DataError` if one does not fit, because a cut option would get the score of its beginning.
         """
         before = self.prompt_prefix(prefix)
         head, tails = list[int](), list[list[int]]()
@@ -144,7 +144,7 @@ class Spa3dProcessor(ProcessorMixin):
         return head, tails
 
     def pad(self, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"]) -> dict[str, Tensor]:
-        """Rows of ids as ``input_ids`` and ``attention_mask``, ``(B, T)`` int64."""
+        """Pad rows of ids to ``input_ids`` and ``attention_mask``, ``(B, T)`` int64."""
         width = max(len(row) for row in rows)
         ids = torch.full((len(rows), width), int(self.tokenizer.pad_token_id))
         mask = torch.zeros_like(ids)
@@ -155,7 +155,7 @@ class Spa3dProcessor(ProcessorMixin):
         return {"input_ids": ids, "attention_mask": mask}
 
     def decode_answer(self, ids: Sequence[int] | Tensor) -> str:
-        """Generated ids as text, special tokens dropped."""
+        """Decode generated ids to text without special tokens."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def _tokens(self, conversation: Conversation, before: str) -> Tokens:
@@ -173,7 +173,7 @@ class Spa3dProcessor(ProcessorMixin):
         return ids
 
     def _encode(self, text: str, **options: Any) -> Any:
-        """Tokenize; a chat template has written its own start token."""
+        """Tokenize a prompt; a chat template writes its own start token."""
         return self.tokenizer(text, add_special_tokens=self.conversation != "chat", **options)
 
     def _chat(self, rounds: Sequence[Round], before: str, open_ended: bool) -> Prompt:
@@ -193,7 +193,7 @@ class Spa3dProcessor(ProcessorMixin):
 
 
 def _rounds_of(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[int]:
-    """Number of the answer span that each token lies in, -1 for none; a token without characters is outside."""
+    """Index of the answer span around each token; -1 outside, and for tokens without characters."""
     rounds = []
     for start, end in offsets:
         inside = [i for i, (first, last) in enumerate(spans) if end > start and start >= first and end <= last]

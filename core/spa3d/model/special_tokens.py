@@ -11,16 +11,18 @@ from spa3d.model.tokenizer import BOS, EOS, PAD
 
 
 def reject_special_tokens(rounds: Iterable[Round], marks: Collection[str]) -> None:
-    """Refuse text that holds one of a model's own marks: it would be read as a cloud, or as the end of an answer.
+    """Refuse text with a special token, which would be read as a cloud or the end of an answer.
 
     Raises:
-        DataError: with the text and the mark.
+        DataError: a text contains one; the message quotes both.
 
     """
     for text in (text for turn in rounds for text in (turn.question, turn.answer)):
-        found = sorted(mark for mark in marks if mark in text)
-        if found:
-            raise DataError(f"the text {text[:80]!r} holds {found[0]!r}, a mark of the model's own; change the text")
+        contained = sorted(mark for mark in marks if mark in text)
+        if contained:
+            raise DataError(
+                f"the text {text[:80]!r} holds {contained[0]!r}, a mark of the model's own; change the text"
+            )
 
 
 def point_tokens(settings: LLMSettings) -> list[str]:
@@ -29,5 +31,5 @@ def point_tokens(settings: LLMSettings) -> list[str]:
 
 
 def special_token_names(settings: LLMSettings) -> list[str]:
-    """The tokens that no text of the data may hold, as far as they are known before the LLM is there."""
+    """Special tokens known before the LLM is loaded; data that contain them are rejected."""
     return [*point_tokens(settings), *([] if settings.path else (BOS, EOS, PAD))]

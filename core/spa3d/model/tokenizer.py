@@ -1,4 +1,4 @@
-"""A small tokenizer trained on the training text, with every byte in its alphabet: no input is unknown."""
+"""Byte-level tokenizer trained on the training text; it can encode any input."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 
 
 def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE of at most `vocab_size` tokens; a word that occurs often becomes one token.
+    """Train byte-level BPE of at most `vocab_size` tokens; frequent words become one token.
 
-    The 256 byte tokens are always there, so any string is encoded and decoded without loss.
+    The 256 byte tokens are always included, so any string is encoded and decoded without loss.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -31,7 +31,7 @@ class Tokens:
 def collate(rows: Sequence[Tokens], pad: int, device: torch.device) -> dict[str, Tensor]:
     """Right-padded ``input_ids``, ``attention_mask``, ``labels`` and ``rounds``, each ``(B, T)`` int64.
 
-    The four go to `device` in one copy, which a GPU takes from pinned memory while this process goes on.
+    All four are copied to `device` at once, for a GPU from pinned memory and without waiting.
     """
     width = max(len(row.ids) for row in rows)
 

@@ -1,6 +1,6 @@
-"""Point operations: farthest point sampling, neighbors, balls, interpolation, with one meaning on every backend.
+"""Point operations with equal results on every backend: sampling, neighbors, interpolation.
 
-The functions are loaded on first use, so that listing the backends imports no torch.
+The functions are loaded on first use, so that listing the backends does not import torch.
 """
 
 from __future__ import annotations

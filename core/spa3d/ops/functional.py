@@ -1,14 +1,14 @@
-"""Point operations: what they mean is stated here once; a backend only does them quickly.
+"""Point operations: definitions, checks of the inputs, dispatch to a backend.
 
 Indices are int64. Distances are squared, float32, the sum of squared coordinate differences; other float types
 are cast. Equal distances go to the lowest index. Results are the same for every backend, device and batch split.
 
-Clouds of different sizes share a tensor with ``lengths (B,)``: what stands behind a cloud's length is padding, which
-may hold anything and is never looked at.
+Clouds of different sizes share a tensor with ``lengths (B,)``. Rows behind a cloud's length are padding, which may have
+any value and is never read.
 
-Tensors are worked on where they are and never copied to another device. They go to the first backend of the innermost
-``with use(…)`` that takes their device; outside of one, and in threads that did not inherit it, to the fastest that
-ships (`spa3d.ops.selection`).
+Tensors stay on their device. The first backend of the innermost ``with use(…)`` that supports the device is used.
+Outside of such a block, and in threads that did not inherit it, the fastest shipped backend is used
+(`spa3d.ops.selection`).
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def farthest_point_sample(
 
     Args:
         xyz: coordinates.
-        count: how many to choose, at least 1; when the distinct points run out the lowest index is repeated.
+        count: number of chosen points, at least 1; without distinct points left, the lowest index is repeated.
         start: index of the first point in every cloud or in each, or draws that choose it per cloud.
         compat: ``"pointnet2"`` never chooses points with |x|² ≤ 1e-3 (index `start` is still the first), as the
             CUDA operator behind the published ULIP encoders does; where no other point is left, `start` is repeated.
-        lengths: points that count in each cloud; None: all.
+        lengths: number of valid points of each cloud; None: all.
 
     Raises:
         ValueError: shape or dtype is wrong, `count`, `start` or `lengths` is out of range, or a coordinate is not
@@ -78,10 +78,10 @@ def knn(
     """The `k` points of `xyz` nearest to each query, sorted by (distance, index).
 
     Args:
-        query: where to look from.
-        xyz: the points searched.
+        query: query points.
+        xyz: searched points.
         k: from 1 to the number of points, of the smallest cloud where `lengths` differ.
-        lengths: points that count in each cloud of `xyz`; None: all.
+        lengths: number of valid points of each cloud of `xyz`; None: all.
 
     Raises:
         ValueError: shape or dtype is wrong, `k` or `lengths` is out of range, or a coordinate is not finite.
@@ -99,7 +99,7 @@ def three_nn(
 ) -> tuple[Float[Tensor, "B Q 3"], Int[Tensor, "B Q 3"]]:
     """Squared distances and indices of the three points nearest to each query, sorted by (distance, index).
 
-    A cloud of fewer points leaves places empty: their distance is infinite and their index 0. The distances are
+    In a cloud of fewer points the missing entries have an infinite distance and index 0. The distances are
     differentiable in both sets of coordinates.
 
     Raises:
@@ -115,7 +115,9 @@ def three_nn(
 def interpolate(
     features: Float[Tensor, "B N C"], query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"]
 ) -> Float[Tensor, "B Q C"]:
-    """Features at `query`: of the three nearest points, weighted by inverse squared distance (PointNet++, eq. 2).
+    """Features at `query`: mean of the three nearest points, weighted by inverse squared distance.
+
+    Source: PointNet++, eq. 2.
 
     Differentiable in the features and in the coordinates.
 
@@ -142,15 +144,15 @@ def ball_query(
 ) -> Int[Tensor, "B Q nsample"]:
     """The first `nsample` points of `xyz`, in index order, within `radius` of each query.
 
-    Missing places are filled with the first member, those of an empty ball with 0.
+    A ball with fewer members is filled up with its first one, an empty ball with 0.
 
     Args:
         query: centers of the balls.
-        xyz: the points searched.
+        xyz: searched points.
         radius: compared as float32, squared in float32.
-        nsample: places per ball, at least 1.
+        nsample: indices per ball, at least 1.
         closed: whether a point exactly on the sphere is inside (≤) or not (<).
-        lengths: points that count in each cloud of `xyz`; None: all.
+        lengths: number of valid points of each cloud of `xyz`; None: all.
 
     Raises:
         ValueError: shape or dtype is wrong, `radius`, `nsample` or `lengths` is out of range, or a coordinate is not
@@ -167,7 +169,7 @@ def ball_query(
 def group(features: Float[Tensor, "B N C"], index: Int[Tensor, "B ..."]) -> Float[Tensor, "B ... C"]:
     """Rows of `features` by index, ``(B, N, C)`` and ``(B, …)`` to ``(B, …, C)``; differentiable in the features.
 
-    The indices are trusted, as they come from the searches here: one outside its cloud may give a row of another.
+    The indices are not checked: one outside its cloud may give a row of another cloud.
     """
     batch, points, width = features.shape
     offset = torch.arange(batch, device=index.device).mul_(points).view(-1, *[1] * (index.dim() - 1))
@@ -175,7 +177,7 @@ def group(features: Float[Tensor, "B N C"], index: Int[Tensor, "B ..."]) -> Floa
 
 
 def _coordinates(name: str, xyz: Tensor) -> Tensor:
-    """`xyz` as contiguous float32, or the one message that says what is wrong with it."""
+    """Return `xyz` as contiguous float32; raises `ValueError` for a wrong shape, dtype or value."""
     if xyz.dim() != 3 or xyz.shape[-1] != 3 or 0 in xyz.shape:
         raise ValueError(f"{name} must be (clouds, points, 3) and not empty; it is {tuple(xyz.shape)}")
     if not xyz.is_floating_point():
@@ -203,7 +205,7 @@ def _first(xyz: Tensor, start: int | Draws | Tensor, lengths: Tensor | None) -> 
 
 
 def _each(lengths: Tensor | None, xyz: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The whole batch, or each cloud cut to its length. Values are looked at here: fake and meta tensors have none."""
+    """Yield the whole batch, or each cloud cut to its length. Reads values: not for meta tensors."""
     if lengths is None:
         parts = [(xyz, *others)]
     else:
@@ -248,12 +250,12 @@ def _ball_query(
 
 
 def _join(indices: list[Tensor]) -> Tensor:
-    """The results of all clouds in one contiguous tensor; the result of a whole batch is not copied."""
+    """Join the results of all clouds in one contiguous tensor; a single result is not copied."""
     return indices[0].contiguous() if len(indices) == 1 else torch.cat(indices)
 
 
 def _define(schema: str, run: Callable[..., Tensor], fake: Callable[..., Tensor]) -> None:
-    """Make `run` an operator of torch, opaque to its compiler; `fake` gives the result's shape without values."""
+    """Register `run` as a torch operator, opaque to its compiler; `fake` returns an empty result."""
     name = "spa3d::" + schema.partition("(")[0]
     torch.library.define(name, schema.removeprefix(schema.partition("(")[0]))
     torch.library.impl(name, "default", run)

@@ -1,7 +1,7 @@
-"""Selection of the backend of point operations: the one asked for, or the first that works here.
+"""Selection of the backend of point operations: the requested one, or the first that works.
 
-registry.yaml says what ``auto`` tries on each type of device (``defaults.ops``); the reference takes every other.
-A run selects from its own registry. A call outside of a run selects from what registry.yaml ships, and loads no plugin.
+``defaults.ops`` of registry.yaml lists what ``auto`` tries on each type of device; the reference supports all others.
+A run selects from its own registry. A call outside of a run selects from registry.yaml and loads no plugin.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ REFERENCE = "torch"
 
 
 class SlowerBackend(UserWarning):
-    """A faster backend could be had; the results are the same."""
+    """A slower backend is used than possible; the results are the same."""
 
 
 def takes(backend: Ops, device: str) -> bool:
-    """Whether `backend` works on tensors of this type of device."""
+    """Whether `backend` supports this type of device."""
     return not backend.devices or device in backend.devices
 
 
 def candidates(registry: Registry, device: str) -> list[str]:
-    """Names that ``auto`` tries on a type of device, the fastest first and the reference last."""
+    """Names of the backends that ``auto`` tries on a type of device: fastest first, reference last."""
     return list(dict.fromkeys([*registry.manifest.defaults.backends.get(device, ()), REFERENCE]))
 
 
 def first_available(registry: Registry, device: str, *, broken: Collection[str] = ()) -> str:
-    """Name that ``auto`` takes, as far as known without importing anything; none of those found `broken`."""
+    """Name of the backend that ``auto`` takes, without importing any; `broken` ones are skipped."""
     names = [name for name in candidates(registry, device) if name not in broken]
     return next((name for name in names if not registry.unmet(registry.get("ops", name))), REFERENCE)
 
 
 def default_backend(device: str, path: Path | None = None) -> Ops:
-    """The fastest backend that ships for a type of device; made once per registry file and device.
+    """The fastest shipped backend for a type of device; made once per registry file and device.
 
-    No plugin is loaded: the rows are those of registry.yaml, and a target is imported by its name.
+    No plugin is loaded: the rows come from registry.yaml, and a target is imported by its name.
 
     Args:
         device: type of the device.
-        path: the registry.yaml; None looks in ``$SPA3D_REGISTRY``, the checkout, the package.
+        path: the registry.yaml; None: the one of ``$SPA3D_REGISTRY``, the checkout, or the package.
 
     Warns:
         SlowerBackend: a faster one does not work here; the text says why.
@@ -60,28 +60,28 @@ def default_backend(device: str, path: Path | None = None) -> Ops:
 
 @cache
 def _shipped_backend(path: Path, device: str) -> Ops:
-    return _fastest(shipped_registry(path), device)
+    return _select_fastest(shipped_registry(path), device)
 
 
 def backends_for(name: str, device: str, registry: Registry) -> tuple[Ops, ...]:
-    """The backends of a run: the one called `name` works on `device`, the one of ``auto`` on the rest (CPU data).
+    """Backends of a run: `name` for `device`, and the one of ``auto`` for data on the CPU.
 
     Args:
         name: ``auto`` or a backend's name.
         device: type of the run's device.
-        registry: what can be chosen.
+        registry: source of the backends.
 
     Raises:
-        PluginError: the backend asked for cannot work here.
-        ConfigError: it does not take the run's device.
+        PluginError: the requested backend does not work here.
+        ConfigError: it does not support the run's device.
 
     """
-    backend = _fastest(registry, device) if name == "auto" else _insist(registry, name, device)
-    return (backend,) if takes(backend, "cpu") else (backend, _fastest(registry, "cpu"))
+    backend = _select_fastest(registry, device) if name == "auto" else _require_backend(registry, name, device)
+    return (backend,) if takes(backend, "cpu") else (backend, _select_fastest(registry, "cpu"))
 
 
-def _insist(registry: Registry, name: str, device: str) -> Ops:
-    """The backend called `name`, or an error where it does not take the device."""
+def _require_backend(registry: Registry, name: str, device: str) -> Ops:
+    """Make backend `name`; raises `ConfigError` if it does not support the device."""
     backend = create_backend(registry, name)
     if not takes(backend, device):
         raise ConfigError(
@@ -91,14 +91,14 @@ def _insist(registry: Registry, name: str, device: str) -> Ops:
     return backend
 
 
-def _fastest(registry: Registry, device: str) -> Ops:
-    """The first candidate that comes up; a warning names the faster ones that do not, and why."""
+def _select_fastest(registry: Registry, device: str) -> Ops:
+    """Make the first working candidate; a warning names faster ones that failed, and why."""
     errors: list[str] = []
     for name in candidates(registry, device):
         try:
             backend = create_backend(registry, name)
         except PluginError as error:
-            errors.append(str(error).partition("\n")[0])  # the compiler's own output is for those who insist
+            errors.append(str(error).partition("\n")[0])  # without the compiler's output
             continue
         if errors and _is_first_worker():
             text = f"point operations on {device} are done by {name}, more slowly, because {'; '.join(errors)}"
@@ -109,7 +109,7 @@ def _fastest(registry: Registry, device: str) -> Ops:
 
 
 def _is_first_worker() -> bool:
-    """Whether this process is no worker of a DataLoader, or the first one: the others would repeat a warning."""
+    """Whether this is the main process or the first DataLoader worker; others repeat no warning."""
     from torch.utils.data import get_worker_info
 
     worker = get_worker_info()
@@ -117,10 +117,10 @@ def _is_first_worker() -> bool:
 
 
 def create_backend(registry: Registry, name: str) -> Ops:
-    """The backend called `name`.
+    """Make the backend `name`.
 
     Raises:
-        PluginError: it cannot be imported, or it does not come up on this machine, in whatever way it fails.
+        PluginError: it cannot be imported or started on this machine.
 
     """
     component = registry.get("ops", name)

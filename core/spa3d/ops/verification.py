@@ -1,4 +1,4 @@
-"""Verification of a backend: its answers beside the reference's, on every device that is here."""
+"""Verification of a backend against the reference, on every available device."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from spa3d.registry.registry import Registry
 
 
 def verify_backend(backend: Ops, registry: Registry) -> str:
-    """Types of device here on which `backend` gives the answers of the reference, as ``cpu, cuda``; may be none.
+    """Types of device on which `backend` agrees with the reference, as ``cpu, cuda``; may be empty.
 
     Raises:
-        PluginError: on one of them it fails, or gives others.
+        PluginError: on one of its devices it fails or gives other results.
 
     """
     reference = create_backend(registry, REFERENCE)
@@ -32,7 +32,7 @@ def verify_backend(backend: Ops, registry: Registry) -> str:
 
 
 def _find_error(backend: Ops, reference: Ops, device: str) -> str:
-    """The first wrong answer of `backend` for a small cloud in which some points coincide; else empty."""
+    """Find the first wrong result of `backend` for a small cloud with equal points; else empty."""
     xyz = torch.rand(2, 500, 3, generator=torch.Generator().manual_seed(0)).to(device)
     xyz[:, 400:] = xyz[:, :100]
     operations: dict[str, Callable[[], torch.Tensor]] = {

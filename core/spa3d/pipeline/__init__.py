@@ -1,1 +1,1 @@
-"""The steps of a run. The only room that knows all others below the command line."""
+"""The steps of a run. Only this package imports all others below the command line."""

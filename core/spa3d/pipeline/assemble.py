@@ -1,7 +1,7 @@
 """Live components of a run, built from its `RunConfig`.
 
-Everything that can be found wrong without data is found here: parts that do not fit, an objective that asks for
-something that this run cannot give, a device that is not there.
+Finds all errors that need no data: parts that do not fit, an objective with needs that this run cannot meet, a missing
+device.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def make_execution(config: RunConfig, registry: Registry, workspace: Workspace |
     """Device, precision, backends and workspace of a run; None: the workspace of the environment.
 
     Raises:
-        ConfigError: the device is not there, or a backend does not work on it.
+        ConfigError: the device is missing, or a backend does not work on it.
 
     """
     device = choose_device(config.device)
@@ -63,7 +63,9 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         load_encoder_weights=partial(_load_weights, config, registry),
         encoder_weights=_load_weights(config, registry, encoder),
         names={kind: getattr(config, kind).requested for kind in CHOSEN},
-        described={kind: _described(registry, kind, getattr(config, kind)) for kind in ("encoder", "projector")},
+        described={
+            kind: _describe_component(registry, kind, getattr(config, kind)) for kind in ("encoder", "projector")
+        },
         preparation=preparation_kwargs(config, count=config.points.count or int(getattr(dataset.config, "points", 0))),
         min_points=encoder.min_points,
         inputs=encoder.inputs,
@@ -88,7 +90,7 @@ def preparation_kwargs(config: RunConfig, *, count: int) -> dict[str, Any]:
 
 
 def make_dataset(config: RunConfig, registry: Registry, skip_log: SkipLog | None = None) -> Dataset:
-    """The dataset of a run; `skip_log` takes the lines about data that it leaves out."""
+    """The dataset of a run; lines about skipped data go to `skip_log`."""
     dataset: Dataset = _create(
         registry, "dataset", config.dataset, on_bad_data=config.on_bad_data, skip_log=skip_log or SkipLog()
     )
@@ -96,14 +98,14 @@ def make_dataset(config: RunConfig, registry: Registry, skip_log: SkipLog | None
 
 
 def make_noise(config: RunConfig, registry: Registry, **values: Any) -> Noise:
-    """The noise of a run; `values` overrule its settings."""
-    chosen = config.noise.model_copy(update={"config": {**config.noise.config, **values}})
-    noise: Noise = _create(registry, "noise", chosen)
+    """The noise of a run; `values` override its settings."""
+    selection = config.noise.model_copy(update={"config": {**config.noise.config, **values}})
+    noise: Noise = _create(registry, "noise", selection)
     return noise
 
 
 def describe_weights(parts: Parts, config: RunConfig, manifest: Manifest) -> str:
-    """Where the encoder's weights come from, or could come from; empty where there is nothing to say."""
+    """Describe the source of the encoder's weights, used or available; empty if there is none."""
     if parts.encoder_weights:
         return f"encoder weights: {parts.encoder_weights}"
     published = weights_source(manifest, config.encoder.preset)
@@ -114,9 +116,12 @@ def describe_weights(parts: Parts, config: RunConfig, manifest: Manifest) -> str
 
 
 def owners(config: RunConfig, registry: Registry) -> dict[str, str]:
-    """Who brings each component: its distribution and version, or the file of a plugin."""
+    """Origin of each component: its distribution and version, or the file of a plugin."""
     rows = {kind: registry.get(kind, getattr(config, kind).component) for kind in CHOSEN}
-    rows |= {f"benchmark {one.requested}": registry.get("benchmark", one.component) for one in config.benchmark}
+    rows |= {
+        f"benchmark {selection.requested}": registry.get("benchmark", selection.component)
+        for selection in config.benchmark
+    }
     return {name: registry.origin(row).owner for name, row in rows.items()}
 
 
@@ -138,26 +143,26 @@ def _make_projector(registry: Registry, selection: Selection, dim: int, hidden: 
 
 
 def _load_weights(config: RunConfig, registry: Registry, encoder: Encoder) -> Loaded | None:
-    """Load the file of ``--encoder.checkpoint``; raises `CheckpointError` where it does not fit."""
-    chosen = config.encoder
-    if not chosen.checkpoint or config.base.path:
+    """Load the file of ``--encoder.checkpoint``; raises `CheckpointError` if it does not fit."""
+    selection = config.encoder
+    if not selection.checkpoint or config.base.path:
         return None
-    stands_for = f" (here {chosen.preset})" if chosen.preset not in ("", chosen.requested) else ""
-    name = f"{chosen.requested}{stands_for}"
+    preset = f" (here {selection.preset})" if selection.preset not in ("", selection.requested) else ""
+    name = f"{selection.requested}{preset}"
     try:
-        return load_weights(encoder, chosen.checkpoint, name=name, registry=registry, run_preset=config.preset)
+        return load_weights(encoder, selection.checkpoint, name=name, registry=registry, run_preset=config.preset)
     except CheckpointError as error:
         raise CheckpointError(f"--encoder.checkpoint {error}") from error
 
 
-def _described(registry: Registry, kind: str, selection: Selection) -> dict[str, Any]:
-    """A component as the configuration of a saved model names it."""
+def _describe_component(registry: Registry, kind: str, selection: Selection) -> dict[str, Any]:
+    """Entry of a component in the configuration of a saved model."""
     component = registry.get(kind, selection.component)
     origin = registry.origin(component)
     entry = {
         "name": component.name,
         "distribution": origin.distribution,
         "version": origin.version,
-        "config": json.loads(json.dumps(selection.config)),  # tuples as lists, as they come back from a file
+        "config": json.loads(json.dumps(selection.config)),  # tuples become lists, as in a file
     }
     return entry if origin.distribution else {**entry, "plugin": origin.plugin}

@@ -1,4 +1,7 @@
-"""The base: the 3D LLM that post-training starts from. Built once per key, resumable stage by stage, shared by runs."""
+"""The base: the 3D LLM that post-training starts from.
+
+It is built once per key and shared by runs. A killed build resumes after its last finished stage.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ class Base:
 
     Attributes:
         folder: its folder: ``model/``, ``metrics.jsonl``, ``base.json``.
-        key: hash of what decides it; of a given base, of its contents.
-        decisive: what decides it, by name; empty for a given base.
+        key: hash of `decisive`; for the base of ``--base``, hash of its files.
+        decisive: everything that determines the base, by name; empty for the base of ``--base``.
 
     """
 
@@ -42,7 +45,7 @@ class Base:
 
     @property
     def finished(self) -> bool:
-        """Whether it is finished."""
+        """Whether the base is finished."""
         return (self.model_folder / "done.json").exists()
 
     def done(self, stage: str) -> bool:
@@ -56,11 +59,11 @@ def find_base(given: str, parts: Parts, execution: Execution, fingerprints: Fing
     Args:
         given: the folder of ``--base``; empty: the base that the fingerprints name.
         parts: components of the run.
-        execution: says where bases lie.
-        fingerprints: say which base it is.
+        execution: its workspace holds the bases.
+        fingerprints: of the run; they identify the base.
 
     Raises:
-        CheckpointError: no 3D LLM is in the given folder, or one of other parts.
+        CheckpointError: the folder `given` holds no 3D LLM, or one with other parts.
 
     """
     workspace = execution.workspace
@@ -73,27 +76,32 @@ def find_base(given: str, parts: Parts, execution: Execution, fingerprints: Fing
             f"--base {given}: no 3D LLM there (config.json is missing); give the model/ folder of a run, or leave "
             f"--base out to build one"
         )
-    _described(base.model_folder, parts)
+    _read_config(base.model_folder, parts)
     return Base(Path(given), workspace.hash_folder(base.model_folder))
 
 
 def explain_cache_miss(base: Base, workspace: Workspace) -> list[str]:
-    """Differences to the most similar finished base in the workspace: lines ``key: theirs → ours``."""
-    ours, found = json.loads(json.dumps(base.decisive, default=str)), []
+    """Differences to the most similar finished base: lines ``key: its value → value of this run``."""
+    current, candidates = json.loads(json.dumps(base.decisive, default=str)), []
     for folder in workspace.bases():
         if Base(folder, folder.name).finished:
-            theirs = json.loads((folder / "base.json").read_text(encoding="utf-8"))
-            found.append(differences(theirs, ours))
-    return min(found, key=len, default=[])
+            saved = json.loads((folder / "base.json").read_text(encoding="utf-8"))
+            candidates.append(differences(saved, current))
+    return min(candidates, key=len, default=[])
 
 
 def load_base(folder: Path, parts: Parts, execution: Execution) -> tuple[Spa3dModel, Spa3dProcessor]:
-    """Load a finished 3D LLM with a run's components and device; `CheckpointError` if it does not fit."""
-    config = _described(folder, parts)
+    """Load a finished 3D LLM with the components and device of a run.
+
+    Raises:
+        CheckpointError: it does not fit them.
+
+    """
+    config = _read_config(folder, parts)
     encoder = parts.make_encoder()
     projector = parts.make_projector(encoder.dim, config.text_config.hidden_size)
     model, processor = read(folder, config, encoder, projector)
-    _refuse(folder, differences({"points": processor.points}, {"points": dict(parts.preparation)}))
+    _refuse_differences(folder, differences({"points": processor.points}, {"points": dict(parts.preparation)}))
     model.to(execution.device)  # type: ignore[arg-type]  # transformers' wrapper hides the signature
     return model, processor
 
@@ -105,28 +113,28 @@ def part_hashes(model: Spa3dModel) -> dict[str, str]:
     }
 
 
-def _described(folder: Path, parts: Parts) -> Spa3dConfig:
-    """The configuration of the 3D LLM in `folder`, if this run is made of the same parts."""
+def _read_config(folder: Path, parts: Parts) -> Spa3dConfig:
+    """Read the configuration of the 3D LLM in `folder`; refuse one with other parts than the run."""
     config = describe(folder)
     saved = {"encoder": config.encoder, "projector": config.projector}
-    theirs = {**_identities(saved), "points.count": config.num_points, "dataset.up_axis": config.up_axis}
-    ours = {
-        **_identities(parts.described),
+    found = {**_compared_entries(saved), "points.count": config.num_points, "dataset.up_axis": config.up_axis}
+    expected = {
+        **_compared_entries(parts.described),
         "points.count": parts.num_points,
         "dataset.up_axis": parts.dataset.up_axis,
     }
-    _refuse(folder, differences(theirs, ours))
+    _refuse_differences(folder, differences(found, expected))
     return config
 
 
-def _identities(described: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The entries of encoder and projector that two models must have in common."""
+def _compared_entries(described: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Entries of encoder and projector that must be equal in two models."""
     return {
         kind: {key: entry.get(key) for key in ("name", "distribution", "config")} for kind, entry in described.items()
     }
 
 
-def _refuse(folder: Path, lines: list[str]) -> None:
+def _refuse_differences(folder: Path, lines: list[str]) -> None:
     if lines:
         raise CheckpointError(
             f"the 3D LLM in {folder} was made with other settings ({'; '.join(lines)}); choose those, or leave --base "

@@ -1,4 +1,4 @@
-"""Builds a base, stage after stage: fresh parts, encoder stand-in, LLM pretraining, alignment, instruction tuning."""
+"""Builds a base in stages: encoder pretraining, LLM pretraining, alignment, instruction tuning."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from spa3d.training.trainer import ObjectiveTrainer, StageTrainer
 
 @dataclass(frozen=True)
 class BaseRecipe:
-    """How a base is made.
+    """Recipe of a base: its stages, LLM and seed.
 
     Attributes:
-        stages: name and settings of its stages, in order.
-        llm: the LLM it is made with.
-        seed: of everything in it.
-        blind: whether no cloud is ever shown.
+        stages: name and settings of each stage, in order.
+        llm: settings of its LLM.
+        seed: seed of all stages.
+        blind: whether the model never gets a cloud.
 
     """
 
@@ -59,13 +59,13 @@ class BaseRecipe:
 
 
 class BaseBuilder:
-    """Builds a base, stage after stage; a killed build goes on where it stopped.
+    """Builds a base, stage after stage; a killed build resumes where it stopped.
 
     Args:
-        base: where it goes.
-        recipe: how it is made.
-        parts: what it is made of.
-        caches: of the run that wants it.
+        base: the base to build; says where it is saved.
+        recipe: stages, LLM and seed.
+        parts: components of the run.
+        caches: of the run.
         records: the training records.
         reporter: where progress goes.
 
@@ -100,9 +100,9 @@ class BaseBuilder:
         )
 
     def build(self) -> None:
-        """Make every stage that is not there yet."""
+        """Run every stage that is not finished."""
         self.base.folder.mkdir(parents=True, exist_ok=True)
-        with _exclusive(self.base.folder / "lock", self.reporter):
+        with _lock_file(self.base.folder / "lock", self.reporter):
             distributed.first_only(self._describe)
             if self.base.finished:
                 return
@@ -111,9 +111,9 @@ class BaseBuilder:
             distributed.first_only(self._finish)
 
     def model_and_processor(self) -> tuple[Spa3dModel, Spa3dProcessor]:
-        """The model that is being built and its processor; before the first stage a pure function of the seed.
+        """The model under construction and its processor; at first a pure function of the seed.
 
-        Each part begins at the seed anew: encoders that are compared meet the same LLM.
+        The generator is seeded again before each part, so that runs with different encoders get the same LLM.
         """
         if self._built is None:
             self._built = self._fresh()
@@ -131,19 +131,19 @@ class BaseBuilder:
             return
         steps = optimizer_steps(settings, len(self.records))
         self.reporter.stage(f"base: {stage}", f"{steps} steps of {settings.batch_size}")
-        place, seed = self.execution, self.recipe.seed
-        job = TrainingJob(f"base.{stage}", settings, steps, folder, seed, place.device, place.bf16)
+        execution, seed = self.execution, self.recipe.seed
+        job = TrainingJob(f"base.{stage}", settings, steps, folder, seed, execution.device, execution.bf16)
         fit(self._trainer(stage, job, model, processor), self.metrics_log, self.reporter)
         if stage != "instruct":
             distributed.first_only(lambda: self.keep(stage, settings))
 
     def keep(self, stage: StageName, settings: StageSettings) -> None:
-        """Keep what a stage trained until the base is finished."""
+        """Save the weights that a stage trained, until the base is finished."""
         model, _ = self.model_and_processor()
         folder = self.base.folder / stage
         parts = parts_trained(stage, settings)
         state = {name: value for name, value in model.state_dict().items() if name.startswith(prefixes(parts))}
-        # Many LLMs tie their input and output embeddings: one tensor under two names, of which one is enough.
+        # Many LLMs tie input and output embeddings: one tensor under two names. It is saved under one.
         twice = dict(model.named_parameters(remove_duplicate=False)).keys() - dict(model.named_parameters()).keys()
         save_file({name: state[name] for name in state.keys() - twice}, folder / "weights.safetensors")
         (folder / "done.json").write_text("{}", encoding="utf-8")
@@ -215,8 +215,13 @@ class BaseBuilder:
 
 def prefixes(parts: Iterable[Part]) -> tuple[str, ...]:
     """Beginnings of the names of the weights of `parts`."""
-    own = {"encoder": "encoder.", "projector": "projector.", "llm": "language_model.", "embeddings": "language_model."}
-    return tuple(own[part] for part in parts)
+    start_by_part = {
+        "encoder": "encoder.",
+        "projector": "projector.",
+        "llm": "language_model.",
+        "embeddings": "language_model.",
+    }
+    return tuple(start_by_part[part] for part in parts)
 
 
 def training_text(records: Sequence[Record], conversation: ConversationSampler) -> Iterator[str]:
@@ -229,8 +234,8 @@ def training_text(records: Sequence[Record], conversation: ConversationSampler) 
 
 
 @contextmanager
-def _exclusive(path: Path, reporter: Reporter) -> Iterator[None]:
-    """Hold a lock file: two runs that want the same base build it once. The first process holds it for all."""
+def _lock_file(path: Path, reporter: Reporter) -> Iterator[None]:
+    """Lock a file, so that two runs build the same base once. The first process locks for all."""
     if not distributed.is_first():
         yield
         return

@@ -1,4 +1,4 @@
-"""Clouds, tokens and scores that are computed once and kept in the workspace, and the views that read them."""
+"""Caches of clouds, tokens and reference scores in the workspace, and the views that read them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Caches:
 
     Attributes:
         parts: the components of the run.
-        execution: where it computes; says whether anything is kept.
-        fingerprints: name what is kept.
+        execution: device and workspace; says whether caches are on.
+        fingerprints: of the run; they name the caches.
 
     """
 
@@ -32,7 +32,7 @@ class Caches:
     fingerprints: Fingerprints
 
     def clouds(self, processor: Spa3dProcessor) -> PreparedClouds:
-        """Prepared clouds, shared by everything that prepares them alike."""
+        """Prepared clouds, shared by all runs with the same preparation."""
         parts, limit = self.parts, self.execution.cache_limit_bytes
         folder = None if limit is None else self.execution.workspace.clouds(self.fingerprints.clouds)
         store = RowStore(folder, (parts.num_points, 6), limit_bytes=limit or 0)
@@ -40,7 +40,7 @@ class Caches:
         return PreparedClouds(parts.dataset, processor, store, min_points=parts.min_points, requested_by=needs)
 
     def tokens(self, model: Spa3dModel) -> RowStore | None:
-        """Tokens of a frozen encoder, or None where it trains or nothing is kept."""
+        """Tokens of a frozen encoder; None if the encoder trains or caches are off."""
         encoder, limit = model.encoder, self.execution.cache_limit_bytes
         if limit is None or "encoder" in model.trained:
             return None
@@ -49,16 +49,16 @@ class Caches:
         return RowStore(self.execution.workspace.tokens(name), shape, limit_bytes=limit)
 
     def reference(self, model: Spa3dModel) -> Path:
-        """Folder of the scores that `model`, as it is now, gives as a reference.
+        """Folder of the reference scores of `model` with its present weights.
 
-        It is no cache, so ``--no-cache`` and the limit leave it alone: once training has begun the rows cannot be
-        made again.
+        ``--no-cache`` and the size limit do not apply here: after the first training step the scores cannot be
+        computed again.
         """
         decisive = [hash_weights(model.state_dict()), model.config.to_diff_dict(), self.fingerprints.reference]
         return self.execution.workspace.reference(digest(decisive))
 
     def encoder(self, model: Spa3dModel, processor: Spa3dProcessor) -> ViewEncoder:
-        """Encoder of views of `model`."""
+        """The view encoder of `model`."""
         return ViewEncoder(model, self.clouds(processor), self.tokens(model))
 
     def views(self, model: Spa3dModel, processor: Spa3dProcessor, *, seed: int, others: Sequence[Record] = ()) -> Views:

@@ -1,4 +1,4 @@
-"""Checks that the components and settings of a run fit together, before any data are read."""
+"""Checks of components and settings against each other, before any data are read."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def objective_errors(config: RunConfig, parts: Parts) -> list[str]:
         errors.append(f"--objective {name}: it needs the view {unknown[0]}, and there are {known}")
     views = sorted({need.view for need in needs} - {"clean", "blind"})
     if config.blind and views:
-        way = "leave it out, or take an objective without that view, such as sft"
-        errors.append(f"--blind: there is no cloud for the {views[0]} view that {name} asks for; {way}")
+        hint = "leave it out, or take an objective without that view, such as sft"
+        errors.append(f"--blind: there is no cloud for the {views[0]} view that {name} asks for; {hint}")
     return errors
 
 
@@ -72,13 +72,13 @@ def stage_errors(config: RunConfig) -> list[str]:
 
 
 def part_errors(parts: Parts, encoder: Encoder, llm: LLMSettings, *, base: str) -> list[str]:
-    """Errors of encoder, projector and LLM against each other: shapes by one small forward, room for a cloud.
+    """Errors of encoder, projector and LLM: output shapes of one small forward, prompt length.
 
     Args:
         parts: the components of the run.
         encoder: one of its encoders, in eval mode.
         llm: settings of the LLM.
-        base: folder of a given base, which brings its own LLM; else empty.
+        base: folder of ``--base``, which has its own LLM; else empty.
 
     """
     count, name = parts.num_points, parts.names["encoder"]
@@ -91,7 +91,7 @@ def part_errors(parts: Parts, encoder: Encoder, llm: LLMSettings, *, base: str) 
     tokens = try_forward(f"--encoder {name}", encoder, points)
     promised = (1, encoder.num_tokens(count), encoder.dim)
     errors = shape_mismatch(f"--encoder {name}", tokens, promised)
-    if base:  # what else it was made of is looked at where it is found
+    if base:  # its other parts are checked in `find_base`
         return errors
     projector_name = f"--projector {parts.names['projector']}"
     with torch.device("meta"):
@@ -106,18 +106,18 @@ def part_errors(parts: Parts, encoder: Encoder, llm: LLMSettings, *, base: str) 
     return errors
 
 
-def try_forward(what: str, part: nn.Module, given: torch.Tensor) -> torch.Tensor:
-    """One forward without gradient; raises `PluginError` naming the flag where it fails."""
+def try_forward(what: str, part: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Run one forward without gradient; raises `PluginError` with the flag `what` if it fails."""
     try:
         with torch.no_grad():
-            found: torch.Tensor = part(given)
+            output: torch.Tensor = part(inputs)
     except Exception as error:
-        shape = tuple(given.shape)
+        shape = tuple(inputs.shape)
         raise PluginError(f"{what}: it fails on an input of shape {shape}: {type(error).__name__}: {error}") from error
-    return found
+    return output
 
 
-def shape_mismatch(what: str, given: torch.Tensor, promised: tuple[int, ...]) -> list[str]:
-    """The error of an output whose shape is not the promised one; empty where it is."""
-    shape = tuple(given.shape)
-    return [f"{what}: it promises the shape {promised} and gives {shape}"] if shape != promised else []
+def shape_mismatch(what: str, output: torch.Tensor, expected: tuple[int, ...]) -> list[str]:
+    """The error of an output with an unexpected shape, as a list; empty if the shape is right."""
+    shape = tuple(output.shape)
+    return [f"{what}: expected an output of shape {expected}, got {shape}"] if shape != expected else []

@@ -1,4 +1,4 @@
-"""Checks of the data of a run: records that can be read, questions that can be asked, before any work is done."""
+"""Checks of the records and questions of a run, before any work is done."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from spa3d.pipeline.parts import Parts
 from spa3d.runtime.progress import Reporter
 
 Questions = Mapping[str, Sequence[EvaluationItem]]
-"""By benchmark, what is asked."""
+"""The questions of each benchmark."""
 
 
 @dataclass(frozen=True)
 class RunData:
-    """The records that a run may use.
+    """The usable records of a run.
 
     Attributes:
-        splits: by split, the records that can be read.
-        left_out: by split, ids of those that cannot and are skipped.
+        splits: by split, the usable records.
+        left_out: by split, ids of the skipped records.
 
     """
 
@@ -34,17 +34,17 @@ class RunData:
     left_out: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def split(self, name: str) -> Sequence[Record]:
-        """The records of a split; none where there is no such split."""
+        """The records of a split; empty if there is no such split."""
         return self.splits.get(name, ())
 
 
 class DataChecks:
-    """Reads the records and questions of a run, as far as they are fit for its model.
+    """Reads the records and questions of a run, and finds the unusable ones.
 
     Args:
-        parts: components of the run; its dataset says what to do with bad data.
-        special_tokens: tokens that no text may hold.
-        blind: whether no cloud is ever shown, so that clouds need not be fit.
+        parts: components of the run; the dataset's ``on_bad_data`` says whether to stop or skip.
+        special_tokens: tokens that no text may contain.
+        blind: whether the model never gets a cloud; clouds are not checked then.
         reporter: where progress goes.
 
     """
@@ -56,7 +56,7 @@ class DataChecks:
     def read(self) -> RunData:
         """The usable records of every split.
 
-        Where bad data are skipped each record is read once, and bad ones are listed; otherwise nothing is read yet.
+        With ``--on-bad-data skip`` each record is read once, and bad ones are listed. Otherwise nothing is read.
         """
         if self.dataset.on_bad_data == "stop":
             return unchecked_data(self.parts)
@@ -69,10 +69,10 @@ class DataChecks:
         return RunData(splits, left_out)
 
     def questions(self, data: RunData, settings: EvaluateSettings) -> Questions:
-        """What each benchmark asks.
+        """The questions of each benchmark.
 
         Raises:
-            DataError: there is nothing to train on, to report on or to ask, or a question cannot be asked.
+            DataError: a split is empty, there is no question, or a question is unusable.
 
         """
         self._refuse_empty(data, settings.split)
@@ -83,13 +83,13 @@ class DataChecks:
             )
             found[benchmark] = self.answerable(items, data)
             if not found[benchmark]:
-                self.reporter.say(f"{benchmark}: dataset {name} gives it nothing to ask in split {settings.split}")
+                self.reporter.say(f"{benchmark}: dataset {name} has no question for it in split {settings.split}")
         if not any(found.values()):
-            raise DataError(f"--benchmark {', '.join(found)}: dataset {name} gives none of them a question")
+            raise DataError(f"--benchmark {', '.join(found)}: dataset {name} has no question for any of them")
         return found
 
     def answerable(self, items: Sequence[EvaluationItem], data: RunData) -> list[EvaluationItem]:
-        """Those that can be asked; of a pair both members or none."""
+        """The usable questions; of a pair both members or none."""
         left_out = set().union(*data.left_out.values())
         lost = [item for item in items if item.question.record_id in left_out or not self._is_fit(item.question)]
         ids, pairs = {item.question.id for item in lost}, {item.pair_id for item in lost if item.pair_id is not None}
@@ -104,22 +104,22 @@ class DataChecks:
                 )
 
     def _usable(self, split: str) -> tuple[list[Record], frozenset[str]]:
-        """The records of `split` that can be read, and the ids of the others."""
+        """The usable records of `split`, and the ids of the others."""
         records = self.dataset.records(split)
-        good, lost = list[Record](), set[str]()
+        usable, skipped = list[Record](), set[str]()
         with self.reporter.track(len(records), f"checking {split}") as advance:
             for record in records:
                 try:
                     self._check(record)
-                    good.append(record)
+                    usable.append(record)
                 except DataError as error:
-                    lost.add(record.id)
+                    skipped.add(record.id)
                     self.dataset.skip_log.add(str(error))
                 advance(1)
-        return good, frozenset(lost)
+        return usable, frozenset(skipped)
 
     def _check(self, record: Record) -> None:
-        """Raise `DataError` where training or measuring would stop at `record`."""
+        """Raise `DataError` if training or evaluation would fail at `record`."""
         if not self.blind:
             needs = f"encoder {self.parts.names['encoder']}"
             load_valid_cloud(record, min_points=self.parts.min_points, requested_by=needs)
@@ -129,7 +129,7 @@ class DataChecks:
             )
 
     def _is_fit(self, question: Question) -> bool:
-        """Whether the text can be asked; an error ends the run, or is listed where bad data are skipped."""
+        """Whether the text is usable; if not, raise `DataError` or add to the skip log."""
         try:
             with error_context(question.record_id):
                 texts = [Round(question.prompt, option) for option in question.options or (question.answer,)]
@@ -143,36 +143,36 @@ class DataChecks:
 
 
 def unchecked_data(parts: Parts) -> RunData:
-    """All records of every split, none of them read."""
+    """All records of every split, without reading them."""
     return RunData({split: parts.dataset.records(split) for split in parts.dataset.splits})
 
 
 def held_out_records(train: TrainSettings, records: Sequence[Record], *, blind: bool) -> Sequence[Record]:
-    """The records that the held-out slice is taken from; none without clouds, or with fewer than two in `records`.
+    """The records for the held-out slice; none if blind, or with fewer than two in `records`.
 
     Args:
         train: settings of post-training.
         records: of the split val.
-        blind: whether no cloud is ever shown.
+        blind: whether the model never gets a cloud.
 
     Raises:
-        ConfigError: there are none, and a setting depends on them.
+        ConfigError: there are none, and a setting needs them.
 
     """
     if not blind and len(records) > 1:
         return records
-    asked = ["--train.early_stop"] * train.early_stop + ["--train.keep best"] * (train.keep == "best")
-    if asked:
+    flags = ["--train.early_stop"] * train.early_stop + ["--train.keep best"] * (train.keep == "best")
+    if flags:
         why = "with --blind no cloud is shown" if blind else "split val has fewer than two records"
-        raise ConfigError(f"{' and '.join(asked)}: nothing is held out to go by, for {why}; leave it out")
+        raise ConfigError(f"{' and '.join(flags)}: there are no held-out records, because {why}; leave it out")
     return ()
 
 
 def refuse_twinless(parts: Parts, records: Sequence[Record]) -> None:
-    """Refuse training records without any twin where the objective asks for twins.
+    """Refuse training records without any twin if the objective needs twins.
 
     Raises:
-        DataError: without any twin the objective would silently be another one.
+        DataError: no record has a twin, so the twin term would have no effect.
 
     """
     dataset = parts.dataset

@@ -1,4 +1,4 @@
-"""Evaluation of any model on benchmarks under any views, without a run."""
+"""Evaluation of a model on benchmarks under chosen views, without a run."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from spa3d.runtime.progress import Reporter, Silent
 from spa3d.runtime.row_store import RowStore
 
 ViewMaker = Callable[[ViewEncoder], View]
-"""Makes a view of a model; the class of a view that takes nothing else is one."""
+"""Function that makes a view of a model; also a view class without further arguments."""
 
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What is asked, and how.
+    """Settings of an evaluation: questions, batches, intervals.
 
     Attributes:
-        split: the split that is reported.
-        limit: at most so many questions per benchmark and subset; 0: all.
+        split: the evaluated split.
+        limit: most questions per benchmark and subset; 0: all.
         seed: seed of questions and of resampling.
         batch_size: questions per forward.
         bf16: run under bfloat16 autocast.
@@ -51,7 +51,7 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The answers of a model.
+    """Answers of a model, and their scores.
 
     Attributes:
         rows: by benchmark, one row per question and view.
@@ -79,24 +79,24 @@ def evaluate(
     Args:
         model: on its device.
         processor: its processor.
-        benchmarks: names, benchmarks, or benchmarks by the names that the scores shall have.
-        dataset: a name, or the dataset; its records are asked about.
-        views: names of built-in views, or what makes one of your own.
-        noise: a name, or the noise; makes the ``noised`` view.
-        settings: what is asked, and how.
+        benchmarks: names, benchmarks, or a mapping from names in the scores to benchmarks.
+        dataset: a name, or the dataset that the questions are about.
+        views: names of built-in views, or functions that make other views.
+        noise: a name, or the noise of the ``noised`` view.
+        settings: of the evaluation.
         reporter: where progress goes.
 
     Raises:
-        ConfigError: no such view.
-        RegistryError: no component of that name.
-        DataError: nothing can be asked, or a cloud or text is not fit.
+        ConfigError: a view does not exist.
+        RegistryError: there is no component with a given name.
+        DataError: there is no question, or a cloud or text is invalid.
 
     """
     settings, reporter = settings or EvaluationSettings(), reporter or Silent()
     dataset = create("dataset", dataset) if isinstance(dataset, str) else dataset
     noise = create("noise", noise) if isinstance(noise, str) else noise
-    named = _by_name(benchmarks)
-    shown, names = _views(model, processor, dataset, views, noise)
+    named = _name_benchmarks(benchmarks)
+    shown, names = _make_views(model, processor, dataset, views, noise)
     predictor = Predictor(model, processor, shown, batch_size=settings.batch_size, bf16=settings.bf16)
     rows: dict[str, list[PredictionRow]] = {}
     for name, benchmark in named.items():
@@ -106,34 +106,34 @@ def evaluate(
         with reporter.track(len(items) * len(names), name) as advance:
             rows[name] = evaluate_benchmark(predictor, benchmark, items, names, split=settings.split, advance=advance)
     if not rows:
-        raise DataError(f"split {settings.split!r} gives none of {', '.join(named)} a question")
+        raise DataError(f"split {settings.split!r} has no question for any of {', '.join(named)}")
     scores = {
         name: summarize_views(some, bootstrap=settings.bootstrap, seed=settings.seed) for name, some in rows.items()
     }
     return Evaluation(rows, scores)
 
 
-def _by_name(benchmarks: Sequence[str | Benchmark] | Mapping[str, Benchmark]) -> Mapping[str, Benchmark]:
-    """The benchmarks by name; one without a name is called by its class."""
+def _name_benchmarks(benchmarks: Sequence[str | Benchmark] | Mapping[str, Benchmark]) -> Mapping[str, Benchmark]:
+    """Benchmarks by name; an object without a name gets the name of its class."""
     if isinstance(benchmarks, Mapping):
         return benchmarks
     named: dict[str, Benchmark] = {}
-    for each in benchmarks:
-        if isinstance(each, str):
-            named[each] = create("benchmark", each)
+    for benchmark in benchmarks:
+        if isinstance(benchmark, str):
+            named[benchmark] = create("benchmark", benchmark)
         else:
-            named[type(each).__name__] = each
+            named[type(benchmark).__name__] = benchmark
     return named
 
 
-def _views(
+def _make_views(
     model: Spa3dModel,
     processor: Spa3dProcessor,
     dataset: Dataset,
     views: Sequence[str | ViewMaker],
     noise: Noise | None,
 ) -> tuple[Views, list[str]]:
-    """The views of the model, and the names of those that are asked for, in order."""
+    """Make the views of the model; returns them and the requested names, in order."""
     store = RowStore(None, (model.config.num_points, 6))
     clouds = PreparedClouds(dataset, processor, store, min_points=model.encoder.min_points, requested_by="the encoder")
     encoder = ViewEncoder(model, clouds)

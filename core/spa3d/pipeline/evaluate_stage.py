@@ -14,13 +14,13 @@ from spa3d.runtime.progress import Reporter
 
 
 class Measurement:
-    """The answers of a run's model, on disk.
+    """Answers of a run's model to its benchmarks, saved as files.
 
     Args:
-        caches: of the run; answers of the base are shared by all runs that ask it the same.
+        caches: of the run; runs with the same base and questions share the base's answers.
         base_key: of the base.
-        split: the split that is reported.
-        views: names of the views that every question is asked under.
+        split: the evaluated split.
+        views: names of the views; every question is asked under each.
         output: the run's folder.
         reporter: where progress goes.
 
@@ -51,7 +51,7 @@ class Measurement:
         return all(self.shared(name).exists() for name in self.names)
 
     def before(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
-        """Let the base answer, once for all runs that ask it the same questions."""
+        """Collect the answers of the base, once for all runs with the same questions."""
         for name in self.names:
             shared = self.shared(name)
             if not shared.exists():
@@ -59,7 +59,7 @@ class Measurement:
             write_rows(self.path(name, "before"), read_rows(shared))
 
     def after(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
-        """Let the trained model answer."""
+        """Collect the answers of the trained model."""
         for name in self.names:
             path = self.path(name, "after")
             if not path.exists():

@@ -1,4 +1,4 @@
-"""Runs and preference pairs from settings: what `spa3d.run` and `spa3d.make_pairs` do."""
+"""Runs and preference pairs from settings; implements `spa3d.run` and `spa3d.make_pairs`."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class RunResult:
     @cached_property
     def report(self) -> Mapping[str, Any]:
         """The figures of the report, as report.json has them."""
-        found: Mapping[str, Any] = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
-        return found
+        content: Mapping[str, Any] = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+        return content
 
     @property
     def scores(self) -> Mapping[str, Mapping[str, Any]]:
         """By benchmark: ``before``, ``after`` and ``change``, each with score, 95 % interval and blind score."""
-        found: Mapping[str, Mapping[str, Any]] = self.report["benchmarks"]
-        return found
+        content: Mapping[str, Mapping[str, Any]] = self.report["benchmarks"]
+        return content
 
 
 def run(
@@ -55,17 +55,17 @@ def run(
     registry: Registry | None = None,
     reporter: Reporter | None = None,
 ) -> RunResult:
-    """Run what ``spa3d run`` runs: base, measurement, post-training, measurement, report.
+    """Run all stages, as ``spa3d run`` does: base, evaluation, post-training, evaluation, report.
 
     Args:
-        settings: of the run; what is left out is as in the default run.
+        settings: of the run; missing ones have the default values.
         output: the run's folder; None: a new one under runs/.
-        resume: go on with the run that `output` holds.
-        registry: where components are looked up; None: registry.yaml and the installed plugins.
+        resume: continue the run in `output`.
+        registry: source of the components; None: registry.yaml and the installed plugins.
         reporter: where progress goes; None: nowhere.
 
     Raises:
-        SpaError: any error of the input; what was made so far stays on disk.
+        SpaError: any error of the input; finished stages stay on disk.
 
     """
     registry = registry or load_registry_of(settings)
@@ -80,16 +80,16 @@ def run(
 def make_pairs(
     settings: Settings, path: Path | str, *, registry: Registry | None = None, reporter: Reporter | None = None
 ) -> Pairs:
-    """Make the preference pairs that a run would train on, write them to a file, and return them.
+    """Make the preference pairs of a run, write them to a file, and return them.
 
     Args:
         settings: of the run, with ``pairs.mode``: ``augmentation`` or ``corruption``.
         path: a new file of JSON lines.
-        registry: where components are looked up; None: registry.yaml and the installed plugins.
+        registry: source of the components; None: registry.yaml and the installed plugins.
         reporter: where progress goes; None: nowhere.
 
     Raises:
-        SpaError: any error of the input; answers that are there already are kept in the workspace.
+        SpaError: any error of the input; received answers stay in the workspace.
 
     """
     registry, path = registry or load_registry_of(settings), Path(path)
@@ -99,10 +99,10 @@ def make_pairs(
 
 
 def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool, reporter: Reporter) -> Path:
-    """Run everything and return the run's folder.
+    """Run all stages and return the run's folder.
 
     Raises:
-        SpaError: any error of the input; what was made so far stays on disk.
+        SpaError: any error of the input; finished stages stay on disk.
 
     """
     opened = open_run(config, registry, output=output, reporter=reporter)
@@ -112,10 +112,10 @@ def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool
 
 
 def execute_pairs(config: RunConfig, registry: Registry, *, path: Path, reporter: Reporter) -> Pairs:
-    """Make the preference pairs that a run of `config` would train on, and write them to `path`.
+    """Make the preference pairs of a run of `config`, and write them to `path`.
 
     Raises:
-        SpaError: any error of the input; answers that are there already are kept in the workspace.
+        SpaError: any error of the input; received answers stay in the workspace.
 
     """
     opened = open_run(config, registry, output=path.parent, reporter=reporter)

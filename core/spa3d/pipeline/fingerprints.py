@@ -1,7 +1,7 @@
-"""Fingerprints: what decides each artifact of a run, in one place.
+"""Fingerprints of the artifacts of a run.
 
-An artifact is kept under a hash of everything that could change it: settings, data, weights, device and the source
-files of the code that makes it. The code stands here as module objects, each with all that it imports.
+An artifact is saved under a hash of everything that could change it: settings, data, weights, device and the source
+files of the code that makes it. The code is given as module objects; the modules that they import are included.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from spa3d.preferences.writers.contract import Writer
 from spa3d.registry.registry import Registry
 
 BASE_KINDS = ("encoder", "projector", "dataset")
-"""The kinds of components that decide a base."""
+"""Kinds of components that determine a base."""
 UNDECIDING = ("save_every", "log_every")
-"""Settings of a stage that change no weight."""
+"""Settings of a stage that do not change the weights."""
 
 
 def run_fingerprints(
@@ -44,43 +44,48 @@ def run_fingerprints(
 
     Args:
         config: of the run.
-        registry: it was chosen from.
+        registry: source of its components.
         parts: its components.
-        execution: where it computes.
-        left_out: by split, ids of the records that cannot be read and are skipped.
+        execution: its device, precision and workspace.
+        left_out: by split, ids of the skipped records.
 
     """
-    modules = {kind: _module(registry, kind, getattr(config, kind).component) for kind in BASE_KINDS}
+    modules = {kind: _component_module(registry, kind, getattr(config, kind).component) for kind in BASE_KINDS}
     data, skipped = parts.dataset.fingerprint(), sorted(set().union(*left_out.values()))
-    place = [execution.bf16, execution.device.type]
-    code = _hash(preparation, modules["dataset"])
+    compute = [execution.bf16, execution.device.type]
+    code = _hash_modules(preparation, modules["dataset"])
     clouds = digest([data, dict(parts.preparation), parts.min_points, code])
     base_files = source_files(build_base, *modules.values())
-    chosen = {name: _module_of(part) for name, part in parts.benchmarks.items()}
-    decisive = (post_train, evaluate, _module_of(parts.noise), _module_of(parts.objective), *chosen.values())
+    benchmarks = {name: _module_of(part) for name, part in parts.benchmarks.items()}
+    decisive = (post_train, evaluate, _module_of(parts.noise), _module_of(parts.objective), *benchmarks.values())
     return Fingerprints(
-        base=_base(
+        base=_base_entries(
             config, parts, execution, data=data, left_out=left_out.get("train", ()), sources=hash_sources(base_files)
         ),
         clouds=clouds,
-        tokens=digest([_chosen(config, "encoder"), _hash(modules["encoder"]), parts.dataset.up_axis, *place, clouds]),
-        reference=digest([_hash(modeling, modules["encoder"], modules["projector"]), *place, clouds]),
-        noise=_hash(_module_of(parts.noise)),
-        answers={name: _answers(config, name, _hash(evaluate, chosen[name]), data, skipped) for name in chosen},
+        tokens=digest(
+            [_selected(config, "encoder"), _hash_modules(modules["encoder"]), parts.dataset.up_axis, *compute, clouds]
+        ),
+        reference=digest([_hash_modules(modeling, modules["encoder"], modules["projector"]), *compute, clouds]),
+        noise=_hash_modules(_module_of(parts.noise)),
+        answers={
+            name: _hash_answers(config, name, _hash_modules(evaluate, benchmarks[name]), data, skipped)
+            for name in benchmarks
+        },
         data=data,
         sources=hash_sources([*base_files, *source_files(*decisive)]),
     )
 
 
-def _base(
+def _base_entries(
     config: RunConfig, parts: Parts, execution: Execution, *, data: str, left_out: Collection[str], sources: str
 ) -> dict[str, Any]:
-    """Everything that decides what a base is, by name."""
+    """Everything that determines a base, by name."""
     weights = parts.encoder_weights
     return {
-        "encoder": _chosen(config, "encoder"),
+        "encoder": _selected(config, "encoder"),
         "weights": execution.workspace.hash_files(weights.files) if weights else "",
-        "projector": _chosen(config, "projector"),
+        "projector": _selected(config, "projector"),
         "llm": config.llm.model_dump(),
         "points": config.points.model_dump(),
         "stages": {name: getattr(config.base, name).model_dump(exclude=UNDECIDING) for name in stages_of(config)},
@@ -94,20 +99,20 @@ def _base(
     }
 
 
-def _answers(config: RunConfig, name: str, code: str, data: str, left_out: Sequence[str]) -> str:
-    """Of the base's answers to the questions of a benchmark."""
-    settings = next(chosen.config for chosen in config.benchmark if chosen.requested == name)
-    asked = config.evaluate.model_dump(exclude={"bootstrap", "batch_size"})
-    return digest([settings, asked, data, code, config.blind, list(left_out)])
+def _hash_answers(config: RunConfig, name: str, code: str, data: str, left_out: Sequence[str]) -> str:
+    """Hash of all that determines the base's answers to a benchmark."""
+    settings = next(selection.config for selection in config.benchmark if selection.requested == name)
+    evaluation = config.evaluate.model_dump(exclude={"bootstrap", "batch_size"})
+    return digest([settings, evaluation, data, code, config.blind, list(left_out)])
 
 
-def _chosen(config: RunConfig, kind: str) -> dict[str, Any]:
+def _selected(config: RunConfig, kind: str) -> dict[str, Any]:
     selection: dict[str, Any] = getattr(config, kind).model_dump(include={"component", "config"})
     return selection
 
 
-def _module(registry: Registry, kind: str, component: str) -> ModuleType:
-    """The module that a component's class is in."""
+def _component_module(registry: Registry, kind: str, component: str) -> ModuleType:
+    """Module that defines a component's class."""
     return sys.modules[registry.target(registry.get(kind, component)).__module__]
 
 
@@ -115,34 +120,44 @@ def _module_of(part: object) -> ModuleType:
     return sys.modules[type(part).__module__]
 
 
-def _hash(*modules: ModuleType) -> str:
-    """Hash of the source files of `modules` and of all that they import."""
+def _hash_modules(*modules: ModuleType) -> str:
+    """Hash the source files of `modules` and of all modules that they import."""
     return hash_sources(source_files(*modules))
 
 
 def augmentation_fingerprint(
-    parts: Parts, execution: Execution, fingerprints: Fingerprints, made: Mapping[str, Any]
+    parts: Parts, execution: Execution, fingerprints: Fingerprints, provenance: Mapping[str, Any]
 ) -> str:
-    """Of the base's own answers that pairs are made of.
+    """Fingerprint of pairs whose answers the base generates.
 
     Args:
         parts: components of the run.
-        execution: where it computes.
+        execution: its device, precision and workspace.
         fingerprints: of the run.
-        made: how the pairs come about; ``base``, ``chosen``, ``noise_settings`` and ``seed`` are in it.
+        provenance: how the pairs are made; ``base``, ``chosen``, ``noise_settings`` and ``seed`` are in it.
 
     """
-    noise = [type(parts.noise).__qualname__, made["noise_settings"], fingerprints.noise]
-    decisive = [made["base"], made["chosen"], noise, made["seed"], execution.bf16, execution.device.type]
-    return digest([*decisive, _hash(augmentation), fingerprints.data])
+    noise = [type(parts.noise).__qualname__, provenance["noise_settings"], fingerprints.noise]
+    decisive = [
+        provenance["base"],
+        provenance["chosen"],
+        noise,
+        provenance["seed"],
+        execution.bf16,
+        execution.device.type,
+    ]
+    return digest([*decisive, _hash_modules(augmentation), fingerprints.data])
 
 
 def rewriting_fingerprint(
     writer: Writer, settings: PairsSettings, workspace: Workspace, *, seed: int, data: str
 ) -> str:
-    """Of a writer's rewritten answers. Those of an endpoint are paid for: they outlive a change of seed or code."""
+    """Fingerprint of a writer's rewritten answers.
+
+    Answers of an endpoint cost money, so they stay valid after a change of seed or code.
+    """
     if settings.writer == "endpoint":
         return digest([writer.name, settings.url, data])
     local = settings.writer == "model" and Path(settings.llm).is_dir()
     weights = workspace.hash_folder(Path(settings.llm)) if local else ""
-    return digest([writer.name, seed, weights, _hash(_module_of(writer)), data])
+    return digest([writer.name, seed, weights, _hash_modules(_module_of(writer)), data])

@@ -1,4 +1,4 @@
-"""The request to make preference pairs without training: checked before anything slow is imported."""
+"""Checks a request to make preference pairs, before slow imports."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ MODES = (
 
 
 def check_pairs_request(config: RunConfig, path: Path) -> None:
-    """Refuse settings that make no pairs, and a file that cannot be a new one.
+    """Refuse settings that make no pairs, and a file that cannot be created.
 
     Raises:
-        ConfigError: the settings read pairs, or do not say how they are made.
-        OutputError: `path` is there, is a folder, or lies in none.
+        ConfigError: the settings read pairs, or do not say how to make them.
+        OutputError: `path` exists, is a folder, or its folder does not exist.
 
     """
     if config.pairs.path:
-        raise ConfigError(f"pairs.path {config.pairs.path}: it is where a run reads pairs; leave it out here")
+        raise ConfigError(
+            f"pairs.path {config.pairs.path}: a run reads pairs from this file; leave it out to make pairs"
+        )
     if not config.pairs.mode:
         raise ConfigError(f"--pairs.mode: say how the pairs are made: {MODES}")
     if path.is_dir():

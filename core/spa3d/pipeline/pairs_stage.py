@@ -1,4 +1,4 @@
-"""Preference pairs of a run: read from the file it was given, or made."""
+"""Preference pairs of a run, read from a file or generated."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ NAME = "pairs.jsonl"
 
 @dataclass(frozen=True)
 class PairSource:
-    """Where the pairs of one run come from.
+    """Source of the preference pairs of a run: a file, or a generation plan.
 
     Attributes:
-        settings: whether pairs are read or made, and how.
-        recipe: of the post-training that they are for.
+        settings: of the pairs.
+        recipe: of the post-training.
         parts: components of the run.
         caches: of the run.
-        base: answers, where the mode is data augmentation.
-        data: the records that can be read.
-        special_tokens: tokens of the model that no answer may hold.
+        base: generates answers in the mode ``augmentation``.
+        data: the usable records.
+        special_tokens: tokens of the model that no answer may contain.
         reporter: where progress goes.
 
     """
@@ -61,7 +61,7 @@ class PairSource:
         return asks_for_pairs(self.parts.objective.needs)
 
     def load(self) -> list[Pair]:
-        """Read the pairs of ``--pairs.path``; raises `DataError` where they are none, or do not fit these records."""
+        """Read the pairs of ``--pairs.path``; raises `DataError` if they are invalid for these records."""
         path, left_out = self.settings.path, self.data.left_out.get("train", frozenset())
         pairs = read_pairs(Path(path))
         try:
@@ -76,7 +76,7 @@ class PairSource:
 
     @cached_property
     def plan(self) -> GenerationPlan:
-        """What is asked where pairs are made; raises `ConfigError` where the mode lacks something."""
+        """The plan to generate the pairs; raises `ConfigError` if a needed setting is missing."""
         settings, recipe, records = self.settings, self.recipe, self.data.split("train")
         dataset, execution = self.parts.dataset, self.caches.execution
         by_model = settings.mode == "augmentation"
@@ -86,21 +86,25 @@ class PairSource:
         limit = settings.limit or min(samples, len(records))
         requests = draw_requests(dataset, records, seed=recipe.seed, limit=limit, with_cloud=by_model)
         data = self.caches.fingerprints.data
-        made: dict[str, Any] = {"mode": settings.mode, "dataset": self.parts.names["dataset"], "data": data[:16]}
+        provenance: dict[str, Any] = {"mode": settings.mode, "dataset": self.parts.names["dataset"], "data": data[:16]}
         if by_model:
             noise = self.parts.noise
-            made |= {"base": self.base.key, "chosen": settings.chosen, "noise": self.parts.names["noise"]}
-            made |= {"level": noise.level, "noise_settings": noise.config.model_dump(mode="json"), "seed": recipe.seed}
-            decisive = augmentation_fingerprint(self.parts, execution, self.caches.fingerprints, made)
-            return GenerationPlan(requests, execution.workspace.pairs(settings.mode, decisive), made, None)
+            provenance |= {"base": self.base.key, "chosen": settings.chosen, "noise": self.parts.names["noise"]}
+            provenance |= {
+                "level": noise.level,
+                "noise_settings": noise.config.model_dump(mode="json"),
+                "seed": recipe.seed,
+            }
+            decisive = augmentation_fingerprint(self.parts, execution, self.caches.fingerprints, provenance)
+            return GenerationPlan(requests, execution.workspace.pairs(settings.mode, decisive), provenance, None)
         writer = make_writer(settings, dataset=dataset, seed=recipe.seed, device=execution.device)
-        made |= {"writer": writer.name, "seed": recipe.seed}
+        provenance |= {"writer": writer.name, "seed": recipe.seed}
         decisive = rewriting_fingerprint(writer, settings, execution.workspace, seed=recipe.seed, data=data)
-        return GenerationPlan(requests, execution.workspace.pairs(settings.mode, decisive), made, writer)
+        return GenerationPlan(requests, execution.workspace.pairs(settings.mode, decisive), provenance, writer)
 
     @property
     def done(self) -> bool:
-        """Whether pairs are given, or every request has its response."""
+        """Whether pairs come from a file, or every request has a response."""
         return bool(self.settings.path) or self.plan.complete
 
     @property
@@ -111,18 +115,18 @@ class PairSource:
         return f"{len(self.plan.requests)} requests, by {self.settings.mode}, in {self.plan.path}"
 
     def check(self) -> None:
-        """Find what is wrong with the pairs before any work is done."""
+        """Raise the errors of the pairs before any work is done."""
         if self.needed and self.settings.path:
             self.load()
         elif self.needed:
-            self.plan.open_log()  # it says so if it is broken
+            self.plan.open_log()  # raises if the log is broken
 
     def collect(self, output: Path, predictor: Callable[[], Predictor]) -> dict[str, Any]:
-        """Read or make the pairs, keep a copy in `output`, and return what the passport says of them.
+        """Read or make the pairs, copy them to `output`, and return their passport entries.
 
         Raises:
-            OutputError: the run in `output` was begun with other pairs.
-            DataError: no pair is left.
+            OutputError: the run in `output` began with other pairs.
+            DataError: no usable pair is left.
 
         """
         counts = dict[str, Any]()

@@ -1,4 +1,4 @@
-"""The values that steps of a run are given: live components, where they run, and what decides each artifact."""
+"""Values shared by the steps of a run: components, execution, fingerprints."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from spa3d.contracts.projector import Projector
 
 @dataclass(frozen=True)
 class Parts:
-    """The live components of a run. Encoder and projector are made anew for each model.
+    """The live components of a run. Each model gets a new encoder and projector.
 
     Attributes:
-        dataset, noise, objective, benchmarks: as chosen; benchmarks by the names that were asked for.
+        dataset, noise, objective, benchmarks: the selected ones; benchmarks by requested name.
         sft: the objective of the base's stages.
-        make_encoder: a fresh encoder; its weights come from the global generator, which the caller seeds.
-        make_projector: a fresh projector between two widths.
-        load_encoder_weights: gives an encoder the weights of ``--encoder.checkpoint``, where there is one.
-        encoder_weights: what was loaded from there; None where there is none.
-        names: by kind, the name that was asked for, as messages say it.
-        described: encoder and projector as a saved model names them.
+        make_encoder: makes an encoder; its weights come from the global generator, which the caller seeds.
+        make_projector: makes a projector between two widths.
+        load_encoder_weights: loads the file of ``--encoder.checkpoint``, if set, into an encoder.
+        encoder_weights: description of the loaded weights; None without ``--encoder.checkpoint``.
+        names: by kind, the requested name, for messages.
+        described: entries of encoder and projector in the configuration of a saved model.
         preparation: the arguments of `spa3d.data.preparation.prepare`.
         min_points: fewest points that the encoder takes.
         inputs: the channels that the encoder takes.
@@ -61,14 +61,14 @@ class Parts:
 
 @dataclass(frozen=True)
 class Execution:
-    """Where and how a run computes.
+    """Device, precision, backends and workspace of a run.
 
     Attributes:
         device: of the model.
         bf16: whether forwards run under bfloat16 autocast.
-        ops: backends of the point operations, the first one that takes a device works there.
-        workspace: where bases and caches lie.
-        cache_limit_bytes: size at which a cache stops growing; None: nothing is cached.
+        ops: backends of the point operations; for each device the first one that supports it is used.
+        workspace: holds bases and caches.
+        cache_limit_bytes: size at which a cache stops growing; None: no cache.
         batch_size: questions, or samples without gradient, per forward.
 
     """
@@ -86,14 +86,14 @@ class Fingerprints:
     """Hashes of what decides each artifact of a run, computed once by `spa3d.pipeline.fingerprints`.
 
     Attributes:
-        base: everything that decides the base, by name; its hash is the base's key.
+        base: everything that determines the base, by name; its hash is the base's key.
         clouds: of prepared clouds.
-        tokens: of the tokens of a frozen encoder, but for its weights.
-        reference: of the scores of a reference model, but for its weights.
+        tokens: of the tokens of a frozen encoder, without its weights.
+        reference: of the scores of a reference model, without its weights.
         noise: of the code of the noise.
         answers: by benchmark, of the base's answers to its questions.
         data: of the dataset.
-        sources: of all code that decides the numbers.
+        sources: of all code that affects the numbers.
 
     """
 

@@ -1,4 +1,4 @@
-"""The passport of a run: everything that decides its numbers."""
+"""The passport of a run: a record of everything that determines its numbers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from spa3d.pipeline.parts import Parts
 
 
 def make_passport(config: RunConfig, caches: Caches, base: Base, components: dict[str, str]) -> dict[str, object]:
-    """The passport of a run before its work begins; the weights it ends with are added to it later.
+    """Make the passport of a run before its work; hashes of the final weights are added later.
 
     Args:
         config: of the run.
-        caches: its components, where they compute, and their fingerprints.
-        base: that post-training starts from.
-        components: who brings each component.
+        caches: hold its components, execution and fingerprints.
+        base: the base of post-training.
+        components: origin of each component.
 
     """
     parts, execution, fingerprints = caches.parts, caches.execution, caches.fingerprints
@@ -39,22 +39,22 @@ def make_passport(config: RunConfig, caches: Caches, base: Base, components: dic
             "up_axis": parts.dataset.up_axis,
             "ops": [type(backend).__name__ for backend in execution.ops],
         },
-        "encoder_weights": _given_weights(parts, execution.workspace),
+        "encoder_weights": _describe_encoder_weights(parts, execution.workspace),
         "plugins": list(config.plugins),
-        "registry": _added_registry(config, execution.workspace),
+        "registry": _describe_registry(config, execution.workspace),
         "seeds": {"run": config.seed, "base": config.base.seed, "questions": config.evaluate.seed},
     }
 
 
-def _added_registry(config: RunConfig, workspace: Workspace) -> dict[str, str] | None:
-    """The file of ``--registry``, if there is one."""
+def _describe_registry(config: RunConfig, workspace: Workspace) -> dict[str, str] | None:
+    """Name and hash of the file of ``--registry``; None without it."""
     if not config.registry:
         return None
     return {"file": config.registry, "hash": workspace.hash_files([Path(config.registry)])}
 
 
-def _given_weights(parts: Parts, workspace: Workspace) -> dict[str, str] | None:
-    """The published weights that the encoder was given, if it was."""
+def _describe_encoder_weights(parts: Parts, workspace: Workspace) -> dict[str, str] | None:
+    """Name, layout and hash of the file of ``--encoder.checkpoint``; None without it."""
     weights = parts.encoder_weights
     if weights is None:
         return None

@@ -1,4 +1,4 @@
-"""The plan of a run, for ``--dry-run``: its stages, which are done already, its parts and what trains them."""
+"""The plan of a run, for ``--dry-run``: its stages and the parts of its model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spa3d.registry.registry import Registry
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage of the run and whether its result is there already."""
+    """A stage of the run; `done` if its result exists."""
 
     name: str
     detail: str
@@ -40,12 +40,12 @@ class PlannedPart:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do.
+    """The plan of a run: its stages, parts and encoder weights.
 
     Attributes:
         stages: its stages.
         parts: the parts of its model.
-        weights: where the encoder's weights come from, or could come from; empty where there is nothing to say.
+        weights: source of the encoder's weights, used or available; empty if there is none.
 
     """
 
@@ -59,19 +59,19 @@ def plan(config: RunConfig, registry: Registry) -> Plan:
     run = open_run(config, registry, output=default_folder(config, time="new"), check_data=False)
     with ops.use(*run.execution.ops):
         stages = [PlannedStage(stage.name, stage.detail, stage.done()) for stage in flat(run.stages())]
-    return Plan(stages, _parts(run), run.describe_weights())
+    return Plan(stages, _plan_parts(run), run.describe_weights())
 
 
-def _parts(run: Run) -> list[PlannedPart]:
+def _plan_parts(run: Run) -> list[PlannedPart]:
     config = run.config
-    given = describe(run.base.model_folder).text_config if config.base.path else None
+    saved_llm = describe(run.base.model_folder).text_config if config.base.path else None
     with torch.device("meta"):
         encoder = run.parts.make_encoder()
-        llm = AutoModelForCausalLM.from_config(given or llm_config(config.llm))
+        llm = AutoModelForCausalLM.from_config(saved_llm or llm_config(config.llm))
         projector = run.parts.make_projector(encoder.dim, llm.config.hidden_size)
     stages = [(f"base: {name}", parts_trained(name, getattr(config.base, name))) for name in stages_of(config)]
     last, lora = parts_trained("post-train", config.train), config.train.lora
-    # With adapters the LLM's own weights stand still.
+    # With adapters the LLM's own weights are frozen.
     stages.append(("post-train", tuple(part for part in last if not (lora.rank and part == "llm"))))
 
     def trains(part: str) -> tuple[str, ...]:
@@ -83,9 +83,9 @@ def _parts(run: Run) -> list[PlannedPart]:
     planned = [
         PlannedPart("encoder", config.encoder.component, size(encoder), trains("encoder")),
         PlannedPart("projector", config.projector.component, size(projector), trains("projector")),
-        PlannedPart("llm", "of the base" if given else config.llm_name, size(llm), trains("llm")),
+        PlannedPart("llm", "of the base" if saved_llm else config.llm_name, size(llm), trains("llm")),
     ]
     if lora.rank:
-        what = f"in the llm, of rank {lora.rank}"
-        planned.append(PlannedPart("adapters", what, planned_size(lora, llm.config), ("post-train",)))
+        description = f"in the llm, of rank {lora.rank}"
+        planned.append(PlannedPart("adapters", description, planned_size(lora, llm.config), ("post-train",)))
     return planned

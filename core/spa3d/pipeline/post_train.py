@@ -47,13 +47,13 @@ from spa3d.training.watchdog import HeldOutWatchdog, WatchdogSettings
 
 @dataclass(frozen=True)
 class PostTrainingRecipe:
-    """How a base is post-trained.
+    """Recipe of a post-training: settings, seed and the stage before it.
 
     Attributes:
         train: settings of the stage.
-        seed: of the order, the noise and fresh questions.
-        blind: whether no cloud is ever shown.
-        instruct: the stage whose epochs ``--train.fresh`` leaves behind.
+        seed: seed of the order, the noise and fresh questions.
+        blind: whether the model never gets a cloud.
+        instruct: settings of instruction tuning; ``--train.fresh`` skips its epochs.
 
     """
 
@@ -67,7 +67,7 @@ class PostTraining:
     """Trains a base and saves the result below a run's folder.
 
     Args:
-        recipe: how.
+        recipe: settings and seed.
         parts: the run's components.
         caches: of the run.
         splits: the records of each split.
@@ -91,7 +91,7 @@ class PostTraining:
 
     @property
     def done(self) -> bool:
-        """Whether the trained model is there."""
+        """Whether the trained model is saved."""
         return (self.output / "model" / "done.json").exists()
 
     def run(
@@ -102,13 +102,13 @@ class PostTraining:
         pairs: Sequence[Pair] = (),
         held_out: Sequence[Record] = (),
     ) -> Spa3dModel:
-        """Train `model` in place and save it under ``model/``; load that where it is there already.
+        """Train `model` in place and save it under ``model/``; if it is saved already, load it.
 
         Args:
             model: the base.
             processor: its processor.
             pairs: the preference pairs, for an objective that needs rejected answers.
-            held_out: records that a slice to be watched is taken from; none: nothing is watched.
+            held_out: records of the held-out slice of the watchdog; empty: no watchdog.
 
         """
         if self.done:
@@ -154,7 +154,7 @@ class PostTraining:
         )
 
     def _examples(self, pairs: Sequence[Pair]) -> tuple[Sequence[Any], Callable[[Any, int], TrainingExample]]:
-        """Records or pairs that post-training goes through, and how one of them becomes an example."""
+        """Training records or pairs, and the function that makes an example of one."""
         needs, records, recipe = self.parts.objective.needs, self.splits["train"], self.recipe
         if asks_for_pairs(needs):
             return pairs, preference_example
@@ -165,30 +165,30 @@ class PostTraining:
         return records, sft_example(conversation)
 
     def _conversations(self, records: int) -> ConversationSampler:
-        """The conversations of post-training: of the epochs that the base has seen, or of those that follow."""
+        """Conversations of post-training: from the first epoch, or after the epochs of the base."""
         conversation = instructions(self.parts.dataset, self.recipe.seed)
         if not self.recipe.train.fresh:
             return conversation
         stage = self.recipe.instruct
-        seen = math.ceil(optimizer_steps(stage, records) * stage.batch_size / records)
+        epochs = math.ceil(optimizer_steps(stage, records) * stage.batch_size / records)
 
         def later(record: Record, epoch: int) -> Conversation:
-            return conversation(record, epoch + seen)
+            return conversation(record, epoch + epochs)
 
         return later
 
     def _watchdogs(self, views: Views, records: Sequence[Record]) -> list[HeldOutWatchdog]:
-        """The watchdog of a held-out slice, where there are records to take it from."""
+        """The watchdog of a held-out slice; empty without `records`."""
         if not records:
             return []
         train = self.recipe.train
         example = sft_example(instructions(self.parts.dataset, 0))
         text = tokenize_example(views.encoder.processor, example, [("chosen", "cloud")])
-        places = keyed_generator("probe").permutation(len(records))[: train.probe_size]
+        indices = keyed_generator("probe").permutation(len(records))[: train.probe_size]
         return [
             HeldOutWatchdog(
                 views,
-                [text(records[int(place)], 0) for place in sorted(places)],
+                [text(records[int(index)], 0) for index in sorted(indices)],
                 WatchdogSettings(
                     every=train.probe_every,
                     batch_size=self.caches.execution.batch_size,
@@ -202,7 +202,7 @@ class PostTraining:
         ]
 
     def _save(self, model: Spa3dModel, processor: Spa3dProcessor, steps: int) -> None:
-        """Write ``model/``, with the adapters merged into it, and ``adapter/`` where there are any."""
+        """Write ``model/``, with merged adapters, and ``adapter/`` if there are any."""
         if adapters.attached(model):
             distributed.first_only(partial(adapters.save, model, self.output / "adapter"))
             adapters.merge(model)
@@ -215,7 +215,7 @@ class PostTraining:
 
 
 def let_train(model: Spa3dModel, settings: TrainSettings, *, seed: int) -> None:
-    """Let the parts that post-training trains train, the LLM through adapters where there is a rank."""
+    """Make the trained parts trainable; with a rank, the LLM through adapters."""
     parts = parts_trained("post-train", settings)
     if settings.lora.rank:
         adapters.attach(model, parts, settings.lora, seed=seed)

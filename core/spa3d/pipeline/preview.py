@@ -1,4 +1,4 @@
-"""Sheets of what a run would see: objects of a dataset, or what noises make of them."""
+"""Preview sheets: objects of a dataset, clean or noised, as a run would see them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from spa3d.runtime.rng import Draws, Key
 
 @dataclass(frozen=True)
 class PreviewRequest:
-    """What to draw: the file, the split, how many records from the first on, and levels of noise from 0 to 1."""
+    """Request of a sheet: file, split, number of records, and levels of noise in [0, 1]."""
 
     path: Path
     split: str
@@ -34,7 +34,7 @@ class PreviewRequest:
 
 @dataclass(frozen=True)
 class _Selected:
-    """The dataset, its first records with their clouds as they are in the files, and a line about them."""
+    """Selected records: the dataset, records with clouds as in the files, and a summary line."""
 
     dataset: Dataset
     objects: list[tuple[Record, Cloud]]
@@ -44,16 +44,16 @@ class _Selected:
 def draw_dataset(
     config: RunConfig, registry: Registry, request: PreviewRequest, *, skipped: Callable[[str], None]
 ) -> str:
-    """Draw the contact sheet; returns what is on it, and tells `skipped` of each record that is left out.
+    """Draw the contact sheet and return its description; `skipped` gets a line per left out record.
 
     Raises:
-        DataError: a record that cannot be read, or a split that is not there.
+        DataError: a record cannot be read, or the split does not exist.
         OutputError: the file cannot be written.
 
     """
     selected = _select(config, registry, request, skipped)
     clouds = [rotate_y_up(cloud, selected.dataset.up_axis) for _, cloud in selected.objects]
-    with _writing(request.path):
+    with _naming_write_errors(request.path):
         draw_contact_sheet(clouds, [_label(record) for record, _ in selected.objects], request.path)
     return selected.summary
 
@@ -61,25 +61,27 @@ def draw_dataset(
 def draw_noise(
     configs: Sequence[RunConfig], registry: Registry, request: PreviewRequest, *, skipped: Callable[[str], None]
 ) -> str:
-    """Draw the noises of `configs`, which share all else, by levels; returns what is on the sheet.
+    """Draw noises at several levels and return a description; `configs` differ in noise only.
 
     Raises:
-        DataError: a record that cannot be read, or a split that is not there.
-        PluginError: a noise that fails or breaks its contract.
+        DataError: a record cannot be read, or the split does not exist.
+        PluginError: a noise fails or breaks its contract.
         OutputError: the file cannot be written.
 
     """
     selected = _select(configs[0], registry, request, skipped)
     axis, parts = selected.dataset.up_axis, []
     for record, cloud in selected.objects:
-        clean = _prepared(record, cloud, configs[0])
+        clean = _prepare_cloud(record, cloud, configs[0])
         key = [(configs[0].seed, 0, record.id, "noised")]
         strips = [
-            _strip([make_noise(config, registry, level=level) for level in request.levels], config, clean, key, axis)
+            _make_strip(
+                [make_noise(config, registry, level=level) for level in request.levels], config, clean, key, axis
+            )
             for config in configs
         ]
         parts.append((_label(record), strips))
-    with _writing(request.path):
+    with _naming_write_errors(request.path):
         draw_comparison_sheet(parts, request.path)
     names = ", ".join(config.noise.requested for config in configs)
     return f"{names} at {', '.join(f'{level:g}' for level in request.levels)} on {selected.summary}"
@@ -90,7 +92,7 @@ def _select(
 ) -> _Selected:
     dataset = make_dataset(config, registry)
     records = dataset.records(request.split)
-    objects = list(_clouds(dataset, [records[i] for i in range(min(request.count, len(records)))]))
+    objects = list(_load_clouds(dataset, [records[i] for i in range(min(request.count, len(records)))]))
     for line in dataset.skip_log.lines:
         skipped(line)
     name = config.dataset.requested
@@ -98,8 +100,8 @@ def _select(
     return _Selected(dataset, objects, summary)
 
 
-def _clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Record, Cloud]]:
-    """Each record with its cloud; one that cannot be read is an error, or is skipped where that was asked for."""
+def _load_clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Record, Cloud]]:
+    """Yield each record with its cloud; bad ones raise or are skipped, as ``on_bad_data`` says."""
     for record in records:
         try:
             yield record, load_valid_cloud(record)
@@ -109,14 +111,14 @@ def _clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Recor
             dataset.skip_log.add(str(error))
 
 
-def _prepared(record: Record, cloud: Cloud, config: RunConfig) -> Cloud:
-    """The cloud as a run would give it to the noise."""
+def _prepare_cloud(record: Record, cloud: Cloud, config: RunConfig) -> Cloud:
+    """Prepare a cloud as a run does before the noise."""
     settings = preparation_kwargs(config, count=config.points.count)
     return prepare(cloud, key=("resample", record.id), has_color=record.has_color, **settings)
 
 
-def _strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: Sequence[Key], up_axis: str) -> Strip:
-    """The clean cloud, and what a noise at several levels makes of it in the first epoch of a run."""
+def _make_strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: Sequence[Key], up_axis: str) -> Strip:
+    """Make a strip: the clean cloud, and noised clouds as in the first epoch of a run."""
     points = torch.from_numpy(clean)[None]
     clouds, labels = [rotate_y_up(clean, up_axis)], ["clean"]
     for noise in noises:
@@ -130,11 +132,13 @@ def _strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: Seque
 
 
 def _try_noise(noise: Noise, points: Tensor, draws: Draws, name: str) -> Tensor:
-    """The noised cloud; a noise that fails or breaks its contract is named."""
+    """Apply a noise; raises `PluginError` with `name` if it fails or breaks its contract."""
     try:
         noised = noise.apply(points.clone(), draws)
         if noised.shape != points.shape or not noised.isfinite().all():
-            raise ValueError(f"what comes out, of shape {tuple(noised.shape)}, must be as many finite numbers")
+            raise ValueError(
+                f"the output, of shape {tuple(noised.shape)}, must have the input's shape and finite numbers"
+            )
     except Exception as error:
         raise PluginError(
             f"{name}: it fails at level {noise.level:g} on points of shape {tuple(points.shape)}: "
@@ -144,7 +148,7 @@ def _try_noise(noise: Noise, points: Tensor, draws: Draws, name: str) -> Tensor:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _naming_write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

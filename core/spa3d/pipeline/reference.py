@@ -1,4 +1,4 @@
-"""The reference model of a run, where its objective asks for one."""
+"""The reference model of a run, for objectives that need one."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from spa3d.training.reference import LiveReference, PrecomputedReference, Refere
 
 @dataclass(frozen=True)
 class ReferenceRequest:
-    """What an objective asks of a reference model, and the way to get it.
+    """Needs of an objective that concern the reference model, and how to score them.
 
     Attributes:
         needs: all needs of the objective.
-        objective: its name, as messages say it.
+        objective: its name, for messages.
         way: ``auto``, ``precomputed``, ``adapters-off`` or ``copy``.
         bf16: forward under bfloat16 autocast.
         batch_size: samples scored at once.
@@ -50,21 +50,21 @@ def make_reference(
     views_of: Callable[[Spa3dModel], Views],
     reporter: Reporter,
 ) -> Reference | None:
-    """The reference model; None where no need asks for one.
+    """Make the reference model; None if no need concerns it.
 
-    The model of `views` must still be the base that training starts from. A resumed run comes here before its
-    checkpoint is loaded, so it finds the same reference.
+    The model of `views` must still have the weights of the base. A resumed run calls this before its checkpoint is
+    loaded, so it gets the same reference.
 
     Args:
-        request: what is asked for.
+        request: needs and settings.
         views: of the policy.
         samples: all samples of the stage, in order.
-        cache_dir: folder of the scores that a model gives as a reference.
+        cache_dir: returns the folder of the reference scores of a model.
         views_of: the same views of another model.
         reporter: where progress goes.
 
     Raises:
-        ConfigError: the reference cannot be had in this way.
+        ConfigError: `request.way` is impossible for this model or objective.
 
     """
     needs, model = [need for need in request.needs if need.model == "reference"], views.model
@@ -92,7 +92,7 @@ def make_reference(
 def _precompute(
     request: ReferenceRequest, views: Views, samples: TrainingDataset[Any], folder: Path, reporter: Reporter
 ) -> PrecomputedReference:
-    """Score all samples that are not in `folder` yet, and read the scores from there."""
+    """Score all samples without scores in `folder`, and read the scores from there."""
     live = LiveReference(views, bf16=request.bf16)
 
     def fill() -> None:
@@ -103,4 +103,4 @@ def _precompute(
             rows.fill(in_order, request.needs, live, batch_size=request.batch_size, advance=advance)
 
     distributed.first_only(fill)
-    return PrecomputedReference(RowStore(folder, (1,)), views)  # opened anew: other processes read what the first wrote
+    return PrecomputedReference(RowStore(folder, (1,)), views)  # reopened to read what the first process wrote

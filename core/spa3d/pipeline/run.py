@@ -1,6 +1,6 @@
 """One run from its components to its report: base, measure, post-train, measure, report.
 
-Every step leaves its result on disk and is skipped when that is there, so a killed run continues with ``--resume``.
+Every step saves its result and is skipped if the result exists, so ``--resume`` continues a killed run.
 """
 
 from __future__ import annotations
@@ -61,39 +61,39 @@ def open_run(
     reporter: Reporter | None = None,
     check_data: bool = True,
 ) -> Run:
-    """A run with its components built and its records checked; nothing is written yet.
+    """Build the components of a run and check its records; nothing is written yet.
 
     Args:
         config: of the run.
-        registry: it was chosen from.
+        registry: source of its components.
         output: the run's folder.
         reporter: where progress goes.
-        check_data: read each record where bad data are skipped; without it, none is left out.
+        check_data: with ``on_bad_data`` ``skip``, read each record and leave bad ones out; false: keep all.
 
     """
-    # One run has one voice: transformers' own bars and notices would drown it.
+    # Bars and notices of transformers would hide the messages of the run.
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     if config.threads:
         torch.set_num_threads(config.threads)
-    execution, told = make_execution(config, registry), reporter or Silent()
+    execution, progress = make_execution(config, registry), reporter or Silent()
     parts = assemble(config, registry, execution)
     distributed.join(cpu=execution.device.type == "cpu")
-    checks = DataChecks(parts, special_token_names(config.llm), blind=config.blind, reporter=told)
+    checks = DataChecks(parts, special_token_names(config.llm), blind=config.blind, reporter=progress)
     with ops.use(*execution.ops):
         data = checks.read() if check_data else unchecked_data(parts)
     fingerprints = run_fingerprints(config, registry, parts, execution, left_out=data.left_out)
-    return Run(config, registry, Caches(parts, execution, fingerprints), data, output, told)
+    return Run(config, registry, Caches(parts, execution, fingerprints), data, output, progress)
 
 
 class Run:
     """The steps of one run, in order.
 
     Args:
-        config: what was asked for.
-        registry: it was chosen from.
-        caches: the live components, where they compute, and what decides each artifact.
-        data: the records that it may use.
+        config: of the run.
+        registry: source of its components.
+        caches: hold its components, execution and fingerprints.
+        data: the usable records.
         output: the run's folder.
         reporter: where progress goes.
 
@@ -116,7 +116,7 @@ class Run:
 
     @cached_property
     def builder(self) -> BaseBuilder:
-        """Builds the base."""
+        """The builder of the base."""
         config = self.config
         stages = [(name, getattr(config.base, name)) for name in stages_of(config)]
         recipe = BaseRecipe(stages, config.llm, config.base.seed, config.blind)
@@ -124,7 +124,7 @@ class Run:
 
     @cached_property
     def measurement(self) -> Measurement:
-        """Asks the benchmarks."""
+        """The evaluation on the benchmarks."""
         return Measurement(
             self.caches,
             self.base.key,
@@ -136,7 +136,7 @@ class Run:
 
     @cached_property
     def pairs(self) -> PairSource:
-        """Where preference pairs come from."""
+        """The source of the preference pairs."""
         return PairSource(
             self.config.pairs,
             self.recipe,
@@ -150,7 +150,7 @@ class Run:
 
     @cached_property
     def model_and_processor(self) -> tuple[Spa3dModel, Spa3dProcessor]:
-        """The base as it was loaded; post-training trains it in place."""
+        """The loaded base; post-training trains it in place."""
         return load_base(self.base.model_folder, self.parts, self.execution)
 
     def stages(self) -> list[Stage]:
@@ -174,25 +174,25 @@ class Run:
         distributed.first_only(self.execution.workspace.prepare)
         distributed.first_only(self.check_data)
         config = self.config.model_dump(mode="json")
-        with ExitStack() as held:
-            distributed.first_only(lambda: held.enter_context(lock_run_folder(self.output, config, resume=resume)))
+        with ExitStack() as stack:
+            distributed.first_only(lambda: stack.enter_context(lock_run_folder(self.output, config, resume=resume)))
             distributed.first_only(self._issue_passport)
             run_stages(self.stages(), self.timing)
 
     def check_data(self) -> None:
-        """Collect the questions; data that cannot be trained on or asked about are reported before any work."""
+        """Collect the questions, and raise the errors of the data before any work."""
         config, base = self.config, self.base
         checks = DataChecks(self.parts, self.special_tokens, blind=config.blind, reporter=self.reporter)
         self.questions = checks.questions(self.data, config.evaluate)
         self._held_out()
         refuse_twinless(self.parts, self.data.split("train"))
         if config.base.path and config.train.lora.rank:
-            # A given base brings an LLM of its own, which may lack the layers that are to get adapters.
+            # The LLM of a base from --base may lack the layers of --train.lora.targets.
             adapters.planned_size(config.train.lora, describe(base.model_folder).text_config)
         self.pairs.check()
 
     def pairs_alone(self, path: Path) -> Pairs:
-        """Make pairs without training, and the base first where that is who answers."""
+        """Make pairs without training; if the base generates the answers, build it first."""
         self.execution.workspace.prepare()
 
         def predictor() -> Predictor:
@@ -202,7 +202,7 @@ class Run:
         return self.pairs.generate_to(path, predictor)
 
     def describe_weights(self) -> str:
-        """Where the encoder's weights come from, or could come from; empty where there is nothing to say."""
+        """Describe the source of the encoder's weights, used or available; empty if there is none."""
         return describe_weights(self.parts, self.config, self.registry.manifest)
 
     def _issue_passport(self) -> None:
@@ -210,9 +210,9 @@ class Run:
         issue_passport(self.output, passport)
 
     def _base_stage(self) -> Stage:
-        given = self.config.base.path
-        if given:
-            return Stage("base", f"given: {given}", lambda: True, self._load_base, every_process=True)
+        path = self.config.base.path
+        if path:
+            return Stage("base", f"given: {path}", lambda: True, self._load_base, every_process=True)
         inner = self.builder.stages()
         return Stage("base", "", lambda: self.base.finished, self._load_base, every_process=True, inner=inner)
 
@@ -236,7 +236,7 @@ class Run:
             self.builder.build()
 
     def _predictor(self, batch_size: int) -> Predictor:
-        """The model as it is now, before or after post-training."""
+        """The predictor of the model with its present weights, before or after post-training."""
         base, processor = self.model_and_processor
         model = base if self._trained is None else self._trained
         views = self.caches.views(model, processor, seed=self.config.seed)

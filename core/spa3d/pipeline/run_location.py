@@ -1,4 +1,4 @@
-"""The folder of a run: given, new, or the latest of the same configuration."""
+"""The folder of a run: chosen by the user, new, or the latest of the same configuration."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def default_folder(config: RunConfig, *, time: str) -> Path:
 
 
 def run_folder(config: RunConfig, *, output: Path | None, resume: bool) -> Path:
-    """The folder of a run: `output`, or a new one under runs/, or, to resume, the latest of the same run.
+    """The folder of a run: `output`, a new one, or with `resume` the latest of the same run.
 
     Raises:
-        ConfigError: there is nothing to resume, or several processes would each choose a folder.
+        ConfigError: there is no run to resume, or several processes have no common `output`.
 
     """
     if output is not None:

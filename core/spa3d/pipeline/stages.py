@@ -16,10 +16,10 @@ class Stage:
     Attributes:
         name: name in progress, plans and timings.
         detail: one line for the plan.
-        done: whether its result is there already.
-        run: does the work, or takes over the result that is there.
-        every_process: whether all processes run it, or the first alone while the others wait.
-        inner: the stages that it consists of; a plan shows them in its place.
+        done: whether its result exists.
+        run: does the work, or reads the existing result.
+        every_process: whether all processes run it; false: the first one, while the others wait.
+        inner: its sub-stages; a plan shows them instead of it.
 
     """
 
@@ -32,13 +32,13 @@ class Stage:
 
 
 def flat(stages: Iterable[Stage]) -> Iterator[Stage]:
-    """The stages of a plan: each stage, or the ones that it consists of."""
+    """Flatten the stages of a plan: a stage with sub-stages is replaced by them."""
     for stage in stages:
         yield from stage.inner or (stage,)
 
 
 def run_stages(stages: Iterable[Stage], timing: MutableMapping[str, float]) -> None:
-    """Run `stages` in order; `timing` takes the wall seconds of each, by name."""
+    """Run `stages` in order; the wall seconds of each are stored in `timing` by name."""
     for stage in stages:
         start = time.perf_counter()
         if stage.every_process:

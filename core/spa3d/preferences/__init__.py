@@ -1,1 +1,1 @@
-"""Preference pairs: what they are, how they are made, kept and read."""
+"""Preference pairs: requests, generation, writers of rejected answers."""

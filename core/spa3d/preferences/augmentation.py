@@ -1,6 +1,6 @@
-"""Pairs by data augmentation: the answer to avoid is what the model itself says of a noised cloud.
+"""Pairs by data augmentation: rejected is the model's own answer about a noised cloud.
 
-Source: the two ways in which the paper of SPA makes pairs for DPO and SimPO, of which this is the first.
+Source: the first of the two methods in the SPA paper that make pairs for DPO and SimPO.
 """
 
 from __future__ import annotations
@@ -26,22 +26,25 @@ def generate_augmented(
 
     Args:
         predictor: the base, with the run's noise.
-        requests: what to ask.
-        on_responses: takes the responses of a batch as soon as they are there.
+        requests: the questions.
+        on_responses: called with the responses of each batch.
         advance: moves the progress bar.
-        own_answers: prefer what the model says of the clean cloud, and not the true answer.
+        own_answers: chosen is the model's answer about the clean cloud; false: the true answer.
 
     """
     for first in range(0, len(requests), predictor.batch_size):
         batch = requests[first : first + predictor.batch_size]
-        questions = [Question(one.key, one.record.id, one.question, None, one.answer, "pair") for one in batch]
+        questions = [
+            Question(request.key, request.record.id, request.question, None, request.answer, "pair")
+            for request in batch
+        ]
         rejected = [prediction.text for prediction in predictor.answer(questions, "noised", advance)]
-        chosen = [one.answer for one in batch]
+        chosen = [request.answer for request in batch]
         if own_answers:
             chosen = [prediction.text for prediction in predictor.answer(questions, "clean", lambda units: None)]
         on_responses(
             [
-                Response(one.key, good, bad, pair_error(good, bad))
-                for one, good, bad in zip(batch, chosen, rejected, strict=True)
+                Response(request.key, preferred, other, pair_error(preferred, other))
+                for request, preferred, other in zip(batch, chosen, rejected, strict=True)
             ]
         )

@@ -1,6 +1,6 @@
-"""Pairs by text corruption: the answer to avoid is a plausible wrong one that a writer made of the true answer.
+"""Pairs by text corruption: rejected is the true answer, rewritten into a plausible wrong one.
 
-Source: the two ways in which the paper of SPA makes pairs for DPO and SimPO, of which this is the second.
+Source: the second of the two methods in the SPA paper that make pairs for DPO and SimPO.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ NO_ANSWER = "the writer gave no answer"
 def generate_corrupted(
     writer: Writer, requests: Sequence[Request], on_responses: Callable[[Sequence[Response]], None], advance: Advance
 ) -> None:
-    """Let `writer` rewrite the true answers of `requests`; `on_responses` takes each as soon as it is there."""
-    truths = {one.key: one.answer for one in requests}
+    """Let `writer` rewrite the true answers of `requests`; `on_responses` gets each at once."""
+    truths = {request.key: request.answer for request in requests}
 
     def on_result(key: str, text: str | None, why_not: str) -> None:
         truth, rewrite = truths[key], text or ""
@@ -27,4 +27,7 @@ def generate_corrupted(
         on_responses([Response(key, truth, rewrite, error)])
         advance(1)
 
-    writer.rewrite([RewriteRequest(one.key, one.question, one.answer, one.record) for one in requests], on_result)
+    writer.rewrite(
+        [RewriteRequest(request.key, request.question, request.answer, request.record) for request in requests],
+        on_result,
+    )

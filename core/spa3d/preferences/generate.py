@@ -1,4 +1,4 @@
-"""Generation of preference pairs: answers that are logged are reused, the others are asked for."""
+"""Generation of preference pairs; logged answers are reused."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ HINTS = {
     "augmentation": "take --pairs.mode corruption or, if answers to noised clouds were right, a higher --noise.level",
     "corruption": "take another --pairs.writer or --pairs.llm, or --pairs.mode augmentation",
 }
-"""What to do where a mode gave no pair."""
+"""What to try if a mode gave no pair."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of a run, and what became of the other requests.
+    """The pairs of a run, and the number of requests without a pair.
 
     Attributes:
-        kept: the pairs, in the order in which they were asked for.
+        kept: the pairs, in the order of their requests.
         requested: number of requests.
         dropped: number of requests that gave no pair, by reason.
 
@@ -50,13 +50,13 @@ class Pairs:
 
 @dataclass(frozen=True)
 class GenerationPlan:
-    """What is to be asked for the pairs of a run, and where the answers are kept.
+    """Requests for the pairs of a run, and the log of their responses.
 
     Attributes:
         requests: in order.
-        path: the response log that all runs share whose answers would be the same.
-        made: how the pairs come about, as each of them tells; ``mode`` is in it.
-        writer: who writes the wrong answers; None where the model itself does.
+        path: the response log, shared by all runs that would get the same answers.
+        made: provenance, stored in each pair; contains ``mode``.
+        writer: writer of the wrong answers; None if the model itself gives them.
 
     """
 
@@ -67,16 +67,16 @@ class GenerationPlan:
 
     @property
     def complete(self) -> bool:
-        """Whether every request has its response."""
+        """Whether every request has a response."""
         return not self.missing(self.open_log())
 
     def open_log(self) -> ResponseLog[Response]:
-        """Read the response log; raises `DataError` where it is broken."""
+        """Read the response log; raises `DataError` if it is broken."""
         return ResponseLog(self.path, Response)
 
     def missing(self, log: ResponseLog[Response]) -> list[Request]:
         """Requests without a response in `log`."""
-        return [one for one in self.requests if one.key not in log.responses]
+        return [request for request in self.requests if request.key not in log.responses]
 
 
 def make_pairs(
@@ -87,23 +87,23 @@ def make_pairs(
     special_tokens: Sequence[str],
     reporter: Reporter,
 ) -> Pairs:
-    """Make the pairs of `plan`; what its log does not answer yet is asked for, and each response is kept at once.
+    """Make the pairs of `plan`: generate missing responses, and log each at once.
 
     Args:
-        plan: what to ask.
-        predictor: gives the base with the run's noise; called where the base is to be asked.
-        own_answers: the base's own answers to clean clouds are the chosen ones, and not the true answers.
-        special_tokens: tokens of the model that no answer may hold.
+        plan: requests and log.
+        predictor: returns the base with the run's noise; called only if the base generates answers.
+        own_answers: chosen is the base's answer about the clean cloud; false: the true answer.
+        special_tokens: tokens of the model that no answer may contain.
         reporter: where progress goes.
 
     Raises:
-        DataError: no pair is left, or a text is too long for the model.
+        DataError: no usable pair is left, or a text is too long for the model.
 
     """
     log = plan.open_log()
     if plan.missing(log):
         with log.locked(lambda: reporter.say(f"{log.path}: another process is making these pairs; waiting for it")):
-            _ask(plan, log, predictor, own_answers=own_answers, reporter=reporter)
+            _generate_missing(plan, log, predictor, own_answers=own_answers, reporter=reporter)
     pairs = _select(plan, log, special_tokens)
     if not pairs.kept:
         mode = plan.made["mode"]
@@ -112,7 +112,7 @@ def make_pairs(
     return pairs
 
 
-def _ask(
+def _generate_missing(
     plan: GenerationPlan,
     log: ResponseLog[Response],
     predictor: Callable[[], Predictor],
@@ -131,15 +131,17 @@ def _ask(
 
 
 def _select(plan: GenerationPlan, log: ResponseLog[Response], special_tokens: Sequence[str]) -> Pairs:
-    """Sort the requests into those that gave a pair, and the reasons of the others."""
-    kept, dropped = [], Counter[str]()
-    for one in plan.requests:
-        response = log.responses.get(one.key)
+    """Collect the pairs, and count the reasons of requests without a pair."""
+    pairs, dropped = [], Counter[str]()
+    for request in plan.requests:
+        response = log.responses.get(request.key)
         why_not = NO_RESPONSE if response is None else response.why_not
         if response is not None and any(token in response.chosen + response.rejected for token in special_tokens):
             why_not = HAS_SPECIAL
         if response is None or why_not:
             dropped[why_not] += 1
             continue
-        kept.append(Pair(one.record.id, one.question, response.chosen, response.rejected, one.has_cloud, plan.made))
-    return Pairs(kept, len(plan.requests), dict(dropped.most_common()))
+        pairs.append(
+            Pair(request.record.id, request.question, response.chosen, response.rejected, request.has_cloud, plan.made)
+        )
+    return Pairs(pairs, len(plan.requests), dict(dropped.most_common()))

@@ -1,4 +1,4 @@
-"""Requests for preference pairs: one question of each training record, in a keyed order; and their responses."""
+"""Requests for preference pairs, one per training record, and their responses."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Request:
 
     @property
     def key(self) -> str:
-        """Hash by which its response is found."""
+        """Hash of the request; key of its response."""
         return digest([self.record.id, self.question, self.answer, self.has_cloud])
 
 
 @dataclass(frozen=True)
 class Response(KeyedResponse):
-    """What came of one request: two answers, or why there are none."""
+    """Response to one request: two answers, or in `why_not` the reason for none."""
 
     chosen: str = ""
     rejected: str = ""
@@ -39,13 +39,13 @@ class Response(KeyedResponse):
 def draw_requests(
     dataset: Dataset, records: Sequence[Record], *, seed: int, limit: int, with_cloud: bool
 ) -> list[Request]:
-    """Draw at most `limit` requests, one per record, in the order in which training first meets the records.
+    """Draw at most `limit` requests, one per record, in the order of the first training epoch.
 
-    A round is drawn from all rounds of the record's conversations, the caption among them, each as likely; it is asked
-    alone, as the first question about the cloud. A larger limit continues the list of a smaller one.
+    A round is drawn uniformly from all rounds of the record's conversations, the caption included. It is asked alone,
+    as the first question about the cloud. A larger limit continues the list of a smaller one.
 
     Args:
-        dataset: gives the conversations about a record.
+        dataset: source of the conversations about a record.
         records: the training records.
         seed: of the order and of the draws.
         limit: most requests.
@@ -62,8 +62,8 @@ def draw_requests(
             for conversation in dataset.conversations(record, 0)
             if conversation.has_cloud or not with_cloud
         ]
-        rounds = [(one, conversation.has_cloud) for conversation in conversations for one in conversation.rounds]
+        rounds = [(turn, conversation.has_cloud) for conversation in conversations for turn in conversation.rounds]
         if rounds:
-            one, has_cloud = rounds[int(keyed_generator("pair", seed, record.id).integers(len(rounds)))]
-            requests.append(Request(record, one.question, one.answer, has_cloud))
+            turn, has_cloud = rounds[int(keyed_generator("pair", seed, record.id).integers(len(rounds)))]
+            requests.append(Request(record, turn.question, turn.answer, has_cloud))
     return requests

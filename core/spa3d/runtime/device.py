@@ -9,9 +9,9 @@ from spa3d.runtime import distributed
 
 
 def choose_device(name: str) -> torch.device:
-    """The device to run on; ``auto`` takes CUDA, then MPS, then the CPU.
+    """Choose the device; ``auto`` takes CUDA, then MPS, then the CPU.
 
-    Of several processes of a launcher, each takes the GPU of its local rank, for ``auto`` and for ``cuda``.
+    Under a launcher each process takes the GPU of its local rank, for ``auto`` and for ``cuda``.
     """
     there = ["cpu"]
     if torch.cuda.is_available():

@@ -1,8 +1,8 @@
-"""Several processes, one run: who writes, and when the others may read what was written.
+"""Runs of several processes: ranks, and work that only the first process does.
 
-Under ``torchrun`` or ``accelerate launch`` every process walks through the same steps; training splits its batches
-among them, everything else is done by the first and waited for by the rest. This is the one place that reads the
-variables that such a launcher sets. torch is imported when it is needed: the command line asks for the rank, too.
+Under ``torchrun`` or ``accelerate launch`` every process takes the same steps. Training splits its batches among them.
+The first process does everything else, while the others wait. Only this module reads the variables that a launcher
+sets. torch is imported on first use, because the command line also needs the rank.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ PATIENCE = timedelta(hours=12)
 
 
 def world_size() -> int:
-    """Number of processes of this run, as the launcher says."""
+    """Number of processes of this run, from the launcher."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
-    """Number of this process among all, as the launcher says."""
+    """Index of this process among all, from the launcher."""
     return int(os.environ.get("RANK", "0"))
 
 
 def local_rank() -> int | None:
-    """Number of this process among those of its machine; None without a launcher."""
+    """Index of this process on its machine; None without a launcher."""
     value = os.environ.get("LOCAL_RANK")
     return None if value is None else int(value)
 
@@ -40,14 +40,14 @@ def join(*, cpu: bool) -> None:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes."""
+    """Whether this process is the first; only the first one writes files."""
     import torch.distributed as dist
 
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
 def first_only(work: Callable[[], None]) -> None:
-    """Let the first process do `work` while the others wait; an error of the first ends them all."""
+    """Call `work` in the first process while the others wait; its error ends all processes."""
     import torch.distributed as dist
 
     if not dist.is_initialized():

@@ -1,7 +1,7 @@
 """JSON lines: one reader and one writer, with errors that name file and line.
 
-A line ends at a line feed alone: text may hold Unicode's own line breaks (U+2028), which JSON leaves as they are, so
-`str.splitlines` would cut through a value.
+Only a line feed ends a line. Text may contain Unicode line breaks (U+2028), which JSON does not escape, so
+`str.splitlines` would split a value.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ class Line:
         return repr(self.text[:80])
 
     def value(self) -> Any:
-        """Parse the line; raises `ValueError` where it is no JSON."""
+        """Parse the line; raises `ValueError` if it is not JSON."""
         return json.loads(self.text)
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Lines of a UTF-8 file that are not blank; raises `OSError` or `UnicodeDecodeError`."""
+    """Read the non-blank lines of a UTF-8 file; raises `OSError` or `UnicodeDecodeError`."""
     for number, text in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if text.strip():
             yield Line(f"{path}, line {number}", text)
 
 
 def read_values(path: Path) -> Iterator[tuple[Line, Any]]:
-    """Lines of a file that somebody else may have written, each with its value.
+    """Read the lines of a file from any source, each with its value.
 
     Raises:
-        DataError: the file cannot be read, or a line is no JSON; the message names file and line.
+        DataError: the file cannot be read, or a line is not JSON; the message names file and line.
 
     """
     try:
         lines = list(read_lines(path))
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error  # an OSError would name the file again
+        why = getattr(error, "strerror", None) or error  # the text of an OSError repeats the file name
         raise DataError(f"{path}: cannot be read ({why}); it should be JSON lines") from error
     for line in lines:
         try:
@@ -67,7 +67,7 @@ def read_values(path: Path) -> Iterator[tuple[Line, Any]]:
 
 
 def read_valid_values(path: Path) -> list[Any]:
-    """Values of the lines that are JSON; a torn line of a killed process is dropped. No file: no values."""
+    """Read the values of all valid lines; others, torn by a kill, are dropped. No file: no values."""
     values = []
     for line in read_lines(path) if path.exists() else ():
         try:
@@ -78,9 +78,10 @@ def read_valid_values(path: Path) -> list[Any]:
 
 
 def read_complete_lines(path: Path) -> tuple[list[Line], int]:
-    """Lines that end in a line break, blank ones included, and their length in bytes. No file: no lines.
+    """Read all lines with a line break, also blank ones, and their length in bytes.
 
-    What follows the last line break was torn by a kill; a writer truncates the file to the length before it appends.
+    A file that does not exist has no lines. Text behind the last line break was torn by a kill; a writer truncates the
+    file to the returned length before it appends.
     """
     data = path.read_bytes() if path.exists() else b""
     size = data.rfind(b"\n") + 1
@@ -89,12 +90,12 @@ def read_complete_lines(path: Path) -> tuple[list[Line], int]:
 
 
 def format_lines(values: Iterable[Any], *, ascii_only: bool = False) -> str:
-    """Content of a file of `values`, one line each; `ascii_only` escapes all other characters."""
+    """Format `values` as lines of a file; `ascii_only` escapes all other characters."""
     return "".join(json.dumps(value, ensure_ascii=ascii_only) + "\n" for value in values)
 
 
 def append_value(path: Path, value: Any, *, ascii_only: bool = False) -> None:
-    """Append one line to the file at `path`, which is made if it is missing."""
+    """Append one line to the file at `path`; a missing file is created."""
     with path.open("a", encoding="utf-8") as file:
         file.write(format_lines([value], ascii_only=ascii_only))
 
@@ -102,7 +103,7 @@ def append_value(path: Path, value: Any, *, ascii_only: bool = False) -> None:
 def append_durably(file: IO[bytes], values: Iterable[Any]) -> None:
     """Append lines to an open file and wait until they are on disk.
 
-    Half a surrogate pair, which UTF-8 cannot hold, becomes a question mark.
+    Half a surrogate pair, which UTF-8 cannot encode, becomes a question mark.
     """
     file.write(format_lines(values).encode("utf-8", errors="replace"))
     file.flush()

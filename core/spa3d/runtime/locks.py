@@ -1,4 +1,4 @@
-"""Waiting for one's turn at a file: of several processes one works, the others are told and wait."""
+"""Blocking exclusive file lock, with a callback before waiting."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import IO, Any
 
 
-def wait_for(file: IO[Any], busy: Callable[[], object]) -> None:
-    """Lock `file` until it is closed; `busy` is called before waiting for whoever holds it."""
+def wait_for(file: IO[Any], on_wait: Callable[[], object]) -> None:
+    """Lock `file` until it is closed; `on_wait` is called before waiting for another process."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        busy()
+        on_wait()
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""How long work tells what it is doing. The library calls a `Reporter`; only the command line decides how it looks."""
+"""Progress of long work: the interface that the library calls, and a silent default."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ Advance = Callable[[int], None]
 
 
 class Reporter(Protocol):
-    """What a run may say while it works. All text is plain: markup in it is shown, never interpreted."""
+    """Receiver of progress messages. All text is plain: markup is shown, not interpreted."""
 
     def stage(self, name: str, detail: str = "") -> None:
-        """A stage begins, or is skipped because its result is there; `detail` says which."""
+        """Report that a stage begins, or is skipped because its result exists; see `detail`."""
 
     def track(self, total: int, description: str) -> AbstractContextManager[Advance]:
         """Follow `total` units of work: ``with reporter.track(400, "questions") as advance: advance(32)``."""
 
     def say(self, text: str) -> None:
-        """One line worth reading in a log."""
+        """Report one line for a log."""
 
     def warn(self, text: str) -> None:
-        """Something the user should know although the run goes on."""
+        """Report a warning; the run continues."""
 
 
 class Silent:
-    """Says nothing: the default for callers from Python, and for tests."""
+    """Reporter without output: the default for callers from Python, and for tests."""
 
     def stage(self, name: str, detail: str = "") -> None:
         """Nothing."""
 
     def track(self, total: int, description: str) -> AbstractContextManager[Advance]:
-        """A bar that nobody sees."""
+        """Nothing; progress is ignored."""
         return nullcontext(_ignore)
 
     def say(self, text: str) -> None:
@@ -44,4 +44,4 @@ class Silent:
 
 
 def _ignore(units: int) -> None:
-    """Accept progress and forget it."""
+    """Ignore progress."""

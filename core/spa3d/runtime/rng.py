@@ -1,7 +1,7 @@
-"""Keyed randomness: the same numbers for a sample whatever batch, worker, rank or device it meets.
+"""Keyed randomness: a sample gets the same numbers in any batch, worker, rank or device.
 
-Every sample has a generator of its own, seeded by a hash of (seed, epoch, record id, view). Numbers are made on
-the CPU and moved, so a GPU run masks the same patches as a CPU run, and a killed run resumes to the same noise.
+Every sample has its own generator, seeded by a hash of (seed, epoch, record id, view). Numbers are made on the CPU and
+moved, so a GPU run masks the same patches as a CPU run, and a resumed run gets the same noise.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Draws:
 
     Args:
         keys: one key per sample, conventionally ``(seed, epoch, record id, view)``.
-        device: where the numbers are moved to.
+        device: device of the returned numbers.
 
     """
 

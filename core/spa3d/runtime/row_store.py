@@ -1,8 +1,8 @@
 """Rows of equal shape on disk, looked up by key: prepared clouds and the tokens of a frozen encoder.
 
-A row is written once and never changed. The index line of a batch is written after its data in one write, so a run
-that is killed leaves either the whole batch or nothing of it. Several runs may share a folder: each opens its own
-pair of files and reads those of the others.
+A row is written once and never changed. The index line of a batch is written after its data, in one write, so a killed
+run leaves either the whole batch or nothing of it. Several runs may share a folder: each writes its own pair of files
+and reads those of the others.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class RowStore:
     """Float32 rows by key, memory-mapped.
 
     Args:
-        folder: where the rows live; None keeps nothing (every look-up is a miss).
+        folder: folder of the files; None: nothing is stored, and every look-up is a miss.
         shape: shape of one row.
-        limit_bytes: size at which the store stops growing; what does not fit is computed again.
+        limit_bytes: size at which the store stops growing; later rows are computed again each time.
 
     """
 
@@ -54,7 +54,7 @@ class RowStore:
         return RowStore(self._folder / name if self._folder else None, shape)
 
     def fetch(self, keys: Sequence[str], compute: Callable[[list[int]], Rows]) -> Rows:
-        """The rows of `keys` in order; `compute` gets the positions of those that are missing."""
+        """Rows of `keys` in order; `compute` is called with the positions of missing ones."""
         result = np.empty((len(keys), *self.shape), dtype=np.float32)
         missing = [i for i, key in enumerate(keys) if key not in self._places]
         for i, key in enumerate(keys):

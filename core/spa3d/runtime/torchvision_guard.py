@@ -1,8 +1,8 @@
-"""Lets timm and transformers import where torchvision's compiled part does not load.
+"""Workaround for a torchvision without its compiled part, so that timm and transformers import.
 
-A CUDA build of torchvision beside a CPU torch fails with ``operator torchvision::nms does not exist`` while it is
-being imported, and takes timm, transformers' Trainer, AutoProcessor and peft down with it. None of them calls these
-operators here; their schemas are enough. Where torchvision loads, or is not installed, nothing happens.
+The import of a CUDA build of torchvision fails beside a CPU torch with ``operator torchvision::nms does not exist``,
+and so do the imports of timm, transformers' Trainer, AutoProcessor and peft. None of them calls these operators here,
+so defining their schemas is enough. If torchvision loads or is not installed, nothing is changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stages of training as jobs, the Trainer's arguments for them, and their last checkpoint."""
+"""Training jobs: stages, the Trainer's arguments for them, and their last checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spa3d.runtime import distributed
 
 @dataclass
 class StageArguments(TrainingArguments):
-    """Keeps a process to one device: the one that was chosen, and no DataParallel over all that are there.
+    """Trainer's arguments that restrict a process to the chosen device, without DataParallel.
 
     DataParallel would multiply the batch by the number of GPUs, and scatter texts and clouds independently.
     """
@@ -25,7 +25,7 @@ class StageArguments(TrainingArguments):
 
     @property
     def device(self) -> torch.device:
-        """Where the Trainer works."""
+        """Device of the Trainer."""
         found: torch.device = super().device
         if self.distributed_state is not None and self.distributed_state.num_processes > 1:
             return found
@@ -33,13 +33,13 @@ class StageArguments(TrainingArguments):
 
     @property
     def n_gpu(self) -> int:
-        """At most one."""
+        """Number of GPUs: at most one."""
         return min(1, super().n_gpu)
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One stage of training: what it is, how long it is, where it computes and writes.
+    """One stage of training: settings, length, device and folder.
 
     Attributes:
         stage: its name in the metrics.
@@ -67,7 +67,7 @@ class TrainingJob:
 
 
 def training_arguments(job: TrainingJob) -> TrainingArguments:
-    """The arguments of transformers' Trainer for a stage."""
+    """Make the arguments of transformers' Trainer for a stage."""
     settings = job.settings
     arguments = StageArguments(
         chosen_device=str(job.device),
@@ -95,19 +95,19 @@ def training_arguments(job: TrainingJob) -> TrainingArguments:
         dataloader_pin_memory=False,
     )
     if arguments.device.type == "cuda" and arguments.device.index is not None:
-        torch.cuda.set_device(arguments.device)  # looking for devices has made the first one current
+        torch.cuda.set_device(arguments.device)  # detection of devices made the first one current
     return arguments
 
 
 def as_batch(samples: list[Any]) -> dict[str, list[Any]]:
-    """The collator: samples stay as they are until the step knows what it needs of them."""
+    """Collator that returns the samples unchanged; the step collates what it needs."""
     return {"samples": samples}
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; a kill may leave a torn one."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
-    for path in found:
+    """Find the newest complete checkpoint; a kill may leave an incomplete one."""
+    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for path in checkpoints:
         try:
             json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError):

@@ -1,4 +1,4 @@
-"""The weights of the probe with the highest held-out log p(y|x), kept beside the run and put back at its end."""
+"""Best checkpoint: the weights with the highest held-out log p(y|x), restored at the end."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from spa3d.runtime import distributed
 
 
 class BestCheckpoint:
-    """Keeps what training changes of `model` in `path`, with the step and the score it was reached with."""
+    """File at `path` with the trained weights of `model` at the best score, its step and score."""
 
     def __init__(self, model: nn.Module, path: Path) -> None:
         self.model, self.path = model, path
 
     def update(self, step: int, score: float) -> None:
-        """Keep the weights as they are now if `score` beats the best so far.
+        """Save the present weights if `score` is the best so far.
 
-        Every process comes here, the first looks and writes: another might look when that is written already.
+        Every process calls this, and only the first one reads and writes the file: another process might read it after
+        the write.
         """
 
         def keep() -> None:
@@ -35,21 +36,21 @@ class BestCheckpoint:
         distributed.first_only(keep)
 
     def kept(self) -> tuple[int, float] | None:
-        """Step and score of what is kept; None where nothing is."""
+        """Step and score of the saved weights; None if there are none."""
         if not self.path.exists():
             return None
         with safe_open(self.path, framework="pt") as file:
-            told = file.metadata()
-        return int(told["step"]), float(told["score"])
+            metadata = file.metadata()
+        return int(metadata["step"]), float(metadata["score"])
 
     def restore(self) -> None:
-        """Put the kept weights back into the model."""
+        """Load the saved weights into the model."""
         with torch.no_grad(), safe_open(self.path, framework="pt") as file:
             for name, value in self._changing().items():
                 value.copy_(file.get_tensor(name))
 
     def _changing(self) -> dict[str, Tensor]:
-        """The parameters that train, and the buffers, for running statistics move with them."""
+        """Trained parameters, and buffers, because running statistics change with them."""
         saved = self.model.state_dict()
         buffers = {name: value for name, value in self.model.named_buffers() if name in saved}
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad} | buffers

@@ -1,7 +1,7 @@
-"""The order in which a stage sees its records, and the text each of them brings.
+"""Training dataset: the order of the records in a stage, and the conversation of each.
 
 Sample i of a stage is a pure function of (seed, i): epoch ``i // n`` goes through its own permutation of the records.
-So a resumed run, another batch split or another number of ranks meets the same samples in the same optimizer step.
+So a resumed run, another batch split or another number of ranks has the same samples in each optimizer step.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ ConversationSampler = Callable[[Record, int], Conversation]
 
 
 class TrainingDataset(TorchDataset[Sample], Generic[Item]):
-    """All samples of a stage in order, as the map-style dataset that the Trainer reads sequentially.
+    """All samples of a stage in order, as a map-style dataset; the Trainer reads it sequentially.
 
     Args:
         records: the training records, or the pairs.
         total: number of samples in the stage, over all epochs.
         seed: seed of the order.
-        text: makes the sample of a record or a pair in an epoch.
+        text: function that makes the sample of a record or pair in an epoch.
 
     """
 
@@ -60,9 +60,9 @@ def captions(record: Record, epoch: int) -> Conversation:
 
 
 def instructions(dataset: Dataset, seed: int) -> ConversationSampler:
-    """What instruction tuning and post-training use: one conversation per epoch that is more than the bare caption.
+    """Sampler for instruction tuning and post-training: one conversation per epoch, not the caption.
 
-    A conversation is drawn by its number of rounds, so that every round is as likely to be met.
+    The probability of a conversation is proportional to its number of rounds, so all rounds are equally likely.
     """
 
     def choose(record: Record, epoch: int) -> Conversation:

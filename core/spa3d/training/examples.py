@@ -1,4 +1,4 @@
-"""What a sample teaches: a text to prefer and, where the objective asks for them, one to avoid and a twin."""
+"""Training examples: chosen, optionally rejected and counterfactual conversations."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class TrainingExample:
 
 
 def required_texts(needs: Collection[Need], views: Mapping[str, View]) -> list[RequiredText]:
-    """The texts that `needs` ask for, each with the start of its prompt, in a fixed order."""
+    """Texts that `needs` require, each with its prompt prefix, in a fixed order."""
     return sorted({(need.text, views[need.view].prefix) for need in needs})
 
 
 def sft_example(sampler: ConversationSampler) -> Callable[[Record, int], TrainingExample]:
-    """The conversation alone."""
+    """Make examples of the conversation alone."""
     return lambda record, epoch: TrainingExample(record.id, epoch, sampler(record, epoch))
 
 
 def preference_example(pair: Pair, epoch: int) -> TrainingExample:
-    """A preference pair: the same question answered in two ways."""
+    """Make the example of a preference pair: one question with two answers."""
     chosen, rejected = (
         Conversation("pair", (Round(pair.question, answer),), pair.has_cloud) for answer in (pair.chosen, pair.rejected)
     )
@@ -57,9 +57,9 @@ def preference_example(pair: Pair, epoch: int) -> TrainingExample:
 def minimal_pair_example(
     dataset: Dataset, sampler: ConversationSampler, *, share: float, seed: int
 ) -> Callable[[Record, int], TrainingExample]:
-    """Minimal pairs for a keyed `share` of the samples, the ordinary conversation for the others.
+    """Make minimal pairs for a keyed `share` of the samples, and ordinary conversations for the rest.
 
-    A minimal pair is one question about the fact in which an object and its twin differ. Records without a twin
+    A minimal pair is one question about the fact that differs between an object and its twin. Records without a twin
     always give their conversation.
     """
 
@@ -81,12 +81,12 @@ def tokenize_example(
     *,
     blind: bool = False,
 ) -> Callable[[Item, int], Sample]:
-    """Makes samples for `TrainingDataset`: those of `texts` that an example has.
+    """Make a function that tokenizes examples to samples: those of `texts` that an example has.
 
-    With `blind` no sample has a cloud, whatever it is opened with: the control that is trained without clouds.
+    With `blind` no sample has a cloud, whatever its prompt prefix: the control that is trained without clouds.
 
     Raises:
-        DataError: when a sample is made of which too little is left within ``--llm.max_length``.
+        DataError: in the returned function, if ``--llm.max_length`` cuts off too much of a sample.
 
     """
 
@@ -108,7 +108,7 @@ def tokenize_example(
 
 
 def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str] | None) -> TrainingExample:
-    """The question about the changed fact: with options and the bare text of one for an answer, or without options."""
+    """Make the question about the changed fact, with options (the answer is one of them) or without."""
     chosen, rejected = (
         Round(with_options(fact.question, options), fact.answer) if options else Round(fact.question, fact.said)
         for fact in (twin.before, replace(twin.after, question=twin.before.question))
@@ -117,10 +117,10 @@ def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str]
     return TrainingExample(record.id, epoch, true, false, twin.record.id)
 
 
-def _refuse_cut(made: dict[RequiredText, Tokens]) -> None:
-    """Refuse texts that lost all their answers to the length limit, or more of them under one prefix than another."""
-    for (text, _), tokens in made.items():
-        counts = {other.answer_count for (name, _), other in made.items() if name == text}
+def _refuse_cut(tokens_by_text: dict[RequiredText, Tokens]) -> None:
+    """Refuse texts without answer tokens after the cut, or with fewer under one of the prefixes."""
+    for (text, _), tokens in tokens_by_text.items():
+        counts = {other.answer_count for (name, _), other in tokens_by_text.items() if name == text}
         if not tokens.answer_count or len(counts) > 1:
             left = "no answer token is" if not tokens.answer_count else "less of an answer than without a cloud is"
             raise DataError(

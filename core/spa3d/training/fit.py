@@ -1,4 +1,4 @@
-"""Runs one stage of training to its end, from its last whole checkpoint if there is one."""
+"""Runs one stage of training to its end, from its last complete checkpoint if there is one."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from spa3d.training.trainer import MetricsCallback, StageTrainer
 def fit(
     trainer: StageTrainer, metrics_log: MetricsLog, reporter: Reporter, callbacks: Sequence[TrainerCallback] = ()
 ) -> None:
-    """Train to the last step of the trainer's job; its model is trained in place.
+    """Train the trainer's model in place, to the last step of its job.
 
     Args:
         trainer: of the stage.
-        metrics_log: where numbers go.
+        metrics_log: log of the metrics.
         reporter: where progress goes.
         callbacks: more observers, such as the held-out watchdog.
 
     """
     job = trainer.job
     checkpoint = last_checkpoint(job.checkpoints)
-    done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-    metrics_log.truncate_after(job.stage, done)
+    step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    metrics_log.truncate_after(job.stage, step)
     with reporter.track(job.steps, job.stage) as advance:
-        advance(done)
+        advance(step)
         trainer.add_callback(MetricsCallback(job.stage, metrics_log, advance, trainer.log_metrics))
         for callback in callbacks:
             trainer.add_callback(callback)

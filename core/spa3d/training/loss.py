@@ -1,4 +1,4 @@
-"""Terms of an objective to the loss of an optimizer step."""
+"""The loss of an optimizer step from the terms of an objective."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Counts = dict[str, float]
 
 
 def count_units(batches: Sequence[Sequence[Sample]], needs: Sequence[Need], views: Views) -> Counts:
-    """Units of the step that the terms are divided by; known from the masks before any forward."""
+    """Count the units that divide the terms of a step; they follow from the masks alone."""
     chosen = next(need for need in needs if need.text == "chosen" and not views[need.view].of_twin)
     samples = [sample for batch in batches for sample in batch]
     texts = [sample.tokens("chosen", views[chosen.view]) for sample in samples]
@@ -28,5 +28,5 @@ def count_units(batches: Sequence[Sequence[Sample]], needs: Sequence[Need], view
 
 
 def total(terms: Sequence[Term], counts: Counts) -> Float[Tensor, ""]:
-    """The loss of a micro-batch: each term's sum over the units of the whole step, times its coefficient."""
+    """Loss of a micro-batch: per term, coefficient × sum of values / units of the whole step."""
     return torch.stack([term.coefficient * term.values.sum() / counts[term.unit] for term in terms]).sum()

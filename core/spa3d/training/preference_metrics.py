@@ -16,11 +16,10 @@ NOISED = "noised"
 
 
 def preference_metrics(scores: Scores, negatives: Collection[str] = (NOISED, "other")) -> dict[str, float]:
-    """Log p of each scored text per token, and of each contrast margin, sign accuracy and saturation; in nats.
+    """Log p per token of each text; margin, sign accuracy and saturation of each contrast (nats).
 
-    The margin is that of the answer given the cloud over the same answer given the noised one. Names that begin with
-    another view are those over the same answer under that view, and names that begin with ``pair_`` those of the
-    chosen answer over the rejected one.
+    ``margin`` is log p of the chosen answer under the clean cloud minus its log p under the noised one.
+    ``<view>_margin`` subtracts its log p under another view. ``pair_margin`` subtracts log p of the rejected answer.
 
     Args:
         scores: of a batch.
@@ -44,14 +43,14 @@ def preference_metrics(scores: Scores, negatives: Collection[str] = (NOISED, "ot
 
 
 def level_metrics(levels: Mapping[str, float]) -> dict[str, float]:
-    """The levels that the noise of each view reached: ``noise_level``, and for another view ``<view>_level``."""
+    """Measured noise levels: ``noise_level``, and ``<view>_level`` for other views."""
     return {"noise_level" if view == NOISED else f"{view}_level": level for view, level in levels.items()}
 
 
 def _rewards(scores: Scores) -> dict[str, float]:
-    """How far the policy has moved from the reference towards the chosen answers, more than to the rejected, in nats.
+    """Reward margin and accuracy: change of log p(chosen) − log p(rejected) against the reference.
 
-    The margin is DPO's implicit reward without its β.
+    The margin, in nats, is DPO's implicit reward margin without β.
     """
     keys = [(text, "clean", model) for model in ("policy", "reference") for text in ("chosen", "rejected")]
     if any(key not in scores for key in keys):
@@ -66,9 +65,9 @@ def _rewards(scores: Scores) -> dict[str, float]:
 
 
 def mean_metrics(rows: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
-    """Metrics of batches, each weighted with its number of samples; a batch that lacks one does not count for it."""
-    found: dict[str, float] = {}
+    """Mean of each metric over the batches that have it, weighted with their numbers of samples."""
+    means: dict[str, float] = {}
     for name in dict.fromkeys(name for _, metrics in rows for name in metrics):
-        having = [(size, metrics[name]) for size, metrics in rows if name in metrics]
-        found[name] = sum(size * value for size, value in having) / sum(size for size, _ in having)
-    return found
+        values = [(size, metrics[name]) for size, metrics in rows if name in metrics]
+        means[name] = sum(size * value for size, value in values) / sum(size for size, _ in values)
+    return means

@@ -1,8 +1,8 @@
-"""The two stages that stand in for public weights: an encoder that reads captions, an LLM that reads the text.
+"""Pretraining stages that replace public weights: the encoder on captions, the LLM on text.
 
-The encoder's stand-in predicts the words of the captions (multi-label), so any captioned data will do; where the
-dataset has facts, their values are predicted as well. Each fact attends over the tokens with a query of its own, so
-that a token learns to say what is there, in the form in which the LLM will read it.
+The encoder learns to predict the words of the captions (multi-label), so any captioned data can be used. If the dataset
+has facts, their values are predicted too. Each fact attends over the tokens with its own query, so that the tokens,
+which the LLM will read, describe what is at their position.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ TargetRow = tuple[np.ndarray, np.ndarray]
 
 
 class Targets:
-    """What the encoder is asked to predict of a record, as one row of integers.
+    """Prediction targets of the encoder: one row of integers per record.
 
     Args:
-        records: the training records, which the vocabulary comes from.
+        records: the training records, source of the vocabulary.
         max_words: size of the caption vocabulary.
-        min_count: captions a word must occur in.
+        min_count: smallest number of captions with a word of the vocabulary.
 
     Raises:
-        DataError: the records leave nothing to predict.
+        DataError: the records give no target.
 
     """
 
@@ -62,7 +62,7 @@ class Targets:
             words.update(_words(record))
             for fact in record.facts:
                 values.setdefault((fact.kind, fact.subject), set()).add(fact.answer)
-        # By count and then by name: sets, which the counts come from, are in another order in every process.
+        # By count and then by name: the order of sets differs between processes.
         frequent = sorted(words, key=lambda word: (-words[word], word))[:max_words]
         common = [word for word in frequent if min_count <= words[word] < 0.95 * len(records)]
         self.words = {word: i for i, word in enumerate(sorted(common))}
@@ -76,7 +76,7 @@ class Targets:
             )
 
     def row(self, record: Record) -> TargetRow:
-        """Words ``(W,)`` 0/1 and facts ``(K,)`` with the value's number, `UNKNOWN` where the record has none."""
+        """Words ``(W,)`` 0/1 and facts ``(K,)`` as index of the value; `UNKNOWN` without one."""
         words = np.zeros(len(self.words), dtype=np.float32)
         words[[self.words[word] for word in _words(record) if word in self.words]] = 1
         facts = np.full(len(self.facts), UNKNOWN, dtype=np.int64)
@@ -87,7 +87,7 @@ class Targets:
 
 
 class EncoderPretraining(nn.Module):
-    """An encoder with heads that read its tokens: one for the words, one query per fact."""
+    """Encoder with heads on its tokens: one for the words, and one query per fact."""
 
     possible: Tensor
 
@@ -108,7 +108,7 @@ class EncoderPretraining(nn.Module):
     def forward(
         self, points: Float[Tensor, "B N C"], words: Float[Tensor, "B W"], facts: Int[Tensor, "B K"]
     ) -> Float[Tensor, " B"]:
-        """Loss per cloud: binary cross-entropy over the words plus cross-entropy over the facts there are."""
+        """Loss per cloud: binary cross-entropy of the words plus cross-entropy of the known facts."""
         tokens = self.norm(self.encoder(points).float())
         pooled = torch.cat([tokens.mean(dim=1), tokens.amax(dim=1)], dim=-1)
         loss = points.new_zeros(len(points))
@@ -135,7 +135,7 @@ class EncoderPretraining(nn.Module):
 
 
 class EncoderTrainer(StageTrainer):
-    """Trains `EncoderPretraining` on clouds turned about the up axis by a keyed angle."""
+    """Trainer of `EncoderPretraining`, on clouds rotated about the up axis by a keyed angle."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class EncoderTrainer(StageTrainer):
 
 
 class LanguageTrainer(StageTrainer):
-    """Next-token training on text alone, all tokens supervised."""
+    """Trainer of the LLM: next-token loss on text alone, for all tokens."""
 
     def __init__(self, job: TrainingJob, *, model: nn.Module, samples: TorchDataset[Any], pad: int) -> None:
         super().__init__(job, model=model, samples=samples)
@@ -188,7 +188,7 @@ class LanguageTrainer(StageTrainer):
 def language_text(
     processor: Spa3dProcessor, sampler: ConversationSampler, seed: int
 ) -> Callable[[Record, int], Sample]:
-    """Samples for `LanguageTrainer`: a conversation behind its caption or behind nothing, every token a label."""
+    """Make samples for `LanguageTrainer`: a conversation, with or without the caption before it."""
 
     def text(record: Record, epoch: int) -> Sample:
         described = keyed_generator("described", seed, epoch, record.id).random() < DESCRIBED

@@ -1,7 +1,7 @@
 """Scores of the reference model: the policy as it was before the first step.
 
-Three ways lead to the same numbers. They are computed before training and kept on disk (`PrecomputedReference`). Or a
-model is asked in every step (`LiveReference`): a frozen copy, or the policy with its adapters switched off.
+There are three ways with equal results. The scores are computed before training and saved (`PrecomputedReference`), or
+a model computes them in every step (`LiveReference`): a frozen copy, or the policy with its adapters switched off.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ token moves by a few such steps. A reference of another text, cloud or model is 
 
 
 class Reference(Protocol):
-    """Where the scores of the reference model come from."""
+    """Source of the scores of the reference model."""
 
     def scores(self, needs: Sequence[Need], batch: Sequence[Sample]) -> Mapping[Key, Score]:
         """The scores of `needs`, all of the model ``reference``, without gradient."""
 
 
 class LiveReference:
-    """A model that is asked in every step: a copy, or the policy itself while its adapters are switched off.
+    """Reference model that scores in every step: a copy, or the policy without its adapters.
 
     Args:
-        views: what the model is shown; its model is the one that is asked.
+        views: views of the reference model.
         bf16: forward under bfloat16 autocast.
-        switched: makes the policy the reference for a moment; a copy needs no such thing.
+        switched: context that switches the adapters of the policy off; not needed for a copy.
 
     """
 
@@ -59,13 +59,13 @@ class LiveReference:
         self.views, self.bf16, self.switched = views, bf16, switched
 
     def scores(self, needs: Sequence[Need], batch: Sequence[Sample]) -> Mapping[Key, Score]:
-        """One forward in eval mode and without gradient; the model is left in the mode it was found in."""
+        """Score in one forward in eval mode without gradient; then restore the model's mode."""
         model = self.views.model
         was = model.training
         model.eval()
 
         def forward(**inputs: Any) -> Any:
-            # As in a training step only the forward is rounded, and the encoding of the clouds is not.
+            # As in a training step, autocast applies to this forward and not to the encoding of the clouds.
             with torch.autocast(model.device.type, torch.bfloat16, enabled=self.bf16):
                 return model(**inputs)
 
@@ -77,14 +77,14 @@ class LiveReference:
 
 
 class PrecomputedReference:
-    """Scores that were computed before training began, by text and view.
+    """Reference scores that were computed before training, by text and view.
 
-    A row holds log p of the answer tokens of one text. Its width is the next power of two, and each width has a store
-    of its own: a run with longer answers still finds what another has kept.
+    A row holds log p of the answer tokens of one text. Its width is the next power of two, and each width has its own
+    store, so a run with longer answers can still use the rows of another run.
 
     Args:
-        store: its folder, named after all that decides a score but text and view, holds the rows.
-        views: tell one view of a record from another.
+        store: store of the rows; its folder is named after everything that determines a score except text and view.
+        views: views of the policy; they give the keys of the shown clouds.
 
     """
 
@@ -101,7 +101,7 @@ class PrecomputedReference:
         batch_size: int,
         advance: Advance,
     ) -> None:
-        """Let `model` score what of `samples` is not there yet, `batch_size` of them at once."""
+        """Let `model` score the samples without saved scores, `batch_size` of them at once."""
         waiting: list[Sample] = []
         awaited: set[str] = set()
         for sample in samples:
@@ -117,13 +117,13 @@ class PrecomputedReference:
             self._keep(waiting, needs, model)
 
     def scores(self, needs: Sequence[Need], batch: Sequence[Sample]) -> Mapping[Key, Score]:
-        """What was kept, at the answer positions of the texts of `batch`."""
+        """Saved scores at the answer positions of the texts of `batch`."""
         return {need.key: self._score(need, batch) for need in needs}
 
     def _score(self, need: Need, batch: Sequence[Sample]) -> Score:
         device = self.views.model.device
-        found = [(name, text) for sample in batch for name, text in self._texts([need], sample)]
-        values = [self._rows(text).fetch([name], _lost)[0, : text.answer_count] for name, text in found]
+        texts = [(name, text) for sample in batch for name, text in self._texts([need], sample)]
+        values = [self._rows(text).fetch([name], _lost)[0, : text.answer_count] for name, text in texts]
         view = self.views[need.view]
         layout = collate([sample.tokens(need.text, view) or ABSENT for sample in batch], 0, device)
         mask = layout["labels"] != IGNORED
@@ -133,33 +133,33 @@ class PrecomputedReference:
         return Score(token_logp, mask, layout["rounds"])
 
     def _keep(self, samples: Sequence[Sample], needs: Sequence[Need], model: Reference) -> None:
-        """Score `samples` and keep their rows, each width in one write."""
+        """Score `samples` and save their rows, each width in one write."""
         scores = model.scores(needs, samples)
-        made: dict[RowStore, dict[str, Rows]] = {}
+        rows_by_store: dict[RowStore, dict[str, Rows]] = {}
         for need in needs:
-            for place, sample in enumerate(samples):
+            for index, sample in enumerate(samples):
                 for name, text in self._texts([need], sample):
-                    rows, found = self._rows(text), scores[need.key]
+                    rows, scored = self._rows(text), scores[need.key]
                     row = np.zeros(rows.shape, dtype=np.float32)
-                    row[: text.answer_count] = found.token_logp[place][found.answer_mask[place]].cpu().numpy()
-                    made.setdefault(rows, {})[name] = row
-        for rows, by_name in made.items():
+                    row[: text.answer_count] = scored.token_logp[index][scored.answer_mask[index]].cpu().numpy()
+                    rows_by_store.setdefault(rows, {})[name] = row
+        for rows, by_name in rows_by_store.items():
             rows.fetch(list(by_name), partial(_of, list(by_name.values())))
 
     def _texts(self, needs: Sequence[Need], sample: Sample) -> list[tuple[str, Tokens]]:
-        """The texts of `sample` that `needs` ask for, each with the name of its row."""
-        found = []
+        """Texts of `sample` that `needs` require, each with the key of its row."""
+        texts = []
         for need in needs:
             view = self.views[need.view]
             text = sample.tokens(need.text, view)
             if text is not None:
                 has_cloud = view.prefix == "cloud" and sample.has_cloud
-                seen = view.key(sample.shown(view), sample.epoch) if has_cloud else ""
-                found.append((digest([need.text, need.view, seen, text.ids, text.labels]), text))
-        return found
+                shown = view.key(sample.shown(view), sample.epoch) if has_cloud else ""
+                texts.append((digest([need.text, need.view, shown, text.ids, text.labels]), text))
+        return texts
 
     def _rows(self, text: Tokens) -> RowStore:
-        """The store of rows that are wide enough for `text`."""
+        """Store of rows with the width for `text`."""
         width = 1 << (text.answer_count - 1).bit_length()
         if width not in self.widths:
             self.widths[width] = self.store.beside(str(width), (width,))
@@ -167,33 +167,37 @@ class PrecomputedReference:
 
 
 def check_matches_policy(policy: Scores, reference: Mapping[Key, Score], *, bf16: bool) -> None:
-    """Compare policy and reference before the first step, when they are one model.
+    """Check before the first step that policy and reference have equal scores.
 
     Raises:
-        CheckpointError: they differ at a token by more than rounding explains.
+        CheckpointError: they differ at a token by more than rounding.
 
     """
-    for (text, view, _), theirs in reference.items():
-        ours = policy[text, view]
-        mine, known = ours.token_logp[ours.answer_mask], theirs.token_logp[theirs.answer_mask]
+    for (text, view, _), expected in reference.items():
+        scored = policy[text, view]
+        policy_logp, reference_logp = scored.token_logp[scored.answer_mask], expected.token_logp[expected.answer_mask]
         what = f"--train.reference: before the first step the reference scores {text} answers under the view {view}"
         hint = (
-            "what was kept may be of other code: remove the folder .reference beside the bases, or take "
+            "the saved scores may be of other code: remove the folder .reference beside the bases, or take "
             "--train.reference copy"
         )
-        if mine.shape != known.shape:
-            raise CheckpointError(f"{what} at {len(known)} tokens and the policy at {len(mine)}; {hint}")
-        off: Tensor = (mine - known).abs()
-        allowed = torch.full_like(off, ROUNDED) if bf16 else EXACT * (1 + mine.abs())
-        if not bool(((off <= allowed) | (mine == known)).all()):  # a nan is a difference, equal infinities are none
+        if policy_logp.shape != reference_logp.shape:
             raise CheckpointError(
-                f"{what} differently from the policy, by up to {float(off.max()):.3g} nats at one token where "
+                f"{what} at {len(reference_logp)} tokens and the policy at {len(policy_logp)}; {hint}"
+            )
+        difference: Tensor = (policy_logp - reference_logp).abs()
+        allowed = torch.full_like(difference, ROUNDED) if bf16 else EXACT * (1 + policy_logp.abs())
+        if not bool(
+            ((difference <= allowed) | (policy_logp == reference_logp)).all()
+        ):  # a nan is a difference, equal infinities are none
+            raise CheckpointError(
+                f"{what} differently from the policy, by up to {float(difference.max()):.3g} nats at one token where "
                 f"{float(allowed.max()):.1g} is rounding; {hint}"
             )
 
 
-def _of(rows: Sequence[Rows], places: list[int]) -> Rows:
-    return np.stack([rows[place] for place in places])
+def _of(rows: Sequence[Rows], indices: list[int]) -> Rows:
+    return np.stack([rows[index] for index in indices])
 
 
 def _lost(missing: list[int]) -> Rows:

@@ -1,4 +1,4 @@
-"""transformers' Trainer, told how our samples are ordered and how an objective's terms become a loss."""
+"""Trainers on top of transformers' Trainer, with our order of samples and our loss."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from spa3d.training.reference import Key, Reference, check_matches_policy
 
 
 class StageTrainer(Trainer):
-    """A Trainer whose loss is normalized over the whole optimizer step, whatever it is split into.
+    """Trainer with a loss normalized over the whole optimizer step, for any split into batches.
 
-    Subclasses say what a step counts (`count`) and what its loss is (`loss`); both see the samples as they are.
+    Subclasses define the counts of a step (`count`) and its loss (`loss`); both get the samples before collation.
     """
 
     def __init__(self, job: TrainingJob, *, model: nn.Module, samples: TorchDataset[Any]) -> None:
         arguments = training_arguments(job)
-        # Only an encoder has parameters that a step may leave out: its other heads, and all of it where a batch is
-        # text alone. Where none trains, DDP need not look for them after every forward.
+        # Only an encoder has parameters that a step may not use: other heads, or all of them in a text-only batch.
+        # If no encoder trains, DDP need not search for unused parameters after every forward.
         arguments.ddp_find_unused_parameters = "encoder" in getattr(model, "trained", ("encoder",))
         super().__init__(model=model, args=arguments, data_collator=as_batch, train_dataset=samples)
         self.job = job
@@ -46,7 +46,7 @@ class StageTrainer(Trainer):
 
     @property
     def step_metrics(self) -> dict[str, float]:
-        """What this rank saw in the latest step, averaged over its micro-batches."""
+        """Metrics of this rank in the latest step, averaged over its micro-batches."""
         return mean_metrics(self.seen)
 
     def log_metrics(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class StageTrainer(Trainer):
         return self.step_metrics
 
     def count(self, batches: Sequence[Any]) -> Counts:
-        """What the loss of this step is divided by, on this rank."""
+        """Count the units of this step on this rank; they divide the loss."""
         return {"sequence": float(sum(len(batch["samples"]) for batch in batches))}
 
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
@@ -70,7 +70,7 @@ class StageTrainer(Trainer):
         for group in optimizer.param_groups:
             for part in ("encoder", "projector", "llm"):
                 members = [parameter for parameter in group["params"] if parts[parameter] == part]
-                # Without the LLM and adapters in it, all of it that trains are the point tokens' embeddings.
+                # If the LLM and adapters do not train, only the embeddings of the point tokens do.
                 through = {"llm", "adapters"} & {*getattr(self.model, "trained", ())}
                 own = "embeddings" if part == "llm" and not through else part
                 rate = getattr(self.job.settings.rates, own) or group["lr"]
@@ -108,14 +108,14 @@ class StageTrainer(Trainer):
 
 
 def part_of(name: str) -> str:
-    """The part of a 3D LLM that a parameter belongs to; heads of the encoder's stand-in belong to the encoder."""
+    """Part of a 3D LLM with the named parameter; heads of encoder pretraining count as encoder."""
     return {"projector": "projector", "language_model": "llm"}.get(
         name.removeprefix("module.").split(".")[0], "encoder"
     )
 
 
 class ObjectiveTrainer(StageTrainer):
-    """Trains a 3D LLM with an objective over views."""
+    """Trainer of a 3D LLM with an objective over views."""
 
     def __init__(
         self,
@@ -133,16 +133,16 @@ class ObjectiveTrainer(StageTrainer):
         self.step_terms: dict[str, float] = {}
 
     def log_metrics(self) -> dict[str, Any]:
-        """The metrics of the step, and its loss by term where there are several."""
+        """Metrics of the step, and with several terms the loss of each."""
         return self.step_metrics | ({"terms": dict(self.step_terms)} if self.step_terms else {})
 
     def count(self, batches: Sequence[Any]) -> Counts:
-        """Answer tokens and sequences; a new step begins, so its terms are summed anew."""
+        """Count answer tokens and sequences; resets the sums of the terms for the new step."""
         self.step_terms = {}
         return count_units([batch["samples"] for batch in batches], self.objective.needs, self.views)
 
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
-        """Score what the objective needs, and sum its terms."""
+        """Score the needs of the objective, and sum its terms."""
         samples: Sequence[Sample] = batch["samples"]
         known = self._reference_scores(model, samples)  # before the policy's forward, so that its backward follows it
         policy = [need for need in self.objective.needs if need.model == "policy"]
@@ -162,7 +162,7 @@ class ObjectiveTrainer(StageTrainer):
             self.step_terms[term.name] = self.step_terms.get(term.name, 0.0) + share
 
     def _reference_scores(self, model: nn.Module, samples: Sequence[Sample]) -> Mapping[Key, Score]:
-        """What the objective wants to know of the reference model; before the first step it must be the policy."""
+        """Scores of the reference model; before the first step they must equal the policy's."""
         needs = [need for need in self.objective.needs if need.model == "reference"]
         if self.reference is None or not needs:
             return {}
@@ -179,7 +179,7 @@ class ObjectiveTrainer(StageTrainer):
 
 
 class MetricsCallback(TrainerCallback):
-    """Writes the metrics log and moves the progress bar."""
+    """Callback that writes the metrics log and moves the progress bar."""
 
     def __init__(
         self, stage: str, metrics_log: MetricsLog, advance: Advance, metrics: Callable[[], dict[str, float]]
@@ -187,7 +187,7 @@ class MetricsCallback(TrainerCallback):
         self.stage, self.metrics_log, self.advance, self.metrics = stage, metrics_log, advance, metrics
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """One more optimizer step."""
+        """Advance the progress bar by one optimizer step."""
         self.advance(1)
 
     def on_log(
@@ -198,7 +198,7 @@ class MetricsCallback(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """One line for the metrics log; the Trainer's closing summary is no step and is left out."""
+        """Write one line to the metrics log; the Trainer's final summary is left out."""
         logs = logs or {}
         if state.is_world_process_zero and "loss" in logs:
             self.metrics_log.write(

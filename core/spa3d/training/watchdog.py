@@ -1,6 +1,7 @@
-"""The watchdog: a contrastive loss can win by spoiling both of its sides, and its margin will not tell.
+"""Watchdog on a held-out slice: warns if log p(y|x) of the right answers drops.
 
-A held-out slice is scored during post-training. When its log p(y|x) per token has fallen by more than 0.03 nats and by
+A contrastive margin can grow while log p falls on both sides; the margin does not show that. So a held-out slice is
+scored during post-training. When its log p(y|x) per token has fallen by more than 0.03 nats and by
 more than three standard errors (paired over records), a warning is raised; it is shown at once and in the report.
 """
 
@@ -34,13 +35,13 @@ STANDARD_ERRORS = 3.0
 
 @dataclass(frozen=True)
 class WatchdogSettings:
-    """How a held-out slice is watched.
+    """Settings of the watchdog.
 
     Attributes:
         every: steps between scorings.
         batch_size: samples per forward.
-        start: file that keeps the scores from before the first step, for a resumed run.
-        early_stop: end training when the warning comes.
+        start: file of the scores before the first step, for a resumed run.
+        early_stop: end training at the warning.
 
     """
 
@@ -51,16 +52,16 @@ class WatchdogSettings:
 
 
 class HeldOutWatchdog(TrainerCallback):
-    """Scores the slice before the first step, then every so many, and watches log p(y|x).
+    """Callback that scores the slice before the first step and regularly, and warns of a drop.
 
     Args:
         views: of the model that is being trained.
         samples: the held-out slice.
-        settings: how often, and where the first scores are kept.
-        metrics_log: where the curve goes.
+        settings: of the watchdog.
+        metrics_log: log of the curve.
         warn: shows a warning.
-        best: where the weights of the highest held-out log p(y|x) are kept and taken from at the end; None keeps the
-            last ones.
+        best: checkpoint of the weights with the highest held-out log p(y|x), restored at the end; None: the last
+            weights stay.
 
     """
 
@@ -82,37 +83,37 @@ class HeldOutWatchdog(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """The reference: where log p(y|x) stood before the first step."""
+        """Score the slice before the first step, or read these scores in a resumed run."""
         self.warned = any("warning" in row for row in self.metrics_log.rows())
         if state.global_step == 0:
-            found = self._look(0).tolist()  # by every process: a sharded model needs them all
-            distributed.first_only(lambda: write_whole(self.settings.start, json.dumps(found)))
+            scores = self._look(0).tolist()  # by every process: a sharded model needs them all
+            distributed.first_only(lambda: write_whole(self.settings.start, json.dumps(scores)))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Look every so many steps and after the last one."""
+        """Score the slice every `every` steps and after the last one."""
         if state.global_step % self.settings.every and state.global_step != state.max_steps:
             return
         # Every process sees the same slice and comes to the same decision.
-        found = significant_drop(
+        drop = significant_drop(
             np.array(json.loads(self.settings.start.read_text(encoding="utf-8"))), self._look(state.global_step)
         )
-        if found is None:
+        if drop is None:
             return
         if not self.warned:
             self.warned = True
-            text = watchdog_text(state.global_step, *found)
+            text = watchdog_text(state.global_step, *drop)
             self.metrics_log.write(stage="post-train", step=state.global_step, warning=text)
             if distributed.is_first():
                 self.warn(text)
         if self.settings.early_stop:
             self.metrics_log.write(stage="post-train", step=state.global_step, stopped=state.global_step)
             control.should_training_stop = True
-            control.should_save = False  # a run killed from here on would go on from it, beyond the stop
+            control.should_save = False  # a resumed run would continue from it, beyond the stop
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Put the best weights back, where they are wanted."""
+        """Restore the best weights, if `best` is set."""
         kept = self.best.kept() if self.best is not None else None
         if self.best is not None and kept is not None:
             self.best.restore()
@@ -132,16 +133,16 @@ class HeldOutWatchdog(TrainerCallback):
                 rows.append((len(batch), preference_metrics(scores, self.views.negatives)))
         model.train(training)
         self.metrics_log.write(stage="post-train", step=step, probe=True, **mean_metrics(rows))
-        found = np.concatenate(per_sample)
-        if self.best is not None and np.isfinite(found).all():
-            self.best.update(step, float(found.mean()))
-        return found
+        logp_per_sample = np.concatenate(per_sample)
+        if self.best is not None and np.isfinite(logp_per_sample).all():
+            self.best.update(step, float(logp_per_sample.mean()))
+        return logp_per_sample
 
 
 def significant_drop(before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:
-    """How far the mean of `now` lies below that of `before` and its standard error, if that is too far.
+    """Drop of the mean from `before` to `now` and its standard error, if significant; else None.
 
-    Both ``(B,)``, nats per token, of the same samples. A log p that is no number any more has fallen for good.
+    Both ``(B,)``, nats per token, of the same samples. A log p that became nan or infinite counts as a drop.
     """
     if not np.isfinite(now).all():
         return math.inf, 0.0
@@ -152,7 +153,7 @@ def significant_drop(before: np.ndarray, now: np.ndarray) -> tuple[float, float]
 
 
 def watchdog_text(step: int, size: float, error: float) -> str:
-    """The warning in words."""
+    """Text of the warning."""
     return (
         f"held-out log p(y|x) fell by {size:.3f} ± {error:.3f} nats per token by step {step}: the model is becoming "
         f"worse at the right answers while the objective improves. Lower --train.learning_rate or anchor the objective"

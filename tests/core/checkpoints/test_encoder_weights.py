@@ -186,7 +186,7 @@ def test_only_the_counts_of_normalizations_may_be_missing(tmp_path: Path) -> Non
         load_weights(target, save_torch(tmp_path / "older.pt", ulip(held)))
 
 
-def test_a_misfit_tells_what_differs_and_which_preset_would_fit(tmp_path: Path) -> None:
+def test_load_weights_names_differences_and_the_preset_that_fits(tmp_path: Path) -> None:
     tiny, encoder = spa3d.create("encoder", "pointnext-tiny"), spa3d.create("encoder", "pointnext", inputs=("xyz",))
     path = save_torch(tmp_path / "tiny.pt", ulip(tiny.state_dict()))
     with pytest.raises(CheckpointError) as caught:
@@ -202,7 +202,7 @@ def test_a_misfit_tells_what_differs_and_which_preset_would_fit(tmp_path: Path) 
     assert len(said) < 1000
 
 
-def test_nothing_is_loaded_where_not_everything_fits(tmp_path: Path) -> None:
+def test_load_weights_loads_all_or_nothing(tmp_path: Path) -> None:
     held = dict(small().state_dict())
     held.pop("prediction.head.0.0.weight")
     held["prediction.more"] = torch.ones(1)
@@ -215,15 +215,13 @@ def test_nothing_is_loaded_where_not_everything_fits(tmp_path: Path) -> None:
     assert all(value.equal(before[name]) for name, value in target.state_dict().items())
 
 
-def test_where_nothing_fits_it_is_said(tmp_path: Path) -> None:
+def test_load_weights_says_that_nothing_fits(tmp_path: Path) -> None:
     path = save_torch(tmp_path / "small.pt", ulip(small().state_dict()))
-    with pytest.raises(
-        CheckpointError, match=r"of encoder mine: .*No encoder or preset that is here has these weights"
-    ):
+    with pytest.raises(CheckpointError, match=r"of encoder mine: .*No installed encoder or preset has these weights"):
         load_weights(small(width=16), path, name="mine")
 
 
-def test_a_bare_name_is_offered_only_where_it_means_what_fits(registry: Registry) -> None:
+def test_fitting_resolves_names_under_the_run_preset(registry: Registry) -> None:
     shapes = {
         name: tuple(value.shape) for name, value in spa3d.create("encoder", "pointnext-tiny").state_dict().items()
     }

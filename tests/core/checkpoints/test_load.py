@@ -60,7 +60,7 @@ def save(folder: Path, *, tied: bool = False, **encoder: str) -> Spa3dModel:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_what_was_saved_comes_back(tmp_path: Path, tied: bool) -> None:
+def test_load_returns_the_saved_model(tmp_path: Path, tied: bool) -> None:
     model = save(tmp_path, tied=tied)
     loaded, processor = load(tmp_path)
     inputs = processor("What is this?", torch.rand(200, 6).numpy())
@@ -102,7 +102,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("error", BROKEN)
-def test_what_is_not_whole_is_refused_in_one_message(tmp_path: Path, error: str) -> None:
+def test_load_refuses_an_incomplete_model(tmp_path: Path, error: str) -> None:
     save(tmp_path)
     spoil, said = BROKEN[error]
     spoil(tmp_path)
@@ -110,7 +110,7 @@ def test_what_is_not_whole_is_refused_in_one_message(tmp_path: Path, error: str)
         load(tmp_path)
 
 
-def test_a_model_cannot_have_a_plugin_loaded_but_its_user_can(tmp_path: Path) -> None:
+def test_load_loads_plugins_of_the_user_only(tmp_path: Path) -> None:
     plugin = tmp_path / "spa3d_a_stranger.py"
     plugin.write_text(PLUGIN)
     save(tmp_path, name="stranger", distribution="", plugin=str(plugin))
@@ -122,7 +122,7 @@ def test_a_model_cannot_have_a_plugin_loaded_but_its_user_can(tmp_path: Path) ->
     assert (tmp_path / "it ran").exists()
 
 
-def test_load_reads_no_registry_file_for_a_model_but_for_its_user(tmp_path: Path) -> None:
+def test_load_reads_the_registry_file_of_the_user_only(tmp_path: Path) -> None:
     extra = tmp_path / "extra.yaml"
     row = "{target: 'spa3d_plugins.encoders.pointnext:PointNeXt', summary: The same}"
     extra.write_text(f"version: 1\ncomponents: {{encoder: {{stranger: {row}}}}}\n")

@@ -69,7 +69,7 @@ def test_a_torch_file_of_any_age_and_name(tmp_path: Path, wrap: str, legacy: boo
     assert files_of(tmp_path / name, read_tensors(tmp_path / name), ["b"]) == (tmp_path / name,)
 
 
-def test_of_a_large_file_only_what_is_used_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_tensors_maps_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, Any] = {}
     load = torch.load
     monkeypatch.setattr(torch, "load", lambda file, **how: (told.update(how), load(file, **how))[1])
@@ -88,7 +88,7 @@ def test_a_file_that_was_packed_again_is_unpacked(tmp_path: Path) -> None:
     assert all(found[name].equal(value) for name, value in state().items())
 
 
-def test_nothing_that_hangs_on_a_tensor_comes_with_it(tmp_path: Path) -> None:
+def test_read_tensors_drops_attributes_of_tensors(tmp_path: Path) -> None:
     tensor: Any = torch.ones(2)
     tensor.isfinite = "of course"
     torch.save({"a": tensor}, tmp_path / "weights.pt")
@@ -102,7 +102,7 @@ def test_safetensors_by_whatever_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "bin"])
-def test_of_a_model_in_shards_only_those_that_are_asked_for_are_opened(tmp_path: Path, kind: str) -> None:
+def test_read_tensors_opens_only_the_needed_shards(tmp_path: Path, kind: str) -> None:
     first, second = (f"part-{number}.{kind}" for number in (1, 2))
     places = {"a.weight": first, "b": first, "c": second}
     save_file(state(), tmp_path / first) if kind == "safetensors" else torch.save(state(), tmp_path / first)
@@ -178,7 +178,7 @@ def test_nothing_in_a_plain_pickle_runs(tmp_path: Path, protocol: int) -> None:
     assert not fired.exists()
 
 
-def test_a_pickle_that_does_fire_would_be_noticed(tmp_path: Path) -> None:
+def test_hostile_pickle_fires_when_unrestricted(tmp_path: Path) -> None:
     fired = tmp_path / "fired"
     for evil in payloads(fired).values():
         pickle.loads(pickle.dumps(evil))
@@ -197,7 +197,7 @@ def test_dictionaries_with_attributes_are_read_as_dictionaries(tmp_path: Path, m
     assert holds(tmp_path / "weights.pt")
 
 
-def test_what_stands_in_for_other_things_keeps_nothing(tmp_path: Path) -> None:
+def test_stand_ins_store_nothing(tmp_path: Path) -> None:
     beside = {"x": argparse.Namespace(state_dict=state())}
     torch.save(beside, tmp_path / "weights.pt")
     with pytest.raises(CheckpointError, match="holds no tensors; its entries: x"):
@@ -248,7 +248,7 @@ def test_a_file_that_was_cut_short(tmp_path: Path, name: str) -> None:
         (b"\x80\x04\x95\x01", r"cannot be read as a file of torch \(Unsupported operand 149\)"),
     ],
 )
-def test_what_is_no_file_of_weights(tmp_path: Path, content: bytes, said: str) -> None:
+def test_read_tensors_refuses_other_files(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "weights.safetensors"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=rf"weights\.safetensors: {said}") as caught:
@@ -272,7 +272,7 @@ def test_a_torch_file_of_something_else(tmp_path: Path, held: object, said: str)
         read_tensors(tmp_path / "weights.pt")
 
 
-def test_a_place_without_weights(tmp_path: Path) -> None:
+def test_read_tensors_from_a_path_without_weights(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"gone\.pt: cannot be read \(No such file or directory\)"):
         read_tensors(tmp_path / "gone.pt")
     with pytest.raises(CheckpointError, match=r"a folder without a saved model .*; give a file of weights"):
@@ -288,19 +288,19 @@ def test_a_place_without_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "says not which tensor is in which file"),
-        ('{"weight_map": ["a"]}', "says not which tensor is in which file"),
+        ("{", "does not list the file of each tensor"),
+        ('{"weight_map": ["a"]}', "does not list the file of each tensor"),
         ('{"weight_map": {"a": "../../secret.bin"}}', r"names \.\./\.\./secret\.bin, which is no file beside it"),
         ('{"weight_map": {"a": "/etc/passwd"}}', "names /etc/passwd, which is no file beside it"),
     ],
 )
-def test_an_index_that_leads_astray(tmp_path: Path, text: str, said: str) -> None:
+def test_read_tensors_refuses_an_invalid_index(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(text)
     with pytest.raises(CheckpointError, match=said):
         read_tensors(tmp_path)
 
 
-def test_an_index_that_names_what_is_not_there(tmp_path: Path) -> None:
+def test_read_tensors_names_a_tensor_missing_in_its_shard(tmp_path: Path) -> None:
     save_file(state(), tmp_path / "one.safetensors")
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"gone": "one.safetensors"}}')
     with pytest.raises(CheckpointError, match=r"one\.safetensors: gone is not in it, though model\.safetensors\.index"):

@@ -84,7 +84,7 @@ def test_questions_of_different_shapes_come_back_in_their_order(answerer: Predic
     assert sum(advanced) == len(mixed)
 
 
-def test_of_equal_options_the_first_is_taken(answerer: Predictor) -> None:
+def test_answer_takes_the_first_of_equal_options(answerer: Predictor) -> None:
     [prediction] = answerer.answer(questions(("left", "left"))[:1], "clean", lambda units: None)
     assert prediction.option_logp[0] == prediction.option_logp[1]
     assert prediction.text == "left"

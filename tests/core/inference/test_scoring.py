@@ -117,14 +117,14 @@ def test_cached_tokens_give_the_same_loss(world: Any, tmp_path: Any) -> None:
     assert len(views.encoder.store) == 16
 
 
-def test_the_realized_level_is_known_when_tokens_come_from_the_cache(world: Any, tmp_path: Any) -> None:
+def test_noise_level_is_known_for_cached_tokens(world: Any, tmp_path: Any) -> None:
     model, views, batch = world
     levels = [score(model, [NOISED], batch, kept(views, tmp_path)).levels["noised"] for _ in range(2)]
     assert levels[0] == levels[1]
     assert 0 < levels[0] < 1
 
 
-def test_a_forward_is_told_how_many_patch_tokens_there_are(world: Any) -> None:
+def test_score_passes_the_number_of_patch_tokens(world: Any) -> None:
     model, views, batch = world
     told = []
 
@@ -136,7 +136,7 @@ def test_a_forward_is_told_how_many_patch_tokens_there_are(world: Any) -> None:
     assert told == [(32, 32), (32, 32)]
 
 
-def test_collate_pads_each_table_with_what_means_nothing() -> None:
+def test_collate_pads_each_tensor_with_its_neutral_value() -> None:
     rows = [Tokens([5, 6, 7], [IGNORED, 6, 7], [-1, 0, 0]), Tokens([8], [8], [0])]
     batch = collate(rows, 1, torch.device("cpu"))
     assert {name: table.tolist() for name, table in batch.items()} == {

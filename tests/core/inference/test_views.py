@@ -32,7 +32,7 @@ def test_too_few_points_are_not_hidden_by_resampling(toy: Any, toy_dataset: Any)
         clouds.get(["train-1"])
 
 
-def test_a_strangers_cloud_is_checked_like_any_other(toy: Any, toy_dataset: Any, monkeypatch: Any) -> None:
+def test_prepared_clouds_checks_clouds_of_any_dataset(toy: Any, toy_dataset: Any, monkeypatch: Any) -> None:
     _, _, clouds = toy()
     monkeypatch.setattr(Record, "cloud", lambda self: np.full((32, 6), np.nan, dtype=np.float32))
     with pytest.raises(DataError, match="record train-0: NaN or infinity in 32 of 32 points"):
@@ -47,7 +47,7 @@ def noised(toy: Any, folder: Path | None, *, noise: Any, code: str = "") -> Any:
     return shown.tokens, shown.level
 
 
-def test_levels_that_a_kill_lost_are_measured_again(toy: Any, tmp_path: Path) -> None:
+def test_noised_view_measures_levels_lost_by_a_kill_again(toy: Any, tmp_path: Path) -> None:
     noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
     tokens, level = noised(toy, tmp_path, noise=noise)
     shutil.rmtree(tmp_path / "levels")
@@ -67,7 +67,7 @@ class Shift(Noise):
         return points + self.far
 
 
-def test_edited_noise_does_not_meet_its_old_tokens(toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_noised_view_of_edited_noise_has_new_keys(toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, _ = noised(toy, tmp_path, noise=Shift(), code="code as it was")
     monkeypatch.setattr(Shift, "far", 0.1)
     kept, _ = noised(toy, tmp_path, noise=Shift(), code="code as it was")
@@ -104,7 +104,7 @@ class Zeroed(View):
         return ViewTokens(torch.zeros_like(self.encoder.encode(names, names)))
 
 
-def test_a_view_of_ones_own_stands_beside_the_built_in_ones(toy: Any) -> None:
+def test_views_can_contain_a_custom_view(toy: Any) -> None:
     model, _, clouds = toy()
     encoder = ViewEncoder(model, clouds)
     views = Views(encoder, [*built_in_views(encoder).values(), Zeroed(encoder)])

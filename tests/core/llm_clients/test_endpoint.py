@@ -60,7 +60,7 @@ def asker(chat_server: Any) -> Asker:
     return Asker(chat_server)
 
 
-def test_replies_are_handed_on_each_once_and_the_request_says_what_it_should(asker: Asker) -> None:
+def test_ask_delivers_each_reply_once(asker: Asker) -> None:
     assert asker.ask(lambda number, time: asker.chat(GOOD), count=20) == {f"k{i}": (GOOD, "") for i in range(20)}
     assert len(asker.server.heard) == 20
     path, headers, body = asker.server.heard[0]
@@ -70,7 +70,7 @@ def test_replies_are_handed_on_each_once_and_the_request_says_what_it_should(ask
     assert body["messages"][0]["content"] in prompts(20).values()
 
 
-def test_replies_are_handed_on_while_others_are_under_way(chat_server: Any) -> None:
+def test_ask_delivers_replies_during_other_requests(chat_server: Any) -> None:
     """The second prompt is answered only after the first result was handed on."""
     first_handed_on = threading.Event()
 
@@ -107,7 +107,7 @@ def test_a_slow_server_is_asked_again(asker: Asker) -> None:
     assert asker.server.requested == {0: 2}
 
 
-def test_after_the_last_try_what_is_done_is_kept_and_the_message_tells_it(asker: Asker) -> None:
+def test_ask_delivers_results_before_the_error_of_the_last_try(asker: Asker) -> None:
     message = asker.fail(
         lambda number, time: asker.fails(500) if number == 3 else asker.chat(GOOD),
         count=6,
@@ -154,18 +154,18 @@ def test_a_reply_that_is_of_no_use_is_counted_after_a_second_try(asker: Asker, c
     assert asker.server.requested == {0: 2, 1: 1}
 
 
-def test_nonsense_once_is_nothing(asker: Asker) -> None:
+def test_ask_repeats_one_unusable_reply(asker: Asker) -> None:
     assert asker.ask(lambda number, time: asker.chat("" if time == 1 else GOOD)) == {"k0": (GOOD, "")}
 
 
-def test_an_endpoint_that_says_nonsense_only_is_not_paid_to_the_end(asker: Asker) -> None:
+def test_ask_ends_after_unusable_replies_only(asker: Asker) -> None:
     message = asker.fail(lambda number, time: asker.chat(""), 40, Patience(pause=0, workers=1, useless=3))
     assert asker.told == {}, "what only such a server said is asked again"
     assert len(asker.server.heard) < 80
     assert "replies are of no use" in message
 
 
-def test_a_few_useless_replies_are_told_even_if_nothing_else_comes(asker: Asker) -> None:
+def test_ask_delivers_a_few_unusable_replies(asker: Asker) -> None:
     assert set(asker.ask(lambda number, time: asker.chat(""), count=3)) == {"k0", "k1", "k2"}
 
 
@@ -186,7 +186,7 @@ def test_a_prompt_that_the_endpoint_refuses_costs_only_itself(asker: Asker) -> N
         (429, "insufficient_quota", "quota"),
     ],
 )
-def test_what_no_patience_cures_ends_at_once(asker: Asker, status: int, code: str, hint: str) -> None:
+def test_ask_ends_at_once_on_a_permanent_error(asker: Asker, status: int, code: str, hint: str) -> None:
     message = asker.fail(lambda number, time: asker.fails(status, code), count=20)
     assert asker.told == {}
     assert len(asker.server.heard) <= QUICK.workers
@@ -203,7 +203,7 @@ def test_nothing_at_the_url_ends_at_once(chat_server: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_a_key_that_a_server_repeats_is_not_told_on(chat_server: Any, status: int) -> None:
+def test_ask_hides_a_repeated_key(chat_server: Any, status: int) -> None:
     body, told = json.dumps({"error": {"message": "bad key the-key"}}), list[str]()
     with chat_server(lambda number, time: (status, JSON, body)).serve() as url:
         try:

@@ -57,7 +57,7 @@ def test_the_chat_template_is_used_where_there_is_one(lm: tuple[Any, Any], monke
     assert [tokenizer.decode(ids[0]) for ids, _ in asked] == [f"[user]{prompt}[assistant]" for prompt in PROMPTS]
 
 
-def test_a_prompt_that_does_not_fit_is_told_and_the_rest_is_written(lm: tuple[Any, Any]) -> None:
+def test_generate_replies_skips_a_prompt_that_does_not_fit(lm: tuple[Any, Any]) -> None:
     first, *others = generate_replies(*lm, PROMPTS, [16, 300, 16], batch_size=3)
     assert first == Reply(1, None, "prompt and answer do not fit into the LM's 256 tokens")
     assert sorted(reply.index for reply in others) == [0, 2]

@@ -53,19 +53,19 @@ def test_a_torn_last_line_is_dropped_and_written_over(tmp_path: Path) -> None:
         assert path.read_bytes() == whole
 
 
-def test_a_line_that_is_broken_otherwise_is_named(tmp_path: Path) -> None:
+def test_response_log_names_an_invalid_line(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text('{"key": "a"}\n{"key": "b", "price": 3}\n')
-    with pytest.raises(DataError, match=r"log\.jsonl, line 2: not as it was written .*; delete the line"):
+    with pytest.raises(DataError, match=r"log\.jsonl, line 2: not a valid response .*; delete the line"):
         ResponseLog(path, Response)
 
 
-def test_nobody_writes_without_holding_it(tmp_path: Path) -> None:
+def test_add_requires_the_lock(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="locked"):
         ResponseLog(tmp_path / "log.jsonl", Response).add([FIRST])
 
 
-def test_who_waits_meets_what_the_other_left(tmp_path: Path) -> None:
+def test_locked_reads_responses_of_another_process(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     mine, theirs = ResponseLog(path, Response), ResponseLog(path, Response)
     with theirs.locked(nobody_waits):
@@ -77,7 +77,7 @@ def test_who_waits_meets_what_the_other_left(tmp_path: Path) -> None:
         assert mine.responses == {"a": FIRST}
 
 
-def test_who_has_to_wait_says_so_first(tmp_path: Path) -> None:
+def test_locked_calls_on_wait_before_waiting(tmp_path: Path) -> None:
     path, waiting = tmp_path / "log.jsonl", threading.Event()
     mine, theirs = ResponseLog(path, Response), ResponseLog(path, Response)
 

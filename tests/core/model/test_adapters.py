@@ -95,7 +95,7 @@ def test_without_its_adapters_a_trained_model_is_the_base_and_comes_back(world: 
     assert torch.equal(logits(model, batch), trained)
 
 
-def test_adapters_come_back_after_a_fault(world: Any) -> None:
+def test_adapters_off_restores_adapters_after_an_error(world: Any) -> None:
     model, batch = world
     adapters.attach(model, BOTH, SETTINGS, seed=0)
     train(model, batch)
@@ -121,7 +121,7 @@ def test_switching_adapters_off_between_forward_and_backward_changes_no_gradient
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
-def test_merged_it_says_the_same_and_nothing_of_peft_is_left(world: Any) -> None:
+def test_merge_keeps_the_outputs_and_removes_peft(world: Any) -> None:
     model, batch = world
     names = list(model.state_dict())
     adapters.attach(model, BOTH, SETTINGS, seed=0)
@@ -189,7 +189,7 @@ def test_a_checkpoint_holds_what_trains_and_brings_it_back(toy: Any, world: Any)
     assert torch.equal(logits(other, batch), logits(model, batch))
 
 
-def test_only_adapters_train_says_whether_the_base_can_be_had_back(world: Any) -> None:
+def test_only_adapters_train_with_and_without_other_trained_parts(world: Any) -> None:
     model, _ = world
     model.set_trained("projector")
     assert not adapters.only_adapters_train(model)
@@ -226,7 +226,7 @@ def test_targets_are_layers_of_the_decoder_alone(world: Any, names: tuple[str, .
     assert not names or {name.rpartition(".")[2] for name in changed} == set(names)
 
 
-def test_a_target_that_is_not_there_is_told_with_those_that_are(world: Any) -> None:
+def test_targets_names_missing_and_existing_layers(world: Any) -> None:
     model, _ = world
     with pytest.raises(ConfigError, match=r"no linear layer lm_head; there are: down_proj, gate_proj, k_proj, o_proj"):
         adapters.attach(model, BOTH, LoRASettings(rank=2, targets=("q_proj", "lm_head")), seed=0)
@@ -239,14 +239,14 @@ def test_a_target_that_is_not_there_is_told_with_those_that_are(world: Any) -> N
         (("llm", "encoder", "embeddings"), "only the projector can train; leave embeddings and encoder out"),
     ],
 )
-def test_parts_that_do_not_go_with_adapters_are_refused(world: Any, parts: tuple[str, ...], said: str) -> None:
+def test_errors_refuses_parts_that_cannot_train_beside_adapters(world: Any, parts: tuple[str, ...], said: str) -> None:
     (told,) = adapters.errors(SETTINGS, parts)
     assert said in told
     with pytest.raises(ConfigError, match="take rank 0"):
         adapters.attach(world[0], parts, SETTINGS, seed=0)
 
 
-def test_without_peft_it_is_named_and_without_a_rank_it_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_names_peft_only_with_a_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters, "find_spec", lambda name: None)
     assert adapters.errors(SETTINGS, BOTH) == [
         '--train.lora.rank 4: adapters need peft, which is not installed; pip install "spa3d[lora]"'

@@ -32,7 +32,7 @@ def test_load_causal_lm_names_the_setting_and_the_alternative(tmp_path: Path) ->
             load_causal_lm(path, flag="--judge.llm", alternative="something else", brief=True)
 
 
-def test_an_llm_that_is_not_there_is_told_by_its_flag(tmp_path: Path) -> None:
+def test_make_llm_names_the_flag_of_a_missing_llm(tmp_path: Path) -> None:
     settings = LLMSettings(path=str(tmp_path / "gone"))
     with pytest.raises(CheckpointError, match=r"(?s)^--llm .*gone: transformers cannot .* or the preset tiny$"):
         make_llm(settings, lambda: iter(()))

@@ -65,7 +65,7 @@ def test_patch_tokens_and_clouds_must_agree(toy: Any) -> None:
         model(input_ids=ids, points=torch.from_numpy(clouds.get(["train-0"])))
 
 
-def test_patch_tokens_that_the_caller_has_counted_are_not_counted_again(toy: Any) -> None:
+def test_embed_does_not_count_patch_tokens_again(toy: Any) -> None:
     model, processor, clouds = toy()
     ids = torch.tensor([processor.question_ids("What?", "cloud")])
     tokens = model.encode(torch.from_numpy(clouds.get(["train-0"])))
@@ -140,7 +140,7 @@ def test_a_saved_model_comes_back_through_the_registry(tmp_path: Path) -> None:
     assert AutoProcessor.from_pretrained(tmp_path / "model").num_point_tokens == processor.num_point_tokens
 
 
-def test_loading_from_where_nothing_is_names_both_places(tmp_path: Path) -> None:
+def test_load_from_an_empty_folder_names_both_paths(tmp_path: Path) -> None:
     from spa3d.checkpoints.load import load
     from spa3d.errors import CheckpointError
 

@@ -14,7 +14,7 @@ from spa3d.errors import DataError
 
 @pytest.mark.parametrize("mark", ["<point_patch>", "<point_start>", "</s>", "<s>", "<pad>"])
 @pytest.mark.parametrize("where", ["question", "answer"])
-def test_text_that_holds_a_mark_of_the_model_is_refused(toy: Any, mark: str, where: str) -> None:
+def test_text_with_a_special_token_is_refused(toy: Any, mark: str, where: str) -> None:
     _, processor, _ = toy()
     texts = {"question": "What?", "answer": "A thing.", where: f"Look: {mark}!"}
     conversation = Conversation("single_round", (Round(**texts),))
@@ -30,7 +30,7 @@ def test_other_markup_is_text_like_any_other(toy: Any) -> None:
     assert processor.tokenizer.decode(told) == f" {text}</s>"
 
 
-def test_an_option_that_does_not_fit_is_not_scored_by_its_beginning(toy: Any) -> None:
+def test_option_ids_refuses_an_option_that_does_not_fit(toy: Any) -> None:
     _, processor, _ = toy()
     prefix, tails = processor.option_ids("Which?", ("left", "right"), "cloud")
     processor.max_length = len(prefix) + max(map(len, tails))
@@ -40,7 +40,7 @@ def test_an_option_that_does_not_fit_is_not_scored_by_its_beginning(toy: Any) ->
         processor.option_ids("Which?", ("left", "right"), "cloud")
 
 
-def test_a_question_that_does_not_fit_is_not_asked_by_half(toy: Any) -> None:
+def test_question_ids_refuses_a_question_that_does_not_fit(toy: Any) -> None:
     _, processor, _ = toy()
     processor.max_length = len(processor.question_ids("What is this?", "cloud")) - 1
     with pytest.raises(DataError, match=r"raise --llm\.max_length"):
@@ -69,7 +69,7 @@ def test_a_cloud_without_color_gets_the_filling_and_bytes_are_divided_on_request
         (np.full((4, 3), np.nan), "cloud 1: NaN or infinity in 4 of 4 points"),
     ],
 )
-def test_what_is_no_cloud_is_told(toy: Any, cloud: np.ndarray, message: str) -> None:
+def test_processor_refuses_an_invalid_cloud(toy: Any, cloud: np.ndarray, message: str) -> None:
     _, processor, clouds = toy()
     with pytest.raises(DataError, match=message):
         processor(["What?", "What?"], [clouds.dataset.record("train-0").cloud(), cloud])

@@ -160,13 +160,13 @@ def test_interpolation_by_hand_and_its_gradient() -> None:
     assert query.grad[0, 0, 0] > 0  # towards 2, where the value is larger
 
 
-def test_fewer_than_three_points_leave_places_empty() -> None:
+def test_three_nn_of_fewer_than_three_points() -> None:
     apart, index = ops.three_nn(line(1), line(4, 0))
     assert (apart.tolist(), index.tolist()) == ([[[1, 9, torch.inf]]], [[[1, 0, 0]]])
     assert ops.interpolate(torch.tensor([[[7.0]]]), line(5), line(1)).tolist() == [[[7]]]
 
 
-def test_each_cloud_may_start_where_it_is_told() -> None:
+def test_fps_start_per_cloud() -> None:
     xyz = line(*range(11)).repeat(2, 1, 1)
     assert ops.farthest_point_sample(xyz, 3, start=torch.tensor([0, 4])).tolist() == [[0, 10, 5], [4, 10, 0]]
     with pytest.raises(ValueError, match="start must be between 0 and 10"):
@@ -174,7 +174,7 @@ def test_each_cloud_may_start_where_it_is_told() -> None:
 
 
 @pytest.mark.parametrize("lengths", [[0, 3], [3, 12], [3]])
-def test_lengths_that_cannot_be_are_told(lengths: list[int]) -> None:
+def test_invalid_lengths_are_refused(lengths: list[int]) -> None:
     xyz = line(*range(11)).repeat(2, 1, 1)
     with pytest.raises(ValueError, match="lengths must be 2 numbers from 1 to 11"):
         ops.farthest_point_sample(xyz, 3, lengths=torch.tensor(lengths))
@@ -337,7 +337,7 @@ def test_a_backend_is_passed_over_on_a_device_it_does_not_take() -> None:
         assert ops.farthest_point_sample(line(0, 1, 2), 1).tolist() == [[0]]
 
 
-def test_a_thread_without_a_choice_asks_what_is_there() -> None:
+def test_thread_without_use_takes_the_default_backend() -> None:
     with ops.use(Constant(7)), ThreadPoolExecutor(1) as pool:
         assert pool.submit(ops.farthest_point_sample, line(0, 1, 2), 1).result().tolist() == [[0]]
 
@@ -364,6 +364,6 @@ GOOD = torch.zeros(1, 4, 3)
         (lambda: ops.farthest_point_sample(GOOD * torch.inf, 1), "coordinates must be finite"),
     ],
 )
-def test_bad_input_is_told(call: object, message: str) -> None:
+def test_invalid_input_is_refused(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()

@@ -93,7 +93,7 @@ def test_without_a_compiler_the_reference_takes_over_and_says_so_once(registry: 
     assert "needs one of $CXX, c++, g++, clang++ on the PATH" in str(warning.message)
 
 
-def test_of_the_workers_of_a_loader_the_first_one_says_so(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backend_warning_comes_from_the_first_worker_only(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         monkeypatch.setattr("torch.utils.data.get_worker_info", lambda: SimpleNamespace(id=1))
@@ -113,7 +113,7 @@ def test_a_compiler_may_be_named_by_a_variable(
 
 
 @pytest.mark.parametrize("named", ["gone -pipe", '"c++'])
-def test_a_variable_that_names_no_compiler_is_not_passed_over(
+def test_invalid_compiler_variable_is_an_error(
     named: str, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "c++").touch(mode=0o755)
@@ -125,7 +125,7 @@ def test_a_variable_that_names_no_compiler_is_not_passed_over(
         backends_for("cpp", "cpu", registry)
 
 
-def test_a_compiler_that_fails_is_a_note_of_one_line_and_a_fault_for_who_insists(
+def test_failing_compiler_is_a_warning_with_auto_and_an_error_on_request(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     compiler = tmp_path / "broken"
@@ -145,7 +145,7 @@ def test_a_compiler_that_fails_is_a_note_of_one_line_and_a_fault_for_who_insists
     assert torch.cuda.is_available() or str(tried["elsewhere"].status) == "imports: it is for cuda, not here"
 
 
-def test_what_was_asked_for_works_on_the_device_and_auto_on_the_rest(registry: Registry) -> None:
+def test_backends_for_takes_the_requested_backend_and_auto_for_the_cpu(registry: Registry) -> None:
     assert [type(each).__name__ for each in backends_for("torch", "cuda", registry)] == ["TorchOps"]
     with pytest.warns(SlowerBackend):
         chosen = backends_for("elsewhere", "cuda", registry)
@@ -158,7 +158,7 @@ def test_a_backend_of_another_device_is_refused(registry: Registry) -> None:
         backends_for("elsewhere", "cpu", registry)
 
 
-def test_a_backend_that_is_not_there_is_told(registry: Registry) -> None:
+def test_backends_for_names_a_missing_backend(registry: Registry) -> None:
     with pytest.raises(PluginError, match=r"needs one of .* on the PATH; install one, or choose another ops"):
         backends_for("cpp", "cpu", registry)
     with pytest.raises(RegistryError, match="no ops 'cuda'"):

@@ -30,7 +30,7 @@ def build(settings: Mapping[str, Any] | None = None) -> tuple[Parts, Execution]:
     return assemble(config, registry, execution), execution
 
 
-def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
+def test_choose_device_names_the_available_devices() -> None:
     with pytest.raises(ConfigError, match=r"cuda:7.*there is: auto, cpu"):
         choose_device("cuda:7")
 
@@ -48,18 +48,18 @@ def test_a_device_that_is_not_there_is_answered_with_those_that_are() -> None:
         ({"train.lora.rank": 2, "train.lora.targets": "nope"}, "--train.lora.targets nope: .*there are: down_proj"),
     ],
 )
-def test_what_does_not_fit_is_said_before_anything_is_made(settings: Mapping[str, Any], said: str) -> None:
+def test_assemble_raises_before_anything_is_built(settings: Mapping[str, Any], said: str) -> None:
     with pytest.raises(SpaError, match=said):
         build(settings)
 
 
-def test_a_view_that_does_not_exist_is_answered_with_those_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objective_errors_names_the_existing_views(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SFT, "needs", (Need(), Need(view="depth")))
     with pytest.raises(ConfigError, match="--objective sft: it needs the view depth, and there are blind, clean"):
         build({"objective": "sft"})
 
 
-def test_parts_are_tried_with_the_backend_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_assemble_tries_parts_with_the_requested_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spa3d.ops.dispatch.default_for", lambda device: pytest.fail("nobody asked for the fastest"))
     assert [type(backend).__name__ for backend in build({"ops": "torch"})[1].ops] == ["TorchOps"]
 
@@ -74,13 +74,13 @@ def test_weights_of_another_encoder_are_refused_with_the_flag(tmp_path: Path) ->
     assert said.endswith("They fit --encoder pointnext-ulip, with the settings it comes with")
 
 
-def test_a_base_and_weights_for_its_encoder_are_one_too_many(tmp_path: Path) -> None:
+def test_assemble_refuses_a_base_and_encoder_weights_together(tmp_path: Path) -> None:
     (tmp_path / "enc.pt").touch()
     with pytest.raises(ConfigError, match=r"--encoder.checkpoint .*enc.pt: --base .* brings the weights of its own"):
         build({"base": str(tmp_path), "encoder.checkpoint": str(tmp_path / "enc.pt")})
 
 
-def test_all_faults_come_in_one_report() -> None:
+def test_assemble_raises_all_errors_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         build({"blind": True, "train.batch_size": 3, "train.accumulation": 2})
     assert len(caught.value.errors) == 2
@@ -105,11 +105,11 @@ def test_a_batch_must_go_evenly_to_all_processes(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("forward", "error", "said"),
     [
-        (lambda self, given: given[:, :1, :5], ConfigError, "it promises the shape"),
+        (lambda self, given: given[:, :1, :5], ConfigError, "expected an output of shape"),
         (lambda self, given: given.no_such_thing, PluginError, "it fails on an input of shape"),
     ],
 )
-def test_a_part_that_does_not_keep_its_word_is_told_by_name(
+def test_shape_mismatch_names_the_flag(
     monkeypatch: pytest.MonkeyPatch, part: str, forward: object, error: type[SpaError], said: str
 ) -> None:
     monkeypatch.setattr({"encoder": PointNeXt, "projector": MLP}[part], "forward", forward)

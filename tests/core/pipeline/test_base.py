@@ -59,12 +59,12 @@ def test_a_base_made_of_other_parts_is_refused_before_any_work(
         open_smoke({"base": str(saved), **change})
 
 
-def test_a_base_used_to_other_clouds_is_refused(saved: Path, open_smoke: OpenSmoke) -> None:
+def test_find_base_refuses_a_base_with_other_clouds(saved: Path, open_smoke: OpenSmoke) -> None:
     with pytest.raises(CheckpointError, match=r"points\.normalize: True → False"):
         _ = open_smoke({"base": str(saved), "points.normalize": False}).model_and_processor
 
 
-def test_a_given_base_is_known_by_its_contents_and_left_alone(
+def test_given_base_has_the_hash_of_its_files_and_is_not_changed(
     saved: Path, tmp_path: Path, bases: Path, open_smoke: OpenSmoke
 ) -> None:
     copy, other = tmp_path / "copy", tmp_path / "other"
@@ -105,7 +105,7 @@ def test_a_base_begins_with_the_weights_its_encoder_was_given(weights: Path, ope
     )
 
 
-def test_a_base_is_known_by_the_content_of_the_weights(weights: Path, tmp_path: Path, open_smoke: OpenSmoke) -> None:
+def test_base_key_follows_the_content_of_the_weights(weights: Path, tmp_path: Path, open_smoke: OpenSmoke) -> None:
     copy, other = tmp_path / "copy.pth", tmp_path / "other.pt"
     shutil.copy(weights, copy)
     held = torch.load(weights)
@@ -131,7 +131,7 @@ def test_weights_are_hashed_once(weights: Path, open_smoke: OpenSmoke) -> None:
     assert key() != first
 
 
-def test_only_a_finished_base_is_the_nearest(bases: Path, open_smoke: OpenSmoke) -> None:
+def test_explain_cache_miss_compares_finished_bases_only(bases: Path, open_smoke: OpenSmoke) -> None:
     base = open_smoke().base
     folder = bases / "0123"
     (folder / "model").mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_only_a_finished_base_is_the_nearest(bases: Path, open_smoke: OpenSmoke)
     assert "seed: 7 → 0" in explain_cache_miss(base, Workspace(bases))
 
 
-def test_another_base_comes_of_other_training_records(open_smoke: OpenSmoke) -> None:
+def test_base_key_follows_the_training_records(open_smoke: OpenSmoke) -> None:
     run = open_smoke()
 
     def fingerprints(**left_out: Collection[str]) -> Fingerprints:
@@ -154,7 +154,7 @@ def test_another_base_comes_of_other_training_records(open_smoke: OpenSmoke) -> 
     assert tested.answers["choice"] != every.answers["choice"]
 
 
-def test_a_stage_keeps_what_it_trained_and_nothing_else(bases: Path, open_smoke: OpenSmoke) -> None:
+def test_keep_saves_only_trained_weights(bases: Path, open_smoke: OpenSmoke) -> None:
     run = open_smoke({"base.align.train": "encoder,projector"})
     making = run.builder
     (making.base.folder / "align").mkdir(parents=True)
@@ -163,7 +163,7 @@ def test_a_stage_keeps_what_it_trained_and_nothing_else(bases: Path, open_smoke:
     assert {name.partition(".")[0] for name in kept} == {"encoder", "projector"}
 
 
-def test_a_stage_of_an_llm_with_tied_embeddings_is_kept(bases: Path, open_smoke: OpenSmoke) -> None:
+def test_keep_saves_an_llm_with_tied_embeddings(bases: Path, open_smoke: OpenSmoke) -> None:
     run = open_smoke()
     making = run.builder
     model, _ = making.model_and_processor()

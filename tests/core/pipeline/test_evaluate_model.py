@@ -83,5 +83,5 @@ def test_evaluate_refuses_data_that_give_no_question(toy: Any, toy_dataset: Any)
         def chance(self, question: Any) -> float:
             return 0.0
 
-    with pytest.raises(DataError, match="split 'test' gives none of mute a question"):
+    with pytest.raises(DataError, match="split 'test' has no question for any of mute"):
         evaluate(model, processor, benchmarks={"mute": Mute()}, dataset=toy_dataset)

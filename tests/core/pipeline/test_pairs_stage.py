@@ -38,7 +38,7 @@ def nobody() -> Predictor:
     raise AssertionError("the model was asked")
 
 
-def test_what_does_not_decide_an_answer_is_shared_and_what_does_is_not() -> None:
+def test_plan_shares_a_log_only_between_equal_answers() -> None:
     plain = plan(CORRUPTION)
     for same in ({"pairs.batch_size": 3}, {"train.steps": 5}, {"noise": "gaussian"}):
         assert plan(CORRUPTION, same).path == plain.path
@@ -57,7 +57,7 @@ def test_what_does_not_decide_an_answer_is_shared_and_what_does_is_not() -> None
     assert plan(own, base=Base(Path("base"), "4567")).path != plain.path
 
 
-def test_as_many_are_asked_for_as_training_meets() -> None:
+def test_plan_has_as_many_requests_as_training_needs() -> None:
     own = {"pairs.mode": "augmentation"}
     assert len(plan(own).requests) == 3 * 8
     assert len(plan(own, {"train.steps": 20}).requests) == 64
@@ -74,7 +74,7 @@ def test_as_many_are_asked_for_as_training_meets() -> None:
     }
 
 
-def test_without_clouds_there_is_nothing_to_noise() -> None:
+def test_plan_refuses_augmentation_with_blind() -> None:
     with pytest.raises(ConfigError, match=r"--pairs\.mode augmentation: with --blind there is no cloud"):
         plan({"pairs.mode": "augmentation", "blind": True, "objective": "sft"})
 
@@ -90,7 +90,7 @@ def test_generate_to_writes_the_pairs_that_it_returns(tmp_path: Path) -> None:
 
 
 class TestGiven:
-    def test_pairs_with_a_mark_of_the_models_own_are_refused(self, tmp_path: Path) -> None:
+    def test_load_refuses_pairs_with_special_tokens(self, tmp_path: Path) -> None:
         path = tmp_path / "pairs.jsonl"
         entry = {"record": "shapes-0-train-000001", "question": "?", "chosen": "a", "rejected": "<point_patch>"}
         path.write_text(json.dumps(entry))
@@ -99,7 +99,7 @@ class TestGiven:
         ):
             source({"pairs.path": str(path)}).load()
 
-    def test_they_are_copied_to_the_run(self, tmp_path: Path) -> None:
+    def test_collect_copies_pairs_to_the_run(self, tmp_path: Path) -> None:
         path = tmp_path / "pairs.jsonl"
         entry = {"record": "shapes-0-train-000001", "question": "?", "chosen": "a", "rejected": "b"}
         path.write_text(json.dumps(entry))

@@ -20,7 +20,7 @@ SMOKE = {"preset": "smoke", "device": "cpu"}
 OpenSmoke = Callable[..., Run]
 
 
-def test_a_plan_makes_nothing(tmp_path: Path) -> None:
+def test_plan_writes_nothing(tmp_path: Path) -> None:
     config = resolve(SMOKE)
     planned = plan(config, load_registry())
     assert [stage.name for stage in planned.stages if not stage.done] == [
@@ -31,7 +31,7 @@ def test_a_plan_makes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("objective", "told"), [("spa", "3 steps of spa on mask"), ("sft", "3 steps of sft")])
-def test_noise_is_named_where_it_is_shown(objective: str, told: str) -> None:
+def test_plan_names_the_noise_if_it_is_used(objective: str, told: str) -> None:
     config = resolve({**SMOKE, "objective": objective})
     assert told in [stage.detail for stage in plan(config, load_registry()).stages]
 
@@ -47,7 +47,7 @@ def test_without_an_encoder_to_pretrain_there_is_no_stage_for_it(tmp_path: Path)
     assert planned.weights == f"encoder weights: {path} (bare layout, {len(state)} tensors)"
 
 
-def test_published_weights_that_are_not_given_are_named_and_nothing_else_changes() -> None:
+def test_plan_names_published_weights_that_are_not_loaded() -> None:
     config = resolve({**SMOKE, "encoder": "pointnext-ulip"})
     planned = plan(config, load_registry())
     assert planned.stages[0].name == "base: encoder"
@@ -60,7 +60,7 @@ def test_published_weights_that_are_not_given_are_named_and_nothing_else_changes
     assert plan(config, load_registry()).weights == ""
 
 
-def test_of_a_given_base_its_own_llm_is_planned(tmp_path: Path, open_smoke: OpenSmoke) -> None:
+def test_plan_has_the_llm_of_a_given_base(tmp_path: Path, open_smoke: OpenSmoke) -> None:
     model, processor = open_smoke({"llm.hidden_size": 48}).builder.model_and_processor()
     save_model(model, processor, tmp_path / "model")
     config = resolve({**SMOKE, "base": str(tmp_path / "model")})

@@ -53,8 +53,8 @@ def test_draw_noise_of_level_0_shows_the_clean_cloud_again(registry: Registry, t
 @pytest.mark.parametrize(
     ("apply", "said"),
     [
-        (lambda self, points, draws: points[:, :0], r"ValueError: what comes out, of shape \(1, 0, 6\)"),
-        (lambda self, points, draws: points * float("nan"), "must be as many finite numbers"),
+        (lambda self, points, draws: points[:, :0], r"ValueError: the output, of shape \(1, 0, 6\)"),
+        (lambda self, points, draws: points * float("nan"), "must have the input's shape and finite numbers"),
         (lambda self, points, draws: 1 / 0, "ZeroDivisionError: division by zero"),
     ],
 )
@@ -68,7 +68,7 @@ def test_draw_noise_names_a_noise_that_breaks(
     assert not request.path.exists()
 
 
-def test_draw_dataset_tells_a_file_that_cannot_be_written(registry: Registry, tmp_path: Path) -> None:
+def test_draw_dataset_names_a_file_that_cannot_be_written(registry: Registry, tmp_path: Path) -> None:
     request = PreviewRequest(tmp_path, "test", 1)
     with pytest.raises(OutputError, match=r"cannot be written \(Is a directory\); choose another file"):
         draw_dataset(resolve(SMALL, registry=registry), registry, request, skipped=ignore)

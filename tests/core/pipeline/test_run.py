@@ -38,30 +38,30 @@ def refusal(folder: Path, settings: Mapping[str, Any]) -> str:
     return str(caught.value)
 
 
-def test_a_split_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+def test_questions_names_the_existing_splits(tmp_path: Path) -> None:
     assert refusal(tmp_path, {"evaluate.split": "tset"}) == (
         "dataset shapes has no record to report on (--evaluate.split) in split 'tset'; "
         "there are: train (64), val (16), test (24), counterfactual (16)"
     )
 
 
-def test_data_that_no_benchmark_can_ask_about_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_questions_refuses_data_without_any_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(*_: object) -> tuple[Question, ...]:
         return ()
 
     monkeypatch.setattr(Classify, "questions", nothing)
     said = refusal(tmp_path, {"benchmark": "classify"})
-    assert said == "--benchmark classify: dataset shapes gives none of them a question"
+    assert said == "--benchmark classify: dataset shapes has no question for any of them"
 
 
-def test_what_needs_held_out_records_is_refused_without_them(tmp_path: Path) -> None:
+def test_held_out_records_are_required_by_settings(tmp_path: Path) -> None:
     config = resolve({**SMOKE, "blind": True, "objective": "sft", "train.keep": "best"})
-    with pytest.raises(ConfigError, match=r"^--train\.keep best: nothing is held out to go by, for with --blind"):
+    with pytest.raises(ConfigError, match=r"^--train\.keep best: there are no held-out records, because with --blind"):
         execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=Silent())
     assert not (tmp_path / "run").exists()
 
 
-def test_bases_that_cannot_be_kept_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_refuses_an_unwritable_workspace_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "file" / "bases"))
     config = resolve(SMOKE)
@@ -99,14 +99,14 @@ def begin(folder: Path, settings: Mapping[str, Any] | None = None) -> Run:
     return open_run(resolve(SMOKE, data, settings or {}), load_registry(), output=folder / "run")
 
 
-def test_twins_that_no_record_has_are_missed_before_any_work(tmp_path: Path) -> None:
+def test_check_data_refuses_records_without_twins(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
     with pytest.raises(DataError, match=r"none of the 8 training records of dataset pointllm has a twin; .* facts"):
         begin(tmp_path, {"objective": "twin-contrast"}).check_data()
     begin(tmp_path, {"objective": "sft"}).check_data()
 
 
-def test_layers_that_a_given_llm_lacks_are_missed_before_any_work(tmp_path: Path, open_smoke: OpenSmoke) -> None:
+def test_check_data_refuses_layers_missing_in_a_given_llm(tmp_path: Path, open_smoke: OpenSmoke) -> None:
     save_model(*open_smoke().builder.model_and_processor(), tmp_path)
     adapted = {"base": str(tmp_path), "train.lora": {"rank": 2, "targets": ["q_proj", "nowhere"]}}
     config = resolve(SMOKE, adapted)
@@ -115,7 +115,7 @@ def test_layers_that_a_given_llm_lacks_are_missed_before_any_work(tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
-def test_skipped_data_are_listed_and_nobody_is_asked_about_them(tmp_path: Path) -> None:
+def test_skipped_data_are_listed_and_have_no_questions(tmp_path: Path) -> None:
     lay_out(tmp_path, BAD, MARKED)
     run = begin(tmp_path, {"on_bad_data": "skip"})
     run.check_data()
@@ -134,13 +134,13 @@ def test_skipped_data_are_listed_and_nobody_is_asked_about_them(tmp_path: Path) 
     assert run.base.key != begin(tmp_path).base.key
 
 
-def test_a_question_with_a_mark_ends_a_run_before_its_work(tmp_path: Path) -> None:
+def test_question_with_a_special_token_ends_a_run_at_once(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, MARKED)
     with pytest.raises(DataError, match=r"record test\d: the text .* holds '<point_patch>'"):
         begin(tmp_path).check_data()
 
 
-def test_of_a_pair_both_members_go_or_none(open_smoke: OpenSmoke) -> None:
+def test_answerable_drops_both_members_of_a_pair(open_smoke: OpenSmoke) -> None:
     run = open_smoke({"benchmark": "choice"})
     run.check_data()
     whole = run.questions["choice"]
@@ -166,7 +166,7 @@ def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
     assert clouds["count"] > 0
 
 
-def test_a_passport_names_who_brought_what_and_holds_all_code_that_decides(tmp_path: Path) -> None:
+def test_passport_has_origins_and_all_sources(tmp_path: Path) -> None:
     lay_out(tmp_path, {}, {})
     runs = [begin(tmp_path, {"objective": name}) for name in ("spa", "sft")]
     spa, sft = (passport(run) for run in runs)

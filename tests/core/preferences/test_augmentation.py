@@ -59,7 +59,7 @@ def greedy(predictor: Predictor, request: Request, view: str) -> str:
     return predictor.processor.decode_answer(ids[start:])
 
 
-def test_rejected_is_what_is_said_of_the_cloud_that_training_would_show_noised(
+def test_generate_augmented_rejected_is_the_answer_about_the_noised_cloud(
     predictor: Predictor, toy_dataset: Any
 ) -> None:
     requests, noted = ask(predictor, toy_dataset, own_answers=False)

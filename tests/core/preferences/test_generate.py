@@ -49,7 +49,7 @@ def make(plan: GenerationPlan, requests: int = 8) -> Pairs:
     return make_pairs(part, nobody, own_answers=False, special_tokens=["</s>"], reporter=Silent())
 
 
-def test_what_is_no_pair_is_dropped_and_counted(plan: MakePlan) -> None:
+def test_make_pairs_counts_dropped_requests(plan: MakePlan) -> None:
     requests = plan(Scripted(lambda request: (None, ""))).requests
     keys = [one.key for one in requests]
     bad: dict[str, tuple[str | None, str]] = {
@@ -70,7 +70,7 @@ def test_what_is_no_pair_is_dropped_and_counted(plan: MakePlan) -> None:
     assert str(pairs).startswith("2 pairs of 8 requests; 2 dropped: nonsense; 1 dropped: ")
 
 
-def test_nothing_left_is_a_fault(plan: MakePlan) -> None:
+def test_make_pairs_without_any_pair_is_an_error(plan: MakePlan) -> None:
     with pytest.raises(
         DataError,
         match=r"--pairs\.mode corruption: 0 pairs of 8 requests; 8 dropped: no; nothing is left .* take another",
@@ -78,7 +78,7 @@ def test_nothing_left_is_a_fault(plan: MakePlan) -> None:
         make(plan(Scripted(lambda request: (None, "no"))))
 
 
-def test_nobody_is_asked_twice_and_a_larger_limit_asks_for_the_rest(plan: MakePlan) -> None:
+def test_make_pairs_reuses_the_log_and_requests_the_rest(plan: MakePlan) -> None:
     writer = Scripted(lambda request: ("something else", "") if len(writer.requested) % 2 else (None, "no"))
     assert not plan(writer).complete
     first = make(plan(writer), requests=4)
@@ -91,7 +91,7 @@ def test_nobody_is_asked_twice_and_a_larger_limit_asks_for_the_rest(plan: MakePl
     assert plan(writer).complete
 
 
-def test_a_writer_that_ends_half_way_leaves_what_is_done(plan: MakePlan) -> None:
+def test_make_pairs_keeps_responses_before_an_error(plan: MakePlan) -> None:
     def failing(request: RewriteRequest) -> tuple[str, str]:
         if len(writer.requested) == 5:
             raise DataError("the endpoint is gone")

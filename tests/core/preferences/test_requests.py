@@ -11,7 +11,7 @@ from spa3d.data.ordering import order
 from spa3d.preferences.requests import draw_requests
 
 
-def test_records_come_as_training_meets_them(toy_dataset: Any) -> None:
+def test_draw_requests_has_the_order_of_training(toy_dataset: Any) -> None:
     records = toy_dataset.records("train")
     drawn = draw_requests(toy_dataset, records, seed=3, limit=8, with_cloud=True)
     assert [one.record.id for one in drawn] == [records[i].id for i in order(8, 0, 3)]
@@ -38,7 +38,7 @@ def test_every_round_is_as_likely_and_brings_its_own_answer(toy_dataset: Any) ->
     assert {Round(one.question, one.answer) for one in drawn} == set(rounds)
 
 
-def test_talk_without_a_cloud_is_for_who_needs_none(toy_dataset: Any) -> None:
+def test_draw_requests_leaves_text_only_conversations_out(toy_dataset: Any) -> None:
     silent = Conversation("single_round", (Round("What is a chair?", "A seat."),), has_cloud=False)
     mixed, bare = (
         replace(record, conversations=conversations)

@@ -34,7 +34,7 @@ def test_choose_device_takes_the_gpu_of_the_rank(
         monkeypatch.delenv("LOCAL_RANK", raising=False)
     else:
         monkeypatch.setenv("LOCAL_RANK", rank)
-    assert str(choose_device(asked)) == found
+    assert str(choose_device(requested)) == found
 
 
 @pytest.mark.usefixtures("_two_gpus")

@@ -17,7 +17,7 @@ def test_without_a_launcher_there_is_one_process(monkeypatch: pytest.MonkeyPatch
     assert distributed.is_first()
 
 
-def test_what_a_launcher_sets_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_come_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("WORLD_SIZE", "8"), ("RANK", "5"), ("LOCAL_RANK", "1")):
         monkeypatch.setenv(name, value)
     assert (distributed.world_size(), distributed.rank(), distributed.local_rank()) == (8, 5, 1)

@@ -36,7 +36,7 @@ def test_another_seed_gives_another_order(toy_dataset: Any) -> None:
     assert [first[i].record_id for i in range(8)] != [second[i].record_id for i in range(8)]
 
 
-def test_no_record_is_a_fault_of_the_data() -> None:
+def test_training_dataset_without_records_is_a_data_error() -> None:
     with pytest.raises(DataError, match="empty"):
         TrainingDataset([], 8, 0, bare)
 
@@ -59,7 +59,7 @@ def test_labels_cover_the_answers_and_the_end_token_of_every_round(toy: Any, toy
         assert Counter(tokens.ids)[processor.tokenizer.convert_tokens_to_ids("<point_patch>")] == patches
 
 
-def test_the_caption_is_what_alignment_reads(toy_dataset: Any) -> None:
+def test_captions_are_the_conversations_of_alignment(toy_dataset: Any) -> None:
     assert captions(toy_dataset.record("train-2"), 5).rounds[0].answer == "A thing number 2 on the right."
 
 

@@ -73,7 +73,7 @@ def answer(processor: Any, tokens: Any) -> str:
     return str(processor.decode_answer([label for label in tokens.labels if label != IGNORED]))
 
 
-def test_a_minimal_pair_asks_for_the_changed_fact_alone(world: Any, toy_dataset: Any) -> None:
+def test_minimal_pair_example_asks_only_for_the_changed_fact(world: Any, toy_dataset: Any) -> None:
     _, processor, views = world
     made = samples(views, toy_dataset)
     assert [bool(sample.twin_id) for sample in made] == [True, False] * 4
@@ -85,7 +85,7 @@ def test_a_minimal_pair_asks_for_the_changed_fact_alone(world: Any, toy_dataset:
     assert [plain.tokens(need.text, views[need.view]) is None for need in FOUR] == [False, True, True, True]
 
 
-def test_only_a_share_of_the_samples_are_minimal_pairs(toy_dataset: Any) -> None:
+def test_minimal_pair_example_share(toy_dataset: Any) -> None:
     example = minimal_pair_example(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
     records = [record for record in toy_dataset.records("train") if record.facts[0].answer == "right"]
     found = [bool(example(record, epoch).twin_id) for record in records for epoch in range(100)]
@@ -94,7 +94,7 @@ def test_only_a_share_of_the_samples_are_minimal_pairs(toy_dataset: Any) -> None
     assert found == [bool(again(record, epoch).twin_id) for record in records for epoch in range(100)]
 
 
-def test_a_pair_is_one_question_with_two_answers(world: Any) -> None:
+def test_preference_example_is_one_question_with_two_answers(world: Any) -> None:
     _, processor, _ = world
     pair = Pair("train-3", "Which number?", "It is 3.", "It is 4.")
     sample = tokenize_example(processor, preference_example, [("chosen", "cloud"), ("rejected", "cloud")])(pair, 5)
@@ -102,7 +102,7 @@ def test_a_pair_is_one_question_with_two_answers(world: Any) -> None:
     assert answer(processor, sample.texts["rejected", "cloud"]) == "It is 4."
 
 
-def test_what_needs_ask_for(world: Any) -> None:
+def test_required_texts_of_needs(world: Any) -> None:
     _, _, views = world
     pairs = [Need("chosen"), Need("rejected"), Need("rejected", model="reference")]
     assert asks_for_pairs(pairs)
@@ -115,7 +115,7 @@ def test_what_needs_ask_for(world: Any) -> None:
     ]
 
 
-def test_an_answer_cut_under_one_opening_only_is_refused(world: Any, toy_dataset: Any) -> None:
+def test_tokenize_example_refuses_answers_cut_under_one_prefix(world: Any, toy_dataset: Any) -> None:
     _, processor, _ = world
     make = tokenize_example(
         processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "blind"), ("chosen", "cloud")]
@@ -155,7 +155,7 @@ def test_every_view_is_encoded_once_and_one_forward_scores_all(world: Any, toy_d
     whole.remove()
 
 
-def test_the_vocabulary_at_the_answer_positions_comes_where_it_is_asked_for(world: Any, toy_dataset: Any) -> None:
+def test_score_returns_the_vocabulary_if_requested(world: Any, toy_dataset: Any) -> None:
     model, processor, views = world
     needs = [Need("chosen", "clean", vocabulary=True), Need("chosen", "blind", grad=False, vocabulary=True)]
     make = tokenize_example(processor, sft_example(instructions(toy_dataset, 0)), required_texts(needs, views))

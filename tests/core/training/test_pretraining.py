@@ -24,7 +24,7 @@ def _no_cloud() -> Any:
     raise AssertionError("targets are made of text alone")
 
 
-def test_words_that_are_neither_rare_nor_everywhere_and_facts_that_differ() -> None:
+def test_targets_are_informative_words_and_varying_facts() -> None:
     color = [Fact("color", "", "Which color?", value, ("red", "blue")) for value in ("red", "blue")]
     material = Fact("material", "", "Which material?", "wood", ("wood",))
     records = [record(i, "thing chair" if i < 6 else "thing table", color[i % 2], material) for i in range(10)]
@@ -39,7 +39,7 @@ def test_words_that_are_neither_rare_nor_everywhere_and_facts_that_differ() -> N
     np.testing.assert_array_equal(facts, [UNKNOWN])
 
 
-def test_captions_that_teach_nothing_are_refused_before_any_training() -> None:
+def test_targets_refuse_captions_without_information() -> None:
     with pytest.raises(DataError, match="captions of the 6 training records give an encoder nothing to learn"):
         Targets([record(i, "A thing.") for i in range(6)])
 
@@ -54,7 +54,7 @@ print(sorted(Targets(records, max_words=5).words))
 """
 
 
-def test_the_vocabulary_is_the_same_in_every_process() -> None:
+def test_targets_vocabulary_is_equal_in_every_process() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     found = {
         subprocess.run(

@@ -168,7 +168,7 @@ def test_adapters_switched_off_are_the_base_after_they_have_been_trained(world: 
         assert (moved[key[:2]].logp - found.logp).abs().max() > 1e-2
 
 
-def test_gradients_are_equal_whichever_way_the_reference_is_asked(world: World) -> None:
+def test_gradients_are_equal_for_all_kinds_of_reference(world: World) -> None:
     objective, batch = create("objective", "dpo"), world.batch
     counts, found = count_units([batch], objective.needs, world.views), []
     for reference in (world.copied(), world.precomputed(*PAIR)):
@@ -199,7 +199,7 @@ def asked_for(world: World, samples: Sequence[Sample], *needs: Need) -> list[tup
     return counting.requested
 
 
-def test_what_is_kept_is_found_by_the_next_run_and_only_the_rest_is_scored(world: World) -> None:
+def test_fill_scores_only_missing_rows(world: World) -> None:
     first = [sample for sample in world.batch if sample.record_id in ("train-1", "train-4")]
     assert len(asked_for(world, first, *PAIR)) == 2
     rest = asked_for(world, world.batch, *PAIR)
@@ -207,13 +207,13 @@ def test_what_is_kept_is_found_by_the_next_run_and_only_the_rest_is_scored(world
     assert asked_for(world, world.batch, *PAIR) == []
 
 
-def test_a_text_is_scored_once_for_all_epochs_and_a_noised_cloud_in_each(world: World) -> None:
+def test_fill_scores_a_text_once_and_noised_clouds_per_epoch(world: World) -> None:
     met = [world.samples[place] for place in range(24)]
     assert len(asked_for(world, met, *PAIR)) == 8
     assert len(asked_for(world, met, NOISED)) == 8 + 2 * 7  # the text-only pair is the same in every epoch
 
 
-def test_a_moved_model_finds_the_scores_of_the_base(world: World) -> None:
+def test_precomputed_scores_are_found_after_training_began(world: World) -> None:
     known = world.precomputed(*PAIR).scores(of_reference(*PAIR), world.batch)
     with torch.no_grad():
         for parameter in world.model.parameters():
@@ -237,13 +237,13 @@ def test_a_sample_without_the_text_is_absent(world: World) -> None:
     assert nothing.present.tolist() == [False]
 
 
-def test_a_score_that_was_never_computed_is_no_zero(world: World) -> None:
+def test_precomputed_reference_raises_for_a_missing_score(world: World) -> None:
     rows = PrecomputedReference(RowStore(world.folder / "empty", (1,)), world.views)
     with pytest.raises(LookupError, match="not computed before training"):
         rows.scores(of_reference(*PAIR), world.batch)
 
 
-def test_training_does_not_begin_with_another_models_scores(world: World, tmp_path: Path) -> None:
+def test_check_matches_policy_refuses_scores_of_another_model(world: World, tmp_path: Path) -> None:
     other = world.make(seed=1)[0]
     stranger = LiveReference(views_of(other, world.views.encoder.clouds), bf16=False)
     with pytest.raises(CheckpointError, match=r"before the first step .* by up to .* nats at one token"):
@@ -260,7 +260,7 @@ def one(*logp: float, lengths: Sequence[int] = ()) -> Score:
     ("off", "bf16", "fits"),
     [(0.9e-5, False, True), (6e-5, False, False), (0.4, True, True), (0.6, True, False), (float("nan"), True, False)],
 )
-def test_what_counts_as_rounding(off: float, bf16: bool, fits: bool) -> None:
+def test_check_matches_policy_allows_rounding(off: float, bf16: bool, fits: bool) -> None:
     policy, reference = Scores({("chosen", "clean", "policy"): one(-2.0)}), one(-2.0 + off)
     known = {("chosen", "clean", "reference"): reference}
     if fits:
@@ -270,14 +270,14 @@ def test_what_counts_as_rounding(off: float, bf16: bool, fits: bool) -> None:
             check_matches_policy(policy, known, bf16=bf16)
 
 
-def test_another_number_of_tokens_is_told() -> None:
+def test_check_matches_policy_names_another_number_of_tokens() -> None:
     policy = Scores({("chosen", "clean", "policy"): one(-2.0)})
     known = {("chosen", "clean", "reference"): one(-2.0, lengths=[2])}
     with pytest.raises(CheckpointError, match="at 2 tokens and the policy at 1"):
         check_matches_policy(policy, known, bf16=False)
 
 
-def test_infinities_that_agree_are_no_difference() -> None:
+def test_check_matches_policy_accepts_equal_infinities() -> None:
     policy = Scores({("chosen", "clean", "policy"): one(-float("inf"), lengths=[2])})
     check_matches_policy(policy, {("chosen", "clean", "reference"): policy["chosen", "clean"]}, bf16=False)
 
@@ -323,7 +323,7 @@ def test_an_objective_without_a_reference_gets_none(world: World) -> None:
     assert chosen(world, PAIR) is None
 
 
-def test_where_only_adapters_train_they_are_switched_off(world: World) -> None:
+def test_make_reference_switches_adapters_off_if_only_they_train(world: World) -> None:
     adapters.attach(world.model, ("projector", "llm"), LORA, seed=0)
     found = chosen(world, of_reference(*PAIR), lora=LORA)
     assert isinstance(found, LiveReference)
@@ -342,7 +342,7 @@ def test_the_whole_vocabulary_is_not_kept_on_disk(world: World) -> None:
         chosen(world, of_reference(Need(vocabulary=True)))
 
 
-def test_a_copy_is_asked_under_views_of_its_own(world: World) -> None:
+def test_make_reference_gives_a_copy_its_own_views(world: World) -> None:
     found = chosen(world, of_reference(*PAIR), reference="copy")
     assert found.views.model is not world.model
     assert not found.views.model.trained

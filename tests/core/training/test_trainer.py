@@ -36,14 +36,12 @@ def rates_of(made: Any) -> dict[str, float]:
     return {names[parameter]: group["lr"] for group in groups for parameter in group["params"]}
 
 
-def test_each_part_has_the_rate_it_was_given(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+def test_each_part_has_its_learning_rate(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
     made = trainer(toy, toy_dataset, tmp_path, PartRates(projector=2e-2), ("projector", "llm"))
     assert rates_of(made) == {"projector": 2e-2, "llm": 1e-3}
 
 
-def test_the_embeddings_of_the_point_tokens_have_a_rate_of_their_own(
-    toy: Any, toy_dataset: Any, tmp_path: Path
-) -> None:
+def test_point_token_embeddings_have_their_own_learning_rate(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
     made = trainer(toy, toy_dataset, tmp_path, PartRates(embeddings=5e-3), ("projector", "embeddings"))
     assert rates_of(made) == {"projector": 1e-3, "llm": 5e-3}
 
@@ -55,7 +53,7 @@ def test_where_the_llm_trains_its_embeddings_train_with_it(toy: Any, toy_dataset
 
 
 @pytest.mark.parametrize(("parts", "looked_for"), [(("projector", "llm"), False), (("encoder", "llm"), True)])
-def test_unused_parameters_are_looked_for_where_an_encoder_trains(
+def test_unused_parameters_are_searched_if_an_encoder_trains(
     toy: Any, toy_dataset: Any, tmp_path: Path, parts: tuple[str, ...], looked_for: bool
 ) -> None:
     made = trainer(toy, toy_dataset, tmp_path, PartRates(), parts)
@@ -87,7 +85,7 @@ def test_a_numbered_gpu_becomes_the_current_one(
     assert calls == made_current
 
 
-def test_what_a_step_saw_is_the_mean_of_its_pieces() -> None:
+def test_step_metrics_are_the_mean_of_micro_batches() -> None:
     assert mean_metrics([(3, {"margin": 1.0, "level": 0.5}), (1, {"margin": 5.0, "level": 0.5})]) == {
         "margin": 2.0,
         "level": 0.5,
@@ -115,7 +113,7 @@ def test_a_part_at_rate_zero_point_something_moves_accordingly(toy: Any, toy_dat
     assert moved == {"projector"}
 
 
-def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
+def test_last_checkpoint_skips_an_incomplete_one(tmp_path: Path) -> None:
     for step, text in ((5, "{}"), (10, '{"epoch": 1'), (15, None)):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()

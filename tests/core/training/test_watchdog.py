@@ -33,7 +33,7 @@ from spa3d.training.watchdog import HeldOutWatchdog, WatchdogSettings, significa
         (-0.50, 0.01, False),  # a rise
     ],
 )
-def test_a_fall_must_be_large_and_certain(drop: float, spread: float, fires: bool) -> None:
+def test_significant_drop_must_be_large_and_certain(drop: float, spread: float, fires: bool) -> None:
     noise = np.linspace(-spread, spread, 64)
     found = significant_drop(np.zeros(64), noise - drop)
     assert (found is not None) == fires
@@ -42,7 +42,7 @@ def test_a_fall_must_be_large_and_certain(drop: float, spread: float, fires: boo
         assert found[1] == pytest.approx(noise.std(ddof=1) / 8)
 
 
-def test_a_log_p_that_is_no_number_has_fallen() -> None:
+def test_significant_drop_of_nan() -> None:
     for lost in (np.nan, -np.inf):
         found = significant_drop(np.zeros(4), np.array([0.0, 0.0, lost, 0.0]))
         assert found is not None
@@ -73,7 +73,7 @@ def train(
     return metrics_log.rows()
 
 
-def test_spa_at_a_reckless_learning_rate_is_caught(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+def test_watchdog_catches_spa_at_a_high_learning_rate(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
     parts, warnings = toy(), []
     for name in ("base", "post"):
         (tmp_path / name).mkdir()
@@ -116,7 +116,7 @@ def test_early_stop_ends_training_when_the_watchdog_fires(toy: Any, toy_dataset:
     assert max(row["step"] for row in again) == stopped[0]
 
 
-def test_the_best_weights_come_back(toy: Any, tmp_path: Path) -> None:
+def test_best_checkpoint_restores_weights(toy: Any, tmp_path: Path) -> None:
     model, _, _ = toy()
     model.set_trained("projector")
     best = BestCheckpoint(model, tmp_path / "best.safetensors")
@@ -134,7 +134,7 @@ def test_the_best_weights_come_back(toy: Any, tmp_path: Path) -> None:
     assert best.kept() == (10, -0.5)
 
 
-def test_running_statistics_come_back_with_the_weights(tmp_path: Path) -> None:
+def test_best_checkpoint_restores_running_statistics(tmp_path: Path) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
     best = BestCheckpoint(model, tmp_path / "best.safetensors")
     best.update(0, -1.0)
@@ -145,7 +145,7 @@ def test_running_statistics_come_back_with_the_weights(tmp_path: Path) -> None:
     assert all(torch.equal(value, good[name]) for name, value in model.state_dict().items())
 
 
-def test_only_the_first_process_decides_what_is_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_best_checkpoint_is_updated_by_the_first_process_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Others may look when the first has written: all must come to the meeting, whatever they would find.
     best, met = BestCheckpoint(torch.nn.Linear(2, 2), tmp_path / "best.safetensors"), []
     best.update(0, -1.0)

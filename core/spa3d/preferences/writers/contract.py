@@ -14,10 +14,10 @@ class RewriteRequest:
     """A true answer that is to become a plausible wrong one.
 
     Attributes:
-        key: names the request; handed back with its result.
-        question: as the model is asked, without the point block.
+        key: identifies the request; returned with its result.
+        question: text of the question, without the point block.
         answer: the true answer.
-        record: whose answer it is.
+        record: the record that the question is about.
 
     """
 
@@ -35,12 +35,12 @@ class Writer(Protocol):
     """Rewrites true answers.
 
     Attributes:
-        name: who it is, for the provenance of the pairs: ``rule``, ``model:<path>``, ``endpoint:<model>``.
+        name: identifies the writer in the provenance of the pairs: ``rule``, ``model:<path>``, ``endpoint:<model>``.
 
     """
 
     name: str
 
     def rewrite(self, requests: Sequence[RewriteRequest], on_result: OnResult) -> None:
-        """Answer every request through `on_result`, once each; a `SpaError` on the way leaves what is done as it is."""
+        """Call `on_result` once per request; results before a `SpaError` stay valid."""
         ...

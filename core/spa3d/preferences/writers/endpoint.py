@@ -1,4 +1,4 @@
-"""Writer of wrong answers that is an LLM behind an OpenAI-compatible endpoint."""
+"""Writer of wrong answers: an LLM behind an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from spa3d.preferences.writers.prompts import parse_reply, prompt_for
 
 
 class EndpointWriter:
-    """A model behind a URL; its key, if it wants one, is read from ``OPENAI_API_KEY``.
+    """Writer that calls a model at a URL; the API key is read from ``OPENAI_API_KEY``.
 
     Args:
         url: base URL, such as ``http://localhost:8000/v1``.
         model: the endpoint's name of the model.
-        patience: how long to wait and how often to try.
+        patience: timeouts and number of tries.
 
     Raises:
-        ConfigError: the openai package is missing, or `url` is none.
+        ConfigError: the openai package is missing, or `url` is not a URL.
 
     """
 
@@ -28,10 +28,10 @@ class EndpointWriter:
         self._client = EndpointClient(endpoint, patience)
 
     def rewrite(self, requests: Sequence[RewriteRequest], on_result: OnResult) -> None:
-        """Answer every request, `on_result` being called in this thread; None where two replies are of no use.
+        """Rewrite every answer; `on_result` is called in this thread, with None after two bad replies.
 
         Raises:
-            EndpointError: the endpoint cannot be used, or failed too often; what has come is handed on before.
+            EndpointError: the endpoint is unusable or failed too often; received results are delivered first.
 
         """
         by_key = {request.key: request for request in requests}

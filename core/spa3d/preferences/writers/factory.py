@@ -14,12 +14,12 @@ from spa3d.preferences.writers.rule import RuleWriter
 
 
 def make_writer(settings: PairsSettings, *, dataset: Dataset, seed: int, device: torch.device | str) -> Writer:
-    """Make the writer that `settings` ask for.
+    """Make the writer named in `settings`.
 
     Args:
-        settings: ``writer`` says which; ``llm`` and ``url`` say where the other two find their model.
-        dataset: the records; the rule looks there for values of facts that offer no other.
-        seed: of the rule's draws.
+        settings: ``writer`` is the name; ``llm`` and ``url`` locate the model of the other two.
+        dataset: source of other values for facts whose own options have none.
+        seed: seed of the rule's draws.
         device: where a local model runs, with ``batch_size`` of `settings`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Writer of wrong answers that is a causal LM on this machine."""
+"""Writer of wrong answers: a causal LM on this machine."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ROOM = 16
 
 
 class LocalWriter:
-    """A causal LM that transformers loads; it is read when the first answers are asked for.
+    """Writer that runs a causal LM with transformers; the LM is loaded on first use.
 
     Args:
         path: folder or hub name of the LM.
-        device: where it runs.
-        batch_size: answers written at once.
+        device: device of the LM.
+        batch_size: answers generated at once.
 
     """
 
@@ -30,10 +30,10 @@ class LocalWriter:
         self._path, self._device, self._batch_size = path, device, batch_size
 
     def rewrite(self, requests: Sequence[RewriteRequest], on_result: OnResult) -> None:
-        """Answer every request, those of similar length together; None where the LM's text is no wrong answer.
+        """Rewrite every answer, in batches of similar length; None if the reply is no wrong answer.
 
         Raises:
-            CheckpointError: no LM is there.
+            CheckpointError: no LM can be loaded from the path.
 
         """
         if not requests:

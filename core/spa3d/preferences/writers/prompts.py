@@ -34,19 +34,19 @@ _QUOTES = {'"': '"', "\N{LEFT DOUBLE QUOTATION MARK}": "\N{RIGHT DOUBLE QUOTATIO
 
 
 def prompt_for(request: RewriteRequest) -> str:
-    """The instruction with question and true answer; it ends where the rewrite is to begin."""
+    """Prompt of a request: instruction, question and true answer; the reply is the rewrite."""
     return f"{TASK}\n\nQuestion: {request.question}\nTrue answer: {request.answer}\n{_LABEL}"
 
 
 def parse_reply(request: RewriteRequest, reply: str) -> tuple[str | None, str]:
-    """Parse the wrong answer out of an LLM's `reply`; or None, and why there is none."""
+    """Parse the wrong answer out of an LLM's `reply`; returns (text, "") or (None, reason)."""
     text = _strip_wrapping(reply)
     why_not = _form_error(text, request) or _content_error(text, request)
     return (None, why_not) if why_not else (text, "")
 
 
 def _strip_wrapping(reply: str) -> str:
-    """`reply` without thoughts, label, quotation marks, and what a plain LM goes on to write behind the answer."""
+    """Strip thoughts, label, quotation marks, and text behind the answer from `reply`."""
     text = _THOUGHTS.sub("", reply).strip().removeprefix(_LABEL).strip()
     text = text.partition("\nQuestion:")[0].partition("\nTrue answer:")[0].strip()
     closing = _QUOTES.get(text[:1])
@@ -54,7 +54,7 @@ def _strip_wrapping(reply: str) -> str:
 
 
 def _form_error(text: str, request: RewriteRequest) -> str:
-    """What keeps `text` from being an answer of this length and style, or the empty string."""
+    """Find why `text` has not the form of an answer; empty if it has."""
     answer = request.answer
     if not words(text):
         return "the reply is empty"
@@ -74,7 +74,7 @@ def _form_error(text: str, request: RewriteRequest) -> str:
 
 
 def _content_error(text: str, request: RewriteRequest) -> str:
-    """What keeps `text` from being a wrong version of the answer, as far as that can be told, or the empty string."""
+    """Find why `text` is no wrong version of the answer; empty if no reason is found."""
     answer = request.answer
     if words(text) == words(answer):
         return "the reply is the true answer"
@@ -82,8 +82,8 @@ def _content_error(text: str, request: RewriteRequest) -> str:
     if chosen := chosen_option(answer, shown):
         other = chosen_option(text, shown)
         return "" if other not in (None, chosen) else "the reply is none of the other options shown"
-    asked = next((fact for fact in request.record.facts if words(fact.question) == words(stem)), None)
-    if asked and mentions(text, asked.answer) and mentions(answer, asked.answer):
+    fact = next((candidate for candidate in request.record.facts if words(candidate.question) == words(stem)), None)
+    if fact and mentions(text, fact.answer) and mentions(answer, fact.answer):
         return "the reply still names the true value"
     if len(words(answer)) >= SENTENCE and token_f1(text, answer) < SHARED:
         return "the reply shares too few words with the answer to be a rewrite of it"

@@ -1,8 +1,7 @@
-"""Wrong answers by rule: one value that the answer states becomes another value of the same fact.
+"""Writer of wrong answers by rule: replaces one stated value by another value of the same fact.
 
-No model is asked, so the result is known to be false: before it is taken, the rules that score answers
-(`spa3d.metrics.text_matching`) must find the true value gone, the other one in its place and every other fact as it
-was.
+The result is checked with the rules that score answers (`spa3d.metrics.text_matching`): the answer must state the new
+value instead of the true one, and every other fact as before.
 """
 
 from __future__ import annotations
@@ -25,21 +24,21 @@ from spa3d.runtime.rng import keyed_generator
 Item = TypeVar("Item")
 
 SAMPLED_RECORDS = 64
-"""Records that are asked which values a fact can have, where its own options hold no other."""
+"""Records searched for values of a fact whose own options have no false one."""
 
 _SHADE = re.compile(r"\b(?:dark|light)\s+$", re.IGNORECASE)
 _SHADELESS = frozenset({"black", "white"})
 _SINGULAR = re.compile(r"\ban?\s+(?:[\w-]+\s+)?$", re.IGNORECASE)
-"""An article that wants a singular behind it, or behind one more word."""
+"""An article before a singular, with at most one word between them."""
 _VERB = re.compile(r"\b(?:is|are)\s+$", re.IGNORECASE)
 
 
 class RuleWriter:
-    """Puts another value of a fact into the answer; what it draws depends on seed, record and texts only.
+    """Writer that changes the value of one fact; its draws depend on seed, record and texts only.
 
     Args:
-        dataset: tells values of the facts whose own options hold no other.
-        seed: of the draws.
+        dataset: source of values for facts whose own options have no false one.
+        seed: seed of the draws.
 
     """
 
@@ -49,57 +48,63 @@ class RuleWriter:
         self._dataset, self._seed = dataset, seed
 
     def rewrite(self, requests: Sequence[RewriteRequest], on_result: OnResult) -> None:
-        """Answer every request; None where the answer states nothing that is known, or nothing that can be changed."""
+        """Rewrite every answer; None if it states no known fact, or none that can be changed."""
         for request in requests:
             text = self.rewrite_answer(request)
-            on_result(request.key, text, "" if text else _why_not(request))
+            on_result(request.key, text, "" if text else _explain_none(request))
 
     def rewrite_answer(self, request: RewriteRequest) -> str | None:
-        """Make the answer false of the record, and leave all else of it; or None."""
+        """Make one stated fact of the answer false; None if that is impossible."""
         facts = request.record.facts
         stream = keyed_generator("corruption", self._seed, request.record.id, request.question, request.answer)
         stem, shown = shown_options(request.question)
-        asked = next((fact for fact in facts if words(fact.question) == words(stem)), None)
+        question_fact = next((fact for fact in facts if words(fact.question) == words(stem)), None)
         chosen = chosen_option(request.answer, shown)
         if chosen:
-            return _other_option(request.answer, shown, chosen, asked, facts, stream)
-        stated = [claim for fact in facts if (claim := _Claim(fact, facts, fact is asked)).made_in(request.answer)]
-        # Of an answer to a question about one fact, that fact is changed; of a description, any.
+            return _other_option(request.answer, shown, chosen, question_fact, facts, stream)
+        stated = [
+            claim
+            for fact in facts
+            if (claim := _Claim(fact, facts, fact is question_fact)).is_stated_in(request.answer)
+        ]
+        # If the question is about one fact, that fact is changed; in a description, any.
         about = [claim for claim in stated if claim.requested] or stated
         changes = (self._changes(request.answer, claim, stream) for claim in _shuffled(about, stream))
         return next((text for texts in changes for text in texts), None)
 
     def _changes(self, answer: str, claim: _Claim, stream: np.random.Generator) -> Iterator[str]:
-        """False versions of `answer` with another value of one fact, the values in a drawn order."""
-        false = claim.false(claim.fact.options, answer) or claim.false(self._known(claim.fact), answer)
+        """Yield false versions of `answer` with another value of one fact, in a drawn order."""
+        false = claim.false_values(claim.fact.options, answer) or claim.false_values(
+            self._other_values(claim.fact), answer
+        )
         for value in _shuffled(false, stream):
-            for spans in claim.places_in(answer):
+            for spans in claim.span_groups(answer):
                 text = claim.with_value(answer, value, spans)
-                if text and claim.changed(answer, text, value):
+                if text and claim.is_changed(answer, text, value):
                     yield text
 
-    def _known(self, fact: Fact) -> Sequence[str]:
+    def _other_values(self, fact: Fact) -> Sequence[str]:
         return self._values.get((fact.kind, fact.subject), ())
 
     @cached_property
     def _values(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """(kind, subject) → the options that other records' facts of that kind have."""
+        """Options of the facts of sampled records, by (kind, subject)."""
         split = "train" if "train" in self._dataset.splits else self._dataset.splits[0]
-        found: dict[tuple[str, str], dict[str, None]] = {}
+        options: dict[tuple[str, str], dict[str, None]] = {}
         for record in keyed_sample(self._dataset.records(split), SAMPLED_RECORDS, "corruption"):
             for fact in record.facts:
-                found.setdefault((fact.kind, fact.subject), {}).update(dict.fromkeys(fact.options))
-        return {kind: tuple(values) for kind, values in found.items()}
+                options.setdefault((fact.kind, fact.subject), {}).update(dict.fromkeys(fact.options))
+        return {kind: tuple(values) for kind, values in options.items()}
 
 
 @dataclass(frozen=True)
 class _Claim:
-    """One of a record's facts, as an answer may state it.
+    """Fact of a record that an answer may state.
 
     Attributes:
         fact: the fact.
         facts: all facts of the record.
-        requested: whether the question is about this fact; the answer then need not name its subject.
+        requested: whether the question is about this fact; if so, the answer need not name its subject.
 
     """
 
@@ -107,19 +112,21 @@ class _Claim:
     facts: Sequence[Fact]
     requested: bool
 
-    def made_in(self, text: str) -> bool:
+    def is_stated_in(self, text: str) -> bool:
         return self._states(text, self.fact)
 
-    def false(self, values: Sequence[str], text: str) -> list[str]:
-        """The `values` that are not true; of the whole object none that `text` tells already ("gray and gray")."""
+    def false_values(self, values: Sequence[str], text: str) -> list[str]:
+        """The false ones of `values`; for the whole object without those in `text` ("gray and gray")."""
         return [
-            value for value in values if not self.may_hold(value) and (self.fact.subject or not mentions(text, value))
+            value
+            for value in values
+            if not self.may_be_true(value) and (self.fact.subject or not mentions(text, value))
         ]
 
-    def may_hold(self, value: str) -> bool:
-        """Whether `value` may be true as well: a wider or narrower name, or another fact's value for the same thing.
+    def may_be_true(self, value: str) -> bool:
+        """Whether `value` may be true: a wider or narrower name, or the value of another fact.
 
-        Of a part the colors of other parts are false; of the whole object they are not.
+        The color of another part is false for a part, but may be true for the whole object.
         """
         about = {"", self.fact.subject}
         rivals = [
@@ -129,16 +136,16 @@ class _Claim:
         ]
         return any(mentions(value, answer) or mentions(answer, value) for answer in rivals)
 
-    def places_in(self, text: str) -> list[list[Span]]:
-        """What to replace at once: each place alone, then all of them; a category is named alike throughout."""
-        found = find_spans(text, self.fact.answer)
-        alone = [] if self.fact.kind == "category" or len(found) == 1 else [[span] for span in found]
-        return [*alone, found]
+    def span_groups(self, text: str) -> list[list[Span]]:
+        """Groups of spans to replace: each span alone, then all; for a category only all."""
+        spans = find_spans(text, self.fact.answer)
+        alone = [] if self.fact.kind == "category" or len(spans) == 1 else [[span] for span in spans]
+        return [*alone, spans]
 
     def with_value(self, text: str, value: str, spans: Sequence[Span]) -> str | None:
-        """`text` with `value` at `spans`, or None where that is no English ("dark white", "there are one leg")."""
+        """`text` with `value` at `spans`; None if that is bad English ("dark white", "there are one leg")."""
         around = [(text[:start], text[end:]) for start, end in spans]
-        if any(_clashes(value, before, after) for before, after in around):
+        if any(_is_bad_english(value, before, after) for before, after in around):
             return None
         changed = substitute(text, spans, self.fact.answer, value)
         before, after = words(self.fact.answer), words(value)
@@ -148,8 +155,8 @@ class _Claim:
             return inflect_number(changed, spans[0][0], self.fact.subject, singular=after == ("1",))
         return changed
 
-    def changed(self, before: str, after: str, value: str) -> bool:
-        """Whether `after` states `value` in place of the truth, and of the other facts just what `before` states."""
+    def is_changed(self, before: str, after: str, value: str) -> bool:
+        """Whether `after` states `value` instead of the truth, and all other facts as `before` does."""
         other = replace(self.fact, answer=value, options=(*self.fact.options, value))
         subjects = self._subjects
         return (
@@ -178,10 +185,10 @@ def _other_option(
     facts: Sequence[Fact],
     stream: np.random.Generator,
 ) -> str | None:
-    """`answer` with another of the options shown, letter and text, or None where each may be true."""
+    """Replace the option in `answer` by another shown one, letter and text; None if all may be true."""
     truth = requested or Fact("", "", "", shown[chosen], ())
     claim = _Claim(truth, facts if requested else (truth,), requested=True)
-    false = [letter for letter, option in shown.items() if letter != chosen and not claim.may_hold(option)]
+    false = [letter for letter, option in shown.items() if letter != chosen and not claim.may_be_true(option)]
     if not false:
         return None
     letter = _shuffled(false, stream)[0]
@@ -190,8 +197,8 @@ def _other_option(
     return text[: named.start(1)] + letter + text[named.end(1) :] if named else text
 
 
-def _clashes(value: str, before: str, after: str) -> bool:
-    """Whether `value` goes ill with its neighbors: "dark white", "a stairs", "slate blue-brown"."""
+def _is_bad_english(value: str, before: str, after: str) -> bool:
+    """Whether `value` does not fit its neighbors: "dark white", "a stairs", "slate blue-brown"."""
     many = words(value) != tuple(value.lower().split()) and not words(value)[0].isdigit()
     return (
         (value in _SHADELESS and bool(_SHADE.search(before)))
@@ -201,7 +208,7 @@ def _clashes(value: str, before: str, after: str) -> bool:
     )
 
 
-def _why_not(request: RewriteRequest) -> str:
+def _explain_none(request: RewriteRequest) -> str:
     if not request.record.facts:
         return "nothing is known about the record (no facts), so no rule can make its answer false"
     return "the answer states no fact of its record that has another value to state"

@@ -1,4 +1,4 @@
-"""Substitution of one value for another, with the words around it made to agree: "a brown leg" → "an orange leg".
+"""Substitution of values in a text with agreement: "a brown leg" → "an orange leg".
 
 Words are compared as `spa3d.metrics.text_matching` compares them: without case, in the singular, numbers as digits.
 """
@@ -31,11 +31,11 @@ def find_spans(text: str, value: str) -> list[Span]:
 def substitute(text: str, spans: Iterable[Span], old: str, new: str) -> str:
     """Put `new` at each of `spans` of `text`, where `old` stands.
 
-    The new value takes over capital, plural and digits of the old one, and an article in front of it follows.
+    The new value gets capital, plural and digits of the old one, and the article in front of it is adapted.
     """
     for start, end in sorted(spans, reverse=True):
-        value = _like(text[start:end], old, new)
-        text = _with_article(text[:start], value) + value + text[end:]
+        value = _match_form(text[start:end], old, new)
+        text = _fix_article(text[:start], value) + value + text[end:]
     return text
 
 
@@ -50,7 +50,7 @@ def inflect_number(text: str, after: int, noun: str, *, singular: bool) -> str:
 
 
 def pluralize(word: str) -> str:
-    """Form the plural of a regular English noun; a plural stays one."""
+    """Form the plural of a regular English noun; a plural is returned as it is."""
     if words(word) != (word.lower(),):
         return word
     if word.endswith(("s", "x", "z", "ch", "sh")):
@@ -60,8 +60,8 @@ def pluralize(word: str) -> str:
     return word + "s"
 
 
-def _like(written: str, old: str, new: str) -> str:
-    """`new`, written as `old` was."""
+def _match_form(written: str, old: str, new: str) -> str:
+    """Return `new` with the capital, plural and digits of `written`."""
     if written.isdigit() and words(new)[0].isdigit():
         return words(new)[0]
     if written.lower() != old.lower() and written.lower() == pluralize(old).lower():
@@ -69,8 +69,8 @@ def _like(written: str, old: str, new: str) -> str:
     return new[:1].upper() + new[1:] if written[:1].isupper() and old[:1].islower() else new
 
 
-def _with_article(before: str, value: str) -> str:
-    """`before`, its article, if it ends in one, made to fit the `value` that follows."""
+def _fix_article(before: str, value: str) -> str:
+    """Adapt the article at the end of `before`, if there is one, to the following `value`."""
 
     def fitting(match: re.Match[str]) -> str:
         return match[1][0] + ("n" if value[:1].lower() in "aeiou" else "")

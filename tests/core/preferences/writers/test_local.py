@@ -50,7 +50,7 @@ def test_nonsense_is_no_wrong_answer(folder: Path) -> None:
     assert all(text is None and why for text, why in told.values()), told
 
 
-def test_what_the_lm_writes_is_handed_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_writer_returns_the_text_of_the_lm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[list[str], list[int], int]] = []
 
     def write(model: Any, tokenizer: Any, prompts: list[str], room: list[int], *, batch_size: int) -> Iterator[Reply]:
@@ -69,7 +69,7 @@ def test_what_the_lm_writes_is_handed_on(folder: Path, monkeypatch: pytest.Monke
     assert room == [2 * len(ids) + ROOM for ids in lengths["input_ids"]]
 
 
-def test_what_does_not_fit_is_told_and_the_rest_is_written(folder: Path) -> None:
+def test_local_writer_skips_a_prompt_that_does_not_fit(folder: Path) -> None:
     told = rewrite(folder, requests(("It is red.", "red " * 900)))
     assert "do not fit" in told["k1"][1]
     assert "do not fit" not in told["k0"][1]
@@ -94,7 +94,7 @@ def test_no_request_reads_no_lm(tmp_path: Path) -> None:
         ({"writer": "endpoint", "llm": "m"}, "--pairs.url"),
     ],
 )
-def test_a_writer_without_what_it_needs_says_so(given: dict[str, str], missing: str) -> None:
+def test_make_writer_names_a_missing_setting(given: dict[str, str], missing: str) -> None:
     with pytest.raises(ConfigError, match=missing):
         make_writer(PairsSettings(**given), dataset=None, seed=0, device="cpu")  # type: ignore[arg-type]
 
@@ -107,7 +107,7 @@ def test_a_writer_without_what_it_needs_says_so(given: dict[str, str], missing: 
         ({"writer": "endpoint", "llm": "m", "url": "http://localhost/v1"}, "endpoint:m"),
     ],
 )
-def test_each_writer_says_who_it_is(given: dict[str, str], name: str) -> None:
+def test_writer_names(given: dict[str, str], name: str) -> None:
     made = make_writer(PairsSettings(**given), dataset=None, seed=0, device="cpu")  # type: ignore[arg-type]
     assert made.name == name
 

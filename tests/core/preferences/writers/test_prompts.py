@@ -50,7 +50,7 @@ def test_a_wrong_answer_is_taken_without_its_wrapping(reply: str) -> None:
         ("Legs grown over everywhere else now", "too few words"),
     ],
 )
-def test_what_is_no_wrong_answer_is_refused_and_told(reply: str, why: str) -> None:
+def test_parse_reply_refuses_other_replies_with_a_reason(reply: str, why: str) -> None:
     text, reason = judged(reply)
     assert text is None
     assert why in reason
@@ -61,13 +61,13 @@ def test_a_short_answer_may_become_a_longer_word() -> None:
     assert judged("x" * 37, answer="tan")[0] is None
 
 
-def test_where_a_fact_is_asked_the_true_value_may_not_be_named() -> None:
+def test_parse_reply_refuses_the_true_value_of_the_fact() -> None:
     asked = SEAT.question
     assert judged("It is blue.", asked, "It is red.") == ("It is blue.", "")
     assert "true value" in judged("The seat is red.", asked, "It is red.")[1]
 
 
-def test_with_options_shown_another_of_them_is_wanted() -> None:
+def test_parse_reply_requires_another_shown_option() -> None:
     asked = with_options(SEAT.question, ("red", "blue", "white"))
     assert judged("white", asked, "red") == ("white", "")
     assert "options shown" in judged("green", asked, "red")[1]

@@ -92,7 +92,7 @@ def test_a_verb_that_would_not_agree_stays_away() -> None:
     assert all_of("Tell me.", "It has four legs.", facts) == {"It has five legs.", "It has one leg."}
 
 
-def test_words_that_go_ill_together_stay_apart() -> None:
+def test_rewrite_avoids_bad_word_combinations() -> None:
     color = (Fact("color", "", "Main color?", "red", ("red", "white", "tan", "gray")),)
     assert all_of("Tell me.", "Mostly dark red.", color) == {"Mostly dark tan.", "Mostly dark gray."}
     assert all_of("Tell me.", "A slate blue-red bag.", color) == {None}
@@ -117,7 +117,7 @@ def test_with_options_in_the_question_the_wrong_answer_is_one_of_them(answer: st
     assert all_of(question, answer, ()) == wrong, "the shown options tell what is false where no fact is known"
 
 
-def test_shown_options_are_found_as_they_were_put() -> None:
+def test_rewrite_answer_finds_shown_options() -> None:
     assert shown_options(with_options("What is it?", ("a tin can", "B-side", "cup"))) == (
         "What is it?",
         {"A": "a tin can", "B": "B-side", "C": "cup"},
@@ -125,7 +125,7 @@ def test_shown_options_are_found_as_they_were_put() -> None:
     assert shown_options("What is it? (see A) or so") == ("What is it? (see A) or so", {})
 
 
-def test_what_states_nothing_known_stays_and_says_why() -> None:
+def test_rewrite_of_an_answer_without_facts_gives_the_reason() -> None:
     told: dict[str, tuple[str | None, str]] = {}
     unknown, silent = request("What is this?", "A shield.", ()), request("What is this?", "A thing of beauty.")
     RuleWriter(Nothing(), seed=0).rewrite([unknown, silent], lambda key, text, why: told.update({key: (text, why)}))  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ def test_the_new_value_takes_over_how_the_old_one_was_written(text: str, old: st
     assert substitute(text, find_spans(text, old), old, new) == after
 
 
-def test_only_the_given_places_change() -> None:
+def test_substitute_changes_only_the_given_spans() -> None:
     text = "a red seat and red legs"
     first, second = find_spans(text, "red")
     assert substitute(text, [second], "red", "blue") == "a red seat and blue legs"
