@@ -35,9 +35,10 @@ def test_python_examples_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
     names: dict[str, Any] = {}
-    run, evaluate, audit, pairs, compare = BLOCKS
+    run, question, evaluate, audit, pairs, compare = BLOCKS
     for block in (
         run.replace('"preset": "smoke",', f'"preset": "smoke", **{SHORT},'),
+        question,
         evaluate,
         audit,
         pairs,

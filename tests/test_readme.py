@@ -22,8 +22,14 @@ from spa3d.runtime.rng import Draws
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+CHECKPOINTS, CLOUDS, PLUGINS, RUNS_PAGE = (
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("checkpoints", "clouds", "plugins", "runs")
+)
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUNS = ("tools/run.py", "spa3d run", "torchrun --nproc_per_node 8 tools/run.py")
+STEPS = {"device": "cpu", "train.steps": 2, "evaluate.limit": 4} | {
+    f"base.{stage}.steps": 1 for stage in ("encoder", "llm", "align", "instruct")
+}
 SHORT = (
     "--preset smoke --benchmark choice,classify --device cpu --base.encoder.steps 1 --base.llm.steps 1 "
     "--base.align.steps 1 --base.instruct.steps 1 --train.steps 2 --evaluate.limit 4"
@@ -34,14 +40,14 @@ def blocks(page: str, language: str) -> list[str]:
     return [text for name, text in FENCED.findall(page) if name == language]
 
 
-def plugin(page: str) -> str:
-    (found,) = (text for text in blocks(page, "python") if "@hookimpl" in text)
+def plugin(page: str, row: str = "Component(") -> str:
+    (found,) = (text for text in blocks(page, "python") if f"yield {row}" in text)
     return found
 
 
 def commands() -> Iterator[list[str]]:
-    """Arguments of the runs in both pages."""
-    for page in (README, CONTRIBUTING):
+    """Arguments of the runs on the pages."""
+    for page in (README, CONTRIBUTING, CHECKPOINTS, CLOUDS, RUNS_PAGE):
         for line in "\n".join(blocks(page, "sh")).splitlines():
             start = next((start for start in RUNS if line.startswith(f"{start} ")), None)
             if start:
@@ -110,11 +116,10 @@ def test_plugins_of_both_pages_run_on_clouds_in_the_documented_layout(finished: 
 
 
 def test_presets_of_the_plugins_page_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPA3D_PLUGINS", "")
-    Path("page_presets.py").write_text(plugin(page), encoding="utf-8")
-    Path("extra.yaml").write_text(*blocks(page, "yaml"), encoding="utf-8")
+    Path("page_presets.py").write_text(plugin(PLUGINS, "Preset("), encoding="utf-8")
+    Path("extra.yaml").write_text(*blocks(PLUGINS, "yaml"), encoding="utf-8")
     words = "--plugin page_presets.py --registry extra.yaml --preset overnight"
     found = parse([*words.split(), "--encoder", "pointnext-mine"]).config
     assert (found.encoder.preset, found.noise.component, found.train.steps) == ("pointnext-mine", "gaussian", 2000)
@@ -128,22 +133,19 @@ def test_clouds_without_facts_get_caption_questions(finished: Path) -> None:
     assert report["not_asked"] == ["classify"]
 
 
-def test_python_examples_run(
-    finished: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (text,) = (text for text in blocks(README, "python") if 'spa3d.load("' in text)
+def test_python_examples_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (text,) = (text for text in blocks(README, "python") if "spa3d.run(" in text)
     monkeypatch.chdir(home)
     monkeypatch.setenv("SPA3D_PLUGINS", "")
-    assert (home / "runs" / "latest").resolve() == finished.resolve()
+    monkeypatch.setenv("SPA3D_BASES", str(home / "bases"))
     names: dict[str, Any] = {}
-    exec(text, names)
-    assert names["mask"].level == 0.5
-    assert names["written"].shape[0] == 1
-    assert capsys.readouterr().out.endswith("\n")
+    exec(text.replace('"preset": "smoke"', f'"preset": "smoke", **{STEPS}'), names)
+    assert (home / "runs" / "from-python" / "report.html").is_file()
+    assert names["answers"].scores["choice"]["clean"]["chance"] == 0.25
 
 
-def test_encoder_example_runs() -> None:
-    (text,) = (text for text in blocks(README, "python") if "encoder.pooled" in text)
+def test_an_encoder_by_itself() -> None:
+    (text,) = (text for text in blocks(CHECKPOINTS, "python") if "encoder.pooled" in text)
     names: dict[str, Any] = {}
     exec(text, names)
     assert (names["tokens"].shape, names["feature"].shape) == ((2, 512, 512), (2, 256))

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from spa3d.rendering.numbers import (
-    MINUS,
     format_percent,
     format_percent_interval,
     format_points,
@@ -61,14 +60,15 @@ def describe_cloud_worth(document: Document) -> str:
         if phase is None or phase.gap is None:
             continue
         seen, unseen, (low, high) = format_percent(phase.score), format_percent(phase.blind), phase.gap.ci95
-        scores = f"With the cloud {name} stands at {seen} %, without it at {unseen} %"
+        scores = f"The {name} score is {seen} % with the cloud and {unseen} % without it"
         if low <= 0 <= high:
             interval = format_points_interval(phase.gap.ci95)
             return f"{scores}: the cloud makes no measurable difference (95 % interval {interval})."
-        worth = (
-            f"{format_percent(phase.gap.score)} points (95 % interval {format_percent(low)} to {format_percent(high)})"
-        )
-        return f"{scores}: the cloud is worth {worth.replace('-', MINUS)}."
+        small, large = sorted((abs(low), abs(high)))
+        interval = f"95 % interval {format_percent(small)} to {format_percent(large)}"
+        direction = "higher" if low > 0 else "lower"
+        points = format_percent(abs(phase.gap.score))
+        return f"{scores}: with the cloud it is {points} points {direction} ({interval})."
     return ""
 
 

@@ -80,8 +80,8 @@ def test_real_rows_lead_to_the_same_verdicts(document):
 
 def test_what_the_cloud_is_worth(document, rows):
     told = describe_cloud_worth(document(0.9, 0.9))
-    assert told.startswith("With the cloud choice stands at ")
-    assert "the cloud is worth" in told
+    assert told.startswith("The choice score is ")
+    assert " points higher (95 % interval " in told
     same = [row | {"value": float(row["kind"] == "size")} for row in rows(0.5)]
     assert "no measurable difference" in describe_cloud_worth(document(rows={"choice": (same, same)}))
 
