@@ -11,7 +11,7 @@ from PIL import Image
 from spa3d.rendering.cloud_scene import MOST_POINTS, PICTURE_SIZE, build_scene
 from spa3d.runtime.rng import keyed_generator
 
-MAKE_RNG = partial(generator, "report", "r")
+MAKE_RNG = partial(keyed_generator, "report", "r")
 ROW = np.dtype([("xyz", "<i2", 3), ("rgb", "u1", 3)])
 
 
