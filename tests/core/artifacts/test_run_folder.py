@@ -69,7 +69,7 @@ def test_somebody_elses_config_yaml_is_not_taken_for_a_run(tmp_path: Path) -> No
 
 
 def test_two_runs_do_not_work_in_one_folder(tmp_path: Path) -> None:
-    with claim(tmp_path), pytest.raises(OutputError, match="another run is at work"), claim(tmp_path, resume=True):
+    with claim(tmp_path), pytest.raises(OutputError, match="another run is using it"), claim(tmp_path, resume=True):
         pass
     with claim(tmp_path, resume=True):
         pass
@@ -78,7 +78,7 @@ def test_two_runs_do_not_work_in_one_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["file/run", "file"])
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be made or read"), claim(tmp_path / place):
+    with pytest.raises(OutputError, match="cannot be created or read"), claim(tmp_path / place):
         pass
 
 
