@@ -58,7 +58,7 @@ def test_a_byte_order_mark_and_blanks_are_passed_over(tmp_path: Path) -> None:
         (b'[{"a": 1}, {"b": ', "line 1, column 18: Expecting value; the file ends there, copy it again"),
         (b'[{"a": 1}\n {"b": 2}]', "line 2, column 2: ',' or ']' expected"),
         (b'[{"a": 1},\n]', "line 2, column 1: Expecting value"),
-        (b"[1] 2", "text behind the array"),
+        (b"[1] 2", "text after the array"),
         (b"[1", "the file ends there"),
         (b'["\xff"]', "not UTF-8 at byte 2"),
         (b"[" * 100_000, "nested too deeply"),

@@ -52,7 +52,7 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
         "FILE, line 1: the two answers are the same, which leaves nothing to prefer; leave the line out"
     )
     assert refusal(tmp_path, line(rejected="")).startswith("FILE, line 1: an answer is empty")
-    assert refusal(tmp_path, "").startswith("FILE: holds no pair; make some with `spa3d pairs FILE")
+    assert refusal(tmp_path, "").startswith("FILE: no pairs in it; make some with `spa3d pairs FILE")
 
 
 def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
