@@ -71,7 +71,7 @@ def _claim(output: Path, config: dict[str, Any], *, resume: bool) -> None:
 
 
 def _check_same_run(output: Path, inside: list[str], config: dict[str, Any], *, resume: bool) -> None:
-    """Raise `OutputError` unless `output` contains a run of the same `config` and `resume` is set."""
+    """Raise `OutputError` unless `output` has a run of the same `config` and `resume` is set."""
     if not (output / "config.yaml").exists():
         raise OutputError(
             f"--output {output}: not empty, and not a run of spa3d ({', '.join(inside[:5])} ...); choose another folder"

@@ -73,7 +73,7 @@ def object_of(entry: Any, where: str) -> str:
 
     """
     if not isinstance(entry, dict):
-        raise DataError(f"{where}: {_json_type(entry)}, expected an object with object_id and conversations.")
+        raise DataError(f"{where}: {_json_type(entry)} where an object with object_id and conversations is expected.")
     object_id = entry.get("object_id")
     if not isinstance(object_id, str) or not object_id or not object_id.isprintable():
         raise DataError(

@@ -78,7 +78,7 @@ def read_pairs(path: Path) -> list[Pair]:
 def select_pairs(
     pairs: Sequence[Pair], records: Sequence[Record], *, left_out: Collection[str], dataset: str
 ) -> list[Pair]:
-    """Select the pairs about `records`; pairs about records in `left_out` (bad data) are dropped.
+    """Select the pairs about `records`; drop those about records in `left_out` (bad data).
 
     Raises:
         DataError: a pair is about a record outside of the training split, or no pair remains.

@@ -102,7 +102,7 @@ def resample(cloud: Cloud, count: int, method: Method, draws: Draws) -> Cloud:
 
 
 def normalized(xyz: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
-    """Coordinates minus their mean, divided by the largest distance to it (PointLLM's ``pc_norm``)."""
+    """Normalize to mean 0 and largest distance 1 from it (PointLLM's ``pc_norm``)."""
     centered = xyz - xyz.mean(axis=0, dtype=np.float64)
     radius = np.sqrt(np.square(centered).sum(axis=1).max())
     if not radius > np.finfo(np.float32).tiny:

@@ -88,7 +88,7 @@ def change(
 
 
 def unit_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
-    """Collect the scored units per set: ``test``, ``counterfactual``, ``flip``; empty sets are left out.
+    """Collect the scored units of each non-empty set: ``test``, ``counterfactual``, ``flip``.
 
     Args:
         rows: as for `summarize`.

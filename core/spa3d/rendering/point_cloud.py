@@ -101,7 +101,7 @@ def enclosing_sphere(xyz: Float[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, "
 def _project(
     xyz: Float[np.ndarray, "N 3"], yaw: float, pitch: float
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-    """Project in parallel: coordinates to the right, up and toward the camera, in units of `xyz`."""
+    """Project in parallel to right, up and toward the camera, in units of `xyz`."""
     x, y, z = xyz.T
     turn, tilt = math.radians(yaw), math.radians(pitch)
     right = x * math.cos(turn) - z * math.sin(turn)

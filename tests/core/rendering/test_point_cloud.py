@@ -113,7 +113,7 @@ def test_draw_contact_sheet_rejects_missing_labels(tmp_path: Path) -> None:
 
 
 def test_render_like_uses_the_frame_of_another_cloud() -> None:
-    """Alone the right one of two balls fills the picture; like the two it stays on the right, in its size."""
+    """One of two balls fills the picture; with `like` it has its size and position in the pair."""
     right, both = ball((1, 0, 0), RED), np.vstack([ball((1, 0, 0), RED), ball((-1, 0, 0), BLUE)])
     alone, whole = render(right, size=64, yaw=0, pitch=0), render(both, size=64, yaw=0, pitch=0)
     part = render(right, size=64, yaw=0, pitch=0, like=both)

@@ -11,7 +11,7 @@ from spa3d.report.verdict import describe_cloud_worth, judge_run
 
 @pytest.fixture
 def with_changes(document):
-    """A document whose intervals of change are set by hand: main score, counterfactual, watchdog."""
+    """Builder of documents with given intervals of change and warnings."""
 
     def make(main, counterfactual=(-0.01, 0.01), warnings=()):
         report = json.loads(document(warnings=warnings).json_text())

@@ -25,7 +25,7 @@ _LONGEST_HEADER = 10_000
 def read_npy(
     path: Path, *, record_id: str, colors: Colors = "0-1", columns: int | None = None
 ) -> Float32[np.ndarray, "N 6"]:
-    """Read the cloud in a ``.npy`` file, ``(N, 6)`` float32: xyz in the file's units, rgb in [0, 1].
+    """Read a cloud, ``(N, 6)`` float32: xyz in the units of the file, rgb in [0, 1].
 
     Args:
         path: a file of shape ``(N, 6)``, or ``(N, 3)`` for a cloud without color (its rgb is then 0).
