@@ -1,1 +1,1 @@
-"""What lies on disk, and what made it: run folders, the workspace of bases and caches, hashes, metrics, predictions."""
+"""Files of runs: run folders, workspace of bases and caches, hashes, metrics, predictions."""

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Where two nested mappings differ, as lines ``key: old → new``."""
+    """List the differences of two nested mappings, as lines ``key: old → new``."""
     lines: list[str] = []
     for key in sorted(set(old) | set(new)):
         name = f"{prefix}{key}"

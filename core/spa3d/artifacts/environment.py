@@ -26,18 +26,18 @@ LIBRARIES = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    found = {"python": platform.python_version(), "platform": platform.machine()}
+    """Versions of Python and of the libraries in `LIBRARIES`."""
+    result = {"python": platform.python_version(), "platform": platform.machine()}
     for name in LIBRARIES:
         try:
-            found[name] = version(name)
+            result[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return result
 
 
 def revision() -> str:
-    """Git revision of the checkout the code runs from, ``+`` where it was changed; empty outside a checkout."""
+    """Git revision of the running checkout, with ``+`` after local changes; empty outside git."""
     folder = Path(__file__).parent
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
@@ -54,6 +54,6 @@ def revision() -> str:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Where it ran."""
+    """Device, its name, number of threads and command-line arguments of this process."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {"device": str(device), "name": name, "threads": torch.get_num_threads(), "argv": sys.argv[1:]}

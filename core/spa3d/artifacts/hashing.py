@@ -12,12 +12,12 @@ import torch
 
 
 def digest(value: Any) -> str:
-    """Short hash of anything that JSON can hold."""
+    """Short hash of a JSON value; other objects count by their `str`."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def hash_weights(state: Mapping[str, torch.Tensor]) -> str:
-    """Hash of names, shapes and contents of a state dict, whatever device it is on."""
+    """Hash of names, shapes, dtypes and contents of a state dict, on any device."""
     sha = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()

@@ -10,14 +10,14 @@ from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.jsonl import format_lines, read_lines
 
 PredictionRow = dict[str, Any]
-"""One question answered under one view; docs/report.md has its keys."""
+"""Answer to one question under one view; docs/report.md lists its keys."""
 
 
 def write_rows(path: Path, rows: Sequence[PredictionRow]) -> None:
-    """Write rows as JSON lines, whole or not at all."""
+    """Write rows as JSON lines, atomically."""
     write_whole(path, format_lines(rows))
 
 
 def read_rows(path: Path) -> list[PredictionRow]:
-    """Read rows as `write_rows` left them; raises `OSError` or `ValueError`."""
+    """Read the rows of `write_rows`; raises `OSError` or `ValueError`."""
     return [line.value() for line in read_lines(path)]

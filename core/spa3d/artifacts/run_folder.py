@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, and where the latest one is."""
+"""Run folders: lock, saved configuration, passport, and link to the latest run."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ UNTRAINED_FILES = (
     *("config.yaml", "passport.json", "metrics.jsonl", "predictions", "pairs.jsonl"),
     *("probe.json", "best.safetensors", "checkpoints"),
 )
-"""What a run leaves that has trained nothing yet; the base it may have built lies elsewhere."""
+"""Files of a run before its training starts; its base is in the workspace instead."""
 IMMUTABLE_KEYS = ("base", "data", "sources")
-"""Entries of the passport that must not change between a run and its continuation."""
+"""Entries of the passport that must not change when a run resumes."""
 
 
 @contextmanager
 def lock_run_folder(output: Path, config: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
-    """Make `output` this run's folder, and keep other runs out of it inside the ``with`` block.
+    """Create or reopen the folder of a run, and lock it inside the ``with`` block.
 
-    A folder in which a run was only begun is begun anew: there is nothing to lose in it, and the command that puts
-    right what ended that run must not be refused for its sake.
+    The folder of a run that stopped before its training is cleared and reused: nothing in it is worth keeping, and the
+    corrected command should not need another folder.
 
     Raises:
-        OutputError: the folder cannot be made or written, holds something else or another run, or a run is at work
-            in it; the message says which.
+        OutputError: the folder cannot be created or written, contains other files or another run, or is in use by a
+            running process; the message says which.
 
     """
     try:
@@ -43,13 +43,13 @@ def lock_run_folder(output: Path, config: Mapping[str, Any], *, resume: bool) ->
         handle = os.open(output, os.O_RDONLY)
     except OSError as error:
         raise OutputError(
-            f"--output {output}: cannot be made or read ({error.strerror}); choose another folder"
+            f"--output {output}: cannot be created or read ({error.strerror}); choose another folder"
         ) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise OutputError(f"--output {output}: another run is at work in it; choose another folder") from error
+            raise OutputError(f"--output {output}: another run is using it; choose another folder") from error
         _claim(output, dict(config), resume=resume)
         yield
     finally:
@@ -59,10 +59,10 @@ def lock_run_folder(output: Path, config: Mapping[str, Any], *, resume: bool) ->
 def _claim(output: Path, config: dict[str, Any], *, resume: bool) -> None:
     inside = sorted(path.name for path in output.iterdir())
     saved = output / "config.yaml"
-    if _only_begun(output, inside):
+    if _is_untrained(output, inside):
         _clear(output)
     elif inside:
-        _continue(output, inside, config, resume=resume)
+        _check_same_run(output, inside, config, resume=resume)
         return
     try:
         write_whole(saved, yaml.safe_dump(config, sort_keys=False))
@@ -70,28 +70,28 @@ def _claim(output: Path, config: dict[str, Any], *, resume: bool) -> None:
         raise OutputError(f"--output {output}: not writable ({error.strerror}); choose another folder") from error
 
 
-def _continue(output: Path, inside: list[str], config: dict[str, Any], *, resume: bool) -> None:
-    """Hold what `output` holds against `config`; raises unless it is the same run, to be resumed."""
+def _check_same_run(output: Path, inside: list[str], config: dict[str, Any], *, resume: bool) -> None:
+    """Raise `OutputError` unless `output` has a run of the same `config` and `resume` is set."""
     if not (output / "config.yaml").exists():
         raise OutputError(
-            f"--output {output}: not empty and no run of spa3d ({', '.join(inside[:5])} ...); choose another"
+            f"--output {output}: not empty, and not a run of spa3d ({', '.join(inside[:5])} ...); choose another folder"
         )
     old = read_saved_config(output)
     if old is None:
-        raise OutputError(f"--output {output}: not empty, and its config.yaml is none that a run saved; choose another")
+        raise OutputError(f"--output {output}: not empty, and its config.yaml is not from a run; choose another folder")
     changed = differences(old, config)
     if changed:
         raise OutputError(
-            f"--output {output}: holds a run of another configuration ({'; '.join(changed[:8])}); choose another folder"
+            f"--output {output}: has a run of another configuration ({'; '.join(changed[:8])}); choose another folder"
         )
     if not resume:
         raise OutputError(
-            f"--output {output}: holds this very run; add --resume to continue it, or choose another folder"
+            f"--output {output}: already contains this run; add --resume to continue it, or choose another folder"
         )
 
 
 def read_saved_config(folder: Path) -> Mapping[str, Any] | None:
-    """Read the configuration of the run in `folder`; None where there is none that can be read."""
+    """Read the configuration of the run in `folder`; None if it is missing or unreadable."""
     try:
         saved = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
@@ -99,12 +99,12 @@ def read_saved_config(folder: Path) -> Mapping[str, Any] | None:
     return saved if isinstance(saved, Mapping) else None
 
 
-def _only_begun(output: Path, inside: list[str]) -> bool:
-    """Whether a run was begun here, nothing was trained in it, and nothing else lies here."""
-    if not {"config.yaml", "passport.json"} <= set(inside) <= set(UNTRAINED_FILES) or not _passport(output):
+def _is_untrained(output: Path, inside: list[str]) -> bool:
+    """Whether `output` contains only a run that stopped before its training."""
+    if not {"config.yaml", "passport.json"} <= set(inside) <= set(UNTRAINED_FILES) or not _read_passport(output):
         return False
-    trained = [*output.glob("checkpoints/*"), *output.glob("predictions/*.after.jsonl")]
-    return not trained
+    training_results = [*output.glob("checkpoints/*"), *output.glob("predictions/*.after.jsonl")]
+    return not training_results
 
 
 def _clear(output: Path) -> None:
@@ -114,7 +114,7 @@ def _clear(output: Path) -> None:
 
 
 def link_latest(output: Path) -> None:
-    """Point ``runs/latest`` at `output` where it lies in a folder called runs."""
+    """Link ``runs/latest`` to `output`, if its parent folder is called runs."""
     folder = output.resolve()
     link = folder.parent / "latest"
     if folder.parent.name != "runs" or (link.exists() and not link.is_symlink()):
@@ -122,36 +122,41 @@ def link_latest(output: Path) -> None:
     fresh = folder.parent / f".latest-{os.getpid()}"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(folder.name)
-    fresh.replace(link)  # at once: two runs may end together
+    fresh.replace(link)  # atomic: two runs may end at the same time
 
 
 def issue_passport(output: Path, passport: dict[str, object]) -> None:
-    """Write the passport of a new run, or hold that of a continued one against it."""
+    """Write the passport of a new run, or check it against the saved one of a resumed run.
+
+    Raises:
+        OutputError: an entry of `IMMUTABLE_KEYS` differs.
+
+    """
     path = output / "passport.json"
     if not path.exists():
         write_whole(path, json.dumps(passport, indent=1))
         return
-    old = _passport(output)
+    old = _read_passport(output)
     changed = differences(
         {name: old.get(name) for name in IMMUTABLE_KEYS}, {name: passport[name] for name in IMMUTABLE_KEYS}
     )
     if changed:
         raise OutputError(
-            f"{output} was begun with something else ({'; '.join(changed)}); its numbers would mix two programs or "
-            f"data sets: choose another --output"
+            f"{output}: base, data or sources changed since the run began ({'; '.join(changed)}); "
+            f"its numbers would not be comparable; choose another --output"
         )
 
 
 def extend_passport(output: Path, **more: object) -> dict[str, object]:
-    """Add entries to the passport in `output`, and return all of it."""
+    """Add entries to the passport in `output` and return the whole passport."""
     path = output / "passport.json"
     passport: dict[str, object] = {**json.loads(path.read_text(encoding="utf-8")), **more}
     write_whole(path, json.dumps(passport, indent=1))
     return passport
 
 
-def _passport(output: Path) -> dict[str, Any]:
-    """The passport that `output` holds; empty where it is none."""
+def _read_passport(output: Path) -> dict[str, Any]:
+    """Read the passport in `output`; empty if it is missing or invalid."""
     try:
         passport = json.loads((output / "passport.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

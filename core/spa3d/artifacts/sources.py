@@ -1,4 +1,4 @@
-"""Source files that decide a result: modules and all that they import from their own packages."""
+"""Source files behind a result: modules and all their imports from the same packages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from types import ModuleType
 
 
 def source_files(*modules: ModuleType) -> list[Path]:
-    """Files of `modules` and of all that they import, directly or not, also inside functions.
+    """List the files of `modules` and of all their direct and indirect imports.
 
-    Followed are the top-level packages of `modules` and spa3d itself. Modules stand here as objects, so that a rename
-    is an error and not another hash.
+    Imports inside functions count too. Only imports from spa3d and from the top-level packages of `modules` are
+    followed. The arguments are module objects and not names, so that a renamed module is an error.
     """
     packages = {module.__name__.partition(".")[0] for module in modules} | {"spa3d"}
     found: dict[str, Path] = {}
@@ -32,11 +32,11 @@ def source_files(*modules: ModuleType) -> list[Path]:
 
 
 def _imported(module: ModuleType, packages: set[str]) -> Iterator[str]:
-    """Names of the modules of `packages` that `module` uses: those of its values, and those that it imports."""
+    """Names of modules of `packages` behind the values and the inner imports of `module`."""
     inside = f"{module.__name__}."
     for value in vars(module).values():
         if isinstance(value, ModuleType) and value.__name__.startswith(inside):
-            continue  # a package has those of its modules that anybody imported as attributes
+            continue  # a package has its submodules as attributes once any code has imported them
         name = str(getattr(value, "__module__", None) or getattr(value, "__name__", ""))
         if name.partition(".")[0] in packages and name in sys.modules:
             yield name
@@ -49,7 +49,7 @@ def _imported(module: ModuleType, packages: set[str]) -> Iterator[str]:
 
 @cache
 def _inner_imports(path: Path, package: str) -> frozenset[tuple[str, str]]:
-    """Modules that the functions of a source file import from, each with the name that they import or an empty one."""
+    """Imports inside the functions of a source file, as pairs of module and name (or "")."""
     names: set[tuple[str, str]] = set()
     for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -68,5 +68,5 @@ def _inner_imports(path: Path, package: str) -> frozenset[tuple[str, str]]:
 def _is_module(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except ModuleNotFoundError:  # its parent is no package
+    except ModuleNotFoundError:  # its parent is not a package
         return False

@@ -1,4 +1,4 @@
-"""The workspace: the folder in which runs share bases, caches and answers."""
+"""Workspace: the folder of bases, caches and answers shared by runs."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ VARIABLE = "SPA3D_BASES"
 
 @dataclass(frozen=True)
 class Workspace:
-    """Paths of what runs share below `folder`, each by the fingerprint of what decides it."""
+    """Paths of shared artifacts below `folder`; each contains the fingerprint of its inputs."""
 
     folder: Path
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Workspace:
-        """The folder in ``$SPA3D_BASES``, or ``runs/.bases``."""
+        """Build the workspace of ``$SPA3D_BASES``, by default ``runs/.bases``."""
         return cls(Path(environ.get(VARIABLE, "runs/.bases")))
 
     def prepare(self) -> None:
-        """Make the folder where it is missing; raises `OutputError` where it cannot be written."""
+        """Create a missing folder; raises `OutputError` if it is not writable."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
@@ -44,7 +44,7 @@ class Workspace:
         return self.folder / key
 
     def bases(self) -> list[Path]:
-        """Folders of the bases that were begun, by name."""
+        """Folders of all bases, finished or not, sorted by name."""
         return [path.parent for path in sorted(self.folder.glob("*/base.json"))]
 
     def answers(self, base_key: str, benchmark: str, fingerprint: str) -> Path:
@@ -64,24 +64,27 @@ class Workspace:
         return self.folder / ".reference" / fingerprint
 
     def pairs(self, mode: str, fingerprint: str) -> Path:
-        """File of the answers that preference pairs are made of."""
+        """File of the raw answers behind preference pairs."""
         return self.folder / ".pairs" / f"{mode}-{fingerprint}.jsonl"
 
     def hash_folder(self, folder: Path) -> str:
-        """Hash of the contents of a saved model; that of a file is kept by path, size and time, for the next run."""
+        """Hash of the contents of a saved model.
+
+        Hashes of files are cached by path, size and modification time.
+        """
         paths = sorted((*folder.glob("*.json"), *folder.glob("*.safetensors")))
         return digest([(path.name, self._hash_file(path)) for path in paths])
 
     def hash_files(self, paths: Sequence[Path]) -> str:
-        """Hash of the contents of files, whatever they are called; kept as `hash_folder` keeps it."""
+        """Hash of the contents of files, independent of their names; cached as in `hash_folder`."""
         return digest([self._hash_file(path) for path in paths])
 
     def _hash_file(self, path: Path) -> str:
         stat = path.stat()
-        known = self.folder / ".hashes" / digest([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
-        if known.exists():
-            return known.read_text(encoding="utf-8")
-        found = hash_file(path)
-        with suppress(OSError):  # what cannot be kept is computed again
-            write_whole(known, found)
-        return found
+        cached = self.folder / ".hashes" / digest([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
+        if cached.exists():
+            return cached.read_text(encoding="utf-8")
+        content_hash = hash_file(path)
+        with suppress(OSError):  # without a cache entry the next run computes the hash again
+            write_whole(cached, content_hash)
+        return content_hash

@@ -1,1 +1,1 @@
-"""Clouds and texts on their way in: checked, prepared, turned into questions."""
+"""Input data: checks and preparation of clouds, conversations, pairs, questions."""

@@ -1,7 +1,8 @@
-"""Conversation files in PointLLM's (LLaVA's) JSON, read so that 660,000 entries stay light and every error has a place.
+"""Conversation files in PointLLM's (LLaVA's) JSON, with low memory use and located errors.
 
-An entry is ``{"object_id", "conversation_type", "conversations": [{"from": "human", "value": ...}, {"from": "gpt",
-"value": ...}, ...]}``; the mark ``<point>`` in the first human turn says that a cloud is shown.
+PointLLM's training file has 660,000 entries. An entry is ``{"object_id", "conversation_type", "conversations": [...]}``
+with turns ``{"from": "human", "value": ...}`` and ``{"from": "gpt", "value": ...}``. The mark ``<point>`` in the first
+human turn stands for the cloud.
 """
 
 from __future__ import annotations
@@ -26,31 +27,31 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class JsonArray:
-    """A file that holds one JSON array: parsed once for its index, and from then on entry by entry.
+    """JSON array in a file, indexed once and then parsed entry by entry.
 
-    The bytes and two offsets per entry are kept, a fraction of what the parsed objects would take.
+    Only the bytes and two offsets per entry stay in memory, much less than the parsed objects would need.
 
     Args:
         path: the file, UTF-8.
-        look: called with number and value of each entry while the index is made.
+        visit: called once with number and value of each entry, during indexing.
 
     Raises:
-        DataError: the file is missing, is no JSON, or holds something other than an array.
+        DataError: the file is missing, not JSON, or not an array.
 
     """
 
-    def __init__(self, path: Path, look: Callable[[int, Any], None]) -> None:
+    def __init__(self, path: Path, visit: Callable[[int, Any], None]) -> None:
         self.path = path
         self._raw = _read(path).removeprefix(b"\xef\xbb\xbf")
         self.digest = hashlib.sha256(self._raw).hexdigest()
         self._spans = array("q")
-        text = _decoded(self._raw, path)
+        text = _decode(self._raw, path)
         seen = byte = 0
-        for number, (start, end, value) in enumerate(_entries(text, path)):
+        for number, (start, end, value) in enumerate(_parse_entries(text, path)):
             first = byte + len(text[seen:start].encode())
             seen, byte = end, first + len(text[start:end].encode())
             self._spans.extend((first, byte))
-            look(number, value)
+            visit(number, value)
 
     def __len__(self) -> int:
         return len(self._spans) // 2
@@ -61,37 +62,37 @@ class JsonArray:
 
 
 def object_of(entry: Any, where: str) -> str:
-    """The ``object_id`` of an entry.
+    """Read the ``object_id`` of an entry.
 
     Args:
-        entry: anything that came out of a JSON file.
-        where: file and number of the entry, for the message.
+        entry: any JSON value.
+        where: file and number of the entry, for messages.
 
     Raises:
-        DataError: the entry is no object, or has no ``object_id`` that is a text.
+        DataError: the entry is not an object, or its ``object_id`` is not a printable text.
 
     """
     if not isinstance(entry, dict):
-        raise DataError(f"{where}: {_kind(entry)} where an object with object_id and conversations is expected.")
-    found = entry.get("object_id")
-    if not isinstance(found, str) or not found or not found.isprintable():
+        raise DataError(f"{where}: {_json_type(entry)} where an object with object_id and conversations is expected.")
+    object_id = entry.get("object_id")
+    if not isinstance(object_id, str) or not object_id or not object_id.isprintable():
         raise DataError(
-            f"{where}: object_id is {'missing' if found is None else repr(found)}; it names the cloud's file."
+            f"{where}: object_id is {'missing' if object_id is None else repr(object_id)}; it names the cloud file."
         )
-    return found
+    return object_id
 
 
 def conversation(entry: dict[str, Any], where: str, *, allow_text_only: bool = False) -> Conversation:
-    """The conversation of an entry, ``<point>`` taken out of its first question.
+    """Parse the conversation of an entry, and remove ``<point>`` from its first question.
 
     Args:
-        entry: an entry that has an object_id (see `object_of`).
-        where: file, number and record of the entry, for the message.
-        allow_text_only: take an entry without ``<point>`` for a conversation without a cloud.
+        entry: an entry with an object_id (see `object_of`).
+        where: file, number and record of the entry, for messages.
+        allow_text_only: accept an entry without ``<point>`` as a conversation without a cloud.
 
     Raises:
-        DataError: missing keys, an unknown type, turns that do not go human, gpt, human, gpt ..., no ``<point>`` in
-            the first question or one elsewhere, an empty question or answer.
+        DataError: missing keys, an unknown type, turns that do not alternate (human, gpt, ...), no ``<point>`` in the
+            first question, a ``<point>`` elsewhere, or an empty question or answer.
 
     """
     kind = entry.get("conversation_type", CAPTION)
@@ -99,70 +100,70 @@ def conversation(entry: dict[str, Any], where: str, *, allow_text_only: bool = F
         raise DataError(f"{where}: conversation_type {kind!r}; it is one of {', '.join(KINDS)}.")
     turns = entry.get("conversations")
     if not isinstance(turns, list):
-        raise DataError(f"{where}: conversations is {_kind(turns)}; a list of turns is expected.")
+        raise DataError(f"{where}: conversations is {_json_type(turns)}; a list of turns is expected.")
     if not turns or len(turns) % 2:
         raise DataError(f"{where}: {len(turns)} turns; each human turn is followed by one of gpt.")
-    texts = [_turn(turn, number, where) for number, turn in enumerate(turns)]
+    texts = [_parse_turn(turn, number, where) for number, turn in enumerate(turns)]
     has_cloud = POINT in texts[0]
     if not has_cloud and not allow_text_only:
-        raise DataError(
-            f"{where}: no {POINT} in the first human turn; pass --dataset.allow_text_only if none is shown."
-        )
+        raise DataError(f"{where}: no {POINT} in the first human turn; pass --dataset.allow_text_only to accept it.")
     texts[0] = texts[0].replace(POINT, "", 1).strip()
     for number, text in enumerate(texts):
         if POINT in text:
-            raise DataError(f"{where}: {POINT} in turn {number}; it stands once, in the first human turn.")
+            raise DataError(f"{where}: {POINT} in turn {number}; it may occur once, in the first human turn.")
         if not text:
             raise DataError(f"{where}: empty {'answer' if number % 2 else 'question'} in turn {number}.")
     rounds = zip(texts[::2], texts[1::2], strict=True)
     return Conversation(kind, tuple(Round(question, answer) for question, answer in rounds), has_cloud)
 
 
-def _turn(turn: Any, number: int, where: str) -> str:
+def _parse_turn(turn: Any, number: int, where: str) -> str:
     speaker = ("human", "gpt")[number % 2]
     if not isinstance(turn, dict) or not isinstance(turn.get("value"), str):
         raise DataError(f'{where}: turn {number} is not {{"from": "{speaker}", "value": text}}.')
     if turn.get("from") != speaker:
         raise DataError(f"{where}: turn {number} is from {turn.get('from')!r}, expected {speaker!r}; turns alternate.")
     if _SURROGATE.search(turn["value"]):
-        raise DataError(f"{where}: turn {number} holds half of a surrogate pair, which is no text; save it as UTF-8.")
+        raise DataError(
+            f"{where}: turn {number} holds half of a surrogate pair, which is not valid text; save it as UTF-8."
+        )
     return str(turn["value"]).strip()
 
 
-def _entries(text: str, path: Path) -> Iterator[tuple[int, int, Any]]:
-    """Start, end (in characters) and value of each entry of the array that `text` is."""
+def _parse_entries(text: str, path: Path) -> Iterator[tuple[int, int, Any]]:
+    """Parse the JSON array `text`: start, end (in characters) and value of each entry."""
     decoder = json.JSONDecoder()
-    place = _after_space(text, 0)
-    if text[place : place + 1] != "[":
-        raise DataError(f"{path}: a JSON array is expected, and this file starts with {text[place : place + 20]!r}.")
-    place = _after_space(text, place + 1)
-    more = text[place : place + 1] != "]"
+    start = _skip_space(text, 0)
+    if text[start : start + 1] != "[":
+        raise DataError(f"{path}: a JSON array is expected, and this file starts with {text[start : start + 20]!r}.")
+    start = _skip_space(text, start + 1)
+    more = text[start : start + 1] != "]"
     while more:
         try:
-            value, end = decoder.raw_decode(text, place)
+            value, end = decoder.raw_decode(text, start)
         except RecursionError as error:
-            raise DataError(f"{path}: nested too deeply at character {place}.") from error
+            raise DataError(f"{path}: nested too deeply at character {start}.") from error
         except ValueError as error:
-            raise DataError(_broken(path, text, getattr(error, "pos", place), str(error))) from error
-        yield place, end, value
-        place = _after_space(text, end)
-        more = text[place : place + 1] == ","
-        if not more and text[place : place + 1] != "]":
-            raise DataError(_broken(path, text, place, "',' or ']' expected"))
-        place = _after_space(text, place + 1) if more else place
-    if _after_space(text, place + 1) != len(text):
-        raise DataError(_broken(path, text, place + 1, "text behind the array"))
+            raise DataError(_describe_json_error(path, text, getattr(error, "pos", start), str(error))) from error
+        yield start, end, value
+        start = _skip_space(text, end)
+        more = text[start : start + 1] == ","
+        if not more and text[start : start + 1] != "]":
+            raise DataError(_describe_json_error(path, text, start, "',' or ']' expected"))
+        start = _skip_space(text, start + 1) if more else start
+    if _skip_space(text, start + 1) != len(text):
+        raise DataError(_describe_json_error(path, text, start + 1, "text after the array"))
 
 
-def _broken(path: Path, text: str, place: int, error: str) -> str:
-    line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
-    cut = "; the file ends there, copy it again" if place >= len(text) else ""
-    return f"{path}: no valid JSON at line {line}, column {column}: {error.split(':')[0]}{cut}."
+def _describe_json_error(path: Path, text: str, index: int, error: str) -> str:
+    line, column = text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+    truncation = "; the file ends there, copy it again" if index >= len(text) else ""
+    return f"{path}: not valid JSON at line {line}, column {column}: {error.split(':')[0]}{truncation}."
 
 
-def _after_space(text: str, place: int) -> int:
-    match = _SPACE.match(text, place)
-    return match.end() if match else place
+def _skip_space(text: str, index: int) -> int:
+    match = _SPACE.match(text, index)
+    return match.end() if match else index
 
 
 def _read(path: Path) -> bytes:
@@ -174,13 +175,13 @@ def _read(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
 
 
-def _decoded(raw: bytes, path: Path) -> str:
+def _decode(raw: bytes, path: Path) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8.") from error
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "missing or null"}
     return names.get(type(value), "a number")

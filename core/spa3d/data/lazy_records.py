@@ -1,4 +1,4 @@
-"""Lazy sequence of records: a split that is never in memory as a whole."""
+"""Lazy sequence of records, for splits larger than memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Key = TypeVar("Key")
 
 
 class LazyRecords(Sequence[Record], Generic[Key]):
-    """Records made anew at every access.
+    """Sequence of records, built again at every access.
 
     Args:
-        keys: one key per record, in order; a slice of the records slices these.
-        make: turns a key into its record.
+        keys: one key per record, in order; a slice of the records slices the keys.
+        make: builds the record of a key.
 
     """
 
@@ -26,7 +26,7 @@ class LazyRecords(Sequence[Record], Generic[Key]):
         return len(self._keys)
 
     def __iter__(self) -> Iterator[Record]:
-        return map(self._make, self._keys)  # Sequence's own would take an IndexError of `make` for the end
+        return map(self._make, self._keys)  # Sequence.__iter__ would end silently at an IndexError of `make`
 
     @overload
     def __getitem__(self, index: int) -> Record: ...

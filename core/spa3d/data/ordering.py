@@ -1,4 +1,4 @@
-"""The order in which training goes through its records."""
+"""Order of the training records."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from spa3d.runtime.rng import keyed_generator
 
 
 def order(length: int, epoch: int, seed: int) -> list[int]:
-    """The permutation that `epoch` goes through."""
+    """Permutation of the record indices in `epoch`."""
     return [int(i) for i in keyed_generator("order", seed, epoch).permutation(length)]

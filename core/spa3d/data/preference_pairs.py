@@ -1,4 +1,4 @@
-"""Pairs on disk: JSON lines, one pair a line, as ``spa3d pairs`` writes them and ``--pairs.path`` reads them."""
+"""Preference pairs in JSON lines, written by ``spa3d pairs`` and read by ``--pairs.path``."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.jsonl import Line, format_lines, read_values
 
 TEXTS = ("record", "question", "chosen", "rejected")
-"""What every line must have: texts that are not empty."""
+"""Required keys of every line: texts that are not empty."""
 SAME = "the two answers are the same"
 EMPTY = "an answer is empty"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One question, its preferred and its rejected answer.
+    """Question with its preferred and its rejected answer.
 
     Attributes:
-        record_id: whose cloud the question is about.
-        question: as the model is asked, without the point block.
+        record_id: record of the cloud.
+        question: prompt of the model, without the point block.
         chosen: the answer to prefer.
-        rejected: the answer to avoid; never the text of `chosen`.
+        rejected: the answer to avoid; its text differs from `chosen`.
         has_cloud: false for a text-only conversation.
-        made: how the pair came about: mode, writer or model, noise, seed.
+        made: origin of the pair: mode, writer or model, noise, seed.
 
     """
 
@@ -46,19 +46,19 @@ def normalize_text(text: str) -> str:
 
 
 def pair_error(chosen: str, rejected: str) -> str:
-    """Why two answers are no pair; empty where they are one."""
+    """Describe why two answers do not form a pair; empty for a valid pair."""
     if not chosen.strip() or not rejected.strip():
         return EMPTY
     return SAME if normalize_text(chosen) == normalize_text(rejected) else ""
 
 
 def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
-    """Write `pairs` to `path`, whole or not at all."""
+    """Write `pairs` to `path`, atomically."""
     write_whole(path, format_pairs(pairs))
 
 
 def format_pairs(pairs: Sequence[Pair]) -> str:
-    """Content of the file of `pairs`."""
+    """Format `pairs` as JSON lines."""
     return format_lines(_row(pair) for pair in pairs)
 
 
@@ -66,22 +66,22 @@ def read_pairs(path: Path) -> list[Pair]:
     """Read the pairs in `path`, in their order.
 
     Raises:
-        DataError: the file cannot be read or holds no pair, or a line is no pair; the message names file and line.
+        DataError: the file is unreadable or has no pairs, or a line is not a pair; the message names file and line.
 
     """
     pairs = [_pair(line, value) for line, value in read_values(path)]
     if not pairs:
-        raise DataError(f"{path}: holds no pair; make some with `spa3d pairs FILE --pairs.mode augmentation`")
+        raise DataError(f"{path}: no pairs in it; make some with `spa3d pairs FILE --pairs.mode augmentation`")
     return pairs
 
 
 def select_pairs(
     pairs: Sequence[Pair], records: Sequence[Record], *, left_out: Collection[str], dataset: str
 ) -> list[Pair]:
-    """Keep the pairs about `records`; those about records that are `left_out` as bad data go.
+    """Select the pairs about `records`; drop those about records in `left_out` (bad data).
 
     Raises:
-        DataError: pairs about records that the training split does not have, or none is left.
+        DataError: a pair is about a record outside of the training split, or no pair remains.
 
     """
     known = {record.id for record in records}

@@ -1,8 +1,8 @@
-"""Adapting a cloud to an encoder, in one place.
+"""Preparation of a cloud for an encoder.
 
-A cloud ``(N, 6)``, xyz and rgb, is checked (`load_valid_cloud`), resampled, normalized and given a color once, on the
-way out of the dataset (`prepare`). Noise acts on what comes out of that. `encoder_inputs` then picks the channels the
-encoder asks for; height is measured after the noise, and nothing is normalized again.
+A cloud ``(N, 6)``, xyz and rgb, of a dataset is checked (`load_valid_cloud`), then resampled, normalized and colored
+once (`prepare`). Noise acts on this prepared cloud. `encoder_inputs` then selects the channels of the encoder: height
+is measured after the noise, and nothing is normalized again.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ Method = Literal["fps", "random"]
 
 
 def load_valid_cloud(record: Record, *, min_points: int = 1, requested_by: str = "") -> Cloud:
-    """The cloud of `record` as its source has it, once it is certain that a model can be shown it.
+    """Load the unchanged cloud of `record`, and check that a model can use it.
 
     Args:
-        record: of any dataset, built-in or a stranger's.
-        min_points: what the encoder needs; resampling to more would hide that there are too few.
-        requested_by: who needs so many, as the message should call it: ``"encoder pointnext"``.
+        record: record of any dataset, built-in or third-party.
+        min_points: minimum of the encoder, checked before resampling could hide a cloud with too few points.
+        requested_by: name of the component that sets the minimum: ``"encoder pointnext"``.
 
     Raises:
-        DataError: naming the record: its source cannot be read, it is no cloud (see
-            `spa3d.data.cloud_checks.check`), it has too few points, or they coincide.
+        DataError: the source is unreadable, the array is not a cloud (see `spa3d.data.cloud_checks.check`), it has too
+            few points, or all points coincide; the message names the record.
 
     """
     cloud = record.cloud()
@@ -57,22 +57,22 @@ def prepare(
     missing_color: float = 0.0,
     has_color: bool = True,
 ) -> Cloud:
-    """A cloud as every model sees it: resampled, normalized, with a color in every point.
+    """Prepare a cloud for models: resampled, normalized, with a color for every point.
 
     Args:
-        cloud: xyz in any unit and rgb in [0, 1], as `load_valid_cloud` gives it.
-        key: names the cloud; decides what is random.
-        count: points wanted; 0 keeps all.
-        method: how a larger cloud is reduced.
-        normalize: whether to move and scale it into the unit sphere.
+        cloud: xyz in any unit and rgb in [0, 1], as from `load_valid_cloud`.
+        key: key of the random numbers, different for every cloud.
+        count: number of points after resampling; 0 keeps all.
+        method: method of reducing a larger cloud.
+        normalize: whether to move and scale the cloud into the unit sphere.
         missing_color: all three channels of a cloud without color: 0 (PointLLM) or 0.4 (ULIP-2).
-        has_color: whether the colors mean something.
+        has_color: whether the cloud has real colors.
 
     Returns:
         A new array, ``(count or N, 6)`` float32.
 
     Raises:
-        DataError: the points coincide, so that there is nothing to scale.
+        DataError: all points coincide, so the cloud cannot be scaled.
 
     """
     ready = resample(cloud, count, method, Draws([("resample", *key)])) if count else cloud.copy()
@@ -84,10 +84,10 @@ def prepare(
 
 
 def resample(cloud: Cloud, count: int, method: Method, draws: Draws) -> Cloud:
-    """`count` points of the cloud, in a new array.
+    """Resample the cloud to `count` points, in a new array.
 
-    A larger cloud is reduced by farthest point sampling from its first point on, or to a random subset in its own
-    order; a smaller one keeps all its points, and random ones of them are repeated at the end.
+    A larger cloud is reduced by farthest point sampling that starts at its first point, or to a random subset in the
+    original order. A smaller cloud keeps all its points; random repeats follow at the end.
     """
     number = len(cloud)
     if count == number:
@@ -102,24 +102,26 @@ def resample(cloud: Cloud, count: int, method: Method, draws: Draws) -> Cloud:
 
 
 def normalized(xyz: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
-    """Coordinates minus their mean, divided by the largest distance to it (PointLLM's ``pc_norm``)."""
+    """Normalize to mean 0 and largest distance 1 from it (PointLLM's ``pc_norm``)."""
     centered = xyz - xyz.mean(axis=0, dtype=np.float64)
     radius = np.sqrt(np.square(centered).sum(axis=1).max())
     if not radius > np.finfo(np.float32).tiny:
-        raise DataError(f"the {len(xyz)} points of the cloud all lie in one place: there is no shape to look at.")
+        raise DataError(
+            f"the {len(xyz)} points of the cloud all lie in one place; a cloud needs at least two different points."
+        )
     return (centered / radius).astype(np.float32)
 
 
 def encoder_inputs(
     points: Float[Tensor, "B N 6"], inputs: Sequence[Channel], up_axis: Axis = "y"
 ) -> Float[Tensor, "B N C"]:
-    """The channels an encoder asks for, in its order.
+    """Select the input channels of an encoder, in the order of `inputs`.
 
     Args:
-        points: prepared (and perhaps noised) clouds, xyz then rgb.
-        inputs: ``xyz`` and ``rgb`` give three channels each, ``height`` one: the coordinate along `up_axis` above
+        points: prepared clouds, with or without noise, xyz then rgb.
+        inputs: ``xyz`` and ``rgb`` are three channels each, ``height`` is one: the coordinate along `up_axis` above
             the lowest point of the same cloud (PointNeXt).
-        up_axis: which axis points up; it is the dataset's.
+        up_axis: vertical axis of the dataset.
 
     """
     up = points[..., "xyz".index(up_axis), None]

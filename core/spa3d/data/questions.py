@@ -1,4 +1,4 @@
-"""How facts and records become questions: one wording, one sampling for training text and benchmarks alike."""
+"""Questions from facts and records, with the same wording for training and benchmarks."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ LETTERS = "ABCDEFGH"
 OPTIONS = 4
 _OPTION = re.compile(r"(?:^|(?<=\s))([A-H])\) (.+?)(?=\s+[A-H]\) |\s*$)")
 OPTION_LETTER = re.compile(r"\(?([A-H])(?:\)|\.|$)")
-"""How an answer names an option by its letter: "B", "(B)", "B.", "B) blue"."""
+"""Option letter at the start of an answer: "B", "(B)", "B.", "B) blue"."""
 
 
 def with_options(question: str, options: Sequence[str]) -> str:
-    """`question` followed by lettered options: ``What color is the seat? A) red B) blue C) black D) white``."""
+    """Append lettered options: ``What color is the seat? A) red B) blue C) black D) white``."""
     return " ".join([question, *(f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=False))])
 
 
 def draw_options(fact: Fact, *key: str | int, count: int = OPTIONS) -> tuple[str, ...] | None:
-    """The answer and ``count - 1`` distractors from the fact's options, shuffled; a pure function of `key`.
+    """Draw the answer and ``count - 1`` distractors from the fact's options, shuffled.
 
-    None where the fact has too few other values.
+    A pure function of `key`. None if the fact has too few other values.
     """
     return _draw([fact.answer], fact.options, key, count)
 
 
 def draw_pair_options(before: Fact, after: Fact, *key: str | int, count: int = OPTIONS) -> tuple[str, ...] | None:
-    """Options that hold both answers of a minimal pair; the same tuple serves both members."""
+    """Draw options with both answers of a minimal pair; both members share the tuple."""
     return _draw([before.answer, after.answer], before.options, key, count)
 
 
@@ -49,7 +49,7 @@ def _draw(must: list[str], pool: Sequence[str], key: tuple[str | int, ...], coun
 
 
 def keyed_sample(items: Sequence[Item], limit: int, *key: str | int) -> list[Item]:
-    """At most `limit` of `items`, in their order; a pure function of their number and `key`."""
+    """Sample at most `limit` of `items`, in order; depends only on their number and `key`."""
     if len(items) <= limit:
         return list(items)
     kept = keyed_generator("sample", *key).permutation(len(items))[:limit]
@@ -57,22 +57,22 @@ def keyed_sample(items: Sequence[Item], limit: int, *key: str | int) -> list[Ite
 
 
 def caption_round(record: Record) -> Round | None:
-    """Question and answer of the record's caption conversation, if there is one."""
+    """Question and answer of the record's caption conversation; None without a caption."""
     return next((conversation.rounds[0] for conversation in record.conversations if conversation.kind == CAPTION), None)
 
 
 def shown_options(question: str) -> tuple[str, dict[str, str]]:
-    """The question without its lettered options, and letter → option: what `with_options` joined."""
-    found = list(_OPTION.finditer(question))
-    if len(found) < 2 or found[0][1] != "A":
+    """Split the text of `with_options` into the question and a mapping of letters to options."""
+    matches = list(_OPTION.finditer(question))
+    if len(matches) < 2 or matches[0][1] != "A":
         return question, {}
-    return question[: found[0].start()].rstrip(), {match[1]: match[2] for match in found}
+    return question[: matches[0].start()].rstrip(), {match[1]: match[2] for match in matches}
 
 
 def chosen_option(answer: str, shown: dict[str, str]) -> str | None:
-    """The letter of the option that `answer` takes: named by its letter, or else the longest that stands in it."""
-    named = OPTION_LETTER.match(answer)
-    if named and named[1] in shown:
-        return named[1]
-    standing = [letter for letter, option in shown.items() if mentions(answer, option)]
-    return max(standing, key=lambda letter: len(words(shown[letter])), default=None)
+    """Letter of the option in `answer`: its leading letter, else the longest option in the text."""
+    match = OPTION_LETTER.match(answer)
+    if match and match[1] in shown:
+        return match[1]
+    mentioned = [letter for letter, option in shown.items() if mentions(answer, option)]
+    return max(mentioned, key=lambda letter: len(words(shown[letter])), default=None)

@@ -1,1 +1,1 @@
-"""Measuring: questions to predictions, predictions to scores with intervals, chance and blind scores beside them."""
+"""Evaluation: questions, predictions, and scores with intervals, chance and blind scores."""

@@ -1,6 +1,6 @@
-"""Asks a benchmark's questions under every view and gives one row per answer.
+"""Evaluation of a model on a benchmark: one row per question and view.
 
-The same questions go to every view; scores are computed from the rows, so that every number of a report can be traced.
+Every view gets the same questions. Scores are computed from the rows, so every number of a report can be traced.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ def evaluate_benchmark(
     split: str,
     advance: Advance,
 ) -> list[PredictionRow]:
-    """Answer and judge `items` under each of `views`; one row per question and view.
+    """Answer and score `items` under each of `views`; one row per question and view.
 
     Args:
-        predictor: answers.
-        benchmark: judges the answers.
+        predictor: model that answers.
+        benchmark: scores the answers.
         items: the questions.
         views: names of the predictor's views.
-        split: the split that is reported.
-        advance: moves a progress bar on by the number of answers.
+        split: name of the reported split.
+        advance: callback of the progress bar; takes the number of new answers.
 
     """
     rows: list[PredictionRow] = []

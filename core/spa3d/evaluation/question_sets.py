@@ -1,4 +1,4 @@
-"""The questions of a benchmark: the split's, the counterfactual split's, and minimal pairs."""
+"""Questions of a benchmark: reported split, counterfactual split, and minimal pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class EvaluationItem:
-    """A question that is asked.
+    """Question of an evaluation, with its subset.
 
     Attributes:
         question: the question.
@@ -33,25 +33,25 @@ class EvaluationItem:
 def collect_questions(
     benchmark: Benchmark, dataset: Dataset, *, split: str, seed: int, limit: int
 ) -> list[EvaluationItem]:
-    """All questions of a benchmark: the split's, the counterfactual split's, and minimal pairs of the split.
+    """Collect the questions of a benchmark: reported split, counterfactual split, minimal pairs.
 
     Args:
-        benchmark: asks them.
-        dataset: the records they are about.
-        split: the split that is reported.
+        benchmark: source of the questions.
+        dataset: the records that the questions are about.
+        split: name of the reported split; the minimal pairs come from it too.
         seed: seed of the questions and of the sample.
-        limit: at most so many questions (or pairs) per subset, a keyed sample; 0: all.
+        limit: largest number of questions (or pairs) per subset, drawn as a keyed sample; 0 keeps all.
 
     """
     most = limit or sys.maxsize
 
-    def some(items: Sequence[Item], name: str) -> list[Item]:
+    def limited(items: Sequence[Item], name: str) -> list[Item]:
         return keyed_sample(items, most, "limit", seed, name)
 
-    found = [EvaluationItem(question, "test") for question in some(benchmark.questions(dataset, split, seed), split)]
+    items = [EvaluationItem(question, "test") for question in limited(benchmark.questions(dataset, split, seed), split)]
     if "counterfactual" in dataset.splits and split != "counterfactual":
-        broken = some(benchmark.questions(dataset, "counterfactual", seed), "counterfactual")
-        found += [EvaluationItem(question, "counterfactual") for question in broken]
-    for before, after in some(benchmark.pairs(dataset, split, seed), "flip"):
-        found += [EvaluationItem(before, "flip", before.id), EvaluationItem(after, "flip", before.id)]
-    return found
+        questions = limited(benchmark.questions(dataset, "counterfactual", seed), "counterfactual")
+        items += [EvaluationItem(question, "counterfactual") for question in questions]
+    for before, after in limited(benchmark.pairs(dataset, split, seed), "flip"):
+        items += [EvaluationItem(before, "flip", before.id), EvaluationItem(after, "flip", before.id)]
+    return items

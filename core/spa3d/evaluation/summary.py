@@ -1,8 +1,8 @@
-"""Prediction rows to the figures of one benchmark in report.json.
+"""Figures of one benchmark in report.json, computed from prediction rows.
 
-A score stands on one of three sets of questions: the reported split (``test``), the split whose priors are broken
-(``counterfactual``), and minimal pairs (``flip``), of which a pair counts as right when both members are. Every
-figure comes with what the same model says without the cloud and with a 95 % interval over records.
+There are three sets of questions: the reported split (``test``), the split that breaks the usual patterns
+(``counterfactual``), and minimal pairs (``flip``). A pair is right when both of its members are right. Every score
+has a 95 % interval over records and, beside it, the score of the same model without the cloud.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ DIGITS = 6
 
 Values = Float[np.ndarray, " n"]
 CLEAN, BLIND = "clean", "blind"
-"""The views that scores and blind scores come from."""
+"""Views of the scores and of the blind scores."""
 
 
 def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> dict[str, Any]:
-    """The figures of one benchmark before or after post-training; keys as in docs/report.md.
+    """Compute the figures of one benchmark before or after post-training.
 
-    A run that never shows a cloud (``--blind``) has no clean rows: there the score is the blind score, and
-    ``blind_only`` says so.
+    Keys are as in docs/report.md. A run without clouds (``--blind``) has no clean rows: its score is the blind score,
+    and ``blind_only`` is true.
 
     Args:
         rows: every view of every question of all sets, in any order.
@@ -39,7 +39,7 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
         seed: seed of the resampling.
 
     Raises:
-        ValueError: the reported split has no question, or a question was not asked in every view.
+        ValueError: the reported split has no question, or a question lacks a view.
 
     """
     tests = [row for row in rows if row["set"] == "test"]
@@ -69,32 +69,32 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
 def change(
     before: Sequence[PredictionRow], after: Sequence[PredictionRow], *, bootstrap: int, seed: int
 ) -> dict[str, Any]:
-    """What post-training changed, paired by question; keys as in docs/report.md.
+    """Compute the changes by post-training, paired by question; keys as in docs/report.md.
 
-    The interval resamples records, the p value flips the signs of whole records (two-sided).
+    The interval resamples records. The p value flips the signs of whole records (two-sided).
 
     Raises:
-        ValueError: the two did not answer the same questions.
+        ValueError: `before` and `after` answer different questions.
 
     """
     key = ("change", seed)
     old, new = (_questions([row for row in rows if row["set"] == "test"]) for rows in (before, after))
     result = _change(old, new, bootstrap, key)
-    masks, others, news = old.by_kind(), _other_sets(before), _other_sets(after)
-    if others.keys() != news.keys():
-        raise ValueError(f"before has the sets {sorted(others)}, after {sorted(news)}")
+    masks, old_sets, new_sets = old.by_kind(), _other_sets(before), _other_sets(after)
+    if old_sets.keys() != new_sets.keys():
+        raise ValueError(f"before has the sets {sorted(old_sets)}, after {sorted(new_sets)}")
     result["kinds"] = {kind: _change(old.only(mask), new.only(mask), bootstrap, key) for kind, mask in masks.items()}
-    return result | {name: _change(others[name], news[name], bootstrap, key) for name in others}
+    return result | {name: _change(old_sets[name], new_sets[name], bootstrap, key) for name in old_sets}
 
 
 def unit_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
-    """What the scores of a benchmark count, per set: ``test``, and where they were asked ``counterfactual``, ``flip``.
+    """Collect the scored units of each non-empty set: ``test``, ``counterfactual``, ``flip``.
 
     Args:
         rows: as for `summarize`.
 
     Raises:
-        ValueError: a question was not asked in every view, or a pair is incomplete.
+        ValueError: a question lacks a view, or a pair is incomplete.
 
     """
     tests = [row for row in rows if row["set"] == "test"]
@@ -103,10 +103,15 @@ def unit_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
 
 @dataclass(frozen=True)
 class ScoredUnits:
-    """Questions, or pairs of them, that one score counts, sorted by id.
+    """Units of one score: questions or minimal pairs, sorted by id.
 
     Attributes:
-        values: by view, the value of each.
+        ids: id of each unit, ``(n,)``; the other arrays have the same length.
+        records: record of each unit, the cluster of the interval.
+        kinds: kind of question of each unit.
+        values: view to the value of each unit.
+        chance: expected value of a random answer.
+        valid: 1 where the answer could be read, otherwise 0.
 
     """
 
@@ -119,7 +124,7 @@ class ScoredUnits:
 
     @property
     def clean(self) -> Values | None:
-        """Values with the cloud; None where no cloud was ever shown."""
+        """Values with the cloud; None in a run without clouds."""
         return self.values.get(CLEAN)
 
     @property
@@ -129,11 +134,11 @@ class ScoredUnits:
 
     @property
     def scored(self) -> Values:
-        """Values that the score is the mean of: with the cloud, or without where none was ever shown."""
+        """Values behind the score: with the cloud, or the blind ones in a run without clouds."""
         return self.blind if self.clean is None else self.clean
 
     def only(self, mask: np.ndarray) -> ScoredUnits:
-        """Those under `mask`, boolean ``(n,)``."""
+        """Select the units under `mask`, boolean ``(n,)``."""
         return ScoredUnits(
             ids=self.ids[mask],
             records=self.records[mask],
@@ -144,12 +149,12 @@ class ScoredUnits:
         )
 
     def by_kind(self) -> dict[str, np.ndarray]:
-        """One mask per kind, in the order of the names."""
+        """Mask of each kind, in the order of the names."""
         return {str(kind): self.kinds == kind for kind in np.unique(self.kinds)}
 
 
 def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> dict[str, dict[str, Any]]:
-    """Score of the reported split under each view; beside it the paired difference to the clean view.
+    """Score the reported split under each view, with the paired difference to the clean view.
 
     Args:
         rows: as for `summarize`, of any views.
@@ -158,46 +163,46 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
 
     """
     units, key = _questions([row for row in rows if row["set"] == "test"]), ("views", seed)
-    found: dict[str, dict[str, Any]] = {}
+    summaries: dict[str, dict[str, Any]] = {}
     for view, values in units.values.items():
         interval = mean_interval(values, units.records, resamples=bootstrap, key=key)
-        found[view] = {
+        summaries[view] = {
             "score": _rounded(values.mean()),
             "ci95": [_rounded(end) for end in interval],
             "chance": _rounded(units.chance.mean()),
             "n": len(units.ids),
         }
         if view != CLEAN and units.clean is not None:
-            found[view]["change"] = _shift(values - units.clean, units.records, bootstrap, key)
-    return found
+            summaries[view]["change"] = _shift(values - units.clean, units.records, bootstrap, key)
+    return summaries
 
 
 def _questions(rows: Sequence[PredictionRow]) -> ScoredUnits:
-    """One unit per question."""
+    """Build one unit per question."""
     views: dict[str, dict[str, PredictionRow]] = {}
     for row in rows:
         views.setdefault(row["view"], {})[row["id"]] = row
     shown = views.get(CLEAN) or next(iter(views.values()))
-    for asked in views.values():
-        if asked.keys() != shown.keys():
-            odd = sorted(asked.keys() ^ shown.keys())
-            raise ValueError(f"{len(odd)} questions were asked in one view only, the first is {odd[0]!r}")
+    for by_id in views.values():
+        if by_id.keys() != shown.keys():
+            odd = sorted(by_id.keys() ^ shown.keys())
+            raise ValueError(f"{len(odd)} questions have rows in one view only, the first is {odd[0]!r}")
     ids = sorted(shown)
     first = [shown[name] for name in ids]
     return ScoredUnits(
         ids=np.array(ids),
         records=np.array([row["record"] for row in first]),
         kinds=np.array([row["kind"] for row in first]),
-        values={view: np.array([asked[name]["value"] for name in ids]) for view, asked in views.items()},
+        values={view: np.array([by_id[name]["value"] for name in ids]) for view, by_id in views.items()},
         chance=np.array([row["chance"] for row in first]),
         valid=np.array([float(row["valid"]) for row in first]),
     )
 
 
 def _pairs(rows: Sequence[PredictionRow]) -> ScoredUnits:
-    """One unit per minimal pair; right when both members are, by chance with the product of their chances.
+    """Build one unit per minimal pair: right if both members are; the chance is the product.
 
-    The cluster is the first of the two records by name, so that two pairs made from one object stay together.
+    The cluster is the first of the two record names, so that two pairs of one object stay in one cluster.
     """
     pair_of = {row["id"]: row["pair"] or "" for row in rows}
     members = _questions(rows)
@@ -220,7 +225,7 @@ def _pairs(rows: Sequence[PredictionRow]) -> ScoredUnits:
 
 
 def _other_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
-    """The units of the sets beside the reported split, as far as there are any."""
+    """Build the units of ``counterfactual`` and ``flip``; empty sets are left out."""
     counterfactual = [row for row in rows if row["set"] == "counterfactual"]
     flip = [row for row in rows if row["set"] == "flip"]
     return ({"counterfactual": _questions(counterfactual)} if counterfactual else {}) | (
@@ -260,7 +265,10 @@ def _shift(differences: Values, records: np.ndarray, bootstrap: int, key: Key) -
 
 
 def _majority(rows: Sequence[PredictionRow]) -> Values:
-    """For each question (by id): 1 where its kind's most frequent answer, among those offered, is right."""
+    """Value of the most frequent answer of the kind, per question sorted by id.
+
+    Only the options of a question count; 1 where that answer is right, otherwise 0.
+    """
     questions: Mapping[str, PredictionRow] = {row["id"]: row for row in rows}
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for row in questions.values():
@@ -274,7 +282,7 @@ def _majority(rows: Sequence[PredictionRow]) -> Values:
 
 
 def _length_normalized(rows: Sequence[PredictionRow]) -> float | None:
-    """The score when the option with the best log p per token is picked; None where options were not scored."""
+    """Score of the option with the best log p per token; None if options were not scored."""
     clean = [row for row in rows if row["view"] == "clean"]
     if not clean or not all(row["options"] and row["option_logp"] for row in clean):
         return None

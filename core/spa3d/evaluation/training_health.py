@@ -1,7 +1,6 @@
-"""How post-training went, beside what it scored: likelihood, margin, saturation, and whether answers repeat themselves.
+"""Course of post-training: likelihood, margin, saturation, and repetition in free answers.
 
-Everything is read from what a run leaves on disk: the held-out probes in metrics.jsonl, and the free answers among
-its predictions.
+Sources: the held-out probes in metrics.jsonl, and the free answers among the predictions of a run.
 """
 
 from __future__ import annotations
@@ -15,46 +14,49 @@ DIGITS = 6
 
 
 def measure_health(metrics: Rows, before: Rows, after: Rows) -> dict[str, Any]:
-    """The figures of ``training.health`` in report.json; keys as in docs/report.md.
+    """Compute the figures of ``training.health`` in report.json; keys as in docs/report.md.
 
     Args:
         metrics: the rows of metrics.jsonl.
         before: prediction rows before post-training, of all benchmarks.
-        after: those after it.
+        after: prediction rows after post-training.
 
     """
-    found: dict[str, Any] = {}
+    health: dict[str, Any] = {}
     first, last = probe_ends(metrics) or ({}, {})
     for name in PROBED:
         if first.get(name) is not None and last.get(name) is not None:
-            found[name] = {"first": round(float(first[name]), DIGITS), "last": round(float(last[name]), DIGITS)}
+            health[name] = {"first": round(float(first[name]), DIGITS), "last": round(float(last[name]), DIGITS)}
     shares = [repetition(rows) for rows in (before, after)]
     if None not in shares:
-        found["repetition"] = dict(zip(("first", "last"), shares, strict=True))
+        health["repetition"] = dict(zip(("first", "last"), shares, strict=True))
     for key in ("stopped", "kept"):
-        told = [row[key] for row in metrics if key in row]
-        if told:
-            found[key] = told[-1]
-    return found
+        values = [row[key] for row in metrics if key in row]
+        if values:
+            health[key] = values[-1]
+    return health
 
 
 def probe_ends(metrics: Rows) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-    """The held-out probes before the first step and of the weights that came out; None with fewer than two probes.
+    """Select the held-out probes before the first step and of the final weights.
 
-    What came out is the last, or the step that ``--train.keep best`` went back to.
+    The final weights are those of the last step, or of the step that ``--train.keep best`` restored. None with fewer
+    than two probes.
     """
     probes = [row for row in metrics if row.get("probe") and row.get("stage") == "post-train"]
     kept = [row["kept"] for row in metrics if "kept" in row][-1:]
-    out = [row for row in probes if row.get("step") in kept] or probes
-    return (probes[0], out[-1]) if len(probes) > 1 else None
+    final = [row for row in probes if row.get("step") in kept] or probes
+    return (probes[0], final[-1]) if len(probes) > 1 else None
 
 
 def repetition(rows: Rows) -> float | None:
-    """Mean share of three-word sequences in a free answer that occurred in it before; None without a free answer."""
-    shares = [_repeated(str(row["text"]).split()) for row in rows if row["options"] is None and row["view"] == "clean"]
+    """Mean share of repeated three-word sequences in a free answer; None without free answers."""
+    shares = [
+        _repeated_share(str(row["text"]).split()) for row in rows if row["options"] is None and row["view"] == "clean"
+    ]
     return round(sum(shares) / len(shares), DIGITS) if shares else None
 
 
-def _repeated(words: Sequence[str]) -> float:
-    threes = list(zip(words, words[1:], words[2:], strict=False))
-    return 1 - len(set(threes)) / len(threes) if threes else 0.0
+def _repeated_share(words: Sequence[str]) -> float:
+    trigrams = list(zip(words, words[1:], words[2:], strict=False))
+    return 1 - len(set(trigrams)) / len(trigrams) if trigrams else 0.0

@@ -1,8 +1,8 @@
 """Intervals and tests for means over questions that come in clusters.
 
-Several questions about one object stand or fall together, so the unit that is drawn, or whose sign is flipped, is
-the cluster (the record), never the single question. Everything here is a pure function of its arguments: the
-random numbers come from `spa3d.runtime.rng.generator` and the caller's key.
+Questions about one object are not independent. Resampling and sign flips therefore act on whole clusters (records),
+never on single questions. All functions are pure: random numbers come from `spa3d.runtime.rng.keyed_generator` and the
+caller's key.
 
 Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13 (clusters, percentile
 interval); Wilson, JASA 22, 1927; Bonett and Price, J. Educational and Behavioral Statistics 37, 2012 (paired shares);
@@ -25,9 +25,9 @@ Z_SQUARED = 3.841459
 """95 % point of the chi-square distribution with one degree of freedom (1.96 squared)."""
 TAILS = (0.025, 0.975)
 BLOCK = 4_000_000
-"""Random numbers held at once; bounds the memory at some 50 MB whatever the number of clusters."""
+"""Most random numbers in memory at once: about 50 MB for any number of clusters."""
 TIE = 1e-9
-"""Sums closer than this are the same sum: floating-point addition is not exact."""
+"""Largest difference of two equal sums; floating-point addition is not exact."""
 
 
 class Interval(NamedTuple):
@@ -38,10 +38,10 @@ class Interval(NamedTuple):
 
 
 def mean_interval(values: Values, clusters: Clusters, *, resamples: int, key: Key) -> Interval:
-    """Percentile bootstrap interval of the mean of `values`, drawing whole clusters.
+    """Percentile bootstrap interval of the mean of `values`, from resampled clusters.
 
-    Where all clusters have the same mean, no resample can differ from the sample and the percentile interval would
-    shrink to a point; `unanimous_interval` takes its place.
+    If all clusters have the same mean, every resample equals the sample and the percentile interval would shrink to a
+    point. `unanimous_interval` is used then.
 
     Args:
         values: one number per question, ``(n,)`` with n >= 1, each in [0, 1].
@@ -50,7 +50,7 @@ def mean_interval(values: Values, clusters: Clusters, *, resamples: int, key: Ke
         key: key of the random numbers.
 
     Raises:
-        ValueError: no values, or not as many clusters as values.
+        ValueError: no values, or the numbers of clusters and values differ.
 
     """
     sums, counts = _by_cluster(values, clusters)
@@ -61,10 +61,10 @@ def mean_interval(values: Values, clusters: Clusters, *, resamples: int, key: Ke
 
 
 def unanimous_interval(mean: float, clusters: int) -> Interval:
-    """Interval of a mean in [0, 1] about which all `clusters` clusters agree.
+    """Interval of a mean in [0, 1] if all `clusters` clusters have the same mean.
 
-    At most a share ``u = z^2 / (clusters + z^2)`` of the population behaves otherwise (Wilson's bound at 0 of
-    `clusters`), and it may lie anywhere in [0, 1]. For a mean of 1 this is Wilson's own interval: 24 right of 24 give
+    At most a share ``u = z^2 / (clusters + z^2)`` of the population differs (Wilson's bound at 0 of `clusters`), and
+    its mean may lie anywhere in [0, 1]. For a mean of 1 this is Wilson's own interval: 24 right of 24 give
     [0.862, 1].
     """
     other = Z_SQUARED / (clusters + Z_SQUARED)
@@ -72,11 +72,11 @@ def unanimous_interval(mean: float, clusters: int) -> Interval:
 
 
 def paired_interval(differences: Values, clusters: Clusters, *, resamples: int, key: Key) -> Interval:
-    """Bootstrap interval of a mean paired difference, drawing whole clusters.
+    """Bootstrap interval of a mean paired difference, from resampled clusters.
 
-    Two clusters of average size are added, one in which one question more is right and one in which one less is
-    (Bonett and Price). Without them a handful of changes that happen to point the same way passes for an effect:
-    four of 400 records would already exclude 0, though that happens by luck in one case of eight.
+    Two clusters of average size are added: one with one more right question, one with one fewer (Bonett and Price).
+    Without them, four changes in the same direction among 400 records would exclude 0, although chance alone gives
+    four equal directions in one case of eight.
 
     Args:
         differences: after minus before, one per question, ``(n,)`` with n >= 1, each in [-1, 1].
@@ -91,10 +91,10 @@ def paired_interval(differences: Values, clusters: Clusters, *, resamples: int, 
 
 
 def sign_flip_p(differences: Values, clusters: Clusters, *, resamples: int, key: Key) -> float:
-    """Two-sided p value of "the mean difference is 0" from flipping the signs of whole clusters.
+    """Two-sided p value of "the mean difference is 0", from sign flips of whole clusters.
 
-    Exact where all sign patterns of the clusters that moved can be listed in `resamples` steps; otherwise from that
-    many random patterns, counting the observed one: ``(1 + hits) / (1 + resamples)``, so never 0.
+    Exact if the changed clusters have at most `resamples` sign patterns. Otherwise from `resamples` random patterns
+    plus the observed one: ``(1 + hits) / (1 + resamples)``, which is never 0.
 
     Args:
         differences: after minus before, one per question, ``(n,)`` with n >= 1.
@@ -116,7 +116,7 @@ def sign_flip_p(differences: Values, clusters: Clusters, *, resamples: int, key:
 
 
 def _by_cluster(values: Values, clusters: Clusters) -> tuple[Values, Values]:
-    """Sum and number of the values of each cluster, clusters in the order of their names."""
+    """Sum and number of values per cluster, sorted by cluster name."""
     if len(values) == 0 or len(values) != len(clusters):
         raise ValueError(
             f"{len(values)} values with {len(clusters)} clusters: one cluster per value, at least one value"
@@ -126,33 +126,33 @@ def _by_cluster(values: Values, clusters: Clusters) -> tuple[Values, Values]:
 
 
 def _percentiles(sums: Values, counts: Values, resamples: int, key: Key) -> Interval:
-    """The middle 95 % of the resampled means."""
+    """Limits of the middle 95 % of the resampled means."""
     means = [sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1) for drawn in _resamples(len(sums), resamples, key)]
     low, high = np.quantile(np.concatenate(means), TAILS)
     return Interval(float(low), float(high))
 
 
 def _resamples(clusters: int, resamples: int, key: Key) -> Iterator[np.ndarray]:
-    """Indices of the clusters drawn, ``(block, clusters)`` at a time."""
+    """Draw cluster indices, in blocks ``(resamples, clusters)``."""
     stream = keyed_generator("bootstrap", *key)
     for size in _blocks(clusters, resamples):
         yield stream.integers(clusters, size=(size, clusters), dtype=np.int32)
 
 
 def _coins(clusters: int, patterns: int, key: Key) -> Iterator[np.ndarray]:
-    """Fair coins, ``(block, clusters)`` at a time."""
+    """Draw fair coins (0 or 1), in blocks ``(patterns, clusters)``."""
     stream = keyed_generator("sign flips", *key)
     for size in _blocks(clusters, patterns):
         yield stream.integers(2, size=(size, clusters), dtype=np.int8)
 
 
 def _blocks(width: int, total: int) -> Iterator[int]:
-    """Heights that add up to `total`, each block at most `BLOCK` numbers."""
+    """Split `total` rows into block heights, at most `BLOCK` numbers per block."""
     height = max(1, BLOCK // width)
     for start in range(0, total, height):
         yield min(height, total - start)
 
 
 def _flipped(coins: np.ndarray, sums: Values) -> Values:
-    """Absolute value of the sum for each pattern: coin 1 keeps a sign, coin 0 turns it."""
+    """Absolute sum per sign pattern: coin 1 keeps a sign, coin 0 flips it."""
     return np.asarray(np.abs(2 * (coins.astype(float) @ sums) - sums.sum()))

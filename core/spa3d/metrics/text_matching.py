@@ -1,8 +1,8 @@
-"""Rules that read a free answer: what it names, which facts it states, how many words it shares with a reference.
+"""Rules for free answers: names and facts in a text, and words shared with a reference.
 
-Words are compared in lower case, without articles, in the singular and with number words as digits ("The four
-CHAIRS" is ``4 chair``); they are compared whole, so an armchair is no chair. The rules see words and not meaning: a
-negation ("not a chair") or a synonym ("couch") is beyond them.
+Words are compared in lower case, without articles, in the singular and with number words as digits: "The four
+CHAIRS" is ``4 chair``. Only whole words match: an armchair is not a chair. The rules compare words, not meaning: they
+miss negations ("not a chair") and synonyms ("couch").
 """
 
 from __future__ import annotations
@@ -45,48 +45,48 @@ _IRREGULAR = {
 
 
 def words(text: str) -> Words:
-    """The words of `text` as they are compared."""
+    """Normalized words of `text`, for comparisons."""
     return tuple(word for phrase in _phrases(text, frozenset()) for word in phrase)
 
 
 def mentions(text: str, name: str) -> bool:
-    """Whether the words of `name` stand in `text` side by side; no word is never mentioned."""
-    return _stands_in(words(name), words(text))
+    """Whether `text` contains the words of `name` side by side; false for a name without words."""
+    return _contains(words(text), words(name))
 
 
 def first_mentioned(text: str, names: Collection[str]) -> str | None:
-    """The name that `text` gives to what it conversations about, or None.
+    """First of `names` in `text`, the name of its subject; None without any.
 
-    It is the first of `names` in the text. Where several start at one word the longest counts ("street lamp" before
-    "street"), and of names side by side the last, as English compounds go: a "flower pot" is a pot, an "orange
-    pumpkin" a pumpkin. A comma between two names keeps them apart.
+    If several names start at the same word, the longest counts ("street lamp" before "street"). Of adjacent names the
+    last counts, as in English compounds: a "flower pot" is a pot, an "orange pumpkin" is a pumpkin. A comma between
+    two names separates them.
     """
     lexicon = _lexicon(tuple(names))
     for phrase in _phrases(text, frozenset()):
-        place, found = 0, None
-        while place < len(phrase):
-            match = _longest(phrase, place, lexicon)
-            if match is None and found is not None:
+        start, name = 0, None
+        while start < len(phrase):
+            match = _longest_name(phrase, start, lexicon)
+            if match is None and name is not None:
                 break
-            found = match or found
-            place += len(match) if match else 1
-        if found is not None:
-            return lexicon[found]
+            name = match or name
+            start += len(match) if match else 1
+        if name is not None:
+            return lexicon[name]
     return None
 
 
 def asserts_fact(text: str, fact: Fact, subjects: Collection[str] = ()) -> bool:
     """Whether `text` states `fact`.
 
-    The category is stated if it is the first one named (`first_mentioned`). A fact about a part is stated if one phrase
-    holds the part and the answer: "four brown legs" states the count and the color of the legs. A fact about the
-    whole object is stated if its answer stands in a phrase that is about none of `subjects`: "a white blade" does not
+    A category is stated if it is the first one in the text (`first_mentioned`). A fact about a part is stated if one
+    phrase contains both the part and the answer: "four brown legs" states the count and the color of the legs. A fact
+    about the whole object is stated if a phrase contains its answer and none of `subjects`: "a white blade" does not
     make the object white. Phrases end at punctuation and at words like "and" or "with".
 
     Args:
         text: an answer or a caption.
-        fact: what is true.
-        subjects: the parts that the object's facts are about.
+        fact: the true fact.
+        subjects: the parts that have facts of their own.
 
     """
     if fact.kind == "category":
@@ -94,21 +94,21 @@ def asserts_fact(text: str, fact: Fact, subjects: Collection[str] = ()) -> bool:
         return named is not None and words(named) == words(fact.answer)
     answer, parts = words(fact.answer), [words(subject) for subject in subjects if subject]
     for phrase in _phrases(text, _CONNECTIVES):
-        about = _stands_in(words(fact.subject), phrase) if fact.subject else not _any_stands_in(parts, phrase)
-        if about and _stands_in(answer, phrase):
+        about = _contains(phrase, words(fact.subject)) if fact.subject else not _contains_any(phrase, parts)
+        if about and _contains(phrase, answer):
             return True
     return False
 
 
 def token_f1(text: str, reference: str) -> float:
-    """Harmonic mean of the shares of words that `text` and `reference` have in common, in [0, 1] (SQuAD's F1)."""
-    said, wanted = Counter(words(text)), Counter(words(reference))
-    shared = (said & wanted).total()
-    return 2 * shared / (said.total() + wanted.total()) if shared else 0.0
+    """F1 of the words of `text` against those of `reference`, in [0, 1] (as in SQuAD)."""
+    counts, reference_counts = Counter(words(text)), Counter(words(reference))
+    shared = (counts & reference_counts).total()
+    return 2 * shared / (counts.total() + reference_counts.total()) if shared else 0.0
 
 
 def _phrases(text: str, connectives: Collection[str]) -> list[Words]:
-    """The words of `text` in runs that no punctuation and none of `connectives` interrupts."""
+    """Split the words of `text` into phrases, at punctuation and at `connectives`."""
     runs: list[list[str]] = [[]]
     for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text).lower().replace("'s ", " ")):
         token = match.group()
@@ -133,21 +133,21 @@ def _singular(word: str) -> str:
 
 @lru_cache(maxsize=32)
 def _lexicon(names: tuple[str, ...]) -> dict[Words, str]:
-    """Names by their words; of two names with the same words the first counts."""
+    """Mapping of words to names; of two names with the same words the first counts."""
     return {words(name): name for name in reversed(names) if words(name)}
 
 
-def _longest(phrase: Words, place: int, lexicon: dict[Words, str]) -> Words | None:
-    """The longest name of `lexicon` that starts at `place`."""
-    for end in range(min(len(phrase), place + max(map(len, lexicon), default=0)), place, -1):
-        if phrase[place:end] in lexicon:
-            return phrase[place:end]
+def _longest_name(phrase: Words, start: int, lexicon: dict[Words, str]) -> Words | None:
+    """Longest name of `lexicon` that begins at index `start` of `phrase`."""
+    for end in range(min(len(phrase), start + max(map(len, lexicon), default=0)), start, -1):
+        if phrase[start:end] in lexicon:
+            return phrase[start:end]
     return None
 
 
-def _stands_in(name: Words, phrase: Sequence[str]) -> bool:
+def _contains(phrase: Sequence[str], name: Words) -> bool:
     return bool(name) and any(tuple(phrase[i : i + len(name)]) == name for i in range(len(phrase) - len(name) + 1))
 
 
-def _any_stands_in(names: Collection[Words], phrase: Words) -> bool:
-    return any(_stands_in(name, phrase) for name in names)
+def _contains_any(phrase: Words, names: Collection[Words]) -> bool:
+    return any(_contains(phrase, name) for name in names)

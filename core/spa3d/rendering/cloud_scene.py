@@ -1,4 +1,4 @@
-"""Example clouds of a page: a still picture, and the points for the page's viewer."""
+"""Example clouds of a page: still pictures, and points for the viewer of the page."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ MOST_POINTS = 1024
 PICTURE_SIZE = 240
 PITCH = 25.0
 REACH = 2.0
-"""Coordinates are sent as 16-bit integers that span this many radii of the clean cloud."""
+"""Range of the 16-bit coordinates, in radii of the clean cloud."""
 PROBES = 256
 Cloud = Float32[np.ndarray, "N 6"]
 
 
 @dataclass(frozen=True)
 class CloudImage:
-    """One cloud, ready for the page.
+    """Cloud in the format of the page.
 
     Attributes:
-        picture: PNG as a data address.
-        points: base64 of one row per point, three little-endian int16 coordinates and three uint8 colors.
+        picture: PNG as a data URL.
+        points: base64 of one row per point: three little-endian int16 coordinates, then three uint8 colors.
 
     """
 
@@ -38,10 +38,12 @@ class CloudImage:
 
 @dataclass(frozen=True)
 class Scene:
-    """A clean cloud and its noised twin, seen from the same side.
+    """Clean and noised version of a cloud, seen from the same side.
 
     Attributes:
-        yaw: where the camera stands, in degrees.
+        clean: the clean cloud.
+        noised: the noised cloud.
+        yaw: angle of the camera around the vertical axis, in degrees.
         grain: distance between neighboring points of the clean cloud, in radii.
 
     """
@@ -53,14 +55,14 @@ class Scene:
 
 
 def build_scene(clean: Cloud, noised: Cloud, *, up_axis: str, make_rng: Callable[[], np.random.Generator]) -> Scene:
-    """Build two clouds in one frame: the middle and the radius of the clean one.
+    """Build two clouds in one frame, that of the center and radius of the clean cloud.
 
     Args:
-        clean: ``(N, 6)``, xyz in any unit and rgb in [0, 1]; all colors 0 means that there are none.
+        clean: ``(N, 6)``, xyz in any unit and rgb in [0, 1]; if all colors are 0, the cloud has no colors.
         noised: ``(M, 6)`` in the same frame.
         up_axis: x, y or z.
-        make_rng: makes the generator that chooses the points of a cloud of more than `MOST_POINTS`; called for each
-            of the two clouds, so that equal generators choose the same points.
+        make_rng: makes the generator for thinning a cloud of more than `MOST_POINTS` points. It is called once per
+            cloud, so that equal generators choose the same points of both.
 
     """
     sides = [np.array(rotate_y_up(cloud, up_axis)) for cloud in (clean, noised)]

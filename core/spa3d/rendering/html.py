@@ -1,7 +1,7 @@
-"""The frame of every HTML page and its pieces: sections, definition lists, tables.
+"""Frame and parts of every HTML page: sections, definition lists, tables.
 
-A page is one file that needs no network. Text from data and models goes through `isolate_text` or ``html.escape``
-wherever it enters; all other arguments are HTML.
+A page is one file and needs no network. Text from data and models must go through `isolate_text` or ``html.escape``;
+all other arguments are HTML.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ STYLE = "page.css"
 
 @dataclass(frozen=True)
 class Page:
-    """A page before it is written.
+    """Content of a page.
 
     Attributes:
         title: plain text.
         sections: HTML; empty ones are left out.
-        style: rules after those of the kit's style sheet.
-        script: the one script that may run; nothing of data or models may enter it.
-        pictures: whether pictures given as data addresses are shown.
+        style: CSS rules, appended to the common style sheet.
+        script: the only script of the page; it must not contain text from data or models.
+        pictures: whether pictures as data URLs are allowed.
 
     """
 
@@ -37,7 +37,7 @@ class Page:
 
     @property
     def policy(self) -> str:
-        """The content security policy: no connection, no script but the page's own, by its hash."""
+        """Content security policy: no connections, and no script except `script`, by its hash."""
         rules = ["default-src 'none'", "style-src 'unsafe-inline'"]
         rules += ["img-src data:"] if self.pictures else []
         if self.script:
@@ -46,7 +46,7 @@ class Page:
         return "; ".join(rules)
 
     def render(self) -> str:
-        """Render the file."""
+        """Render the whole file."""
         style = files(__package__).joinpath(STYLE).read_text(encoding="utf-8") + self.style
         script = f"\n<script>{self.script}</script>" if self.script else ""
         return (
@@ -62,7 +62,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Headline:
-    """The head of a page: claim, evidence, plain sentences, and the subject of the page.
+    """Head of a page: claim, evidence, plain sentences, and subject.
 
     Attributes:
         tone: class of the head: ``helped``, ``even``, ``hurt`` or ``open``.
@@ -99,7 +99,7 @@ def render_section(name: str, body: str, kind: str = "") -> str:
 
 
 def render_warnings(items: Sequence[str]) -> str:
-    """Render the box of warnings, an item each; empty where there are none."""
+    """Render the box of warnings, one item each (HTML); empty without warnings."""
     listed = "".join(f"<li>{item}</li>" for item in items)
     return f'<section class="warnings" aria-label="Warnings"><ul>{listed}</ul></section>' if items else ""
 
@@ -112,13 +112,13 @@ def render_definitions(pairs: Iterable[tuple[str, str]]) -> str:
 def render_table(heads: Iterable[tuple[str, str]], rows: Iterable[str], caption: str, kind: str | None = None) -> str:
     """Render a table with explicit ARIA roles.
 
-    On a phone the style sheet turns its rows into cards, which takes away the roles of the elements.
+    On phones the style sheet shows rows as cards; the elements would then lose their implicit roles.
 
     Args:
-        heads: content and class of each head of a column.
+        heads: content and class of each column heading.
         rows: from `render_row`.
         caption: plain text for screen readers.
-        kind: class of the table; None: no such attribute.
+        kind: class of the table; None adds no attribute.
 
     """
     cells = "".join(f'<th scope="col" role="columnheader" class="{kind}">{head}</th>' for head, kind in heads)
@@ -139,9 +139,9 @@ def render_cell(content: str, *, label: str | None = None, kind: str | None = No
     """Render a cell.
 
     Args:
-        content: what stands in it.
-        label: plain name of its column, shown where rows are cards; None: no such attribute.
-        kind: its class; None: no such attribute.
+        content: HTML of the cell.
+        label: plain name of its column, shown on phones; None adds no attribute.
+        kind: class of the cell; None adds no attribute.
 
     """
     return f'<td role="cell"{_attribute("class", kind)}{_attribute("data-label", label)}>{content}</td>'

@@ -1,4 +1,4 @@
-"""Pieces of Markdown pages: escaped text, tables, lists."""
+"""Parts of Markdown pages: escaped text, tables, lists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&#$])")
 
 def escape_markdown(untrusted: str) -> str:
     """Escape untrusted text for a line or table cell: no markup, no control characters."""
-    line = _CONTROL.sub(lambda found: repr(found[0])[1:-1], " ".join(untrusted.split()))
+    line = _CONTROL.sub(lambda match: repr(match[0])[1:-1], " ".join(untrusted.split()))
     return _SPECIAL.sub(r"\\\1", line)
 
 
@@ -20,8 +20,8 @@ def render_markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]], *
 
     Args:
         heads: plain text.
-        rows: cells of Markdown, escaped already.
-        numeric: whether all columns but the first hold numbers.
+        rows: cells of escaped Markdown.
+        numeric: whether all columns except the first contain numbers.
 
     """
     lines = [_row(map(escape_markdown, heads)), "|---|" + ("---:|" if numeric else "---|") * (len(heads) - 1)]
@@ -29,7 +29,7 @@ def render_markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]], *
 
 
 def render_bullets(items: Iterable[str]) -> str:
-    """Render a list; items are Markdown, escaped already."""
+    """Render a list; items are escaped Markdown."""
     return "\n".join(f"- {item}" for item in items)
 
 

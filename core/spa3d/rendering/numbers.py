@@ -52,6 +52,6 @@ def format_count(number: int, noun: str) -> str:
 
 
 def format_signed(value: float, decimals: int) -> str:
-    """Format a number with its sign; none where it rounds to 0."""
+    """Format a number with its sign; without a sign if it rounds to 0."""
     text = f"{value:+.{decimals}f}"
     return text.replace("-", MINUS) if float(text) else text[1:]

@@ -1,8 +1,8 @@
 """Pictures of point clouds without a graphics library: a z-buffer in numpy.
 
-Every point becomes a small dome that faces the camera; the nearest dome wins, so that neighbors meet halfway and
-close the surface. Edges are darkened where the depth jumps (eye-dome lighting; Boucheny, "Interactive scientific
-visualization of large datasets", 2009): a white cup on a pale ground is still a cup.
+Every point is drawn as a small dome toward the camera. The nearest dome covers a pixel, so neighboring domes meet
+halfway and form a closed surface. Edges with a jump in depth are darkened (eye-dome lighting; Boucheny, "Interactive
+scientific visualization of large datasets", 2009), so that a white object is visible on a pale background.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CORNER = 32.0
 FOOTPRINT = 1.05
 """Radius of a dome, in units of the distance to the third nearest neighbor."""
 PROBES = 64
-"""Points at which that distance is measured."""
+"""Number of points for measuring that distance."""
 
 
 def render(
@@ -36,14 +36,13 @@ def render(
     """Render a picture of `cloud`, ``(size, size, 3)`` uint8.
 
     Args:
-        cloud: xyz in any unit, y up, and rgb in [0, 1]; a cloud whose colors are all 0 is drawn in gray.
+        cloud: xyz in any unit, y up, and rgb in [0, 1]; a cloud with all colors 0 is drawn in gray.
         size: edge of the picture in pixels.
-        yaw: how far the camera has walked round the object, in degrees; at 0 it looks along -z. None takes
-            `choose_yaw`; pass a number where several clouds must be seen from the same place.
-        pitch: how far it looks down, in degrees.
-        like: the cloud that place, scale and grain of the picture are taken from, where several must be compared;
-            None takes `cloud` itself.
-        reach: how much is shown, in radii of that cloud; what lies beyond is left out.
+        yaw: angle of the camera around the vertical axis, in degrees; at 0 it looks along -z. None uses `choose_yaw`;
+            pass a number to show several clouds from the same side.
+        pitch: angle of the camera above the horizontal plane, in degrees.
+        like: reference cloud for position, scale and point size, for comparable pictures; None uses `cloud`.
+        reach: radius of the view, in radii of the reference cloud; points beyond are left out.
 
     """
     width = size * OVERSAMPLING
@@ -64,7 +63,7 @@ def render(
 
 
 def rotate_y_up(cloud: Float[np.ndarray, "N 6"], up_axis: str) -> Float[np.ndarray, "N 6"]:
-    """Rotate `cloud`, whose `up_axis` is x, y or z, so that y is up."""
+    """Rotate `cloud` from `up_axis` (x, y or z) to y up."""
     order = {"x": (2, 0, 1), "y": (0, 1, 2), "z": (1, 2, 0)}[up_axis]
     return cloud[:, (*order, 3, 4, 5)]
 
@@ -93,7 +92,7 @@ def median_spacing(xyz: Float[np.ndarray, "N 3"], *, probes: int = PROBES) -> fl
 
 
 def enclosing_sphere(xyz: Float[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, " 3"], float]:
-    """The middle of the bounding box, and the largest distance to it."""
+    """Center of the bounding box, and largest distance to it (1 if that is 0)."""
     middle = (xyz.max(0) + xyz.min(0)) / 2
     radius = float(np.sqrt(((xyz - middle) ** 2).sum(1)).max())
     return middle, radius if radius > 0 else 1.0
@@ -102,7 +101,7 @@ def enclosing_sphere(xyz: Float[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, "
 def _project(
     xyz: Float[np.ndarray, "N 3"], yaw: float, pitch: float
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-    """Project to right, up and towards the camera, in the units of `xyz` (parallel)."""
+    """Project in parallel to right, up and toward the camera, in units of `xyz`."""
     x, y, z = xyz.T
     turn, tilt = math.radians(yaw), math.radians(pitch)
     right = x * math.cos(turn) - z * math.sin(turn)
@@ -129,14 +128,14 @@ def _splat(
         flat = np.clip(y, 0, width - 1) * width + np.clip(x, 0, width - 1)
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < width)
         seen = inside & (dome > distance[flat])
-        # Where two points share a pixel numpy keeps the last value, which is the nearer point's.
+        # If two points share a pixel, numpy keeps the last value, that of the nearer point.
         image[flat[seen]] = rgb[seen]
         distance[flat[seen]] = dome[seen]
     return image.reshape(width, width, 3), distance.reshape(width, width)
 
 
 def _lighting(distance: Float[np.ndarray, "W W"], width: int) -> Float[np.ndarray, "W W"]:
-    """Brightness per pixel: darker behind a jump in depth, and a little darker far away."""
+    """Brightness per pixel: darker behind a jump in depth, slightly darker far away."""
     step = max(1, width // 170)
     far = np.isfinite(distance)
     ground = np.where(far, distance, -1.5)

@@ -1,6 +1,6 @@
-"""Elements of SVG, round ticks, and the scale under small pictures.
+"""SVG elements, round ticks, and the scale of small pictures.
 
-Colors come from the page's style sheet, by class.
+Colors come from the style sheet of the page, by class.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from spa3d.rendering.numbers import MINUS
 
 @dataclass(frozen=True)
 class BarScale:
-    """The horizontal scale of small pictures in one column of a table.
+    """Horizontal scale of small pictures in one column of a table.
 
     Attributes:
-        ticks: values at which it is labeled, ascending; the first and the last are its ends.
-        labels: what stands at each tick, plain text without special characters.
+        ticks: values with a label, ascending; the first and the last are the ends of the scale.
+        labels: text of each tick, without special characters.
         edge: pixels left free on both sides.
 
     """
@@ -31,7 +31,7 @@ class BarScale:
     head_height: ClassVar[int] = 14
 
     def x(self, value: float) -> float:
-        """Position of a value in pixels, held within the ends."""
+        """Position of a value in pixels, clipped to the ends."""
         share = (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
         return round(self.edge + min(max(share, 0), 1) * (self.width - 2 * self.edge), 1)
 
@@ -51,14 +51,14 @@ def choose_ticks(low: float, high: float) -> tuple[float, ...]:
 
 
 def format_tick(value: float, ticks: Sequence[float]) -> str:
-    """Format a tick with no more decimals than its neighbors need."""
+    """Format a tick with as many decimals as the distance of the ticks needs."""
     decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
     text = f"{value:.{decimals}f}"
     return text.replace("-", MINUS) if float(text) else text.lstrip("-")
 
 
 def draw_picture(kind: str, width: float, height: float, label: str, marks: Iterable[str]) -> str:
-    """Draw an ``svg`` element with its label for screen readers; `label` is escaped already."""
+    """Draw an ``svg`` element; `label` is escaped text for screen readers."""
     head = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
     return head + "".join(marks) + "</svg>"
 
@@ -79,6 +79,6 @@ def draw_polyline(points: Iterable[tuple[float, float]], kind: str) -> str:
 
 
 def draw_text(x: float, y: float, content: str, kind: str, *, anchor: str = "") -> str:
-    """Draw text of the class `kind`, escaped already; `anchor` is start, middle, end or empty."""
+    """Draw escaped text of the class `kind`; `anchor` is start, middle, end or empty."""
     aligned = f' text-anchor="{anchor}"' if anchor else ""
     return f'<text class="{kind}" x="{x}" y="{y}"{aligned}>{content}</text>'

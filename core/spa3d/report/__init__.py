@@ -1,4 +1,4 @@
-"""report.json, report.md and report.html of a run: three renderings of one document."""
+"""Report of a run: report.json, report.md and report.html from one document."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Document", "Example", "ReportData", "build_document", "write_report"
 def write_report(folder: Path, document: Document, examples: Sequence[Example]) -> None:
     """Write report.json, report.md and report.html into `folder`.
 
-    Each replaces its predecessor whole or not at all.
+    Each file is replaced atomically; report.json comes last.
 
     Args:
-        folder: the run's folder; its metrics.jsonl gives the curves (none there: no curves).
-        document: what is reported.
-        examples: four to six of them make a page that opens quickly.
+        folder: folder of the run; its metrics.jsonl, if present, contains the curves.
+        document: content of the report.
+        examples: four to six keep the page small.
 
     """
     metrics = MetricsLog(folder / document.training.curves).rows()
     write_whole(folder / "report.md", render_markdown(document, examples))
     write_whole(folder / "report.html", render_page(document, examples, metrics))
-    # Last: who reads "complete" there may count on the others, whenever the run was interrupted.
+    # Last: a status "complete" in report.json then implies that the other files are complete too.
     write_whole(folder / "report.json", document.json_text())

@@ -1,4 +1,4 @@
-"""Charts from metrics.jsonl; quantities without records have no chart."""
+"""Charts from metrics.jsonl; quantities without rows have no chart."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ANSWERS: dict[str, tuple[str, Style]] = {
     "logp_rejected": ("wrong", "noised"),
     "logp_twin": ("wrong, twin", "noised"),
 }
-"""Log p of the answers to an object, and to its twin: what is wrong of one is right of the other."""
+"""Log p of the answers to an object and to its twin: the wrong answer to one is right for the other."""
 
 
 class Series(NamedTuple):
-    """One line of a chart: steps and values of equal length.
+    """Line of a chart: steps and values of equal length.
 
-    ``held_out`` marks probes; the others are training batches.
+    ``held_out`` is true for probes and false for training batches.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Series(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A small figure of one quantity; ``alarms`` are the steps at which the watchdog warned."""
+    """Small figure of one quantity; ``alarms`` are the steps with a warning of the watchdog."""
 
     title: str
     unit: str
@@ -48,7 +48,7 @@ class Chart(NamedTuple):
 
 
 def build_post_training_charts(rows: MetricRows) -> list[Chart]:
-    """Build the recorded ones of: loss and terms, margins, log p of answers, signs."""
+    """Build charts of the logged quantities: loss and terms, margins, log p of answers, signs."""
     rows = [row for row in rows if row.get("stage") == POST_TRAINING]
     alarms = tuple(float(row["step"]) for row in rows if "warning" in row and "step" in row)
     terms = sorted({str(name) for row in rows if isinstance(row.get("terms"), Mapping) for name in row["terms"]})
@@ -62,55 +62,55 @@ def build_post_training_charts(rows: MetricRows) -> list[Chart]:
     likelihoods = []
     for view in _views(rows, r"logp_(?!rejected|twin)(\w+)"):
         likelihoods += _both(rows, f"logp_{view}", view, "clean" if view == "clean" else "noised")
-    # Only training batches have wrong answers: right ones beside them are of the same batches.
+    # Only training batches have wrong answers, so the right answers beside them come from training batches too.
     answers = [_series(rows, (key,), name, style, held_out=False) for key, (name, style) in ANSWERS.items()]
-    contrasted = any("logp_rejected" in row for row in rows)
+    has_wrong_answers = any("logp_rejected" in row for row in rows)
     charts = [
         ("Loss", "", losses),
         ("Margin", "nats per answer", margins),
         ("Margin of right over wrong answer", "nats per answer", pair_margins),
         ("Log p of the right answer", "nats per token", likelihoods),
-        ("Log p of right and wrong answers", "nats per token", answers if contrasted else []),
+        ("Log p of right and wrong answers", "nats per token", answers if has_wrong_answers else []),
         ("Clean preferred to noised", "share of answers", _both(rows, "sign_accuracy", "share", "plain")),
         ("Right preferred to wrong answer", "share of pairs", _both(rows, "pair_sign_accuracy", "share", "plain")),
     ]
-    found = [Chart(title, unit, tuple(line for line in lines if line.steps), alarms) for title, unit, lines in charts]
-    return [chart for chart in found if chart.series]
+    drawn = [Chart(title, unit, tuple(line for line in lines if line.steps), alarms) for title, unit, lines in charts]
+    return [chart for chart in drawn if chart.series]
 
 
 def build_base_charts(rows: MetricRows) -> list[Chart]:
-    """Build a chart of the loss for each stage of the base in this run."""
-    found = []
+    """Build a loss chart for each stage of the base in this run."""
+    charts = []
     for stage, title in BASE_STAGES.items():
         line = _series([row for row in rows if row.get("stage") == stage], ("loss",), "loss", "plain", held_out=False)
         if line.steps:
-            found.append(Chart(title, "", (line,)))
-    return found
+            charts.append(Chart(title, "", (line,)))
+    return charts
 
 
 def _both(rows: MetricRows, key: str, name: str, style: Style) -> list[Series]:
-    """Training batches and held-out probes of one quantity."""
+    """Build the lines of one quantity: training batches and held-out probes."""
     return [_series(rows, (key,), name, style, held_out=held_out) for held_out in (False, True)]
 
 
 def _views(rows: MetricRows, pattern: str) -> list[str]:
-    """Names of views in the keys of `rows` that match `pattern`, whose group is the name."""
+    """List the views in the keys of `rows`; the group of `pattern` is the name of the view."""
     keys = dict.fromkeys(key for row in rows for key in row)
-    return [found[1] for key in keys if (found := re.fullmatch(pattern, key))]
+    return [match[1] for key in keys if (match := re.fullmatch(pattern, key))]
 
 
 def _series(rows: MetricRows, path: tuple[str, ...], name: str, style: Style, *, held_out: bool) -> Series:
-    """Collect the finite values at `path` by step; of equal steps the last counts."""
-    found: dict[float, float] = {}
+    """Collect the finite values at `path` by step; of repeated steps the last row counts."""
+    by_step: dict[float, float] = {}
     for row in rows:
-        value = _at(row, path)
+        value = _read_number(row, path)
         if bool(row.get("probe")) == held_out and value is not None and isinstance(row.get("step"), int | float):
-            found[float(row["step"])] = value
-    steps = sorted(found)
-    return Series(name, style, held_out, tuple(steps), tuple(found[step] for step in steps))
+            by_step[float(row["step"])] = value
+    steps = sorted(by_step)
+    return Series(name, style, held_out, tuple(steps), tuple(by_step[step] for step in steps))
 
 
-def _at(row: Mapping[str, Any], path: tuple[str, ...]) -> float | None:
+def _read_number(row: Mapping[str, Any], path: tuple[str, ...]) -> float | None:
     value: Any = row
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None

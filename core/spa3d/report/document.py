@@ -1,7 +1,7 @@
 """Validated model of report.json.
 
-docs/report.md says what every key means; a test keeps the two together.
-Keys are only ever added: whoever reads a report ignores what they do not know.
+docs/report.md documents every key; a test compares the two. Later versions only add keys, so readers must ignore
+unknown ones.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Difference = Annotated[float, Field(ge=-1, le=1)]
 
 
-def _ordered(interval: tuple[float, float]) -> tuple[float, float]:
+def _check_order(interval: tuple[float, float]) -> tuple[float, float]:
     if interval[0] > interval[1]:
         raise ValueError(f"the interval {interval} ends before it starts")
     return interval
 
 
-ShareInterval = Annotated[tuple[Share, Share], AfterValidator(_ordered)]
-DifferenceInterval = Annotated[tuple[Difference, Difference], AfterValidator(_ordered)]
+ShareInterval = Annotated[tuple[Share, Share], AfterValidator(_check_order)]
+DifferenceInterval = Annotated[tuple[Difference, Difference], AfterValidator(_check_order)]
 Rows = Sequence[PredictionRow]
 RowsByBenchmark = Mapping[str, tuple[Rows, Rows]]
-"""Per benchmark the prediction rows before and after; either may be empty."""
+"""Prediction rows before and after post-training, per benchmark; both may be empty."""
 
 
 class _Model(BaseModel):
@@ -38,7 +38,7 @@ class _Model(BaseModel):
 
 
 class SubsetScore(_Model):
-    """A score on one set of questions, beside the same model's score without the cloud."""
+    """Score on one set of questions, and the blind score: the same model without the cloud."""
 
     score: Share
     ci95: ShareInterval
@@ -49,13 +49,13 @@ class SubsetScore(_Model):
 
 
 class KindScore(SubsetScore):
-    """A score on the questions of one kind."""
+    """Score on the questions of one kind."""
 
     majority: Share
 
 
 class Shift(_Model):
-    """A mean paired difference."""
+    """Mean paired difference with its interval."""
 
     score: Difference
     ci95: DifferenceInterval
@@ -69,7 +69,7 @@ class TestedShift(Shift):
 
 
 class BenchmarkScore(KindScore):
-    """The scores of one benchmark, before or after post-training."""
+    """Scores of one benchmark, before or after post-training."""
 
     invalid: Share
     records: int = Field(ge=1)
@@ -90,7 +90,7 @@ class Change(TestedShift):
 
 
 class BenchmarkResult(_Model):
-    """One benchmark; ``after`` and ``change`` are missing if post-training did not end."""
+    """Result of one benchmark, without ``after`` and ``change`` if post-training did not end."""
 
     before: BenchmarkScore | None = None
     after: BenchmarkScore | None = None
@@ -98,7 +98,7 @@ class BenchmarkResult(_Model):
 
 
 class Course(_Model):
-    """A quantity of the base, before the first step, and of the final weights."""
+    """Value of a quantity before the first step, and its value with the final weights."""
 
     first: float
     last: float
@@ -124,7 +124,7 @@ class Training(_Model):
 
 
 class Document(_Model):
-    """The whole of report.json."""
+    """Content of report.json."""
 
     model_config = ConfigDict(frozen=True, extra="allow", serialize_by_alias=True, populate_by_name=True)
 
@@ -140,12 +140,12 @@ class Document(_Model):
     predictions: str = "predictions/"
 
     def json_text(self) -> str:
-        """The text of report.json."""
+        """Format the text of report.json."""
         return self.model_dump_json(indent=2, exclude_none=True) + "\n"
 
 
 class ScoreLine(NamedTuple):
-    """One line of a table of scores: a benchmark, one of its other sets, or one of its kinds."""
+    """Line of a score table: a benchmark, one of its subsets, or one of its kinds."""
 
     benchmark: str
     subset: Literal["test", "counterfactual", "flip", "kind"]
@@ -160,14 +160,14 @@ class ReportData:
     """Plain values of a run for its report.
 
     Attributes:
-        config: the run's configuration.
-        passport: what the run was made of.
-        data: ``dataset``, ``splits`` (name to number of records), and, where there are any, ``skipped`` (a line per
-            record that could not be read) and ``up_axis`` (x, y or z; y if missing).
-        rows: the prediction rows of every benchmark. One without any row is listed under ``not_asked``.
-        metrics: the rows of metrics.jsonl; with a watchdog's warning among them the report says that training hurt.
+        config: configuration of the run.
+        passport: versions, machine, and hashes of everything behind the results.
+        data: ``dataset``, ``splits`` (name to number of records), and optionally ``skipped`` (a line per unreadable
+            record) and ``up_axis`` (x, y or z; y if missing).
+        rows: prediction rows of every benchmark; a benchmark without rows is listed under ``not_asked``.
+        metrics: rows of metrics.jsonl; a warning of the watchdog among them makes the verdict "hurt".
         timing: seconds per stage.
-        status: ``complete``, ``interrupted``, or another word that says how far the run came.
+        status: ``complete``, ``interrupted``, or another word for the state of the run.
 
     """
 
@@ -184,16 +184,16 @@ def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
     """Summarize the predictions and build the validated document of a report.
 
     Args:
-        run: what the run left behind.
+        run: values of the run.
         bootstrap: resamples behind each interval.
         seed: seed of the resampling.
 
     Raises:
-        ValueError: the rows do not fit together (see `spa3d.evaluation.summary`).
+        ValueError: the rows are inconsistent (see `spa3d.evaluation.summary`).
 
     """
-    asked = {name: sides for name, sides in run.rows.items() if sides[0] or sides[1]}
-    blocks = {name: _summarize(*sides, bootstrap=bootstrap, seed=seed) for name, sides in asked.items()}
+    answered = {name: sides for name, sides in run.rows.items() if sides[0] or sides[1]}
+    blocks = {name: _summarize(*sides, bootstrap=bootstrap, seed=seed) for name, sides in answered.items()}
     return Document.model_validate(
         {
             "status": run.status,
@@ -201,7 +201,7 @@ def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
             "passport": run.passport,
             "data": run.data,
             "benchmarks": blocks,
-            "not_asked": [name for name in run.rows if name not in asked],
+            "not_asked": [name for name in run.rows if name not in answered],
             "training": {
                 "warnings": [row["warning"] for row in run.metrics if "warning" in row],
                 "health": measure_health(run.metrics, *(_all_rows(run.rows, side) for side in (0, 1))),
@@ -212,7 +212,7 @@ def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
 
 
 def collect_score_lines(document: Document) -> Iterator[ScoreLine]:
-    """Collect the lines of the main table: each benchmark, then its counterfactual and flip."""
+    """Collect the lines of the main table: each benchmark, then its subsets."""
     for name, block in document.benchmarks.items():
         yield ScoreLine(name, "test", name, block.before, block.after, block.change)
         subsets: tuple[Literal["counterfactual", "flip"], ...] = ("counterfactual", "flip")
@@ -231,7 +231,7 @@ def collect_kind_lines(block: BenchmarkResult) -> Iterator[ScoreLine]:
 
 
 def _all_rows(rows: RowsByBenchmark, side: int) -> list[PredictionRow]:
-    """The rows of every benchmark before (0) or after (1) post-training."""
+    """Join the rows of all benchmarks before (0) or after (1) post-training."""
     return [row for sides in rows.values() for row in sides[side]]
 
 

@@ -1,4 +1,4 @@
-"""Example questions of a report, each with its clean and its noised cloud."""
+"""Example questions of a report, with their clean and noised clouds."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.runtime.rng import Draws, keyed_generator
 
 EXAMPLES = 4
-"""Clouds shown: a page that opens quickly."""
+"""Number of examples; few keep the page small."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One question about one cloud, and the answers of the model.
+    """Question about one cloud, and the answers of the model.
 
     Attributes:
-        record_id: whose cloud it is.
+        record_id: record of the cloud.
         question: the prompt.
         reference: the right answer.
         before: the answer before post-training.
-        after: the answer after it; empty where there is none yet.
-        blind: the answer after it (or before, where that is all there is) without the cloud.
+        after: the answer after post-training; empty if there is none yet.
+        blind: the answer without the cloud, after post-training (or before, if there is no later one).
         clean: ``(N, 6)`` float32, xyz and rgb in [0, 1].
         noised: ``(M, 6)`` float32 in the same frame, after the run's noise.
 
@@ -47,7 +47,7 @@ class Example:
 def select_examples(
     before: Sequence[PredictionRow], after: Sequence[PredictionRow], clouds: PreparedClouds, noise: Noise, *, seed: int
 ) -> list[Example]:
-    """Select questions of different records, the same for equal lists of questions."""
+    """Select questions about different records; equal lists of questions give equal examples."""
     later = {row["id"]: row for row in after if row["view"] == "clean"}
     blind = {row["id"]: row["text"] for row in after if row["view"] == "blind" and row["set"] == "test"}
     rows = [row for row in before if row["view"] == "clean" and row["set"] == "test" and row["id"] in later]
@@ -72,7 +72,7 @@ def select_examples(
 
 def _choose_varied(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
     """Choose rows of different records and, if possible, kinds, by a keyed permutation."""
-    left = [rows[int(place)] for place in keyed_generator("examples").permutation(len(rows))]
+    left = [rows[int(index)] for index in keyed_generator("examples").permutation(len(rows))]
     picked: list[PredictionRow] = []
     while left and len(picked) < EXAMPLES:
         kinds, records = {row["kind"] for row in picked}, {row["record"] for row in picked}

@@ -1,7 +1,7 @@
-"""Inline SVG for the report: score bars and small charts.
+"""Inline SVG of the report: score bars and small charts.
 
-Colors come from the page's style sheet, so that a figure follows light and dark; whatever a figure shows is also said
-in its label, for those who cannot see it.
+Colors come from the style sheet of the page, so figures follow light and dark mode. The label of a figure contains all
+its information, for screen readers.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ SHARES = BarScale((0.0, 0.5, 1.0), ("0", "50", "100"), edge=8)
 BOTTOM = 24
 NAME_GAP = 7
 UNNAMED, NAMED, LETTER = 10, 62, 6.6
-"""Room on the right of a chart without names at the ends of its lines, the least with them, and that of a letter."""
+"""Pixels right of a chart: without line names, minimum with line names, and per letter of a name."""
 
 
 def draw_score_bar(before: SubsetScore | None, after: SubsetScore | None, name: str) -> str:
     """Draw scores with their intervals on one axis, before above and after below.
 
-    A dot is a score, the thick line through it its interval, a ring the blind score, the thin line between the two
-    what the cloud is worth, the dashed tick chance.
+    The dot is the score, the thick line its interval, the ring the blind score. The thin line from ring to dot is the
+    worth of the cloud. The dashed tick is chance.
     """
     sides = [("before", before, 14), ("after", after, 30)]
-    shown = [(role, found, y) for role, found, y in sides if found]
+    shown = [(role, scores, y) for role, scores, y in sides if scores]
     label = "; ".join(
-        f"{role} {format_percent(found.score)} % (95 % interval {format_percent_interval(found.ci95)}), "
-        f"blind {format_percent(found.blind)} %"
-        for role, found, _ in shown
+        f"{role} {format_percent(scores.score)} % (95 % interval {format_percent_interval(scores.ci95)}), "
+        f"blind {format_percent(scores.blind)} %"
+        for role, scores, _ in shown
     )
     chance = shown[0][1].chance if shown else 0.0
     marks = [draw_line(SHARES.x(share), 4, SHARES.x(share), BAR_HEIGHT - 4, "grid") for share in SHARES.ticks]
     marks.append(draw_line(SHARES.x(chance), 3, SHARES.x(chance), BAR_HEIGHT - 3, "chance"))
-    for role, found, y in shown:
-        score, blind, low, high = map(SHARES.x, (found.score, found.blind, *found.ci95))
+    for role, scores, y in shown:
+        score, blind, low, high = map(SHARES.x, (scores.score, scores.blind, *scores.ci95))
         marks.append(draw_line(blind, y, score, y, f"gap {role}"))
         marks.append(draw_circle(blind, y, 5.5, f"blind {role}"))
         marks.append(draw_line(low, y, high, y, f"span {role}"))
@@ -58,7 +58,7 @@ def draw_score_scale() -> str:
 
 
 def draw_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
-    """Draw a chart with caption; the page's script adds the reading under the pointer."""
+    """Draw a chart with caption; the page's script adds the values under the pointer."""
     frame = _frame(chart, width, height)
     probed = {line.name for line in chart.series if line.held_out}
     marks = [*draw_value_axis(frame), *draw_position_axis(frame, ((frame.first, "start"), (frame.last, "end")))]
@@ -80,7 +80,7 @@ def draw_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
 
 
 def _frame(chart: Chart, width: int, height: int) -> Frame:
-    """Frame all lines, with room for their names where there are several."""
+    """Build the frame of all lines, with room for several names."""
     steps = [step for line in chart.series for step in line.steps]
     values = [value for line in chart.series for value in line.values]
     names = {line.name for line in chart.series}
@@ -98,17 +98,17 @@ def _alarms(chart: Chart, frame: Frame) -> Iterator[str]:
 
 def _curve(line: Series, frame: Frame, *, faint: bool) -> str:
     kind = f"{line.style} faint" if faint else line.style
-    places = [(frame.x(step), frame.y(value)) for step, value in zip(line.steps, line.values, strict=True)]
-    path = draw_polyline(places, f"curve {kind}")
-    if not line.held_out and len(places) > 1:
+    points = [(frame.x(step), frame.y(value)) for step, value in zip(line.steps, line.values, strict=True)]
+    path = draw_polyline(points, f"curve {kind}")
+    if not line.held_out and len(points) > 1:
         return path
-    return path + "".join(draw_circle(x, y, 2, f"point {kind}") for x, y in places)
+    return path + "".join(draw_circle(x, y, 2, f"point {kind}") for x, y in points)
 
 
 def _end_labels(series: Sequence[Series], frame: Frame) -> Iterator[str]:
-    """Draw the name of each line at its end, or at that of its held-out line.
+    """Draw the names at the ends of the lines; a single name is left out.
 
-    A single name is left out.
+    If a name has a held-out line, the name stands at the end of that one.
     """
     ends = {line.name: line for line in sorted(series, key=lambda line: line.held_out)}
     labels = [EndLabel(frame.y(line.values[-1]), line.name, line.style) for line in ends.values()]

@@ -1,32 +1,32 @@
-"""Meaning of the words of a report."""
+"""Glossary of a report."""
 
 from __future__ import annotations
 
 GLOSSARY = {
     "Blind": (
-        "The same model, asked the same question without the point cloud. What it still gets right, it knows from "
-        "language alone. The distance between score and blind is what the cloud is worth."
+        "Score of the same model on the same questions without the point cloud: right answers from language alone. "
+        "Score minus blind is the worth of the cloud."
     ),
-    "Chance": "What picking at random would score.",
-    "Usual answer": "What always giving the most frequent answer to that kind of question would score.",
+    "Chance": "Score of random answers.",
+    "Usual answer": "Score of always giving the most frequent answer to that kind of question.",
     "95 % interval": (
-        "From resampling whole records, because questions about one object stand or fall together. Each interval is "
-        "taken alone: of forty such intervals about nothing at all, one lies wholly below 0 by luck."
+        "From resampling whole records, because questions about one object are not independent. Intervals are not "
+        "corrected for their number: without any effect, about 1 interval in 40 lies wholly below 0 by chance."
     ),
-    "p": "How often turning the sign of each record's change at random moves the mean as far as it moved, or farther.",
+    "p": "Share of random sign flips whose mean change is at least as large as the observed one.",
     "Counterfactual": (
-        "Questions about objects made to break the patterns of the training text, so that guessing from language fails."
+        "Questions about objects that break the patterns of the training text, so that guessing from language fails."
     ),
     "Flip": (
-        "Pairs of clouds that differ in exactly one fact. A pair counts when both are right; a model that does not "
-        "look gets at most one."
+        "Pairs of clouds that differ in exactly one fact. A pair counts only if both answers are right; a model that "
+        "ignores the cloud gets at most one of the two."
     ),
     "Margin": (
-        "How much more likely the right answer is with the clean cloud than with the noised one. It can rise while "
-        "both fall, which is why the watchdog looks at the clean one alone."
+        "Log p of the right answer with the clean cloud minus log p with the noised cloud. It can rise while both "
+        "fall, so the watchdog checks the clean cloud alone."
     ),
     "Wrong answer": (
-        "The answer to avoid of a preference pair, or what is true of an object's twin instead. The margin over it is "
-        "taken on training batches; what of it the model did not have before training is drawn as “gained”."
+        "The rejected answer of a preference pair, or the right answer for an object's twin. Its margin is measured on "
+        "training batches; “gained” is the part of the margin beyond that of the model before training."
     ),
 }

@@ -1,4 +1,4 @@
-"""report.md: the verdict, the tables, the warnings, how it was run."""
+"""Markdown report: verdict, warnings, tables, examples, settings of the run."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from spa3d.report.verdict import describe_cloud_worth, judge_run
 
 HEAD = ("before", "blind before", "after", "blind after", "change", "p", "chance", "majority", "n")
 LEGEND = (
-    "Shares in %, changes in points; in brackets 95 % bootstrap intervals over records, the change's is paired. "
-    "*Blind* is the same model asked without the cloud."
+    "Shares in %, changes in points; in brackets 95 % bootstrap intervals over records, paired for changes. "
+    "*Blind* is the same model without the cloud."
 )
 
 
 def render_markdown(document: Document, examples: Sequence[Example]) -> str:
-    """Render report.md, whose first line is the verdict."""
+    """Render report.md; its first line is the verdict."""
     blocks = [f"**{escape_markdown(judge_run(document).sentence)}**", escape_markdown(describe_cloud_worth(document))]
     blocks += [escape_markdown(describe_health(document.training.health))]
     blocks += _warnings(document)
@@ -50,17 +50,17 @@ def render_markdown(document: Document, examples: Sequence[Example]) -> str:
         "## How it was run",
         render_bullets(f"{name}: {escape_markdown(value)}" for name, value in run_details(document)),
     ]
-    made = "the preference pairs in [`pairs.jsonl`](pairs.jsonl), " if document.passport.get("pairs") else ""
+    pairs = "the preference pairs in [`pairs.jsonl`](pairs.jsonl), " if document.passport.get("pairs") else ""
     blocks.append(
-        f"Every answer behind these figures is in [`{document.predictions}`]({document.predictions}), {made}the curves "
-        f"are in [`{document.training.curves}`]({document.training.curves}); all settings are in "
+        f"Every answer behind these figures is in [`{document.predictions}`]({document.predictions}), {pairs}"
+        f"the curves are in [`{document.training.curves}`]({document.training.curves}); all settings are in "
         "[`config.yaml`](config.yaml), all versions and hashes in [`passport.json`](passport.json)."
     )
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def describe_benchmarks(document: Document) -> Iterator[str]:
-    """Describe each benchmark beyond the table's columns, and those without questions."""
+    """Describe each benchmark in a note, and name the benchmarks without questions."""
     for name, block in document.benchmarks.items():
         phases = [phase for phase in (block.before, block.after) if phase]
         last = phases[-1]
@@ -72,11 +72,11 @@ def describe_benchmarks(document: Document) -> Iterator[str]:
             clauses.append(f"picking by log p per token scores {_course(normalized)} %")
         yield "; ".join(clauses) + "."
     for name in document.not_asked:
-        yield f"{name}: these data give it nothing to ask."
+        yield f"{name}: no questions for these data."
 
 
 def list_skipped(document: Document) -> list[str]:
-    """List the unreadable records, which were left out."""
+    """List the unreadable records, with a line each."""
     lines = document.data.get("skipped")
     return [str(line) for line in lines] if isinstance(lines, list | tuple) else []
 
@@ -104,14 +104,14 @@ def _cells(line: ScoreLine) -> Iterator[str]:
 
 
 def _warnings(document: Document) -> Iterator[str]:
-    lost = list_skipped(document)
-    if document.training.warnings or lost:
+    skipped = list_skipped(document)
+    if document.training.warnings or skipped:
         yield "## Warnings"
     if document.training.warnings:
         yield render_bullets(f"Watchdog: {escape_markdown(text)}" for text in document.training.warnings)
-    if lost:
-        yield f"{format_count(len(lost), 'record')} left out, unreadable:"
-        yield render_bullets(map(escape_markdown, lost))
+    if skipped:
+        yield f"{format_count(len(skipped), 'record')} left out, unreadable:"
+        yield render_bullets(map(escape_markdown, skipped))
 
 
 def _examples(examples: Sequence[Example]) -> Iterator[str]:

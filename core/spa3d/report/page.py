@@ -1,7 +1,7 @@
-"""report.html: one file without network, for phones, light and dark.
+"""Page report.html: one file without network access, for phones, in light and dark mode.
 
-Text from data and models is escaped wherever it enters, and nothing of it ever enters a script. As a second wall the
-page's own policy forbids every connection and every script but the one below, by its hash.
+All text from data and models is escaped, and none of it enters a script. In addition, the content security policy of
+the page forbids every connection, and every script except its own (by hash).
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from spa3d.report.verdict import describe_cloud_worth, judge_run
 from spa3d.runtime.rng import keyed_generator
 
 OPTION = re.compile(r"\s+(?=[A-H]\) )")
-"""The gaps before lettered options, as `spa3d.data.questions` writes them."""
+"""Gaps before lettered options, in the format of `spa3d.data.questions`."""
 PIECE = re.compile(r"(?<=,) | (?=--)")
-"""The gaps between the settings of a list, and before flags."""
+"""Gaps between the settings of a list, and before flags."""
 
 
 def render_page(document: Document, examples: Sequence[Example], metrics: Sequence[Mapping[str, Any]]) -> str:
     """Render report.html.
 
     Args:
-        document: what is reported.
-        examples: shown with their clouds.
-        metrics: the rows of metrics.jsonl.
+        document: content of the report.
+        examples: example questions with their clouds.
+        metrics: rows of metrics.jsonl.
 
     """
     glossary = render_definitions((name, escape(meaning)) for name, meaning in GLOSSARY.items())
@@ -76,11 +76,11 @@ def _head(document: Document) -> str:
 
 
 def _warnings(document: Document) -> str:
-    lost = list_skipped(document)
+    skipped = list_skipped(document)
     items = [f"<strong>Watchdog:</strong> {isolate_text(warning)}" for warning in document.training.warnings]
-    if lost:
-        listed = "".join(f"<li>{isolate_text(line)}</li>" for line in lost)
-        summary = f"<strong>{format_count(len(lost), 'record')} left out</strong>, unreadable"
+    if skipped:
+        listed = "".join(f"<li>{isolate_text(line)}</li>" for line in skipped)
+        summary = f"<strong>{format_count(len(skipped), 'record')} left out</strong>, unreadable"
         items.append(f"<details><summary>{summary}</summary><ul>{listed}</ul></details>")
     return render_warnings(items)
 
@@ -127,7 +127,7 @@ def _examples(document: Document, examples: Sequence[Example]) -> str:
         return ""
     up_axis, noise = str(document.data.get("up_axis", "y")), format_noise(document) or "noise"
     cards = "".join(_example(example, up_axis, noise) for example in examples)
-    hint = '<p class="legend">Drag a cloud to turn it; both turn together. Its arrow keys do the same.</p>'
+    hint = '<p class="legend">Drag a cloud, or use the arrow keys, to turn both clouds of an example.</p>'
     return render_section("Examples", hint + cards, "examples")
 
 
@@ -161,11 +161,11 @@ def _cloud(image: CloudImage, caption: str, label: str) -> str:
 
 def _question(prompt: str) -> str:
     """Format a prompt, with its lettered options less prominent than the question."""
-    asked, *options = OPTION.split(prompt)
-    return isolate_text(asked) + (f' <span class="options">{_unbroken(options)}</span>' if options else "")
+    question, *options = OPTION.split(prompt)
+    return isolate_text(question) + (f' <span class="options">{_join_unbroken(options)}</span>' if options else "")
 
 
-def _unbroken(pieces: Iterable[str]) -> str:
+def _join_unbroken(pieces: Iterable[str]) -> str:
     """Join pieces of text so that lines break only between them."""
     return " ".join(f'<span class="whole">{isolate_text(piece)}</span>' for piece in pieces)
 
@@ -181,19 +181,19 @@ def _plain(answer: str) -> str:
 
 
 def _how(document: Document) -> str:
-    pairs = [(name, _unbroken(PIECE.split(value))) for name, value in run_details(document)]
+    pairs = [(name, _join_unbroken(PIECE.split(value))) for name, value in run_details(document)]
     folder, curves = escape(document.predictions), escape(document.training.curves)
-    made = ", the preference pairs in <code>pairs.jsonl</code>" if document.passport.get("pairs") else ""
+    pairs_note = ", the preference pairs in <code>pairs.jsonl</code>" if document.passport.get("pairs") else ""
     beside = (
-        f"every answer in <code>{folder}</code>{made}, curves in <code>{curves}</code>, all figures in "
+        f"every answer in <code>{folder}</code>{pairs_note}, curves in <code>{curves}</code>, all figures in "
         "<code>report.json</code>, settings in <code>config.yaml</code>, hashes in <code>passport.json</code>"
     )
     pairs.append(("Beside this file", beside))
     wholes = {"Configuration": document.config, "Passport": document.passport}
-    folded = "".join(_folded(name, value) for name, value in wholes.items() if value)
+    folded = "".join(_fold(name, value) for name, value in wholes.items() if value)
     return render_section("How it was run", render_definitions(pairs) + folded)
 
 
-def _folded(name: str, value: Mapping[str, Any]) -> str:
+def _fold(name: str, value: Mapping[str, Any]) -> str:
     whole = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     return f'<details><summary>{name}</summary><pre tabindex="0">{escape(whole)}</pre></details>'

@@ -1,4 +1,4 @@
-"""The settings of a run behind its numbers. All are in config.yaml and passport.json."""
+"""Decisive settings of a run; config.yaml and passport.json contain all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHOICES = {
     "early_stop": (True, "stops when the watchdog warns"),
     "keep": ("best", "keeps the best weights on held-out records"),
 }
-"""Settings of post-training that are told only where they are not as usual."""
+"""Settings of post-training that are listed only if they differ from the default."""
 
 
 def run_details(document: Document) -> list[tuple[str, str]]:
@@ -50,13 +50,13 @@ def format_title(document: Document) -> str:
 
 
 def format_llm(document: Document) -> str:
-    """Format the requested LLM; a given base has its own."""
-    given = _mapping(document.config.get("base")).get("path")
-    return f"that of {given}" if given else str(document.config.get("llm_name", ""))
+    """Format the requested LLM, or the path of the base that contains it."""
+    base_path = _mapping(document.config.get("base")).get("path")
+    return f"that of {base_path}" if base_path else str(document.config.get("llm_name", ""))
 
 
 def read_reported_split(document: Document) -> str:
-    """Read the split of the reported questions."""
+    """Read the name of the reported split."""
     return str(_mapping(document.config.get("evaluate")).get("split", ""))
 
 
@@ -77,7 +77,7 @@ def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
     requested, component = str(chosen.get("requested", "")), str(chosen.get("component", ""))
     settings = _mapping(chosen.get("config"))
     clauses = [f"{key} {_short(value)}" for key, value in settings.items() if only is None or key in only]
-    clauses = [words for words in clauses if not words.endswith(" ")]  # a setting left empty decides nothing
+    clauses = [words for words in clauses if not words.endswith(" ")]  # an empty setting has no effect
     name = requested if component in ("", requested) else f"{requested} ({component})"
     weights = chosen.get("checkpoint")
     return ", ".join([name, *([f"weights of {PurePath(str(weights)).name}"] if weights else []), *clauses])
@@ -91,17 +91,18 @@ def _short(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _pairs(made: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+def _pairs(counts: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """Format the numbers of preference pairs and their origin."""
-    if not made:
+    if not counts:
         return ""
     if settings.get("path"):
-        return f"{made.get('kept')} of {settings['path']}"
-    clauses = [f"{made.get('kept')} of {made.get('requested')} requests, by {settings.get('mode')}{_maker(settings)}"]
-    return "; ".join(clauses + [f"{count} dropped: {why}" for why, count in _mapping(made.get("dropped")).items()])
+        return f"{counts.get('kept')} of {settings['path']}"
+    origin = f"by {settings.get('mode')}{_format_writer(settings)}"
+    clauses = [f"{counts.get('kept')} of {counts.get('requested')} requests, {origin}"]
+    return "; ".join(clauses + [f"{count} dropped: {why}" for why, count in _mapping(counts.get("dropped")).items()])
 
 
-def _maker(settings: Mapping[str, Any]) -> str:
+def _format_writer(settings: Mapping[str, Any]) -> str:
     """Format the writer of the rejected answers."""
     if settings.get("mode") == "augmentation":
         return " (both answers the model's)" if settings.get("chosen") == "model" else ""
@@ -126,7 +127,7 @@ def _stage(train: Mapping[str, Any]) -> str:
 
 
 def _adapters(lora: Mapping[str, Any]) -> list[str]:
-    """Describe the adapters of the LLM, if it trained through any."""
+    """Describe the adapters of the LLM, if there are any."""
     if not lora.get("rank"):
         return []
     text = f"the LLM through adapters of rank {_short(lora['rank'])} (alpha {_short(lora.get('alpha', '?'))}"

@@ -1,4 +1,4 @@
-"""The tables of scores in report.html."""
+"""Score tables of report.html."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from spa3d.report.figures import draw_score_bar, draw_score_scale
 
 SUBSET_LABELS = {
     "counterfactual": ("counterfactual", "objects that break the usual pattern"),
-    "flip": ("flip", "both of two near-twins right"),
+    "flip": ("flip", "both clouds of a pair right"),
 }
 LEGEND = (
     '<p class="legend"><span class="key score after"></span>after <span class="key score before"></span>before '
-    '<span class="key blind after"></span>blind: the same model asked without the cloud '
+    '<span class="key blind after"></span>blind: the same model without the cloud '
     '<span class="key chance"></span>chance. Shares in %, changes in points. Lines and small figures are 95 % '
-    "intervals over records; the change's is paired.</p>"
+    "intervals over records, paired for changes.</p>"
 )
 
 
 def render_scores(head: str, lines: Iterable[ScoreLine], caption: str) -> str:
-    """Render a table with a row per line; `head` is the plain name of the lines."""
+    """Render a table with a row per line; `head` is the plain heading of the first column."""
     heads = [(head, "label"), (f'<span class="hidden">Picture</span>{draw_score_scale()}', "picture")]
     heads += [(name, "") for name in ("Before", "After", "Change", "Chance", "Questions")]
     return render_table(heads, map(_row, lines), caption)
@@ -51,11 +51,11 @@ def _row(line: ScoreLine) -> str:
     return render_row(isolate_text(label) + (f"<small>{hint}</small>" if hint else ""), cells, line.subset)
 
 
-def _score(found: SubsetScore | None) -> str:
-    if found is None:
+def _score(score: SubsetScore | None) -> str:
+    if score is None:
         return NOTHING
-    span, blind = format_percent_interval(found.ci95), format_percent(found.blind)
-    return f"<b>{format_percent(found.score)}</b><small>{span}</small><small>blind {blind}</small>"
+    span, blind = format_percent_interval(score.ci95), format_percent(score.blind)
+    return f"<b>{format_percent(score.score)}</b><small>{span}</small><small>blind {blind}</small>"
 
 
 def _change(change: TestedShift | None) -> str:

@@ -1,4 +1,4 @@
-"""One sentence about post-training, from `spa3d.evaluation.training_health`."""
+"""Sentence about the course of post-training, from `spa3d.evaluation.training_health`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from spa3d.rendering.numbers import MINUS, format_percent
 from spa3d.report.document import Course, Health
 
 MOVED_LOGP = 0.005
-"""Nats per token below which held-out log p has not moved."""
+"""Smallest change of held-out log p that counts, in nats per token."""
 MOVED_MARGIN = 0.05
-"""Nats per answer below which the margin has not moved."""
+"""Smallest rise of the margin that counts, in nats per answer."""
 SATURATED = 0.9
 LOOPING = 0.02
-"""Rise of the share of repeated trigrams from which answers are said to repeat themselves."""
+"""Smallest rise of the share of repeated trigrams that is reported."""
 
 
 def describe_health(health: Health) -> str:
@@ -21,7 +21,7 @@ def describe_health(health: Health) -> str:
     clauses = [_likelihood(health.logp_clean, health.margin)]
     if health.saturation and health.saturation.last > SATURATED:
         clauses.append(
-            f"{format_percent(health.saturation.last)} % of the contrasts are saturated and teach nothing any more"
+            f"{format_percent(health.saturation.last)} % of the contrasts are saturated and no longer train the model"
         )
     if health.repetition and health.repetition.last - health.repetition.first > LOOPING:
         shares = " → ".join(format_percent(share) for share in (health.repetition.first, health.repetition.last))
@@ -40,9 +40,13 @@ def _likelihood(logp: Course, margin: Course | None) -> str:
     spread = f"margin over the noised cloud {_nats(margin)} nats"
     wider = margin.last - margin.first > MOVED_MARGIN
     if wider and moved < -MOVED_LOGP:
-        return f"The margin was won by spoiling both sides, the noised cloud's more ({spread}, {span})"
+        return (
+            f"The margin rose because both answers became less likely, with the noised cloud more so ({spread}, {span})"
+        )
     if wider and moved <= MOVED_LOGP:
-        return f"The model tells clean from noised clouds better and knows the answers as before ({spread}, {span})"
+        return (
+            f"The model separates clean from noised clouds better, with answers as likely as before ({spread}, {span})"
+        )
     return f"Held-out right answers {_verb(moved)} ({span}; {spread})"
 
 
@@ -53,5 +57,5 @@ def _verb(moved: float) -> str:
 
 
 def _nats(course: Course) -> str:
-    # Adding 0 takes the sign off a zero.
+    # Adding 0.0 turns -0.0 into 0.0.
     return " → ".join(f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS) for value in (course.first, course.last))

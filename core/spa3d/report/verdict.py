@@ -1,8 +1,8 @@
-"""The verdict on a run in one sentence: the first line of every report.
+"""Verdict on a run in one sentence: the first line of every report.
 
-Post-training *hurt* when the paired 95 % interval of the change of any benchmark's score, or of its counterfactual
-score, lies wholly below 0, or when the watchdog warned. It *helped* when none does and at least one lies wholly
-above 0. Everything else is *no measurable change*.
+The verdict uses the paired 95 % intervals of the changes of all benchmark scores and counterfactual scores.
+Post-training *hurt* if any interval lies wholly below 0, or if the watchdog warned. Otherwise it *helped* if at least
+one interval lies wholly above 0. Everything else is *no measurable change*.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WATCHDOG = "the watchdog saw the right answers to held-out records become less l
 
 
 class Verdict(NamedTuple):
-    """The claim and its evidence, the weightiest first; all plain text."""
+    """Claim and evidence as plain text, the most important evidence first."""
 
     tone: Tone
     claim: str
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """All of it as one line."""
+        """Claim and evidence in one line."""
         return f"{self.claim}: {'; '.join(self.evidence)}."
 
 
@@ -54,7 +54,7 @@ def judge_run(document: Document) -> Verdict:
 
 
 def describe_cloud_worth(document: Document) -> str:
-    """Describe the gain from the cloud on the first benchmark; empty if none was shown."""
+    """Describe the gain from the cloud on the first benchmark; empty in a run without clouds."""
     for name, block in document.benchmarks.items():
         phase = block.after or block.before
         if phase is None or phase.gap is None:
@@ -95,7 +95,7 @@ def _describe_change(name: str, change: TestedShift) -> str:
 
 
 def _unfinished(document: Document, lines: Sequence[ScoreLine], alarm: tuple[str, ...]) -> Verdict:
-    """Judge a run without a comparison: say how far it came."""
+    """Describe the state of a run without a comparison."""
     claim = "This run has no comparison yet" if document.status == "complete" else f"This run is {document.status}"
     sentence = "nothing was measured"
     for line in lines[:1]:

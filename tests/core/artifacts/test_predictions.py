@@ -1,4 +1,4 @@
-"""Rows survive their file, whatever text is in them."""
+"""Round trip of prediction rows with any text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from spa3d.artifacts.predictions import read_rows, write_rows
 
 
-def test_text_with_line_breaks_of_every_kind_comes_back(tmp_path: Path) -> None:
+def test_read_rows_line_breaks(tmp_path: Path) -> None:
     rows = [
         {"id": str(i), "text": f"[/red]<script>|{mark}end"} for i, mark in enumerate("\n\r\v\f\x1c\x1e\x85\u2028\u2029")
     ]
@@ -15,6 +15,6 @@ def test_text_with_line_breaks_of_every_kind_comes_back(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "predictions" / "choice.before.jsonl") == rows
 
 
-def test_no_row_is_no_line(tmp_path: Path) -> None:
+def test_write_rows_empty(tmp_path: Path) -> None:
     write_rows(tmp_path / "none.jsonl", [])
     assert read_rows(tmp_path / "none.jsonl") == []

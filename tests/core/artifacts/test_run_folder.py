@@ -1,4 +1,4 @@
-"""A run's folder is its own, is never lost, and never stands in the way of the corrected command."""
+"""Run folders: lock, resume, and reuse after an untrained run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def claim(folder: Path, seed: int = 0, *, resume: bool = False) -> AbstractConte
 
 
 def begin(folder: Path) -> None:
-    """What is there when a run ends at the first error of its data."""
+    """Create the files of a run that ended at the first error of its data."""
     with claim(folder):
         issue_passport(folder, PASSPORT)
         (folder / "predictions").mkdir()
@@ -39,7 +39,7 @@ def begin(folder: Path) -> None:
 
 @pytest.mark.parametrize("resume", [False, True])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_run_that_was_only_begun_is_begun_anew(tmp_path: Path, seed: int, resume: bool) -> None:
+def test_lock_run_folder_clears_an_untrained_run(tmp_path: Path, seed: int, resume: bool) -> None:
     begin(tmp_path)
     with claim(tmp_path, seed, resume=resume):
         assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
@@ -47,7 +47,7 @@ def test_a_run_that_was_only_begun_is_begun_anew(tmp_path: Path, seed: int, resu
 
 
 @pytest.mark.parametrize("kept", ["checkpoints/checkpoint-50", "predictions/choice.after.jsonl", "model", "thesis.tex"])
-def test_what_was_trained_or_is_not_ours_is_kept(tmp_path: Path, kept: str) -> None:
+def test_lock_run_folder_preserves_trained_and_foreign_files(tmp_path: Path, kept: str) -> None:
     begin(tmp_path)
     (tmp_path / kept).mkdir(parents=True)
     with pytest.raises(OutputError, match=r"another configuration \(seed: 0 → 1\)"), claim(tmp_path, 1):
@@ -59,7 +59,7 @@ def test_what_was_trained_or_is_not_ours_is_kept(tmp_path: Path, kept: str) -> N
         assert (tmp_path / "metrics.jsonl").exists()
 
 
-def test_somebody_elses_config_yaml_is_not_taken_for_a_run(tmp_path: Path) -> None:
+def test_lock_run_folder_rejects_a_foreign_config(tmp_path: Path) -> None:
     for text in ("mine: 1\n", "- a list\n", "not: [yaml\n"):
         (tmp_path / "config.yaml").write_text(text)
         (tmp_path / "passport.json").write_text('{"nationality": "none"}')
@@ -68,28 +68,28 @@ def test_somebody_elses_config_yaml_is_not_taken_for_a_run(tmp_path: Path) -> No
         assert (tmp_path / "config.yaml").read_text() == text
 
 
-def test_two_runs_do_not_work_in_one_folder(tmp_path: Path) -> None:
-    with claim(tmp_path), pytest.raises(OutputError, match="another run is at work"), claim(tmp_path, resume=True):
+def test_lock_run_folder_excludes_a_second_run(tmp_path: Path) -> None:
+    with claim(tmp_path), pytest.raises(OutputError, match="another run is using it"), claim(tmp_path, resume=True):
         pass
     with claim(tmp_path, resume=True):
         pass
 
 
 @pytest.mark.parametrize("place", ["file/run", "file"])
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, place: str) -> None:
+def test_lock_run_folder_unusable_path(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be made or read"), claim(tmp_path / place):
+    with pytest.raises(OutputError, match="cannot be created or read"), claim(tmp_path / place):
         pass
 
 
-def test_a_passport_holds_a_run_to_what_it_began_with(tmp_path: Path) -> None:
+def test_issue_passport_rejects_changes(tmp_path: Path) -> None:
     issue_passport(tmp_path, PASSPORT)
     issue_passport(tmp_path, {**PASSPORT, "versions": "newer"})
     with pytest.raises(OutputError, match="data: 'd' → 'e'"):
         issue_passport(tmp_path, {**PASSPORT, "data": "e"})
 
 
-def test_latest_points_at_the_run_that_ended_last(tmp_path: Path) -> None:
+def test_link_latest_points_at_the_last_run(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / "runs" / name).mkdir(parents=True)
         link_latest(tmp_path / "runs" / name)
@@ -100,14 +100,14 @@ def test_latest_points_at_the_run_that_ended_last(tmp_path: Path) -> None:
     assert not (tmp_path / "latest").exists()
 
 
-def test_a_folder_called_latest_stays(tmp_path: Path) -> None:
+def test_link_latest_preserves_a_folder(tmp_path: Path) -> None:
     (tmp_path / "runs" / "latest").mkdir(parents=True)
     (tmp_path / "runs" / "one").mkdir()
     link_latest(tmp_path / "runs" / "one")
     assert not (tmp_path / "runs" / "latest").is_symlink()
 
 
-def test_a_text_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_whole_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "new" / "report.json"
     write_whole(path, json.dumps("\ud83d"))
     write_whole(path, "half a pair: \ud83d")

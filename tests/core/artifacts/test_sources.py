@@ -1,4 +1,4 @@
-"""The source files behind a result: what a module imports, at its top and inside its functions."""
+"""Source files behind a result: imports at the top of a module and inside functions."""
 
 from __future__ import annotations
 

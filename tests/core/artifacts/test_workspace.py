@@ -1,4 +1,4 @@
-"""The workspace names each artifact by what decides it, and hashes a file once."""
+"""Workspace: paths of artifacts, and cached file hashes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_paths_follow_the_fingerprint(tmp_path: Path) -> None:
     assert workspace.answers("k", "choice", "f").parent.parent == workspace.base("k")
 
 
-def test_bases_are_the_folders_that_were_begun(tmp_path: Path) -> None:
+def test_bases_lists_folders_with_a_base(tmp_path: Path) -> None:
     for name in ("b", "a", "empty"):
         (tmp_path / name).mkdir()
     for name in ("b", "a"):
@@ -42,7 +42,7 @@ def test_bases_are_the_folders_that_were_begun(tmp_path: Path) -> None:
     assert Workspace(tmp_path).bases() == [tmp_path / "a", tmp_path / "b"]
 
 
-def test_prepare_says_which_variable_names_another_folder(tmp_path: Path) -> None:
+def test_prepare_error_names_the_variable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"bases cannot be kept there .* SPA3D_BASES"):
         Workspace(tmp_path / "file" / "bases").prepare()

@@ -23,7 +23,7 @@ def header(descr: str, shape: str, fortran: str = "False") -> bytes:
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
 
 
-def test_a_float32_file_comes_back_bit_for_bit(tmp_path: Path) -> None:
+def test_read_npy_float32_is_exact(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", cloud())
     read = read_npy(tmp_path / "a.npy", record_id="a")
     assert read.dtype == np.float32
@@ -33,12 +33,12 @@ def test_a_float32_file_comes_back_bit_for_bit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", ">f4"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_other_floats_and_orders_are_the_same_cloud(tmp_path: Path, dtype: str, order: str) -> None:
+def test_read_npy_other_dtypes_and_orders(tmp_path: Path, dtype: str, order: str) -> None:
     np.save(tmp_path / "a.npy", np.asarray(cloud().astype(dtype), order=order))
     np.testing.assert_allclose(read_npy(tmp_path / "a.npy", record_id="a"), cloud(), atol=1e-3)
 
 
-def test_three_columns_are_a_cloud_without_color(tmp_path: Path) -> None:
+def test_read_npy_three_columns(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", cloud()[:, :3])
     read = read_npy(tmp_path / "a.npy", record_id="a")
     np.testing.assert_array_equal(read[:, :3], cloud()[:, :3])
@@ -50,7 +50,7 @@ def test_three_columns_are_a_cloud_without_color(tmp_path: Path) -> None:
         read_npy(tmp_path / "b.npy", record_id="b", columns=3)
 
 
-def test_byte_colors_are_divided_on_request(tmp_path: Path) -> None:
+def test_read_npy_byte_colors(tmp_path: Path) -> None:
     stored = cloud()
     stored[:, 3:] = np.linspace(0, 255, 120).reshape(40, 3)
     np.save(tmp_path / "a.npy", stored)
@@ -59,7 +59,7 @@ def test_byte_colors_are_divided_on_request(tmp_path: Path) -> None:
     assert read[-1, 5] == 1
 
 
-def test_rounding_above_one_is_clipped(tmp_path: Path) -> None:
+def test_read_npy_clips_rounding_errors(tmp_path: Path) -> None:
     stored = cloud()
     stored[3, 4] = 1.0004
     np.save(tmp_path / "a.npy", stored)
@@ -88,7 +88,7 @@ BROKEN: dict[str, tuple[bytes | None, str]] = {
 
 
 @pytest.mark.parametrize("error", BROKEN)
-def test_a_broken_file_is_one_message_that_names_file_and_record(tmp_path: Path, error: str) -> None:
+def test_read_npy_error_names_file_and_record(tmp_path: Path, error: str) -> None:
     content, message = BROKEN[error]
     path = tmp_path / "lamp_8192.npy"
     if content is not None:
@@ -109,7 +109,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["bare pickle", "object array"])
-def test_no_code_from_a_file_is_run(tmp_path: Path, wrapped: bool) -> None:
+def test_read_npy_never_unpickles(tmp_path: Path, wrapped: bool) -> None:
     path, target = tmp_path / "a.npy", tmp_path / "made by the pickle"
     if wrapped:
         np.save(path, np.array([[Bomb(target)] * 6], dtype=object), allow_pickle=True)
@@ -137,13 +137,13 @@ def spoiled(row: int, column: int, value: float) -> np.ndarray:
         (spoiled(0, 5, 300.0), "colors reach from 0"),
     ],
 )
-def test_bad_values_are_named(tmp_path: Path, array: np.ndarray, message: str) -> None:
+def test_read_npy_rejects_invalid_values(tmp_path: Path, array: np.ndarray, message: str) -> None:
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(DataError, match=re.escape(message)):
         read_npy(tmp_path / "a.npy", record_id="a")
 
 
-def test_asking_for_byte_colors_of_a_unit_file_is_noticed(tmp_path: Path) -> None:
+def test_read_npy_rejects_byte_colors_of_a_unit_file(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", cloud())
     with pytest.raises(DataError, match="colors look like 0-1"):
         read_npy(tmp_path / "a.npy", record_id="a", colors="0-255")
@@ -151,13 +151,13 @@ def test_asking_for_byte_colors_of_a_unit_file_is_noticed(tmp_path: Path) -> Non
     assert (read_npy(tmp_path / "black.npy", record_id="a", colors="0-255")[:, 3:] == 0).all()
 
 
-def test_too_few_points_names_both_numbers_and_who_asks() -> None:
+def test_require_points_error_names_both_numbers_and_the_component() -> None:
     require_points(cloud(), 40, record_id="a", requested_by="encoder pointnext")
     with pytest.raises(DataError, match=r"record a: 40 points, but encoder pointnext needs at least 41\."):
         require_points(cloud(), 41, record_id="a", requested_by="encoder pointnext")
 
 
-def test_check_refuses_what_a_generator_might_hand_over() -> None:
+def test_check_rejects_invalid_arrays() -> None:
     check(cloud(), source="the shapes world", record_id="a")
     for bad in (cloud().astype("float64"), cloud()[:, :3], cloud()[0], cloud() * 300):
         with pytest.raises(DataError, match=r"the shapes world \(record a\)"):
@@ -169,7 +169,7 @@ def test_check_refuses_what_a_generator_might_hand_over() -> None:
     edits=st.lists(st.tuples(st.integers(6, 127), st.integers(0, 255)), max_size=5),
     length=st.integers(0, 128 + 960),
 )
-def test_a_damaged_file_gives_a_cloud_or_a_data_error(
+def test_read_npy_damaged_file(
     tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, int]], length: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzzed.npy"

@@ -31,7 +31,7 @@ VALUES = st.recursive(
 
 
 @given(values=st.lists(VALUES, max_size=6), indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
-def test_entries_come_back_one_by_one(
+def test_json_array_entries(
     tmp_path_factory: pytest.TempPathFactory, values: list[Any], indent: int | None, ascii_only: bool
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "array.json"
@@ -43,7 +43,7 @@ def test_entries_come_back_one_by_one(
     assert [array[i] for i in range(len(array))] == values
 
 
-def test_a_byte_order_mark_and_blanks_are_passed_over(tmp_path: Path) -> None:
+def test_json_array_skips_byte_order_mark_and_space(tmp_path: Path) -> None:
     path = tmp_path / "array.json"
     path.write_bytes(b'\xef\xbb\xbf \r\n[ 1 ,\n\t{"\xc3\xa4": 2} ] \n')
     array = JsonArray(path, ignore)
@@ -58,13 +58,13 @@ def test_a_byte_order_mark_and_blanks_are_passed_over(tmp_path: Path) -> None:
         (b'[{"a": 1}, {"b": ', "line 1, column 18: Expecting value; the file ends there, copy it again"),
         (b'[{"a": 1}\n {"b": 2}]', "line 2, column 2: ',' or ']' expected"),
         (b'[{"a": 1},\n]', "line 2, column 1: Expecting value"),
-        (b"[1] 2", "text behind the array"),
+        (b"[1] 2", "text after the array"),
         (b"[1", "the file ends there"),
         (b'["\xff"]', "not UTF-8 at byte 2"),
         (b"[" * 100_000, "nested too deeply"),
     ],
 )
-def test_a_file_that_is_no_array_is_one_message_with_its_place(tmp_path: Path, content: bytes, message: str) -> None:
+def test_json_array_error_names_file_and_location(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "brief_train.json"
     path.write_bytes(content)
     with pytest.raises(DataError, match=re.escape(message)) as caught:
@@ -72,13 +72,13 @@ def test_a_file_that_is_no_array_is_one_message_with_its_place(tmp_path: Path, c
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+def test_json_array_missing_file_and_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(DataError, match=re.escape(str(path))):
             JsonArray(path, ignore)
 
 
-def test_the_mark_is_taken_out_and_the_rounds_are_paired() -> None:
+def test_conversation_removes_the_mark_and_pairs_the_turns() -> None:
     parsed = conversation(
         entry("<point>\nWhat is this?", "A lamp.", "Its color?", "Red.", conversation_type="multi_round"), "here"
     )
@@ -87,13 +87,13 @@ def test_the_mark_is_taken_out_and_the_rounds_are_paired() -> None:
     assert behind == Conversation("simple_description", (Round("What is this?", "A lamp."),))
 
 
-def test_text_only_is_a_choice() -> None:
+def test_conversation_text_only() -> None:
     assert not conversation(entry("Hello", "Hi"), "here", allow_text_only=True).has_cloud
     with pytest.raises(DataError, match=r"here: no <point> in the first human turn; pass --dataset.allow_text_only"):
         conversation(entry("Hello", "Hi"), "here")
 
 
-def test_markup_in_a_caption_passes_unharmed() -> None:
+def test_conversation_preserves_markup() -> None:
     nasty = "[/red]<script>alert(1)</script>| & {x} \\n %s </s> \N{GRINNING FACE}"
     assert conversation(entry("<point>\nWhat?", nasty), "here").rounds[0].answer == nasty
 
@@ -119,12 +119,12 @@ def test_markup_in_a_caption_passes_unharmed() -> None:
         ({"object_id": "lamp", "conversations": [turns("<point>?")[0]] * 2}, "turn 1 is from 'human', expected 'gpt'"),
     ],
 )
-def test_a_bad_conversation_is_one_message(error: dict[str, Any], message: str) -> None:
+def test_conversation_errors(error: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=re.escape(f"here: {message}")):
         conversation(error, "here")
 
 
 @pytest.mark.parametrize("bad", [None, 3, [], "lamp", {}, {"object_id": 7}, {"object_id": ""}, {"object_id": "a\nb"}])
-def test_an_entry_without_an_object_is_refused(bad: Any) -> None:
+def test_object_of_rejects_invalid_entries(bad: Any) -> None:
     with pytest.raises(DataError, match="here: "):
         object_of(bad, "here")

@@ -1,4 +1,4 @@
-"""A lazy split is a sequence like any other, and makes a record only when it is asked for it."""
+"""Lazy records: a sequence that builds only the requested records."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def record(number: int) -> Record:
 
 
 def ids(records: Sequence[Record]) -> list[str]:
-    return [one.id for one in records]
+    return [item.id for item in records]
 
 
 @pytest.mark.parametrize("keys", [range(5), tuple(range(5))])
-def test_index_and_slice_agree_with_a_list(keys: Sequence[int]) -> None:
+def test_lazy_records_index_and_slice_like_a_list(keys: Sequence[int]) -> None:
     records, listed = LazyRecords(keys, record), [f"r{number}" for number in keys]
     assert len(records) == 5
     assert ids(records) == listed
@@ -35,7 +35,7 @@ def test_index_and_slice_agree_with_a_list(keys: Sequence[int]) -> None:
             records[beyond]
 
 
-def test_only_what_is_asked_for_is_made() -> None:
+def test_lazy_records_build_only_requested_records() -> None:
     made: list[int] = []
 
     def make(number: int) -> Record:
@@ -49,7 +49,7 @@ def test_only_what_is_asked_for_is_made() -> None:
     assert made == [7]
 
 
-def test_an_index_error_of_the_maker_does_not_end_the_records() -> None:
+def test_lazy_records_raise_an_index_error_of_make() -> None:
     with pytest.raises(IndexError, match="a bug"):
         list(LazyRecords(range(3), broken))
 
@@ -60,6 +60,6 @@ def broken(number: int) -> Record:
     return record(number)
 
 
-def test_pickled_records_are_those_of_the_original() -> None:
+def test_lazy_records_pickle() -> None:
     again = pickle.loads(pickle.dumps(LazyRecords(range(3), broken)))
     assert ids(again[:2]) == ["r0", "r1"]

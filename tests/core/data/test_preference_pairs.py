@@ -1,4 +1,4 @@
-"""A file of pairs is read back as it was written, and a line that is no pair is named."""
+"""Files of pairs: round trip, and errors that name the line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spa3d.errors import DataError
 GOOD = {"record": "train-1", "question": "Which side?", "chosen": "left", "rejected": "right"}
 
 
-def refusal(folder: Path, *lines: str) -> str:
+def read_error(folder: Path, *lines: str) -> str:
     path = folder / "pairs.jsonl"
     path.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(DataError) as caught:
@@ -26,7 +26,7 @@ def line(**more: Any) -> str:
     return json.dumps({**GOOD, **more})
 
 
-def test_pairs_come_back_as_they_were(tmp_path: Path) -> None:
+def test_read_pairs_round_trip(tmp_path: Path) -> None:
     pairs = [
         Pair("train-1", "Which side?", "left\u2028side", "“right”", True, {"mode": "corruption", "seed": 3}),
         Pair("train-2", "What is a chair?", "a seat", "a fruit", has_cloud=False),
@@ -35,27 +35,27 @@ def test_pairs_come_back_as_they_were(tmp_path: Path) -> None:
     assert read_pairs(tmp_path / "p.jsonl") == pairs
 
 
-def test_what_a_stranger_writes_needs_four_texts_only(tmp_path: Path) -> None:
+def test_read_pairs_needs_only_four_texts(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text(f"\n{line(score=3)}\n\n")
     assert read_pairs(tmp_path / "p.jsonl") == [Pair("train-1", "Which side?", "left", "right")]
 
 
-def test_a_broken_line_is_named(tmp_path: Path) -> None:
-    assert refusal(tmp_path, line(), "", '{"record": "x', line()).startswith("FILE, line 3: this is no JSON (")
-    assert refusal(tmp_path, line(), "[1, 2]").startswith("FILE, line 2: a line must be an object with record, ques")
+def test_read_pairs_error_names_the_line(tmp_path: Path) -> None:
+    assert read_error(tmp_path, line(), "", '{"record": "x', line()).startswith("FILE, line 3: this is no JSON (")
+    assert read_error(tmp_path, line(), "[1, 2]").startswith("FILE, line 2: a line must be an object with record, ques")
     missing = json.dumps({"record": "train-1", "chosen": "left"})
-    assert refusal(tmp_path, missing).startswith("FILE, line 1: question, rejected missing; a pair has record, ")
-    assert refusal(tmp_path, line(chosen=3)) == "FILE, line 1: chosen must be a text, not 3"
-    assert refusal(tmp_path, line(question=" ")) == "FILE, line 1: question is empty"
-    assert refusal(tmp_path, line(has_cloud="yes")).startswith("FILE, line 1: has_cloud must be true or false")
-    assert refusal(tmp_path, line(rejected=" LEFT")) == (
+    assert read_error(tmp_path, missing).startswith("FILE, line 1: question, rejected missing; a pair has record, ")
+    assert read_error(tmp_path, line(chosen=3)) == "FILE, line 1: chosen must be a text, not 3"
+    assert read_error(tmp_path, line(question=" ")) == "FILE, line 1: question is empty"
+    assert read_error(tmp_path, line(has_cloud="yes")).startswith("FILE, line 1: has_cloud must be true or false")
+    assert read_error(tmp_path, line(rejected=" LEFT")) == (
         "FILE, line 1: the two answers are the same, which leaves nothing to prefer; leave the line out"
     )
-    assert refusal(tmp_path, line(rejected="")).startswith("FILE, line 1: an answer is empty")
-    assert refusal(tmp_path, "").startswith("FILE: holds no pair; make some with `spa3d pairs FILE")
+    assert read_error(tmp_path, line(rejected="")).startswith("FILE, line 1: an answer is empty")
+    assert read_error(tmp_path, "").startswith("FILE: no pairs in it; make some with `spa3d pairs FILE")
 
 
-def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
+def test_read_pairs_missing_or_binary_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.jsonl: cannot be read \(No such file or directory\); .*JSON lines"):
         read_pairs(tmp_path / "none.jsonl")
     (tmp_path / "p.jsonl").write_bytes(b"\xff\xfe\x00")
@@ -73,14 +73,12 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
         ("", "red", EMPTY),
     ],
 )
-def test_case_and_space_make_no_other_answer(chosen: str, rejected: str, error: str) -> None:
+def test_pair_error(chosen: str, rejected: str, error: str) -> None:
     assert pair_error(chosen, rejected) == error
 
 
-class TestOfTraining:
-    def test_pairs_of_other_records_are_refused_with_the_first_their_number_and_their_origin(
-        self, toy_dataset: Any
-    ) -> None:
+class TestSelectPairs:
+    def test_unknown_records(self, toy_dataset: Any) -> None:
         pairs = [
             Pair(f"{split}-{i}", "?", "a", "b", made={"dataset": "toys"}) for split in ("train", "test") for i in (1, 2)
         ]
@@ -91,7 +89,7 @@ class TestOfTraining:
             "they were made with dataset toys: "
         )
 
-    def test_those_of_records_that_are_left_out_go(self, toy_dataset: Any) -> None:
+    def test_records_left_out(self, toy_dataset: Any) -> None:
         pairs = [Pair(f"train-{i}", "?", "a", "b") for i in (1, 2)]
         records = [record for record in toy_dataset.records("train") if record.id != "train-1"]
         assert select_pairs(pairs, records, left_out={"train-1"}, dataset="toy") == pairs[1:]

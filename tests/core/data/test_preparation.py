@@ -17,12 +17,12 @@ def cloud(number: int, *key: str | int) -> np.ndarray:
     )
 
 
-def test_normalized_by_hand() -> None:
+def test_normalized() -> None:
     xyz = np.array([[0, 0, 0], [4, 0, 0], [2, 1, 0], [2, -1, 0]], dtype=np.float32)
     assert normalized(xyz).tolist() == [[-1, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, -0.5, 0]]
 
 
-def test_far_and_large_clouds_are_normalized_as_well() -> None:
+def test_normalized_far_and_large_cloud() -> None:
     far = cloud(2000)[:, :3] * 1000 + 1e5
     unit = normalized(far)
     assert unit.dtype == np.float32
@@ -30,12 +30,12 @@ def test_far_and_large_clouds_are_normalized_as_well() -> None:
     assert np.linalg.norm(unit, axis=1).max() == pytest.approx(1, abs=1e-6)
 
 
-def test_a_cloud_without_extent_is_refused() -> None:
+def test_prepare_rejects_coinciding_points() -> None:
     with pytest.raises(DataError, match="7 points of the cloud all lie in one place"):
         prepare(np.ones((7, 6), dtype=np.float32), key=("a",))
 
 
-def test_prepare_changes_neither_its_input_nor_real_colors() -> None:
+def test_prepare_changes_neither_input_nor_real_colors() -> None:
     source = cloud(50)
     kept = source.copy()
     ready = prepare(source, key=("a",))
@@ -45,17 +45,17 @@ def test_prepare_changes_neither_its_input_nor_real_colors() -> None:
     assert np.array_equal(source, kept)
 
 
-def test_missing_color_is_filled() -> None:
+def test_prepare_fills_missing_color() -> None:
     assert (prepare(cloud(50), key=("a",), has_color=False, missing_color=0.4)[:, 3:] == np.float32(0.4)).all()
     assert (prepare(cloud(50), key=("a",), has_color=False)[:, 3:] == 0).all()
 
 
-def test_normalizing_can_be_left_out() -> None:
+def test_prepare_without_normalization() -> None:
     source = cloud(50)
     assert np.array_equal(prepare(source, key=("a",), normalize=False), source)
 
 
-def test_resampling_comes_before_normalizing() -> None:
+def test_prepare_resamples_before_normalization() -> None:
     ready = prepare(cloud(500), key=("a",), count=40)
     assert ready.shape == (40, 6)
     assert ready.dtype == np.float32
@@ -64,7 +64,7 @@ def test_resampling_comes_before_normalizing() -> None:
 
 
 @pytest.mark.parametrize("method", ["fps", "random"])
-def test_a_larger_cloud_is_reduced_to_points_of_its_own(method: str) -> None:
+def test_resample_larger_cloud(method: str) -> None:
     source = cloud(300)
     some = resample(source, 64, method, Draws([("a",)]))
     rows = {tuple(row) for row in source}
@@ -72,13 +72,13 @@ def test_a_larger_cloud_is_reduced_to_points_of_its_own(method: str) -> None:
     assert all(tuple(row) in rows for row in some)
 
 
-def test_fps_takes_the_ends_of_a_line() -> None:
+def test_resample_fps_line() -> None:
     line = np.zeros((11, 6), dtype=np.float32)
     line[:, 0] = np.arange(11)
     assert resample(line, 3, "fps", Draws([("a",)]))[:, 0].tolist() == [0, 10, 5]
 
 
-def test_a_random_subset_depends_on_the_key_alone() -> None:
+def test_prepare_random_subset_depends_on_the_key() -> None:
     source = cloud(300)
     first = prepare(source, key=("a", 1), count=64, method="random")
     assert np.array_equal(first, prepare(source, key=("a", 1), count=64, method="random"))
@@ -86,7 +86,7 @@ def test_a_random_subset_depends_on_the_key_alone() -> None:
 
 
 @pytest.mark.parametrize("method", ["fps", "random"])
-def test_a_smaller_cloud_keeps_every_point_and_repeats_some(method: str) -> None:
+def test_resample_smaller_cloud(method: str) -> None:
     source = cloud(20)
     more = resample(source, 50, method, Draws([("a",)]))
     assert np.array_equal(more[:20], source)
@@ -94,7 +94,7 @@ def test_a_smaller_cloud_keeps_every_point_and_repeats_some(method: str) -> None
     assert all(tuple(row) in rows for row in more[20:])
 
 
-def test_channels_come_in_the_order_asked_for() -> None:
+def test_encoder_inputs_order_of_channels() -> None:
     points = torch.tensor([[[1.0, 2, 3, 0.1, 0.2, 0.3], [4, 5, 6, 0.4, 0.5, 0.6]]])
     assert encoder_inputs(points, ("xyz",)).tolist() == [[[1, 2, 3], [4, 5, 6]]]
     both = encoder_inputs(points, ("rgb", "xyz"))
@@ -102,7 +102,7 @@ def test_channels_come_in_the_order_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("axis", "expected"), [("x", [0, 3]), ("y", [0, 4]), ("z", [5, 0])])
-def test_height_is_measured_from_the_lowest_point_of_the_same_cloud(axis: str, expected: list[float]) -> None:
+def test_encoder_inputs_height(axis: str, expected: list[float]) -> None:
     points = torch.zeros(2, 2, 6)
     points[0, :, :3] = torch.tensor([[1.0, 1, 6], [4, 5, 1]])
     points[1] = 100
@@ -115,13 +115,13 @@ def record(points: np.ndarray) -> Record:
     return Record("lamp-7", "lamp-7", "lamp-7", lambda: points, (conversation,))
 
 
-def test_a_sound_cloud_is_handed_on_as_it_is() -> None:
+def test_load_valid_cloud_returns_the_same_array() -> None:
     source = cloud(32)
     assert load_valid_cloud(record(source), min_points=32) is source
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda c: c[:31], "record lamp-7: 31 points, but encoder pointnext needs at least 32"),
         (lambda c: np.full_like(c, np.nan), "record lamp-7: NaN or infinity in 40 of 40 points"),
@@ -131,6 +131,6 @@ def test_a_sound_cloud_is_handed_on_as_it_is() -> None:
         (lambda c: c * 300, "record lamp-7: colors"),
     ],
 )
-def test_a_cloud_that_no_model_should_see_names_its_record(spoil: Callable[..., np.ndarray], said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_load_valid_cloud_error_names_the_record(spoil: Callable[..., np.ndarray], message: str) -> None:
+    with pytest.raises(DataError, match=message):
         load_valid_cloud(record(spoil(cloud(40))), min_points=32, requested_by="encoder pointnext")

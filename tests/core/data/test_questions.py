@@ -8,24 +8,24 @@ from spa3d.data.questions import caption_round, draw_options, draw_pair_options,
 COLOR = Fact("color", "seat", "What color is the seat?", "red", ("red", "blue", "green", "white", "black"))
 
 
-def test_the_wording_is_fixed() -> None:
+def test_with_options() -> None:
     assert with_options(COLOR.question, ("red", "blue")) == "What color is the seat? A) red B) blue"
     assert with_options(COLOR.question, ()) == COLOR.question
 
 
-def test_four_options_hold_the_answer_anywhere() -> None:
+def test_draw_options_answer_at_any_position() -> None:
     drawn = [draw_options(COLOR, "record", number) for number in range(400)]
-    places: Counter[int] = Counter()
+    positions: Counter[int] = Counter()
     for options in drawn:
         assert options is not None
         assert len(set(options)) == 4
-        places[options.index("red")] += 1
-    assert all(70 < places[place] < 130 for place in range(4))
+        positions[options.index("red")] += 1
+    assert all(70 < positions[position] < 130 for position in range(4))
     assert drawn == [draw_options(COLOR, "record", number) for number in range(400)]
     assert draw_options(Fact("color", "", "?", "red", ("red", "blue", "green")), "record") is None
 
 
-def test_a_pair_shares_options_with_both_answers() -> None:
+def test_draw_pair_options_contain_both_answers() -> None:
     after = Fact("color", "seat", COLOR.question, "blue", COLOR.options)
     for number in range(50):
         options = draw_pair_options(COLOR, after, number)
@@ -34,7 +34,7 @@ def test_a_pair_shares_options_with_both_answers() -> None:
         assert len(set(options)) == 4
 
 
-def test_a_keyed_sample_keeps_the_order_and_every_place_has_its_chance() -> None:
+def test_keyed_sample_is_ordered_and_uniform() -> None:
     assert keyed_sample("abc", 3, 0) == ["a", "b", "c"]
     counts: Counter[int] = Counter()
     for seed in range(300):
@@ -46,7 +46,7 @@ def test_a_keyed_sample_keeps_the_order_and_every_place_has_its_chance() -> None
     assert keyed_sample(range(10), 4, "a", 1) == keyed_sample(range(10), 4, "a", 1)
 
 
-def test_the_caption_round_is_that_of_the_caption_conversation() -> None:
+def test_caption_round() -> None:
     conversations = (
         Conversation("single_round", (Round("Is it big?", "No."),)),
         Conversation(CAPTION, (Round("What is this?", "A lamp."),)),

@@ -1,4 +1,4 @@
-"""The figures of report.json from rows small enough to count by hand."""
+"""Figures of report.json from a few rows, counted by hand."""
 
 import pytest
 
@@ -16,20 +16,20 @@ def row(name, *, record="a", kind="color", view="clean", value=1.0, answer="red"
     } | more  # fmt: skip
 
 
-def asked(name, clean, blind, **more):
+def both_views(name, clean, blind, **more):
     """A question in both views."""
     return [row(name, view="clean", value=clean, **more), row(name, view="blind", value=blind, **more)]
 
 
 FOUR = [
-    *asked("q1", 1, 1, record="a", answer="red"),
-    *asked("q2", 1, 0, record="b", answer="red"),
-    *asked("q3", 0, 0, record="c", answer="blue", valid=False),
-    *asked("q4", 1, 0, record="d", answer="big", kind="size", options=["small", "big"], chance=0.5),
+    *both_views("q1", 1, 1, record="a", answer="red"),
+    *both_views("q2", 1, 0, record="b", answer="red"),
+    *both_views("q3", 0, 0, record="c", answer="blue", valid=False),
+    *both_views("q4", 1, 0, record="d", answer="big", kind="size", options=["small", "big"], chance=0.5),
 ]
 
 
-def test_hand_worked_scores():
+def test_summarize_scores():
     result = summarize(FOUR, bootstrap=200, seed=0)
     assert result["score"] == 0.75
     assert result["blind"] == 0.25
@@ -45,15 +45,15 @@ def test_hand_worked_scores():
     assert "blind_only" not in result
 
 
-def test_majority_is_the_kinds_most_frequent_answer_among_those_offered():
+def test_summarize_majority_among_the_options():
     rows = [
-        *asked("q1", 1, 1, answer="red"),
-        *asked("q2", 1, 1, answer="red"),
-        *asked("q3", 1, 1, answer="blue"),  # red is offered and wrong
-        *asked("q4", 1, 1, answer="blue", options=["green", "blue"]),  # red is not offered, blue comes next
-        *asked("q5", 1, 1, answer="two", kind="count", options=None),
-        *asked("q6", 1, 1, answer="four", kind="count", options=None),
-        *asked("q7", 1, 1, answer="four", kind="count", options=None),
+        *both_views("q1", 1, 1, answer="red"),
+        *both_views("q2", 1, 1, answer="red"),
+        *both_views("q3", 1, 1, answer="blue"),  # red is offered and wrong
+        *both_views("q4", 1, 1, answer="blue", options=["green", "blue"]),  # red is not offered, blue comes next
+        *both_views("q5", 1, 1, answer="two", kind="count", options=None),
+        *both_views("q6", 1, 1, answer="four", kind="count", options=None),
+        *both_views("q7", 1, 1, answer="four", kind="count", options=None),
     ]
     result = summarize(rows, bootstrap=100, seed=0)
     assert result["majority"] == pytest.approx((3 + 2) / 7, abs=1e-6)
@@ -61,26 +61,26 @@ def test_majority_is_the_kinds_most_frequent_answer_among_those_offered():
     assert result["kinds"]["count"]["majority"] == pytest.approx(2 / 3, abs=1e-6)
 
 
-def test_length_normalized_pick_is_a_second_score():
+def test_summarize_length_normalized_score():
     # By sum the second option wins (-2 > -3), per token the first (-1 > -2): one question turns right, one wrong.
     scored = {"option_logp": [-3.0, -2.0], "option_lengths": [3, 1], "options": ["red", "blue"]}
-    rows = [*asked("q1", 0, 0, answer="red", **scored), *asked("q2", 1, 0, answer="blue", **scored)]
-    rows += asked("q3", 0, 0, answer="red", **scored)
+    rows = [*both_views("q1", 0, 0, answer="red", **scored), *both_views("q2", 1, 0, answer="blue", **scored)]
+    rows += both_views("q3", 0, 0, answer="red", **scored)
     result = summarize(rows, bootstrap=100, seed=0)
     assert result["score"] == pytest.approx(1 / 3, abs=1e-6)
     assert result["normalized"] == pytest.approx(2 / 3, abs=1e-6)
     assert "normalized" not in summarize(FOUR, bootstrap=100, seed=0)
 
 
-def test_a_pair_is_right_when_both_members_are():
+def test_summarize_pairs():
     def member(name, pair, clean, blind, record):
-        return asked(name, clean, blind, pair=pair, record=record, set="flip")
+        return both_views(name, clean, blind, pair=pair, record=record, set="flip")
 
     rows = [
         *FOUR,
         *member("p1a", "p1", 1, 1, "a"), *member("p1b", "p1", 1, 0, "a-twin"),
         *member("p2a", "p2", 1, 0, "b"), *member("p2b", "p2", 0, 1, "b-twin"),
-        *asked("c1", 1, 0, set="counterfactual"), *asked("c2", 0, 0, set="counterfactual"),
+        *both_views("c1", 1, 0, set="counterfactual"), *both_views("c2", 0, 0, set="counterfactual"),
     ]  # fmt: skip
     result = summarize(rows, bootstrap=200, seed=0)
     assert (result["flip"]["score"], result["flip"]["blind"], result["flip"]["n"]) == (0.5, 0.0, 2)
@@ -95,7 +95,7 @@ def test_a_pair_is_right_when_both_members_are():
         summarize(half, bootstrap=200, seed=0)
 
 
-def test_a_blind_run_says_so():
+def test_summarize_blind_run():
     rows = [line for line in FOUR if line["view"] == "blind"]
     result = summarize(rows, bootstrap=200, seed=0)
     assert result["blind_only"] is True
@@ -103,14 +103,14 @@ def test_a_blind_run_says_so():
     assert "gap" not in result
 
 
-def test_no_questions_is_an_error():
+def test_summarize_rejects_rows_without_questions():
     with pytest.raises(ValueError, match="reported split"):
         summarize([], bootstrap=200, seed=0)
 
 
-def test_change_is_paired_and_hand_worked():
-    after = [*asked("q1", 0, 1, record="a"), *asked("q2", 0, 1, record="b"),
-             *asked("q3", 0, 0, record="c"), *asked("q4", 1, 0, record="d", kind="size")]  # fmt: skip
+def test_change_is_paired():
+    after = [*both_views("q1", 0, 1, record="a"), *both_views("q2", 0, 1, record="b"),
+             *both_views("q3", 0, 0, record="c"), *both_views("q4", 1, 0, record="d", kind="size")]  # fmt: skip
     moved = change(FOUR, list(reversed(after)), bootstrap=2000, seed=0)
     assert moved["score"] == -0.5  # q1 and q2 lost
     assert moved["blind"] == 0.25  # q2 gained
@@ -122,25 +122,26 @@ def test_change_is_paired_and_hand_worked():
         change(FOUR, after[2:], bootstrap=100, seed=0)
 
 
-def test_change_against_itself_is_zero_with_an_honest_interval():
+def test_change_without_differences():
     moved = change(FOUR, FOUR, bootstrap=200, seed=0)
     assert (moved["score"], moved["blind"], moved["p"]) == (0, 0, 1)
     assert moved["ci95"][0] < 0 < moved["ci95"][1]
 
 
-def test_the_other_sets_change_too():
-    before = [*FOUR, *asked("c1", 1, 0, set="counterfactual")]
-    after = [*FOUR, *asked("c1", 0, 0, set="counterfactual")]
+def test_change_of_the_counterfactual_set():
+    before = [*FOUR, *both_views("c1", 1, 0, set="counterfactual")]
+    after = [*FOUR, *both_views("c1", 0, 0, set="counterfactual")]
     moved = change(before, after, bootstrap=200, seed=0)
     assert moved["counterfactual"]["score"] == -1
     with pytest.raises(ValueError, match="has the sets"):
         change(before, FOUR, bootstrap=200, seed=0)
 
 
-def test_the_same_rows_in_any_order_give_the_same_figures():
+def test_summarize_is_independent_of_the_order_of_rows():
     stream = keyed_generator("rows")
-    rows = [line for i in range(60) for line in
-            asked(f"q{i}", int(stream.random() < 0.7), int(stream.random() < 0.4), record=f"r{i // 3}")]  # fmt: skip
+    rows = []
+    for i in range(60):
+        rows += both_views(f"q{i}", int(stream.random() < 0.7), int(stream.random() < 0.4), record=f"r{i // 3}")
     shuffled = [rows[i] for i in stream.permutation(len(rows))]
     assert summarize(rows, bootstrap=300, seed=1) == summarize(shuffled, bootstrap=300, seed=1)
     assert summarize(rows, bootstrap=300, seed=1)["ci95"] != summarize(rows, bootstrap=300, seed=2)["ci95"]

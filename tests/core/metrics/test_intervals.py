@@ -8,12 +8,12 @@ from spa3d.metrics.intervals import mean_interval, paired_interval, sign_flip_p,
 KEY = ("test", 0)
 
 
-def test_two_clusters_give_the_whole_range():
+def test_mean_interval_two_clusters():
     # The resample means are 0, 1/2, 1 with probabilities 1/4, 1/2, 1/4: 2.5 % and 97.5 % fall on the ends.
     assert mean_interval(np.array([0.0, 1.0]), ["a", "b"], resamples=2000, key=KEY) == (0.0, 1.0)
 
 
-def test_questions_about_one_record_are_not_independent():
+def test_mean_interval_resamples_whole_records():
     values = np.repeat([0.0, 1.0], 50)
     one_record_each = [str(i) for i in range(100)]
     two_records = ["a"] * 50 + ["b"] * 50
@@ -23,7 +23,7 @@ def test_questions_about_one_record_are_not_independent():
     assert narrow == pytest.approx((0.4, 0.6), abs=0.02)  # 0.5 -+ 1.96 * sqrt(0.25 / 100) = 0.402, 0.598
 
 
-def test_interval_matches_the_normal_approximation_of_a_ratio():
+def test_mean_interval_matches_the_normal_approximation():
     # Clusters of unequal size: the standard error of sum(s) / sum(n) is sqrt(sum((s - m n)^2)) / sum(n).
     stream = np.random.default_rng(3)
     sizes = stream.integers(1, 6, size=300)
@@ -36,7 +36,7 @@ def test_interval_matches_the_normal_approximation_of_a_ratio():
     assert interval == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.12 * error)
 
 
-def test_interval_does_not_depend_on_the_order_of_the_rows():
+def test_mean_interval_is_independent_of_the_order():
     values = np.array([0.0, 1.0, 1.0, 0.25, 0.5, 1.0])
     clusters = ["a", "b", "c", "a", "b", "d"]
     order = [3, 1, 5, 0, 2, 4]
@@ -45,21 +45,21 @@ def test_interval_does_not_depend_on_the_order_of_the_rows():
     assert straight == pytest.approx(shuffled, abs=1e-12)
 
 
-def test_the_same_key_gives_the_same_interval_and_another_key_another():
+def test_mean_interval_depends_on_the_key():
     values, clusters = np.linspace(0, 1, 40) ** 2, [str(i) for i in range(40)]
     first = mean_interval(values, clusters, resamples=200, key=KEY)
     assert first == mean_interval(values, clusters, resamples=200, key=KEY)
     assert first != mean_interval(values, clusters, resamples=200, key=("test", 1))
 
 
-def test_blocks_of_resamples_add_up(monkeypatch):
+def test_mean_interval_is_independent_of_the_block_size(monkeypatch):
     values, clusters = np.linspace(0, 1, 30), [str(i) for i in range(30)]
     whole = mean_interval(values, clusters, resamples=101, key=KEY)
     monkeypatch.setattr("spa3d.metrics.intervals.BLOCK", 30 * 7)
     assert mean_interval(values, clusters, resamples=101, key=KEY) == whole
 
 
-def test_unanimous_clusters_keep_an_honest_interval():
+def test_unanimous_interval_matches_wilson():
     # Wilson, 24 of 24: 24 / (24 + 3.841) = 0.8620.
     ones = mean_interval(np.ones(48), [str(i // 2) for i in range(48)], resamples=100, key=KEY)
     assert ones == pytest.approx((0.8620, 1.0), abs=1e-4)
@@ -90,7 +90,7 @@ def test_paired_interval_matches_bonett_and_price():
     assert interval == pytest.approx((0.0376, 0.1604), abs=0.004)
 
 
-def test_false_alarms_are_rare_when_few_answers_change():
+def test_paired_interval_false_alarms_are_rare():
     names, alarms = [f"{i:03d}" for i in range(200)], 0
     for trial in range(200):
         draws = np.random.default_rng(trial).random(200)
@@ -111,22 +111,22 @@ def test_false_alarms_are_rare_when_few_answers_change():
         ([0.1, 0.2, 0.3, 0.0], ["a", "b", "c", "d"], 2 / 8),
     ],
 )
-def test_exact_p_values(differences, clusters, p):
+def test_sign_flip_p_exact(differences, clusters, p):
     assert sign_flip_p(np.array(differences, dtype=float), clusters, resamples=2000, key=KEY) == pytest.approx(p)
 
 
-def test_sampled_p_value_matches_the_sign_test():
+def test_sign_flip_p_sampled_matches_the_sign_test():
     # 40 clusters moved by +-1, 27 up and 13 down: the sign test gives 2 P(X >= 27), X ~ B(40, 1/2) = 0.0385.
     differences = np.array([1.0] * 27 + [-1.0] * 13)
     p = sign_flip_p(differences, [str(i) for i in range(40)], resamples=20000, key=KEY)
     assert p == pytest.approx(0.0385, abs=0.005)
 
 
-def test_sampled_p_value_is_never_zero():
+def test_sign_flip_p_sampled_is_never_zero():
     assert sign_flip_p(np.ones(60), [str(i) for i in range(60)], resamples=999, key=KEY) == pytest.approx(1 / 1000)
 
 
-def test_values_without_clusters_are_refused():
+def test_intervals_reject_values_without_clusters():
     with pytest.raises(ValueError, match="one cluster per value"):
         mean_interval(np.ones(2), ["a"], resamples=100, key=KEY)
     with pytest.raises(ValueError, match="at least one"):

@@ -20,7 +20,7 @@ NAMES = ("armchair", "berries", "chair", "flower", "lamp", "orange", "person", "
         ("... !?", ""),
     ],
 )
-def test_words_are_compared_without_case_article_plural_or_number_word(text: str, normal: str) -> None:
+def test_words_normalizes_text(text: str, normal: str) -> None:
     assert " ".join(words(text)) == normal
 
 
@@ -45,11 +45,11 @@ def test_words_are_compared_without_case_article_plural_or_number_word(text: str
         ("no idea", None),
     ],
 )
-def test_the_first_name_counts_and_of_a_compound_the_last(text: str, named: str | None) -> None:
+def test_first_mentioned(text: str, named: str | None) -> None:
     assert first_mentioned(text, NAMES) == named
 
 
-def test_a_name_is_mentioned_whole() -> None:
+def test_mentions_whole_names() -> None:
     assert mentions("mostly light gray and red", "light gray")
     assert not mentions("mostly light red and gray", "light gray")
     assert not mentions("anything", "")
@@ -84,16 +84,16 @@ def fact(kind: str, subject: str, answer: str, options: tuple[str, ...] = ()) ->
         ("", fact("color", "blade", "red"), False),
     ],
 )
-def test_a_fact_is_stated_where_its_part_stands(text: str, of: Fact, stated: bool) -> None:
+def test_asserts_fact(text: str, of: Fact, stated: bool) -> None:
     assert asserts_fact(text, of, SUBJECTS) is stated
 
 
-def test_two_categories_of_one_word_are_both_right() -> None:
+def test_asserts_fact_categories_with_equal_words() -> None:
     options = ("glass", "glasses")
     assert all(asserts_fact("A pair of glasses.", fact("category", "", answer, options)) for answer in options)
 
 
-def test_f1_by_hand() -> None:
+def test_token_f1() -> None:
     assert token_f1("a red chair", "a red table") == pytest.approx(0.5)  # 1 shared of 2 and 2 words
     assert token_f1("red red", "red") == pytest.approx(2 / 3)
     assert token_f1("red", "blue") == token_f1("", "blue") == token_f1("", "") == 0
@@ -101,7 +101,7 @@ def test_f1_by_hand() -> None:
 
 
 @given(st.text())
-def test_no_text_breaks_a_rule(text: str) -> None:
+def test_text_matching_accepts_any_text(text: str) -> None:
     assert 0 <= token_f1(text, text) <= 1
     assert first_mentioned(text, (text, "chair")) in (text, "chair", None)
     assert asserts_fact(text, fact("color", text, text), (text,)) in (True, False)

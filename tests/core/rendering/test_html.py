@@ -18,7 +18,7 @@ from spa3d.rendering.html import (
 )
 
 
-def test_page_forbids_everything_that_it_does_not_need():
+def test_page_policy_forbids_scripts_and_pictures_by_default():
     page = Page("a < b", ["<p>one</p>", "", "<p>two</p>"], style="b { color: red; }\n")
     assert page.policy == "default-src 'none'; style-src 'unsafe-inline'"
     text = page.render()

@@ -3,7 +3,7 @@
 from spa3d.rendering.markdown import escape_markdown, render_bullets, render_markdown_table
 
 
-def test_escape_markdown_steers_no_terminal_and_marks_nothing_up():
+def test_escape_markdown_control_characters_and_markup():
     assert escape_markdown("[/red]<script>|") == r"\[/red\]\<script\>\|"
     assert escape_markdown("a\x1b[2J\u2028b\r\n\x9bc") == r"a\\x1b\[2J b \\x9bc"
 

@@ -15,7 +15,7 @@ from spa3d.rendering.numbers import (
 )
 
 
-def test_shares_and_differences():
+def test_format_percent_and_points():
     assert format_percent(0.84) == "84.0"
     assert format_percent(1.0) == "100.0"
     assert format_points(0.018) == "+1.8"
@@ -25,16 +25,16 @@ def test_shares_and_differences():
 
 
 @pytest.mark.parametrize("nothing", [0.0, -0.0, 0.0004, -0.0004])
-def test_a_difference_that_rounds_to_nothing_has_no_sign(nothing):
+def test_format_points_without_sign_at_zero(nothing):
     assert format_points(nothing) == "0.0"
 
 
-def test_p_values_and_counts():
+def test_format_p_value_and_count():
     assert [format_p_value(p) for p in (0.61, 0.0434, 0.0004)] == ["p = 0.61", "p = 0.043", "p < 0.001"]
     assert [format_count(n, "record") for n in (0, 1, 2000)] == ["0 records", "1 record", "2,000 records"]
 
 
-def test_durations():
+def test_format_duration():
     seconds = (0.42, 48.2, 59.7, 125, 3600, 4330)
     assert [format_duration(s) for s in seconds] == [
         "0.4 s",

@@ -22,7 +22,7 @@ def where(picture: np.ndarray, channel: int) -> tuple[np.ndarray, np.ndarray]:
     return np.nonzero(picture[..., channel].astype(int) > rest + 60)
 
 
-def test_up_is_up_and_right_is_right() -> None:
+def test_render_up_and_right() -> None:
     stacked = render(np.vstack([ball((0, 1, 0), RED), ball((0, -1, 0), BLUE)]), size=64, yaw=0, pitch=0)
     assert where(stacked, 0)[0].max() < 32 < where(stacked, 2)[0].min()
     side = render(np.vstack([ball((1, 0, 0), RED), ball((-1, 0, 0), BLUE)]), size=64, yaw=0, pitch=0)
@@ -30,7 +30,7 @@ def test_up_is_up_and_right_is_right() -> None:
 
 
 @pytest.mark.parametrize(("yaw", "front"), [(0, 0), (180, 2)])
-def test_the_nearer_hides_the_farther(yaw: float, front: int) -> None:
+def test_render_nearer_points_hide_farther_ones(yaw: float, front: int) -> None:
     cloud = np.vstack([ball((0, 0, 1), RED), ball((0, 0, -1), BLUE)])
     picture = render(cloud, size=64, yaw=yaw, pitch=0)
     assert len(where(picture, front)[0]) > 50
@@ -39,12 +39,12 @@ def test_the_nearer_hides_the_farther(yaw: float, front: int) -> None:
     np.testing.assert_allclose(picture, render(cloud[::-1], size=64, yaw=yaw, pitch=0), atol=2)
 
 
-def test_looking_down_shows_the_top() -> None:
+def test_render_from_above() -> None:
     cloud = np.vstack([ball((0, 1, 0), RED), ball((0, -1, 0), BLUE)])
     assert len(where(render(cloud, size=64, yaw=0, pitch=90), 2)[0]) == 0
 
 
-def test_walking_round_is_turning_the_object() -> None:
+def test_render_yaw_equals_turning_the_object() -> None:
     cloud = np.vstack([ball((0.3, 0.5, 1), RED), ball((-1, 0, 0), BLUE)])
     turn = np.radians(40)
     turned = cloud.copy()
@@ -56,7 +56,7 @@ def test_walking_round_is_turning_the_object() -> None:
         assert len(where(walked, channel)[0]) == pytest.approx(len(where(still, channel)[0]), rel=0.25)
 
 
-def test_size_place_and_scale_do_not_matter() -> None:
+def test_render_is_independent_of_position_and_scale() -> None:
     cloud = ball((0, 0, 0), RED)
     moved = cloud * np.array([50, 50, 50, 1, 1, 1]) + np.array([7, -3, 1, 0, 0, 0])
     one, other = render(cloud, size=48, yaw=0), render(moved, size=48, yaw=0)
@@ -64,19 +64,19 @@ def test_size_place_and_scale_do_not_matter() -> None:
     assert np.mean(np.abs(one.astype(int) - other) > 8) < 0.02
 
 
-def test_the_background_stays_and_a_colorless_cloud_is_gray() -> None:
+def test_render_background_and_colorless_cloud() -> None:
     picture = render(ball((0, 0, 0), (0.0, 0.0, 0.0)), size=48, yaw=0)
     np.testing.assert_allclose(picture[0, 0] / 255, BACKGROUND, atol=0.01)
     middle = picture[24, 24].astype(int)
     assert 40 < middle.min() <= middle.max() < 190
 
 
-def test_a_single_point_and_many_points_can_be_drawn() -> None:
+def test_render_one_and_many_points() -> None:
     for points in (1, 2, 20000):
         assert len(where(render(ball((1, 2, 3), RED, points), size=32), 0)[0]) >= 1
 
 
-def test_the_telling_side_is_the_broad_one_with_what_is_high_behind() -> None:
+def test_choose_yaw_shows_the_broad_side_with_high_parts_behind() -> None:
     seat = np.random.default_rng(0).uniform((-3, 0, -1), (3, 0.1, 1), (400, 3))
     back = np.random.default_rng(1).uniform((-3, 0, -1), (3, 2, -0.9), (400, 3))
     bench = np.vstack([seat, back])
@@ -85,7 +85,7 @@ def test_the_telling_side_is_the_broad_one_with_what_is_high_behind() -> None:
     assert abs(abs(choose_yaw(behind)) - 180) == pytest.approx(32, abs=8)
 
 
-def test_a_contact_sheet_has_a_cell_for_every_cloud(tmp_path: Path) -> None:
+def test_draw_contact_sheet_cells(tmp_path: Path) -> None:
     clouds = [ball((0, 0, 0), RED), ball((0, 0, 0), BLUE), ball((0, 0, 0), RED)]
     labels = ["a short one", "<b>[/red]</b> " + "very long words " * 40, ""]
     draw_contact_sheet(clouds, labels, tmp_path / "sheet.png", columns=2, size=80)
@@ -101,19 +101,19 @@ def test_a_contact_sheet_has_a_cell_for_every_cloud(tmp_path: Path) -> None:
     assert (pixels[80:tall, :80] < 100).any(), "the label is written"
 
 
-def test_an_empty_contact_sheet_is_a_blank_page(tmp_path: Path) -> None:
+def test_draw_contact_sheet_empty(tmp_path: Path) -> None:
     draw_contact_sheet([], [], tmp_path / "sheet.png", size=40)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size[0] == 40
 
 
-def test_as_many_labels_as_clouds(tmp_path: Path) -> None:
+def test_draw_contact_sheet_rejects_missing_labels(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="zip"):
         draw_contact_sheet([ball((0, 0, 0), RED)], [], tmp_path / "sheet.png", size=40)
 
 
-def test_a_part_is_drawn_where_it_is_in_the_whole() -> None:
-    """Alone the right one of two balls fills the picture; like the two it stays on the right, in its size."""
+def test_render_like_uses_the_frame_of_another_cloud() -> None:
+    """One of two balls fills the picture; with `like` it has its size and position in the pair."""
     right, both = ball((1, 0, 0), RED), np.vstack([ball((1, 0, 0), RED), ball((-1, 0, 0), BLUE)])
     alone, whole = render(right, size=64, yaw=0, pitch=0), render(both, size=64, yaw=0, pitch=0)
     part = render(right, size=64, yaw=0, pitch=0, like=both)
@@ -122,7 +122,7 @@ def test_a_part_is_drawn_where_it_is_in_the_whole() -> None:
     assert abs(len(where(part, 0)[0]) - len(where(whole, 0)[0])) < 10
 
 
-def test_what_lies_beyond_the_reach_is_left_out() -> None:
+def test_render_reach_leaves_out_far_points() -> None:
     near, both = ball((0, 0, 0), RED), np.vstack([ball((0, 0, 0), RED), ball((1, 0, 0), BLUE)])
     for reach, seen in ((1.0, 0), (8.0, 1)):
         picture = render(both, size=64, yaw=0, pitch=0, like=near, reach=reach)
@@ -132,7 +132,7 @@ def test_what_lies_beyond_the_reach_is_left_out() -> None:
     np.testing.assert_allclose(empty / 255, np.broadcast_to(BACKGROUND, empty.shape), atol=0.01)
 
 
-def test_a_comparison_has_a_row_per_strip_and_a_cell_per_cloud(tmp_path: Path) -> None:
+def test_draw_comparison_sheet_rows_and_cells(tmp_path: Path) -> None:
     red, blue = ball((0, 0, 0), RED), ball((0, 0, 0), BLUE)
     strips = [Strip("one", "its meaning", [red, blue], ["a", "b"]), Strip("two " * 30, "long " * 200, [blue], ["c"])]
     draw_comparison_sheet([("title", strips), ("[/red]<b>" * 40, strips[:1])], tmp_path / "sheet.png", size=100)
@@ -149,14 +149,14 @@ def test_a_comparison_has_a_row_per_strip_and_a_cell_per_cloud(tmp_path: Path) -
     assert (pixels[:, :100] < 100).any()
 
 
-def test_a_comparison_of_nothing_is_a_blank_page(tmp_path: Path) -> None:
+def test_draw_comparison_sheet_empty(tmp_path: Path) -> None:
     draw_comparison_sheet([], tmp_path / "sheet.png", size=40)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (40, 1)
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
-def test_upright_turns_and_does_not_mirror(axis: str) -> None:
+def test_rotate_y_up_does_not_mirror(axis: str) -> None:
     corner = np.eye(6, dtype="float32")
     turned = rotate_y_up(corner, axis)
     assert turned["xyz".index(axis), 1] == 1

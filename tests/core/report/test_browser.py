@@ -48,7 +48,7 @@ def page(tmp_path, document, example, metrics, hostile, browser):
     return show
 
 
-def asked_for(browser):
+def requested_urls(browser):
     """Addresses the page asked the network for."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
@@ -57,16 +57,16 @@ def asked_for(browser):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390, 320])
-def test_no_fault_no_request_no_sideways_scrolling(page, width, scheme):
+def test_page_has_no_errors_requests_or_sideways_scrolling(page, width, scheme):
     shown = page(width, scheme)
     assert shown.get_log("browser") == []
-    assert asked_for(shown) == []
+    assert requested_urls(shown) == []
     wide = shown.execute_script("return document.documentElement.scrollWidth")
     assert wide <= width
     assert shown.execute_script("return getComputedStyle(document.body).color") == INK[scheme]
 
 
-def test_a_cloud_can_be_turned_and_its_neighbor_turns_with_it(page):
+def test_page_turns_both_clouds_of_an_example(page):
     shown = page()
     look = "return [...document.querySelectorAll('canvas')].map(canvas => canvas.toDataURL())"
     before = shown.execute_script(look)
@@ -81,7 +81,7 @@ def test_a_cloud_can_be_turned_and_its_neighbor_turns_with_it(page):
     assert [old != new for old, new in zip(before, after, strict=True)] == [True, True, False, False]
 
 
-def test_a_curve_tells_its_values_under_the_pointer(page):
+def test_chart_shows_the_value_under_the_pointer(page):
     shown = page()
     told = shown.execute_script("""
         const svg = document.querySelector('figure.chart svg'), box = svg.getBoundingClientRect();
@@ -91,7 +91,7 @@ def test_a_curve_tells_its_values_under_the_pointer(page):
     assert told == "step 10: loss 0.500"
 
 
-def test_without_scripts_the_pictures_are_there(page):
+def test_page_without_scripts_shows_pictures(page):
     shown = page(scripts=False)
     images = shown.find_elements("css selector", ".cloud img")
     assert len(images) == 4
@@ -99,7 +99,7 @@ def test_without_scripts_the_pictures_are_there(page):
     assert "Post-training with spa" in shown.find_element("css selector", "h1").text
 
 
-def test_hostile_text_is_read_as_it_is(page, hostile):
+def test_page_shows_hostile_text_unchanged(page, hostile):
     shown = page()
     assert hostile in shown.find_element("css selector", ".warnings").get_attribute("textContent")
     assert len(shown.find_elements("css selector", "script")) == 1

@@ -1,4 +1,4 @@
-"""report.json: the keys that were promised, all of them documented, nothing that is no figure."""
+"""Model of report.json: keys, their documentation, and rejected values."""
 
 import json
 import re
@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from spa3d.report.document import Document, collect_kind_lines, collect_score_lines
 
 FREE = {"config", "passport", "data", "timing"}
-"""Keys whose content is not the report's to name."""
+"""Keys with undocumented content."""
 
 
-def test_the_promised_keys(document):
+def test_document_keys(document):
     report = json.loads(document().json_text())
     assert report["schema"] == 1
     assert report["status"] == "complete"
@@ -29,7 +29,7 @@ def test_the_promised_keys(document):
     assert {"score", "ci95", "blind", "p"} <= block["change"].keys()
 
 
-def test_every_key_is_documented(document, rows):
+def test_document_keys_are_documented(document, rows):
     page = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="utf-8")
     named = {word for code in re.findall(r"`([a-z0-9_.]+)`", page) for word in code.split(".")}
     probe = {"stage": "post-train", "probe": True, "logp_clean": -0.3, "margin": 1.0, "saturation": 0.1}
@@ -48,45 +48,45 @@ def _keys(report, inside=""):
     return names.union(*(_keys(value, key) for key, value in report.items()))
 
 
-def test_reading_back_gives_the_same_document(document):
-    made = document()
-    assert Document.model_validate_json(made.json_text()) == made
+def test_document_json_round_trip(document):
+    original = document()
+    assert Document.model_validate_json(original.json_text()) == original
 
 
-def test_keys_of_a_later_version_survive(document):
+def test_document_preserves_unknown_keys(document):
     report = json.loads(document().json_text())
     report["benchmarks"]["choice"]["after"]["sparkle"] = 7
     read = Document.model_validate(report)
     assert json.loads(read.json_text())["benchmarks"]["choice"]["after"]["sparkle"] == 7
 
 
-def test_a_setting_that_is_none_stays_in_the_configuration(document):
+def test_document_preserves_none_in_the_configuration(document):
     assert json.loads(document().json_text())["config"]["noise"]["config"]["patches"] is None
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("score", 84.0), ("score", float("nan")), ("ci95", [0.9, 0.8]), ("n", 0), ("blind", None)]
 )
-def test_what_is_no_figure_is_refused(document, key, value):
+def test_document_rejects_invalid_figures(document, key, value):
     report = json.loads(document().json_text())
     report["benchmarks"]["choice"]["after"][key] = value
     with pytest.raises(ValidationError, match=key):
         Document.model_validate(report)
 
 
-def test_an_interrupted_run_has_no_after_and_no_change(document, rows):
+def test_document_of_an_interrupted_run(document, rows):
     report = document(rows={"choice": (rows(0.8), [])}, status="interrupted")
     assert report.benchmarks["choice"].after is None
     assert "change" not in json.loads(report.json_text())["benchmarks"]["choice"]
 
 
-def test_a_benchmark_without_questions_is_named_and_has_no_block(document, rows):
+def test_document_benchmark_without_questions(document, rows):
     report = document(rows={"choice": (rows(0.8), rows(0.8)), "caption": ([], [])})
     assert report.not_asked == ("caption",)
     assert list(report.benchmarks) == ["choice"]
 
 
-def test_lines_of_the_tables(document, rows):
+def test_collect_score_lines_and_kind_lines(document, rows):
     report = document(rows={"choice": (rows(0.8), rows(0.7)), "classify": (rows(0.8, sets=["test"]), [])})
     lines = list(collect_score_lines(report))
     assert [(line.benchmark, line.subset) for line in lines] == [

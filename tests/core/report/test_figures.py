@@ -1,4 +1,4 @@
-"""Bars and curves: where things stand, and what a screen reader is told."""
+"""Score bars and charts: positions, and labels for screen readers."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -17,7 +17,7 @@ def line(name="loss", values=(1.0, 3.0), *, held_out=False, steps=(0, 10)):
     return Series(name, "plain", held_out, tuple(steps), tuple(values))
 
 
-def test_a_score_bar_puts_shares_on_their_places():
+def test_draw_score_bar_positions():
     svg = ET.fromstring(draw_score_bar(PART, None, "choice"))
     dot, ring, span, chance = (svg.find(f"*[@class='{kind}']").attrib for kind in
                                ("score before", "blind before", "span before", "chance"))  # fmt: skip
@@ -30,7 +30,7 @@ def test_a_score_bar_puts_shares_on_their_places():
     )
 
 
-def test_a_chart_spans_its_data():
+def test_draw_chart_spans_its_data():
     figure = ET.fromstring(draw_chart(Chart("Loss", "", (line(),)), width=440, height=220))
     points = figure.find(".//polyline").attrib["points"].split()
     assert points == ["40.0,196.0", "430.0,16.0"]  # from the left lower corner to the right upper one
@@ -39,24 +39,24 @@ def test_a_chart_spans_its_data():
 
 
 @pytest.mark.parametrize("values", [(2.0, 2.0), (0.0, 0.0), (-1e-9, 1e-9), (1e6, 3e6)])
-def test_flat_tiny_and_huge_curves_are_drawn(values):
+def test_draw_chart_flat_tiny_and_huge_values(values):
     text = draw_chart(Chart("Margin", "nats", (line(values=values),)))
     ET.fromstring(text)
     assert "nan" not in text
 
 
-def test_one_point_is_a_dot():
+def test_draw_chart_single_point():
     assert len(re.findall("<circle", draw_chart(Chart("x", "", (line(values=(1.0,), steps=(7,)),))))) == 1
 
 
-def test_training_batches_are_faint_only_beside_held_out_lines():
+def test_draw_chart_training_line_is_faint_beside_held_out_line():
     alone = draw_chart(Chart("Loss", "", (line(),)))
     beside = draw_chart(Chart("Loss", "", (line(), line(held_out=True))))
     assert "faint" not in alone
     assert "faint" in beside
 
 
-def test_names_at_line_ends_do_not_overlap_and_are_escaped():
+def test_draw_chart_names_do_not_overlap_and_are_escaped():
     series = (line("clean", (1, 2)), line("<b>", (1, 2.01)), line("noised", (1, 0)))
     figure = ET.fromstring(draw_chart(Chart("Log p", "", series)))
     labels = [text for text in figure.iter("text") if "label" in text.attrib["class"]]
@@ -65,6 +65,6 @@ def test_names_at_line_ends_do_not_overlap_and_are_escaped():
     assert all(low - high >= 13 for high, low in pairwise(places))
 
 
-def test_the_watchdogs_step_is_drawn():
+def test_draw_chart_watchdog_warning():
     figure = ET.fromstring(draw_chart(Chart("Loss", "", (line(),), alarms=(5,))))
     assert float(figure.find(".//line[@class='alarm']").attrib["x1"]) == 235.0

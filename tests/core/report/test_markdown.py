@@ -20,13 +20,13 @@ def texts(tokens, kind):
     return [plain(tokens[i + 1]) for i, token in enumerate(tokens) if token.type == kind]
 
 
-def test_the_first_line_is_the_verdict(document):
+def test_render_markdown_first_line_is_the_verdict(document):
     first = render_markdown(document(0.9, 0.5), []).splitlines()[0]
     assert first.startswith("**Post-training with spa hurt: choice fell by ")
     assert "95 % interval" in first
 
 
-def test_the_table_stands_first_and_holds_every_score_beside_its_blind_score(document, parsed):
+def test_render_markdown_score_table(document, parsed):
     report = document(0.9, 0.5)
     page = render_markdown(report, [])
     tokens = parsed(page)
@@ -43,7 +43,7 @@ def test_the_table_stands_first_and_holds_every_score_beside_its_blind_score(doc
     assert page.index("| choice |") < page.index("## How it was run")
 
 
-def test_hostile_text_passes_unharmed(document, example, hostile, parsed):
+def test_render_markdown_escapes_hostile_text(document, example, hostile, parsed):
     report = document(
         warnings=[hostile],
         data={"dataset": hostile, "splits": {hostile: 3}, "skipped": [hostile]},
@@ -66,16 +66,16 @@ def test_hostile_text_passes_unharmed(document, example, hostile, parsed):
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\n\n  b", "a\tb"])
-def test_line_breaks_cannot_leave_a_cell(text):
+def test_escape_markdown_line_breaks(text):
     assert escape_markdown(text) == "a b"
 
 
-def test_an_empty_run_still_makes_a_page(document):
+def test_render_markdown_empty_run(document):
     page = render_markdown(document(rows={}, status="interrupted", config={}, passport={}, data={}), [])
     assert page.startswith("**This run is interrupted: nothing was measured.**")
 
 
-def test_a_run_on_pairs_links_to_them(document):
+def test_render_markdown_links_to_pairs(document):
     passport = {"pairs": {"kept": 7, "requested": 9, "dropped": {}}}
     assert "the preference pairs in [`pairs.jsonl`](pairs.jsonl)" in render_markdown(document(passport=passport), [])
     assert "pairs.jsonl" not in render_markdown(document(), [])

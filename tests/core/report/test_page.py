@@ -13,7 +13,7 @@ VOID = {"meta", "img", "circle", "line", "polyline", "br"}
 
 
 class Reader(HTMLParser):
-    """Collects elements and text, and notices tags that do not match."""
+    """Parser that collects elements, text and unmatched tags."""
 
     def __init__(self):
         super().__init__()
@@ -48,18 +48,18 @@ def read():
     return reading
 
 
-def test_the_verdict_comes_first_then_the_table(document, example, metrics, read):
+def test_render_page_order_of_sections(document, example, metrics, read):
     report = document(0.9, 0.5, warnings=["log p fell"])
     reader = read(render_page(report, [example()], metrics))
     assert reader.text.split()[:4] == ["Post-training", "with", "spa", "hurt:"]
     order = [tag for tag, attrs in reader.tags if tag in ("h1", "table", "article") or attrs.get("class") == "chart"]
     assert order[:2] == ["h1", "table"]
     assert order.index("figure") < order.index("article")
-    for wanted in ("choice", "counterfactual", "flip", "color", "blind", "By kind of question", "log p fell"):
-        assert wanted in reader.text
+    for expected in ("choice", "counterfactual", "flip", "color", "blind", "By kind of question", "log p fell"):
+        assert expected in reader.text
 
 
-def test_one_file_that_asks_nobody_for_anything(document, example, metrics, read):
+def test_render_page_needs_no_network(document, example, metrics, read):
     page = render_page(document(), [example(points=1024), example()], metrics)
     assert len(page.encode()) < 200_000
     for tag, attrs in read(page).tags:
@@ -69,7 +69,7 @@ def test_one_file_that_asks_nobody_for_anything(document, example, metrics, read
     assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|import\(", page)
 
 
-def test_only_the_pages_own_script_may_run(document, example, metrics):
+def test_render_page_policy_allows_only_its_own_script(document, example, metrics):
     page = render_page(document(), [example()], metrics)
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
@@ -78,7 +78,7 @@ def test_only_the_pages_own_script_may_run(document, example, metrics):
     assert "default-src 'none'" in policy
 
 
-def test_hostile_text_passes_unharmed(document, example, hostile, metrics, read, rows):
+def test_render_page_escapes_hostile_text(document, example, hostile, metrics, read, rows):
     renamed = [row | {"kind": hostile + row["kind"]} for row in rows(0.8)]
     report = document(
         rows={hostile: (renamed, renamed)},
@@ -102,7 +102,7 @@ def test_hostile_text_passes_unharmed(document, example, hostile, metrics, read,
     assert hostile in next(attrs["alt"] for tag, attrs in reader.tags if tag == "img")
 
 
-def test_pictures_and_tables_are_told_to_those_who_do_not_see_them(document, example, metrics, read):
+def test_render_page_labels_for_screen_readers(document, example, metrics, read):
     reader = read(render_page(document(), [example()], metrics))
     for tag, attrs in reader.tags:
         if tag == "svg":
@@ -116,12 +116,12 @@ def test_pictures_and_tables_are_told_to_those_who_do_not_see_them(document, exa
     assert ("html", {"lang": "en"}) in reader.tags
 
 
-def test_an_answer_that_is_the_reference_is_marked(document, example, metrics):
+def test_render_page_marks_answers_equal_to_the_reference(document, example, metrics):
     page = render_page(document(), [example("Red.")], metrics)
     assert page.count('class="same"') == 2  # before and after, not blind
 
 
-def test_a_run_without_curves_examples_or_figures_makes_a_page(document, read):
+def test_render_page_empty_run(document, read):
     report = document(rows={}, status="interrupted", config={}, passport={}, data={}, timing={})
     reader = read(render_page(report, [], []))
     assert "This run is interrupted" in reader.text
@@ -129,9 +129,9 @@ def test_a_run_without_curves_examples_or_figures_makes_a_page(document, read):
     assert "Examples" not in reader.text
 
 
-def test_a_run_on_pairs_says_where_they_are(document, read):
+def test_render_page_names_the_pairs_file(document, read):
     passport = {"pairs": {"kept": 7, "requested": 9, "dropped": {"an answer is empty": 2}}}
-    told = read(render_page(document(passport=passport), [], [])).text
-    assert "the preference pairs in pairs.jsonl" in told
-    assert "7 of 9 requests" in told
+    page_text = read(render_page(document(passport=passport), [], [])).text
+    assert "the preference pairs in pairs.jsonl" in page_text
+    assert "7 of 9 requests" in page_text
     assert "pairs.jsonl" not in read(render_page(document(), [], [])).text

@@ -1,11 +1,11 @@
-"""A report says in a line what each part was."""
+"""Details of a run, one line per part."""
 
 from __future__ import annotations
 
 from spa3d.report.run_details import run_details
 
 
-def test_given_weights_are_named_beside_their_encoder(document):
+def test_run_details_encoder_with_weights(document):
     report = document()
     assert dict(run_details(report))["Encoder"] == "pointnext-tiny (pointnext), inputs xyz/rgb, width 32"
     encoder = {**report.config["encoder"], "checkpoint": "far/away/checkpoint.pt"}
@@ -15,7 +15,7 @@ def test_given_weights_are_named_beside_their_encoder(document):
     )
 
 
-def test_adapters_are_named_where_the_llm_trained_through_them(document):
+def test_run_details_adapters(document):
     report = document()
     assert "adapters" not in dict(run_details(report))["Post-training"]
     lora = {"rank": 8, "alpha": 16.0, "dropout": 0.0, "targets": ["q_proj", "v_proj"]}
@@ -24,7 +24,7 @@ def test_adapters_are_named_where_the_llm_trained_through_them(document):
     assert told.endswith("the LLM through adapters of rank 8 (alpha 16, in q_proj/v_proj)")
 
 
-def test_what_decided_more_than_usual_is_told(document):
+def test_run_details_non_default_training_settings(document):
     report = document()
     train = {**report.config["train"], "fresh": True, "early_stop": True, "keep": "best"}
     told = dict(run_details(document(config={**report.config, "train": train})))["Post-training"]
@@ -33,7 +33,7 @@ def test_what_decided_more_than_usual_is_told(document):
     assert "best" not in dict(run_details(document(config={**report.config, "train": usual})))["Post-training"]
 
 
-def test_pairs_say_how_many_were_kept_and_who_wrote_them(document):
+def test_run_details_pairs(document):
     def told(**settings):
         config = {**document().config, "pairs": settings}
         passport = {"pairs": {"kept": 7, "requested": 9, "dropped": {"an answer is empty": 2}}}

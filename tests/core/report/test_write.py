@@ -1,4 +1,4 @@
-"""Three files, whole or not at all."""
+"""Atomic writing of the three files of a report."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,10 @@ import pytest
 from spa3d.report import write_report
 
 
-def test_three_files_and_nothing_else(tmp_path, document, example, metrics):
+def test_write_report_writes_three_files(tmp_path, document, example, metrics):
     lines = "".join(json.dumps(row) + "\n" for row in metrics) + '{"stage": "post-tr'  # a killed run's last line
     (tmp_path / "metrics.jsonl").write_text(lines, encoding="utf-8")
-    made = document(0.9, 0.5)
-    write_report(tmp_path, made, [example()])
+    write_report(tmp_path, document(0.9, 0.5), [example()])
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "metrics.jsonl", "report.html", "report.json", "report.md",
     ]  # fmt: skip
@@ -21,7 +20,7 @@ def test_three_files_and_nothing_else(tmp_path, document, example, metrics):
     assert "Log p of the right answer" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_same_report_twice_is_the_same_to_the_byte(tmp_path, document, example):
+def test_write_report_is_deterministic(tmp_path, document, example):
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
         folder.mkdir()
@@ -30,7 +29,7 @@ def test_the_same_report_twice_is_the_same_to_the_byte(tmp_path, document, examp
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
 
 
-def test_a_write_that_fails_leaves_the_old_report(tmp_path, document, monkeypatch):
+def test_write_report_failed_write_leaves_the_old_report(tmp_path, document, monkeypatch):
     write_report(tmp_path, document(0.9, 0.5), [])
     old = (tmp_path / "report.json").read_bytes()
 
@@ -44,7 +43,7 @@ def test_a_write_that_fails_leaves_the_old_report(tmp_path, document, monkeypatc
     assert (tmp_path / "report.json").read_bytes() == old
 
 
-def test_what_says_complete_is_written_last(tmp_path, document, monkeypatch):
+def test_write_report_writes_json_last(tmp_path, document, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -54,6 +53,6 @@ def test_what_says_complete_is_written_last(tmp_path, document, monkeypatch):
     assert not (tmp_path / "report.json").exists()
 
 
-def test_half_a_surrogate_pair_cannot_stop_a_report(tmp_path, document, example):
+def test_write_report_half_a_surrogate_pair(tmp_path, document, example):
     write_report(tmp_path, document(), [example("a \ud800 b")])
     assert "a ? b" in (tmp_path / "report.md").read_text(encoding="utf-8")

@@ -1,4 +1,8 @@
-"""Clouds in ``.npy`` files, read without numpy's own reader."""
+"""Reader of clouds in ``.npy`` files, without numpy's own reader.
+
+Only plain float arrays are accepted. Nothing is ever unpickled, and memory is allocated only for data that the file
+really contains.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +19,23 @@ from spa3d.data.cloud_checks import Colors, cloud_location, from_array
 from spa3d.errors import DataError
 
 _MAGIC = b"\x93NUMPY"
-
-
 _LONGEST_HEADER = 10_000
 
 
 def read_npy(
     path: Path, *, record_id: str, colors: Colors = "0-1", columns: int | None = None
 ) -> Float32[np.ndarray, "N 6"]:
-    """The cloud in a ``.npy`` file, ``(N, 6)`` float32: xyz in the file's units, rgb in [0, 1].
+    """Read a cloud, ``(N, 6)`` float32: xyz in the units of the file, rgb in [0, 1].
 
     Args:
         path: a file of shape ``(N, 6)``, or ``(N, 3)`` for a cloud without color (its rgb is then 0).
-        record_id: whose cloud it is, for the message.
-        colors: the range the file keeps its colors in.
-        columns: 3 or 6 where only that many will do, because the data set was found to have them.
+        record_id: id of the record, for messages.
+        colors: range of the colors in the file.
+        columns: required number of columns, that of the other clouds of the data set (3 or 6); None accepts both.
 
     Raises:
-        DataError: the file is missing, truncated, pickled, or not a cloud (see `check`); names file and record.
+        DataError: the file is missing, truncated, pickled, or not a cloud (see `check`); the message names
+            file and record.
 
     """
     where = cloud_location(path, record_id)
@@ -41,18 +44,21 @@ def read_npy(
         if columns is not None and columns != header.shape[1]:
             raise DataError(
                 f"{where}: {header.shape[1]} columns where other clouds of the data set have {columns}; "
-                "keep clouds with and without color in folders of their own."
+                "keep clouds with and without color in separate folders."
             )
-        there = os.fstat(file.fileno()).st_size - file.tell()
-        if there < header.size:
-            raise DataError(f"{where}: truncated: {there} of {header.size} bytes of points; copy it again.")
+        available = os.fstat(file.fileno()).st_size - file.tell()
+        if available < header.size:
+            raise DataError(f"{where}: truncated: {available} of {header.size} bytes of points; copy it again.")
         body = file.read(header.size)
     stored = np.frombuffer(body, header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
     return from_array(stored, where=where, colors=colors)
 
 
 def columns(path: Path, *, record_id: str) -> int:
-    """6 for a file with colors, 3 for one without; reads the header only. Raises `DataError` as `read_npy` does."""
+    """Number of columns of a file, from its header: 6 with colors, 3 without.
+
+    Raises `DataError` as `read_npy` does.
+    """
     where = cloud_location(path, record_id)
     with _open(path, where) as file:
         return _read_header(file, where).shape[1]
@@ -80,7 +86,7 @@ def _open(path: Path, where: str) -> BinaryIO:
 
 
 def _read_header(file: BinaryIO, where: str) -> _Header:
-    """The header of the NEP 1 format; leaves `file` at the first byte of the array."""
+    """Read the header (NEP 1 format); leaves `file` at the first byte of the array."""
     start = file.read(8)
     if not start:
         raise DataError(f"{where}: the file is empty; copy it again.")
