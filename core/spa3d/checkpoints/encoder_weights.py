@@ -84,15 +84,15 @@ def load_weights(
     tensors, expected = read_tensors(source), encoder.state_dict()
     layout, names = _locate_tensors(tensors, expected)
     weights = {key: _check_plain(tensors[stored], source, stored) for key, stored in names.items()}
-    misfits = _find_misfits(weights, expected)
-    if misfits:
+    mismatches = _find_mismatches(weights, expected)
+    if mismatches:
         shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
         fits = fitting(shapes, registry or load_registry(), run_preset=run_preset)
         if not weights or (layout == "bare" and not fits and not expected.keys() & weights.keys()):
             raise CheckpointError(f"{source}: holds no encoder, only {_summarize_names(tensors)}; possible: {LAYOUTS}")
         what = name or type(encoder).__name__
         raise CheckpointError(
-            f"{source}: its weights ({layout} layout) are not those of encoder {what}: {'; '.join(misfits)}. "
+            f"{source}: its weights ({layout} layout) are not those of encoder {what}: {'; '.join(mismatches)}. "
             f"{_suggest_fits(fits)}"
         )
     converted = {key: tensor.to(expected[key].dtype) for key, tensor in weights.items()}
@@ -156,7 +156,7 @@ def _check_plain(tensor: Tensor, source: Path, name: str) -> Tensor:
     return tensor
 
 
-def _find_misfits(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+def _find_mismatches(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
     """Describe missing and unexpected weights, and weights of another shape or kind; lists are shortened."""
     missing = [shown(key) for key in expected if key not in weights and not key.endswith(COUNTS)]
     unexpected = [shown(key) for key in weights if key not in expected]

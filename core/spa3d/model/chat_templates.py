@@ -39,10 +39,10 @@ def plain(eos: str) -> Template:
 def _template(*, head: str, question: str, answer: str) -> Template:
     """A template of three frames: around the system prompt (left out where it is empty), a question, an answer."""
 
-    def render(rounds: Sequence[Round], opening: str, system: str, open_ended: bool) -> Prompt:
+    def render(rounds: Sequence[Round], prefix: str, system: str, open_ended: bool) -> Prompt:
         text, spans = head.format(system) if system else "", []
         for number, turn in enumerate(rounds):
-            text += question.format(opening + turn.question if number == 0 else turn.question)
+            text += question.format(prefix + turn.question if number == 0 else turn.question)
             if open_ended and number == len(rounds) - 1:
                 break
             start = len(text)

@@ -71,8 +71,8 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         inputs=encoder.inputs,
     )
     with ops.use(*execution.ops):
-        misfits = part_errors(parts, encoder.eval(), config.llm, base=config.base.path)
-    errors = [*weights_errors(config), *objective_errors(config, parts), *stage_errors(config), *misfits]
+        errors = part_errors(parts, encoder.eval(), config.llm, base=config.base.path)
+    errors = [*weights_errors(config), *objective_errors(config, parts), *stage_errors(config), *errors]
     if errors:
         raise ConfigError(errors)
     return parts

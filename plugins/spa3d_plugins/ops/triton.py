@@ -197,7 +197,7 @@ def _knn(
     row, cloud = tl.program_id(0) * rows + tl.arange(0, rows), tl.program_id(1).to(tl.int64)
     query += cloud * 3 * queries
     planes += cloud * 3 * points
-    asked = row < queries
+    is_query = row < queries
     x, y, z = _columns(query, row, queries)
     # Keys are (distance, index). Lists start with distinct keys above all real keys; slots beyond k are not replaced.
     slot = tl.arange(0, slots).to(tl.int64)[None, :] + tl.zeros([rows, slots], tl.int64)
@@ -206,7 +206,7 @@ def _knn(
         place = first + tl.arange(0, tile)[None, :]
         bits = _squared(planes, place, points, x, y, z).to(tl.int32, bitcast=True)
         key = (bits.to(tl.int64) << 32) | place
-        key = tl.where((place < points) & asked[:, None], key, last)
+        key = tl.where((place < points) & is_query[:, None], key, last)
         least, most = tl.min(key, axis=1), tl.max(listed, axis=1)
         while tl.max((least < most).to(tl.int32), axis=0) > 0:
             left = (listed == most[:, None]) & (least < most)[:, None]
@@ -217,7 +217,7 @@ def _knn(
     found += (cloud * queries + row) * k
     for place in range(k):
         least = tl.min(listed, axis=1)
-        tl.store(found + place, least & 0xFFFFFFFF, mask=asked)
+        tl.store(found + place, least & 0xFFFFFFFF, mask=is_query)
         listed = tl.where(listed == least[:, None], last, listed)
 
 
@@ -229,17 +229,17 @@ def _ball_query(
     row, cloud = tl.program_id(0) * rows + tl.arange(0, rows), tl.program_id(1).to(tl.int64)
     query += cloud * 3 * queries
     planes += cloud * 3 * points
-    asked = row < queries
+    is_query = row < queries
     x, y, z = _columns(query, row, queries)
     ball = (found + (cloud * queries + row) * nsample)[:, None]
-    count = tl.where(asked, 0, nsample)  # rows beyond the last query count as full
+    count = tl.where(is_query, 0, nsample)  # rows beyond the last query count as full
     lowest = tl.full([rows], 2**31 - 1, tl.int32)
     first = 0
     while (first < points) & (tl.min(count, axis=0) < nsample):
         place = first + tl.arange(0, tile)[None, :]
         distance = _squared(planes, place, points, x, y, z)
         inside = (distance <= limit) if closed else (distance < limit)
-        inside = (inside & (place < points) & asked[:, None]).to(tl.int32)
+        inside = (inside & (place < points) & is_query[:, None]).to(tl.int32)
         rank = count[:, None] + tl.cumsum(inside, axis=1)
         tl.store(ball + rank - 1, place.to(tl.int64), mask=(inside > 0) & (rank <= nsample))
         lowest = tl.minimum(lowest, tl.min(tl.where(inside > 0, place, 2**31 - 1), axis=1))
@@ -247,4 +247,4 @@ def _ball_query(
         first += tile
     slot = tl.arange(0, slots)[None, :]
     filler = tl.where(count > 0, lowest, 0).to(tl.int64)[:, None]
-    tl.store(ball + slot, filler, mask=asked[:, None] & (slot >= count[:, None]) & (slot < nsample))
+    tl.store(ball + slot, filler, mask=is_query[:, None] & (slot >= count[:, None]) & (slot < nsample))

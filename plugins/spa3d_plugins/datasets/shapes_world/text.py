@@ -68,14 +68,14 @@ def conversations_of(
     `choice_share` of the questions about a fact come with four options.
     """
     stream = keyed_generator(*key, "questions")
-    asked = DESCRIBE[int(stream.integers(len(DESCRIBE)))]
+    prompt = DESCRIBE[int(stream.integers(len(DESCRIBE)))]
     # The caption is one topic among the facts: None.
     topics: list[Fact | None] = [*facts, None]
     many = [topics[i] for i in stream.permutation(len(topics))[:ROUNDS]]
     single = facts[int(stream.integers(len(facts)))]
     rounds = [_round(topic, caption, stream, choice_share, (*key, i)) for i, topic in enumerate([single, *many])]
     return (
-        Conversation(CAPTION, (Round(asked, caption),)),
+        Conversation(CAPTION, (Round(prompt, caption),)),
         Conversation("single_round", (rounds[0],)),
         Conversation("multi_round", tuple(rounds[1:])),
     )
