@@ -214,6 +214,30 @@ class TestComponents:
             assert f"def {hook}(" in tests, f"no test has a plugin with {hook}"
 
 
+DIALECT = re.compile(
+    r"about|faults?|cure|complaint|misfits|asked|told|given|held|accepted|Asked|Answerer|Units|Column|Sides|Measured|"
+    r"[Ll]esson|[Tt]alk|[Oo]pening|SampleStream|Clouds|Frozen|Precomputed|Watch|claimed|ingredients|noise_mark|Ledger|"
+    r"Gathering|Commission|Corruption|corrupted|augmented|swapped|Wish|Sparingly|Brief|[Ff]illing|lay_all|first_named|"
+    r"published|not_given|stand_in|sound_cloud|strangers|adopt|rewind|[Jj]ournal|Probe"
+)
+"""Names that say nothing to a stranger, where the field has a word of its own."""
+BRITISH = re.compile(
+    r"colour|(normal|token|real|optim|summar|initial|serial|recogn)is|neighbour|grey|centre|licence|labelled"
+)
+
+
+class TestNames:
+    def test_classes_functions_and_parameters_have_usual_names(self) -> None:
+        found = []
+        for path in product():
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [node.name.strip("_")] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+                if isinstance(node, ast.arguments):
+                    names = [argument.arg for argument in (*node.posonlyargs, *node.args, *node.kwonlyargs)]
+                found += [f"{path.name}: {name}" for name in names if DIALECT.fullmatch(name) or BRITISH.search(name)]
+        assert found == []
+
+
 class TestFiles:
     def test_tools_folder_has_two_files(self) -> None:
         there = {path.name for path in (ROOT / "tools").iterdir() if path.name != "__pycache__"}

@@ -79,15 +79,15 @@ class Spa3dProcessor(ProcessorMixin):
         prefix: PromptPrefix = "blind" if clouds is None else "cloud"
         batch = self.pad([self.question_ids(question, prefix) for question in questions], side="left")
         if clouds is not None:
-            given = [clouds] if isinstance(clouds, np.ndarray) and clouds.ndim == 2 else list(clouds)
+            arrays = [clouds] if isinstance(clouds, np.ndarray) and clouds.ndim == 2 else list(clouds)
             batch["points"] = torch.from_numpy(
-                np.stack([self._adopted(cloud, i, colors) for i, cloud in enumerate(given)])
+                np.stack([self._prepare_array(array, i, colors) for i, array in enumerate(arrays)])
             )
         return BatchFeature(batch)
 
-    def _adopted(self, given: np.ndarray, number: int, colors: Colors) -> Float32[np.ndarray, "N 6"]:
-        cloud = from_array(given, where=f"cloud {number}", colors=colors)
-        return self.prepare(cloud, "call", number, has_color=given.shape[1] == 6)
+    def _prepare_array(self, array: np.ndarray, number: int, colors: Colors) -> Float32[np.ndarray, "N 6"]:
+        cloud = from_array(array, where=f"cloud {number}", colors=colors)
+        return self.prepare(cloud, "call", number, has_color=array.shape[1] == 6)
 
     def prepare(self, cloud: np.ndarray, *key: str | int, has_color: bool = True) -> Float32[np.ndarray, "N 6"]:
         """Prepare one cloud: resampled, normalized, with a color in every point."""

@@ -53,31 +53,31 @@ class Base:
         return self.finished or (self.folder / stage / "done.json").exists()
 
 
-def find_base(given: str, parts: Parts, execution: Execution, fingerprints: Fingerprints) -> Base:
+def find_base(path: str, parts: Parts, execution: Execution, fingerprints: Fingerprints) -> Base:
     """The base of a run, finished or not.
 
     Args:
-        given: the folder of ``--base``; empty: the base that the fingerprints name.
+        path: the folder of ``--base``; empty: the base that the fingerprints name.
         parts: components of the run.
         execution: its workspace holds the bases.
         fingerprints: of the run; they identify the base.
 
     Raises:
-        CheckpointError: the folder `given` holds no 3D LLM, or one with other parts.
+        CheckpointError: the folder `path` holds no 3D LLM, or one with other parts.
 
     """
     workspace = execution.workspace
-    if not given:
+    if not path:
         key = digest(fingerprints.base)
         return Base(workspace.base(key), key, fingerprints.base)
-    base = Base(Path(given), "")
+    base = Base(Path(path), "")
     if not (base.model_folder / "config.json").exists():
         raise CheckpointError(
-            f"--base {given}: no 3D LLM there (config.json is missing); give the model/ folder of a run, or leave "
+            f"--base {path}: no 3D LLM there (config.json is missing); give the model/ folder of a run, or leave "
             f"--base out to build one"
         )
     _read_config(base.model_folder, parts)
-    return Base(Path(given), workspace.hash_folder(base.model_folder))
+    return Base(Path(path), workspace.hash_folder(base.model_folder))
 
 
 def explain_cache_miss(base: Base, workspace: Workspace) -> list[str]:

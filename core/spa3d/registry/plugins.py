@@ -50,14 +50,14 @@ class Origin:
         return "built-in" if self.builtin else f"{self.distribution} {self.version}".strip() or self.plugin
 
     @property
-    def given(self) -> bool:
+    def explicit(self) -> bool:
         """Whether it was requested with ``--plugin`` or ``--registry``."""
         return not self.distribution
 
     @property
     def owner(self) -> str:
         """Distribution, version and name of the plugin; the file for one given as a file."""
-        if self.given:
+        if self.explicit:
             return self.plugin
         return f"{self.distribution} {self.version} ({'built-in' if self.builtin else f'entry point {self.plugin}'})"
 
@@ -91,12 +91,12 @@ class _BrokenError(Exception):
 
 
 def load_plugins(
-    manifest: Manifest, given: Sequence[str], environ: Mapping[str, str]
+    manifest: Manifest, requested: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[list[Plugin], list[BrokenPlugin]]:
-    """Load built-in plugins, installed ones selected by `environ`, and `given` ones.
+    """Load built-in plugins, installed ones selected by `environ`, and those in `requested`.
 
     Raises:
-        PluginError: a given plugin cannot be loaded. Installed ones that cannot be loaded are returned as broken.
+        PluginError: a requested plugin cannot be loaded. Installed ones that cannot be loaded are returned as broken.
         RegistryError: ``SPA3D_PLUGINS`` names an entry point that is not installed.
 
     """
@@ -104,7 +104,7 @@ def load_plugins(
     manager.add_hookspecs(hookspecs)
     log = _LoadLog()
     plugins: dict[Origin, Any] = {}
-    for origin, load in _list_sources(manifest, given, environ):
+    for origin, load in _list_sources(manifest, requested, environ):
         with log.entry(origin):
             plugin = load()
             if not manager.is_registered(plugin):
@@ -143,13 +143,13 @@ class _LoadLog:
         cause = " ".join(str(error).split())
         if not isinstance(error, _BrokenError):
             cause = f"{type(error).__name__}: {cause}"
-        if origin.given:
+        if origin.explicit:
             raise PluginError(f"--plugin {origin.plugin}: {cause}") from error
         self.broken.append(BrokenPlugin(origin, cause))
 
 
 def _list_sources(
-    manifest: Manifest, given: Sequence[str], environ: Mapping[str, str]
+    manifest: Manifest, requested: Sequence[str], environ: Mapping[str, str]
 ) -> Iterator[tuple[Origin, Callable[[], Any]]]:
     for module in manifest.plugins.load:
         if module not in manifest.plugins.block:
@@ -158,7 +158,7 @@ def _list_sources(
         if point.name not in manifest.plugins.block:
             name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown distribution", "")
             yield Origin(point.name, name, version), point.load
-    for plugin in dict.fromkeys(given):
+    for plugin in dict.fromkeys(requested):
         yield Origin(plugin), partial(_import_given, plugin)
 
 

@@ -55,7 +55,7 @@ class Registry:
                 clashes += self._add_preset(preset, plugin.origin, orphans)
         self.broken = (*broken, *orphans)
         self.clashes = tuple(clashes)
-        given = [orphan for orphan in orphans if orphan.origin.given]
+        given = [orphan for orphan in orphans if orphan.origin.explicit]
         if given and not clashes:  # a clash can be the reason that the component is missing
             raise PluginError("\n".join(f"--plugin {orphan.origin.plugin}: {orphan.cause}" for orphan in given))
 
