@@ -131,7 +131,7 @@ def test_preview_third_party_noise_and_its_errors(tmp_path: Path, capsys: pytest
     assert main([*argv, "--noise", "faint,gone"]) == 2
     printed = capsys.readouterr().err
     assert "--noise gone: it fails at level 0.5 on points of shape (1, 1024, 6)" in printed
-    assert "of shape (1, 0, 6), must be as many finite numbers" in printed
+    assert "the output, of shape (1, 0, 6), must have the input's shape and finite numbers" in printed
     assert main([*argv, "--noise", "faint,mask"]) == 0
     assert "faint, mask at 0.5 on 1 of the 24 records" in capsys.readouterr().out
 
