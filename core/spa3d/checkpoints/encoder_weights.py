@@ -24,7 +24,7 @@ PREFIXES = {
     "ULIP": ("module.point_encoder.", "point_encoder."),
     "PointLLM": ("model.point_backbone.", "module.model.point_backbone.", "point_backbone."),
 }
-"""What the names of an encoder's tensors begin with, by layout. PointLLM's point_bert files are in ULIP's."""
+"""Prefixes of an encoder's tensor names, by layout. PointLLM's point_bert files are in ULIP's."""
 SAVED = "encoder."
 """The same in a model that spa3d saved, which also holds a language model."""
 BESIDE = "language_model."

@@ -43,12 +43,12 @@ class EncoderSelection(Selection):
 
 
 class PointsSettings(Settings):
-    """How a cloud is prepared before any encoder sees it."""
+    """Preparation of a cloud before any encoder sees it."""
 
     count: int = Field(0, ge=0)
     """Points per cloud; 0 keeps what the dataset gives."""
     resample: Literal["fps", "random"] = "fps"
-    """How a larger cloud is reduced: farthest point sampling, or a keyed random subset."""
+    """Way to reduce a larger cloud: farthest point sampling, or a keyed random subset."""
     normalize: bool = True
     """Subtract the centroid and divide by the largest distance to it."""
     missing_color: float = Field(0.0, ge=0, le=1)
@@ -174,7 +174,7 @@ class TrainSettings(StageSettings):
 
     lora: LoRASettings = LoRASettings()
     reference: Literal["auto", "precomputed", "adapters-off", "copy"] = "auto"
-    """Where an objective's reference model comes from: scored beforehand, the model without its adapters, or a copy."""
+    """Source of an objective's reference model: scored beforehand, the model without its adapters, or a copy."""
     fresh: bool = False
     """Train on questions that the base was not trained on (for datasets that draw new questions each epoch)."""
     twin_share: float = Field(0.5, gt=0, le=1)
@@ -205,7 +205,7 @@ class PairsSettings(Settings):
     path: str = ""
     """Pairs to train on: JSON lines as ``spa3d pairs`` writes them."""
     mode: Literal["", "augmentation", "corruption"] = ""
-    """How this run makes rejected answers: the model's answer to the noised cloud, or a corrupted truth."""
+    """Way to make rejected answers: the model's answer to the noised cloud, or a corrupted truth."""
     chosen: Literal["truth", "model"] = "truth"
     """Augmentation: chosen is the ground truth, or the model's own answer to the clean cloud."""
     writer: Literal["rule", "model", "endpoint"] = "rule"
@@ -266,7 +266,7 @@ class RunConfig(Settings):
     cache_limit_gb: float = Field(20.0, gt=0)
     """Size in GB at which the token cache stops growing."""
     on_bad_data: Literal["stop", "skip"] = "stop"
-    """What to do with a record that cannot be read: stop, or skip, count and list it."""
+    """Treatment of a record that cannot be read: stop, or skip, count and list it."""
     encoder: EncoderSelection
     projector: Selection
     noise: Selection

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NAME = "default"
 """The adapter's name inside the model; peft leaves it out of the files."""
 PREFIX = "base_model.model."
-"""What peft puts before the names of parameters in its files."""
+"""Prefix of parameter names in peft's files."""
 README = """# Adapter of a 3D LLM
 
 What post-training changed, as peft keeps it: low-rank matrices for the LLM and, where it trained, the projector.

@@ -20,7 +20,7 @@ from spa3d.model.special_tokens import point_tokens
 from spa3d.model.tokenizer import add_point_tokens, train_tokenizer
 
 PRESET = "the preset tiny"
-"""What ``--llm`` may name beside a path."""
+"""Names that ``--llm`` takes beside a path."""
 
 
 def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:

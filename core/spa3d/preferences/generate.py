@@ -24,7 +24,7 @@ HINTS = {
     "augmentation": "take --pairs.mode corruption or, if answers to noised clouds were right, a higher --noise.level",
     "corruption": "take another --pairs.writer or --pairs.llm, or --pairs.mode augmentation",
 }
-"""What to try if a mode gave no pair."""
+"""Hints for a mode that gave no pair."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 PATIENCE = timedelta(hours=12)
-"""How long the others wait for the first process, which may be evaluating a large model."""
+"""Time that the others wait for the first process, which may be evaluating a large model."""
 
 
 def world_size() -> int:

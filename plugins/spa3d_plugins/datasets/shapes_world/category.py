@@ -13,7 +13,7 @@ WOBBLES = 4
 Wobble = Sequence[float]
 """`WOBBLES` numbers in [-1, 1] by which one chair differs from another."""
 Counts = tuple[int, ...]
-"""How many of each part, in the order of the parts; 0 where the part is not counted."""
+"""Number of each part, in the order of the parts; 0 where the part is not counted."""
 Build = Callable[[Wobble, Counts], tuple[Mesh, ...]]
 """One mesh per part. A part's mesh must not depend on the count of another part: twins rely on it."""
 

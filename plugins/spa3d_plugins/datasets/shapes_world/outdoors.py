@@ -71,7 +71,7 @@ def _snowman(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
 
 
 def _front(y: float) -> float:
-    """How far the two lower balls of a snowman reach forward at height `y`."""
+    """Reach forward of the two lower balls of a snowman at height `y`."""
     lower = 1 - ((y + 0.65) / 0.5) ** 2
     upper = 1 - ((y - 0.05) / 0.4) ** 2
     return max(0.55 * math.sqrt(max(lower, 0)), 0.42 * math.sqrt(max(upper, 0)), 0.2)

@@ -14,20 +14,20 @@ SPOTS = 9
 MOST_SPOTTED = 0.4
 """Share of a small part that may lie under spots: it must still show its own color."""
 LIGHTER = 0.6
-"""How far stripes and spots are mixed towards white (those of a white part: towards black)."""
+"""Share of white mixed into stripes and spots (those of a white part: towards black)."""
 BUMP = 0.05
 """Standard deviation of a rough surface."""
 PIT = 0.25
-"""How much darker a rough surface is where it lies one standard deviation deep."""
+"""Darkening of a rough surface that lies one standard deviation deep."""
 
 
 def stripes(xyz: Float[np.ndarray, "n 3"], *, axis: int, phase: float) -> Bool[np.ndarray, " n"]:
-    """Which points lie on every second band across `axis`; `phase` in band widths."""
+    """Mask of the points on every second band across `axis`; `phase` in band widths."""
     return (np.floor(xyz[:, axis] / STRIPE_WIDTH + phase) % 2).astype(bool)
 
 
 def spots(xyz: Float[np.ndarray, "n 3"], *, places: Float[np.ndarray, " s"]) -> Bool[np.ndarray, " n"]:
-    """Which points lie near one of the chosen ones; `places` in [0, 1) choose among the points."""
+    """Mask of the points near one of the chosen ones; `places` in [0, 1) choose among the points."""
     middles = xyz[(places * len(xyz)).astype(int)]
     apart = ((xyz[:, None] - middles) ** 2).sum(-1).min(1)
     most = int(MOST_SPOTTED * len(xyz))
