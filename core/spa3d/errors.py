@@ -50,3 +50,8 @@ class OutputError(SpaError):
 
 class CheckpointError(SpaError):
     """Weights that do not fit, or a base that is not the one asked for."""
+
+
+def first_line(error: Exception) -> str:
+    """First line of the text of `error`."""
+    return str(error).strip().partition("\n")[0]

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
-from spa3d.errors import CheckpointError
+from spa3d.errors import CheckpointError, first_line
 from spa3d.model import auto_classes as auto_classes
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.modeling import Spa3dModel
@@ -73,7 +73,7 @@ def read(
         processor = Spa3dProcessor.from_pretrained(folder)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
-            f"{folder}: the 3D LLM there cannot be read ({_first_line(error)}); copy it again"
+            f"{folder}: the 3D LLM there cannot be read ({first_line(error)}); copy it again"
         ) from error
     model, info = loaded
     differing = sorted({*map(str, info["missing_keys"]), *map(str, info["unexpected_keys"])})
@@ -81,7 +81,3 @@ def read(
         shown = ", ".join(differing[:3])
         raise CheckpointError(f"{folder}: its weights do not fit its parts: {len(differing)} differ, such as {shown}")
     return model.eval(), processor
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from spa3d.errors import CheckpointError
+from spa3d.errors import CheckpointError, first_line
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "base_model")
 """Entries under which training scripts keep a state dict."""
@@ -147,7 +147,7 @@ def _describe_pickle_error(error: Exception) -> str:
             f"loaded; ask its authors for a state dict, or for safetensors"
         )
     reason = REASON.search(str(error))
-    why = shown(reason[1].strip()) if reason else _first_line(error)
+    why = shown(reason[1].strip()) if reason else _describe(error)
     return f"cannot be read as a file of torch ({why}); {AGAIN}, or ask for safetensors"
 
 
@@ -176,7 +176,7 @@ class _Safetensors(Mapping[str, Tensor]):
             self._file: Any = safe_open(path, framework="pt")
             self._names = dict.fromkeys(self._file.keys())
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path}: cannot be read as safetensors ({_first_line(error)}); {AGAIN}") from error
+            raise CheckpointError(f"{path}: cannot be read as safetensors ({_describe(error)}); {AGAIN}") from error
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._names:
@@ -264,6 +264,6 @@ def shown(name: str) -> str:
     return name if name.isprintable() else repr(name)[1:-1]
 
 
-def _first_line(error: Exception) -> str:
-    text = shown(str(error).strip().partition("\n")[0])
+def _describe(error: Exception) -> str:
+    text = shown(first_line(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any, Generic, TypeVar
 
-from spa3d.errors import ConfigError, SpaError
+from spa3d.errors import ConfigError, SpaError, first_line
 from spa3d.runtime.rng import keyed_generator
 
 Value = TypeVar("Value")
@@ -221,7 +221,7 @@ class EndpointClient:
 
     def _describe_failure(self, error: Any) -> str:
         """Describe a temporary error; others are raised as `EndpointError` or `_Refused`."""
-        openai, endpoint, message = self._openai, self._endpoint, _first_line(error)
+        openai, endpoint, message = self._openai, self._endpoint, _redact_first_line(error)
         if isinstance(error, openai.APITimeoutError):
             return f"no reply within {self._patience.timeout:g} s"
         if isinstance(error, openai.APIConnectionError):
@@ -288,7 +288,7 @@ def _read_retry_after(error: Any) -> float:
         return max(0.0, mktime_tz(date) - time.time()) if date else 0.0
 
 
-def _first_line(error: Exception) -> str:
+def _redact_first_line(error: Exception) -> str:
     """First line of an error, with the key removed: some servers repeat the refused key."""
-    key, line = os.environ.get(KEY), str(error).strip().partition("\n")[0]
+    key, line = os.environ.get(KEY), first_line(error)
     return (line.replace(key, f"[{KEY}]") if key else line)[:200]
