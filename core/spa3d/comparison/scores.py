@@ -3,8 +3,6 @@
 All seeds of a row answer the same questions about the same clouds. So a question's differences are averaged over the
 seeds first, and whole records are resampled afterwards. The interval is about questions, of which there are hundreds.
 Three seeds are too few for an interval; their smallest and largest value are shown instead.
-
-Source of the correction: Holm, Scandinavian Journal of Statistics 6, 1979.
 """
 
 from __future__ import annotations
@@ -132,13 +130,3 @@ def _compare_with_control(
     joint = average_over_seeds([column for column in columns if column is not None])
     p = round_figure(sign_flip_p(joint.values, joint.records, resamples=max(bootstrap, PATTERNS * family), key=key))
     return Tested(**dict(estimate), p=p, p_holm=p)
-
-
-def correct_holm(values: Sequence[float]) -> list[float]:
-    """Adjust p values by Holm's method, which holds the family-wise error rate at alpha."""
-    order = np.argsort(values, kind="stable")
-    adjusted, highest = [0.0] * len(values), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(values) - rank) * values[index]))
-        adjusted[index] = round_figure(highest)
-    return adjusted

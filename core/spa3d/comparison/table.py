@@ -13,9 +13,10 @@ from spa3d.comparison.document import BenchmarkSubset, CellState, Family, Score,
 from spa3d.comparison.markdown import render_markdown
 from spa3d.comparison.page import render_page
 from spa3d.comparison.results import TRAINING, CellResult, read_cell
-from spa3d.comparison.scores import BySeed, compute_spread, correct_holm, score_row
+from spa3d.comparison.scores import BySeed, compute_spread, round_figure, score_row
 from spa3d.comparison.verdict import judge_table
 from spa3d.errors import DataError
+from spa3d.metrics.intervals import correct_holm
 from spa3d.runtime.atomic_files import write_whole
 
 
@@ -191,7 +192,7 @@ def _correct_rows(rows: Sequence[TableRow]) -> list[TableRow]:
     scores = [{name: dict(sets) for name, sets in row.scores.items()} for row in rows]
     adjusted = correct_holm([tested.p for *_, tested in comparisons])
     for (index, name, subset, tested), p in zip(comparisons, adjusted, strict=True):
-        corrected = tested.model_copy(update={"p_holm": p})
+        corrected = tested.model_copy(update={"p_holm": round_figure(p)})
         score = scores[index][name][subset]
         scores[index][name][subset] = score.model_copy(update={"against_control": corrected})
     return [row.model_copy(update={"scores": sets}) for row, sets in zip(rows, scores, strict=True)]

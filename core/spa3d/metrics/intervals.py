@@ -1,17 +1,19 @@
 """Intervals and tests for means over questions that come in clusters.
 
-Questions about one object are not independent. Resampling and sign flips therefore act on whole clusters (records),
-never on single questions. All functions are pure: random numbers come from `spa3d.runtime.rng.keyed_generator` and the
-caller's key.
+Questions about one object, or about objects that look alike, are not independent. Resampling and sign flips therefore
+act on whole clusters (groups of look-alikes), never on single questions. All functions are pure: random numbers come
+from `spa3d.runtime.rng.keyed_generator` and the caller's key.
 
 Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13 (clusters, percentile
 interval); Wilson, JASA 22, 1927; Bonett and Price, J. Educational and Behavioral Statistics 37, 2012 (paired shares);
-Good, Permutation, Parametric and Bootstrap Tests of Hypotheses, 2005, chapter 3 (sign flips).
+Hesterberg, American Statistician 69, 2015 (expanded percentile interval); Good, Permutation, Parametric and Bootstrap
+Tests of Hypotheses, 2005, chapter 3 (sign flips); Holm, Scandinavian Journal of Statistics 6, 1979.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +23,8 @@ from spa3d.runtime.rng import Key, keyed_generator
 
 Values = Float[np.ndarray, " n"]
 Clusters = Sequence[str] | np.ndarray
+Z = 1.959964
+"""97.5 % point of the normal distribution."""
 Z_SQUARED = 3.841459
 """95 % point of the chi-square distribution with one degree of freedom (1.96 squared)."""
 TAILS = (0.025, 0.975)
@@ -57,7 +61,8 @@ def mean_interval(values: Values, clusters: Clusters, *, resamples: int, key: Ke
     means = sums / counts
     if np.ptp(means) < TIE:
         return unanimous_interval(float(means[0]), len(means))
-    return _percentiles(sums, counts, resamples, key)
+    interval = _percentiles(sums, counts, resamples, key)
+    return _expand(interval, sums.sum() / counts.sum(), len(sums), (0.0, 1.0))
 
 
 def unanimous_interval(mean: float, clusters: int) -> Interval:
@@ -74,9 +79,10 @@ def unanimous_interval(mean: float, clusters: int) -> Interval:
 def paired_interval(differences: Values, clusters: Clusters, *, resamples: int, key: Key) -> Interval:
     """Bootstrap interval of a mean paired difference, from resampled clusters.
 
-    Two clusters of average size are added: one with one more right question, one with one fewer (Bonett and Price).
-    Without them, four changes in the same direction among 400 records would exclude 0, although chance alone gives
-    four equal directions in one case of eight.
+    Two clusters of average size are added, whose means lie as far above and below the observed mean as a changed
+    question moves them: 1 / sqrt(size) (Bonett and Price for clusters of one question). Without them, four changes in
+    the same direction among 400 records would exclude 0, although chance alone gives four equal directions in one case
+    of eight. They lie around the observed mean, so the interval does not lean towards 0.
 
     Args:
         differences: after minus before, one per question, ``(n,)`` with n >= 1, each in [-1, 1].
@@ -86,8 +92,10 @@ def paired_interval(differences: Values, clusters: Clusters, *, resamples: int, 
 
     """
     sums, counts = _by_cluster(differences, clusters)
-    size = counts.mean()
-    return _percentiles(np.append(sums, (1.0, -1.0)), np.append(counts, (size, size)), resamples, key)
+    mean, size = sums.sum() / counts.sum(), counts.mean()
+    added = mean * size + np.array((1.0, -1.0)) * sqrt(size)
+    interval = _percentiles(np.append(sums, added), np.append(counts, (size, size)), resamples, key)
+    return _expand(interval, mean, len(sums), (-1.0, 1.0))
 
 
 def sign_flip_p(differences: Values, clusters: Clusters, *, resamples: int, key: Key) -> float:
@@ -113,6 +121,37 @@ def sign_flip_p(differences: Values, clusters: Clusters, *, resamples: int, key:
         return float(np.mean(_flipped(patterns, moved) >= observed))
     hits = sum(int((_flipped(bits, moved) >= observed).sum()) for bits in _coins(len(moved), resamples, key))
     return (1 + hits) / (1 + resamples)
+
+
+def correct_holm(values: Sequence[float]) -> list[float]:
+    """Adjust p values by Holm's method, which limits the family-wise error rate to alpha."""
+    order = np.argsort(values, kind="stable")
+    adjusted, highest = [0.0] * len(values), 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def _expand(interval: Interval, mean: float, clusters: int, limits: tuple[float, float]) -> Interval:
+    """Widen a percentile interval by the factor that a t interval has over the bootstrap's, within `limits`.
+
+    Percentile intervals of few clusters are too short: by 18 % for 10, by 7 % for 24, by 0.4 % for 400.
+    """
+    freedom = max(clusters - 1, 1)
+    factor = _t_quantile(freedom) / Z * sqrt((freedom + 1) / freedom)
+    low, high = (mean + (end - mean) * factor for end in interval)
+    return Interval(float(max(low, limits[0])), float(min(high, limits[1])))
+
+
+def _t_quantile(freedom: int) -> float:
+    """97.5 % point of Student's t; the expansion of Cornish and Fisher, within 0.001 from 8 degrees of freedom on."""
+    terms = (
+        (Z**3 + Z) / (4 * freedom),
+        (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * freedom**2),
+        (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / (384 * freedom**3),
+    )
+    return Z + sum(terms)
 
 
 def _by_cluster(values: Values, clusters: Clusters) -> tuple[Values, Values]:

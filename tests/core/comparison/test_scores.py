@@ -5,21 +5,12 @@ import pytest
 
 from spa3d.comparison import document
 from spa3d.comparison.results import QuestionValues
-from spa3d.comparison.scores import average_over_seeds, compute_spread, correct_holm, estimate_difference
+from spa3d.comparison.scores import average_over_seeds, compute_spread, estimate_difference
 
 
 def column(values, ids="abcd"):
     names = np.array(list(ids[: len(values)]))
     return QuestionValues(names, names, np.array(values, dtype=float))
-
-
-def test_correct_holm_by_hand():
-    assert correct_holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-
-
-def test_correct_holm_is_at_most_one_and_accepts_no_values():
-    assert correct_holm([0.9, 0.8]) == [1.0, 1.0]
-    assert correct_holm([]) == []
 
 
 def test_average_over_seeds_by_question():

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from spa3d.metrics.intervals import mean_interval, paired_interval, sign_flip_p, unanimous_interval
+from spa3d.metrics.intervals import (
+    correct_holm,
+    mean_interval,
+    paired_interval,
+    sign_flip_p,
+    unanimous_interval,
+)
 
 KEY = ("test", 0)
 
@@ -67,15 +73,43 @@ def test_unanimous_interval_matches_wilson():
 
 
 def test_paired_interval_of_one_and_of_two_unchanged_records():
-    # Drawn from (0, +1, -1), three of three: all are -1 in 1/27 = 3.7 % of the cases, more than 2.5 %.
+    # So few records say nothing: the interval is as wide as the differences can be.
     assert paired_interval(np.zeros(1), ["a"], resamples=4000, key=KEY) == (-1.0, 1.0)
-    # Four of (0, 0, +1, -1): the sum is -4 in 0.4 %, -3 in 3.1 % of the cases.
-    assert paired_interval(np.zeros(2), ["a", "b"], resamples=4000, key=KEY) == (-0.75, 0.75)
+    assert paired_interval(np.zeros(2), ["a", "b"], resamples=4000, key=KEY) == (-1.0, 1.0)
 
 
-@pytest.mark.parametrize(("up", "excludes_zero"), [(4, False), (5, False), (6, True), (7, True)])
+@pytest.mark.parametrize(("records", "factor"), [(16, 1.1231), (24, 1.0781)])
+def test_paired_interval_of_few_records_is_as_wide_as_a_t_interval(records, factor):
+    # Half up, half unchanged; two records at 0.5 +- 1 are added. The t quantiles are 2.1314 and 2.0687.
+    differences = np.array([1.0, 0.0] * (records // 2))
+    low, high = paired_interval(differences, [f"{i:03d}" for i in range(records)], resamples=8000, key=KEY)
+    spread = np.sqrt((records * 0.25 + 2) / (records + 2) / (records + 2))
+    assert (low + high) / 2 == pytest.approx(0.5, abs=0.02)  # it does not lean towards 0
+    assert (high - low) / 2 == pytest.approx(1.96 * spread * factor, rel=0.06)
+
+
+@pytest.mark.parametrize("records", [16, 24])
+def test_paired_interval_of_a_large_gap_covers_it(records):
+    # 3 to 6 questions per record, whose differences are alike; a share of 0.58 better and 0.02 worse: 0.56.
+    missed, middle, trials = 0, 0.0, 200
+    for trial in range(trials):
+        stream = np.random.default_rng(trial)
+        sizes = stream.integers(3, 7, size=records)
+        shares = stream.dirichlet((0.08, 1.6, 2.32), size=records)
+        differences = np.concatenate(
+            [stream.choice((-1.0, 0.0, 1.0), size=size, p=share) for size, share in zip(sizes, shares, strict=True)]
+        )
+        names = np.repeat([f"{i:03d}" for i in range(records)], sizes)
+        low, high = paired_interval(differences, names, resamples=400, key=("gap", trial))
+        missed += not low <= 0.56 <= high
+        middle += (low + high) / 2 - differences.mean()
+    assert missed <= 0.09 * trials
+    assert abs(middle / trials) < 0.015
+
+
+@pytest.mark.parametrize(("up", "excludes_zero"), [(4, False), (6, True), (7, True)])
 def test_paired_interval_agrees_with_the_sign_test(up, excludes_zero):
-    # `up` of 400 records changed, all for the better: the sign test gives 2 / 2^up, 0.0625 for 5 and 0.031 for 6.
+    # `up` of 400 records changed, all for the better: the sign test gives 2 / 2^up, 0.125 for 4 and 0.031 for 6.
     differences, names = np.array([1.0] * up + [0.0] * (400 - up)), [f"{i:03d}" for i in range(400)]
     low, high = paired_interval(differences, names, resamples=4000, key=KEY)
     assert low < up / 400 < high
@@ -84,10 +118,10 @@ def test_paired_interval_agrees_with_the_sign_test(up, excludes_zero):
 
 
 def test_paired_interval_matches_bonett_and_price():
-    # 30 up, 10 down of 200: (31 - 11) / 202 -+ 1.96 sqrt((42 / 202 - (20 / 202)^2) / 202) = 0.0376, 0.1604.
+    # 30 up, 10 down of 200, around the observed 0.1: 0.1 -+ 1.976 sqrt((42 / 202 - 0.1^2) / 202) = 0.0381, 0.1619.
     differences = np.array([1.0] * 30 + [-1.0] * 10 + [0.0] * 160)
     interval = paired_interval(differences, [f"{i:03d}" for i in range(200)], resamples=8000, key=KEY)
-    assert interval == pytest.approx((0.0376, 0.1604), abs=0.004)
+    assert interval == pytest.approx((0.0381, 0.1619), abs=0.004)
 
 
 def test_paired_interval_false_alarms_are_rare():
@@ -131,3 +165,12 @@ def test_intervals_reject_values_without_clusters():
         mean_interval(np.ones(2), ["a"], resamples=100, key=KEY)
     with pytest.raises(ValueError, match="at least one"):
         sign_flip_p(np.array([]), [], resamples=100, key=KEY)
+
+
+def test_correct_holm_by_hand():
+    assert correct_holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_correct_holm_is_at_most_one_and_accepts_no_values():
+    assert correct_holm([0.9, 0.8]) == [1.0, 1.0]
+    assert correct_holm([]) == []
