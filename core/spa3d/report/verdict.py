@@ -1,8 +1,9 @@
 """Verdict on a run in one sentence: the first line of every report.
 
-The verdict uses the paired 95 % intervals of the changes of all benchmark scores and counterfactual scores.
-Post-training *hurt* if any interval lies wholly below 0, or if the watchdog warned. Otherwise it *helped* if at least
-one interval lies wholly above 0. Everything else is *no measurable change*.
+The verdict uses the changes of all benchmark scores and counterfactual scores. A change counts if its paired 95 %
+interval excludes 0 and its p value, corrected by Holm's method for the number of these scores, is at most 0.05. So at
+most one run in twenty in which nothing happened gets another verdict than *no measurable change*. Post-training *hurt*
+if a score fell, or if the watchdog warned. Otherwise it *helped* if a score rose.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from spa3d.metrics.intervals import correct_holm
 from spa3d.rendering.numbers import (
+    format_count,
     format_percent,
     format_percent_interval,
     format_points,
@@ -19,6 +22,8 @@ from spa3d.rendering.numbers import (
 from spa3d.report.document import Document, ScoreLine, TestedShift, collect_score_lines
 
 Tone = Literal["helped", "even", "hurt", "open"]
+ALPHA = 0.05
+"""Largest corrected p value of a change that counts."""
 WATCHDOG = "the watchdog saw the right answers to held-out records become less likely"
 
 
@@ -42,15 +47,24 @@ def judge_run(document: Document) -> Verdict:
     alarm = (WATCHDOG,) if document.training.warnings else ()
     if not moved:
         return _unfinished(document, lines, alarm)
-    falls = [_describe_change(*move) for move in moved if move[1].ci95[1] < 0]
-    rises = [_describe_change(*move) for move in moved if move[1].ci95[0] > 0]
-    evidence = (*falls, *alarm, *rises) if falls or rises else (*alarm, _describe_change(*moved[0]))
-    subject = _subject(document)
+    corrected = correct_holm([change.p for _, change in moved])
+    sides = [_side(change) for _, change in moved]
+    described = [_describe_change(*move) for move in moved]
+    falls, rises = (
+        [text for text, side, p in zip(described, sides, corrected, strict=True) if side == sign and p <= ALPHA]
+        for sign in (-1, 1)
+    )
+    alone = [
+        f"{text}, not significant among {format_count(len(moved), 'score')}"
+        for text, side, p in zip(described, sides, corrected, strict=True)
+        if side and p > ALPHA
+    ]
+    subject, first = _subject(document), [] if falls or rises or sides[0] else described[:1]
     if falls or alarm:
-        return Verdict("hurt", f"{subject} hurt", evidence)
+        return Verdict("hurt", f"{subject} hurt", (*falls, *alarm, *rises, *first, *alone))
     if rises:
-        return Verdict("helped", f"{subject} helped", evidence)
-    return Verdict("even", f"{subject} made no measurable change", evidence)
+        return Verdict("helped", f"{subject} helped", (*rises, *alone))
+    return Verdict("even", f"{subject} made no measurable change", (*first, *alone))
 
 
 def describe_cloud_worth(document: Document) -> str:
@@ -84,13 +98,18 @@ def _name(line: ScoreLine) -> str:
     return line.benchmark if line.subset == "test" else f"{line.benchmark} ({line.label})"
 
 
+def _side(change: TestedShift) -> int:
+    """1 if the interval lies above 0, -1 below, 0 if it contains 0."""
+    low, high = change.ci95
+    return int(low > 0) - int(high < 0)
+
+
 def _describe_change(name: str, change: TestedShift) -> str:
     """Describe one change."""
-    low, high = change.ci95
-    span = f"95 % interval {format_points_interval(change.ci95)}"
-    if low <= 0 <= high:
+    side, span = _side(change), f"95 % interval {format_points_interval(change.ci95)}"
+    if not side:
         return f"{name} moved by {format_points(change.score)} points ({span})"
-    verb = "rose" if low > 0 else "fell"
+    verb = "rose" if side > 0 else "fell"
     return f"{name} {verb} by {format_percent(abs(change.score))} points ({span})"
 
 

@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from spa3d.metrics.intervals import paired_interval, sign_flip_p
 from spa3d.rendering.numbers import MINUS
 from spa3d.report.document import Document
 from spa3d.report.verdict import describe_cloud_worth, judge_run
@@ -13,11 +15,11 @@ from spa3d.report.verdict import describe_cloud_worth, judge_run
 def with_changes(document):
     """Builder of documents with given intervals of change and warnings."""
 
-    def make(main, counterfactual=(-0.01, 0.01), warnings=()):
+    def make(main, counterfactual=(-0.01, 0.01), warnings=(), p=(0.001, 0.001)):
         report = json.loads(document(warnings=warnings).json_text())
         change = report["benchmarks"]["choice"]["change"]
-        change.update(score=sum(main) / 2, ci95=main)
-        change["counterfactual"].update(score=sum(counterfactual) / 2, ci95=counterfactual)
+        change.update(score=sum(main) / 2, ci95=main, p=p[0])
+        change["counterfactual"].update(score=sum(counterfactual) / 2, ci95=counterfactual, p=p[1])
         change["flip"].update(score=-0.5, ci95=[-0.6, -0.4])
         return Document.model_validate(report)
 
@@ -60,6 +62,45 @@ def test_judge_run_no_change_if_the_interval_contains_zero(with_changes):
     evidence = f"choice moved by {MINUS}0.2 points (95 % interval {MINUS}1.0 to +0.6)"
     assert result.sentence == f"Post-training with spa made no measurable change: {evidence}."
     assert judge_run(with_changes((-0.01, 0.0))).tone == "even"
+
+
+def test_judge_run_corrects_for_the_number_of_scores(with_changes):
+    # Holm for two scores: the smaller p counts twice, 0.03 becomes 0.06 and 0.02 becomes 0.04.
+    alone = judge_run(with_changes((-0.03, -0.01), p=(0.03, 0.5)))
+    assert alone.tone == "even"
+    assert alone.sentence == (
+        "Post-training with spa made no measurable change: choice fell by 2.0 points "
+        f"(95 % interval {MINUS}3.0 to {MINUS}1.0), not significant among 2 scores."
+    )
+    assert judge_run(with_changes((-0.03, -0.01), p=(0.02, 0.5))).tone == "hurt"
+
+
+def test_judge_run_names_a_fall_that_does_not_count_beside_one_that_does(with_changes):
+    result = judge_run(with_changes((0.01, 0.03), counterfactual=(-0.05, -0.01), p=(0.01, 0.06)))
+    assert result.tone == "helped"
+    assert result.evidence[1].endswith("not significant among 2 scores")
+
+
+def test_judge_run_false_alarms_are_rare(document):
+    # Six scores of 100 records, of which 4 % change for no reason: at most 5 % of 300 runs may claim anything.
+    report = json.loads(document().json_text())
+    claims, names = 0, [f"{i:03d}" for i in range(100)]
+    for trial in range(300):
+        stream = np.random.default_rng(trial)
+        report["benchmarks"] = {f"b{i}": make_change(report, stream, names, (trial, i)) for i in range(6)}
+        claims += judge_run(Document.model_validate(report)).tone != "even"
+    assert claims <= 15
+
+
+def make_change(report, stream, names, key):
+    """Make a benchmark block whose change is drawn without an effect."""
+    draws = stream.random(len(names))
+    moved = (draws < 0.02).astype(float) - (draws > 0.98)
+    interval = paired_interval(moved, names, resamples=300, key=key)
+    p = sign_flip_p(moved, names, resamples=300, key=key)
+    block = report["benchmarks"].get("choice") or next(iter(report["benchmarks"].values()))
+    change = {"score": moved.mean(), "ci95": interval, "blind": 0.0, "p": p, "kinds": {}}
+    return {"before": block["before"], "after": block["after"], "change": change}
 
 
 def test_judge_run_interrupted_run(document, rows):
