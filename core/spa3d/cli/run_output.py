@@ -13,6 +13,7 @@ from spa3d.report.training_sentence import describe_health
 from spa3d.report.verdict import describe_cloud_gain, judge_run
 
 TONES = {"helped": "bold green", "even": "bold", "hurt": "bold red", "open": "bold yellow"}
+LEGEND = "shares in %, changes with paired 95 % intervals; blind: without the cloud; floor: best of text alone"
 
 
 def show_result(folder: Path) -> None:
@@ -20,7 +21,7 @@ def show_result(folder: Path) -> None:
     document = Document.model_validate_json((folder / "report.json").read_text(encoding="utf-8"))
     verdict = judge_run(document)
     table = Table("", box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")  # fits 80 columns
-    for column in ("before", "blind", "after", "blind", "change", "chance", "n"):
+    for column in ("before", "blind", "after", "blind", "change", "floor", "n"):
         table.add_column(column, justify="right")
     for line in collect_score_lines(document):
         name = line.benchmark if line.subset == "test" else f"  {line.label}"
@@ -34,7 +35,10 @@ def show_result(folder: Path) -> None:
     console.print(table)
     for warning in document.training.warnings:
         console.print(escape_text(f"warning: {warning}", "yellow"), soft_wrap=True)
-    console.print("\nshares in %, changes with paired 95 % intervals; blind: without the cloud", style="dim")
+    console.print(
+        "\nshares in %, changes with paired 95 % intervals; blind: without the cloud; floor: best of text alone",
+        style="dim",
+    )
     console.print(escape_text(f"{folder / 'report.html'}  {folder / 'report.md'}"), soft_wrap=True)
 
 
@@ -46,7 +50,7 @@ def _format_line(line: ScoreLine) -> list[str]:
         *_format_score(line.before),
         *_format_score(line.after),
         difference,
-        format_percent(last.chance) if last else NOTHING,
+        format_percent(last.text_floor.score) if last and last.text_floor else NOTHING,
         str(last.n) if last else NOTHING,
     ]
 

@@ -16,16 +16,16 @@ from spa3d.artifacts.predictions import read_rows
 from spa3d.comparison.cells import Cell
 from spa3d.comparison.document import BenchmarkSubset
 from spa3d.errors import DataError
-from spa3d.evaluation.summary import ScoredUnits, Values, unit_sets
+from spa3d.evaluation.scored_units import ScoredUnits, Values, unit_sets
 from spa3d.evaluation.training_health import probe_ends
 
 
 @dataclass(frozen=True)
 class QuestionValues:
-    """One number per question of a cell, sorted by question id; ``records`` are cloud ids."""
+    """One number per question of a cell, sorted by question id; ``groups`` are the clusters of intervals."""
 
     ids: np.ndarray
-    records: np.ndarray
+    groups: np.ndarray
     values: Values
 
     @property
@@ -36,7 +36,7 @@ class QuestionValues:
     def subtract(self, other: QuestionValues) -> QuestionValues:
         """Subtract, for the questions that both have."""
         ids, index, other_index = np.intersect1d(self.ids, other.ids, assume_unique=True, return_indices=True)
-        return QuestionValues(ids, self.records[index], self.values[index] - other.values[other_index])
+        return QuestionValues(ids, self.groups[index], self.values[index] - other.values[other_index])
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class BeforeAfter:
 
     def score(self, side: ScoredUnits) -> QuestionValues:
         """Score of each question, with the cloud if one was shown."""
-        return QuestionValues(side.ids, side.records, side.score_values)
+        return QuestionValues(side.ids, side.groups, side.score_values)
 
     def gap(self, side: ScoredUnits) -> QuestionValues | None:
         """Score with the cloud minus score without it; None if no cloud was shown."""
-        return None if side.clean is None else QuestionValues(side.ids, side.records, side.clean - side.blind)
+        return None if side.clean is None else QuestionValues(side.ids, side.groups, side.clean - side.blind)
 
     def change(self) -> QuestionValues:
         """After minus before."""

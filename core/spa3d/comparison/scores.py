@@ -1,8 +1,8 @@
 """Paired means over seeds and questions, with intervals and p values.
 
 All seeds of a row answer the same questions about the same clouds. So a question's differences are averaged over the
-seeds first, and whole records are resampled afterwards. The interval is about questions, of which there are hundreds.
-Three seeds are too few for an interval; their smallest and largest value are shown instead.
+seeds first, and whole groups of records are resampled afterwards. The interval is about questions, of which there are
+hundreds. Three seeds are too few for an interval; their smallest and largest value are shown instead.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def average_over_seeds(columns: Sequence[QuestionValues]) -> QuestionValues:
     )
     masks = [np.isin(column.ids, ids, assume_unique=True) for column in columns]
     values = np.mean([column.values[mask] for column, mask in zip(columns, masks, strict=True)], axis=0)
-    return QuestionValues(ids, columns[0].records[masks[0]], values)
+    return QuestionValues(ids, columns[0].groups[masks[0]], values)
 
 
 def estimate_difference(
@@ -66,7 +66,7 @@ def estimate_difference(
     joint = average_over_seeds(known)
     if not len(joint.ids):
         return None
-    low, high = paired_interval(joint.values / reach, joint.records, resamples=bootstrap, key=key)
+    low, high = paired_interval(joint.values / reach, joint.groups, resamples=bootstrap, key=key)
     return Estimate(
         mean=round_figure(joint.mean),
         seeds=tuple(None if column is None else round_figure(column.mean) for column in columns),
@@ -128,5 +128,5 @@ def _compare_with_control(
     if estimate is None:
         return None
     joint = average_over_seeds([column for column in columns if column is not None])
-    p = round_figure(sign_flip_p(joint.values, joint.records, resamples=max(bootstrap, PATTERNS * family), key=key))
+    p = round_figure(sign_flip_p(joint.values, joint.groups, resamples=max(bootstrap, PATTERNS * family), key=key))
     return TestedEstimate(**dict(estimate), p=p, p_holm=p)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from spa3d.contracts.config import ComponentConfig
@@ -54,10 +54,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Score of an answer: ``value`` in [0, 1]; an unreadable answer is not ``valid`` and gets 0."""
+    """Score of an answer: ``value`` in [0, 1]; an unreadable answer is not ``valid`` and gets 0.
+
+    ``measures`` are further figures in [0, 1] by name. Reports show their mean over the answers that have them.
+    """
 
     value: float
     valid: bool = True
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 class Benchmark(ABC):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 from spa3d.contracts.benchmark import Benchmark, Question
@@ -16,16 +17,18 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class EvaluationItem:
-    """Question of an evaluation, with its subset.
+    """Question of an evaluation, with its group and subset.
 
     Attributes:
         question: the question.
+        group: the group of look-alikes of its record, the unit of intervals.
         subset: the set it belongs to: ``test``, ``counterfactual`` or ``flip``.
         pair_id: the minimal pair it belongs to; None outside of ``flip``.
 
     """
 
     question: Question
+    group: str
     subset: str
     pair_id: str | None = None
 
@@ -48,10 +51,17 @@ def collect_questions(
     def take(items: Sequence[Item], name: str) -> list[Item]:
         return keyed_sample(items, most, "limit", seed, name)
 
-    items = [EvaluationItem(question, "test") for question in take(benchmark.questions(dataset, split, seed), split)]
+    @cache
+    def group_of(record_id: str) -> str:
+        return dataset.record(record_id).group
+
+    def make_item(question: Question, subset: str, pair_id: str | None = None) -> EvaluationItem:
+        return EvaluationItem(question, group_of(question.record_id), subset, pair_id)
+
+    items = [make_item(question, "test") for question in take(benchmark.questions(dataset, split, seed), split)]
     if "counterfactual" in dataset.splits and split != "counterfactual":
         questions = take(benchmark.questions(dataset, "counterfactual", seed), "counterfactual")
-        items += [EvaluationItem(question, "counterfactual") for question in questions]
+        items += [make_item(question, "counterfactual") for question in questions]
     for before, after in take(benchmark.pairs(dataset, split, seed), "flip"):
-        items += [EvaluationItem(before, "flip", before.id), EvaluationItem(after, "flip", before.id)]
+        items += [make_item(before, "flip", before.id), make_item(after, "flip", before.id)]
     return items

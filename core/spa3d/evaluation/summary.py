@@ -2,29 +2,32 @@
 
 There are three sets of questions: the reported split (``test``), the split that breaks the usual patterns
 (``counterfactual``), and minimal pairs (``flip``). A pair is right when both of its members are right. Every score
-has a 95 % interval over records and, beside it, the score of the same model without the cloud.
+has a 95 % interval over groups of look-alike records. Beside it stand the score of the same model without the cloud
+and the *text floor*: the best score that text alone gives.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from spa3d.artifacts.predictions import PredictionRow
+from spa3d.evaluation.scored_units import (
+    BLIND,
+    CLEAN,
+    MAJORITY,
+    ScoredUnits,
+    Values,
+    other_sets,
+    question_units,
+)
 from spa3d.metrics.intervals import mean_interval, paired_interval, sign_flip_p
 from spa3d.runtime.rng import Key
 
 DIGITS = 6
 """Decimals kept in report.json."""
-
-Values = Float[np.ndarray, " n"]
-CLEAN, BLIND = "clean", "blind"
-"""Views of the scores and of the blind scores."""
 
 
 def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> dict[str, Any]:
@@ -45,25 +48,23 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
     tests = [row for row in rows if row["set"] == "test"]
     if not tests:
         raise ValueError("no question of the reported split among the predictions")
-    units, key = _questions(tests), ("score", seed)
-    majority = _majority(tests)
-    result = _score(units, bootstrap, key) | {
-        "majority": _round_value(majority.mean()),
+    units, key = question_units(tests), ("score", seed)
+    kinds = {kind: units.select(mask) for kind, mask in units.by_kind().items()}
+    result = _score_with_majority(units, bootstrap, key) | {
         "invalid": _round_value(1 - units.valid.mean()),
-        "records": len(set(units.records)),
-        "kinds": {
-            kind: _score(units.select(mask), bootstrap, key) | {"majority": _round_value(majority[mask].mean())}
-            for kind, mask in units.by_kind().items()
-        },
+        "records": len({row["record"] for row in tests}),
+        "measures": _mean_measures(tests),
+        "kinds": {kind: _score_with_majority(some, bootstrap, key) for kind, some in kinds.items()},
     }
     if units.clean is not None:
-        result["gap"] = _shift(units.clean - units.blind, units.records, bootstrap, key)
+        result["gap"] = _shift(units.clean - units.blind, units.groups, bootstrap, key)
+        result["worth"] = _shift(units.clean - units.text_floor[1], units.groups, bootstrap, key)
     else:
         result["blind_only"] = True
     normalized = _length_normalized_score(tests)
     if normalized is not None:
         result["normalized"] = _round_value(normalized)
-    return result | {name: _score(other, bootstrap, key) for name, other in _other_sets(rows).items()}
+    return result | {name: _score(other, bootstrap, key) for name, other in other_sets(rows).items()}
 
 
 def change(
@@ -71,88 +72,22 @@ def change(
 ) -> dict[str, Any]:
     """Compute the changes by post-training, paired by question; keys as in docs/report.md.
 
-    The interval resamples records. The p value flips the signs of whole records (two-sided).
+    The interval resamples groups of records. The p value flips the signs of whole groups (two-sided).
 
     Raises:
         ValueError: `before` and `after` answer different questions.
 
     """
     key = ("change", seed)
-    old, new = (_questions([row for row in rows if row["set"] == "test"]) for rows in (before, after))
+    old, new = (question_units([row for row in rows if row["set"] == "test"]) for rows in (before, after))
     result = _change(old, new, bootstrap, key)
-    masks, old_sets, new_sets = old.by_kind(), _other_sets(before), _other_sets(after)
+    masks, old_sets, new_sets = old.by_kind(), other_sets(before), other_sets(after)
     if old_sets.keys() != new_sets.keys():
         raise ValueError(f"before has the sets {sorted(old_sets)}, after {sorted(new_sets)}")
     result["kinds"] = {
         kind: _change(old.select(mask), new.select(mask), bootstrap, key) for kind, mask in masks.items()
     }
     return result | {name: _change(old_sets[name], new_sets[name], bootstrap, key) for name in old_sets}
-
-
-def unit_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
-    """Collect the scored units of each non-empty set: ``test``, ``counterfactual``, ``flip``.
-
-    Args:
-        rows: as for `summarize`.
-
-    Raises:
-        ValueError: a question lacks a view, or a pair is incomplete.
-
-    """
-    tests = [row for row in rows if row["set"] == "test"]
-    return ({"test": _questions(tests)} if tests else {}) | _other_sets(rows)
-
-
-@dataclass(frozen=True)
-class ScoredUnits:
-    """Units of one score: questions or minimal pairs, sorted by id.
-
-    Attributes:
-        ids: id of each unit, ``(n,)``; the other arrays have the same length.
-        records: record of each unit, the cluster of the interval.
-        kinds: kind of question of each unit.
-        values: view to the value of each unit.
-        chance: expected value of a random answer.
-        valid: 1 where the answer could be read, otherwise 0.
-
-    """
-
-    ids: np.ndarray
-    records: np.ndarray
-    kinds: np.ndarray
-    values: Mapping[str, Values]
-    chance: Values
-    valid: Values
-
-    @property
-    def clean(self) -> Values | None:
-        """Values with the cloud; None in a run without clouds."""
-        return self.values.get(CLEAN)
-
-    @property
-    def blind(self) -> Values:
-        """Values without the cloud."""
-        return self.values[BLIND]
-
-    @property
-    def score_values(self) -> Values:
-        """Values behind the score: with the cloud, or the blind ones in a run without clouds."""
-        return self.blind if self.clean is None else self.clean
-
-    def select(self, mask: np.ndarray) -> ScoredUnits:
-        """Select the units under `mask`, boolean ``(n,)``."""
-        return ScoredUnits(
-            ids=self.ids[mask],
-            records=self.records[mask],
-            kinds=self.kinds[mask],
-            values={view: values[mask] for view, values in self.values.items()},
-            chance=self.chance[mask],
-            valid=self.valid[mask],
-        )
-
-    def by_kind(self) -> dict[str, np.ndarray]:
-        """Mask of each kind, in the order of the names."""
-        return {str(kind): self.kinds == kind for kind in np.unique(self.kinds)}
 
 
 def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> dict[str, dict[str, Any]]:
@@ -164,10 +99,12 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
         seed: seed of the resampling.
 
     """
-    units, key = _questions([row for row in rows if row["set"] == "test"]), ("views", seed)
+    units, key = question_units([row for row in rows if row["set"] == "test"]), ("views", seed)
     summaries: dict[str, dict[str, Any]] = {}
     for view, values in units.values.items():
-        interval = mean_interval(values, units.records, resamples=bootstrap, key=key)
+        if view == MAJORITY:
+            continue
+        interval = mean_interval(values, units.groups, resamples=bootstrap, key=key)
         summaries[view] = {
             "score": _round_value(values.mean()),
             "ci95": [_round_value(end) for end in interval],
@@ -175,75 +112,25 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
             "n": len(units.ids),
         }
         if view != CLEAN and units.clean is not None:
-            summaries[view]["change"] = _shift(values - units.clean, units.records, bootstrap, key)
+            summaries[view]["change"] = _shift(values - units.clean, units.groups, bootstrap, key)
     return summaries
 
 
-def _questions(rows: Sequence[PredictionRow]) -> ScoredUnits:
-    """Build one unit per question."""
-    views: dict[str, dict[str, PredictionRow]] = {}
-    for row in rows:
-        views.setdefault(row["view"], {})[row["id"]] = row
-    shown = views.get(CLEAN) or next(iter(views.values()))
-    for by_id in views.values():
-        if by_id.keys() != shown.keys():
-            odd = sorted(by_id.keys() ^ shown.keys())
-            raise ValueError(f"{len(odd)} questions have rows in one view only, the first is {odd[0]!r}")
-    ids = sorted(shown)
-    first = [shown[name] for name in ids]
-    return ScoredUnits(
-        ids=np.array(ids),
-        records=np.array([row["record"] for row in first]),
-        kinds=np.array([row["kind"] for row in first]),
-        values={view: np.array([by_id[name]["value"] for name in ids]) for view, by_id in views.items()},
-        chance=np.array([row["chance"] for row in first]),
-        valid=np.array([float(row["valid"]) for row in first]),
-    )
-
-
-def _pairs(rows: Sequence[PredictionRow]) -> ScoredUnits:
-    """Build one unit per minimal pair: right if both members are; the chance is the product.
-
-    The cluster is the first of the two record names, so that two pairs of one object stay in one cluster.
-    """
-    pair_of = {row["id"]: row["pair"] or "" for row in rows}
-    members = _questions(rows)
-    by_pair: dict[str, list[int]] = defaultdict(list)
-    for index, name in enumerate(members.ids):
-        by_pair[pair_of[name]].append(index)
-    ids = sorted(by_pair)
-    odd = [name for name in ids if len(by_pair[name]) != 2]
-    if odd:
-        raise ValueError(f"pair {odd[0]!r} has {len(by_pair[odd[0]])} members instead of 2")
-    both = np.array([by_pair[name] for name in ids])  # (pairs, 2)
-    return ScoredUnits(
-        ids=np.array(ids),
-        records=np.sort(members.records[both], axis=1)[:, 0],
-        kinds=members.kinds[both[:, 0]],
-        values={view: (values[both] == 1).all(axis=1).astype(float) for view, values in members.values.items()},
-        chance=members.chance[both].prod(axis=1),
-        valid=members.valid[both].min(axis=1),
-    )
-
-
-def _other_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
-    """Build the units of ``counterfactual`` and ``flip``; empty sets are left out."""
-    counterfactual = [row for row in rows if row["set"] == "counterfactual"]
-    flip = [row for row in rows if row["set"] == "flip"]
-    return ({"counterfactual": _questions(counterfactual)} if counterfactual else {}) | (
-        {"flip": _pairs(flip)} if flip else {}
-    )
+def _score_with_majority(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
+    return _score(units, bootstrap, key) | {"majority": _round_value(units.values[MAJORITY].mean())}
 
 
 def _score(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
     def interval(values: Values) -> list[float]:
-        return [_round_value(end) for end in mean_interval(values, units.records, resamples=bootstrap, key=key)]
+        return [_round_value(end) for end in mean_interval(values, units.groups, resamples=bootstrap, key=key)]
 
+    source, floor = units.text_floor
     return {
         "score": _round_value(units.score_values.mean()),
         "ci95": interval(units.score_values),
         "blind": _round_value(units.blind.mean()),
         "blind_ci95": interval(units.blind),
+        "text_floor": {"score": _round_value(floor.mean()), "ci95": interval(floor), "source": source},
         "chance": _round_value(units.chance.mean()),
         "n": len(units.ids),
     }
@@ -254,35 +141,24 @@ def _change(old: ScoredUnits, new: ScoredUnits, bootstrap: int, key: Key) -> dic
         odd = sorted(set(old.ids.tolist()) ^ set(new.ids.tolist()))
         raise ValueError(f"before and after answered different questions: {len(odd)} differ, the first is {odd[0]!r}")
     moved = new.score_values - old.score_values
-    return _shift(moved, old.records, bootstrap, key) | {
+    return _shift(moved, old.groups, bootstrap, key) | {
         "blind": _round_value((new.blind - old.blind).mean()),
-        "p": _round_value(sign_flip_p(moved, old.records, resamples=bootstrap, key=key)),
+        "p": _round_value(sign_flip_p(moved, old.groups, resamples=bootstrap, key=key)),
     }
 
 
-def _shift(differences: Values, records: np.ndarray, bootstrap: int, key: Key) -> dict[str, Any]:
+def _shift(differences: Values, groups: np.ndarray, bootstrap: int, key: Key) -> dict[str, Any]:
     """Mean difference with its paired interval."""
-    low, high = paired_interval(differences, records, resamples=bootstrap, key=key)
+    low, high = paired_interval(differences, groups, resamples=bootstrap, key=key)
     return {"score": _round_value(differences.mean()), "ci95": [_round_value(low), _round_value(high)]}
 
 
-def _majority(rows: Sequence[PredictionRow]) -> Values:
-    """Value of the most frequent answer of the kind, per question sorted by id.
-
-    Only the options of a question count; 1 where that answer is right, otherwise 0.
-    """
-    questions: Mapping[str, PredictionRow] = {row["id"]: row for row in rows}
-    answers: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in questions.values():
-        answers[row["kind"]][row["answer"]] += 1
-
-    def majority_option(row: PredictionRow) -> str:
-        frequency = answers[row["kind"]]
-        return max(row["options"] or sorted(frequency), key=lambda option: frequency[option])  # ties to the first
-
-    return np.array(
-        [float(majority_option(questions[name]) == questions[name]["answer"]) for name in sorted(questions)]
-    )
+def _mean_measures(rows: Sequence[PredictionRow]) -> dict[str, float]:
+    """Mean of each further figure, over the answers that have it, with the cloud where there is one."""
+    shown = [row for row in rows if row["view"] == CLEAN] or [row for row in rows if row["view"] == BLIND]
+    measures = [row.get("measures", {}) for row in shown]
+    names = dict.fromkeys(name for some in measures for name in some)
+    return {name: _round_value(np.mean([some[name] for some in measures if name in some])) for name in names}
 
 
 def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from spa3d.contracts.dataset import Fact
@@ -98,6 +99,27 @@ def asserts_fact(text: str, fact: Fact, subjects: Collection[str] = ()) -> bool:
         if about and _contains(phrase, answer):
             return True
     return False
+
+
+def stated_answers(text: str, fact: Fact, subjects: Collection[str] = ()) -> list[str]:
+    """List the possible answers to `fact` that `text` states, the true one included.
+
+    Of answers that contain each other the longest counts: "a light blue seat" does not state ``blue``.
+
+    Args:
+        text: an answer or a caption.
+        fact: the fact, with its possible answers.
+        subjects: the parts that have facts of their own.
+
+    """
+    there = set(words(text))
+    possible = [answer for answer in dict.fromkeys((fact.answer, *fact.options)) if there.issuperset(words(answer))]
+    stated = [answer for answer in possible if asserts_fact(text, replace(fact, answer=answer), subjects)]
+    return [
+        answer
+        for answer in stated
+        if not any(other != answer and _contains(words(other), words(answer)) for other in stated)
+    ]
 
 
 def token_f1(text: str, reference: str) -> float:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from spa3d.artifacts.predictions import PredictionRow, read_rows, write_rows
-from spa3d.evaluation.evaluate import evaluate_benchmark
+from spa3d.contracts.dataset import Record
+from spa3d.evaluation.evaluate import evaluate_benchmark, evaluate_text_table, make_answer_table
 from spa3d.inference.predictor import Predictor
+from spa3d.metrics.text_floor import AnswerTable
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.data_checks import Questions
 from spa3d.runtime.progress import Reporter
@@ -21,6 +24,7 @@ class Measurement:
         base_key: of the base.
         split: the evaluated split.
         views: names of the views; every question is asked under each.
+        records: training records, whose answers give the text floor.
         output: the run's folder.
         reporter: where progress goes.
 
@@ -33,12 +37,19 @@ class Measurement:
         *,
         split: str,
         views: Sequence[str],
+        records: Sequence[Record],
         output: Path,
         reporter: Reporter,
     ) -> None:
         self.caches, self.base_key, self.split, self.views = caches, base_key, split, views
         self.folder, self.reporter = output / "predictions", reporter
+        self.records = records
         self.names = list(caches.parts.benchmarks)
+
+    @cached_property
+    def answer_table(self) -> AnswerTable:
+        """The answers of the training text."""
+        return make_answer_table(self.caches.parts.dataset, self.records)
 
     def shared_file(self, name: str) -> Path:
         """File of the base's answers to a benchmark."""
@@ -83,4 +94,5 @@ class Measurement:
             return []
         self.reporter.stage(f"evaluate {when}: {name}")
         with self.reporter.track(len(items) * len(self.views), name) as advance:
-            return evaluate_benchmark(predictor(), benchmark, items, self.views, split=self.split, advance=advance)
+            rows = evaluate_benchmark(predictor(), benchmark, items, self.views, split=self.split, advance=advance)
+        return rows + evaluate_text_table(self.answer_table, benchmark, items, split=self.split)

@@ -130,6 +130,7 @@ class Run:
             self.base.key,
             split=self.config.evaluate.split,
             views=["blind"] if self.config.blind else ["clean", "blind"],
+            records=self.data.split("train"),
             output=self.output,
             reporter=self.reporter,
         )

@@ -37,13 +37,22 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
+class TextFloor(_Model):
+    """Best score that text alone gives, and its source: ``blind``, ``text-table`` or ``majority``."""
+
+    score: Share
+    ci95: ShareInterval
+    source: str
+
+
 class SubsetScore(_Model):
-    """Score on one set of questions, and the blind score: the same model without the cloud."""
+    """Score on one set of questions, the blind score (the same model without the cloud) and the text floor."""
 
     score: Share
     ci95: ShareInterval
     blind: Share
     blind_ci95: ShareInterval
+    text_floor: TextFloor | None = None
     chance: Share
     n: int = Field(ge=1)
 
@@ -74,7 +83,9 @@ class BenchmarkScore(KindScore):
     invalid: Share
     records: int = Field(ge=1)
     kinds: dict[str, KindScore]
+    measures: dict[str, Share] = {}
     gap: Shift | None = None
+    worth: Shift | None = None
     normalized: Share | None = None
     blind_only: bool = False
     counterfactual: SubsetScore | None = None

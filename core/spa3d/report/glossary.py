@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 GLOSSARY = {
-    "Blind": (
-        "Score of the same model on the same questions without the point cloud, so from the text alone. Score minus "
-        "blind is the gain from the cloud."
+    "Blind": ("Score of the same model on the same questions without the point cloud, so from the text alone."),
+    "Text floor": (
+        "Best score that text alone gives: blind, the most frequent training answer to each question, or the most "
+        "frequent answer to each kind of question. Score minus text floor is the gain from the cloud."
     ),
     "Chance": "Score of random answers.",
     "Usual answer": "Score of always giving the most frequent answer to that kind of question.",
     "95 % interval": (
-        "Computed by resampling whole records, because questions about one object are not independent. Intervals are "
-        "not corrected for their number: without any effect, about 1 interval in 40 lies below 0 by chance."
+        "Computed by resampling whole groups of look-alike records, because questions about one object are not "
+        "independent. Intervals are not corrected for their number: without any effect, about 1 in 40 lies below 0 by "
+        "chance. The verdict is corrected."
     ),
     "p": "Share of random sign flips whose mean change is at least as large as the observed one.",
     "Counterfactual": (

@@ -27,10 +27,13 @@ from spa3d.report.run_details import run_details
 from spa3d.report.training_sentence import describe_health
 from spa3d.report.verdict import describe_cloud_gain, judge_run
 
-HEAD = ("before", "blind before", "after", "blind after", "change", "p", "chance", "majority", "n")
+HEAD = ("before", "blind before", "after", "blind after", "change", "p", "text floor", "chance", "majority", "n")
+MEASURES = {"false_facts": "stated facts that are false"}
+"""Further figures of benchmarks, in words."""
 LEGEND = (
-    "Shares in %, changes in points; in brackets 95 % bootstrap intervals over records, paired for changes. "
-    "*Blind* is the same model without the cloud."
+    "Shares in %, changes in points; in brackets 95 % bootstrap intervals over groups of look-alike records, "
+    "paired for changes. *Blind* is the same model without the cloud. *Text floor* is the best score that text alone "
+    "gives: blind, the most frequent training answer to each question, or the most frequent answer to each kind."
 )
 
 
@@ -67,6 +70,9 @@ def describe_benchmarks(document: Document) -> Iterator[str]:
         clauses = [f"{name}: {format_count(last.n, 'question')} about {format_count(last.records, 'record')}"]
         clauses.append(f"the usual answer to each kind of question scores {format_percent(last.majority)} %")
         clauses.append(f"unreadable answers {_course([phase.invalid for phase in phases])} %")
+        for measure in dict.fromkeys(name for phase in phases for name in phase.measures):
+            values = [phase.measures[measure] for phase in phases if measure in phase.measures]
+            clauses.append(f"{MEASURES.get(measure, measure)} {_course(values)} %")
         normalized = [phase.normalized for phase in phases if phase.normalized is not None]
         if normalized:
             clauses.append(f"picking options by log p per token scores {_course(normalized)} %")
@@ -98,6 +104,7 @@ def _cells(line: ScoreLine) -> Iterator[str]:
     yield f"{format_points(change.score)} ({format_points_interval(change.ci95)})" if change else NOTHING
     yield format_p_value(change.p).removeprefix("p = ").removeprefix("p ") if change else NOTHING
     last = line.after or line.before
+    yield format_percent(last.text_floor.score) if last and last.text_floor else NOTHING
     yield format_percent(last.chance) if last else NOTHING
     yield format_percent(last.majority) if isinstance(last, KindScore | BenchmarkScore) else NOTHING
     yield str(last.n) if last else NOTHING

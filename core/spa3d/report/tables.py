@@ -23,15 +23,16 @@ SUBSET_LABELS = {
 LEGEND = (
     '<p class="legend"><span class="key score after"></span>after <span class="key score before"></span>before '
     '<span class="key blind after"></span>blind: the same model without the cloud '
-    '<span class="key chance"></span>chance. Shares in %, changes in points. Lines and small numbers are 95 % '
-    "intervals over records, paired for changes.</p>"
+    '<span class="key chance"></span>chance. Text floor: the best score that text alone gives. Shares in %, '
+    "changes in points. Lines and small numbers are 95 % intervals over groups of look-alike records, paired for "
+    "changes.</p>"
 )
 
 
 def render_scores(head: str, lines: Iterable[ScoreLine], caption: str) -> str:
     """Render a table with a row per line; `head` is the plain heading of the first column."""
     heads = [(head, "label"), (f'<span class="hidden">Picture</span>{draw_score_scale()}', "picture")]
-    heads += [(name, "") for name in ("Before", "After", "Change", "Chance", "Questions")]
+    heads += [(name, "") for name in ("Before", "After", "Change", "Text floor", "Chance", "Questions")]
     return render_table(heads, map(_row, lines), caption)
 
 
@@ -43,6 +44,7 @@ def _row(line: ScoreLine) -> str:
         "Before": _score(line.before),
         "After": _score(line.after),
         "Change": _change(line.change),
+        "Text floor": format_percent(last.text_floor.score) if last and last.text_floor else NOTHING,
         "Chance": format_percent(last.chance) if last else NOTHING,
         "Questions": f"{last.n:,}" if last else NOTHING,
     }

@@ -22,6 +22,12 @@ from spa3d.rendering.numbers import (
 from spa3d.report.document import Document, ScoreLine, TestedShift, collect_score_lines
 
 Tone = Literal["helped", "even", "hurt", "open"]
+FLOORS = {
+    "blind": "the same model without the cloud",
+    "text-table": "the most frequent training answer to each question",
+    "majority": "the most frequent answer to each kind of question",
+}
+"""Sources of a text floor, in words."""
 ALPHA = 0.05
 """Largest corrected p value of a change that counts."""
 WATCHDOG = "the watchdog warned: the right answers to held-out records became less likely"
@@ -68,22 +74,25 @@ def judge_run(document: Document) -> Verdict:
 
 
 def describe_cloud_gain(document: Document) -> str:
-    """Describe the gain from the cloud on the first benchmark; empty in a run without clouds."""
+    """Describe the gain from the cloud on the first benchmark: the distance to the text floor."""
     for name, block in document.benchmarks.items():
         phase = block.after or block.before
-        if phase is None or phase.gap is None:
+        if phase is None or phase.worth is None or phase.text_floor is None:
             continue
-        seen, unseen, (low, high) = format_percent(phase.score), format_percent(phase.blind), phase.gap.ci95
-        scores = f"The {name} score is {seen} % with the cloud and {unseen} % without it"
+        floor, (low, high) = phase.text_floor, phase.worth.ci95
+        scores = (
+            f"The {name} score is {format_percent(phase.score)} %; text alone gives {format_percent(floor.score)} % "
+            f"({FLOORS.get(floor.source, floor.source)})"
+        )
+        interval = f"95 % interval {format_points_interval(phase.worth.ci95)}"
         if low <= 0 <= high:
-            interval = format_points_interval(phase.gap.ci95)
-            return f"{scores}: the cloud makes no measurable difference (95 % interval {interval})."
-        small, large = sorted((abs(low), abs(high)))
-        interval = f"95 % interval {format_percent(small)} to {format_percent(large)}"
-        direction = "higher" if low > 0 else "lower"
-        points = format_percent(abs(phase.gap.score))
-        return f"{scores}: with the cloud it is {points} points {direction} ({interval})."
+            return f"{scores}: the cloud makes no measurable difference ({interval})."
+        return f"{scores}: with the cloud the score is {_points(phase.worth.score)} ({interval})."
     return ""
+
+
+def _points(difference: float) -> str:
+    return f"{format_percent(abs(difference))} points {'higher' if difference > 0 else 'lower'}"
 
 
 def _subject(document: Document) -> str:

@@ -1,8 +1,9 @@
 """Benchmark ``caption``: share of the reference's facts that a generated caption states.
 
 Only facts of the record that the reference states count (`spa3d.metrics.text_matching.asserts_fact`). A color or a
-count must be next to the name of its part. Wrong additions do not lower the value. Where the reference states no fact,
-the value is the word F1 of both captions.
+count must be next to the name of its part. Wrong additions do not lower the value: the share of stated facts that are
+false stands beside it, as the measure ``false_facts``. Where the reference states no fact, the value is the word F1 of
+both captions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Dataset, Fact, Record, Round
 from spa3d.data.questions import caption_round, keyed_sample
-from spa3d.metrics.text_matching import asserts_fact, token_f1, words
+from spa3d.metrics.text_matching import asserts_fact, stated_answers, token_f1, words
+
+FALSE_FACTS = "false_facts"
+"""Name of the share of stated facts that are false."""
 
 
 class Config(ComponentConfig):
@@ -48,7 +52,11 @@ class Caption(Benchmark):
         if not question.facts:
             return Verdict(token_f1(text, question.answer))
         subjects = {fact.subject for fact in question.facts}
-        return Verdict(sum(asserts_fact(text, fact, subjects) for fact in question.facts) / len(question.facts))
+        stated = [(fact.answer, stated_answers(text, fact, subjects)) for fact in question.facts]
+        right = sum(answer in answers for answer, answers in stated)
+        total = sum(len(answers) for _, answers in stated)
+        measures = {FALSE_FACTS: (total - right) / total} if total else {}
+        return Verdict(right / len(question.facts), measures=measures)
 
     def chance(self, question: Question) -> float:
         """Chance level: 0."""

@@ -115,8 +115,8 @@ def test_change_is_paired():
     assert moved["score"] == -0.5  # q1 and q2 lost
     assert moved["blind"] == 0.25  # q2 gained
     assert moved["p"] == 0.5  # two records moved: -- and ++ of the four patterns
-    # Six drawn of (-1, -1, 0, 0, +1, -1): the sum is at most -6 in 1.6 %, -5 in 7.8 %, 1 in 96.7 %, 2 in 99.1 %.
-    assert moved["ci95"] == pytest.approx([-5 / 6, 2 / 6], abs=1e-6)
+    # Six drawn of (-1, -1, 0, 0, +0.5, -1.5): the mean is 1/12 at 97.5 %. Four groups: 3.159 / 1.96 * sqrt(4 / 3).
+    assert moved["ci95"] == pytest.approx([-1, (1 / 12 + 1 / 2) * 1.861 - 1 / 2], abs=1e-3)
     assert moved["kinds"]["size"]["score"] == 0
     with pytest.raises(ValueError, match="different questions"):
         change(FOUR, after[2:], bootstrap=100, seed=0)
@@ -145,3 +145,57 @@ def test_summarize_is_independent_of_the_order_of_rows():
     shuffled = [rows[i] for i in stream.permutation(len(rows))]
     assert summarize(rows, bootstrap=300, seed=1) == summarize(shuffled, bootstrap=300, seed=1)
     assert summarize(rows, bootstrap=300, seed=1)["ci95"] != summarize(rows, bootstrap=300, seed=2)["ci95"]
+
+
+def table_row(name, value, **more):
+    """A question answered by the table of training answers."""
+    return row(name, view="text-table", value=value, **more)
+
+
+def test_summarize_text_floor_is_the_best_of_text():
+    # Blind 1/4, table 2/4; the usual color is red: q1 and q2 right, and "big" of q4: majority 3/4.
+    rows = [*FOUR, table_row("q1", 1, record="a"), table_row("q2", 1, record="b")]
+    rows += [table_row("q3", 0, record="c", answer="blue"), table_row("q4", 0, record="d", answer="big", kind="size")]
+    result = summarize(rows, bootstrap=200, seed=0)
+    assert result["text_floor"]["score"] == 0.75
+    assert result["text_floor"]["source"] == "majority"
+    assert result["worth"]["score"] == 0.0
+    assert result["gap"]["score"] == 0.5
+
+
+def test_summarize_text_floor_takes_the_table_where_it_is_best():
+    rows = [
+        *both_views("q1", 1, 0, record="a", answer="red"),
+        *both_views("q2", 1, 0, record="b", answer="blue"),
+        table_row("q1", 1, record="a"),
+        table_row("q2", 1, record="b", answer="blue"),
+    ]
+    result = summarize(rows, bootstrap=200, seed=0)
+    assert (result["text_floor"]["score"], result["text_floor"]["source"]) == (1.0, "text-table")
+    assert result["worth"]["score"] == 0.0
+
+
+def test_summarize_resamples_groups_of_look_alikes():
+    # 40 records, right or wrong by group of 10: the interval of groups is that of four units.
+    def make(grouped):
+        return [
+            view
+            for i in range(40)
+            for view in both_views(
+                f"q{i:02d}", float(i < 20), 0, record=f"r{i}", **({"group": f"g{i // 10}"} if grouped else {})
+            )
+        ]
+
+    by_record, by_group = (summarize(make(grouped), bootstrap=500, seed=0) for grouped in (False, True))
+    assert by_record["ci95"] == pytest.approx([0.34, 0.66], abs=0.03)  # 0.5 -+ 1.96 sqrt(0.25 / 40) 1.04
+    assert by_group["ci95"] == [0.0, 1.0]
+    assert by_group["records"] == 40
+
+
+def test_summarize_averages_measures_over_the_answers_that_have_them():
+    rows = [
+        *both_views("q1", 1, 1, record="a", measures={"false_facts": 0.5}),
+        *both_views("q2", 1, 1, record="b", measures={"false_facts": 0.0}),
+        *both_views("q3", 1, 1, record="c"),
+    ]
+    assert summarize(rows, bootstrap=100, seed=0)["measures"] == {"false_facts": 0.25}

@@ -96,3 +96,33 @@ def test_questions_are_a_keyed_sample_of_captioned_records() -> None:
 def test_markup_in_a_caption_is_only_text() -> None:
     item = question("[/red]<script>|")
     assert Caption().score(item, Prediction("[/red]<script>|")).value == 1
+
+
+COLORS = ("red", "blue", "light blue", "white")
+SEEN = (
+    Fact("category", "", "What is this?", "chair", ("chair", "table")),
+    Fact("color", "seat", "The seat?", "light blue", COLORS),
+    Fact("color", "legs", "The legs?", "red", COLORS),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "false"),
+    [
+        ("A chair with a light blue seat and red legs.", 1.0, 0.0),  # blue alone is not stated
+        ("A table with a light blue seat and red legs.", 2 / 3, 1 / 3),
+        ("A chair with a blue seat and white legs.", 1 / 3, 2 / 3),
+        ("A chair with red, white legs.", 1 / 3, 1 / 2),  # a comma ends a phrase
+        ("A chair with red white legs.", 2 / 3, 1 / 3),  # two colors, one of them false
+        ("A chair.", 1 / 3, 0.0),
+    ],
+)
+def test_score_measures_false_facts(text: str, value: float, false: float) -> None:
+    item = question("A chair with a light blue seat and red legs.", SEEN)
+    verdict = Caption().score(item, Prediction(text))
+    assert verdict.value == pytest.approx(value)
+    assert verdict.measures["false_facts"] == pytest.approx(false)
+
+
+def test_score_measures_nothing_where_no_fact_is_stated() -> None:
+    assert Caption().score(question("A red chair.", SEEN), Prediction("Something nice.")).measures == {}
