@@ -55,7 +55,7 @@ class TestRun:
         assert "hurt" in printed.splitlines()[1]
         row = next(line for line in printed.splitlines() if line.startswith("choice"))
         figures = row.replace("\N{EN DASH}", "-").replace("\N{MINUS SIGN}", "-").split()
-        expected = "choice 84.0 43.0 80.0 42.0 -4.0 (-5.0 to -3.0) 25.0 2000"
+        expected = "choice 84.0 43.0 80.0 42.0 -4.0 (-5.0 to -3.0) 46.0 2000"
         assert figures == expected.split()
         assert "out/report.html" in printed
 
@@ -101,7 +101,8 @@ class TestRun:
         assert rows[-1] == "encoder weights: [red]w.pt"
 
 
-PART = {"ci95": [0.82, 0.86], "blind_ci95": [0.4, 0.46], "chance": 0.25, "n": 2000}
+FLOOR = {"score": 0.46, "ci95": [0.44, 0.48], "source": "text-table"}
+PART = {"ci95": [0.82, 0.86], "blind_ci95": [0.4, 0.46], "text_floor": FLOOR, "chance": 0.25, "n": 2000}
 PHASE = {**PART, "majority": 0.31, "invalid": 0.0, "records": 400, "kinds": {}}
 BENCHMARKS = {
     "choice": {

@@ -42,7 +42,7 @@ def make_rows(clean: float, blind: float = 0.4, *, records: int = 40, sets=("tes
                 rows.append({
                     "id": f"{part}-{i}", "record": f"r{i // 2}", "kind": kind, "split": "test", "set": part,
                     "pair": f"p{i // 2}" if part == "flip" else None, "prompt": "?", "options": ["red", "blue"],
-                    "answer": "red", "view": view, "text": "red", "option_logp": [-1.0, -2.0],
+                    "answer": ("red", "blue")[i // 2 % 2], "view": view, "text": "red", "option_logp": [-1.0, -2.0],
                     "option_lengths": [2, 2], "value": float(draw < share), "valid": True, "chance": 0.5,
                 })  # fmt: skip
     return rows
