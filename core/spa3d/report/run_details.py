@@ -31,6 +31,7 @@ def run_details(document: Document) -> list[tuple[str, str]]:
         ("Pairs", _pairs(_mapping(document.passport.get("pairs")), _mapping(config.get("pairs")))),
         ("Preset", str(config.get("preset", ""))),
         ("Post-training", _stage(_mapping(config.get("train")))),
+        ("Precision", _precision(document.passport)),
         ("Seeds", _seeds(config)),
         ("Arguments", shlex.join(str(word) for word in machine.get("argv") or ())),
         ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
@@ -124,6 +125,16 @@ def _stage(train: Mapping[str, Any]) -> str:
     clauses += [f"trains {_short(parts)}"] if parts else []
     clauses += [what for key, (value, what) in CHOICES.items() if train.get(key) == value]
     return ", ".join(clauses + _adapters(_mapping(train.get("lora"))))
+
+
+def _precision(passport: Mapping[str, Any]) -> str:
+    """Format the data types of arithmetic and weights."""
+    dtypes = {
+        **_mapping(passport.get("precision")),
+        "LLM as stored": passport.get("llm_dtype"),
+        "saved weights": passport.get("saved_dtype"),
+    }
+    return ", ".join(f"{what} {dtype}" for what, dtype in dtypes.items() if dtype)
 
 
 def _adapters(lora: Mapping[str, Any]) -> list[str]:
