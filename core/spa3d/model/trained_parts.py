@@ -54,8 +54,8 @@ class TrainedParts(nn.Module):
             if name in self.trained:
                 module.float()
         if "embeddings" in self.trained and "llm" not in self.trained:
-            embeddings: Any = self.get_input_embeddings()
-            weight = embeddings.float().weight.requires_grad_(True)
+            model: Any = self
+            weight = model.get_input_embeddings().float().weight.requires_grad_(True)
             rows = torch.zeros(len(weight), 1, dtype=torch.bool, device=weight.device)
             rows[list(self.config.point_ids)] = True
             self.trained_rows = rows

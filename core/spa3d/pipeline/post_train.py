@@ -214,7 +214,11 @@ class PostTraining:
         """Report data types of arithmetic and weights in the terminal and in the passport."""
         precision = describe_precision(model, bf16=self.caches.execution.bf16)
         self.reporter.say(f"precision: {format_precision(precision)}")
-        distributed.first_only(partial(extend_passport, self.output, precision=precision))
+
+        def extend() -> None:
+            extend_passport(self.output, precision=precision)
+
+        distributed.first_only(extend)
 
     def _saved_dtype(self, model: Spa3dModel) -> torch.dtype:
         """Data type for ``model/``: the requested one, or float32 if it cannot hold every weight."""
