@@ -11,7 +11,7 @@ from spa3d.model.modeling import Spa3dModel
 
 
 def describe_precision(model: Spa3dModel, *, bf16: bool) -> dict[str, str]:
-    """Data types of the arithmetic and of the weights that train or are frozen, by part.
+    """Describe the data types of the arithmetic and of the weights that train or are frozen, by part.
 
     Args:
         model: a model with its trained parts set.
@@ -20,20 +20,20 @@ def describe_precision(model: Spa3dModel, *, bf16: bool) -> dict[str, str]:
     """
     described = {
         "arithmetic": describe_arithmetic(bf16=bf16),
-        "trained weights": _dtypes(weight for weight in model.parameters() if weight.requires_grad),
+        "trained weights": _name_dtypes(weight for weight in model.parameters() if weight.requires_grad),
     }
     for name, part in model.parts.items():
-        described[f"frozen {name}"] = _dtypes(weight for weight in part.parameters() if not weight.requires_grad)
+        described[f"frozen {name}"] = _name_dtypes(weight for weight in part.parameters() if not weight.requires_grad)
     return {what: dtypes for what, dtypes in described.items() if dtypes}
 
 
 def describe_arithmetic(*, bf16: bool) -> str:
-    """Data type of the model's arithmetic; encoding and the vocabulary projection are float32 in any case."""
+    """Name the data type of the arithmetic; encoding and the vocabulary projection are float32 in any case."""
     return "bfloat16 (autocast)" if bf16 else "float32"
 
 
 def read_dtype(config: PreTrainedConfig) -> str:
-    """Data type of the weights of a model, from its configuration."""
+    """Read the data type of the weights of a model from its configuration."""
     return str(config.dtype or "not stated").removeprefix("torch.")
 
 
@@ -42,5 +42,5 @@ def format_precision(precision: Mapping[str, str]) -> str:
     return ", ".join(f"{what} {dtypes}" for what, dtypes in precision.items())
 
 
-def _dtypes(weights: Iterable[Tensor]) -> str:
+def _name_dtypes(weights: Iterable[Tensor]) -> str:
     return " and ".join(sorted({str(weight.dtype).removeprefix("torch.") for weight in weights}))

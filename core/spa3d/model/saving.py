@@ -12,7 +12,7 @@ from spa3d.model.processing import Spa3dProcessor
 
 
 def save_model(model: Spa3dModel, processor: Spa3dProcessor, folder: Path, *, dtype: torch.dtype | None = None) -> None:
-    """Write a 3D LLM that ``from_pretrained`` and ``spa3d.load`` read: safetensors, config, processor.
+    """Write a 3D LLM for ``from_pretrained`` and ``spa3d.load``: weights, config, processor.
 
     Args:
         model: the 3D LLM; it is not changed.
@@ -30,7 +30,7 @@ def save_model(model: Spa3dModel, processor: Spa3dProcessor, folder: Path, *, dt
 
 
 def count_overflows(model: Spa3dModel, dtype: torch.dtype) -> int:
-    """Number of finite parameters that `dtype` cannot hold."""
+    """Count finite parameters that `dtype` cannot hold."""
     largest = torch.finfo(dtype).max
     return sum(
         int((weight.isfinite() & (weight.abs() > largest)).sum())

@@ -1,4 +1,4 @@
-"""Which parts of a 3D LLM train, in float32; everything else is frozen and in eval mode."""
+"""Trained parts of a 3D LLM, in float32; everything else is frozen and in eval mode."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ class TrainedParts(nn.Module):
                 module.eval()
         for module in self.adapters:
             module.train(mode)
-        for module in with_batch_statistics(self):
+        for module in find_batch_statistics(self):
             module.eval()
         return self
 
 
-def with_batch_statistics(module: nn.Module) -> list[nn.Module]:
-    """Modules inside `module` with statistics over a batch: in train mode their results depend on its split."""
+def find_batch_statistics(module: nn.Module) -> list[nn.Module]:
+    """Find modules with statistics over a batch: in train mode their results depend on its split."""
     return [
         found
         for found in module.modules()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from spa3d.config.settings import LLMSettings, RunConfig
-from spa3d.config.stages import parts_trained, stages_of
+from spa3d.config.stages import stages_of, trained_parts
 from spa3d.contracts.dataset import Dataset
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
@@ -14,7 +14,7 @@ from spa3d.errors import PluginError
 from spa3d.inference.views import BUILT_IN
 from spa3d.model.adapters import errors as adapter_errors
 from spa3d.model.llm import llm_config
-from spa3d.model.trained_parts import with_batch_statistics
+from spa3d.model.trained_parts import find_batch_statistics
 from spa3d.pipeline.parts import Parts
 from spa3d.runtime.distributed import world_size
 
@@ -64,7 +64,7 @@ def stage_errors(config: RunConfig) -> list[str]:
         if stage.train not in ((), (name,))
     ]
     given = None if config.base.path else config.llm
-    errors += adapter_errors(config.train.lora, parts_trained("post-train", config.train), given)
+    errors += adapter_errors(config.train.lora, trained_parts("post-train", config.train), given)
     return errors + [
         f"--{name}.batch_size {stage.batch_size} cannot be split into --{name}.accumulation {stage.accumulation}{split}"
         for name, stage in {**stages, "train": config.train}.items()
@@ -75,7 +75,7 @@ def stage_errors(config: RunConfig) -> list[str]:
 def split_errors(config: RunConfig, encoder: Encoder) -> list[str]:
     """Error of a split batch in encoder pretraining, the one stage where batch normalization takes batch statistics."""
     split = config.base.encoder.accumulation
-    if split == 1 or "encoder" not in stages_of(config) or not with_batch_statistics(encoder):
+    if split == 1 or "encoder" not in stages_of(config) or not find_batch_statistics(encoder):
         return []
     flag, name = f"--base.encoder.accumulation {split}", config.encoder.requested
     hint = "leave it out, and lower --base.encoder.batch_size if memory is short"

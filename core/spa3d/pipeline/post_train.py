@@ -1,4 +1,4 @@
-"""Post-training: the base, the chosen objective, the chosen noise, and a watchdog on a held-out slice."""
+"""Post-training of the base with objective and noise, watched on a held-out slice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.artifacts.run_folder import extend_passport
 from spa3d.config.settings import StageSettings, TrainSettings
-from spa3d.config.stages import optimizer_steps, parts_trained
+from spa3d.config.stages import optimizer_steps, trained_parts
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.data.preference_pairs import Pair
@@ -117,7 +117,7 @@ class PostTraining:
         """
         if self.done:
             self.reporter.stage("post-train", "there")
-            return self._saved()
+            return self._load_saved()
         train, execution = self.recipe.train, self.caches.execution
         items, example = self._examples(pairs)
         steps = optimizer_steps(train, len(items))
@@ -144,7 +144,7 @@ class PostTraining:
         )
         fit(trainer, self.metrics_log, self.reporter, self._watchdogs(views, held_out))
         self._save(model, processor, steps)
-        return self._saved()
+        return self._load_saved()
 
     def _views(self, model: Spa3dModel, processor: Spa3dProcessor) -> Views:
         return self.caches.views(model, processor, seed=self.recipe.seed, others=self.splits["train"])
@@ -177,10 +177,10 @@ class PostTraining:
         stage = self.recipe.instruct
         epochs = math.ceil(optimizer_steps(stage, records) * stage.batch_size / records)
 
-        def later(record: Record, epoch: int) -> Conversation:
+        def later_conversation(record: Record, epoch: int) -> Conversation:
             return conversation(record, epoch + epochs)
 
-        return later
+        return later_conversation
 
     def _watchdogs(self, views: Views, records: Sequence[Record]) -> list[HeldOutWatchdog]:
         """The watchdog of a held-out slice; empty without `records`."""
@@ -206,8 +206,8 @@ class PostTraining:
             )
         ]
 
-    def _saved(self) -> Spa3dModel:
-        """The trained model as it was saved: what is measured is what a user loads."""
+    def _load_saved(self) -> Spa3dModel:
+        """Load the trained model as it was saved: what is measured is what a user loads."""
         return load_base(self.output / "model", self.parts, self.caches.execution)[0]
 
     def _report_precision(self, model: Spa3dModel) -> None:
@@ -218,10 +218,10 @@ class PostTraining:
         def extend() -> None:
             extend_passport(self.output, precision=precision)
 
-        distributed.first_only(extend)
+        distributed.run_in_first(extend)
 
-    def _saved_dtype(self, model: Spa3dModel) -> torch.dtype:
-        """Data type for ``model/``: the requested one, or float32 if it cannot hold every weight."""
+    def _choose_dtype(self, model: Spa3dModel) -> torch.dtype:
+        """Choose the data type for ``model/``: the requested one, or float32 if it cannot hold every weight."""
         requested = self.recipe.train.save_dtype
         dtype: torch.dtype = getattr(torch, requested)
         beyond = count_overflows(model, dtype)
@@ -235,22 +235,22 @@ class PostTraining:
 
     def _save(self, model: Spa3dModel, processor: Spa3dProcessor, steps: int) -> None:
         """Write ``model/``, with merged adapters, and ``adapter/`` if there are any."""
-        if adapters.attached(model):
-            distributed.first_only(partial(adapters.save, model, self.output / "adapter"))
+        if adapters.has_adapters(model):
+            distributed.run_in_first(partial(adapters.save, model, self.output / "adapter"))
             adapters.merge(model)
 
         def save() -> None:
-            dtype = self._saved_dtype(model)
+            dtype = self._choose_dtype(model)
             extend_passport(self.output, saved_dtype=str(dtype).removeprefix("torch."))
             save_model(model, processor, self.output / "model", dtype=dtype)
             write_whole(self.output / "model" / "done.json", json.dumps({"steps": steps}))
 
-        distributed.first_only(save)
+        distributed.run_in_first(save)
 
 
 def let_train(model: Spa3dModel, settings: TrainSettings, *, seed: int) -> None:
     """Make the trained parts trainable; with a rank, the LLM through adapters."""
-    parts = parts_trained("post-train", settings)
+    parts = trained_parts("post-train", settings)
     if settings.lora.rank:
         adapters.attach(model, parts, settings.lora, seed=seed)
     else:

@@ -1,4 +1,4 @@
-"""The model: what is saved comes back, what is generated matches what is scored, in any arithmetic."""
+"""The model: saving and loading, generation equal to scoring, in any arithmetic."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from spa3d.model.saving import count_overflows, save_model
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
 
-def come_back(toy: Any, folder: Path) -> Any:
+def load_back(toy: Any, folder: Path) -> Any:
     fresh, _, _ = toy(seed=1)
     return read(folder, Spa3dConfig.from_pretrained(folder), fresh.encoder, fresh.projector)[0]
 
@@ -35,7 +35,7 @@ def test_save_model_casts_every_weight(toy: Any, tmp_path: Path, dtype: torch.dt
     assert all(saved[name].dtype == dtype for name in weights)
     assert saved["encoder.mix.1.running_mean"].dtype == torch.float32
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    loaded = come_back(toy, tmp_path)
+    loaded = load_back(toy, tmp_path)
     assert loaded.dtype == dtype
     assert {weight.dtype for weight in loaded.encoder.parameters()} == {torch.float32}
     assert all(torch.equal(value.to(dtype), weights[name].to(dtype)) for name, value in loaded.named_parameters())
@@ -45,7 +45,7 @@ def test_save_model_without_a_dtype_keeps_each_one(toy: Any, tmp_path: Path) -> 
     model, processor, _ = toy()
     model.language_model.bfloat16()
     save_model(model, processor, tmp_path)
-    loaded = come_back(toy, tmp_path)
+    loaded = load_back(toy, tmp_path)
     for name, weight in model.named_parameters():
         assert torch.equal(loaded.get_parameter(name), weight)
         assert loaded.get_parameter(name).dtype == weight.dtype

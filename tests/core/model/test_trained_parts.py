@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from spa3d.model.trained_parts import with_batch_statistics
+from spa3d.model.trained_parts import find_batch_statistics
 
 
 def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -106,7 +106,7 @@ def test_train_keeps_batch_statistics_of_an_encoder_that_trains(toy: Any) -> Non
     torch.testing.assert_close(together, model.eval().encode(points))
 
 
-def test_with_batch_statistics_finds_what_depends_on_a_batch() -> None:
+def test_find_batch_statistics_finds_what_depends_on_a_batch() -> None:
     kinds = [torch.nn.BatchNorm1d(2), torch.nn.SyncBatchNorm(2), torch.nn.InstanceNorm1d(2, track_running_stats=True)]
     others = [torch.nn.LayerNorm(2), torch.nn.InstanceNorm1d(2), torch.nn.GroupNorm(1, 2)]
-    assert with_batch_statistics(torch.nn.ModuleList([*kinds, *others])) == kinds
+    assert find_batch_statistics(torch.nn.ModuleList([*kinds, *others])) == kinds
