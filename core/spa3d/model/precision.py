@@ -11,7 +11,7 @@ from spa3d.model.modeling import Spa3dModel
 
 
 def describe_precision(model: Spa3dModel, *, bf16: bool) -> dict[str, str]:
-    """Describe the data types of the arithmetic and of the weights that train or are frozen, by part.
+    """Describe the data types of arithmetic, trained weights and frozen weights.
 
     Args:
         model: a model with its trained parts set.
@@ -28,7 +28,7 @@ def describe_precision(model: Spa3dModel, *, bf16: bool) -> dict[str, str]:
 
 
 def describe_arithmetic(*, bf16: bool) -> str:
-    """Name the data type of the arithmetic; encoding and the vocabulary projection are float32 in any case."""
+    """Name the data type of the arithmetic of projector and LLM."""
     return "bfloat16 (autocast)" if bf16 else "float32"
 
 
@@ -38,7 +38,7 @@ def read_dtype(config: PreTrainedConfig) -> str:
 
 
 def format_precision(precision: Mapping[str, str]) -> str:
-    """Format data types: ``arithmetic float32, trained weights float32, frozen encoder float32``."""
+    """Format data types: ``arithmetic float32, trained weights float32``."""
     return ", ".join(f"{what} {dtypes}" for what, dtypes in precision.items())
 
 

@@ -90,7 +90,7 @@ class TrainedParts(nn.Module):
 
 
 def find_batch_statistics(module: nn.Module) -> list[nn.Module]:
-    """Find modules with statistics over a batch: in train mode their results depend on its split."""
+    """Find modules that in train mode take statistics over a batch."""
     return [
         found
         for found in module.modules()

@@ -106,7 +106,7 @@ def load_base(folder: Path, parts: Parts, execution: Execution) -> tuple[Spa3dMo
 
 
 def place(model: Spa3dModel, execution: Execution) -> Spa3dModel:
-    """Move a model to the device of a run. For float32 arithmetic all its weights become float32.
+    """Move a model to the device of a run; for float32 arithmetic make it float32.
 
     Under bfloat16 autocast frozen weights may stay in half precision, as they are stored.
     """

@@ -73,7 +73,7 @@ def stage_errors(config: RunConfig) -> list[str]:
 
 
 def split_errors(config: RunConfig, encoder: Encoder) -> list[str]:
-    """Error of a split batch in encoder pretraining, the one stage where batch normalization takes batch statistics."""
+    """Error of a split batch in the pretraining of an encoder with batch normalization."""
     split = config.base.encoder.accumulation
     if split == 1 or "encoder" not in stages_of(config) or not find_batch_statistics(encoder):
         return []

@@ -51,7 +51,7 @@ def make_passport(config: RunConfig, caches: Caches, base: Base, components: dic
 
 
 def _read_llm_dtype(config: RunConfig, base: Base) -> str:
-    """Data type of the LLM's weights as they were stored for this run: in --base, in --llm, or fresh ones."""
+    """Read the data type in which the LLM of this run was stored."""
     if config.base.path:
         return read_dtype(describe(base.model_folder))
     return read_dtype(llm_config(config.llm)) if config.llm.path else "float32"

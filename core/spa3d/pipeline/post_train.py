@@ -106,7 +106,7 @@ class PostTraining:
         pairs: Sequence[Pair] = (),
         held_out: Sequence[Record] = (),
     ) -> Spa3dModel:
-        """Train `model` in place, save it under ``model/``, and load it from there; a saved one is only loaded.
+        """Train `model` in place, save it under ``model/``, and return the saved one.
 
         Args:
             model: the base.
@@ -221,7 +221,7 @@ class PostTraining:
         distributed.run_in_first(extend)
 
     def _choose_dtype(self, model: Spa3dModel) -> torch.dtype:
-        """Choose the data type for ``model/``: the requested one, or float32 if it cannot hold every weight."""
+        """Choose the requested data type, or float32 if it cannot hold every weight."""
         requested = self.recipe.train.save_dtype
         dtype: torch.dtype = getattr(torch, requested)
         beyond = count_overflows(model, dtype)

@@ -153,7 +153,7 @@ class EncoderTrainer(StageTrainer):
         self.up_axis = clouds.dataset.up_axis
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Transformers' hook: with batch statistics every process gets whole batches, as a single one would."""
+        """Transformers' hook: with batch statistics every process gets whole batches."""
         whole: Any = self.model
         if self.accelerator.num_processes == 1 or not find_batch_statistics(whole.encoder):
             return super().get_train_dataloader()

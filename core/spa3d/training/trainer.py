@@ -81,13 +81,13 @@ class StageTrainer(Trainer):
         return optimizer
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        """Transformers' hook: weight decay reaches matrices only, no biases, scales, norms or single tokens."""
+        """Transformers' hook: weight decay reaches matrices only, no biases, scales or tokens."""
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
         names: list[str] = super().get_decay_parameter_names(model)
         return [name for name in names if sum(size > 1 for size in shapes[name]) > 1]
 
     def _keep_frozen_rows(self, optimizer: torch.optim.Optimizer) -> None:
-        """Restore the embeddings that do not train after each step: weight decay and momentum move them."""
+        """Restore frozen embeddings after each step: weight decay and momentum move them."""
         model: Any = self.model
         rows: Tensor | None = getattr(model, "trained_rows", None)
         if rows is None:
