@@ -1,4 +1,4 @@
-"""What is frozen stays as it is, what trains does so in float32, and no step depends on its split."""
+"""Frozen parts stay as they are, trained ones are float32, no step depends on its split."""
 
 from __future__ import annotations
 
