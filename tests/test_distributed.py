@@ -42,23 +42,46 @@ def write_pairs(path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_one_process_two_processes_and_accumulation_give_equal_steps(tmp_path: Path, name: str) -> None:
-    environment = {
+def environment_of(bases: Path) -> dict[str, str]:
+    return {
         **os.environ,
-        "SPA3D_BASES": str(tmp_path / "bases"),
+        "SPA3D_BASES": str(bases),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT / "plugins")]),
     }
+
+
+def torchrun_of(processes: int) -> list[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    count = ["--nproc_per_node", str(processes), "--master_port", port]
+    return [sys.executable, "-m", "torch.distributed.run", *count]
+
+
+def test_one_process_and_two_pretrain_an_encoder_with_batch_normalization_alike(tmp_path: Path) -> None:
+    script = [str(ROOT / "tools" / "run.py"), "--preset", "smoke", "--objective", "sft", "--train.steps", "1"]
+    script += ["--benchmark", "choice", "--device", "cpu"]
+    hashes = []
+    for way, command in (("one", [sys.executable]), ("two", torchrun_of(2))):
+        environment = environment_of(tmp_path / way)
+        whole = [*command, *script, "--output", str(tmp_path / f"run-{way}")]
+        done = subprocess.run(whole, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        finished = next((tmp_path / way).glob("*/model/done.json"))
+        hashes.append(json.loads(finished.read_text())["hashes"]["encoder"])
+    assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_one_process_two_processes_and_accumulation_give_equal_steps(tmp_path: Path, name: str) -> None:
+    environment = environment_of(tmp_path / "bases")
     script = [str(ROOT / "tools" / "run.py"), "--preset", "smoke", "--benchmark", "choice", "--device", "cpu"]
     script += OBJECTIVES[name]
     if "dpo" in OBJECTIVES[name]:
         write_pairs(tmp_path / "pairs.jsonl")
         script += ["--pairs.path", str(tmp_path / "pairs.jsonl")]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", port]
+    torchrun = torchrun_of(2)
     ways = {
         "one": [sys.executable, *script],
         "accumulated": [sys.executable, *script, "--train.accumulation", "4"],

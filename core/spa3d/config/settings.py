@@ -183,7 +183,8 @@ class TrainSettings(StageSettings):
     """Stop when the watchdog warns that held-out log p(y|x) has fallen."""
     keep: Literal["last", "best"] = "last"
     """Weights to keep: those of the last step, or of the probe with the highest held-out log p(y|x)."""
-
+    save_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Data type of the weights in the saved model; training keeps float32 weights in any case."""
     probe_every: int = Field(10, ge=1)
     """Steps between scorings of the held-out slice (log p of clean and noised, margin; the watchdog's data)."""
     probe_size: int = Field(64, ge=2)
@@ -258,7 +259,7 @@ class RunConfig(Settings):
     threads: int = Field(0, ge=0)
     """CPU threads; 0: torch's default. A tiny model is fastest with one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Data type of the LLM; auto is bfloat16 on CUDA and float32 elsewhere."""
+    """Arithmetic of the model (bfloat16: autocast); auto is bfloat16 on CUDA and float32 elsewhere."""
     blind: bool = False
     """Train and evaluate without point clouds: the control of every claim about the encoder."""
     cache: bool = True

@@ -19,7 +19,8 @@ class Encoder(nn.Module, ABC):
 
     A subclass has a ``Config`` and is built from its values. It gets the channels that it lists in ``inputs``, in that
     order, already normalized, and at least ``min_points`` points. ``spa3d.data.preparation`` adapts the clouds; an
-    encoder must not. Coordinates and index selection stay float32 under autocast.
+    encoder must not. Coordinates and index selection stay float32 under autocast. A 3D LLM calls it without autocast,
+    and keeps the running statistics of batch normalization, also where the encoder trains.
     """
 
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig

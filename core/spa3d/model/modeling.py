@@ -6,13 +6,14 @@ Follows transformers' multimodal conventions (LLaVA): point embeddings replace t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.func import functional_call
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
@@ -23,6 +24,7 @@ from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.parts import create_part
 from spa3d.model.tokens import IGNORED
+from spa3d.model.trained_parts import TrainedParts
 from spa3d.registry.registry import load_registry
 
 
@@ -38,7 +40,7 @@ class Spa3dOutput(CausalLMOutputWithPast):
     answer_vocabulary: Tensor | None = None
 
 
-class Spa3dModel(PreTrainedModel, GenerationMixin):
+class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
     """A point-cloud encoder, a projector and a causal LM.
 
     Parts may be passed (`pipeline.assemble` does); otherwise they are built through the registry by the names in
@@ -51,6 +53,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
+    _keep_in_fp32_modules_strict = [r"^encoder\.", r"^projector\."]  # noqa: RUF012 - transformers' own protocol
     accepts_loss_kwargs = False
 
     def __init__(
@@ -70,9 +73,6 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
             widths = {"dim": encoder.dim, "hidden": config.text_config.hidden_size}
             projector = create_part(load_registry(), "projector", config.projector, **widths)
         self.encoder, self.projector = encoder, projector
-        self.trained: frozenset[str] = frozenset()
-        self.adapters: tuple[nn.Module, ...] = ()
-        self._row_hook: Any = None
         _refuse_scaled_logits(config)
         self.post_init()
 
@@ -83,6 +83,12 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Leave encoder and projector as their constructors made them; the LLM initializes itself."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Widest data type of the LLM's weights."""
+        weights = self.language_model.parameters()
+        return reduce(torch.promote_types, {weight.dtype for weight in weights if weight.is_floating_point()})
 
     def get_input_embeddings(self) -> nn.Module:
         """The LLM's token embeddings."""
@@ -100,52 +106,17 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         """The LLM without its vocabulary projection."""
         return self.language_model.get_decoder()
 
-    def set_trained(self, *parts: str) -> None:
-        """Train only `parts` (of encoder, projector, llm, embeddings); everything else is frozen.
-
-        A frozen part stays in eval mode after ``train()``: dropout is off and batch statistics are not updated, so its
-        parameters and buffers are bit-identical after training. ``embeddings`` are the input embeddings of
-        the point tokens alone (PointLLM's first stage trains them with the projector).
-        """
-        self.trained, self.adapters = frozenset(parts), ()
-        if self._row_hook is not None:
-            self._row_hook.remove()
-            self._row_hook = None
-        for name, module in (("encoder", self.encoder), ("projector", self.projector), ("llm", self.language_model)):
-            module.requires_grad_(name in self.trained)
-        if "embeddings" in self.trained and "llm" not in self.trained:
-            embeddings: Any = self.get_input_embeddings()
-            weight = embeddings.weight.requires_grad_(True)
-            rows = torch.zeros(len(weight), 1, dtype=weight.dtype, device=weight.device)
-            rows[list(self.config.point_ids)] = 1
-            self._row_hook = weight.register_hook(lambda gradient: gradient * rows.to(gradient))
-        self.train(self.training)
-
-    def set_adapted(self, *parts: str, adapters: Iterable[nn.Module]) -> None:
-        """Register `adapters` and `parts`, prepared by `spa3d.model.adapters`, as trained.
-
-        The LLM around the adapters is frozen and stays in eval mode; the adapters follow ``train()``.
-        """
-        self.trained, self.adapters = frozenset((*parts, "adapters")), tuple(adapters)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Spa3dModel:
-        """Set the training mode, which frozen parts ignore."""
-        super().train(mode)
-        for name, module in (("encoder", self.encoder), ("projector", self.projector), ("llm", self.language_model)):
-            if name not in self.trained:
-                module.eval()
-        for module in self.adapters:
-            module.train(mode)
-        return self
-
     def num_point_tokens(self, num_points: int | None = None) -> int:
         """Point embeddings per cloud of `num_points` (default: the configured number)."""
         return self.projector.num_tokens(self.encoder.num_tokens(num_points or self.config.num_points))
 
     def encode(self, points: Float[Tensor, "B N 6"]) -> Float[Tensor, "B M D"]:
-        """Encoder tokens of normalized clouds; no gradient where the encoder is frozen."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and "encoder" in self.trained):
+        """Encoder tokens of normalized clouds; no gradient where the encoder is frozen.
+
+        Autocast does not apply, so that all callers get the same tokens.
+        """
+        gradient = torch.is_grad_enabled() and "encoder" in self.trained
+        with torch.set_grad_enabled(gradient), torch.autocast(points.device.type, enabled=False):
             return self.encoder(encoder_inputs(points, self.encoder.inputs, self.config.up_axis))
 
     def embed(
@@ -235,9 +206,18 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         kept: Any = logits_to_keep
         if isinstance(logits_to_keep, int):
             kept = slice(-logits_to_keep or None, None)
-        return Spa3dOutput(
-            logits=self.get_output_embeddings()(hidden[:, kept]), past_key_values=outputs.past_key_values
-        )
+        return Spa3dOutput(logits=self.project(hidden[:, kept]), past_key_values=outputs.past_key_values)
+
+    def project(self, hidden: Float[Tensor, "*places H"]) -> Float[Tensor, "*places V"]:
+        """Logits of the vocabulary, computed in float32.
+
+        Logits of bfloat16 between 16 and 32 lie 0.125 apart, as much as the margins that are trained and measured.
+        """
+        head = self.get_output_embeddings()
+        weights = {name: weight.float() for name, weight in head.named_parameters() if weight.dtype != torch.float32}
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits: Tensor = functional_call(head, weights, (hidden.float(),)) if weights else head(hidden.float())
+        return logits
 
     def answer_logp(
         self, hidden: Float[Tensor, "B T H"], labels: Int[Tensor, "B T"]
@@ -247,7 +227,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         The vocabulary projection runs only at the positions before labeled tokens.
         """
         labeled = labels[:, 1:] != IGNORED
-        logits = self.get_output_embeddings()(hidden[:, :-1][labeled]).float()  # (answer tokens, vocabulary)
+        logits = self.project(hidden[:, :-1][labeled])  # (answer tokens, vocabulary)
         whole = torch.log_softmax(logits, dim=-1)
         result = torch.zeros(labels.shape, dtype=torch.float32, device=hidden.device)
         result[:, 1:][labeled] = whole.gather(1, labels[:, 1:][labeled].unsqueeze(1)).squeeze(1)

@@ -19,7 +19,7 @@ from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.noise import Noise
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
 from spa3d.ops.selection import backends_for
-from spa3d.pipeline.checks import objective_errors, part_errors, stage_errors, weights_errors
+from spa3d.pipeline.checks import objective_errors, part_errors, split_errors, stage_errors, weights_errors
 from spa3d.pipeline.parts import Execution, Parts
 from spa3d.registry.manifest import Manifest, weights_source
 from spa3d.registry.registry import Registry
@@ -74,7 +74,13 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
     )
     with ops.use(*execution.ops):
         errors = part_errors(parts, encoder.eval(), config.llm, base=config.base.path)
-    errors = [*weights_errors(config), *objective_errors(config, parts), *stage_errors(config), *errors]
+    errors = [
+        *weights_errors(config),
+        *objective_errors(config, parts),
+        *stage_errors(config),
+        *split_errors(config, encoder),
+        *errors,
+    ]
     if errors:
         raise ConfigError(errors)
     return parts

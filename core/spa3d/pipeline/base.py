@@ -102,8 +102,16 @@ def load_base(folder: Path, parts: Parts, execution: Execution) -> tuple[Spa3dMo
     projector = parts.make_projector(encoder.dim, config.text_config.hidden_size)
     model, processor = read(folder, config, encoder, projector)
     _refuse_differences(folder, differences({"points": processor.points}, {"points": dict(parts.preparation)}))
+    return place(model, execution), processor
+
+
+def place(model: Spa3dModel, execution: Execution) -> Spa3dModel:
+    """Move a model to the device of a run; for float32 arithmetic make it float32.
+
+    Under bfloat16 autocast frozen weights may stay in half precision, as they are stored.
+    """
     model.to(execution.device)  # type: ignore[arg-type]  # transformers' wrapper hides the signature
-    return model, processor
+    return model if execution.bf16 else model.float()
 
 
 def part_hashes(model: Spa3dModel) -> dict[str, str]:

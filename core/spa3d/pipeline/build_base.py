@@ -21,10 +21,11 @@ from spa3d.inference.views import built_in_views
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.llm import make_llm
 from spa3d.model.modeling import Spa3dModel
+from spa3d.model.precision import describe_arithmetic, read_dtype
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.saving import save_model
 from spa3d.model.special_tokens import point_tokens
-from spa3d.pipeline.base import Base, part_hashes
+from spa3d.pipeline.base import Base, part_hashes, place
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.parts import Parts
 from spa3d.pipeline.stages import Stage
@@ -106,6 +107,7 @@ class BaseBuilder:
             distributed.run_in_first(self._describe)
             if self.base.is_finished:
                 return
+            self._report_precision()
             for stage in self.stages():
                 stage.run()
             distributed.run_in_first(self._finish)
@@ -119,19 +121,25 @@ class BaseBuilder:
             self._built = self._create_model()
         return self._built
 
+    def _report_precision(self) -> None:
+        stored = read_dtype(self.model_and_processor()[0].config.text_config)
+        arithmetic = describe_arithmetic(bf16=self.execution.bf16)
+        self.reporter.say(f"precision: arithmetic {arithmetic}, LLM as stored {stored}, trained weights float32")
+
     def _describe(self) -> None:
         write_whole(self.base.folder / "base.json", json.dumps(self.base.decisive, indent=1, default=str))
 
     def _make(self, stage: StageName, settings: StageSettings) -> None:
         model, processor = self.model_and_processor()
+        model.set_trained(*trained_parts(stage, settings))
         folder = self.base.folder / stage
         if (folder / "done.json").exists():
             self.reporter.stage(f"base: {stage}", "there")
             model.load_state_dict(load_file(folder / "weights.safetensors"), strict=False)
             return
         steps = optimizer_steps(settings, len(self.records))
-        self.reporter.stage(f"base: {stage}", f"{steps} steps of {settings.batch_size}")
         execution, seed = self.execution, self.recipe.seed
+        self.reporter.stage(f"base: {stage}", f"{steps} steps of {settings.batch_size}")
         job = TrainingJob(f"base.{stage}", settings, steps, folder, seed, execution.device, execution.bf16)
         fit(self._trainer(stage, job, model, processor), self.metrics_log, self.reporter)
         if stage != "instruct":
@@ -165,7 +173,6 @@ class BaseBuilder:
                 clouds=self.caches.clouds(processor),
                 rows={record.id: targets.row(record) for record in self.records},
             )
-        model.set_trained(*trained_parts(stage, job.settings))
         if stage == "llm":
             text = language_text(processor, self.conversation, seed)
             pad = int(processor.tokenizer.pad_token_id)
@@ -193,7 +200,7 @@ class BaseBuilder:
             point_ids=ids,
         )
         model = Spa3dModel(described, encoder, projector, llm)
-        model.to(self.execution.device)  # type: ignore[arg-type]  # transformers' wrapper hides the signature
+        place(model, self.execution)
         processor = Spa3dProcessor(
             tokenizer,
             num_point_tokens=model.num_point_tokens(),

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from spa3d.config.settings import LLMSettings, RunConfig
-from spa3d.config.stages import trained_parts
+from spa3d.config.stages import stages_of, trained_parts
 from spa3d.contracts.dataset import Dataset
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
@@ -14,6 +14,7 @@ from spa3d.errors import PluginError
 from spa3d.inference.views import BUILT_IN
 from spa3d.model.adapters import errors as adapter_errors
 from spa3d.model.llm import llm_config
+from spa3d.model.trained_parts import find_batch_statistics
 from spa3d.pipeline.parts import Parts
 from spa3d.runtime.distributed import world_size
 
@@ -69,6 +70,16 @@ def stage_errors(config: RunConfig) -> list[str]:
         for name, stage in {**stages, "train": config.train}.items()
         if stage.batch_size % (stage.accumulation * world)
     ]
+
+
+def split_errors(config: RunConfig, encoder: Encoder) -> list[str]:
+    """Error of a split batch in the pretraining of an encoder with batch normalization."""
+    split = config.base.encoder.accumulation
+    if split == 1 or "encoder" not in stages_of(config) or not find_batch_statistics(encoder):
+        return []
+    flag, name = f"--base.encoder.accumulation {split}", config.encoder.requested
+    hint = "leave it out, and lower --base.encoder.batch_size if memory is short"
+    return [f"{flag}: encoder {name} has batch normalization, which would take each part of a batch by itself; {hint}"]
 
 
 def part_errors(parts: Parts, encoder: Encoder, llm: LLMSettings, *, base: str) -> list[str]:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from spa3d.artifacts.environment import machine, revision, versions
 from spa3d.artifacts.workspace import Workspace
+from spa3d.checkpoints.load import describe
 from spa3d.config.settings import RunConfig
+from spa3d.model.llm import llm_config
+from spa3d.model.precision import read_dtype
 from spa3d.pipeline.base import Base
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.parts import Parts
@@ -39,11 +42,19 @@ def make_passport(config: RunConfig, caches: Caches, base: Base, components: dic
             "up_axis": parts.dataset.up_axis,
             "ops": [type(backend).__name__ for backend in execution.ops],
         },
+        "llm_dtype": _read_llm_dtype(config, base),
         "encoder_weights": _describe_encoder_weights(parts, execution.workspace),
         "plugins": list(config.plugins),
         "registry": _describe_registry(config, execution.workspace),
         "seeds": {"run": config.seed, "base": config.base.seed, "questions": config.evaluate.seed},
     }
+
+
+def _read_llm_dtype(config: RunConfig, base: Base) -> str:
+    """Read the data type in which the LLM of this run was stored."""
+    if config.base.path:
+        return read_dtype(describe(base.model_folder))
+    return read_dtype(llm_config(config.llm)) if config.llm.path else "float32"
 
 
 def _describe_registry(config: RunConfig, workspace: Workspace) -> dict[str, str] | None:

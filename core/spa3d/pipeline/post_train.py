@@ -10,7 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from spa3d.artifacts.metrics_log import MetricsLog
+from spa3d.artifacts.run_folder import extend_passport
 from spa3d.config.settings import StageSettings, TrainSettings
 from spa3d.config.stages import optimizer_steps, trained_parts
 from spa3d.contracts.dataset import Conversation, Record
@@ -19,8 +22,9 @@ from spa3d.data.preference_pairs import Pair
 from spa3d.inference.views import Views
 from spa3d.model import adapters
 from spa3d.model.modeling import Spa3dModel
+from spa3d.model.precision import describe_precision, format_precision
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.saving import save_model
+from spa3d.model.saving import count_overflows, save_model
 from spa3d.pipeline.base import load_base
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.parts import Parts
@@ -102,7 +106,7 @@ class PostTraining:
         pairs: Sequence[Pair] = (),
         held_out: Sequence[Record] = (),
     ) -> Spa3dModel:
-        """Train `model` in place and save it under ``model/``; if it is saved already, load it.
+        """Train `model` in place, save it under ``model/``, and return the saved one.
 
         Args:
             model: the base.
@@ -113,12 +117,13 @@ class PostTraining:
         """
         if self.done:
             self.reporter.stage("post-train", "there")
-            return load_base(self.output / "model", self.parts, self.caches.execution)[0]
+            return self._load_saved()
         train, execution = self.recipe.train, self.caches.execution
         items, example = self._examples(pairs)
         steps = optimizer_steps(train, len(items))
         self.reporter.stage("post-train", f"{steps} steps of {self.parts.names['objective']}")
         let_train(model, train, seed=self.recipe.seed)
+        self._report_precision(model)
         views = self._views(model, processor)
         texts = required_texts(self.parts.objective.needs, views)
         make = tokenize_example(processor, example, texts, blind=self.recipe.blind)
@@ -139,7 +144,7 @@ class PostTraining:
         )
         fit(trainer, self.metrics_log, self.reporter, self._watchdogs(views, held_out))
         self._save(model, processor, steps)
-        return model
+        return self._load_saved()
 
     def _views(self, model: Spa3dModel, processor: Spa3dProcessor) -> Views:
         return self.caches.views(model, processor, seed=self.recipe.seed, others=self.splits["train"])
@@ -201,6 +206,33 @@ class PostTraining:
             )
         ]
 
+    def _load_saved(self) -> Spa3dModel:
+        """Load the trained model as it was saved: what is measured is what a user loads."""
+        return load_base(self.output / "model", self.parts, self.caches.execution)[0]
+
+    def _report_precision(self, model: Spa3dModel) -> None:
+        """Report data types of arithmetic and weights in the terminal and in the passport."""
+        precision = describe_precision(model, bf16=self.caches.execution.bf16)
+        self.reporter.say(f"precision: {format_precision(precision)}")
+
+        def extend() -> None:
+            extend_passport(self.output, precision=precision)
+
+        distributed.run_in_first(extend)
+
+    def _choose_dtype(self, model: Spa3dModel) -> torch.dtype:
+        """Choose the requested data type, or float32 if it cannot hold every weight."""
+        requested = self.recipe.train.save_dtype
+        dtype: torch.dtype = getattr(torch, requested)
+        beyond = count_overflows(model, dtype)
+        if not beyond:
+            return dtype
+        self.reporter.warn(
+            f"--train.save_dtype {requested}: {beyond} weights are larger than it can hold, so model/ is saved in "
+            "float32"
+        )
+        return torch.float32
+
     def _save(self, model: Spa3dModel, processor: Spa3dProcessor, steps: int) -> None:
         """Write ``model/``, with merged adapters, and ``adapter/`` if there are any."""
         if adapters.has_adapters(model):
@@ -208,7 +240,9 @@ class PostTraining:
             adapters.merge(model)
 
         def save() -> None:
-            save_model(model, processor, self.output / "model")
+            dtype = self._choose_dtype(model)
+            extend_passport(self.output, saved_dtype=str(dtype).removeprefix("torch."))
+            save_model(model, processor, self.output / "model", dtype=dtype)
             write_whole(self.output / "model" / "done.json", json.dumps({"steps": steps}))
 
         distributed.run_in_first(save)

@@ -31,6 +31,7 @@ def run_details(document: Document) -> list[tuple[str, str]]:
         ("Pairs", _pairs(_as_mapping(document.passport.get("pairs")), _as_mapping(config.get("pairs")))),
         ("Preset", str(config.get("preset", ""))),
         ("Post-training", _stage(_as_mapping(config.get("train")))),
+        ("Precision", _format_precision(document.passport)),
         ("Seeds", _seeds(config)),
         ("Arguments", shlex.join(str(word) for word in machine.get("argv") or ())),
         ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
@@ -126,6 +127,16 @@ def _stage(train: Mapping[str, Any]) -> str:
     clauses += [f"trains {_format_value(parts)}"] if parts else []
     clauses += [what for key, (value, what) in CHOICES.items() if train.get(key) == value]
     return ", ".join(clauses + _adapters(_as_mapping(train.get("lora"))))
+
+
+def _format_precision(passport: Mapping[str, Any]) -> str:
+    """Format the data types of arithmetic and weights."""
+    dtypes = {
+        **_as_mapping(passport.get("precision")),
+        "LLM as stored": passport.get("llm_dtype"),
+        "saved weights": passport.get("saved_dtype"),
+    }
+    return ", ".join(f"{what} {dtype}" for what, dtype in dtypes.items() if dtype)
 
 
 def _adapters(lora: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from spa3d.contracts.dataset import Record
@@ -28,8 +29,9 @@ from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.inference.samples import Sample
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.tokens import IGNORED, Tokens, collate
+from spa3d.model.trained_parts import find_batch_statistics
 from spa3d.runtime.rng import Draws, keyed_generator
-from spa3d.training.arguments import TrainingJob
+from spa3d.training.arguments import TrainingJob, as_batch
 from spa3d.training.dataset import ConversationSampler
 from spa3d.training.loss import Counts
 from spa3d.training.trainer import StageTrainer
@@ -149,6 +151,15 @@ class EncoderTrainer(StageTrainer):
         super().__init__(job, model=model, samples=samples)
         self.clouds, self.rows = clouds, rows
         self.up_axis = clouds.dataset.up_axis
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Transformers' hook: with batch statistics every process gets whole batches."""
+        whole: Any = self.model
+        if self.accelerator.num_processes == 1 or not find_batch_statistics(whole.encoder):
+            return super().get_train_dataloader()
+        samples: Any = self.train_dataset
+        size = self.job.settings.batch_size // self.job.settings.accumulation
+        return DataLoader(samples, batch_size=size, collate_fn=as_batch)
 
     def loss(self, model: nn.Module, batch: Any, counts: Counts) -> Tensor:
         """Mean loss per cloud over the whole step."""

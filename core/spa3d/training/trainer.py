@@ -77,7 +77,32 @@ class StageTrainer(Trainer):
                 if members:
                     groups.append({**group, "params": members, "lr": rate})
         optimizer.param_groups[:] = groups
+        self._keep_frozen_rows(optimizer)
         return optimizer
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Transformers' hook: weight decay reaches matrices only, no biases, scales or tokens."""
+        shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+        names: list[str] = super().get_decay_parameter_names(model)
+        return [name for name in names if sum(size > 1 for size in shapes[name]) > 1]
+
+    def _keep_frozen_rows(self, optimizer: torch.optim.Optimizer) -> None:
+        """Restore frozen embeddings after each step: weight decay and momentum move them."""
+        model: Any = self.model
+        rows: Tensor | None = getattr(model, "trained_rows", None)
+        if rows is None:
+            return
+        weight, before = model.get_input_embeddings().weight, list[Tensor]()
+
+        def remember(*_: object) -> None:
+            before[:] = [weight.detach().clone()]
+
+        def restore(*_: object) -> None:
+            with torch.no_grad():
+                weight.copy_(torch.where(rows, weight, before.pop()))
+
+        optimizer.register_step_pre_hook(remember)
+        optimizer.register_step_post_hook(restore)
 
     def get_batch_samples(
         self, epoch_iterator: Iterable[Any], num_batches: int, device: torch.device

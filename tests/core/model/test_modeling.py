@@ -1,4 +1,4 @@
-"""The model: frozen parts, saving and loading, generation equal to scoring."""
+"""The model: saving and loading, generation equal to scoring, in any arithmetic."""
 
 from __future__ import annotations
 
@@ -9,43 +9,6 @@ import pytest
 import torch
 
 from spa3d.model.tokens import IGNORED
-
-
-def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def test_frozen_parts_stay_in_eval_mode_and_bit_identical(toy: Any) -> None:
-    model, processor, clouds = toy()
-    model.set_trained("projector")
-    model.train()
-    assert not model.encoder.training
-    assert not model.language_model.training
-    assert model.projector.training
-    before = state(model)
-    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
-    for _ in range(2):
-        points = torch.from_numpy(clouds.get(["train-0"]))
-        output = model(input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), points=points)
-        output.loss.backward()
-        optimizer.step()
-    changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed == {"projector"}
-
-
-def test_only_the_point_tokens_embeddings_move_when_embeddings_train(toy: Any) -> None:
-    model, processor, clouds = toy()
-    model.set_trained("projector", "embeddings")
-    before = model.get_input_embeddings().weight.detach().clone()
-    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
-    points = torch.from_numpy(clouds.get(["train-0"]))
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.0)
-    model(input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), points=points).loss.backward()
-    optimizer.step()
-    moved = (model.get_input_embeddings().weight != before).any(dim=1).nonzero().flatten().tolist()
-    assert set(moved) <= set(model.config.point_ids)
-    assert moved
 
 
 def test_the_loss_is_the_mean_nll_of_the_labels(toy: Any) -> None:
@@ -93,6 +56,30 @@ def test_greedy_decoding_follows_the_most_likely_tokens(toy: Any) -> None:
         step = model(input_ids=ids, points=inputs["points"]).logits[:, -1].argmax(-1, keepdim=True)
         ids = torch.cat([ids, step], dim=1)
     assert written.tolist() == ids.tolist()
+
+
+def test_encode_gives_the_same_tokens_under_autocast(toy: Any) -> None:
+    model, _, clouds = toy()
+    points = torch.from_numpy(clouds.get(["train-0", "train-1"]))
+    with torch.autocast("cpu", torch.bfloat16):
+        tokens = model.encode(points)
+    assert torch.equal(tokens, model.encode(points))
+    assert tokens.dtype == torch.float32
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16, torch.float16])
+def test_project_is_float32_for_any_weights(toy: Any, stored: torch.dtype) -> None:
+    model, _, _ = toy()
+    model.language_model.to(stored)
+    ids = torch.tensor([[1, 40, 41, 42, 43]])
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        hidden = model.get_decoder()(input_ids=ids).last_hidden_state
+        output, logits = model(input_ids=ids, labels=ids), model(input_ids=ids).logits
+    expected = hidden.float() @ model.get_output_embeddings().weight.float().T
+    torch.testing.assert_close(logits, expected)
+    scored = expected.log_softmax(-1)[:, :-1].gather(2, ids[:, 1:, None]).squeeze(2)
+    torch.testing.assert_close(output.answer_logp[:, 1:], scored, atol=1e-6, rtol=1e-6)
+    assert not torch.equal(logits, logits.bfloat16().float())
 
 
 def test_a_saved_model_comes_back_through_the_registry(tmp_path: Path) -> None:

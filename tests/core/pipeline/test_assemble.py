@@ -40,6 +40,7 @@ def test_choose_device_names_the_available_devices() -> None:
     [
         ({"points.count": 4}, "at least"),
         ({"train.batch_size": 3, "train.accumulation": 2}, "train.batch_size 3"),
+        ({"base.encoder.accumulation": 2}, "--base.encoder.accumulation 2: encoder pointnext has batch normalization"),
         ({"blind": True}, "--blind"),
         ({"base.llm.train": "projector"}, "--base.llm.train projector: this stage trains the llm alone"),
         ({"base.encoder.train": "encoder,llm"}, "--base.encoder.train encoder,llm: this stage trains the encoder"),

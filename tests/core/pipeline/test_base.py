@@ -16,7 +16,9 @@ from safetensors.torch import load_file
 from spa3d import create
 from spa3d.artifacts.hashing import digest
 from spa3d.artifacts.workspace import Workspace
+from spa3d.config.settings import LLMSettings
 from spa3d.errors import CheckpointError
+from spa3d.model.llm import make_llm
 from spa3d.model.saving import save_model
 from spa3d.pipeline.base import explain_cache_miss
 from spa3d.pipeline.fingerprints import run_fingerprints
@@ -157,6 +159,56 @@ def test_base_key_follows_the_training_records(open_smoke: OpenSmoke) -> None:
     tested = fingerprints(test=("t",))
     assert tested.base == every.base
     assert tested.answers["choice"] != every.answers["choice"]
+
+
+@pytest.fixture
+def half_llm(tmp_path: Path) -> Path:
+    """An LLM stored in bfloat16, as most published ones are."""
+    settings = LLMSettings(hidden_size=16, layers=1, heads=2, intermediate_size=32, vocab_size=320)
+    llm, tokenizer, _ = make_llm(settings, lambda: iter(["a red chair", "a red table"]))
+    for part in (llm.bfloat16(), tokenizer):
+        part.save_pretrained(tmp_path / "half")
+    return tmp_path / "half"
+
+
+def dtypes(model: Any) -> dict[str, set[torch.dtype]]:
+    return {name: {weight.dtype for weight in part.parameters()} for name, part in model.parts.items()}
+
+
+def test_float32_arithmetic_holds_an_llm_stored_in_half_precision_in_float32(
+    half_llm: Path, open_smoke: OpenSmoke
+) -> None:
+    model, _ = open_smoke({"llm": str(half_llm), "dtype": "float32"}).builder.model_and_processor()
+    assert dtypes(model) == {name: {torch.float32} for name in ("encoder", "projector", "llm")}
+
+
+def test_bfloat16_arithmetic_keeps_a_frozen_llm_as_it_is_stored(
+    half_llm: Path, tmp_path: Path, open_smoke: OpenSmoke
+) -> None:
+    model, processor = open_smoke({"llm": str(half_llm), "dtype": "bfloat16"}).builder.model_and_processor()
+    expected = {"encoder": {torch.float32}, "projector": {torch.float32}, "llm": {torch.bfloat16}}
+    assert dtypes(model) == expected
+    save_model(model, processor, tmp_path / "base")
+    for dtype, llm in (("bfloat16", torch.bfloat16), ("float32", torch.float32)):
+        again, _ = open_smoke({"base": str(tmp_path / "base"), "dtype": dtype}).model_and_processor
+        assert dtypes(again) == {**expected, "llm": {llm}}
+        assert all(one.equal(model.get_parameter(name).to(one.dtype)) for name, one in again.named_parameters())
+
+
+def test_weights_of_a_finished_stage_come_back_in_float32(bases: Path, half_llm: Path, open_smoke: OpenSmoke) -> None:
+    settings = {"llm": str(half_llm), "dtype": "bfloat16", "base.align.train": "llm"}
+    first = open_smoke(settings)
+    model, _ = first.builder.model_and_processor()
+    model.set_trained("llm")
+    with torch.no_grad():
+        for weight in model.language_model.parameters():
+            weight.add_(1e-6)
+    (first.builder.base.folder / "align").mkdir(parents=True)
+    first.builder.keep("align", first.config.base.align)
+    resumed = open_smoke(settings).builder
+    next(stage for stage in resumed.stages() if stage.name == "base: align").run()
+    again, _ = resumed.model_and_processor()
+    assert all(torch.equal(again.get_parameter(name), one) for name, one in model.named_parameters())
 
 
 def test_keep_saves_only_trained_weights(bases: Path, open_smoke: OpenSmoke) -> None:

@@ -33,6 +33,15 @@ def test_run_details_non_default_training_settings(document):
     assert "best" not in dict(run_details(document(config={**report.config, "train": usual})))["Post-training"]
 
 
+def test_run_details_precision(document):
+    precision = {"arithmetic": "bfloat16 (autocast)", "trained weights": "float32"}
+    passport = {"precision": precision, "llm_dtype": "float16", "saved_dtype": "float32"}
+    assert dict(run_details(document(passport=passport)))["Precision"] == (
+        "arithmetic bfloat16 (autocast), trained weights float32, LLM as stored float16, saved weights float32"
+    )
+    assert "Precision" not in dict(run_details(document(passport={})))
+
+
 def test_run_details_pairs(document):
     def text(**settings):
         config = {**document().config, "pairs": settings}

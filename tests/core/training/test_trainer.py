@@ -19,15 +19,42 @@ from spa3d.training.preference_metrics import mean_metrics
 from spa3d.training.trainer import ObjectiveTrainer, part_of
 
 
-def trainer(toy: Any, dataset: Any, folder: Path, rates: PartRates, parts: tuple[str, ...]) -> Any:
+def trainer(
+    toy: Any, dataset: Any, folder: Path, rates: PartRates, parts: tuple[str, ...], weight_decay: float = 0.0
+) -> Any:
     model, processor, clouds = toy()
     model.set_trained(*parts)
-    settings = StageSettings(batch_size=4, learning_rate=1e-3, rates=rates)
+    settings = StageSettings(batch_size=4, learning_rate=1e-3, rates=rates, weight_decay=weight_decay)
     text = tokenize_example(processor, sft_example(instructions(dataset, 0)), [("chosen", "cloud")])
     samples = TrainingDataset(dataset.records("train"), 8, 0, text)
     job = TrainingJob("test", settings, steps=2, folder=folder, seed=0, device=torch.device("cpu"))
     views = built_in_views(ViewEncoder(model, clouds))
     return ObjectiveTrainer(job, samples=samples, objective=create("objective", "sft"), views=views)
+
+
+def test_weight_decay_reaches_matrices_only(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    made = trainer(toy, toy_dataset, tmp_path, PartRates(), ("encoder", "projector", "llm"))
+    names = set(made.get_decay_parameter_names(made.model))
+    shapes = {name: parameter.shape for name, parameter in made.model.named_parameters()}
+    assert {name for name in names if len(shapes[name]) < 2} == set()
+    assert {"encoder.mix.0.weight", "projector.layer.weight", "language_model.lm_head.weight"} <= names
+    made.model.encoder.token = torch.nn.Parameter(torch.ones(1, 1, 8))
+    made.model.encoder.scale = torch.nn.Parameter(torch.ones(1, 8, 1))
+    assert set(made.get_decay_parameter_names(made.model)) == names
+
+
+def test_frozen_embeddings_survive_weight_decay_and_momentum(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    made = trainer(toy, toy_dataset, tmp_path, PartRates(), ("projector", "embeddings"), weight_decay=0.5)
+    weight = made.model.get_input_embeddings().weight
+    before, optimizer = weight.detach().clone(), made.create_optimizer()
+    for old in (False, True):
+        if old:  # as of a checkpoint of a stage that trained every row
+            optimizer.state[weight]["exp_avg"].fill_(1.0)
+        weight.grad = torch.zeros_like(weight)
+        weight.grad[list(made.model.config.point_ids)] = 1.0
+        optimizer.step()
+        moved = (weight != before).any(dim=1).nonzero().flatten().tolist()
+        assert set(moved) == set(made.model.config.point_ids)
 
 
 def rates_of(made: Any) -> dict[str, float]:
