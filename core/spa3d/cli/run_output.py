@@ -32,7 +32,7 @@ def show_result(folder: Path) -> None:
             console.print(plain(sentence), soft_wrap=True)
     console.print()
     console.print(table)
-    for warning in document.training.warnings:
+    for warning in (*document.notes, *document.training.warnings):
         console.print(plain(f"warning: {warning}", "yellow"), soft_wrap=True)
     console.print("\nshares in %, changes with paired 95 % intervals; blind: without the cloud", style="dim")
     console.print(plain(f"{folder / 'report.html'}  {folder / 'report.md'}"), soft_wrap=True)

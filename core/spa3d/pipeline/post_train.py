@@ -16,6 +16,7 @@ from spa3d.config.stages import optimizer_steps, parts_trained
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.data.preference_pairs import Pair
+from spa3d.evaluation.training_health import missing_steps
 from spa3d.inference.views import Views
 from spa3d.model import adapters
 from spa3d.model.modeling import Spa3dModel
@@ -92,7 +93,23 @@ class PostTraining:
     @property
     def done(self) -> bool:
         """Whether the trained model is saved."""
-        return (self.output / "model" / "done.json").exists()
+        return (self.folder / "done.json").exists()
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the trained model."""
+        return self.output / "model"
+
+    def load(self) -> tuple[Spa3dModel, Spa3dProcessor]:
+        """Read the trained model back: what is measured is what was saved, bit for bit."""
+        return load_base(self.folder, self.parts, self.caches.execution)
+
+    def lost_steps(self, held_out: Sequence[Record]) -> int:
+        """Number of steps of the finished training that metrics.jsonl should have and lacks."""
+        train = self.recipe.train
+        steps = json.loads((self.folder / "done.json").read_text(encoding="utf-8"))["steps"]
+        every = train.probe_every if held_out else 0
+        return missing_steps(self.metrics_log.rows(), steps=steps, log_every=train.log_every, probe_every=every)
 
     def run(
         self,
@@ -101,8 +118,8 @@ class PostTraining:
         *,
         pairs: Sequence[Pair] = (),
         held_out: Sequence[Record] = (),
-    ) -> Spa3dModel:
-        """Train `model` in place and save it under ``model/``; if it is saved already, load it.
+    ) -> None:
+        """Train `model` in place and save it under ``model/``.
 
         Args:
             model: the base.
@@ -110,10 +127,10 @@ class PostTraining:
             pairs: the preference pairs, for an objective that needs rejected answers.
             held_out: records of the held-out slice of the watchdog; empty: no watchdog.
 
+        Raises:
+            DivergenceError: a loss, a weight or a held-out score is not finite; nothing is saved.
+
         """
-        if self.done:
-            self.reporter.stage("post-train", "there")
-            return load_base(self.output / "model", self.parts, self.caches.execution)[0]
         train, execution = self.recipe.train, self.caches.execution
         items, example = self._examples(pairs)
         steps = optimizer_steps(train, len(items))
@@ -137,9 +154,8 @@ class PostTraining:
                 reporter=self.reporter,
             ),
         )
-        fit(trainer, self.metrics_log, self.reporter, self._watchdogs(views, held_out))
-        self._save(model, processor, steps)
-        return model
+        taken = fit(trainer, self.metrics_log, self.reporter, self._watchdogs(views, held_out))
+        self._save(model, processor, taken)
 
     def _views(self, model: Spa3dModel, processor: Spa3dProcessor) -> Views:
         return self.caches.views(model, processor, seed=self.recipe.seed, others=self.splits["train"])
@@ -208,8 +224,8 @@ class PostTraining:
             adapters.merge(model)
 
         def save() -> None:
-            save_model(model, processor, self.output / "model")
-            write_whole(self.output / "model" / "done.json", json.dumps({"steps": steps}))
+            save_model(model, processor, self.folder)
+            write_whole(self.folder / "done.json", json.dumps({"steps": steps}))
 
         distributed.first_only(save)
 

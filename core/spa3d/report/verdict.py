@@ -2,7 +2,8 @@
 
 The verdict uses the paired 95 % intervals of the changes of all benchmark scores and counterfactual scores.
 Post-training *hurt* if any interval lies wholly below 0, or if the watchdog warned. Otherwise it *helped* if at least
-one interval lies wholly above 0. Everything else is *no measurable change*.
+one interval lies wholly above 0. Everything else is *no measurable change*. A run that diverged is called so, whatever
+was measured.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from spa3d.rendering.numbers import (
 from spa3d.report.document import Document, ScoreLine, TestedShift, collect_score_lines
 
 Tone = Literal["helped", "even", "hurt", "open"]
+DIVERGED = "diverged"
 WATCHDOG = "the watchdog saw the right answers to held-out records become less likely"
 
 
@@ -40,7 +42,7 @@ def judge_run(document: Document) -> Verdict:
     lines = [line for line in collect_score_lines(document) if line.subset != "flip"]
     moved = [(_name(line), line.change) for line in lines if line.change]
     alarm = (WATCHDOG,) if document.training.warnings else ()
-    if not moved:
+    if not moved or document.status == DIVERGED:
         return _unfinished(document, lines, alarm)
     falls = [_describe_change(*move) for move in moved if move[1].ci95[1] < 0]
     rises = [_describe_change(*move) for move in moved if move[1].ci95[0] > 0]
@@ -96,11 +98,15 @@ def _describe_change(name: str, change: TestedShift) -> str:
 
 def _unfinished(document: Document, lines: Sequence[ScoreLine], alarm: tuple[str, ...]) -> Verdict:
     """Describe the state of a run without a comparison."""
-    claim = "This run has no comparison yet" if document.status == "complete" else f"This run is {document.status}"
+    claim = {"complete": "This run has no comparison yet", DIVERGED: "This run diverged"}.get(
+        document.status, f"This run is {document.status}"
+    )
+    reasons = (*alarm, document.reason) if document.reason else alarm
     sentence = "nothing was measured"
     for line in lines[:1]:
         side, when = (line.before, "before") if line.before else (line.after, "after")
         if side:
             span = f"95 % interval {format_percent_interval(side.ci95)}, blind {format_percent(side.blind)} %"
             sentence = f"{_name(line)} stood at {format_percent(side.score)} % {when} post-training ({span})"
-    return Verdict("hurt" if alarm else "open", claim, (*alarm, sentence))
+    bad = alarm or document.status == DIVERGED
+    return Verdict("hurt" if bad else "open", claim, (*reasons, sentence))
