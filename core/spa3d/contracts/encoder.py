@@ -60,22 +60,26 @@ class Encoder(nn.Module, ABC):
 
     @property
     def channels(self) -> int:
-        """Number C of input channels."""
+        """Number C of input channels; raises `PluginError` if ``inputs`` are no channels."""
+        wrong = _inputs_misfit(self.inputs)
+        if wrong:
+            raise PluginError.of(self, wrong)
         return sum(CHANNELS[name] for name in self.inputs)
 
 
 def promise_misfits(encoder: Encoder, num_points: int) -> list[str]:
     """Describe what is wrong with the statements of `encoder` about itself, for clouds of `num_points`."""
-    inputs: object = encoder.inputs
+    misfits = [count_misfit("min_points", encoder.min_points), count_misfit("dim", encoder.dim)]
+    if not misfits[0] and num_points >= encoder.min_points:
+        misfits.append(count_misfit(f"num_tokens({num_points})", encoder.num_tokens(num_points)))
+    return [misfit for misfit in (_inputs_misfit(encoder.inputs), *misfits) if misfit]
+
+
+def _inputs_misfit(inputs: object) -> str:
     known = isinstance(inputs, list | tuple) and all(isinstance(name, str) and name in CHANNELS for name in inputs)
-    misfits = [
-        count_misfit("min_points", encoder.min_points),
-        count_misfit("dim", encoder.dim),
-        count_misfit(f"num_tokens({num_points})", encoder.num_tokens(num_points)),
-    ]
-    if not known or not inputs or len(set(encoder.inputs)) < len(encoder.inputs):
-        misfits.insert(0, f"inputs is {inputs!r}; it must list different channels among {', '.join(CHANNELS)}")
-    return [misfit for misfit in misfits if misfit]
+    if isinstance(inputs, list | tuple) and known and inputs and len(set(inputs)) == len(inputs):
+        return ""
+    return f"inputs is {inputs!r}; it must list different channels among {', '.join(CHANNELS)}"
 
 
 def check_tokens(encoder: Encoder, points: Tensor, tokens: Tensor, records: Sequence[str], *, finite: bool) -> None:

@@ -45,6 +45,11 @@ from spa3d.training.fit import fit
 from spa3d.training.trainer import ObjectiveTrainer
 from spa3d.training.watchdog import HeldOutWatchdog, WatchdogSettings
 
+LOST = (
+    "metrics.jsonl lacks the rows of {lost} steps of post-training, which cannot be made again: the curves and the "
+    "course of training are incomplete, and a warning of the watchdog may be missing"
+)
+
 
 @dataclass(frozen=True)
 class PostTrainingRecipe:
@@ -104,12 +109,16 @@ class PostTraining:
         """Read the trained model back: what is measured is what was saved, bit for bit."""
         return load_base(self.folder, self.parts, self.caches.execution)
 
-    def lost_steps(self, held_out: Sequence[Record]) -> int:
-        """Number of steps of the finished training that metrics.jsonl should have and lacks."""
+    def notes(self, held_out: Sequence[Record]) -> list[str]:
+        """Sentences about what the report of the finished training lacks; each is shown as a warning, too."""
         train = self.recipe.train
         steps = json.loads((self.folder / "done.json").read_text(encoding="utf-8"))["steps"]
         every = train.probe_every if held_out else 0
-        return missing_steps(self.metrics_log.rows(), steps=steps, log_every=train.log_every, probe_every=every)
+        lost = missing_steps(self.metrics_log.rows(), steps=steps, log_every=train.log_every, probe_every=every)
+        notes = [LOST.format(lost=lost)] if lost else []
+        for note in notes:
+            self.reporter.warn(note)
+        return notes
 
     def run(
         self,

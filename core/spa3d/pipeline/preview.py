@@ -124,8 +124,8 @@ def _make_strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: 
     points = torch.from_numpy(clean)[None]
     clouds, labels = [rotate_y_up(clean, up_axis)], ["clean"]
     for noise in noises:
-        inputs = f"at level {noise.level:g} on points of shape {tuple(points.shape)}"
-        with trial(f"--noise {config.noise.requested}", inputs):
+        what = f"--noise {config.noise.requested} at level {noise.level:g}"
+        with trial(what, f"on points of shape {tuple(points.shape)}"):
             noised, levels = apply_noise(noise, points.clone(), Draws(keys))
         clouds.append(rotate_y_up(noised[0].numpy(), up_axis))
         reached = levels.item()

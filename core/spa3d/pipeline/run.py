@@ -53,11 +53,6 @@ from spa3d.runtime import distributed
 from spa3d.runtime.device import free_memory
 from spa3d.runtime.progress import Reporter, Silent
 
-LOST = (
-    "metrics.jsonl lacks the rows of {lost} steps of post-training, which cannot be made again: the curves and the "
-    "course of training are incomplete, and a warning of the watchdog may be missing"
-)
-
 
 def open_run(
     config: RunConfig,
@@ -288,13 +283,11 @@ class Run:
         self.reporter.stage("report")
         model, processor = self.trained
         extend_passport(self.output, weights=part_hashes(model))
-        lost = self.training.lost_steps(self._held_out())
-        notes = [LOST.format(lost=lost)] if lost else []
-        for note in notes:
-            self.reporter.warn(note)
+        notes = self.training.notes(self._held_out())
         first = next(name for name, items in self.questions.items() if items)
         self.report.write(self.measurement.rows(self.questions), processor, shown=first, notes=notes)
 
     def _report_divergence(self, reason: str) -> None:
         self.reporter.stage("report", "of a run that diverged")
+        self.metrics_log.import_base_metrics(self.base.folder / "metrics.jsonl")
         self.report.write_diverged(self.measurement.rows(self.questions), reason)

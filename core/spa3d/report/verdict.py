@@ -101,7 +101,7 @@ def _unfinished(document: Document, lines: Sequence[ScoreLine], alarm: tuple[str
     claim = {"complete": "This run has no comparison yet", DIVERGED: "This run diverged"}.get(
         document.status, f"This run is {document.status}"
     )
-    reasons = (*alarm, document.reason) if document.reason else alarm
+    reasons = (document.reason, *alarm) if document.reason else alarm
     sentence = "nothing was measured"
     for line in lines[:1]:
         side, when = (line.before, "before") if line.before else (line.after, "after")

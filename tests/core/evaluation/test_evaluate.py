@@ -1,0 +1,90 @@
+"""Rows of an evaluation: verdicts in 0..1, no pick without numbers, and what a torn file lacks."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from spa3d.contracts.benchmark import Prediction, Question, Verdict
+from spa3d.errors import PluginError
+from spa3d.evaluation.evaluate import are_answers, evaluate_benchmark, unscored
+from spa3d.evaluation.question_sets import EvaluationItem
+from spa3d.evaluation.summary import summarize
+
+VIEWS = ("clean", "blind")
+
+
+class Fixed:
+    """Predictor with the same log p of the options for every question."""
+
+    def __init__(self, *logp: float) -> None:
+        self.logp = logp
+
+    def answer(self, questions: Sequence[Question], view: str, advance: Any) -> list[Prediction]:
+        return [Prediction((question.options or ())[0], self.logp, (1, 1)) for question in questions]
+
+
+def measured(sides: Any, dataset: Any, *logp: float) -> tuple[list[EvaluationItem], list[dict[str, Any]]]:
+    items = [EvaluationItem(question, "test") for question in sides.questions(dataset, "test", 0)]
+    predictor: Any = Fixed(*logp)
+    return items, evaluate_benchmark(predictor, sides, items, VIEWS, split="test", advance=lambda units: None)
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [Verdict(1.5), Verdict(-0.1), Verdict(math.nan), Verdict(True), Verdict(1.0, valid=None), 1.0],  # type: ignore[arg-type]
+)
+def test_evaluate_benchmark_names_the_question_of_a_broken_verdict(
+    sides: Any, toy_dataset: Any, verdict: object
+) -> None:
+    sides.verdict = verdict
+    with pytest.raises(PluginError, match=r"Sides \(.*\): question 'test-0/side': its verdict is .* a value in 0..1"):
+        measured(sides, toy_dataset, -1.0, -2.0)
+
+
+@pytest.mark.parametrize("logp", [(math.nan, -1.0), (-1.0, math.nan), (-math.inf, -math.inf)])
+def test_evaluate_benchmark_picks_no_option_without_numbers(
+    sides: Any, toy_dataset: Any, logp: tuple[float, float]
+) -> None:
+    _, rows = measured(sides, toy_dataset, *logp)
+    assert {(row["text"], row["value"], row["valid"]) for row in rows} == {("", 0.0, False)}
+    assert unscored(rows) == len(rows) == 16
+    figures = summarize(rows, bootstrap=100, seed=0)
+    assert (figures["score"], figures["invalid"], figures["normalized"]) == (0, 1, 0)
+
+
+def test_evaluate_benchmark_compares_an_impossible_option(sides: Any, toy_dataset: Any) -> None:
+    _, rows = measured(sides, toy_dataset, -1.0, -math.inf)
+    assert unscored(rows) == 0
+    assert {row["text"] for row in rows} == {"left"}
+    assert sum(row["value"] for row in rows) == 8
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda rows: [],
+        lambda rows: rows[:-1],
+        lambda rows: [*rows, rows[0]],
+        lambda rows: [*rows[:-1], rows[0]],
+        lambda rows: [*rows[:-1], {}],
+        lambda rows: [*rows[:-1], 3],
+        lambda rows: [*rows[:-1], {**rows[-1], "prompt": "Another question?"}],
+        lambda rows: [*rows[:-1], {**rows[-1], "value": None}],
+        lambda rows: [*rows[:-1], {**rows[-1], "option_logp": [-1.0]}],
+    ],
+)
+def test_are_answers_only_to_the_same_questions(
+    sides: Any, toy_dataset: Any, spoil: Callable[[list[dict[str, Any]]], list[Any]]
+) -> None:
+    items, rows = measured(sides, toy_dataset, -1.0, -2.0)
+    read = json.loads(json.dumps(rows))
+    assert are_answers(read, items, VIEWS, split="test")
+    assert not are_answers(spoil(copy.deepcopy(read)), items, VIEWS, split="test")
+    assert not are_answers(read, items, ["blind"], split="test")
+    assert not are_answers(read, items, VIEWS, split="val")
