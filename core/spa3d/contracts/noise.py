@@ -43,7 +43,7 @@ class Noise(ABC):
     def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
         """Return the noised clouds; all randomness comes from `draws` (one stream per cloud)."""
 
-    def realized(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
+    def measure_level(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
         """Measured level, ``(B,)``, for metrics. Override it if it can differ from ``level``."""
         return points.new_full((len(points),), self.level)
 
@@ -66,10 +66,10 @@ def apply_noise(
     wrong = tensor_misfit(noised, points.shape, dtype=points.dtype, device=points.device)
     if wrong:
         raise PluginError.of(noise, f"apply: {wrong}")
-    levels = noise.realized(points, noised)
+    levels = noise.measure_level(points, noised)
     wrong = tensor_misfit(levels, (len(points),), device=points.device)
     if wrong:
-        raise PluginError.of(noise, f"realized: {wrong}")
+        raise PluginError.of(noise, f"measure_level: {wrong}")
     bad = not_finite(noised, levels)
     if bad:
         raise PluginError.of(noise, f"{NOT_FINITE}, for record {draws.keys[bad[0]][-2]}")

@@ -49,18 +49,18 @@ def collect_questions(
     """
     most = limit or sys.maxsize
 
-    def limited(items: Sequence[Item], name: str) -> list[Item]:
+    def take(items: Sequence[Item], name: str) -> list[Item]:
         return keyed_sample(items, most, "limit", seed, name)
 
     def questions(of: str) -> list[Question]:
         asked = benchmark.questions(dataset, of, seed)
         check_questions(benchmark, asked)
-        return limited(asked, of)
+        return take(asked, of)
 
     items = [EvaluationItem(question, "test") for question in questions(split)]
     if "counterfactual" in dataset.splits and split != "counterfactual":
         items += [EvaluationItem(question, "counterfactual") for question in questions("counterfactual")]
-    for before, after in limited(_pairs(benchmark, dataset, split, seed), "flip"):
+    for before, after in take(_pairs(benchmark, dataset, split, seed), "flip"):
         items += [EvaluationItem(before, "flip", before.id), EvaluationItem(after, "flip", before.id)]
     return items
 

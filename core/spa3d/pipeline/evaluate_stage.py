@@ -41,7 +41,7 @@ class Measurement:
         self.folder, self.reporter = output / "predictions", reporter
         self.names = list(caches.parts.benchmarks)
 
-    def shared(self, name: str) -> Path:
+    def shared_file(self, name: str) -> Path:
         """File of the base's answers to a benchmark."""
         answers = self.caches.fingerprints.answers[name]
         return self.caches.execution.workspace.answers(self.base_key, name, answers)
@@ -49,9 +49,9 @@ class Measurement:
     @property
     def before_done(self) -> bool:
         """Whether the base has answered everything."""
-        return all(self.shared(name).exists() for name in self.names)
+        return all(self.shared_file(name).exists() for name in self.names)
 
-    def before(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
+    def collect_before(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
         """Collect the answers of the base, once for all runs with the same questions.
 
         Raises:
@@ -59,12 +59,12 @@ class Measurement:
 
         """
         for name in self.names:
-            rows = self._collect(self.shared(name), name, "before", predictor, questions)
+            rows = self._collect(self.shared_file(name), name, "before", predictor, questions)
             write_rows(self.path(name, "before"), rows)
         self._refuse_unscored("before", questions)
 
-    def after(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
-        """Collect the answers of the trained model; raises as `before`."""
+    def collect_after(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
+        """Collect the answers of the trained model; raises as `collect_before`."""
         for name in self.names:
             self._collect(self.path(name, "after"), name, "after", predictor, questions)
         self._refuse_unscored("after", questions)

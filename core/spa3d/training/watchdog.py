@@ -89,15 +89,15 @@ class HeldOutWatchdog(TrainerCallback):
         if state.global_step:
             self._read_start()
         else:
-            scores = self._look(0).tolist()  # by every process: a sharded model needs them all
-            distributed.first_only(lambda: write_whole(self.settings.start, json.dumps(scores)))
+            scores = self._measure(0).tolist()  # by every process: a sharded model needs them all
+            distributed.run_in_first(lambda: write_whole(self.settings.start, json.dumps(scores)))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Score the slice every `every` steps and after the last one."""
         if state.global_step % self.settings.every and state.global_step != state.max_steps:
             return
         # Every process sees the same slice and comes to the same decision.
-        drop = significant_drop(self._read_start(), self._look(state.global_step))
+        drop = significant_drop(self._read_start(), self._measure(state.global_step))
         if drop is None:
             return
         if not self.warned:
@@ -115,7 +115,7 @@ class HeldOutWatchdog(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Restore the best weights, if `best` is set."""
-        kept = self.best.kept() if self.best is not None else None
+        kept = self.best.read_saved() if self.best is not None else None
         if self.best is not None and kept is not None:
             self.best.restore()
             self.metrics_log.write(stage="post-train", step=state.global_step, kept=kept[0])
@@ -136,7 +136,7 @@ class HeldOutWatchdog(TrainerCallback):
             )
         return scores
 
-    def _look(self, step: int) -> np.ndarray:
+    def _measure(self, step: int) -> np.ndarray:
         """Log p(y|x) per token of each sample, nats; one row for the metrics log.
 
         Raises:

@@ -73,10 +73,10 @@ def test_answers_that_are_not_whole_are_asked_again(
 ) -> None:
     made, questions, notes = measurement
     first, again, third = Counting(), Counting(), Counting()
-    ask, total = getattr(made, when), 2 * len(questions["choice"])
+    ask, total = getattr(made, f"collect_{when}"), 2 * len(questions["choice"])
     ask(lambda: first, questions)
     rows = made.rows(questions)
-    path = made.shared("choice") if when == "before" else made.path("choice", when)
+    path = made.shared_file("choice") if when == "before" else made.path("choice", when)
     spoil(path)
     there = path.exists()
     ask(lambda: again, questions)
@@ -89,7 +89,7 @@ def test_answers_that_are_not_whole_are_asked_again(
 
 def test_rows_are_empty_where_answers_are_torn(measurement: Any) -> None:
     made, questions, _ = measurement
-    made.after(Counting, questions)
+    made.collect_after(Counting, questions)
     made.path("choice", "after").write_text("{}\n")
     assert made.rows(questions) == {"choice": ([], [])}
 
@@ -98,5 +98,5 @@ def test_answers_without_numbers_end_the_run_and_stay_on_disk(measurement: Any) 
     made, questions, _ = measurement
     total = 2 * len(questions["choice"])
     with pytest.raises(DivergenceError, match=rf"after post-training diverged: in {total} of {total} answers log p"):
-        made.after(lambda: Counting(float("nan")), questions)
+        made.collect_after(lambda: Counting(float("nan")), questions)
     assert len(made.rows(questions)["choice"][1]) == total

@@ -14,7 +14,7 @@ from spa3d.errors import DivergenceError, PluginError
 from spa3d.inference.views import NoisedView
 from spa3d.pipeline.execute import execute
 from spa3d.registry.registry import load_registry
-from spa3d.runtime.progress import Silent
+from spa3d.runtime.progress import SilentReporter
 from spa3d_plugins.noise.mask import Mask
 
 SMALL: Mapping[str, Any] = {
@@ -28,7 +28,7 @@ SMALL: Mapping[str, Any] = {
 
 
 def run(output: Path, *settings: Mapping[str, Any], resume: bool = False) -> Any:
-    execute(resolve(SMALL, *settings), load_registry(), output=output, resume=resume, reporter=Silent())
+    execute(resolve(SMALL, *settings), load_registry(), output=output, resume=resume, reporter=SilentReporter())
     return json.loads((output / "report.json").read_text())
 
 

@@ -51,7 +51,7 @@ def test_draw_noise_of_level_0_shows_the_clean_cloud_again(registry: Registry, t
 
 
 @pytest.mark.parametrize(
-    ("apply", "said"),
+    ("apply", "message"),
     [
         (lambda self, points, draws: points[:, :0], r"expected an output of shape \(1, 1024, 6\), got \(1, 0, 6\)"),
         (lambda self, points, draws: points * float("nan"), "expected finite numbers, got NaN or infinity, for record"),
@@ -59,11 +59,11 @@ def test_draw_noise_of_level_0_shows_the_clean_cloud_again(registry: Registry, t
     ],
 )
 def test_draw_noise_names_a_noise_that_breaks(
-    apply: Callable[..., Any], said: str, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    apply: Callable[..., Any], message: str, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Mask, "apply", apply)
     request = PreviewRequest(tmp_path / "noise.png", "test", 1, (0.5,))
-    with pytest.raises(PluginError, match=rf"--noise mask at level 0.5: .*{said}"):
+    with pytest.raises(PluginError, match=rf"--noise mask at level 0.5: .*{message}"):
         draw_noise([resolve(SMALL, {"noise": "mask"}, registry=registry)], registry, request, skipped=ignore)
     assert not request.path.exists()
 

@@ -15,13 +15,13 @@ from spa3d.errors import PluginError
 from spa3d.pipeline.trials import made_up_scores, try_noise, try_objective
 
 
-def noise_of(change: Callable[[Tensor], object], realized: Callable[[Tensor], object] | None = None) -> Noise:
+def noise_of(change: Callable[[Tensor], object], level: Callable[[Tensor], object] | None = None) -> Noise:
     class Wobble(Noise):
         def apply(self, points: Tensor, draws: Any) -> Any:
             return change(points)
 
-        def realized(self, points: Tensor, noised: Tensor) -> Any:
-            return realized(points) if realized else super().realized(points, noised)
+        def measure_level(self, points: Tensor, noised: Tensor) -> Any:
+            return level(points) if level else super().measure_level(points, noised)
 
     return Wobble()
 
@@ -47,7 +47,7 @@ def test_try_noise_names_the_broken_contract(change: Callable[[Tensor], object],
 
 
 def test_try_noise_checks_the_measured_level() -> None:
-    with pytest.raises(PluginError, match=r"Wobble \(.*test_trials.py\): realized: .*shape \(2,\), got \(1,\)"):
+    with pytest.raises(PluginError, match=r"Wobble \(.*test_trials.py\): measure_level: .*shape \(2,\), got \(1,\)"):
         try_noise("--noise wobble", noise_of(lambda points: points, lambda points: points.new_zeros(1)), 16)
     try_noise("--noise wobble", noise_of(lambda points: points), 16)
 

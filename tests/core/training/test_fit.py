@@ -14,7 +14,7 @@ from spa3d.config.settings import StageSettings
 from spa3d.errors import DivergenceError
 from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.registry.create import create
-from spa3d.runtime.progress import Silent
+from spa3d.runtime.progress import SilentReporter
 from spa3d.training.arguments import TrainingJob
 from spa3d.training.dataset import TrainingDataset, instructions
 from spa3d.training.examples import sft_example, tokenize_example
@@ -31,7 +31,7 @@ def train(toy: Any, dataset: Any, folder: Path, *, steps: int, rate: float) -> i
     samples = TrainingDataset(dataset.records("train"), steps * 4, 0, text)
     views = built_in_views(ViewEncoder(model, clouds))
     trainer = ObjectiveTrainer(job, samples=samples, objective=create("objective", "sft"), views=views)
-    return fit(trainer, MetricsLog(folder / "metrics.jsonl"), Silent())
+    return fit(trainer, MetricsLog(folder / "metrics.jsonl"), SilentReporter())
 
 
 def test_fit_returns_the_number_of_steps(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
