@@ -132,7 +132,13 @@ def test_an_encoder_stays_on_the_device_of_its_points(name: str, training: bool)
         assert encoder.pool(points).device == ELSEWHERE
 
 
-def test_scoring_stays_on_the_device_of_the_model(toy: Any, toy_dataset: Any) -> None:
+def test_scoring_stays_on_the_device_of_the_model(toy: Any, toy_dataset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Levels and checks of finite numbers are read on the CPU, but fake tensors have no values.
+    monkeypatch.setattr("spa3d.contracts.encoder.not_finite", lambda *values: [])
+    monkeypatch.setattr(
+        "spa3d.inference.views.apply_noise",
+        lambda noise, points, draws: (noise.apply(points, draws), np.zeros(len(points))),
+    )
     model, processor, clouds = toy()
     model.set_trained("projector", "llm")
     model.language_model.config.use_cache = False  # an empty cache is made of real tensors
@@ -144,7 +150,6 @@ def test_scoring_stays_on_the_device_of_the_model(toy: Any, toy_dataset: Any) ->
     with fake_tensors():
         move(model)
         noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
-        noise.realized = lambda points, noised: np.zeros(len(points))  # its value is read, but fake tensors have none
         scores = score(model, needs, batch, built_in_views(ViewEncoder(model, clouds), noise=noise)).scores
         for need in needs:
             assert scores[need.text, need.view].logp.device == ELSEWHERE

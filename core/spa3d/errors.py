@@ -7,12 +7,18 @@ these is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import sys
+import sysconfig
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar, Self
 
 
 class SpaError(Exception):
     """An error of the input, not of the program: one message, exit code 2."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class RegistryError(SpaError):
@@ -21,6 +27,13 @@ class RegistryError(SpaError):
 
 class PluginError(SpaError):
     """A plugin that cannot be imported or that breaks the contract of its kind."""
+
+    @classmethod
+    def of(cls, component: object, message: str) -> Self:
+        """The error of a built component, named by its class and its file."""
+        kind = type(component)
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+        return cls(f"{kind.__module__}.{kind.__qualname__}{f' ({file})' if file else ''}: {message}")
 
 
 class ConfigError(SpaError):
@@ -50,6 +63,38 @@ class OutputError(SpaError):
 
 class CheckpointError(SpaError):
     """Weights that do not fit, or a base that is not the one asked for."""
+
+
+class DivergenceError(SpaError):
+    """A training or a model whose numbers are no longer finite; the report of the run says so."""
+
+    exit_code = 1
+
+
+class OtherProcessError(SystemExit):
+    """The end of a process of a distributed run, because the first one failed."""
+
+
+@contextmanager
+def contain_exit() -> Iterator[None]:
+    """Turn an attempt of a component to end the program into a `PluginError` that names its file and line.
+
+    `SystemExit` in a component would end a run half way with its own exit code. Ctrl-C passes.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt, GeneratorExit, OtherProcessError):
+        raise
+    except BaseException as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        library = sysconfig.get_path("stdlib")
+        own = [frame for frame in frames if not frame.filename.startswith(library) or "-packages" in frame.filename]
+        place = (own or frames)[-1]
+        cause = f"{type(error).__name__}: {error}"
+        raise PluginError(
+            f"{place.filename}, line {place.lineno}, in {place.name}: a component may not end the program ({cause}); "
+            "raise an exception that says what is wrong instead"
+        ) from error
 
 
 def first_line(error: Exception) -> str:

@@ -38,4 +38,4 @@ class MetricsLog:
 
     def rows(self) -> list[dict[str, Any]]:
         """Read all rows, without an incomplete last line of a killed run."""
-        return read_valid_values(self.path)
+        return [row for row in read_valid_values(self.path) if isinstance(row, dict)]

@@ -13,6 +13,7 @@ from spa3d.contracts.projector import Projector
 from spa3d.errors import CheckpointError, first_line
 from spa3d.model import auto_classes as auto_classes
 from spa3d.model.configuration import Spa3dConfig
+from spa3d.model.finite import not_finite_weights
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.parts import create_part
 from spa3d.model.processing import Spa3dProcessor
@@ -80,4 +81,9 @@ def read(
     if differing:
         shown = ", ".join(differing[:3])
         raise CheckpointError(f"{folder}: its weights do not fit its parts: {len(differing)} differ, such as {shown}")
+    broken = not_finite_weights(model)
+    if broken:
+        raise CheckpointError(
+            f"{folder}: {len(broken)} of its weights hold NaN or infinity, such as {broken[0]}; give another model"
+        )
     return model.eval(), processor

@@ -1,7 +1,7 @@
 """Command line ``spa3d VERB``; each verb is a module here with ``main(argv) -> int``.
 
-Exit codes: 0 success; 1 a component is broken (``list --check``) or a cell failed (``compare``); 2 an input error,
-reported in one message; 130 interrupted. Any other error is a bug and keeps its traceback.
+Exit codes: 0 success; 1 a component is broken (``list --check``), a cell failed (``compare``) or a run diverged; 2 an
+input error, reported in one message; 130 interrupted. Any other error is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         for line in str(error).splitlines():
             error_console().print(escape_text("error: ", "bold red") + escape_text(line), soft_wrap=True)
-        return FAULT
+        return error.exit_code
     except KeyboardInterrupt:
         error_console().print("interrupted")
         return INTERRUPTED

@@ -12,6 +12,7 @@ from rich.table import Table
 from spa3d.cli import INTERRUPTED
 from spa3d.cli.console import error_console, escape_text, is_first_process, make_reporter, output
 from spa3d.config.parse import Invocation, parse
+from spa3d.errors import DivergenceError
 from spa3d.pipeline.run_location import run_folder
 from spa3d.version import __version__
 
@@ -33,6 +34,9 @@ def main(argv: Sequence[str]) -> int:
     folder = run_folder(invocation.config, output=invocation.output, resume=invocation.resume)
     try:
         run(invocation, folder)
+    except DivergenceError:
+        show(folder)
+        raise
     except KeyboardInterrupt:
         error_console().print(escape_text(f"interrupted; to continue: {resume_command(argv, folder)}"), soft_wrap=True)
         return INTERRUPTED
@@ -41,10 +45,16 @@ def main(argv: Sequence[str]) -> int:
 
 def run(invocation: Invocation, folder: Path) -> None:
     """Execute the run in `folder` and show its result."""
-    from spa3d.cli.run_output import show_result
     from spa3d.pipeline.execute import execute
 
     execute(invocation.config, invocation.registry, output=folder, resume=invocation.resume, reporter=make_reporter())
+    show(folder)
+
+
+def show(folder: Path) -> None:
+    """Show the result of the run in `folder`, once among all processes."""
+    from spa3d.cli.run_output import show_result
+
     if is_first_process():
         show_result(folder)
 

@@ -33,7 +33,7 @@ def show_result(folder: Path) -> None:
             console.print(escape_text(sentence), soft_wrap=True)
     console.print()
     console.print(table)
-    for warning in document.training.warnings:
+    for warning in (*document.notes, *document.training.warnings):
         console.print(escape_text(f"warning: {warning}", "yellow"), soft_wrap=True)
     console.print(
         "\nshares in %, changes with paired 95 % intervals; blind: without the cloud; floor: best of text alone",

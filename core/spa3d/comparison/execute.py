@@ -6,14 +6,11 @@ processes can share a grid.
 
 from __future__ import annotations
 
-import gc
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from spa3d.comparison.cells import ERROR, Outcome, Task, read_outcome
 from spa3d.comparison.document import Table
@@ -27,6 +24,7 @@ from spa3d.registry.fields import show
 from spa3d.registry.manifest import Axis, Budget
 from spa3d.registry.registry import Registry, describe_missing
 from spa3d.runtime.atomic_files import write_whole
+from spa3d.runtime.device import free_memory
 from spa3d.runtime.progress import Reporter, SilentReporter
 
 
@@ -109,7 +107,7 @@ def run_cell(task: Task, registry: Registry, reporter: Reporter) -> Outcome:
     except Exception as error:  # any error of a cell must leave the others running
         message = str(error) if isinstance(error, SpaError) else f"{type(error).__name__}: {error}"
         write_whole(folder / ERROR, f"{message}\n\n{traceback.format_exc()}")
-    _free_memory()
+    free_memory()
     return read_outcome(task)
 
 
@@ -124,10 +122,3 @@ def run_cells(
     for task in tasks:
         state = read_outcome(task)
         on_finish(state if state.status == "done" else run_cell(task, registry, reporter(task)))
-
-
-def _free_memory() -> None:
-    """Free the memory of the last cell, also on the device."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

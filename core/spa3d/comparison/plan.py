@@ -18,7 +18,7 @@ from spa3d.config.settings import RunConfig
 from spa3d.config.sources import Settings, read_source
 from spa3d.contracts.objective import Need, asks_for_pairs
 from spa3d.data.preference_pairs import read_pairs
-from spa3d.errors import ConfigError, SpaError
+from spa3d.errors import ConfigError, SpaError, contain_exit
 from spa3d.pipeline.assemble import assemble, make_execution
 from spa3d.registry.manifest import ComparePreset
 from spa3d.registry.registry import Registry
@@ -45,6 +45,7 @@ class Comparison:
         return write_table(self.output, [read_outcome(task) for task in self.tasks], settings)
 
 
+@contain_exit()
 def plan_comparison(
     settings: Sequence[Settings],
     grid: Grid,

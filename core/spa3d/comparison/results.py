@@ -112,8 +112,8 @@ def read_cell(cell: Cell, seconds: float | None) -> CellResult:
     metrics_log = [row for row in MetricsLog(folder / "metrics.jsonl").rows() if row.get("stage") == "post-train"]
     sets = {
         (name, subset): sides
-        for name in report.get("benchmarks", {})
-        for subset, sides in _read_sets(folder / "predictions", name).items()
+        for name, block in report.get("benchmarks", {}).items()
+        for subset, sides in _read_sets(folder, name, block).items()
     }
     if not sets:
         raise DataError(f"{folder / 'report.json'}: contains no benchmark with results")
@@ -132,12 +132,24 @@ def _read_mapping(path: Path, parse: Any) -> Mapping[str, Any]:
     return value
 
 
-def _read_sets(folder: Path, name: str) -> dict[str, BeforeAfter]:
-    paths = [folder / f"{name}.{when}.jsonl" for when in ("before", "after")]
-    try:
-        before, after = (unit_sets(read_rows(path)) for path in paths)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{folder / name}: predictions cannot be read ({error})") from error
+def _read_sets(folder: Path, name: str, block: Mapping[str, Any]) -> dict[str, BeforeAfter]:
+    """The sets of a benchmark; `block` has its figures in the report, which count what must be there."""
+    sides = []
+    for when in ("before", "after"):
+        path = folder / "predictions" / f"{name}.{when}.jsonl"
+        hint = f"remove {folder / 'report.json'} and repeat the command, and the cell asks again"
+        try:
+            sets = unit_sets(read_rows(path))
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{path}: cannot be read ({error}); {hint}") from error
+        figures = block.get(when, {})
+        for subset, reported in {"test": figures, **figures}.items():
+            expected = reported.get("n") if isinstance(reported, Mapping) and subset != "kinds" else None
+            found = len(sets[subset].ids) if subset in sets else 0
+            if expected is not None and found != expected:
+                raise DataError(f"{path}: has {found} of the {expected} answers of the set {subset}; {hint}")
+        sides.append(sets)
+    before, after = sides
     return {subset: BeforeAfter(before[subset], units) for subset, units in after.items() if subset in before}
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Dataset, Fact
+from spa3d.errors import PluginError
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,60 @@ class Benchmark(ABC):
         A text-only model gets at most one of the two right.
         """
         return ()
+
+
+def check_questions(benchmark: Benchmark, questions: object) -> None:
+    """Check the questions of one set.
+
+    Raises:
+        PluginError: they break the contract; the message names the benchmark and the question.
+
+    """
+    if not isinstance(questions, Sequence) or not all(isinstance(question, Question) for question in questions):
+        raise PluginError.of(benchmark, f"expected a sequence of spa3d.Question, got {questions!r:.200}")
+    known: set[str] = set()
+    for question in questions:
+        wrong = _question_misfit(question) or ("another question has this id too" if question.id in known else "")
+        if wrong:
+            raise PluginError.of(benchmark, f"question {question.id!r}: {wrong}")
+        known.add(question.id)
+        chance = benchmark.chance(question)
+        if not _is_share(chance):
+            raise PluginError.of(benchmark, f"question {question.id!r}: its chance is {chance!r}; it must lie in 0..1")
+
+
+def score_prediction(benchmark: Benchmark, question: Question, prediction: Prediction) -> Verdict:
+    """Judge a prediction.
+
+    Raises:
+        PluginError: the verdict breaks the contract; the message names the benchmark and the question.
+
+    """
+    verdict: object = benchmark.score(question, prediction)
+    if not isinstance(verdict, Verdict) or not _is_share(verdict.value) or not isinstance(verdict.valid, bool):
+        raise PluginError.of(
+            benchmark,
+            f"question {question.id!r}: its verdict is {verdict!r}; expected a spa3d.Verdict with a value in 0..1",
+        )
+    return verdict
+
+
+def _question_misfit(question: Question) -> str:
+    texts = {name: getattr(question, name) for name in ("id", "record_id", "prompt", "answer", "kind")}
+    wrong = [f"{name} is {value!r} and no text" for name, value in texts.items() if not isinstance(value, str)]
+    options = question.options
+    if wrong or options is None:
+        return "; ".join(wrong)
+    if not isinstance(options, list | tuple) or not all(isinstance(option, str) for option in options):
+        return f"its options are {options!r} and no texts; None lets the model answer freely"
+    if not options:
+        return "it has no options; None lets the model answer freely"
+    if len(set(options)) < len(options):
+        return f"two of its options are the same: {', '.join(map(repr, options))}"
+    if question.answer not in options:
+        return f"its answer {question.answer!r} is not among its options {', '.join(map(repr, options))}"
+    return ""
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

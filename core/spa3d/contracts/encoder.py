@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from spa3d.contracts.checks import NOT_FINITE, count_misfit, not_finite, tensor_misfit
 from spa3d.contracts.config import ComponentConfig
+from spa3d.errors import PluginError
 
 Channel = Literal["xyz", "rgb", "height"]
 CHANNELS: dict[str, int] = {"xyz": 3, "rgb": 3, "height": 1}
@@ -58,5 +61,38 @@ class Encoder(nn.Module, ABC):
 
     @property
     def channels(self) -> int:
-        """Number C of input channels."""
+        """Number C of input channels; raises `PluginError` if ``inputs`` are no channels."""
+        wrong = _inputs_misfit(self.inputs)
+        if wrong:
+            raise PluginError.of(self, wrong)
         return sum(CHANNELS[name] for name in self.inputs)
+
+
+def promise_misfits(encoder: Encoder, num_points: int) -> list[str]:
+    """Describe what is wrong with the statements of `encoder` about itself, for clouds of `num_points`."""
+    misfits = [count_misfit("min_points", encoder.min_points), count_misfit("dim", encoder.dim)]
+    if not misfits[0] and num_points >= encoder.min_points:
+        misfits.append(count_misfit(f"num_tokens({num_points})", encoder.num_tokens(num_points)))
+    return [misfit for misfit in (_inputs_misfit(encoder.inputs), *misfits) if misfit]
+
+
+def _inputs_misfit(inputs: object) -> str:
+    known = isinstance(inputs, list | tuple) and all(isinstance(name, str) and name in CHANNELS for name in inputs)
+    if isinstance(inputs, list | tuple) and known and inputs and len(set(inputs)) == len(inputs):
+        return ""
+    return f"inputs is {inputs!r}; it must list different channels among {', '.join(CHANNELS)}"
+
+
+def check_tokens(encoder: Encoder, points: Tensor, tokens: Tensor, records: Sequence[str], *, finite: bool) -> None:
+    """Check the tokens of the clouds `points` of `records`; with `finite` also their numbers.
+
+    Raises:
+        PluginError: they are not what `encoder` promises; the message names it and the record.
+
+    """
+    wrong = tensor_misfit(tokens, (len(points), encoder.num_tokens(points.shape[1]), encoder.dim))
+    if wrong:
+        raise PluginError.of(encoder, wrong)
+    bad = not_finite(tokens) if finite else []
+    if bad:
+        raise PluginError.of(encoder, f"{NOT_FINITE}, for record {records[bad[0]]}")

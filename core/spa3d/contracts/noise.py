@@ -9,7 +9,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from spa3d.contracts.checks import NOT_FINITE, not_finite, tensor_misfit
 from spa3d.contracts.config import ComponentConfig
+from spa3d.errors import PluginError
 from spa3d.runtime.rng import Draws
 
 
@@ -44,3 +46,31 @@ class Noise(ABC):
     def measure_level(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
         """Measured level, ``(B,)``, for metrics. Override it if it can differ from ``level``."""
         return points.new_full((len(points),), self.level)
+
+
+def apply_noise(
+    noise: Noise, points: Float[Tensor, "B N C"], draws: Draws
+) -> tuple[Float[Tensor, "B N C"], Float[Tensor, " B"]]:
+    """Apply `noise`, check its contract, and return the noised clouds and their measured levels.
+
+    Args:
+        noise: to apply.
+        points: the clouds.
+        draws: keyed as ``(seed, epoch, record id, view)``.
+
+    Raises:
+        PluginError: the noise breaks its contract; the message names it and the record.
+
+    """
+    noised = noise.apply(points, draws)
+    wrong = tensor_misfit(noised, points.shape, dtype=points.dtype, device=points.device)
+    if wrong:
+        raise PluginError.of(noise, f"apply: {wrong}")
+    levels = noise.measure_level(points, noised)
+    wrong = tensor_misfit(levels, (len(points),), device=points.device)
+    if wrong:
+        raise PluginError.of(noise, f"measure_level: {wrong}")
+    bad = not_finite(noised, levels)
+    if bad:
+        raise PluginError.of(noise, f"{NOT_FINITE}, for record {draws.keys[bad[0]][-2]}")
+    return noised, levels

@@ -5,14 +5,16 @@ It lists the scores it needs, and never sees the model.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from spa3d.contracts.checks import tensor_misfit
 from spa3d.contracts.config import ComponentConfig
 
 Text = Literal["chosen", "rejected"]
@@ -152,3 +154,38 @@ class Objective(ABC):
         Gradients flow through the scores whose need has ``grad``. A sample that lacks a text or a view
         (`Score.present`) must have the value 0.
         """
+
+
+def needs_misfit(objective: Objective) -> str:
+    """Describe what is wrong with the needs of `objective`; empty if nothing is."""
+    needs: object = getattr(objective, "needs", None)
+    if not isinstance(needs, Sequence) or not needs or not all(isinstance(need, Need) for need in needs):
+        return f"needs is {needs!r}; it must list at least one spa3d.Need"
+    for need in needs:
+        for value, known in ((need.text, get_args(Text)), (need.model, get_args(Model))):
+            if value not in known:
+                return f"{need} has {value!r}; there are: {', '.join(known)}"
+    if not any(need.text == "chosen" and need.model == "policy" and need.view != "twin" for need in needs):
+        return "needs has no chosen text of the policy under a view of the record itself; its tokens divide the loss"
+    return ""
+
+
+def terms_misfit(terms: object, scores: Scores) -> str:
+    """Describe how `terms` break the contract of an objective on `scores`; empty if they do not."""
+    if not isinstance(terms, Sequence) or not terms or not all(isinstance(term, Term) for term in terms):
+        return f"terms() returns {terms!r}; it must return a sequence of at least one spa3d.Term"
+    if len({term.name for term in terms}) < len(terms):
+        return f"terms() returns several terms of one name: {', '.join(str(term.name) for term in terms)}"
+    shapes = {tuple(score.token_logp.shape) for key, score in scores.items() if key[2] == "policy"}
+    for term in terms:
+        if term.unit not in get_args(Unit):
+            return f"term {term.name!r} has the unit {term.unit!r}; there are: {', '.join(get_args(Unit))}"
+        expected = sorted(shapes) if term.unit == "token" else [next(iter(shapes))[:1]]
+        misfits = [tensor_misfit(term.values, shape) for shape in expected]
+        if all(misfits):
+            return f"term {term.name!r} of the unit {term.unit}: {misfits[0]}"
+        if isinstance(term.coefficient, bool) or not isinstance(term.coefficient, int | float):
+            return f"term {term.name!r} has the coefficient {term.coefficient!r}; it must be a number"
+        if not math.isfinite(term.coefficient):
+            return f"term {term.name!r} has the coefficient {term.coefficient}; it must be finite"
+    return ""

@@ -6,10 +6,12 @@ Scores are computed from the rows, so every number of a report can be traced.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from spa3d.artifacts.predictions import PredictionRow
-from spa3d.contracts.benchmark import Benchmark, Prediction, Question
+from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict, score_prediction
 from spa3d.contracts.dataset import Dataset, Record
 from spa3d.data.questions import split_options
 from spa3d.evaluation.question_sets import EvaluationItem
@@ -37,13 +39,16 @@ def evaluate_benchmark(
         split: name of the reported split.
         advance: callback of the progress bar; takes the number of new answers.
 
+    Raises:
+        PluginError: a verdict breaks the contract of a benchmark.
+
     """
     rows: list[PredictionRow] = []
     questions = [item.question for item in items]
     for view in views:
         predictions = predictor.answer(questions, view, advance)
         rows += [
-            {**_row(benchmark, item, prediction, split), "view": view}
+            _question(item, split, view) | _answer(benchmark, item.question, prediction)
             for item, prediction in zip(items, predictions, strict=True)
         ]
     return rows
@@ -53,7 +58,10 @@ def evaluate_text_table(
     table: AnswerTable, benchmark: Benchmark, items: Sequence[EvaluationItem], *, split: str
 ) -> list[PredictionRow]:
     """Answer `items` from the training text, and score the answers; one row per question."""
-    return [{**_row(benchmark, item, _answer_from(table, item.question), split), "view": TEXT_TABLE} for item in items]
+    return [
+        _question(item, split, TEXT_TABLE) | _answer(benchmark, item.question, _answer_from(table, item.question))
+        for item in items
+    ]
 
 
 def make_answer_table(dataset: Dataset, records: Sequence[Record]) -> AnswerTable:
@@ -74,9 +82,43 @@ def _answer_from(table: AnswerTable, question: Question) -> Prediction:
     return Prediction(question.options[table.usual_option(stem, texts)])
 
 
-def _row(benchmark: Benchmark, item: EvaluationItem, prediction: Prediction, split: str) -> PredictionRow:
+def are_answers(rows: Sequence[Any], items: Sequence[EvaluationItem], views: Sequence[str], *, split: str) -> bool:
+    """Whether `rows`, read from a file, are what `evaluate_benchmark` returns for these questions."""
+    asked = [_question(item, split, view) for view in views for item in items]
+    return len(rows) == len(asked) and all(
+        isinstance(row, Mapping)
+        and all(name in row and row[name] == value for name, value in question.items())
+        and _has_answer(row)
+        for row, question in zip(rows, asked, strict=True)
+    )
+
+
+def unscored(rows: Sequence[PredictionRow]) -> int:
+    """Number of rows whose options have no log p that can be compared: NaN, or -infinity for all."""
+    return sum(not _is_comparable(row["option_logp"]) for row in rows)
+
+
+def _has_answer(row: Mapping[str, Any]) -> bool:
+    """Whether `row` has all the values of an answer."""
+    options, shares = row["options"] or (), (row.get("value"), row.get("chance"))
+    return (
+        isinstance(row.get("text"), str)
+        and isinstance(row.get("valid"), bool)
+        and all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares)
+        and all(
+            isinstance(row.get(name), list) and len(row[name]) in (0, len(options))
+            for name in ("option_logp", "option_lengths")
+        )
+    )
+
+
+def _is_comparable(option_logp: Sequence[float]) -> bool:
+    return not any(map(math.isnan, option_logp)) and max(option_logp, default=0.0) > -math.inf
+
+
+def _question(item: EvaluationItem, split: str, view: str) -> PredictionRow:
+    """The keys of a row that say what was asked."""
     question = item.question
-    verdict = benchmark.score(question, prediction)
     return {
         "id": question.id,
         "record": question.record_id,
@@ -88,8 +130,18 @@ def _row(benchmark: Benchmark, item: EvaluationItem, prediction: Prediction, spl
         "prompt": question.prompt,
         "options": list(question.options) if question.options else None,
         "answer": question.answer,
-        "view": "",
-        "text": prediction.text,
+        "view": view,
+    }
+
+
+def _answer(benchmark: Benchmark, question: Question, prediction: Prediction) -> PredictionRow:
+    """The keys of a row that say what was answered; no option is picked if log p is not a number."""
+    if _is_comparable(prediction.option_logp):
+        text, verdict = prediction.text, score_prediction(benchmark, question, prediction)
+    else:
+        text, verdict = "", Verdict(0.0, valid=False)
+    return {
+        "text": text,
         "option_logp": [round(value, 6) for value in prediction.option_logp],
         "option_lengths": list(prediction.option_lengths),
         "value": verdict.value,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-from spa3d.contracts.benchmark import Benchmark, Question
+from spa3d.contracts.benchmark import Benchmark, Question, check_questions
 from spa3d.contracts.dataset import Dataset
 from spa3d.data.questions import keyed_sample
+from spa3d.errors import PluginError
 
 Item = TypeVar("Item")
 
@@ -45,6 +46,9 @@ def collect_questions(
         seed: seed of the questions and of the sample.
         limit: largest number of questions (or pairs) per subset, drawn as a keyed sample; 0 keeps all.
 
+    Raises:
+        PluginError: the questions break the contract of a benchmark.
+
     """
     most = limit or sys.maxsize
 
@@ -58,10 +62,23 @@ def collect_questions(
     def make_item(question: Question, subset: str, pair_id: str | None = None) -> EvaluationItem:
         return EvaluationItem(question, group_of(question.record_id), subset, pair_id)
 
-    items = [make_item(question, "test") for question in take(benchmark.questions(dataset, split, seed), split)]
+    def questions(of: str) -> list[Question]:
+        asked = benchmark.questions(dataset, of, seed)
+        check_questions(benchmark, asked)
+        return take(asked, of)
+
+    items = [make_item(question, "test") for question in questions(split)]
     if "counterfactual" in dataset.splits and split != "counterfactual":
-        questions = take(benchmark.questions(dataset, "counterfactual", seed), "counterfactual")
-        items += [make_item(question, "counterfactual") for question in questions]
-    for before, after in take(benchmark.pairs(dataset, split, seed), "flip"):
+        items += [make_item(question, "counterfactual") for question in questions("counterfactual")]
+    for before, after in take(_pairs(benchmark, dataset, split, seed), "flip"):
         items += [make_item(before, "flip", before.id), make_item(after, "flip", before.id)]
     return items
+
+
+def _pairs(benchmark: Benchmark, dataset: Dataset, split: str, seed: int) -> Sequence[tuple[Question, Question]]:
+    """The checked minimal pairs of a benchmark."""
+    pairs = benchmark.pairs(dataset, split, seed)
+    if not isinstance(pairs, Sequence) or not all(isinstance(pair, Sequence) and len(pair) == 2 for pair in pairs):
+        raise PluginError.of(benchmark, f"pairs: expected a sequence of pairs of spa3d.Question, got {pairs!r:.200}")
+    check_questions(benchmark, [question for pair in pairs for question in pair])
+    return pairs

@@ -167,7 +167,8 @@ def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
     if not clean or not all(row["options"] and row["option_logp"] for row in clean):
         return None
     right = [
-        (row["options"] or ())[int(np.argmax(np.divide(row["option_logp"], row["option_lengths"])))] == row["answer"]
+        row["valid"]  # false where log p is not a number
+        and row["options"][int(np.argmax(np.divide(row["option_logp"], row["option_lengths"])))] == row["answer"]
         for row in clean
     ]
     return float(np.mean(right))

@@ -5,6 +5,7 @@ Sources: the held-out probes in metrics.jsonl, and the free answers among the pr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,8 @@ def measure_health(metrics: Rows, before: Rows, after: Rows) -> dict[str, Any]:
     health: dict[str, Any] = {}
     first, last = probe_ends(metrics) or ({}, {})
     for name in PROBED:
-        if first.get(name) is not None and last.get(name) is not None:
+        ends = [row.get(name) for row in (first, last)]
+        if all(isinstance(end, int | float) and math.isfinite(end) for end in ends):
             health[name] = {"first": round(float(first[name]), DIGITS), "last": round(float(last[name]), DIGITS)}
     shares = [repetition(rows) for rows in (before, after)]
     if None not in shares:
@@ -47,6 +49,24 @@ def probe_ends(metrics: Rows) -> tuple[Mapping[str, Any], Mapping[str, Any]] | N
     kept = [row["kept"] for row in metrics if "kept" in row][-1:]
     final = [row for row in probes if row.get("step") in kept] or probes
     return (probes[0], final[-1]) if len(probes) > 1 else None
+
+
+def missing_steps(metrics: Rows, *, steps: int, log_every: int, probe_every: int) -> int:
+    """Number of steps of post-training whose loss or held-out probe is not among `metrics`.
+
+    Args:
+        metrics: the rows of metrics.jsonl.
+        steps: the optimizer steps that were taken.
+        log_every: steps between two losses.
+        probe_every: steps between two probes; 0: there is no held-out slice.
+
+    """
+    rows = [row for row in metrics if row.get("stage") == "post-train"]
+    losses = {row.get("step") for row in rows if "loss" in row}
+    probes = {row.get("step") for row in rows if row.get("probe")}
+    expected = {*range(log_every, steps + 1, log_every)} - losses
+    expected_probes = {*range(0, steps + 1, probe_every), steps} - probes if probe_every else set()
+    return len(expected | expected_probes)
 
 
 def repetition(rows: Rows) -> float | None:

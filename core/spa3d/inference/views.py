@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from spa3d.contracts.dataset import Record
-from spa3d.contracts.noise import Noise
+from spa3d.contracts.encoder import check_tokens
+from spa3d.contracts.noise import Noise, apply_noise
 from spa3d.errors import DataError
 from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.model.modeling import Spa3dModel
@@ -105,12 +106,15 @@ class ViewEncoder:
             change: maps prepared clouds and their indices in `record_ids` to the clouds to encode.
 
         """
+        frozen = "encoder" not in self.model.trained
 
         def encode(indices: list[int]) -> Tensor:
             points = self.points([record_ids[i] for i in indices])
-            return self.model.encode(points if change is None else change(points, indices))
+            tokens = self.model.encode(points if change is None else change(points, indices))
+            check_tokens(self.model.encoder, points, tokens, [record_ids[i] for i in indices], finite=frozen)
+            return tokens
 
-        if self.store is None or "encoder" in self.model.trained:
+        if self.store is None or not frozen:
             return encode(list(range(len(record_ids))))
         with torch.no_grad():
             rows = self.store.fetch(keys, lambda indices: encode(indices).float().cpu().numpy())
@@ -201,10 +205,8 @@ class NoisedView(View):
 
         def apply(points: Tensor, indices: list[int]) -> Tensor:
             draws = [(self.seed, batch[i][1], batch[i][0], "noised") for i in indices]
-            noised = self.noise.apply(points, Draws(draws, points.device))
-            reached.update(
-                zip((keys[i] for i in indices), self.noise.measure_level(points, noised).tolist(), strict=True)
-            )
+            noised, levels = apply_noise(self.noise, points, Draws(draws, points.device))
+            reached.update(zip((keys[i] for i in indices), levels.tolist(), strict=True))
             return noised
 
         def levels(indices: list[int]) -> Rows:

@@ -17,10 +17,11 @@ from spa3d.config.settings import RunConfig, Selection
 from spa3d.contracts.dataset import Dataset, SkipLog
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.noise import Noise
-from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError
+from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError, contain_exit
 from spa3d.ops.selection import backends_for
 from spa3d.pipeline.checks import objective_errors, part_errors, split_errors, stage_errors, weights_errors
 from spa3d.pipeline.parts import Execution, Parts
+from spa3d.pipeline.trials import try_noise, try_objective
 from spa3d.registry.manifest import Manifest, weights_source
 from spa3d.registry.registry import Registry
 from spa3d.runtime.device import choose_device
@@ -50,7 +51,13 @@ def make_execution(config: RunConfig, registry: Registry, workspace: Workspace |
 
 
 def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Parts:
-    """Build the components of a run; raises one `ConfigError` with everything that does not fit."""
+    """Build the components of a run, and try them on small inputs.
+
+    Raises:
+        ConfigError: everything that does not fit.
+        PluginError: a component fails or breaks the contract of its kind.
+
+    """
     dataset = make_dataset(config, registry)
     objective = _create(registry, "objective", config.objective)
     encoder: Encoder = _create(registry, "encoder", config.encoder)
@@ -72,6 +79,7 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         min_points=encoder.min_points,
         inputs=encoder.inputs,
     )
+    try_objective(f"--objective {parts.names['objective']}", objective)
     with ops.use(*execution.ops):
         errors = part_errors(parts, encoder.eval(), config.llm, base=config.base.path)
     errors = [
@@ -83,6 +91,9 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
     ]
     if errors:
         raise ConfigError(errors)
+    if not config.blind:
+        with ops.use(*execution.ops):
+            try_noise(f"--noise {parts.names['noise']}", parts.noise, parts.num_points)
     return parts
 
 
@@ -136,7 +147,8 @@ def owners(config: RunConfig, registry: Registry) -> dict[str, str]:
 def _create(registry: Registry, kind: str, selection: Selection, **values: Any) -> Any:
     component = registry.get(kind, selection.component)
     try:
-        return registry.target(component)(**values, **selection.config)
+        with contain_exit():
+            return registry.target(component)(**values, **selection.config)
     except SpaError:
         raise
     except Exception as error:

@@ -7,15 +7,16 @@ from torch import nn
 
 from spa3d.config.settings import LLMSettings, RunConfig
 from spa3d.config.stages import stages_of, trained_parts
+from spa3d.contracts.checks import NOT_FINITE, count_misfit, not_finite, tensor_misfit
 from spa3d.contracts.dataset import Dataset
-from spa3d.contracts.encoder import Encoder
+from spa3d.contracts.encoder import Encoder, promise_misfits
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
-from spa3d.errors import PluginError
 from spa3d.inference.views import BUILT_IN
 from spa3d.model.adapters import errors as adapter_errors
 from spa3d.model.llm import llm_config
 from spa3d.model.trained_parts import find_batch_statistics
 from spa3d.pipeline.parts import Parts
+from spa3d.pipeline.trials import trial
 from spa3d.runtime.distributed import world_size
 
 
@@ -95,13 +96,18 @@ def part_errors(parts: Parts, encoder: Encoder, llm: LLMSettings, *, base: str) 
     count, name = parts.num_points, parts.names["encoder"]
     if not count:
         return [f"--points.count: say how many points a cloud has; dataset {parts.names['dataset']} does not"]
+    promises = promise_misfits(encoder, count)
+    if promises:
+        return [f"--encoder {name}: {misfit}" for misfit in promises]
     if count < encoder.min_points:
         needs = f"encoder {name} needs at least {encoder.min_points} points"
         return [f"--points.count {count}: {needs}; raise it, or choose an encoder that needs fewer"]
     points = torch.rand(1, count, encoder.channels, generator=torch.Generator().manual_seed(0))
     tokens = try_forward(f"--encoder {name}", encoder, points)
     promised = (1, encoder.num_tokens(count), encoder.dim)
-    errors = shape_mismatch(f"--encoder {name}", tokens, promised)
+    errors = output_errors(f"--encoder {name}", tokens, promised)
+    if not errors and not_finite(tokens):
+        errors = [f"--encoder {name}: {NOT_FINITE}, for points in 0..1"]
     if base:  # its other parts are checked in `find_base`
         return errors
     projector_name = f"--projector {parts.names['projector']}"
@@ -110,7 +116,10 @@ def part_errors(parts: Parts, encoder: Encoder, llm: LLMSettings, *, base: str) 
         projector = parts.make_projector(encoder.dim, hidden)
         prompt = try_forward(projector_name, projector, torch.empty(promised))
     length = projector.num_tokens(encoder.num_tokens(count))
-    errors += shape_mismatch(projector_name, prompt, (1, length, hidden))
+    uncounted = count_misfit(f"num_tokens({promised[1]})", length)
+    if uncounted:
+        return [*errors, f"{projector_name}: {uncounted}"]
+    errors += output_errors(projector_name, prompt, (1, length, hidden))
     if length + 2 >= llm.max_length:
         takes = f"a cloud takes {length + 2} tokens, so no text fits"
         errors.append(f"--llm.max_length {llm.max_length}: {takes}; raise it, or choose fewer point tokens")
@@ -119,16 +128,12 @@ def part_errors(parts: Parts, encoder: Encoder, llm: LLMSettings, *, base: str) 
 
 def try_forward(what: str, part: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """Run one forward without gradient; raises `PluginError` with the flag `what` if it fails."""
-    try:
-        with torch.no_grad():
-            output: torch.Tensor = part(inputs)
-    except Exception as error:
-        shape = tuple(inputs.shape)
-        raise PluginError(f"{what}: it fails on an input of shape {shape}: {type(error).__name__}: {error}") from error
+    with torch.no_grad(), trial(what, f"on an input of shape {tuple(inputs.shape)}"):
+        output: torch.Tensor = part(inputs)
     return output
 
 
-def shape_mismatch(what: str, output: torch.Tensor, expected: tuple[int, ...]) -> list[str]:
-    """The error of an output with an unexpected shape, as a list; empty if the shape is right."""
-    shape = tuple(output.shape)
-    return [f"{what}: expected an output of shape {expected}, got {shape}"] if shape != expected else []
+def output_errors(what: str, output: object, expected: tuple[int, ...]) -> list[str]:
+    """The error of an output that is not as promised, as a list; empty if it is."""
+    misfit = tensor_misfit(output, expected)
+    return [f"{what}: {misfit}"] if misfit else []

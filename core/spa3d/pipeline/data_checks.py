@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spa3d.config.settings import EvaluateSettings, TrainSettings
-from spa3d.contracts.benchmark import Question
+from spa3d.contracts.benchmark import Benchmark, Prediction, Question, score_prediction
 from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_twins
 from spa3d.data.preparation import load_valid_cloud
@@ -82,7 +82,9 @@ class DataChecks:
                 asks, self.dataset, split=settings.split, seed=settings.seed, limit=settings.limit
             )
             by_benchmark[benchmark] = self.select_answerable(items, data)
-            if not by_benchmark[benchmark]:
+            if by_benchmark[benchmark]:
+                _try_scoring(asks, by_benchmark[benchmark][0].question)
+            else:
                 self.reporter.say(f"{benchmark}: dataset {name} has no question for it in split {settings.split}")
         if not any(by_benchmark.values()):
             raise DataError(f"--benchmark {', '.join(by_benchmark)}: dataset {name} has no question for any of them")
@@ -140,6 +142,13 @@ class DataChecks:
             self.dataset.skip_log.add(str(error))
             return False
         return True
+
+
+def _try_scoring(benchmark: Benchmark, question: Question) -> None:
+    """Let `benchmark` judge the right answer to one question; raises `PluginError` if the verdict is none."""
+    options = question.options or ()
+    logp = tuple(0.0 if option == question.answer else -1.0 for option in options)
+    score_prediction(benchmark, question, Prediction(question.answer, logp, (1,) * len(options)))
 
 
 def unchecked_data(parts: Parts) -> RunData:

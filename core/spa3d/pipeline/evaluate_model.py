@@ -10,7 +10,7 @@ from spa3d.artifacts.predictions import PredictionRow
 from spa3d.contracts.benchmark import Benchmark
 from spa3d.contracts.dataset import Dataset
 from spa3d.contracts.noise import Noise
-from spa3d.errors import ConfigError, DataError
+from spa3d.errors import ConfigError, DataError, contain_exit
 from spa3d.evaluation.evaluate import evaluate_benchmark
 from spa3d.evaluation.question_sets import collect_questions
 from spa3d.evaluation.summary import summarize_views
@@ -63,6 +63,7 @@ class Evaluation:
     scores: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
+@contain_exit()
 def evaluate(
     model: Spa3dModel,
     processor: Spa3dProcessor,
@@ -90,6 +91,7 @@ def evaluate(
         ConfigError: a view does not exist.
         RegistryError: there is no component with a given name.
         DataError: there is no question, or a cloud or text is invalid.
+        PluginError: a component breaks its contract.
 
     """
     settings, reporter = settings or EvaluationSettings(), reporter or SilentReporter()

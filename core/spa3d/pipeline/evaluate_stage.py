@@ -8,9 +8,16 @@ from pathlib import Path
 
 from spa3d.artifacts.predictions import PredictionRow, read_rows, write_rows
 from spa3d.contracts.dataset import Record
-from spa3d.evaluation.evaluate import evaluate_benchmark, evaluate_text_table, make_answer_table
+from spa3d.errors import DivergenceError
+from spa3d.evaluation.evaluate import (
+    are_answers,
+    evaluate_benchmark,
+    evaluate_text_table,
+    make_answer_table,
+    unscored,
+)
 from spa3d.inference.predictor import Predictor
-from spa3d.metrics.text_floor import AnswerTable
+from spa3d.metrics.text_floor import TEXT_TABLE, AnswerTable
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.data_checks import Questions
 from spa3d.runtime.progress import Reporter
@@ -62,29 +69,65 @@ class Measurement:
         return all(self.shared_file(name).exists() for name in self.names)
 
     def collect_before(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
-        """Collect the answers of the base, once for all runs with the same questions."""
+        """Collect the answers of the base, once for all runs with the same questions.
+
+        Raises:
+            DivergenceError: log p of some options is not a number.
+
+        """
         for name in self.names:
-            shared = self.shared_file(name)
-            if not shared.exists():
-                write_rows(shared, self._measure(name, "before", predictor, questions))
-            write_rows(self.path(name, "before"), read_rows(shared))
+            rows = self._collect(self.shared_file(name), name, "before", predictor, questions)
+            write_rows(self.path(name, "before"), rows)
+        self._refuse_unscored("before", questions)
 
     def collect_after(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
-        """Collect the answers of the trained model."""
+        """Collect the answers of the trained model; raises as `collect_before`."""
         for name in self.names:
-            path = self.path(name, "after")
-            if not path.exists():
-                write_rows(path, self._measure(name, "after", predictor, questions))
+            self._collect(self.path(name, "after"), name, "after", predictor, questions)
+        self._refuse_unscored("after", questions)
 
     def path(self, name: str, when: str) -> Path:
         """File of the run's own copy of the answers to a benchmark."""
         return self.folder / f"{name}.{when}.jsonl"
 
-    def rows(self) -> dict[str, tuple[list[PredictionRow], list[PredictionRow]]]:
-        """By benchmark, the rows before and after."""
+    def rows(self, questions: Questions) -> dict[str, tuple[list[PredictionRow], list[PredictionRow]]]:
+        """By benchmark, the rows before and after; empty where its questions are not answered yet."""
         return {
-            name: (read_rows(self.path(name, "before")), read_rows(self.path(name, "after"))) for name in self.names
+            name: (
+                self._saved(self.path(name, "before"), name, questions) or [],
+                self._saved(self.path(name, "after"), name, questions) or [],
+            )
+            for name in self.names
         }
+
+    def _saved(self, path: Path, name: str, questions: Questions) -> list[PredictionRow] | None:
+        """The rows in `path`; None if they are not the answers to all questions of a benchmark."""
+        try:
+            rows = read_rows(path)
+        except (OSError, ValueError):
+            return None
+        return rows if are_answers(rows, questions[name], [*self.views, TEXT_TABLE], split=self.split) else None
+
+    def _collect(
+        self, path: Path, name: str, when: str, predictor: Callable[[], Predictor], questions: Questions
+    ) -> list[PredictionRow]:
+        """The saved answers to a benchmark in `path`; if they are missing or incomplete, ask the model."""
+        rows = self._saved(path, name, questions)
+        if rows is None:
+            if path.exists():
+                self.reporter.say(f"{path}: not the answers to all questions of {name}; they are asked again")
+            rows = self._measure(name, when, predictor, questions)
+            write_rows(path, rows)
+        return rows
+
+    def _refuse_unscored(self, when: str, questions: Questions) -> None:
+        rows = [row for sides in self.rows(questions).values() for row in sides[when == "after"]]
+        lost = unscored(rows)
+        if lost:
+            raise DivergenceError(
+                f"the model {when} post-training diverged: in {lost} of {len(rows)} answers log p of the options is "
+                "not a number"
+            )
 
     def _measure(
         self, name: str, when: str, predictor: Callable[[], Predictor], questions: Questions

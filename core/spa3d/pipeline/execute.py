@@ -14,7 +14,7 @@ from spa3d import ops
 from spa3d.config.resolve import load_registry_of, resolve
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import Settings
-from spa3d.errors import ConfigError
+from spa3d.errors import ConfigError, contain_exit
 from spa3d.pipeline.pairs_request import check_pairs_request
 from spa3d.pipeline.run import open_run
 from spa3d.pipeline.run_location import default_folder
@@ -65,6 +65,7 @@ def run(
         reporter: where progress goes; None: nowhere.
 
     Raises:
+        DivergenceError: numbers are no longer finite; the report says where.
         SpaError: any error of the input; finished stages stay on disk.
 
     """
@@ -98,6 +99,7 @@ def make_pairs(
     return execute_pairs(config, registry, path=path, reporter=reporter or SilentReporter())
 
 
+@contain_exit()
 def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool, reporter: Reporter) -> Path:
     """Run all stages and return the run's folder.
 
@@ -111,6 +113,7 @@ def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool
     return output
 
 
+@contain_exit()
 def execute_pairs(config: RunConfig, registry: Registry, *, path: Path, reporter: Reporter) -> Pairs:
     """Make the preference pairs of a run of `config`, and write them to `path`.
 

@@ -11,6 +11,7 @@ from spa3d import ops
 from spa3d.checkpoints.load import describe
 from spa3d.config.settings import RunConfig
 from spa3d.config.stages import stages_of, trained_parts
+from spa3d.errors import contain_exit
 from spa3d.model.adapters import planned_size
 from spa3d.model.llm import llm_config
 from spa3d.pipeline.run import Run, open_run
@@ -54,6 +55,7 @@ class Plan:
     weights: str
 
 
+@contain_exit()
 def plan(config: RunConfig, registry: Registry) -> Plan:
     """Plan what `spa3d.pipeline.execute.execute` would do, without doing it."""
     run = open_run(config, registry, output=default_folder(config, time="new"), check_data=False)

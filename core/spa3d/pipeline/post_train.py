@@ -19,6 +19,7 @@ from spa3d.config.stages import optimizer_steps, trained_parts
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.data.preference_pairs import Pair
+from spa3d.evaluation.training_health import missing_steps
 from spa3d.inference.views import Views
 from spa3d.model import adapters
 from spa3d.model.modeling import Spa3dModel
@@ -47,6 +48,11 @@ from spa3d.training.examples import (
 from spa3d.training.fit import fit
 from spa3d.training.trainer import ObjectiveTrainer
 from spa3d.training.watchdog import HeldOutWatchdog, WatchdogSettings
+
+LOST = (
+    "metrics.jsonl lacks the rows of {lost} steps of post-training, which cannot be made again: the curves and the "
+    "course of training are incomplete, and a warning of the watchdog may be missing"
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,27 @@ class PostTraining:
     @property
     def done(self) -> bool:
         """Whether the trained model is saved."""
-        return (self.output / "model" / "done.json").exists()
+        return (self.folder / "done.json").exists()
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the trained model."""
+        return self.output / "model"
+
+    def load(self) -> tuple[Spa3dModel, Spa3dProcessor]:
+        """Read the trained model back: what is measured is what was saved, bit for bit."""
+        return load_base(self.folder, self.parts, self.caches.execution)
+
+    def notes(self, held_out: Sequence[Record]) -> list[str]:
+        """Sentences about what the report of the finished training lacks; each is shown as a warning, too."""
+        train = self.recipe.train
+        steps = json.loads((self.folder / "done.json").read_text(encoding="utf-8"))["steps"]
+        every = train.probe_every if held_out else 0
+        lost = missing_steps(self.metrics_log.rows(), steps=steps, log_every=train.log_every, probe_every=every)
+        notes = [LOST.format(lost=lost)] if lost else []
+        for note in notes:
+            self.reporter.warn(note)
+        return notes
 
     def run(
         self,
@@ -105,8 +131,8 @@ class PostTraining:
         *,
         pairs: Sequence[Pair] = (),
         held_out: Sequence[Record] = (),
-    ) -> Spa3dModel:
-        """Train `model` in place, save it under ``model/``, and return the saved one.
+    ) -> None:
+        """Train `model` in place and save it under ``model/``.
 
         Args:
             model: the base.
@@ -114,10 +140,10 @@ class PostTraining:
             pairs: the preference pairs, for an objective that needs rejected answers.
             held_out: records of the held-out slice of the watchdog; empty: no watchdog.
 
+        Raises:
+            DivergenceError: a loss, a weight or a held-out score is not finite; nothing is saved.
+
         """
-        if self.done:
-            self.reporter.stage("post-train", "there")
-            return self._load_saved()
         train, execution = self.recipe.train, self.caches.execution
         items, example = self._examples(pairs)
         steps = optimizer_steps(train, len(items))
@@ -142,9 +168,8 @@ class PostTraining:
                 reporter=self.reporter,
             ),
         )
-        fit(trainer, self.metrics_log, self.reporter, self._watchdogs(views, held_out))
-        self._save(model, processor, steps)
-        return self._load_saved()
+        taken = fit(trainer, self.metrics_log, self.reporter, self._watchdogs(views, held_out))
+        self._save(model, processor, taken)
 
     def _views(self, model: Spa3dModel, processor: Spa3dProcessor) -> Views:
         return self.caches.views(model, processor, seed=self.recipe.seed, others=self.splits["train"])
@@ -206,10 +231,6 @@ class PostTraining:
             )
         ]
 
-    def _load_saved(self) -> Spa3dModel:
-        """Load the trained model as it was saved: what is measured is what a user loads."""
-        return load_base(self.output / "model", self.parts, self.caches.execution)[0]
-
     def _report_precision(self, model: Spa3dModel) -> None:
         """Report data types of arithmetic and weights in the terminal and in the passport."""
         precision = describe_precision(model, bf16=self.caches.execution.bf16)
@@ -242,8 +263,8 @@ class PostTraining:
         def save() -> None:
             dtype = self._choose_dtype(model)
             extend_passport(self.output, saved_dtype=str(dtype).removeprefix("torch."))
-            save_model(model, processor, self.output / "model", dtype=dtype)
-            write_whole(self.output / "model" / "done.json", json.dumps({"steps": steps}))
+            save_model(model, processor, self.folder, dtype=dtype)
+            write_whole(self.folder / "done.json", json.dumps({"steps": steps}))
 
         distributed.run_in_first(save)
 

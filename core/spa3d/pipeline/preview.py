@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from spa3d.config.settings import RunConfig
 from spa3d.contracts.dataset import Cloud, Dataset, Record
-from spa3d.contracts.noise import Noise
+from spa3d.contracts.noise import Noise, apply_noise
 from spa3d.data.preparation import Preparation, load_valid_cloud, prepare
-from spa3d.errors import DataError, OutputError, PluginError
+from spa3d.errors import DataError, OutputError, contain_exit
 from spa3d.pipeline.assemble import make_dataset, make_noise, preparation_kwargs
+from spa3d.pipeline.trials import trial
 from spa3d.registry.registry import Registry
 from spa3d.rendering.point_cloud import rotate_y_up
 from spa3d.rendering.sheets import Strip, draw_comparison_sheet, draw_contact_sheet
@@ -41,6 +41,7 @@ class _SelectedRecords:
     summary: str
 
 
+@contain_exit()
 def draw_dataset(
     config: RunConfig, registry: Registry, request: PreviewRequest, *, skipped: Callable[[str], None]
 ) -> str:
@@ -58,6 +59,7 @@ def draw_dataset(
     return selected.summary
 
 
+@contain_exit()
 def draw_noise(
     configs: Sequence[RunConfig], registry: Registry, request: PreviewRequest, *, skipped: Callable[[str], None]
 ) -> str:
@@ -122,29 +124,15 @@ def _make_strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: 
     points = torch.from_numpy(clean)[None]
     clouds, labels = [rotate_y_up(clean, up_axis)], ["clean"]
     for noise in noises:
-        noised = _try_noise(noise, points, Draws(keys), f"--noise {config.noise.requested}")
+        what = f"--noise {config.noise.requested} at level {noise.level:g}"
+        with trial(what, f"on points of shape {tuple(points.shape)}"):
+            noised, levels = apply_noise(noise, points.clone(), Draws(keys))
         clouds.append(rotate_y_up(noised[0].numpy(), up_axis))
-        reached = noise.measure_level(points, noised).item()
+        reached = levels.item()
         difference = "" if abs(reached - noise.level) < 0.005 else f", reached {reached:.2f}"
         labels.append(f"level {noise.level:g}{difference}")
     meaning = noises[0].Config.model_fields["level"].description or ""
     return Strip(config.noise.requested, meaning, clouds, labels)
-
-
-def _try_noise(noise: Noise, points: Tensor, draws: Draws, name: str) -> Tensor:
-    """Apply a noise; raises `PluginError` with `name` if it fails or breaks its contract."""
-    try:
-        noised = noise.apply(points.clone(), draws)
-        if noised.shape != points.shape or not noised.isfinite().all():
-            raise ValueError(
-                f"the output, of shape {tuple(noised.shape)}, must have the input's shape and finite numbers"
-            )
-    except Exception as error:
-        raise PluginError(
-            f"{name}: it fails at level {noise.level:g} on points of shape {tuple(points.shape)}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    return noised
 
 
 @contextmanager

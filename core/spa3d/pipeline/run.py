@@ -15,12 +15,13 @@ from transformers.utils import logging as transformers_logging
 
 from spa3d import ops
 from spa3d.artifacts.metrics_log import MetricsLog
-from spa3d.artifacts.run_folder import extend_passport, issue_passport, link_latest, lock_run_folder
+from spa3d.artifacts.run_folder import extend_passport, issue_passport, lock_run_folder
 from spa3d.checkpoints.load import describe
 from spa3d.config.settings import RunConfig
 from spa3d.config.stages import optimizer_steps, stages_of
 from spa3d.contracts.dataset import Record
 from spa3d.data.preference_pairs import Pair, read_pairs
+from spa3d.errors import DivergenceError
 from spa3d.inference.predictor import Predictor
 from spa3d.model import adapters
 from spa3d.model.modeling import Spa3dModel
@@ -44,12 +45,12 @@ from spa3d.pipeline.fingerprints import run_fingerprints
 from spa3d.pipeline.pairs_stage import PairSource
 from spa3d.pipeline.passport import make_passport
 from spa3d.pipeline.post_train import PostTraining, PostTrainingRecipe
+from spa3d.pipeline.report_stage import RunReport
 from spa3d.pipeline.stages import Stage, run_stages
 from spa3d.preferences.generate import Pairs
 from spa3d.registry.registry import Registry
-from spa3d.report import ReportData, build_document, write_report
-from spa3d.report.examples import select_examples
 from spa3d.runtime import distributed
+from spa3d.runtime.device import free_memory
 from spa3d.runtime.progress import Reporter, SilentReporter
 
 
@@ -112,7 +113,7 @@ class Run:
         self.metrics_log = MetricsLog(output / "metrics.jsonl")
         self.questions: Questions = {}
         self.timing: dict[str, float] = {}
-        self._trained: Spa3dModel | None = None
+        self.report = RunReport(config, caches, data, output, self.timing)
 
     @cached_property
     def builder(self) -> BaseBuilder:
@@ -151,8 +152,13 @@ class Run:
 
     @cached_property
     def model_and_processor(self) -> tuple[Spa3dModel, Spa3dProcessor]:
-        """The loaded base; post-training trains it in place."""
+        """The loaded base; post-training trains it in place, and then it is dropped."""
         return load_base(self.base.model_folder, self.parts, self.execution)
+
+    @cached_property
+    def trained(self) -> tuple[Spa3dModel, Spa3dProcessor]:
+        """The trained model as it was saved: a resumed run measures the same."""
+        return self.training.load()
 
     def stages(self) -> list[Stage]:
         """The stages of the run, in order."""
@@ -178,7 +184,13 @@ class Run:
         with ExitStack() as stack:
             distributed.run_in_first(lambda: stack.enter_context(lock_run_folder(self.output, config, resume=resume)))
             distributed.run_in_first(self._issue_passport)
-            run_stages(self.stages(), self.timing)
+            try:
+                run_stages(self.stages(), self.timing)
+            except DivergenceError as error:
+                if distributed.is_first():
+                    self._report_divergence(str(error))
+                hint = "lower the learning rate of the stage, or look for its cause in metrics.jsonl"
+                raise DivergenceError(f"{error}; {hint}. The report is {self.output / 'report.html'}") from error
 
     def check_data(self) -> None:
         """Collect the questions, and raise the errors of the data before any work."""
@@ -236,10 +248,9 @@ class Run:
                 self.reporter.say("no base fits; the nearest differs in " + "; ".join(changed[:4]))
             self.builder.build()
 
-    def _predictor(self, batch_size: int) -> Predictor:
-        """The predictor of the model with its present weights, before or after post-training."""
-        base, processor = self.model_and_processor
-        model = base if self._trained is None else self._trained
+    def _predictor(self, batch_size: int, *, trained: bool = False) -> Predictor:
+        """The predictor of the base, or of the trained model."""
+        model, processor = self.trained if trained else self.model_and_processor
         views = self.caches.views(model, processor, seed=self.config.seed)
         return Predictor(model, processor, views, batch_size=batch_size, bf16=self.execution.bf16)
 
@@ -247,7 +258,8 @@ class Run:
         self.measurement.collect_before(partial(self._predictor, self.config.evaluate.batch_size), self.questions)
 
     def _measure_after(self) -> None:
-        self.measurement.collect_after(partial(self._predictor, self.config.evaluate.batch_size), self.questions)
+        predictor = partial(self._predictor, self.config.evaluate.batch_size, trained=True)
+        self.measurement.collect_after(predictor, self.questions)
 
     def _collect_pairs(self) -> None:
         collected = self.pairs.collect(self.output, partial(self._predictor, self.config.pairs.batch_size))
@@ -257,32 +269,26 @@ class Run:
         return held_out_records(self.config.train, self.data.split("val"), blind=self.config.blind)
 
     def _post_train(self) -> None:
-        pairs: list[Pair] = read_pairs(self.output / pairs_stage.NAME) if self.pairs.is_needed else []
-        self._trained = self.training.run(*self.model_and_processor, pairs=pairs, held_out=self._held_out_records())
+        if self.training.done:
+            self.reporter.stage("post-train", "there")
+        else:
+            pairs: list[Pair] = read_pairs(self.output / pairs_stage.NAME) if self.pairs.is_needed else []
+            self.training.run(*self.model_and_processor, pairs=pairs, held_out=self._held_out_records())
+        self.__dict__.pop("model_and_processor", None)  # the saved model is read back, and two may not fit
+        free_memory()
 
     def _is_complete(self) -> bool:
         return (self.output / "report.json").exists()
 
     def _report(self) -> None:
         self.reporter.stage("report")
-        base, processor = self.model_and_processor
-        config, rows = self.config, self.measurement.rows()
-        data = ReportData(
-            config=config.model_dump(mode="json"),
-            passport=extend_passport(self.output, weights=part_hashes(self._trained or base)),
-            data={
-                "dataset": self.parts.names["dataset"],
-                "splits": {name: len(records) for name, records in self.data.splits.items()},
-                "skipped": list(self.parts.dataset.skip_log.lines),
-                "up_axis": self.parts.dataset.up_axis,
-            },
-            rows=rows,
-            metrics=self.metrics_log.rows(),
-            timing=self.timing,
-        )
-        document = build_document(data, bootstrap=config.evaluate.bootstrap, seed=config.evaluate.seed)
+        model, processor = self.trained
+        extend_passport(self.output, weights=part_hashes(model))
+        notes = self.training.notes(self._held_out_records())
         first = next(name for name, items in self.questions.items() if items)
-        clouds = self.caches.clouds(processor)
-        examples = select_examples(*rows[first], clouds, self.parts.noise, seed=config.seed)
-        write_report(self.output, document, examples)
-        link_latest(self.output)
+        self.report.write(self.measurement.rows(self.questions), processor, shown=first, notes=notes)
+
+    def _report_divergence(self, reason: str) -> None:
+        self.reporter.stage("report", "of a run that diverged")
+        self.metrics_log.import_base_metrics(self.base.folder / "metrics.jsonl")
+        self.report.write_diverged(self.measurement.rows(self.questions), reason)

@@ -18,11 +18,11 @@ from typing import Any
 import pluggy
 from pydantic import ValidationError
 
-from spa3d.errors import PluginError, RegistryError
+from spa3d.errors import PluginError, RegistryError, contain_exit
 from spa3d.registry import hookspecs
 from spa3d.registry.component import NAME, Component, Preset
 from spa3d.registry.kinds import KINDS, kind_spec
-from spa3d.registry.manifest import Manifest, PresetRow, error_text
+from spa3d.registry.manifest import Manifest, PresetRow, Row, error_text
 from spa3d.version import __version__
 
 GROUP = "spa3d"
@@ -132,16 +132,17 @@ class _LoadLog:
     def entry(self, origin: Origin) -> Iterator[None]:
         start, had_torch = time.perf_counter(), "torch" in sys.modules
         try:
-            yield
-        except (Exception, SystemExit) as error:
+            with contain_exit():
+                yield
+        except Exception as error:
             self.add_error(origin, error)
         seconds, imports_torch = self.costs.get(origin, (0.0, False))
         imports_torch |= "torch" in sys.modules and not had_torch
         self.costs[origin] = (seconds + time.perf_counter() - start, imports_torch)
 
-    def add_error(self, origin: Origin, error: BaseException) -> None:
+    def add_error(self, origin: Origin, error: Exception) -> None:
         cause = " ".join(str(error).split())
-        if not isinstance(error, _BrokenError):
+        if not isinstance(error, _BrokenError | PluginError):
             cause = f"{type(error).__name__}: {cause}"
         if origin.is_explicit:
             raise PluginError(f"--plugin {origin.plugin}: {cause}") from error
@@ -242,12 +243,22 @@ def _check_row(row: Any) -> str:
     if not isinstance(row, Component | Preset):
         return f"spa3d_components() yields {type(row).__name__}, not spa3d.Component or spa3d.Preset"
     what = "preset" if isinstance(row, Preset) else "component"
-    if row.kind not in KINDS:
+    if not isinstance(row.kind, str) or row.kind not in KINDS:
         return f"{what} {row.name!r} is of the unknown kind {row.kind!r}; kinds: {', '.join(KINDS)}"
-    if not NAME.fullmatch(row.name):
+    if not isinstance(row.name, str) or not NAME.fullmatch(row.name):
         return f"{row.kind} {row.name!r} is no name: lower-case letters, digits and hyphens, beginning with a letter"
     if isinstance(row, Preset):
         return _check_preset(row)
+    return _check_component(row)
+
+
+def _check_component(row: Component) -> str:
+    """Check a plugin's component like a row of registry.yaml; empty if it is valid."""
+    values = {name: getattr(row, name) for name in Row.model_fields}
+    try:
+        Row.model_validate(values)
+    except ValidationError as error:
+        return _locate(error, f"{row.kind} {row.name!r}: ")
     module, _, attribute = row.target.partition(":")
     if not module or not attribute:
         return f"{row.kind} {row.name!r} has the target {row.target!r}; a target is 'module:Class'"
@@ -260,6 +271,11 @@ def _check_preset(preset: Preset) -> str:
     try:
         misfit = PresetRow.from_preset(preset).find_forbidden_field(kind_spec(preset.kind))
     except ValidationError as error:
-        errors = ((".".join(map(str, each["loc"])), error_text(each)) for each in error.errors())
-        return "; ".join(f"{location}.{field}: {text}" for field, text in errors)
+        return _locate(error, f"{location}.")
     return f"{location}.{': '.join(misfit)}" if misfit else ""
+
+
+def _locate(error: ValidationError, start: str) -> str:
+    """Describe the errors of a row: `start`, the field, and what is wrong with it."""
+    errors = ((".".join(map(str, each["loc"])), error_text(each)) for each in error.errors())
+    return "; ".join(f"{start}{field}: {text}" for field, text in errors)

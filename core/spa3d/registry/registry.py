@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spa3d.errors import PluginError, RegistryError
+from spa3d.errors import PluginError, RegistryError, contain_exit
 from spa3d.registry.component import Component, Preset
 from spa3d.registry.fields import describe_unknown
 from spa3d.registry.kinds import KINDS, KindSpec, kind_spec
@@ -148,7 +148,8 @@ class Registry:
             raise PluginError(f"{what} {missing}; {install_hint(component)}")
         module, _, attribute = component.target.partition(":")
         try:
-            target = getattr(importlib.import_module(module), attribute)
+            with contain_exit():
+                target = getattr(importlib.import_module(module), attribute)
         except Exception as cause:
             raise PluginError(
                 f"{what}: {component.target} cannot be imported: {type(cause).__name__}: {cause}"

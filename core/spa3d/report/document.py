@@ -141,6 +141,8 @@ class Document(_Model):
 
     version: Literal[1] = Field(1, alias="schema")
     status: str
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
     config: dict[str, Any]
     passport: dict[str, Any]
     data: dict[str, Any]
@@ -178,7 +180,9 @@ class ReportData:
         rows: prediction rows of every benchmark; a benchmark without rows is listed under ``not_asked``.
         metrics: rows of metrics.jsonl; a warning of the watchdog among them makes the verdict "hurt".
         timing: seconds per stage.
-        status: ``complete``, ``interrupted``, or another word for the state of the run.
+        status: ``complete``, ``diverged``, or another word for the state of the run.
+        reason: why the run ended early.
+        notes: sentences about what this report lacks.
 
     """
 
@@ -189,6 +193,8 @@ class ReportData:
     metrics: Rows = ()
     timing: Mapping[str, float] = field(default_factory=dict)
     status: str = "complete"
+    reason: str | None = None
+    notes: Sequence[str] = ()
 
 
 def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
@@ -208,6 +214,8 @@ def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
     return Document.model_validate(
         {
             "status": run.status,
+            "reason": run.reason,
+            "notes": run.notes,
             "config": run.config,
             "passport": run.passport,
             "data": run.data,

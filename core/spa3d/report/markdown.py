@@ -112,8 +112,10 @@ def _cells(line: ScoreLine) -> Iterator[str]:
 
 def _warnings(document: Document) -> Iterator[str]:
     skipped = list_skipped(document)
-    if document.training.warnings or skipped:
+    if document.training.warnings or document.notes or skipped:
         yield "## Warnings"
+    if document.notes:
+        yield render_bullets(map(escape_markdown, document.notes))
     if document.training.warnings:
         yield render_bullets(f"Watchdog: {escape_markdown(text)}" for text in document.training.warnings)
     if skipped:

@@ -77,7 +77,8 @@ def _head(document: Document) -> str:
 
 def _warnings(document: Document) -> str:
     skipped = list_skipped(document)
-    items = [f"<strong>Watchdog:</strong> {isolate_text(warning)}" for warning in document.training.warnings]
+    items = [isolate_text(note) for note in document.notes]
+    items += [f"<strong>Watchdog:</strong> {isolate_text(warning)}" for warning in document.training.warnings]
     if skipped:
         listed = "".join(f"<li>{isolate_text(line)}</li>" for line in skipped)
         summary = f"<strong>{format_count(len(skipped), 'record')} left out</strong>, unreadable"

@@ -3,7 +3,8 @@
 The verdict uses the changes of all benchmark scores and counterfactual scores. A change counts if its paired 95 %
 interval excludes 0 and its p value, corrected by Holm's method for the number of these scores, is at most 0.05. So at
 most one run in twenty in which nothing happened gets another verdict than *no measurable change*. Post-training *hurt*
-if a score fell, or if the watchdog warned. Otherwise it *helped* if a score rose.
+if a score fell, or if the watchdog warned. Otherwise it *helped* if a score rose. A run that diverged is called so,
+whatever was measured.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ FLOORS = {
 """Sources of a text floor, in words."""
 ALPHA = 0.05
 """Largest corrected p value of a change that counts."""
+DIVERGED = "diverged"
 WATCHDOG = "the watchdog warned: the right answers to held-out records became less likely"
 
 
@@ -51,7 +53,7 @@ def judge_run(document: Document) -> Verdict:
     lines = [line for line in collect_score_lines(document) if line.subset != "flip"]
     moved = [(_name(line), line.change) for line in lines if line.change]
     alarm = (WATCHDOG,) if document.training.warnings else ()
-    if not moved:
+    if not moved or document.status == DIVERGED:
         return _describe_unfinished(document, lines, alarm)
     corrected = correct_holm([change.p for _, change in moved])
     sides = [_side(change) for _, change in moved]
@@ -124,11 +126,15 @@ def _describe_change(name: str, change: TestedShift) -> str:
 
 def _describe_unfinished(document: Document, lines: Sequence[ScoreLine], alarm: tuple[str, ...]) -> Verdict:
     """Describe the state of a run without a comparison."""
-    claim = "This run has no comparison yet" if document.status == "complete" else f"This run is {document.status}"
+    claim = {"complete": "This run has no comparison yet", DIVERGED: "This run diverged"}.get(
+        document.status, f"This run is {document.status}"
+    )
+    reasons = (document.reason, *alarm) if document.reason else alarm
     sentence = "nothing was measured"
     for line in lines[:1]:
         side, when = (line.before, "before") if line.before else (line.after, "after")
         if side:
             span = f"95 % interval {format_percent_interval(side.ci95)}, blind {format_percent(side.blind)} %"
             sentence = f"{_name(line)} was {format_percent(side.score)} % {when} post-training ({span})"
-    return Verdict("hurt" if alarm else "open", claim, (*alarm, sentence))
+    bad = alarm or document.status == DIVERGED
+    return Verdict("hurt" if bad else "open", claim, (*reasons, sentence))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import torch
 
 from spa3d.errors import ConfigError
@@ -26,3 +28,10 @@ def choose_device(name: str) -> torch.device:
     if name not in there:
         raise ConfigError(f"--device {name}: not on this machine; there is: auto, {', '.join(there)}")
     return torch.device(name)
+
+
+def free_memory() -> None:
+    """Free the memory of models that are no longer used, also on the device."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

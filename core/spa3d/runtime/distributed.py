@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 
+from spa3d.errors import OtherProcessError
+
 PATIENCE = timedelta(hours=12)
 """Time that the others wait for the first process, which may be evaluating a large model."""
 
@@ -63,4 +65,4 @@ def run_in_first(work: Callable[[], None]) -> None:
     finally:
         dist.broadcast_object_list(error)
     if error[0] and not is_first():
-        raise SystemExit(f"rank {dist.get_rank()}: the first process failed: {error[0]}")
+        raise OtherProcessError(f"rank {dist.get_rank()}: the first process failed: {error[0]}")

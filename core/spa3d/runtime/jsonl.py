@@ -72,10 +72,10 @@ def read_valid_values(path: Path) -> list[Any]:
     Without a file there are no values.
     """
     values = []
-    for line in read_lines(path) if path.exists() else ():
+    for text in path.read_bytes().split(b"\n") if path.exists() else ():
         try:
-            values.append(line.value())
-        except json.JSONDecodeError:
+            values.append(json.loads(text))
+        except ValueError:
             continue
     return values
 

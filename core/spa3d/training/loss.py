@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spa3d.contracts.objective import Need, Term
+from spa3d.contracts.checks import NOT_FINITE, not_finite
+from spa3d.contracts.objective import Need, Objective, Scores, Term, terms_misfit
+from spa3d.errors import PluginError
 from spa3d.inference.samples import Sample
 from spa3d.inference.views import Views
 
@@ -30,3 +32,23 @@ def count_units(batches: Sequence[Sequence[Sample]], needs: Sequence[Need], view
 def total(terms: Sequence[Term], counts: Counts) -> Float[Tensor, ""]:
     """Loss of a micro-batch: per term, coefficient × sum of values / units of the whole step."""
     return torch.stack([term.coefficient * term.values.sum() / counts[term.unit] for term in terms]).sum()
+
+
+def check_terms(objective: Objective, terms: Sequence[Term], scores: Scores, records: Sequence[str]) -> None:
+    """Check the terms that `objective` made of the scores of `records`.
+
+    NaN in the scores themselves is not the fault of the objective, and passes.
+
+    Raises:
+        PluginError: the terms break the contract; the message names the objective and, for NaN, the record.
+
+    """
+    wrong = terms_misfit(terms, scores)
+    if wrong:
+        raise PluginError.of(objective, wrong)
+    bad = not_finite(*(term.values.detach() for term in terms))
+    if bad and not not_finite(*(score.token_logp.detach() for score in scores.values())):
+        names = [term.name for term in terms if not_finite(term.values.detach())]
+        raise PluginError.of(
+            objective, f"term {names[0]!r}: {NOT_FINITE}, for record {records[bad[0]]}, on finite scores"
+        )

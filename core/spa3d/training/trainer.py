@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,13 +15,14 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.contracts.objective import Objective, Score, Scores, Term
+from spa3d.errors import DivergenceError
 from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
 from spa3d.model.adapters import has_adapters, trained_state
 from spa3d.runtime.progress import Advance
 from spa3d.training.arguments import TrainingJob, as_batch, training_arguments
-from spa3d.training.loss import Counts, count_units, total
+from spa3d.training.loss import Counts, check_terms, count_units, total
 from spa3d.training.preference_metrics import level_metrics, mean_metrics, preference_metrics
 from spa3d.training.reference import Key, Reference, check_matches_policy
 
@@ -41,6 +43,7 @@ class StageTrainer(Trainer):
         # The loss is divided by counts of the whole step here, so the Trainer must not divide it again.
         self.model_accepts_loss_kwargs = True
         self.seen: list[tuple[int, dict[str, float]]] = []
+        self.losses: list[Tensor] = []
         for quiet in (PrinterCallback, ProgressCallback):
             self.remove_callback(quiet)
 
@@ -107,12 +110,21 @@ class StageTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterable[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """Hook of transformers: fetch the micro-batches of a step, count units over all ranks."""
+        """Hook of transformers: fetch the micro-batches of a step and count their units over all ranks.
+
+        The loss of the step before travels with the counts, so that all ranks see at once when it is not finite.
+        """
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         self.seen = []
         counts = self.count(batches)
-        summed = self.accelerator.reduce(torch.tensor(list(counts.values()), device=device), reduction="sum")
-        return batches, dict(zip(counts, summed.tolist(), strict=True))
+        values = torch.tensor([*counts.values(), 0.0], device=device)
+        if self.losses:
+            values[-1] = torch.stack(self.losses).sum()
+        self.losses = []
+        *units, loss = self.accelerator.reduce(values, reduction="sum").tolist()
+        if not math.isfinite(loss):
+            raise DivergenceError(f"{self.job.stage} diverged: the loss of step {self.state.global_step} is {loss}")
+        return batches, dict(zip(counts, units, strict=True))
 
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -122,6 +134,7 @@ class StageTrainer(Trainer):
         Ranks average their gradients, so each multiplies its share by their number.
         """
         loss = self.loss(model, inputs, num_items_in_batch) * self.accelerator.num_processes
+        self.losses.append(loss.detach())
         return (loss, {}) if return_outputs else loss
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
@@ -181,6 +194,7 @@ class ObjectiveTrainer(StageTrainer):
         metrics = preference_metrics(scores, self.views.negatives) | level_metrics(scored.levels)
         self.seen.append((len(samples), metrics))
         terms = self.objective.terms(scores)
+        check_terms(self.objective, terms, scores, [sample.record_id for sample in samples])
         if len(terms) > 1:  # one is the loss itself, which the Trainer logs
             self._add_terms(terms, counts)
         return total(terms, counts)

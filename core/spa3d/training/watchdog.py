@@ -20,6 +20,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.contracts.objective import Need
+from spa3d.errors import DivergenceError, OutputError, first_line
 from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
@@ -85,7 +86,9 @@ class HeldOutWatchdog(TrainerCallback):
     ) -> None:
         """Score the slice before the first step, or read these scores in a resumed run."""
         self.warned = any("warning" in row for row in self.metrics_log.rows())
-        if state.global_step == 0:
+        if state.global_step:
+            self._read_start()
+        else:
             scores = self._measure(0).tolist()  # by every process: a sharded model needs them all
             distributed.run_in_first(lambda: write_whole(self.settings.start, json.dumps(scores)))
 
@@ -94,9 +97,7 @@ class HeldOutWatchdog(TrainerCallback):
         if state.global_step % self.settings.every and state.global_step != state.max_steps:
             return
         # Every process sees the same slice and comes to the same decision.
-        drop = significant_drop(
-            np.array(json.loads(self.settings.start.read_text(encoding="utf-8"))), self._measure(state.global_step)
-        )
+        drop = significant_drop(self._read_start(), self._measure(state.global_step))
         if drop is None:
             return
         if not self.warned:
@@ -119,8 +120,29 @@ class HeldOutWatchdog(TrainerCallback):
             self.best.restore()
             self.metrics_log.write(stage="post-train", step=state.global_step, kept=kept[0])
 
+    def _read_start(self) -> np.ndarray:
+        """Log p(y|x) per token of each sample before the first step."""
+        path = self.settings.start
+        try:
+            scores = np.array(json.loads(path.read_text(encoding="utf-8")), dtype=float)
+        except (OSError, ValueError, TypeError) as error:
+            raise OutputError(
+                f"{path}: the held-out scores before the first step cannot be read ({first_line(error)}), and the "
+                "trained model cannot make them again; choose another --output"
+            ) from error
+        if scores.shape != (len(self.samples),):
+            raise OutputError(
+                f"{path}: holds {scores.size} held-out scores for {len(self.samples)} records; choose another --output"
+            )
+        return scores
+
     def _measure(self, step: int) -> np.ndarray:
-        """Log p(y|x) per token of each sample, nats; one row for the metrics log."""
+        """Log p(y|x) per token of each sample, nats; one row for the metrics log.
+
+        Raises:
+            DivergenceError: one is not finite.
+
+        """
         model, per_sample, rows = self.views.model, [], []
         training = model.training
         model.eval()
@@ -134,7 +156,13 @@ class HeldOutWatchdog(TrainerCallback):
         model.train(training)
         self.metrics_log.write(stage="post-train", step=step, probe=True, **mean_metrics(rows))
         logp_per_sample = np.concatenate(per_sample)
-        if self.best is not None and np.isfinite(logp_per_sample).all():
+        lost = int((~np.isfinite(logp_per_sample)).sum())
+        if lost:
+            raise DivergenceError(
+                f"post-train diverged: at step {step} log p of {lost} of {len(logp_per_sample)} held-out answers is "
+                "not finite"
+            )
+        if self.best is not None:
             self.best.update(step, float(logp_per_sample.mean()))
         return logp_per_sample
 
@@ -142,10 +170,8 @@ class HeldOutWatchdog(TrainerCallback):
 def significant_drop(before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:
     """Drop of the mean from `before` to `now` and its standard error, if significant; else None.
 
-    Both ``(B,)``, nats per token, of the same samples. A log p that became nan or infinite counts as a drop.
+    Both ``(B,)``, nats per token, of the same samples.
     """
-    if not np.isfinite(now).all():
-        return math.inf, 0.0
     difference = before - now
     error = float(difference.std(ddof=1) / math.sqrt(len(difference)))
     size = float(difference.mean())

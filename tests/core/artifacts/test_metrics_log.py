@@ -27,6 +27,12 @@ def test_rows_without_torn_line_and_none_values(tmp_path: Path) -> None:
     assert metrics_log.rows() == [{"stage": "a", "step": 1}]
 
 
+def test_rows_without_values_of_other_kinds_and_other_encodings(tmp_path: Path) -> None:
+    metrics_log = MetricsLog(tmp_path / "metrics.jsonl")
+    metrics_log.path.write_bytes(b'3\n["step"]\n\xff\n{"step": 1}\n\n')
+    assert metrics_log.rows() == [{"step": 1}]
+
+
 def test_truncate_after_step_zero_deletes_the_stage(tmp_path: Path) -> None:
     metrics_log = MetricsLog(tmp_path / "metrics.jsonl")
     for stage, step in (("base.llm", 9), ("post-train", 0), ("post-train", 1)):

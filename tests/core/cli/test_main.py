@@ -7,7 +7,7 @@ import pytest
 
 from spa3d import __version__, cli
 from spa3d.cli import main
-from spa3d.errors import ConfigError
+from spa3d.errors import ConfigError, DivergenceError
 
 
 def answer(outcome: Exception | KeyboardInterrupt | int) -> object:
@@ -59,6 +59,14 @@ def test_main_input_error_is_one_message_and_code_2(
     assert seen.out == ""
     with pytest.raises(ConfigError):
         main(["run", "--debug"])
+
+
+def test_main_divergence_is_one_message_and_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_verb", answer(DivergenceError("post-train diverged")))
+    assert main(["run"]) == 1
+    assert capsys.readouterr().err == "error: post-train diverged\n"
 
 
 def test_main_interrupt_is_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

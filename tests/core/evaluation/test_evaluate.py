@@ -1,11 +1,103 @@
-"""The table of training answers as an answerer of benchmarks."""
+"""Rows of an evaluation: verdicts in 0..1, no pick without numbers, torn files, and the table of training answers."""
 
-from spa3d.evaluation.evaluate import evaluate_text_table, make_answer_table
-from spa3d.evaluation.question_sets import collect_questions
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from spa3d.contracts.benchmark import Prediction, Question, Verdict
+from spa3d.errors import PluginError
+from spa3d.evaluation.evaluate import (
+    are_answers,
+    evaluate_benchmark,
+    evaluate_text_table,
+    make_answer_table,
+    unscored,
+)
+from spa3d.evaluation.question_sets import EvaluationItem, collect_questions
+from spa3d.evaluation.summary import summarize
 from spa3d.registry import create
 
+VIEWS = ("clean", "blind")
 
-def test_evaluate_text_table_answers_every_question(toy_dataset):
+
+class Fixed:
+    """Predictor with the same log p of the options for every question."""
+
+    def __init__(self, *logp: float) -> None:
+        self.logp = logp
+
+    def answer(self, questions: Sequence[Question], view: str, advance: Any) -> list[Prediction]:
+        return [Prediction((question.options or ())[0], self.logp, (1, 1)) for question in questions]
+
+
+def measured(sides: Any, dataset: Any, *logp: float) -> tuple[list[EvaluationItem], list[dict[str, Any]]]:
+    items = [EvaluationItem(question, question.record_id, "test") for question in sides.questions(dataset, "test", 0)]
+    predictor: Any = Fixed(*logp)
+    return items, evaluate_benchmark(predictor, sides, items, VIEWS, split="test", advance=lambda units: None)
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [Verdict(1.5), Verdict(-0.1), Verdict(math.nan), Verdict(True), Verdict(1.0, valid=None), 1.0],  # type: ignore[arg-type]
+)
+def test_evaluate_benchmark_names_the_question_of_a_broken_verdict(
+    sides: Any, toy_dataset: Any, verdict: object
+) -> None:
+    sides.verdict = verdict
+    with pytest.raises(PluginError, match=r"Sides \(.*\): question 'test-0/side': its verdict is .* a value in 0..1"):
+        measured(sides, toy_dataset, -1.0, -2.0)
+
+
+@pytest.mark.parametrize("logp", [(math.nan, -1.0), (-1.0, math.nan), (-math.inf, -math.inf)])
+def test_evaluate_benchmark_picks_no_option_without_numbers(
+    sides: Any, toy_dataset: Any, logp: tuple[float, float]
+) -> None:
+    _, rows = measured(sides, toy_dataset, *logp)
+    assert {(row["text"], row["value"], row["valid"]) for row in rows} == {("", 0.0, False)}
+    assert unscored(rows) == len(rows) == 16
+    figures = summarize(rows, bootstrap=100, seed=0)
+    assert (figures["score"], figures["invalid"], figures["normalized"]) == (0, 1, 0)
+
+
+def test_evaluate_benchmark_compares_an_impossible_option(sides: Any, toy_dataset: Any) -> None:
+    _, rows = measured(sides, toy_dataset, -1.0, -math.inf)
+    assert unscored(rows) == 0
+    assert {row["text"] for row in rows} == {"left"}
+    assert sum(row["value"] for row in rows) == 8
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda rows: [],
+        lambda rows: rows[:-1],
+        lambda rows: [*rows, rows[0]],
+        lambda rows: [*rows[:-1], rows[0]],
+        lambda rows: [*rows[:-1], {}],
+        lambda rows: [*rows[:-1], 3],
+        lambda rows: [*rows[:-1], {**rows[-1], "prompt": "Another question?"}],
+        lambda rows: [*rows[:-1], {**rows[-1], "value": None}],
+        lambda rows: [*rows[:-1], {**rows[-1], "option_logp": [-1.0]}],
+    ],
+)
+def test_are_answers_only_to_the_same_questions(
+    sides: Any, toy_dataset: Any, spoil: Callable[[list[dict[str, Any]]], list[Any]]
+) -> None:
+    items, rows = measured(sides, toy_dataset, -1.0, -2.0)
+    read = json.loads(json.dumps(rows))
+    assert are_answers(read, items, VIEWS, split="test")
+    assert not are_answers(spoil(copy.deepcopy(read)), items, VIEWS, split="test")
+    assert not are_answers(read, items, ["blind"], split="test")
+    assert not are_answers(read, items, VIEWS, split="val")
+
+
+def test_evaluate_text_table_answers_every_question(toy_dataset: Any) -> None:
     # "Which side?": left and right are equally frequent among the training answers, and left was the second one.
     table = make_answer_table(toy_dataset, toy_dataset.records("train"))
     choice = create("benchmark", "choice")
@@ -17,7 +109,7 @@ def test_evaluate_text_table_answers_every_question(toy_dataset):
     assert all(row["value"] == float(row["text"] == row["answer"]) for row in rows)
 
 
-def test_evaluate_text_table_reads_letters_as_options(toy_dataset):
+def test_evaluate_text_table_reads_letters_as_options(toy_dataset: Any) -> None:
     table = make_answer_table(toy_dataset, toy_dataset.records("train"))
     letters = create("benchmark", "choice", answer_style="letter")
     texts = create("benchmark", "choice")
@@ -28,6 +120,6 @@ def test_evaluate_text_table_reads_letters_as_options(toy_dataset):
     assert picked[0] == picked[1]
 
 
-def test_collect_questions_names_the_group_of_each_record(toy_dataset):
+def test_collect_questions_names_the_group_of_each_record(toy_dataset: Any) -> None:
     items = collect_questions(create("benchmark", "choice"), toy_dataset, split="test", seed=0, limit=0)
     assert [item.group for item in items] == [item.question.record_id for item in items]

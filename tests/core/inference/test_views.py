@@ -12,7 +12,7 @@ import torch
 
 from spa3d.contracts.dataset import Record
 from spa3d.contracts.noise import Noise
-from spa3d.errors import DataError
+from spa3d.errors import DataError, PluginError
 from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.inference.views import OtherView, View, ViewEncoder, Views, ViewTokens, built_in_views
 from spa3d.registry.create import create
@@ -45,6 +45,37 @@ def noised_tokens(toy: Any, folder: Path | None, *, noise: Any, code: str = "") 
     views = built_in_views(ViewEncoder(model, clouds, store), noise=noise, seed=3, noise_fingerprint=code)
     shown = views["noised"].tokens([(name, 0) for name in IDS])
     return shown.tokens, shown.level
+
+
+def test_noised_view_names_the_record_that_a_noise_breaks(toy: Any, tmp_path: Path) -> None:
+    class Rare(Noise):
+        def apply(self, points: Any, draws: Draws) -> Any:
+            bad = [float("nan") if "train-2" in key else 0.0 for key in draws.keys]
+            return points + torch.tensor(bad)[:, None, None]
+
+    for folder in (None, tmp_path):
+        with pytest.raises(PluginError, match=r"Rare \(.*test_views.py\): expected finite .* for record train-2$"):
+            noised(toy, folder, noise=Rare())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tokens: tokens[:1], r"shape \(3, 4, 8\), got \(1, 4, 8\)"),
+        (lambda tokens: tokens[:, :3], r"got \(3, 3, 8\)"),
+        (lambda tokens: (tokens, tokens), "expected a tensor, got tuple"),
+        (lambda tokens: tokens / (torch.arange(3) != 1)[:, None, None], "finite numbers, .* for record train-1$"),
+    ],
+)
+def test_encode_checks_the_tokens_of_an_encoder(
+    toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, said: str
+) -> None:
+    model, _, clouds = toy()
+    forward = model.encoder.forward
+    monkeypatch.setattr(model.encoder, "forward", lambda points: change(forward(points)))
+    for store in (None, RowStore(tmp_path, (4, 8))):
+        with pytest.raises(PluginError, match=rf"Averages \(.*\): .*{said}"):
+            ViewEncoder(model, clouds, store).encode(IDS, IDS)
 
 
 def test_noised_view_measures_levels_lost_by_a_kill_again(toy: Any, tmp_path: Path) -> None:

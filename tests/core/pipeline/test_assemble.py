@@ -104,12 +104,39 @@ def test_a_batch_must_go_evenly_to_all_processes(monkeypatch: pytest.MonkeyPatch
         build({"train.batch_size": 8})
 
 
+@pytest.mark.parametrize("number", [None, -1, 4.0, 0, True, "8"])
+@pytest.mark.parametrize("part", [PointNeXt, MLP])
+def test_part_errors_refuses_numbers_of_tokens_that_are_no_count(
+    monkeypatch: pytest.MonkeyPatch, part: type, number: object
+) -> None:
+    monkeypatch.setattr(part, "num_tokens", lambda self, given: number)
+    with pytest.raises(ConfigError, match=rf"num_tokens\(\d+\) is {number!r}; it must be a whole number above 0"):
+        build()
+
+
+@pytest.mark.parametrize("inputs", [("nope",), (), ("xyz", "xyz"), None, "xyz"])
+def test_part_errors_refuses_inputs_that_are_no_channels(monkeypatch: pytest.MonkeyPatch, inputs: object) -> None:
+    monkeypatch.setattr(PointNeXt, "inputs", inputs)
+    with pytest.raises(SpaError, match=r"inputs is .*; it must list different channels among xyz, rgb, height"):
+        build()
+
+
+def test_part_errors_refuses_tokens_that_are_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = PointNeXt.forward
+    monkeypatch.setattr(PointNeXt, "forward", lambda self, points: forward(self, points) * float("nan"))
+    with pytest.raises(ConfigError, match="--encoder pointnext: expected finite numbers, got NaN or infinity"):
+        build()
+
+
 @pytest.mark.parametrize("part", ["encoder", "projector"])
 @pytest.mark.parametrize(
     ("forward", "error", "message"),
     [
         (lambda self, inputs: inputs[:, :1, :5], ConfigError, "expected an output of shape"),
+        (lambda self, inputs: None, ConfigError, "expected a tensor, got NoneType"),
+        (lambda self, inputs: (inputs, inputs), ConfigError, "expected a tensor, got tuple"),
         (lambda self, inputs: inputs.no_such_thing, PluginError, "it fails on an input of shape"),
+        (lambda self, inputs: sys.exit(0), PluginError, r".* a component may not end the program \(SystemExit: 0\)"),
     ],
 )
 def test_shape_mismatch_names_the_flag(

@@ -109,6 +109,12 @@ def test_load_plugins_does_not_import_blocked_plugins(
     [
         ("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it'"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("class Leave(BaseException): ...\nraise Leave('bye')", "a component may not end the program (Leave: bye)"),
+        (HOOK.format(name="n", module="m").replace('"n"', "3"), "noise 3 is no name"),
+        (HOOK.format(name="n", module="m").replace('noise")', 'noise", requires=(3,))'), "noise 'n': requires.0: must"),
+        (HOOK.format(name="n", module="m").replace('noise")', "noise\", requires='a')"), "noise 'n': requires: must"),
+        (HOOK.format(name="n", module="m").replace('"m:Noise"', "7"), "noise 'n': target: must be a valid string"),
+        (HOOK.format(name="n", module="m").replace('"noise"', '["noise"]'), "unknown kind ['noise']"),
         ("x = 1", "it has no hook"),
         ("from spa3d import hookimpl\n@hookimpl\ndef spa3d_componets(): ...", "unknown hook 'spa3d_componets'"),
         ("from spa3d import hookimpl\n@hookimpl\ndef spa3d_components(registry): ...", "Argument(s) {'registry'}"),

@@ -35,7 +35,7 @@ def test_document_keys_are_documented(document, rows):
     probe = {"stage": "post-train", "probe": True, "logp_clean": -0.3, "margin": 1.0, "saturation": 0.1}
     metrics = [probe, probe, {"stopped": 5}, {"kept": 0}]
     sides = {"choice": (rows(0.8), rows(0.8)), "caption": ([], [])}
-    report = document(warnings=["down"], metrics=metrics, rows=sides)
+    report = document(warnings=["down"], metrics=metrics, rows=sides, reason="early", notes=["rows are lost"])
     assert report.training.health.kept == 0
     assert _keys(json.loads(report.json_text())) - named == set()
 

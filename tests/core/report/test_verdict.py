@@ -44,6 +44,15 @@ def test_judge_run_hurt_if_only_the_counterfactual_score_fell(with_changes):
     )
 
 
+def test_judge_run_diverged_whatever_was_measured(document, rows):
+    sides = {"choice": (rows(0.5), rows(0.9))}
+    result = judge_run(document(rows=sides, status="diverged", reason="the loss of step 3 is nan", warnings=["fell"]))
+    assert (result.tone, result.claim) == ("hurt", "This run diverged")
+    assert result.evidence[0] == "the loss of step 3 is nan"
+    nothing = judge_run(document(rows={"choice": ([], [])}, status="diverged", reason="no"))
+    assert nothing.sentence == "This run diverged: no; nothing was measured."
+
+
 def test_judge_run_hurt_if_only_the_watchdog_warned(with_changes):
     result = judge_run(with_changes((-0.01, 0.02), warnings=["held-out log p fell"]))
     assert result.tone == "hurt"

@@ -12,6 +12,7 @@ import torch
 
 from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.config.settings import StageSettings
+from spa3d.errors import DivergenceError, OutputError
 from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.registry.create import create
 from spa3d.runtime.progress import SilentReporter
@@ -42,11 +43,8 @@ def test_significant_drop_must_be_large_and_certain(drop: float, spread: float, 
         assert result[1] == pytest.approx(noise.std(ddof=1) / 8)
 
 
-def test_significant_drop_of_nan() -> None:
-    for lost in (np.nan, -np.inf):
-        result = significant_drop(np.zeros(4), np.array([0.0, 0.0, lost, 0.0]))
-        assert result is not None
-        assert "fell by inf" in watchdog_text(3, *result)
+def test_watchdog_text_has_the_numbers_of_the_drop() -> None:
+    assert "fell by 0.250 ± 0.010 nats per token by step 3" in watchdog_text(3, 0.25, 0.01)
 
 
 def train(
@@ -62,7 +60,7 @@ def train(
     probe = HeldOutWatchdog(
         views,
         [text(record, 0) for record in dataset.records("train")],
-        WatchdogSettings(5, 8, folder / "probe.json", early_stop=how.get("early_stop", False)),
+        WatchdogSettings(how.get("every", 5), 8, folder / "probe.json", early_stop=how.get("early_stop", False)),
         metrics_log=metrics_log,
         warn=warnings.append,
         best=BestCheckpoint(model, folder / "best.safetensors") if how.get("best") else None,
@@ -89,6 +87,26 @@ def test_watchdog_catches_spa_at_a_high_learning_rate(toy: Any, toy_dataset: Any
     assert "log p(y|x) fell" in warnings[0]
     assert [row["warning"] for row in rows if "warning" in row] == warnings
     assert len(json.loads((tmp_path / "post" / "probe.json").read_text())) == 8
+
+
+def test_watchdog_ends_a_training_that_diverges(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    with pytest.raises(
+        DivergenceError, match=r"post-train diverged: at step \d log p of 8 of 8 held-out answers is not"
+    ):
+        train(toy(), toy_dataset, tmp_path, create("objective", "sft"), 10, 1e30, [], every=1)
+    probes = [row["logp_clean"] for row in MetricsLog(tmp_path / "metrics.jsonl").rows() if row.get("probe")]
+    assert [bool(np.isfinite(logp)) for logp in probes] == [True] * (len(probes) - 1) + [False]
+
+
+@pytest.mark.parametrize("content", [None, "", "[0.1", "[0.1, 0.2]", "{}"])
+def test_watchdog_refuses_lost_scores_when_resumed(
+    toy: Any, toy_dataset: Any, tmp_path: Path, content: str | None
+) -> None:
+    train(toy(), toy_dataset, tmp_path, create("objective", "sft"), 5, 1e-3, [], save_every=5)
+    path = tmp_path / "probe.json"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(OutputError, match=r"probe.json: .*held-out scores"):
+        train(toy(), toy_dataset, tmp_path, create("objective", "sft"), 10, 1e-3, [])
 
 
 def weights(model: Any) -> dict[str, torch.Tensor]:

@@ -1,0 +1,17 @@
+"""Weights that are no longer numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def not_finite_weights(module: nn.Module) -> list[str]:
+    """Names of the parameters with NaN or infinity; waits for the device once if there are none."""
+    named = [(name, value.detach()) for name, value in module.named_parameters() if value.is_floating_point()]
+    if not named:
+        return []
+    finite = torch.stack([value.isfinite().all().to(named[0][1].device) for _, value in named])
+    if bool(finite.all()):
+        return []
+    return [name for (name, _), good in zip(named, finite.tolist(), strict=True) if not good]

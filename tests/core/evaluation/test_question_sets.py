@@ -1,0 +1,62 @@
+"""Questions that break the contract of a benchmark are refused before the first is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from spa3d.contracts.benchmark import Question
+from spa3d.errors import PluginError
+from spa3d.evaluation.question_sets import collect_questions
+
+
+def collect(benchmark: Any, dataset: Any) -> list[str]:
+    return [item.question.id for item in collect_questions(benchmark, dataset, split="test", seed=0, limit=0)]
+
+
+def test_collect_questions_of_a_benchmark_that_keeps_its_contract(sides: Any, toy_dataset: Any) -> None:
+    assert collect(sides, toy_dataset) == [f"test-{number}/side" for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda q: replace(q, id="test-1/side"), "question 'test-1/side': another question has this id"),
+        (lambda q: replace(q, id=7), "question 7: id is 7 and no text"),
+        (lambda q: replace(q, prompt=None), "prompt is None and no text"),
+        (lambda q: replace(q, answer="above"), "its answer 'above' is not among its options 'left', 'right'"),
+        (lambda q: replace(q, options=()), "it has no options; None lets the model answer freely"),
+        (lambda q: replace(q, options="right"), "its options are 'right' and no texts"),
+        (lambda q: replace(q, options=(1, 2)), r"its options are \(1, 2\) and no texts"),
+        (lambda q: replace(q, options=("right", "right")), "two of its options are the same: 'right', 'right'"),
+        (lambda q: "Which side?", "expected a sequence of spa3d.Question"),
+    ],
+)
+def test_collect_questions_names_benchmark_and_question(
+    sides: Any, toy_dataset: Any, spoil: Callable[[Question], Any], said: str
+) -> None:
+    sides.spoil = spoil
+    with pytest.raises(PluginError, match=rf"Sides \(.*conftest.py\): .*{said}"):
+        collect(sides, toy_dataset)
+
+
+@pytest.mark.parametrize("level", [-0.1, 1.5, float("nan"), None, True])
+def test_collect_questions_refuses_chances_outside_0_to_1(sides: Any, toy_dataset: Any, level: object) -> None:
+    sides.level = level
+    with pytest.raises(PluginError, match=rf"question 'test-0/side': its chance is {level!r}; it must lie in 0..1"):
+        collect(sides, toy_dataset)
+
+
+def test_collect_questions_checks_minimal_pairs(sides: Any, toy_dataset: Any) -> None:
+    one, two, *_ = sides.questions(toy_dataset, "test", 0)
+    for pairs, said in (
+        ([one, two], "sequence of pairs"),
+        ([(one, one)], "another question has this id"),
+        (None, "None"),
+    ):
+        sides.pairs = lambda *_, pairs=pairs: pairs
+        with pytest.raises(PluginError, match=said):
+            collect(sides, toy_dataset)
