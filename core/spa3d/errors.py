@@ -52,6 +52,10 @@ class CheckpointError(SpaError):
     """Weights that do not fit, or a base that is not the one asked for."""
 
 
-def first_line(error: Exception) -> str:
+class Note(UserWarning):
+    """A note to the user, for `warnings.warn`; the command line prints it as one line."""
+
+
+def first_line(error: BaseException) -> str:
     """First line of the text of `error`."""
     return str(error).strip().partition("\n")[0]

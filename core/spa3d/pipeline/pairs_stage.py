@@ -99,7 +99,7 @@ class PairSource:
             return GenerationPlan(requests, execution.workspace.pairs(settings.mode, decisive), provenance, None)
         writer = make_writer(settings, dataset=dataset, seed=recipe.seed, device=execution.device)
         provenance |= {"writer": writer.name, "seed": recipe.seed}
-        decisive = rewriting_fingerprint(writer, settings, execution.workspace, seed=recipe.seed, data=data)
+        decisive = rewriting_fingerprint(writer, settings, execution, self.caches.fingerprints, seed=recipe.seed)
         return GenerationPlan(requests, execution.workspace.pairs(settings.mode, decisive), provenance, writer)
 
     @property

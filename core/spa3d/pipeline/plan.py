@@ -67,7 +67,7 @@ def _plan_parts(run: Run) -> list[PlannedPart]:
     saved_llm = describe(run.base.model_folder).text_config if config.base.path else None
     with torch.device("meta"):
         encoder = run.parts.make_encoder()
-        llm = AutoModelForCausalLM.from_config(saved_llm or llm_config(config.llm))
+        llm = AutoModelForCausalLM.from_config(saved_llm or llm_config(config.llm), trust_remote_code=False)
         projector = run.parts.make_projector(encoder.dim, llm.config.hidden_size)
     stages = [(f"base: {name}", parts_trained(name, getattr(config.base, name))) for name in stages_of(config)]
     last, lora = parts_trained("post-train", config.train), config.train.lora
