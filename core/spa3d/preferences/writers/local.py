@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import torch
 
 from spa3d.llm_clients.local import generate_replies
-from spa3d.model.llm import check_causal_lm, load_causal_lm
+from spa3d.model.llm import load_causal_lm
 from spa3d.preferences.writers.contract import OnResult, RewriteRequest
 from spa3d.preferences.writers.prompts import parse_reply, prompt_for
 
-FLAG = {"flag": "--pairs.llm", "alternative": "OWNER/NAME of one on the Hugging Face hub"}
+SETTING = {"flag": "--pairs.llm", "alternative": "OWNER/NAME of one on the Hugging Face hub"}
+"""The setting with the LM's path, for error messages."""
 ROOM = 16
 """Tokens that a rewrite may have beyond twice those of the answer."""
 
@@ -24,15 +25,11 @@ class LocalWriter:
         device: device of the LM.
         batch_size: answers generated at once.
 
-    Raises:
-        CheckpointError: no LM can be loaded from the path.
-
     """
 
     def __init__(self, path: str, *, device: torch.device | str, batch_size: int) -> None:
         self.name = f"model:{path}"
         self._path, self._device, self._batch_size = path, device, batch_size
-        check_causal_lm(path, **FLAG)
 
     def rewrite(self, requests: Sequence[RewriteRequest], on_result: OnResult) -> None:
         """Rewrite every answer, in batches of similar length; None if the reply is no wrong answer.
@@ -43,7 +40,7 @@ class LocalWriter:
         """
         if not requests:
             return
-        model, tokenizer = load_causal_lm(self._path, **FLAG)
+        model, tokenizer = load_causal_lm(self._path, **SETTING)
         model = model.to(self._device).eval()
         answers = tokenizer([request.answer for request in requests], add_special_tokens=False)["input_ids"]
         room = [2 * len(answer) + ROOM for answer in answers]
