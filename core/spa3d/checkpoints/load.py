@@ -50,7 +50,7 @@ def load(
 
 
 def describe(folder: Path) -> Spa3dConfig:
-    """Read the configuration of the 3D LLM in `folder`; raises `CheckpointError` if there is none."""
+    """Read the configuration of the 3D LLM in `folder`; `CheckpointError` if there is none."""
     problem = "its config.json is not that of a 3D LLM"
     with foreign_folder(folder, weights=False, where=str(folder), problem=problem, cure=HINT):
         values, _ = Spa3dConfig.get_config_dict(folder)
@@ -65,7 +65,7 @@ def describe(folder: Path) -> Spa3dConfig:
 def read(
     folder: Path, config: Spa3dConfig, encoder: Encoder, projector: Projector
 ) -> tuple[Spa3dModel, Spa3dProcessor]:
-    """Load the model in `folder` into built parts, in eval mode; `CheckpointError` if it is incomplete."""
+    """Load the model in `folder`, in eval mode; `CheckpointError` if it is incomplete."""
     parts: Any = {"config": config, "encoder": encoder, "projector": projector}
     problem = "the 3D LLM there cannot be read"
     with foreign_folder(folder, weights=True, where=str(folder), problem=problem, cure="copy it again"):

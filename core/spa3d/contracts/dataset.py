@@ -40,7 +40,7 @@ class Fact:
     sentence: str = ""
 
     @property
-    def said(self) -> str:
+    def full_answer(self) -> str:
         """The answer to the open question, in the words of the dataset's conversations."""
         return self.sentence or self.answer
 
@@ -134,7 +134,7 @@ class SkipLog:
 
 
 class Dataset(ABC):
-    """Records in splits ``train``, ``val``, ``test``, and ``counterfactual`` where priors can be broken.
+    """Records in the splits ``train``, ``val``, ``test`` and, if possible, ``counterfactual``.
 
     The first three must not be empty. The content of the records decides which benchmarks work: `choice` needs facts,
     or else captions; `classify` needs facts of the kind ``category``; `caption` needs captions, which are conversations

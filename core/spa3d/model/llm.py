@@ -28,7 +28,7 @@ CHECKED: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes
 
 
 def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
-    """Configuration of the LLM at a path, or of a new LLaMA with `vocab_size` tokens (0: the limit)."""
+    """Configuration of the LLM at a path, or of a new LLaMA of `vocab_size` tokens (0: most)."""
     if settings.path:
         with _llm_folder(settings.path, "--llm", PRESET, weights=False) as folder:
             return AutoConfig.from_pretrained(folder, **SAFELY)

@@ -66,7 +66,13 @@ def run_fingerprints(
         ),
         clouds=clouds,
         tokens=digest(
-            [_selected(config, "encoder"), _hash_modules(modules["encoder"]), parts.dataset.up_axis, arithmetic, clouds]
+            [
+                _dump_selection(config, "encoder"),
+                _hash_modules(modules["encoder"]),
+                parts.dataset.up_axis,
+                arithmetic,
+                clouds,
+            ]
         ),
         reference=digest([_hash_modules(modeling, modules["encoder"], modules["projector"]), arithmetic, clouds]),
         noise=_hash_modules(_module_of(parts.noise)),
@@ -88,9 +94,9 @@ def _base_entries(
     """Everything that determines a base, by name."""
     weights = parts.encoder_weights
     return {
-        "encoder": _selected(config, "encoder"),
+        "encoder": _dump_selection(config, "encoder"),
         "weights": execution.workspace.hash_files(weights.files) if weights else "",
-        "projector": _selected(config, "projector"),
+        "projector": _dump_selection(config, "projector"),
         "llm": {
             **config.llm.model_dump(exclude={"path"}),
             "content": llm_content(config.llm.path, execution.workspace),
@@ -112,7 +118,7 @@ def _answer_entries(config: RunConfig, name: str) -> list[Any]:
     return [settings, config.evaluate.model_dump(exclude={"bootstrap", "batch_size"}), config.blind]
 
 
-def _selected(config: RunConfig, kind: str) -> dict[str, Any]:
+def _dump_selection(config: RunConfig, kind: str) -> dict[str, Any]:
     selection: dict[str, Any] = getattr(config, kind).model_dump(include={"component", "config"})
     return selection
 

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from stat import S_ISREG
 
-from spa3d.runtime.progress import Reporter, Silent
+from spa3d.runtime.progress import Reporter, SilentReporter
 
 Times = tuple[int, int, int]
 """Size of a file in bytes, time of its last change of content, and of content or attributes, in ns."""
@@ -44,7 +44,7 @@ class FileHashes:
     """
 
     def __init__(self, store: Path | None = None, reporter: Reporter | None = None) -> None:
-        self.store, self.reporter = store, reporter or Silent()
+        self.store, self.reporter = store, reporter or SilentReporter()
 
     def of(self, paths: Iterable[Path]) -> list[str]:
         """Hexadecimal hashes of the contents of `paths`, in order; empty for what is no readable file."""
@@ -74,7 +74,7 @@ class FileHashes:
         """Hash files in several threads; yields them in groups."""
         if not names:
             return
-        reporter = self.reporter if size >= WORTH_SHOWING else Silent()
+        reporter = self.reporter if size >= WORTH_SHOWING else SilentReporter()
         reporter.say(f"reading {len(names):,} files in {folder} ({size / 1e9:.1f} GB) to see whether they changed")
         with ThreadPoolExecutor(READERS) as pool, reporter.track(len(names), "files") as advance:
             for first in range(0, len(names), AT_ONCE):

@@ -108,7 +108,7 @@ def test_of_reports_long_reading_only(tmp_path: Path, monkeypatch: pytest.Monkey
             self.lines.append(text)
 
         def __getattr__(self, name: str) -> object:
-            return getattr(file_hashes.Silent(), name)
+            return getattr(file_hashes.SilentReporter(), name)
 
     said, paths = Said(), write(tmp_path / "clouds", 3)
     FileHashes(None, said).of(paths)  # type: ignore[arg-type]
