@@ -97,6 +97,10 @@ def contain_exit() -> Iterator[None]:
         ) from error
 
 
-def first_line(error: Exception) -> str:
+class Note(UserWarning):
+    """A note to the user, for `warnings.warn`; the command line prints it as one line."""
+
+
+def first_line(error: BaseException) -> str:
     """First line of the text of `error`."""
     return str(error).strip().partition("\n")[0]

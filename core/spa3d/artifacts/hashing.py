@@ -32,9 +32,3 @@ def hash_sources(paths: Iterable[Path]) -> str:
     for path in sorted(set(paths)):
         sha.update(path.name.encode() + path.read_bytes())
     return sha.hexdigest()[:16]
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of the content of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

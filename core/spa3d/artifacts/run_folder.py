@@ -56,6 +56,24 @@ def lock_run_folder(output: Path, config: Mapping[str, Any], *, resume: bool) ->
         os.close(handle)
 
 
+def refuse_unwritable(path: Path, flag: str) -> None:
+    """Refuse a file or folder that could not be made, before any work; nothing is made.
+
+    Raises:
+        OutputError: `path` is below a file, or in a folder that may not be written.
+
+    """
+    try:
+        there = next(place for place in (path, *path.absolute().parents) if place.exists())
+        problem = "" if there == path or there.is_dir() else f"{there} is a file"
+        if not problem and not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
+            problem = f"{there} may not be written"
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+    if problem:
+        raise OutputError(f"{flag} {path}: cannot be made there ({problem}); choose another place".lstrip())
+
+
 def _claim(output: Path, config: dict[str, Any], *, resume: bool) -> None:
     inside = sorted(path.name for path in output.iterdir())
     saved = output / "config.yaml"

@@ -32,7 +32,7 @@ def source_files(*modules: ModuleType) -> list[Path]:
 
 
 def _find_imports(module: ModuleType, packages: set[str]) -> Iterator[str]:
-    """Names of modules of `packages` behind the values and the inner imports of `module`."""
+    """Names of modules of `packages` behind the values and import statements of `module`."""
     inside = f"{module.__name__}."
     for value in vars(module).values():
         if isinstance(value, ModuleType) and value.__name__.startswith(inside):
@@ -41,26 +41,23 @@ def _find_imports(module: ModuleType, packages: set[str]) -> Iterator[str]:
         if name.partition(".")[0] in packages and name in sys.modules:
             yield name
     package = str(getattr(module, "__package__", "") or "")
-    for origin, name in _inner_imports(Path(str(module.__file__)), package):
+    for origin, name in _imports(Path(str(module.__file__)), package):
         if origin.partition(".")[0] in packages:
             inner = f"{origin}.{name}"
             yield inner if name and _is_module(inner) else origin
 
 
 @cache
-def _inner_imports(path: Path, package: str) -> frozenset[tuple[str, str]]:
-    """Imports inside the functions of a source file, as pairs of module and name (or "")."""
+def _imports(path: Path, package: str) -> frozenset[tuple[str, str]]:
+    """Imports of a source file, those inside functions too, as pairs of module and name (or "")."""
     names: set[tuple[str, str]] = set()
-    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for node in ast.walk(function):
-            if isinstance(node, ast.Import):
-                names.update((alias.name, "") for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                origin = "." * node.level + (node.module or "")
-                origin = resolve_name(origin, package) if node.level else origin
-                names.update((origin, alias.name) for alias in node.names)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = "." * node.level + (node.module or "")
+            origin = resolve_name(origin, package) if node.level else origin
+            names.update((origin, alias.name) for alias in node.names)
     return frozenset(names)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spa3d.artifacts.hashing import digest, hash_file
+from spa3d.artifacts.hashing import digest
 from spa3d.errors import OutputError
-from spa3d.runtime.atomic_files import write_whole
+from spa3d.runtime.file_hashes import FileHashes
+from spa3d.runtime.progress import Reporter
 
 VARIABLE = "SPA3D_BASES"
 
@@ -67,24 +67,22 @@ class Workspace:
         """File of the raw answers behind preference pairs."""
         return self.folder / ".pairs" / f"{mode}-{fingerprint}.jsonl"
 
-    def hash_folder(self, folder: Path) -> str:
-        """Hash of the contents of a saved model.
+    def file_hashes(self, reporter: Reporter | None = None) -> FileHashes:
+        """Hashes of files, remembered here; `reporter` gets the progress of long reading."""
+        return FileHashes(self.folder / ".file-hashes.sqlite", reporter)
 
-        Hashes of files are cached by path, size and modification time.
-        """
-        paths = sorted((*folder.glob("*.json"), *folder.glob("*.safetensors")))
-        return digest([(path.name, self._hash_file(path)) for path in paths])
+    def hash_folder(self, folder: Path) -> str:
+        """Hash of the names and contents of all files below `folder`, hidden ones left out."""
+        paths = sorted(_files_below(folder))
+        names = [path.relative_to(folder).as_posix() for path in paths]
+        return digest([*zip(names, self.file_hashes().of(paths), strict=True)])
 
     def hash_files(self, paths: Sequence[Path]) -> str:
-        """Hash of the contents of files, independent of their names; cached as in `hash_folder`."""
-        return digest([self._hash_file(path) for path in paths])
+        """Hash of the contents of files, independent of their names."""
+        return digest(self.file_hashes().of(paths))
 
-    def _hash_file(self, path: Path) -> str:
-        stat = path.stat()
-        cached = self.folder / ".hashes" / digest([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
-        if cached.exists():
-            return cached.read_text(encoding="utf-8")
-        content_hash = hash_file(path)
-        with suppress(OSError):  # without a cache entry the next run computes the hash again
-            write_whole(cached, content_hash)
-        return content_hash
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name) for name in names if not name.startswith("."))

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
-from spa3d.errors import CheckpointError, first_line
+from spa3d.errors import CheckpointError
 from spa3d.model import auto_classes as auto_classes
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.finite import not_finite_weights
+from spa3d.model.foreign_folders import SAFELY, foreign_folder, refuse_partial
+from spa3d.model.llm import CHECKED
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.parts import create_part
 from spa3d.model.processing import Spa3dProcessor
@@ -52,13 +52,12 @@ def load(
 
 def describe(folder: Path) -> Spa3dConfig:
     """Read the configuration of the 3D LLM in `folder`; `CheckpointError` if there is none."""
-    try:
+    problem = "its config.json is not that of a 3D LLM"
+    with foreign_folder(folder, weights=False, where=str(folder), problem=problem, cure=HINT):
         values, _ = Spa3dConfig.get_config_dict(folder)
         kind = values.get("model_type")
         config: Spa3dConfig = Spa3dConfig.from_dict(values)
         named = all({"name", "config"} <= set(part) for part in (config.encoder, config.projector))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{folder}: its config.json is not that of a 3D LLM ({error}); {HINT}") from error
     if kind != Spa3dConfig.model_type or not named:
         raise CheckpointError(f"{folder}: holds a model of type {kind!r} and no 3D LLM; {HINT}")
     return config
@@ -69,18 +68,12 @@ def read(
 ) -> tuple[Spa3dModel, Spa3dProcessor]:
     """Load the model in `folder`, in eval mode; `CheckpointError` if it is incomplete."""
     parts: Any = {"config": config, "encoder": encoder, "projector": projector}
-    try:
-        loaded: Any = Spa3dModel.from_pretrained(folder, **parts, output_loading_info=True)
-        processor = Spa3dProcessor.from_pretrained(folder)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{folder}: the 3D LLM there cannot be read ({first_line(error)}); copy it again"
-        ) from error
+    problem = "the 3D LLM there cannot be read"
+    with foreign_folder(folder, weights=True, where=str(folder), problem=problem, cure="copy it again"):
+        loaded: Any = Spa3dModel.from_pretrained(folder, **parts, **SAFELY, **CHECKED)
+        processor = Spa3dProcessor.from_pretrained(folder, **SAFELY)
     model, info = loaded
-    differing = sorted({*map(str, info["missing_keys"]), *map(str, info["unexpected_keys"])})
-    if differing:
-        shown = ", ".join(differing[:3])
-        raise CheckpointError(f"{folder}: its weights do not fit its parts: {len(differing)} differ, such as {shown}")
+    refuse_partial(info, f"{folder}: its weights do not fit its parts")
     broken = not_finite_weights(model)
     if broken:
         raise CheckpointError(

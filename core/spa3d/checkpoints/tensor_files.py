@@ -7,7 +7,6 @@ stand-ins without content.
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections import OrderedDict
@@ -21,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from spa3d.errors import CheckpointError, first_line
+from spa3d.model.foreign_folders import read_weight_index
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "base_model")
 """Entries under which training scripts keep a state dict."""
@@ -199,7 +199,7 @@ class _Shards(Mapping[str, Tensor]):
 
     def __init__(self, index: Path) -> None:
         self._index = index
-        self._files = _read_index(index)
+        self._files = read_weight_index(index)
         self._open: dict[str, Mapping[str, Tensor]] = {}
 
     def file_of(self, name: str) -> Path:
@@ -221,19 +221,6 @@ class _Shards(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._files)
-
-
-def _read_index(index: Path) -> dict[str, str]:
-    """Read the file name of each tensor; all files must lie beside the index."""
-    try:
-        entries = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        files = {str(name): str(file) for name, file in entries.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{index}: does not list the file of each tensor ({error!r}); {AGAIN}") from error
-    outside = next((file for file in files.values() if Path(file).name != file), None)
-    if outside is not None:
-        raise CheckpointError(f"{index}: names {shorten_name(outside)}, which is no file beside it; {AGAIN}")
-    return files
 
 
 def _read_folder(folder: Path) -> Mapping[str, Tensor]:

@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from spa3d.ops.selection import SlowerBackend
+from spa3d.errors import Note
 from spa3d.runtime import distributed
+from spa3d.runtime.plain_text import escape_controls
 from spa3d.runtime.progress import Advance, Reporter, SilentReporter
 
 PLAIN_WIDTH = 200
@@ -41,8 +42,7 @@ def error_console() -> Console:
 
 def escape_text(text: object, style: str = "") -> Text:
     """Make text for rich without markup; control characters are escaped."""
-    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(text))
-    return Text(shown, style=style)
+    return Text(escape_controls(str(text)), style=style)
 
 
 def show_warning(
@@ -53,13 +53,13 @@ def show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Show a warning for Python: `SlowerBackend` as a one-line note, others in the usual format."""
-    if issubclass(category, SlowerBackend):
+    """Show a warning for Python: a `Note` as one line, others in the usual format."""
+    if issubclass(category, Note):
         if is_first_process():
             error_console().print(escape_text("note: ", "yellow") + escape_text(message), soft_wrap=True)
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
-        (file or sys.stderr).write(text)
+        (file or sys.stderr).write(escape_controls(text))
 
 
 def is_first_process() -> bool:

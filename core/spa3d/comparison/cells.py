@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from spa3d.artifacts.diff import differences
-from spa3d.artifacts.run_folder import read_saved_config
+from spa3d.artifacts.run_folder import read_saved_config, refuse_unwritable
 from spa3d.config.settings import RunConfig
 from spa3d.errors import OutputError
 
@@ -68,7 +68,7 @@ class Task:
 def read_outcome(task: Task) -> Outcome:
     """The state of a cell, read from its folder."""
     cell = task.cell
-    report = _read_report(cell.folder)
+    report = _read_json(cell.folder / "report.json")
     if report.get("status") == "complete" and read_saved_config(cell.folder) == task.config.model_dump(mode="json"):
         return Outcome(cell, "done", seconds=report.get("timing", {}).get("post-train"))
     if (cell.folder / ERROR).is_file():
@@ -77,14 +77,23 @@ def read_outcome(task: Task) -> Outcome:
 
 
 def refuse_foreign_cells(tasks: Sequence[Task], output: Path) -> None:
-    """Raise if `output` has cells of the same names with other settings, or is a run itself.
+    """Raise if `output` has cells of the same names with other settings, or is no folder of a comparison.
 
     Raises:
-        OutputError: names the cells and what to do.
+        OutputError: says what is there, and what to do.
 
     """
+    refuse_unwritable(output, "--output")
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"--output {output}: a file; choose another folder for the comparison")
     if (output / "config.yaml").exists():
         raise OutputError(f"--output {output}: holds a run; choose another folder for the comparison")
+    inside = sorted(path.name for path in output.iterdir()) if output.exists() else []
+    if inside and not _is_comparison(output, {task.cell.folder for task in tasks}):
+        raise OutputError(
+            f"--output {output}: not empty, and not a comparison of spa3d ({', '.join(inside[:5])}"
+            f"{' ...' * (len(inside) > 5)}); choose another folder"
+        )
     foreign: dict[str, list[str]] = {}
     for task in tasks:
         saved, config = read_saved_config(task.cell.folder), task.config.model_dump(mode="json")
@@ -100,9 +109,20 @@ def refuse_foreign_cells(tasks: Sequence[Task], output: Path) -> None:
         )
 
 
-def _read_report(folder: Path) -> Mapping[str, Any]:
+def _is_comparison(output: Path, cells: Collection[Path]) -> bool:
+    """Whether a comparison wrote into `output`: its table, a run in cells/, or empty folders of its cells alone."""
+    if {"title", "rows", "budget"} <= _read_json(output / "compare.json").keys():
+        return True
+    inner = list(output.glob("cells/*"))
+    started = any(read_saved_config(folder) or (folder / ERROR).is_file() for folder in inner)
+    alone = [path.name for path in output.iterdir()] == ["cells"]
+    return started or (alone and set(inner) <= set(cells))
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    """Read the object in a JSON file; empty if it is missing or broken."""
     try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return report if isinstance(report, dict) else {}

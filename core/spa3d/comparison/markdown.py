@@ -19,6 +19,7 @@ from spa3d.comparison.wording import (
 )
 from spa3d.rendering.markdown import escape_markdown, render_bullets, render_markdown_table
 from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
+from spa3d.runtime.plain_text import escape_controls
 
 ALONE = "(△)"
 """Mark of an interval that excludes 0, while Holm's correction or a seed disagrees."""
@@ -35,7 +36,7 @@ def render_markdown(table: Table) -> str:
     blocks += ["## Every run", _render_runs(table), *_render_errors(table)]
     if table.paper:
         blocks += [f"## {PAPER[0].upper()}{PAPER[1:]}", escape_markdown(table.caption), _render_paper(table)]
-    command = "".join(sign if sign.isprintable() else "?" for sign in table.command)
+    command = escape_controls(table.command.replace("\n", " "))
     blocks += ["## How it was made", "Every figure is in [`compare.json`](compare.json).", f"    {command}"]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

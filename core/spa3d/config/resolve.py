@@ -6,7 +6,6 @@ for the objective < the given settings in their order (on a command line: YAML <
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spa3d.config.choices import Choice, Choices, choose
+from spa3d.config.hub_ids import is_hub_id
 from spa3d.config.layers import Layers, Location
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
 from spa3d.config.sources import (
@@ -32,8 +32,6 @@ from spa3d.registry.kinds import CHOSEN, CHOSEN_ONCE, CHOSEN_SEVERAL, kind_spec
 from spa3d.registry.located_yaml import Keys
 from spa3d.registry.manifest import RunPreset, weights_source
 from spa3d.registry.registry import Registry, ResolvedName, describe_missing, load_registry
-
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def resolve(*settings: Settings, registry: Registry | None = None) -> RunConfig:
@@ -125,7 +123,7 @@ class ConfigResolver:
             self.layers.set_value(
                 ("llm",), presets[choice.name].config, self._preset_location("llm", choice.name, "config")
             )
-        elif _may_be_model(choice.name):
+        elif Path(choice.name).is_dir() or is_hub_id(choice.name):
             self.layers.set_value(("llm", "path"), choice.name, fixed_location(choice.location))
         else:
             error = describe_missing("llm", choice.name, presets, "tools/list llm")
@@ -274,9 +272,3 @@ def _choose_device(name: str) -> object:
     from spa3d.runtime.device import choose_device  # imports torch, only needed for an explicit device
 
     return choose_device(name)
-
-
-def _may_be_model(name: str) -> bool:
-    """Whether `name` can be an LLM: an existing folder, or ``owner/name`` on the hub."""
-    path = Path(name)
-    return path.is_dir() or (HUB_NAME.fullmatch(name) is not None and not path.parent.is_dir())

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from spa3d.contracts.config import ComponentConfig
+from spa3d.runtime.file_hashes import FileHashes
 
 Cloud = Float32[np.ndarray, "N 6"]
 CAPTION = "simple_description"
@@ -153,6 +154,8 @@ class Dataset(ABC):
 
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig
     up_axis: Literal["x", "y", "z"] = "y"
+    file_hashes = FileHashes()
+    """Hashes of files for `fingerprint`; a run sets one that remembers the files it has read."""
 
     def __init__(self, *, on_bad_data: OnBadData = "stop", skip_log: SkipLog | None = None, **values: Any) -> None:
         self.config: Any = self.Config(**values)
@@ -174,7 +177,11 @@ class Dataset(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of the data: configuration, annotations, number and sizes of files, a few clouds."""
+        """Hash of the data: configuration, annotations, and the contents of every cloud's file.
+
+        ``self.file_hashes.of(paths)`` reads only files that changed. The code of the dataset does not belong here: runs
+        add it where it matters.
+        """
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
         """Training conversations of `epoch`: the fixed ones, or newly drawn questions."""

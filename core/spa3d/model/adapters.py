@@ -80,7 +80,8 @@ def planned_size(settings: LoRASettings, llm: LLMSettings | PreTrainedConfig) ->
     from spa3d.model.llm import llm_config
 
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(llm_config(llm) if isinstance(llm, LLMSettings) else llm)
+        config = llm_config(llm) if isinstance(llm, LLMSettings) else llm
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     chosen = re.compile(targets(model, model.get_decoder(), settings.targets))
     layers = [module for name, module in model.named_modules() if chosen.fullmatch(name)]
     return settings.rank * sum(sum(layer.weight.shape) for layer in layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,23 @@ from transformers import (
     PreTrainedConfig,
 )
 
+from spa3d.config.hub_ids import is_hub_id
 from spa3d.config.settings import LLMSettings
-from spa3d.errors import CheckpointError
+from spa3d.model.foreign_folders import SAFELY, foreign_folder, refuse_partial
 from spa3d.model.special_tokens import point_tokens
 from spa3d.model.tokenizer import add_point_tokens, train_tokenizer
 
 PRESET = "the preset tiny"
 """Names that ``--llm`` takes beside a path."""
+CHECKED: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+"""Arguments with which transformers says which weights did not fit, instead of drawing them in silence."""
 
 
 def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
     """Configuration of the LLM at a path, or of a new LLaMA of `vocab_size` tokens (0: most)."""
     if settings.path:
-        try:
-            return AutoConfig.from_pretrained(settings.path)
-        except (OSError, ValueError) as error:
-            raise _load_error("--llm", settings.path, str(error), alternative=PRESET) from error
+        with _llm_folder(settings.path, "--llm", PRESET, weights=False) as folder:
+            return AutoConfig.from_pretrained(folder, **SAFELY)
     return LlamaConfig(
         vocab_size=vocab_size or settings.vocab_size,
         hidden_size=settings.hidden_size,
@@ -57,36 +59,50 @@ def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple
     config = llm_config(settings, len(tokenizer))
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         setattr(config, name, getattr(tokenizer, name))
-    return AutoModelForCausalLM.from_config(config), tokenizer, ids
+    return AutoModelForCausalLM.from_config(config, trust_remote_code=False), tokenizer, ids
 
 
-def load_causal_lm(path: str, *, flag: str, alternative: str, brief: bool = False) -> tuple[Any, Any]:
+def load_causal_lm(path: str, *, flag: str, alternative: str) -> tuple[Any, Any]:
     """Load a causal LM, in the dtype of its files, and its tokenizer.
 
     Args:
-        path: folder or hub name of the LM.
+        path: folder of the LM, or its id on the hub.
         flag: the setting with the path, for the error message.
         alternative: other possible values of the setting, for the error message.
-        brief: quote only the first line of transformers' error.
 
     Raises:
-        CheckpointError: transformers cannot load a causal LM from there.
+        CheckpointError: there is no causal LM that transformers can load without code of its own, or some of its
+            weights are missing.
 
     """
-    try:
-        llm: Any = AutoModelForCausalLM.from_pretrained(path)
-        tokenizer: Any = AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError) as error:
-        reason = str(error)
-        if brief:
-            missing = Path(path).is_absolute() and not Path(path).exists()
-            reason = "there is no such folder" if missing else reason.strip().partition("\n")[0]
-        raise _load_error(flag, path, reason, alternative=alternative) from error
+    with _llm_folder(path, flag, alternative, weights=True) as folder:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, **SAFELY, **CHECKED)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **SAFELY)
+    llm, info = loaded
+    refuse_partial(info, f"{flag} {path}: its weights are not those of its config.json")
     return llm, tokenizer
 
 
-def _load_error(flag: str, path: str, reason: str, *, alternative: str) -> CheckpointError:
-    return CheckpointError(
-        f"{flag} {path}: transformers cannot load a causal LM from there ({reason}); give a folder with config.json, "
-        f"weights and tokenizer, or {alternative}"
+def check_causal_lm(path: str, *, flag: str, alternative: str) -> None:
+    """Raise the errors of `load_causal_lm`, before any work; of weights only names and shapes are read.
+
+    Of an LLM on the hub only the settings are checked, because the rest may not have been downloaded.
+    """
+    hub = is_hub_id(path)
+    with _llm_folder(path, flag, alternative, weights=False) as folder:
+        AutoConfig.from_pretrained(folder, **SAFELY)
+        AutoTokenizer.from_pretrained(folder, **SAFELY)
+        if hub:
+            return
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, device_map="meta", **SAFELY, **CHECKED)
+    refuse_partial(loaded[1], f"{flag} {path}: its weights are not those of its config.json")
+
+
+def _llm_folder(path: str, flag: str, alternative: str, *, weights: bool) -> AbstractContextManager[Path]:
+    return foreign_folder(
+        path,
+        weights=weights,
+        where=f"{flag} {path}",
+        problem="transformers cannot load a causal LM from there",
+        cure=f"give a folder with config.json, weights and tokenizer, or {alternative}",
     )

@@ -65,7 +65,9 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
     ) -> None:
         super().__init__(config)
         self.language_model: Any = (
-            language_model if language_model is not None else AutoModelForCausalLM.from_config(config.text_config)
+            language_model
+            if language_model is not None
+            else AutoModelForCausalLM.from_config(config.text_config, trust_remote_code=False)
         )
         if encoder is None:
             encoder = create_part(load_registry(), "encoder", config.encoder)

@@ -20,7 +20,8 @@ def create_part(registry: Registry, kind: str, entry: dict[str, Any], **widths: 
     try:
         component = registry.get(kind, entry["name"])
     except RegistryError as error:
-        hint = f"pip install {entry['distribution']}" if entry.get("distribution") else "is it the right model?"
+        # Never a command to install what a model names: anybody can publish a package of any name.
+        hint = "ask its authors where to get it" if entry.get("distribution") else "is it the right model?"
         if entry.get("plugin"):
             file = str(entry["plugin"])
             argument = f"registry={file!r}" if file.endswith((".yaml", ".yml")) else f"plugins=[{file!r}]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -55,6 +55,12 @@ class Spa3dProcessor(ProcessorMixin):
         self.system = system
         self.point_tokens = list(point_tokens)
         self.max_length = max_length
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Self:
+        """Read a saved processor; its tokenizer never brings code of its own."""
+        processor: Self = super().from_pretrained(*args, **{**kwargs, "trust_remote_code": False})
+        return processor
 
     def __call__(
         self,

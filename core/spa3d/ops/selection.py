@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from spa3d.errors import ConfigError, PluginError
+from spa3d.errors import ConfigError, Note, PluginError
 from spa3d.registry.manifest_file import find_manifest
 from spa3d.registry.registry import Registry, shipped_registry
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the contract imports torch; the names of backends are known
 REFERENCE = "torch"
 
 
-class SlowerBackend(UserWarning):
+class SlowerBackend(Note):
     """A slower backend is used than possible; the results are the same."""
 
 

@@ -10,6 +10,8 @@ import json
 from functools import partial
 from typing import Any
 
+import torch
+
 from spa3d import ops
 from spa3d.artifacts.workspace import Workspace
 from spa3d.checkpoints.encoder_weights import LoadedWeights, load_weights
@@ -18,6 +20,7 @@ from spa3d.contracts.dataset import Dataset, SkipLog
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.noise import Noise
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError, contain_exit
+from spa3d.model.llm import PRESET, check_causal_lm
 from spa3d.ops.selection import backends_for
 from spa3d.pipeline.checks import objective_errors, part_errors, split_errors, stage_errors, weights_errors
 from spa3d.pipeline.parts import Execution, Parts
@@ -43,6 +46,7 @@ def make_execution(config: RunConfig, registry: Registry, workspace: Workspace |
     return Execution(
         device=device,
         bf16=config.dtype == "bfloat16" or (config.dtype == "auto" and device.type == "cuda"),
+        threads=config.threads or torch.get_num_threads(),
         ops=backends_for(config.ops, device.type, registry),
         workspace=workspace or Workspace.from_environment(),
         cache_limit_bytes=config.cache_limit_gb * 1e9 if config.cache else None,
@@ -79,6 +83,8 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         min_points=encoder.min_points,
         inputs=encoder.inputs,
     )
+    if config.llm.path and not config.base.path:
+        check_causal_lm(config.llm.path, flag="--llm", alternative=PRESET)
     try_objective(f"--objective {parts.names['objective']}", objective)
     with ops.use(*execution.ops):
         errors = part_errors(parts, encoder.eval(), config.llm, base=config.base.path)

@@ -6,7 +6,8 @@ It is built once per key and shared by runs. A killed build resumes after its la
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,18 +77,39 @@ def find_base(path: str, parts: Parts, execution: Execution, fingerprints: Finge
             f"--base {path}: no 3D LLM there (config.json is missing); give the model/ folder of a run, or leave "
             f"--base out to build one"
         )
-    _read_config(base.model_folder, parts)
+    with of_given_base(path):
+        _read_config(base.model_folder, parts)
     return Base(Path(path), workspace.hash_folder(base.model_folder))
+
+
+@contextmanager
+def of_given_base(path: str) -> Iterator[None]:
+    """Let a `CheckpointError` raised inside name ``--base``; without `path` it stays as it is."""
+    try:
+        yield
+    except CheckpointError as error:
+        if not path:
+            raise
+        raise CheckpointError(f"--base {path}: {error}") from error
 
 
 def explain_cache_miss(base: Base, workspace: Workspace) -> list[str]:
     """Differences to the most similar finished base, as ``key: its value → value of this run``."""
     current, candidates = json.loads(json.dumps(base.decisive, default=str)), []
     for folder in workspace.bases():
-        if Base(folder, folder.name).is_finished:
-            saved = json.loads((folder / "base.json").read_text(encoding="utf-8"))
+        saved = _read_decisive(folder) if Base(folder, folder.name).is_finished else None
+        if saved:
             candidates.append(differences(saved, current))
     return min(candidates, key=len, default=[])
+
+
+def _read_decisive(folder: Path) -> Mapping[str, Any] | None:
+    """What determined the base in `folder`; None if its base.json is broken."""
+    try:
+        saved = json.loads((folder / "base.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return saved if isinstance(saved, Mapping) else None
 
 
 def load_base(folder: Path, parts: Parts, execution: Execution) -> tuple[Spa3dModel, Spa3dProcessor]:

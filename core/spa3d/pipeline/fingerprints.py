@@ -7,7 +7,7 @@ files of the code that makes it. The code is given as module objects; the module
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -15,11 +15,13 @@ from typing import Any
 from spa3d.artifacts.hashing import digest, hash_sources
 from spa3d.artifacts.sources import source_files
 from spa3d.artifacts.workspace import Workspace
+from spa3d.config.hub_ids import is_hub_id
 from spa3d.config.settings import PairsSettings, RunConfig
 from spa3d.config.stages import stages_of
 from spa3d.data import preparation
 from spa3d.evaluation import evaluate
 from spa3d.model import modeling
+from spa3d.model.foreign_folders import hub_commit
 from spa3d.pipeline import build_base, post_train
 from spa3d.pipeline.parts import Execution, Fingerprints, Parts
 from spa3d.preferences import augmentation
@@ -51,10 +53,10 @@ def run_fingerprints(
 
     """
     modules = {kind: _component_module(registry, kind, getattr(config, kind).component) for kind in BASE_KINDS}
-    data, skipped = parts.dataset.fingerprint(), sorted(set().union(*left_out.values()))
-    compute = [execution.bf16, execution.device.type]
-    code = _hash_modules(preparation, modules["dataset"])
-    clouds = digest([data, dict(parts.preparation), parts.min_points, code])
+    records, skipped = parts.dataset.fingerprint(), sorted(set().union(*left_out.values()))
+    arithmetic = execution.arithmetic
+    data = digest([records, _hash_modules(preparation, modules["dataset"])])
+    clouds = digest([data, dict(parts.preparation), parts.min_points])
     base_files = source_files(build_base, *modules.values())
     benchmarks = {name: _module_of(part) for name, part in parts.benchmarks.items()}
     decisive = (post_train, evaluate, _module_of(parts.noise), _module_of(parts.objective), *benchmarks.values())
@@ -68,16 +70,19 @@ def run_fingerprints(
                 _dump_selection(config, "encoder"),
                 _hash_modules(modules["encoder"]),
                 parts.dataset.up_axis,
-                *compute,
+                arithmetic,
                 clouds,
             ]
         ),
-        reference=digest([_hash_modules(modeling, modules["encoder"], modules["projector"]), *compute, clouds]),
+        reference=digest([_hash_modules(modeling, modules["encoder"], modules["projector"]), arithmetic, clouds]),
         noise=_hash_modules(_module_of(parts.noise)),
         answers={
-            name: _hash_answers(config, name, _hash_modules(evaluate, benchmarks[name]), data, skipped)
+            name: digest(
+                [_answer_entries(config, name), arithmetic, _hash_modules(evaluate, benchmarks[name]), data, skipped]
+            )
             for name in benchmarks
         },
+        records=records,
         data=data,
         sources=hash_sources([*base_files, *source_files(*decisive)]),
     )
@@ -92,24 +97,25 @@ def _base_entries(
         "encoder": _dump_selection(config, "encoder"),
         "weights": execution.workspace.hash_files(weights.files) if weights else "",
         "projector": _dump_selection(config, "projector"),
-        "llm": config.llm.model_dump(),
+        "llm": {
+            **config.llm.model_dump(exclude={"path"}),
+            "content": llm_content(config.llm.path, execution.workspace),
+        },
         "points": config.points.model_dump(),
         "stages": {name: getattr(config.base, name).model_dump(exclude=UNDECIDING) for name in stages_of(config)},
         "seed": config.base.seed,
         "blind": config.blind,
         "data": data,
         "left_out": sorted(left_out),
-        "device": execution.device.type,
-        "bf16": execution.bf16,
+        **execution.arithmetic,
         "sources": sources,
     }
 
 
-def _hash_answers(config: RunConfig, name: str, code: str, data: str, left_out: Sequence[str]) -> str:
-    """Hash of all that determines the base's answers to a benchmark."""
+def _answer_entries(config: RunConfig, name: str) -> list[Any]:
+    """The settings that determine the base's answers to a benchmark."""
     settings = next(selection.config for selection in config.benchmark if selection.requested == name)
-    evaluation = config.evaluate.model_dump(exclude={"bootstrap", "batch_size"})
-    return digest([settings, evaluation, data, code, config.blind, list(left_out)])
+    return [settings, config.evaluate.model_dump(exclude={"bootstrap", "batch_size"}), config.blind]
 
 
 def _dump_selection(config: RunConfig, kind: str) -> dict[str, Any]:
@@ -144,26 +150,29 @@ def augmentation_fingerprint(
 
     """
     noise = [type(parts.noise).__qualname__, provenance["noise_settings"], fingerprints.noise]
-    decisive = [
-        provenance["base"],
-        provenance["chosen"],
-        noise,
-        provenance["seed"],
-        execution.bf16,
-        execution.device.type,
-    ]
+    decisive = [provenance["base"], provenance["chosen"], noise, provenance["seed"], execution.arithmetic]
     return digest([*decisive, _hash_modules(augmentation), fingerprints.data])
 
 
 def rewriting_fingerprint(
-    writer: Writer, settings: PairsSettings, workspace: Workspace, *, seed: int, data: str
+    writer: Writer, settings: PairsSettings, execution: Execution, fingerprints: Fingerprints, *, seed: int
 ) -> str:
     """Fingerprint of a writer's rewritten answers.
 
     Answers of an endpoint cost money, so they stay valid after a change of seed or code.
     """
     if settings.writer == "endpoint":
-        return digest([writer.name, settings.url, data])
-    local = settings.writer == "model" and Path(settings.llm).is_dir()
-    weights = workspace.hash_folder(Path(settings.llm)) if local else ""
-    return digest([writer.name, seed, weights, _hash_modules(_module_of(writer)), data])
+        return digest([writer.name, settings.url, fingerprints.records])
+    decisive: list[Any] = [settings.writer, seed, _hash_modules(_module_of(writer)), fingerprints.data]
+    if settings.writer == "model":
+        decisive += [llm_content(settings.llm, execution.workspace), execution.arithmetic]
+    return digest(decisive)
+
+
+def llm_content(path: str, workspace: Workspace) -> str:
+    """Identity of the LLM at `path`: hash of its folder, or hub id and commit; empty for a new LLM."""
+    if not path:
+        return ""
+    if is_hub_id(path):
+        return f"{path}@{hub_commit(path)}"
+    return workspace.hash_folder(Path(path))

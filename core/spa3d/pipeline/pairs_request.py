@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spa3d.artifacts.run_folder import refuse_unwritable
 from spa3d.config.settings import RunConfig
 from spa3d.errors import ConfigError, OutputError
 
@@ -33,3 +34,4 @@ def check_pairs_request(config: RunConfig, path: Path) -> None:
         raise OutputError(f"{path}: there is one already; name another file, or delete it")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
+    refuse_unwritable(path, "")

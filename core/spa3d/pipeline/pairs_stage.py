@@ -15,6 +15,7 @@ from spa3d.contracts.objective import asks_for_pairs
 from spa3d.data.preference_pairs import Pair, format_pairs, read_pairs, select_pairs, write_pairs
 from spa3d.errors import ConfigError, DataError, OutputError, error_context
 from spa3d.inference.predictor import Predictor
+from spa3d.model.llm import check_causal_lm
 from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.base import Base
 from spa3d.pipeline.caches import Caches
@@ -25,6 +26,7 @@ from spa3d.pipeline.post_train import PostTrainingRecipe
 from spa3d.preferences.generate import GenerationPlan, Pairs, make_pairs
 from spa3d.preferences.requests import draw_requests
 from spa3d.preferences.writers.factory import make_writer
+from spa3d.preferences.writers.local import SETTING
 from spa3d.runtime.progress import Reporter
 
 NAME = "pairs.jsonl"
@@ -99,7 +101,9 @@ class PairSource:
             return GenerationPlan(requests, execution.workspace.pairs(settings.mode, decisive), provenance, None)
         writer = make_writer(settings, dataset=dataset, seed=recipe.seed, device=execution.device)
         provenance |= {"writer": writer.name, "seed": recipe.seed}
-        decisive = rewriting_fingerprint(writer, settings, execution.workspace, seed=recipe.seed, data=data)
+        if settings.writer == "model":
+            check_causal_lm(settings.llm, **SETTING)
+        decisive = rewriting_fingerprint(writer, settings, execution, self.caches.fingerprints, seed=recipe.seed)
         return GenerationPlan(requests, execution.workspace.pairs(settings.mode, decisive), provenance, writer)
 
     @property

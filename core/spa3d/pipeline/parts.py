@@ -66,6 +66,7 @@ class Execution:
     Attributes:
         device: of the model.
         bf16: whether forwards run under bfloat16 autocast.
+        threads: CPU threads of torch.
         ops: backends of the point operations; for each device the first one that supports it is used.
         workspace: holds bases and caches.
         cache_limit_bytes: size at which a cache stops growing; None: no cache.
@@ -75,10 +76,17 @@ class Execution:
 
     device: torch.device
     bf16: bool
+    threads: int
     ops: tuple[Ops, ...]
     workspace: Workspace
     cache_limit_bytes: float | None
     batch_size: int
+
+    @property
+    def arithmetic(self) -> dict[str, Any]:
+        """What decides the last bits of every result, for keys; on a GPU the CPU's threads do not."""
+        threads = self.threads if self.device.type == "cpu" else 0
+        return {"device": self.device.type, "bf16": self.bf16, "threads": threads}
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,8 @@ class Fingerprints:
         reference: of the scores of a reference model, without its weights.
         noise: of the code of the noise.
         answers: by benchmark, of the base's answers to its questions.
-        data: of the dataset.
+        records: of the dataset's settings and files.
+        data: of these and of the code that reads or makes the records.
         sources: of all code that affects the numbers.
 
     """
@@ -103,5 +112,6 @@ class Fingerprints:
     reference: str
     noise: str
     answers: Mapping[str, str]
+    records: str
     data: str
     sources: str

@@ -69,7 +69,7 @@ def _plan_parts(run: Run) -> list[PlannedPart]:
     saved_llm = describe(run.base.model_folder).text_config if config.base.path else None
     with torch.device("meta"):
         encoder = run.parts.make_encoder()
-        llm = AutoModelForCausalLM.from_config(saved_llm or llm_config(config.llm))
+        llm = AutoModelForCausalLM.from_config(saved_llm or llm_config(config.llm), trust_remote_code=False)
         projector = run.parts.make_projector(encoder.dim, llm.config.hidden_size)
     stages = [(f"base: {name}", trained_parts(name, getattr(config.base, name))) for name in stages_of(config)]
     last, lora = trained_parts("post-train", config.train), config.train.lora

@@ -5,7 +5,7 @@ Every step saves its result and is skipped if the result exists, so ``--resume``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.special_tokens import special_token_names
 from spa3d.pipeline import pairs_stage
 from spa3d.pipeline.assemble import assemble, describe_weights, make_execution, owners
-from spa3d.pipeline.base import explain_cache_miss, find_base, load_base, part_hashes
+from spa3d.pipeline.base import explain_cache_miss, find_base, load_base, of_given_base, part_hashes
 from spa3d.pipeline.build_base import BaseBuilder, BaseRecipe
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.data_checks import (
@@ -43,6 +43,7 @@ from spa3d.pipeline.data_checks import (
 from spa3d.pipeline.evaluate_stage import Measurement
 from spa3d.pipeline.fingerprints import run_fingerprints
 from spa3d.pipeline.pairs_stage import PairSource
+from spa3d.pipeline.parts import Fingerprints
 from spa3d.pipeline.passport import make_passport
 from spa3d.pipeline.post_train import PostTraining, PostTrainingRecipe
 from spa3d.pipeline.report_stage import RunReport
@@ -83,8 +84,16 @@ def open_run(
     checks = DataChecks(parts, special_token_names(config.llm), blind=config.blind, reporter=progress)
     with ops.use(*execution.ops):
         data = checks.read() if check_data else unchecked_data(parts)
-    fingerprints = run_fingerprints(config, registry, parts, execution, left_out=data.left_out)
+    parts.dataset.file_hashes = execution.workspace.file_hashes(progress)
+    fingerprints = _compute_fingerprints(partial(run_fingerprints, config, registry, parts, execution), data)
     return Run(config, registry, Caches(parts, execution, fingerprints), data, output, progress)
+
+
+def _compute_fingerprints(compute: Callable[..., Fingerprints], data: RunData) -> Fingerprints:
+    """Compute the fingerprints; the first of several processes reads new files, the others find their hashes."""
+    found: list[Fingerprints] = []
+    distributed.run_in_first(lambda: found.append(compute(left_out=data.left_out)))
+    return found[0] if found else compute(left_out=data.left_out)
 
 
 class Run:
@@ -153,7 +162,8 @@ class Run:
     @cached_property
     def model_and_processor(self) -> tuple[Spa3dModel, Spa3dProcessor]:
         """The loaded base; post-training trains it in place, and then it is dropped."""
-        return load_base(self.base.model_folder, self.parts, self.execution)
+        with of_given_base(self.config.base.path):
+            return load_base(self.base.model_folder, self.parts, self.execution)
 
     @cached_property
     def trained(self) -> tuple[Spa3dModel, Spa3dProcessor]:

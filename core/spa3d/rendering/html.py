@@ -1,7 +1,7 @@
 """Frame and parts of every HTML page: sections, definition lists, tables.
 
 A page is one file and needs no network. Text from data and models must go through `isolate_text` or ``html.escape``;
-all other arguments are HTML.
+all other arguments are HTML. Control characters anywhere in a page become visible escapes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
+
+from spa3d.runtime.plain_text import escape_controls
 
 STYLE = "page.css"
 
@@ -49,7 +51,7 @@ class Page:
         """Render the whole file."""
         style = files(__package__).joinpath(STYLE).read_text(encoding="utf-8") + self.style
         script = f"\n<script>{self.script}</script>" if self.script else ""
-        return (
+        return escape_controls(
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{self.policy}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'

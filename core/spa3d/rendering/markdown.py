@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+from spa3d.runtime.plain_text import escape_controls
+
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&#$])")
 
 
 def escape_markdown(untrusted: str) -> str:
     """Escape untrusted text for a line or table cell: no markup, no control characters."""
-    line = _CONTROL.sub(lambda match: repr(match[0])[1:-1], " ".join(untrusted.split()))
-    return _SPECIAL.sub(r"\\\1", line)
+    return _SPECIAL.sub(r"\\\1", escape_controls(" ".join(untrusted.split())))
 
 
 def render_markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]], *, numeric: bool = True) -> str:

@@ -94,12 +94,12 @@ class RowStore:
         data = index.with_suffix(".rows")
         there = data.stat().st_size // self.row_bytes if data.exists() else 0
         row = 0
-        for line in index.read_text(encoding="utf-8").splitlines():
+        for line in index.read_bytes().splitlines():
             try:
                 keys = json.loads(line)
-            except json.JSONDecodeError:  # the last line of a killed run
+            except ValueError:  # the last line of a killed run
                 return
-            if row + len(keys) > there:
+            if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or row + len(keys) > there:
                 return
             for key in keys:
                 self._places.setdefault(key, (data, row))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from transformers import TrainingArguments
 
+from spa3d.checkpoints.tensor_files import read_tensors
 from spa3d.config.settings import StageSettings
+from spa3d.errors import CheckpointError
 from spa3d.runtime import distributed
 
 
@@ -105,12 +109,19 @@ def as_batch(samples: list[Any]) -> dict[str, list[Any]]:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Find the newest complete checkpoint; a kill may leave an incomplete one."""
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
-    for path in checkpoints:
-        try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError):
-            continue
-        return path
-    return None
+    """Find the newest complete checkpoint; a kill or a full disk may leave an incomplete one."""
+    names = (re.fullmatch(r"checkpoint-(\d+)", path.name) for path in folder.glob("checkpoint-*"))
+    steps = sorted((int(name[1]) for name in names if name), reverse=True)
+    checkpoints = (folder / f"checkpoint-{step}" for step in steps)
+    return next((path for path in checkpoints if _is_complete(path)), None)
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    """Whether the state of the trainer can be read and no file of tensors was cut short."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        for path in checkpoint.glob("*.safetensors"):
+            read_tensors(path)
+    except (OSError, ValueError, CheckpointError):
+        return False
+    return all(is_zipfile(path) for path in checkpoint.glob("*.pt"))

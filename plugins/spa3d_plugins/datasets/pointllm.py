@@ -19,23 +19,20 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from spa3d.artifacts.hashing import hash_sources
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round, Twin
 from spa3d.data.cloud_checks import Colors
 from spa3d.data.formats.npy import columns, read_npy
 from spa3d.data.lazy_records import LazyRecords
-from spa3d.data.questions import append_options, draw_options, keyed_sample
+from spa3d.data.questions import append_options, draw_options
 from spa3d.errors import DataError
 from spa3d.metrics.text_matching import mentions
 from spa3d.runtime.rng import keyed_generator
-from spa3d_plugins.datasets import cloud_edits, color_names
+from spa3d_plugins.datasets import cloud_edits
 from spa3d_plugins.datasets.pointllm_index import SPLITS, AnnotationIndex, ObjectFacts
 
 ROUNDS = 3
 """Rounds of a newly drawn conversation."""
-SAMPLED, MEGABYTE = 32, 1 << 20
-"""Number of clouds whose contents enter the fingerprint (a keyed sample), and bytes read of each."""
 TWIN = re.compile(r"(.+)~(\d{1,9})")
 """Pattern of a twin's id: the original's id and the twin's number."""
 QUESTIONS = {
@@ -156,27 +153,20 @@ class PointLLM(Dataset):
         return (*captions, self._draw_rounds(record, epoch))
 
     def fingerprint(self) -> str:
-        """Hash of configuration (without root), annotations, and clouds: count, sizes, a sample."""
+        """Hash of configuration (without root), annotations, and the contents of all clouds in use."""
         return self._fingerprint
 
     @cached_property
     def _fingerprint(self) -> str:
         used = {self._cloud_name(record_id) for index in self._index.splits.values() for record_id in index.entries}
-        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(self._clouds) if entry.name in used}
+        clouds = [entry.name for entry in os.scandir(self._clouds) if entry.name in used]
         what = {
             "config": self.config.model_dump(mode="json", exclude={"root"}),
             "annotations": {split: index.digests for split, index in self._index.splits.items()},
             "records": {split: len(index.entries) for split, index in self._index.splits.items()},
-            "clouds": [len(sizes), sum(sizes.values())],
-            "twins": hash_sources([Path(cloud_edits.__file__), Path(color_names.__file__)]),
-            # Contents as well: a new version of all clouds, with other colors for example, has the same sizes.
-            "some": [self._digest(name) for name in keyed_sample(sorted(sizes), SAMPLED, "fingerprint")],
+            "clouds": self.file_hashes.of_names(self._clouds, clouds),
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-
-    def _digest(self, name: str) -> str:
-        with (self._clouds / name).open("rb") as file:
-            return hashlib.sha256(file.read(MEGABYTE)).hexdigest()
 
     @cached_property
     def _index(self) -> AnnotationIndex:

@@ -14,7 +14,8 @@ from spa3d.artifacts.sources import source_files
 
 MODULES = {
     "__init__.py": "",
-    "top.py": "from sample_sources.above import VALUE, function\nimport json\n",
+    "top.py": "from sample_sources.above import VALUE\nfrom sample_sources.constants import SIZES\nimport json\n",
+    "constants.py": "SIZES = (1, 2)\n",
     "above.py": "VALUE = 1\n\ndef function():\n    from sample_sources import inside\n    return inside.VALUE\n",
     "inside.py": "def deeper():\n    from . import relative\n",
     "relative.py": "",
@@ -38,6 +39,13 @@ def test_source_files_follow_imports_inside_functions(top: ModuleType) -> None:
     names = {path.name for path in source_files(top) if path.parent.name == "sample_sources"}
     assert {"top.py", "above.py", "inside.py", "relative.py"} <= names
     assert "apart.py" not in names
+
+
+def test_source_files_follow_constants(top: ModuleType) -> None:
+    """A module with nothing but numbers decides a result, too."""
+    assert "constants.py" in {path.name for path in source_files(top)}
+    names = {path.name for path in source_files(importlib.import_module("spa3d_plugins.datasets.shapes"))}
+    assert {"categories.py", "furniture.py", "vehicles.py", "outdoors.py", "textures.py"} <= names
 
 
 def test_source_files_stay_in_their_packages(top: ModuleType) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from spa3d.artifacts.workspace import Workspace
 from spa3d.errors import OutputError
+from spa3d.runtime import file_hashes
 
 
 def test_from_environment_reads_the_variable_once(tmp_path: Path) -> None:
@@ -50,12 +52,34 @@ def test_prepare_error_names_the_variable(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "bases").is_dir()
 
 
-def test_hash_files_reads_an_unchanged_file_once(tmp_path: Path) -> None:
+def test_hash_files_reads_an_unchanged_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace, file = Workspace(tmp_path / "bases"), tmp_path / "weights.pt"
     file.write_bytes(b"abc")
     first, stat = workspace.hash_files([file]), file.stat()
+    read: list[Path] = []
+    monkeypatch.setattr(file_hashes, "hash_file", lambda path: read.append(path) or "00" * 32)
+    assert workspace.hash_files([file]) == first
+    assert read == []
     file.write_bytes(b"xyz")
-    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert workspace.hash_files([file]) == first  # same path, size and time
-    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # the same path, size and time of content
     assert workspace.hash_files([file]) != first
+    assert read == [file]
+
+
+def test_hash_folder_counts_every_file_but_hidden_ones(tmp_path: Path) -> None:
+    workspace, folder = Workspace(tmp_path / "bases"), tmp_path / "llm"
+    names = ("config.json", "pytorch_model.bin", "tokenizer.model", "merges.txt", "chat_template.jinja", "deep/a.jinja")
+    (folder / "deep").mkdir(parents=True)
+    for name in names:
+        (folder / name).write_text(name)
+    keys = {workspace.hash_folder(folder)}
+    (folder / ".cache").mkdir()
+    for hidden in (".cache/download", ".gitattributes"):
+        (folder / hidden).write_text("")
+    shutil.copytree(folder, tmp_path / "copy")
+    assert {workspace.hash_folder(folder), workspace.hash_folder(tmp_path / "copy")} == keys
+    for name in names:
+        (folder / name).write_text(name.upper())
+        keys.add(workspace.hash_folder(folder))
+    (folder / "merges.txt").rename(folder / "vocab.txt")
+    assert len(keys | {workspace.hash_folder(folder)}) == len(names) + 2

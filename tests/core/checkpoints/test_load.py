@@ -94,10 +94,16 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "torn": (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 99), "cannot be read"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "cannot be read"),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "cannot be read"),
-    "astray": (lose_a_tensor, "do not fit its parts: 2 differ, such as projector.layer.weight, projector.stray"),
+    "astray": (
+        lose_a_tensor,
+        r"1 missing, such as projector\.layer\.weight; 1 left over, such as projector\.stray",
+    ),
     "odd field": (lambda f: edit(f, lambda v: v["encoder"]["config"].update(wheels=4)), "does not take the settings"),
     "odd value": (lambda f: edit(f, lambda v: v["encoder"]["config"].update(width=0)), "does not take the settings"),
-    "stranger": (lambda f: edit(f, lambda v: v["encoder"].update(name="x", distribution="y")), "pip install y"),
+    "stranger": (
+        lambda f: edit(f, lambda v: v["encoder"].update(name="x", distribution="y")),
+        "not here; ask its authors",
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from spa3d.cli import console
 from spa3d.cli.console import Bars, Lines, escape_text, make_reporter, show_warning
+from spa3d.errors import Note
 from spa3d.ops.selection import SlowerBackend
 from spa3d.runtime.progress import Reporter, SilentReporter
 
@@ -81,8 +82,10 @@ def test_silent_has_the_methods_of_a_reporter() -> None:
 
 def test_show_warning_notes_ours_and_leaves_others(capsys: pytest.CaptureFixture[str]) -> None:
     show_warning(SlowerBackend("[b]slow[/b]"), SlowerBackend, "file.py", 3)
-    show_warning(UserWarning("theirs"), UserWarning, "file.py", 3)
-    assert capsys.readouterr().err == "note: [b]slow[/b]\nfile.py:3: UserWarning: theirs\n"
+    show_warning(Note("asking the hub"), Note, "file.py", 3)
+    show_warning(UserWarning("their\x1b[2J\u202es"), UserWarning, "file.py", 3)
+    shown = "note: [b]slow[/b]\nnote: asking the hub\nfile.py:3: UserWarning: their\\x1b[2J\\u202es\n"
+    assert capsys.readouterr().err == shown
 
 
 def test_show_warning_notes_only_in_the_first_process(

@@ -49,6 +49,35 @@ def test_refuse_foreign_cells_in_the_folder_of_a_run(config: RunConfig, tmp_path
         refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "cells/mine/photo.png", "compare.json", ".git/config"])
+def test_refuse_foreign_cells_in_a_folder_with_other_files(config: RunConfig, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    top = name.partition("/")[0]
+    with pytest.raises(OutputError, match=rf"not empty, and not a comparison of spa3d \({top}\); choose"):
+        refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
+
+
+def test_refuse_foreign_cells_accepts_a_comparison(
+    config: RunConfig, finish: Callable[..., None], tmp_path: Path
+) -> None:
+    some = tasks(config, tmp_path)
+    refuse_foreign_cells(some, tmp_path)
+    some[0].cell.folder.mkdir(parents=True)  # as another process begins it at this moment
+    refuse_foreign_cells(some, tmp_path)
+    finish(some[0])
+    (tmp_path / "job.log").write_text("")
+    refuse_foreign_cells(some, tmp_path)
+    refuse_foreign_cells(tasks(config, tmp_path, ("dpo",)), tmp_path)
+
+
+def test_refuse_foreign_cells_where_no_folder_can_be(config: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for output, said in ((tmp_path / "file", "a file; choose another folder"), (tmp_path / "file" / "c", "is a file")):
+        with pytest.raises(OutputError, match=rf"^--output {output}: .*{said}"):
+            refuse_foreign_cells(tasks(config, output), output)
+
+
 def test_read_outcome_of_a_failed_cell_has_the_error(config: RunConfig, tmp_path: Path) -> None:
     (task,) = tasks(config, tmp_path, ("sft",))
     task.cell.folder.mkdir(parents=True)

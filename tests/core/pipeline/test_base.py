@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from spa3d import create
 from spa3d.artifacts.hashing import digest
@@ -24,6 +24,7 @@ from spa3d.pipeline.base import explain_cache_miss
 from spa3d.pipeline.fingerprints import run_fingerprints
 from spa3d.pipeline.parts import Fingerprints
 from spa3d.pipeline.run import Run
+from spa3d.runtime import file_hashes
 
 OpenSmoke = Callable[..., Run]
 
@@ -123,7 +124,7 @@ def test_base_key_follows_the_content_of_the_weights(weights: Path, tmp_path: Pa
     assert open_smoke().base.key not in keys.values()
 
 
-def test_weights_are_hashed_once(weights: Path, open_smoke: OpenSmoke) -> None:
+def test_weights_are_hashed_once(weights: Path, open_smoke: OpenSmoke, monkeypatch: pytest.MonkeyPatch) -> None:
     run = open_smoke({"encoder.checkpoint": str(weights)})
 
     def key() -> str:
@@ -131,11 +132,92 @@ def test_weights_are_hashed_once(weights: Path, open_smoke: OpenSmoke) -> None:
 
     first, before = key(), weights.stat()
     assert first == run.base.key
+    read: list[Path] = []
+    monkeypatch.setattr(file_hashes, "hash_file", lambda path: read.append(path) or "00" * 32)
+    assert key() == first
+    assert read == []
     weights.write_bytes(bytes(before.st_size))
     os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert key() == first
-    weights.touch()
     assert key() != first
+    assert read == [weights]
+
+
+@pytest.fixture(scope="module")
+def llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small LLM."""
+    folder = tmp_path_factory.mktemp("foreign") / "llm"
+    settings = LLMSettings(hidden_size=16, layers=1, heads=2, intermediate_size=16, vocab_size=300)
+    model, tokenizer, _ = make_llm(settings, lambda: iter(["a red chair"] * 3))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_base_key_follows_the_content_of_the_llm(
+    llm: Path, tmp_path: Path, open_smoke: OpenSmoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One LLM under two paths has one base; another LLM under one path has another."""
+    monkeypatch.chdir(tmp_path)
+    first = open_smoke({"llm": str(llm)}).base.key
+    shutil.copytree(llm, "llm")
+    assert open_smoke({"llm": "llm"}).base.key == first
+    keys = {first}
+    state = load_file("llm/model.safetensors")
+    state["model.norm.weight"][0] += 1
+    save_file(state, "llm/model.safetensors", metadata={"format": "pt"})
+    keys.add(open_smoke({"llm": "llm"}).base.key)
+    Path("llm/model.safetensors").unlink()
+    for value in (2.0, 3.0):
+        state["model.norm.weight"][0] = value
+        torch.save(state, "llm/pytorch_model.bin")
+        keys.add(open_smoke({"llm": "llm"}).base.key)
+    words = json.loads(Path("llm/tokenizer_config.json").read_text())
+    Path("llm/tokenizer_config.json").write_text(json.dumps({**words, "model_max_length": 77}))
+    keys.add(open_smoke({"llm": "llm"}).base.key)
+    assert len(keys) == 5
+
+
+def test_keys_follow_the_arithmetic(saved: Path, open_smoke: OpenSmoke) -> None:
+    """Of a given base, the key is that of its files; its answers depend on what computes them."""
+
+    def answers(**settings: Any) -> Path:
+        return open_smoke({"base": str(saved), **settings}).measurement.shared("choice")
+
+    def key(**settings: Any) -> str:
+        return str(open_smoke(settings).base.key)
+
+    before = torch.get_num_threads()
+    try:
+        for made in (answers, key):
+            assert len({made(threads=1), made(threads=2), made(threads=1, dtype="bfloat16")}) == 3
+            assert made(threads=1) == made(threads=1)
+    finally:
+        torch.set_num_threads(before)
+    assert answers(threads=1).parent.parent == answers(threads=1, dtype="bfloat16").parent.parent
+
+
+def test_given_base_of_pickled_weights_has_the_hash_of_their_content(
+    saved: Path, tmp_path: Path, open_smoke: OpenSmoke
+) -> None:
+    folder = tmp_path / "given"
+    shutil.copytree(saved, folder)
+    state, keys = load_file(folder / "model.safetensors"), set()
+    (folder / "model.safetensors").unlink()
+    for change in (0.0, 1.0):
+        state["projector.layers.0.bias"] += change
+        torch.save(state, folder / "pytorch_model.bin")
+        keys.add(open_smoke({"base": str(folder)}).base.key)
+    assert len(keys) == 2
+
+
+def test_given_base_that_is_broken_is_named_with_its_flag(saved: Path, tmp_path: Path, open_smoke: OpenSmoke) -> None:
+    shutil.copytree(saved, tmp_path / "given")
+    (tmp_path / "given" / "model.safetensors").write_bytes(b"<html>")
+    with pytest.raises(CheckpointError, match=r"^--base .*given: .*given: the 3D LLM there cannot be read \("):
+        _ = open_smoke({"base": str(tmp_path / "given")}).model_and_processor
+    (tmp_path / "given" / "config.json").write_text("[]")
+    with pytest.raises(CheckpointError, match=r"^--base .*given: .*: its config\.json is not that of a 3D LLM \("):
+        open_smoke({"base": str(tmp_path / "given")})
 
 
 def test_explain_cache_miss_compares_finished_bases_only(bases: Path, open_smoke: OpenSmoke) -> None:
@@ -145,6 +227,10 @@ def test_explain_cache_miss_compares_finished_bases_only(bases: Path, open_smoke
     (folder / "base.json").write_text(json.dumps({"seed": 7}))
     assert explain_cache_miss(base, Workspace(bases)) == []
     (folder / "model" / "done.json").write_text("{}")
+    assert "seed: 7 → 0" in explain_cache_miss(base, Workspace(bases))
+    for number, garbage in enumerate((b"{", b"[]", b"\xff", b"[" * 100_000)):
+        shutil.copytree(folder, bases / f"broken{number}")
+        (bases / f"broken{number}" / "base.json").write_bytes(garbage)
     assert "seed: 7 → 0" in explain_cache_miss(base, Workspace(bases))
 
 

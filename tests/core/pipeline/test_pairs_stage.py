@@ -6,17 +6,22 @@ Whole runs are in tests/test_pairs.py.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from spa3d.config.resolve import resolve
+from spa3d.config.settings import LLMSettings
 from spa3d.data.preference_pairs import format_pairs, read_pairs
-from spa3d.errors import ConfigError, DataError
+from spa3d.errors import CheckpointError, ConfigError, DataError
 from spa3d.inference.predictor import Predictor
+from spa3d.model.llm import make_llm
+from spa3d.pipeline import fingerprints
 from spa3d.pipeline.base import Base
 from spa3d.pipeline.pairs_stage import PairSource
 from spa3d.pipeline.run import open_run
@@ -26,6 +31,7 @@ from spa3d.registry.registry import load_registry
 BASE = Base(Path("base"), "0123")
 SMOKE = {"preset": "smoke", "device": "cpu"}
 CORRUPTION = {"pairs": {"mode": "corruption", "limit": 8}}
+NAMES = ("a", "copy", "b")
 
 
 def source(*settings: Mapping[str, Any], base: Base = BASE) -> PairSource:
@@ -51,6 +57,7 @@ def test_plan_shares_a_log_only_between_equal_answers() -> None:
     paid = plan(CORRUPTION, endpoint)
     assert paid.path != plain.path
     assert plan(CORRUPTION, endpoint, {"seed": 1}).path == paid.path
+    assert plan(CORRUPTION, endpoint, {"dataset.seed": 1}).path != paid.path
 
     own = {"pairs.mode": "augmentation"}
     plain = plan(own)
@@ -58,6 +65,30 @@ def test_plan_shares_a_log_only_between_equal_answers() -> None:
     for other in ({"noise": "gaussian"}, {"noise.level": 0.5}, {"seed": 1}, {"pairs.chosen": "model"}):
         assert plan(own, other).path != plain.path
     assert plan(own, base=Base(Path("base"), "4567")).path != plain.path
+
+
+def test_plan_asks_a_paid_endpoint_once_whatever_the_code_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = {"pairs": {"writer": "endpoint", "llm": "big", "url": "http://localhost:1/v1"}}
+    free, paid = plan(CORRUPTION).path, plan(CORRUPTION, endpoint).path
+    monkeypatch.setattr(fingerprints, "hash_sources", lambda paths: "code after a refactoring")
+    assert plan(CORRUPTION).path != free
+    assert plan(CORRUPTION, endpoint).path == paid
+
+
+def test_plan_depends_on_the_content_of_the_local_llm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = LLMSettings(hidden_size=16, layers=1, heads=2, intermediate_size=16, vocab_size=300)
+    for name in ("a", "b"):
+        llm, tokenizer, _ = make_llm(settings, lambda: iter(["a red chair"] * 3))
+        for parameter in llm.parameters():
+            torch.nn.init.constant_(parameter, 0.5 if name == "a" else 0.25)
+        llm.save_pretrained(tmp_path / name)
+        tokenizer.save_pretrained(tmp_path / name)
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    paths = {name: plan(CORRUPTION, {"pairs": {"writer": "model", "llm": str(tmp_path / name)}}).path for name in NAMES}
+    assert paths["a"] == paths["copy"] != paths["b"]
+    (tmp_path / "b" / "model.safetensors").write_bytes(b"<html>")
+    with pytest.raises(CheckpointError, match=r"^--pairs\.llm .*b: transformers cannot load a causal LM from there \("):
+        _ = plan(CORRUPTION, {"pairs": {"writer": "model", "llm": str(tmp_path / "b")}})
 
 
 def test_plan_has_as_many_requests_as_training_needs() -> None:

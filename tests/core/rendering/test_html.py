@@ -66,3 +66,11 @@ def test_table_names_roles_and_cells():
 def test_rendering_imports_no_torch():
     code = "import sys, spa3d.rendering; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_page_shows_control_characters_and_marks_of_direction():
+    hostile = "a\x1b]0;b\x07c\x9bd\u202ee\u2069f"
+    shown = r"a\x1b]0;b\x07c\x9bd\u202ee\u2069f"
+    page = Page(hostile, [f"<p title='{hostile}'>{isolate_text(hostile)}</p>"], style=f"/*{hostile}*/")
+    assert page.render().count(shown) == 4
+    assert all(sign.isprintable() or sign == "\n" for sign in page.render())

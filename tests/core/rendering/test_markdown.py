@@ -15,3 +15,7 @@ def test_render_markdown_table_aligns_numbers_and_escapes_heads():
 
 def test_render_bullets():
     assert render_bullets(["a", "b"]) == "- a\n- b"
+
+
+def test_escape_markdown_marks_of_direction():
+    assert escape_markdown("a\u202eb\u2066c\u2069\x07") == r"a\\u202eb\\u2066c\\u2069\\x07"

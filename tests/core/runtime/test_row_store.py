@@ -62,3 +62,11 @@ def test_without_a_folder_nothing_is_kept() -> None:
     store.fetch(["a"], compute(log))
     store.fetch(["a"], compute(log))
     assert log == [[0], [0]]
+
+
+def test_rows_of_a_broken_index_count_as_missing(tmp_path: Path) -> None:
+    RowStore(tmp_path, (2,)).fetch(["a", "b"], compute([]))
+    index = next(tmp_path.glob("*.index"))
+    for garbage in (b"3", b"\xff\xfe", b"{}", b"[1, 2]", b"null", b"[[]]"):
+        index.write_bytes(garbage + b"\n")
+        assert len(RowStore(tmp_path, (2,))) == 0

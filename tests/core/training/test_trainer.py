@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from spa3d.config.settings import PartRates, StageSettings
 from spa3d.config.stages import optimizer_steps
@@ -148,6 +149,17 @@ def test_last_checkpoint_skips_an_incomplete_one(tmp_path: Path) -> None:
             (folder / "trainer_state.json").write_text(text)
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
     assert last_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_last_checkpoint_skips_files_cut_short_and_other_names(tmp_path: Path) -> None:
+    for name in ("checkpoint-5", "checkpoint-10", "checkpoint-15", "checkpoint-abc", "checkpoint-20x"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trainer_state.json").write_text("{}")
+        save_file({"a": torch.ones(99)}, tmp_path / name / "model.safetensors")
+        torch.save({"state": {}}, tmp_path / name / "optimizer.pt")
+    for path in (tmp_path / "checkpoint-15" / "model.safetensors", tmp_path / "checkpoint-10" / "optimizer.pt"):
+        path.write_bytes(path.read_bytes()[:-50])
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
 
 
 @pytest.mark.parametrize(("settings", "steps"), [({"steps": 7}, 7), ({"epochs": 2}, 7), ({"epochs": 0.01}, 1)])

@@ -399,6 +399,18 @@ def test_fingerprint_depends_on_the_data(world: Folder, tmp_path: Path) -> None:
     assert len(others | {first}) == 6
 
 
+def test_fingerprint_follows_every_cloud(folder: Folder) -> None:
+    names = [f"o{number:03}" for number in range(100)]
+    for name in names:
+        folder.cloud(name)
+    folder.write("brief_train", [caption(name) for name in names])
+    prints = {folder.open().fingerprint()}
+    for name in names[::5]:  # as large as before
+        folder.cloud(name, np.full((16, 6), 0.5, dtype=np.float32))
+        prints.add(folder.open().fingerprint())
+    assert len(prints) == 21
+
+
 def test_broken_link_counts_as_a_missing_cloud(world: Folder) -> None:
     path = world.root / "8192_npy" / "o05_8192.npy"
     path.unlink()

@@ -11,6 +11,8 @@ from spa3d.model.llm import load_causal_lm
 from spa3d.preferences.writers.contract import OnResult, RewriteRequest
 from spa3d.preferences.writers.prompts import parse_reply, prompt_for
 
+SETTING = {"flag": "--pairs.llm", "alternative": "OWNER/NAME of one on the Hugging Face hub"}
+"""The setting with the LM's path, for error messages."""
 ROOM = 16
 """Tokens that a rewrite may have beyond twice those of the answer."""
 
@@ -38,7 +40,7 @@ class LocalWriter:
         """
         if not requests:
             return
-        model, tokenizer = load_causal_lm(self._path, flag="--pairs.llm", alternative="the hub name of one", brief=True)
+        model, tokenizer = load_causal_lm(self._path, **SETTING)
         model = model.to(self._device).eval()
         answers = tokenizer([request.answer for request in requests], add_special_tokens=False)["input_ids"]
         room = [2 * len(answer) + ROOM for answer in answers]

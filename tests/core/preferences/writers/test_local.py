@@ -78,7 +78,7 @@ def test_local_writer_skips_a_prompt_that_does_not_fit(folder: Path) -> None:
 def test_a_folder_without_an_lm_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"--pairs\.llm .*cannot load a causal LM"):
         rewrite(tmp_path, requests())
-    with pytest.raises(CheckpointError, match=r"from there \(there is no such folder\).*or the hub name of one"):
+    with pytest.raises(CheckpointError, match=r"there is no such folder\).*or OWNER/NAME of one on"):
         rewrite(tmp_path / "gone", requests())
 
 

@@ -1,0 +1,14 @@
+"""Ids of models on the Hugging Face hub, told apart from paths."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether `name` is ``owner/name`` on the hub; false for a folder, and for a name below one that is there."""
+    path = Path(name)
+    return HUB_ID.fullmatch(name) is not None and not path.is_dir() and not path.parent.is_dir()
