@@ -13,6 +13,7 @@ from spa3d.contracts.projector import Projector
 from spa3d.errors import CheckpointError, first_line
 from spa3d.model import auto_classes as auto_classes
 from spa3d.model.configuration import Spa3dConfig
+from spa3d.model.llm import embedding_width
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.parts import create_part
 from spa3d.model.processing import Spa3dProcessor
@@ -45,7 +46,7 @@ def load(
         )
     config, components = describe(model_folder), load_registry(added=registry, plugins=plugins)
     encoder = create_part(components, "encoder", config.encoder)
-    widths = {"dim": encoder.dim, "hidden": config.text_config.hidden_size}
+    widths = {"dim": encoder.dim, "hidden": embedding_width(config.text_config)}
     return read(model_folder, config, encoder, create_part(components, "projector", config.projector, **widths))
 
 

@@ -17,6 +17,7 @@ from spa3d.artifacts.workspace import Workspace
 from spa3d.checkpoints.load import describe, read
 from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
+from spa3d.model.llm import embedding_width
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pipeline.parts import Execution, Fingerprints, Parts
@@ -99,7 +100,7 @@ def load_base(folder: Path, parts: Parts, execution: Execution) -> tuple[Spa3dMo
     """
     config = _read_config(folder, parts)
     encoder = parts.make_encoder()
-    projector = parts.make_projector(encoder.dim, config.text_config.hidden_size)
+    projector = parts.make_projector(encoder.dim, embedding_width(config.text_config))
     model, processor = read(folder, config, encoder, projector)
     _refuse_differences(folder, differences({"points": processor.points}, {"points": dict(parts.preparation)}))
     model.to(execution.device)  # type: ignore[arg-type]  # transformers' wrapper hides the signature

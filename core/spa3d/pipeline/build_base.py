@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,14 +19,16 @@ from spa3d.config.settings import LLMSettings, Part, StageSettings
 from spa3d.config.stages import StageName, optimizer_steps, parts_trained
 from spa3d.contracts.dataset import Record
 from spa3d.inference.views import built_in_views
+from spa3d.model.chat_templates import place_cloud
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.llm import make_llm
+from spa3d.model.llm import make_llm, stop_ids
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.saving import save_model
 from spa3d.model.special_tokens import point_tokens
 from spa3d.pipeline.base import Base, part_hashes
 from spa3d.pipeline.caches import Caches
+from spa3d.pipeline.llm_trial import try_llm
 from spa3d.pipeline.parts import Parts
 from spa3d.pipeline.stages import Stage
 from spa3d.runtime import distributed
@@ -168,8 +171,7 @@ class BaseBuilder:
         model.set_trained(*parts_trained(stage, job.settings))
         if stage == "llm":
             text = language_text(processor, self.conversation, seed)
-            pad = int(processor.tokenizer.pad_token_id)
-            return LanguageTrainer(job, model=model, samples=stream(text), pad=pad)
+            return LanguageTrainer(job, model=model, samples=stream(text), pad=processor.pad_id)
         conversation = captions if stage == "align" else self.conversation
         texts = tokenize_example(processor, sft_example(conversation), [("chosen", "cloud")], blind=self.recipe.blind)
         views = built_in_views(self.caches.encoder(model, processor))
@@ -183,7 +185,7 @@ class BaseBuilder:
         torch.manual_seed(seed)
         llm, tokenizer, ids = make_llm(settings, lambda: training_text(self.records, self.conversation))
         torch.manual_seed(seed)
-        projector = parts.make_projector(encoder.dim, llm.config.hidden_size)
+        projector = parts.make_projector(encoder.dim, llm.get_input_embeddings().embedding_dim)
         described = Spa3dConfig(
             text_config=llm.config,
             encoder=dict(parts.described["encoder"]),
@@ -203,6 +205,9 @@ class BaseBuilder:
             point_tokens=point_tokens(settings),
             max_length=settings.max_length,
         )
+        try_llm(model, processor, f"--llm {settings.path}" if settings.path else "the LLM")
+        stops: Any = stop_ids(llm, *processor.stop_ids)
+        model.generation_config.eos_token_id = stops
         return model, processor
 
     def _finish(self) -> None:
@@ -229,7 +234,7 @@ def training_text(records: Sequence[Record], conversation: ConversationSampler) 
     for record in records:
         yield f"USER: ASSISTANT: {record.caption or ''}"
         for turn in conversation(record, 0).rounds:
-            yield f" {turn.question}"
+            yield f" {place_cloud(turn.question, '')}"
             yield f" {turn.answer}"
 
 
