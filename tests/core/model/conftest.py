@@ -12,12 +12,6 @@ from transformers import PreTrainedTokenizerFast
 TEXT = 20 * [
     "What is this? A small red mug with a white handle.",
     "Describe the object: it is compact.",
-    " user
-model
-",
-]
-    "What is this? A small red mug with a white handle.",
-    "Describe the object: it is compact.",
     " user\nmodel\n",
 ]
 MARKS = [
