@@ -102,7 +102,9 @@ class Predictor:
         )
         cache: Any = first.past_key_values
         if not hasattr(cache, "batch_repeat_interleave"):
-            raise CheckpointError("the LLM keeps no cache of keys and values, with which options are scored")
+            raise CheckpointError(
+                "the LLM keeps no cache of keys and values, with which options are scored; choose one that does"
+            )
         cache.batch_repeat_interleave(share)
         answer = {name: value.to(device) for name, value in self.processor.pad(tails, side="right").items()}
         ids, real = answer["input_ids"], answer["attention_mask"]
