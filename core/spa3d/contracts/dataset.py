@@ -41,7 +41,7 @@ class Fact:
     sentence: str = ""
 
     @property
-    def said(self) -> str:
+    def full_answer(self) -> str:
         """The answer to the open question, in the words of the dataset's conversations."""
         return self.sentence or self.answer
 
@@ -138,7 +138,7 @@ class SkipLog:
 
 
 class Dataset(ABC):
-    """Records in splits ``train``, ``val``, ``test``, and ``counterfactual`` where priors can be broken.
+    """Records in the splits ``train``, ``val``, ``test`` and, if possible, ``counterfactual``.
 
     The first three must not be empty. The content of the records decides which benchmarks work: `choice` needs facts,
     or else captions; `classify` needs facts of the kind ``category``; `caption` needs captions, which are conversations
@@ -179,7 +179,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of the data: configuration, annotations, number and sizes of files, a few clouds at most."""
+        """Hash of the data: configuration, annotations, number and sizes of files, a few clouds."""
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
         """Training conversations of `epoch`: the fixed ones, or newly drawn questions."""

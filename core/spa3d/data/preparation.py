@@ -8,6 +8,7 @@ is measured after the noise, and nothing is normalized again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -43,43 +44,50 @@ def load_valid_cloud(record: Record, *, min_points: int = 1, requested_by: str =
     check(cloud, source="", record_id=record.id)
     require_points(cloud, min_points, record_id=record.id, requested_by=requested_by)
     with error_context(record.id):
-        normalized(cloud[:, :3])
+        normalize_cloud(cloud[:, :3])
     return cloud
 
 
-def prepare(
-    cloud: Cloud,
-    *,
-    key: Key,
-    count: int = 0,
-    method: Method = "fps",
-    normalize: bool = True,
-    missing_color: float = 0.0,
-    has_color: bool = True,
-) -> Cloud:
+@dataclass(frozen=True)
+class Preparation:
+    """Preparation of all clouds of a model.
+
+    Attributes:
+        count: number of points after resampling; 0 keeps all.
+        method: method of reducing a larger cloud.
+        normalize: whether to move and scale a cloud into the unit sphere.
+        missing_color: all three channels of a cloud without color: 0 (PointLLM) or 0.4 (ULIP-2).
+
+    """
+
+    count: int = 0
+    method: Method = "fps"
+    normalize: bool = True
+    missing_color: float = 0.0
+
+
+def prepare(cloud: Cloud, preparation: Preparation = Preparation(), *, key: Key, has_color: bool = True) -> Cloud:
     """Prepare a cloud for models: resampled, normalized, with a color for every point.
 
     Args:
         cloud: xyz in any unit and rgb in [0, 1], as from `load_valid_cloud`.
+        preparation: how to resample, normalize and color.
         key: key of the random numbers, different for every cloud.
-        count: number of points after resampling; 0 keeps all.
-        method: method of reducing a larger cloud.
-        normalize: whether to move and scale the cloud into the unit sphere.
-        missing_color: all three channels of a cloud without color: 0 (PointLLM) or 0.4 (ULIP-2).
         has_color: whether the cloud has real colors.
 
     Returns:
-        A new array, ``(count or N, 6)`` float32.
+        A new array, ``(preparation.count or N, 6)`` float32.
 
     Raises:
         DataError: all points coincide, so the cloud cannot be scaled.
 
     """
-    ready = resample(cloud, count, method, Draws([("resample", *key)])) if count else cloud.copy()
-    if normalize:
-        ready[:, :3] = normalized(ready[:, :3])
+    draws = Draws([("resample", *key)])
+    ready = resample(cloud, preparation.count, preparation.method, draws) if preparation.count else cloud.copy()
+    if preparation.normalize:
+        ready[:, :3] = normalize_cloud(ready[:, :3])
     if not has_color:
-        ready[:, 3:] = missing_color
+        ready[:, 3:] = preparation.missing_color
     return ready
 
 
@@ -101,7 +109,7 @@ def resample(cloud: Cloud, count: int, method: Method, draws: Draws) -> Cloud:
     return cloud[ops.farthest_point_sample(xyz, count)[0].numpy()]
 
 
-def normalized(xyz: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
+def normalize_cloud(xyz: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
     """Normalize to mean 0 and largest distance 1 from it (PointLLM's ``pc_norm``)."""
     centered = xyz - xyz.mean(axis=0, dtype=np.float64)
     radius = np.sqrt(np.square(centered).sum(axis=1).max())

@@ -28,6 +28,6 @@ class Sample:
             return None
         return self.texts.get((text, view.prefix))
 
-    def shown(self, view: View) -> str:
+    def record_id_for(self, view: View) -> str:
         """Id of the record with the cloud of `view`."""
         return self.twin_id if view.of_twin else self.record_id

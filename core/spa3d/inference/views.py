@@ -163,10 +163,10 @@ class OtherView(CleanView):
         """Id of the other object; raises `DataError` if there is none."""
         mine = self.encoder.clouds.dataset.record(record_id)
         stream = keyed_generator(self.seed, epoch, record_id, self.name)
-        for place in stream.permutation(len(self.records)):
-            found = self.records[int(place)]
-            if found.group != mine.group and (found.category is None or found.category != mine.category):
-                return found.id
+        for index in stream.permutation(len(self.records)):
+            candidate = self.records[int(index)]
+            if candidate.group != mine.group and (candidate.category is None or candidate.category != mine.category):
+                return candidate.id
         raise DataError(f"record {record_id}: there is no object of another group and category for the view other")
 
 
@@ -188,7 +188,7 @@ class NoisedView(View):
         self.encoder, self.noise, self.seed = encoder, noise, seed
         self.settings = f"{type(noise).__name__}:{noise.config.model_dump_json()}:{fingerprint}"
         store = encoder.store
-        self.levels = store.beside("levels", (1,)) if store is not None else RowStore(None, (1,))
+        self.levels = store.substore("levels", (1,)) if store is not None else RowStore(None, (1,))
 
     def key(self, record_id: str, epoch: int) -> str:
         """Record, seed, epoch, and everything that determines the noise."""
@@ -202,7 +202,9 @@ class NoisedView(View):
         def apply(points: Tensor, indices: list[int]) -> Tensor:
             draws = [(self.seed, batch[i][1], batch[i][0], "noised") for i in indices]
             noised = self.noise.apply(points, Draws(draws, points.device))
-            reached.update(zip((keys[i] for i in indices), self.noise.realized(points, noised).tolist(), strict=True))
+            reached.update(
+                zip((keys[i] for i in indices), self.noise.measure_level(points, noised).tolist(), strict=True)
+            )
             return noised
 
         def levels(indices: list[int]) -> Rows:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spa3d.contracts.dataset import CAPTION, Conversation, Record, Round
-from spa3d.data.preparation import encoder_inputs, load_valid_cloud, normalized, prepare, resample
+from spa3d.data.preparation import Preparation, encoder_inputs, load_valid_cloud, normalize_cloud, prepare, resample
 from spa3d.errors import DataError
 from spa3d.runtime.rng import Draws, keyed_generator
 
@@ -17,14 +17,14 @@ def cloud(number: int, *key: str | int) -> np.ndarray:
     )
 
 
-def test_normalized() -> None:
+def test_normalize_cloud() -> None:
     xyz = np.array([[0, 0, 0], [4, 0, 0], [2, 1, 0], [2, -1, 0]], dtype=np.float32)
-    assert normalized(xyz).tolist() == [[-1, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, -0.5, 0]]
+    assert normalize_cloud(xyz).tolist() == [[-1, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, -0.5, 0]]
 
 
-def test_normalized_far_and_large_cloud() -> None:
+def test_normalize_cloud_far_and_large_cloud() -> None:
     far = cloud(2000)[:, :3] * 1000 + 1e5
-    unit = normalized(far)
+    unit = normalize_cloud(far)
     assert unit.dtype == np.float32
     assert np.abs(unit.mean(axis=0)).max() < 1e-6
     assert np.linalg.norm(unit, axis=1).max() == pytest.approx(1, abs=1e-6)
@@ -46,17 +46,19 @@ def test_prepare_changes_neither_input_nor_real_colors() -> None:
 
 
 def test_prepare_fills_missing_color() -> None:
-    assert (prepare(cloud(50), key=("a",), has_color=False, missing_color=0.4)[:, 3:] == np.float32(0.4)).all()
+    assert (
+        prepare(cloud(50), Preparation(missing_color=0.4), key=("a",), has_color=False)[:, 3:] == np.float32(0.4)
+    ).all()
     assert (prepare(cloud(50), key=("a",), has_color=False)[:, 3:] == 0).all()
 
 
 def test_prepare_without_normalization() -> None:
     source = cloud(50)
-    assert np.array_equal(prepare(source, key=("a",), normalize=False), source)
+    assert np.array_equal(prepare(source, Preparation(normalize=False), key=("a",)), source)
 
 
 def test_prepare_resamples_before_normalization() -> None:
-    ready = prepare(cloud(500), key=("a",), count=40)
+    ready = prepare(cloud(500), Preparation(count=40), key=("a",))
     assert ready.shape == (40, 6)
     assert ready.dtype == np.float32
     assert np.linalg.norm(ready[:, :3], axis=1).max() == pytest.approx(1, abs=1e-6)
@@ -80,9 +82,10 @@ def test_resample_fps_line() -> None:
 
 def test_prepare_random_subset_depends_on_the_key() -> None:
     source = cloud(300)
-    first = prepare(source, key=("a", 1), count=64, method="random")
-    assert np.array_equal(first, prepare(source, key=("a", 1), count=64, method="random"))
-    assert not np.array_equal(first, prepare(source, key=("a", 2), count=64, method="random"))
+    preparation = Preparation(count=64, method="random")
+    first = prepare(source, preparation, key=("a", 1))
+    assert np.array_equal(first, prepare(source, preparation, key=("a", 1)))
+    assert not np.array_equal(first, prepare(source, preparation, key=("a", 2)))
 
 
 @pytest.mark.parametrize("method", ["fps", "random"])
