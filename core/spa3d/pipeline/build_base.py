@@ -206,8 +206,8 @@ class BaseBuilder:
             max_length=settings.max_length,
         )
         try_llm(model, processor, f"--llm {settings.path}" if settings.path else "the LLM")
-        stops: Any = stop_ids(llm, *processor.stop_ids)
-        model.generation_config.eos_token_id = stops
+        generation: Any = model.generation_config
+        generation.eos_token_id, generation.pad_token_id = stop_ids(llm, *processor.stop_ids), processor.pad_id
         return model, processor
 
     def _finish(self) -> None:
