@@ -21,6 +21,9 @@ from spa3d.model.chat_templates import Prompt, Template, chat, chat_end, plain, 
 from spa3d.model.special_tokens import reject_special_tokens, special_tokens_of
 from spa3d.model.tokens import IGNORED, PromptPrefix, Tokens
 
+ANSWER = "A"
+"""Stand-in for an answer that is to be generated."""
+
 
 class Spa3dProcessor(ProcessorMixin):
     """Processor of clouds and questions into inputs of `Spa3dModel`.
@@ -137,9 +140,13 @@ class Spa3dProcessor(ProcessorMixin):
         return Tokens(tokens.ids[cut], tokens.labels[cut], tokens.rounds[cut])
 
     def question_ids(self, question: str, prefix: PromptPrefix) -> list[int]:
-        """Token ids of one question up to its answer; raises `DataError` if there are too many."""
-        prompt = self.prompt([Round(question, "")], self.prompt_prefix(prefix), open_ended=True)
-        return self._check_length(self._encode(prompt.text)[0])
+        """Token ids of one question up to its answer; raises `DataError` if there are too many.
+
+        They are cut before an answer, because some tokenizers read the last line break otherwise where a text ends.
+        """
+        asked = Conversation("question", (Round(question, ANSWER),))
+        tokens = self._tokens(asked, self.prompt_prefix(prefix))
+        return self._check_length(tokens.ids[: tokens.rounds.index(0)])
 
     def option_ids(
         self, question: str, options: Sequence[str], prefix: PromptPrefix

@@ -13,6 +13,7 @@ TEXT = 20 * [
     "What is this? A small red mug with a white handle.",
     "Describe the object: it is compact.",
     " user\nmodel\n",
+    "assistant\n\n",
 ]
 MARKS = [
     "<|im_start|>", "<|im_end|>", "<think>", "</think>", "<|begin|>", "<|head|>", "<|/head|>", "<|eot|>", "[INST]",

@@ -146,7 +146,7 @@ def test_a_question_is_asked_as_it_is_trained(
 ) -> None:
     any_tokenizer.chat_template, _ = any_template
     processor = Spa3dProcessor(any_tokenizer, conversation=conversation)
-    for text in HARD:
+    for text in map(str.strip, HARD):
         tokens = processor.tokenize(Conversation("single_round", (Round("What is this?", text),)), "")
         assert processor.question_ids("What is this?", "blind") == tokens.ids[: tokens.rounds.index(0)]
 
