@@ -136,7 +136,7 @@ class Predictor:
         return [predictions[place] for place in range(len(batch))]
 
     def _room(self, row: Sequence[int]) -> int:
-        """Number of tokens of an answer: those for which the LLM has positions, at most `LONGEST_ANSWER`."""
+        """Most tokens of an answer: `LONGEST_ANSWER`, or fewer where the LLM's positions end."""
         positions = max_positions(self.model.config.text_config) or len(row) + LONGEST_ANSWER
         if positions <= len(row):
             raise DataError(

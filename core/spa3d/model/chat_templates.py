@@ -56,7 +56,7 @@ def chat(tokenizer: Any) -> Template:
         contents = [content for turn in rounds for content in (turn.question, turn.answer)]
         contents[0] = place_cloud(contents[0], prefix)
         if open_ended:
-            contents[-1] = _stand_in(0)
+            contents[-1] = _make_stand_in(0)
         text = _render_chat(tokenizer, contents, system)
         frames = _frames(tokenizer, len(contents), system)
         end = _end_token(tokenizer, frames[-1])
@@ -75,7 +75,7 @@ def chat_end(tokenizer: Any) -> str:
 
 
 def place_cloud(question: str, block: str) -> str:
-    """Put `block` where the question has its mark, or in front; without a block the mark is removed."""
+    """Put `block` at the mark of the question, or in front; an empty one removes the mark."""
     if POINT not in question:
         return block + question
     if block:
@@ -104,7 +104,7 @@ def _template(*, head: str, question: str, answer: str) -> Template:
 
 
 def _render_chat(tokenizer: Any, contents: Sequence[str], system: str) -> str:
-    """Render questions and answers in turn; raises `CheckpointError` if the template refuses them."""
+    """Render questions and answers in turn; raises `CheckpointError` if the template fails."""
     if not tokenizer.chat_template:
         raise CheckpointError("--llm.template chat: the tokenizer has no chat template; take vicuna or plain")
     messages = [{"role": "system", "content": system}] if system else []
@@ -121,13 +121,13 @@ def _render_chat(tokenizer: Any, contents: Sequence[str], system: str) -> str:
         ) from error
 
 
-def _stand_in(number: int) -> str:
+def _make_stand_in(number: int) -> str:
     return f"content-{number}-of-spa3d"
 
 
 def _frames(tokenizer: Any, count: int, system: str) -> list[str]:
     """What the template writes before, between and behind `count` contents."""
-    contents = [_stand_in(number) for number in range(count)]
+    contents = [_make_stand_in(number) for number in range(count)]
     rest, frames = _render_chat(tokenizer, contents, system), []
     for content in contents:
         before, mark, rest = rest.partition(content)
@@ -141,7 +141,7 @@ def _frames(tokenizer: Any, count: int, system: str) -> list[str]:
 
 
 def _end_token(tokenizer: Any, frame: str) -> str:
-    """The token at the start of the frame behind an answer; raises `CheckpointError` if there is none."""
+    """The token that begins the frame behind an answer; `CheckpointError` if there is none."""
     behind = frame.lstrip()
     known = [*tokenizer.get_added_vocab(), tokenizer.eos_token]
     ends = [token for token in known if token and behind.startswith(token)]

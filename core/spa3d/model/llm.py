@@ -55,7 +55,7 @@ def max_positions(config: PreTrainedConfig) -> int | None:
 
 
 def stop_ids(llm: Any, *more: int | None) -> list[int]:
-    """Token ids at which the generation of an LLM stops: those of its generation config, and `more`."""
+    """Token ids that stop a generation: those of the LLM's generation config, and `more`."""
     own = llm.generation_config.eos_token_id
     return sorted({*(own if isinstance(own, list) else [own]), *more} - {None})
 

@@ -254,7 +254,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         return logits
 
     def _run_llm(self, select: Callable[[Tensor], Tensor], inputs: dict[str, Any]) -> Any:
-        """Run the LLM's own forward, with its vocabulary projection at the selected hidden states alone.
+        """Run the LLM's own forward, with its projection at the selected hidden states alone.
 
         So whatever the LLM does to its logits (scales or caps them) is done in every score.
         """

@@ -108,7 +108,7 @@ class Spa3dProcessor(ProcessorMixin):
         return start + patch * self.num_point_tokens + end + "\n"
 
     def prompt(self, rounds: Sequence[Round], before: str, *, open_ended: bool) -> Prompt:
-        """Format the conversation in the template, with `before` at the mark of the first question or in front of it.
+        """Format the conversation in the template, with `before` at the mark of the first question.
 
         Raises:
             DataError: a question or an answer contains a special token, or more marks than one.
@@ -128,7 +128,7 @@ class Spa3dProcessor(ProcessorMixin):
 
     @property
     def stop_ids(self) -> list[int]:
-        """Token ids that end an answer: the tokenizer's end token, and that of its chat template if it is used."""
+        """Token ids that end an answer: of the tokenizer, and of the chat template if it is used."""
         found = {self.tokenizer.eos_token_id} - {None}
         if self.conversation == "chat":
             found.add(self.tokenizer.convert_tokens_to_ids(chat_end(self.tokenizer)))

@@ -1,4 +1,4 @@
-"""Tokenized conversations: ids, labels and rounds, batches of them, and the likelihood of their answers."""
+"""Tokenized conversations, batches of them, and the likelihood of their answers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def collate(rows: Sequence[Tokens], pad: int, device: torch.device) -> dict[str,
 def score_answers(
     logits: Float[Tensor, "A V"], labels: Int[Tensor, "B T"]
 ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "A V"]]:
-    """Log p of the labeled tokens (0 elsewhere), and of the whole vocabulary there; nats, float32."""
+    """Log p of the labeled tokens, 0 elsewhere, and of the vocabulary there; nats, float32."""
     labeled = labels[:, 1:] != IGNORED
     whole = torch.log_softmax(logits.float(), dim=-1)
     result = torch.zeros(labels.shape, dtype=torch.float32, device=logits.device)
@@ -69,7 +69,7 @@ def score_answers(
 
 
 def check_patches(places: Tensor, patch_count: int | None, *, clouds: int, size: int) -> None:
-    """Check that the patch tokens are those of the clouds: each of `size` embeddings, in a prompt of its own.
+    """Check that each cloud of `size` embeddings has its patch tokens in a prompt of its own.
 
     A given `patch_count` is compared as it is; without it, the prompts are counted one by one.
     """

@@ -108,7 +108,7 @@ def part_errors(parts: Parts, encoder: Encoder, llm: LLMSettings, *, base: str) 
 
 
 def position_errors(llm: PreTrainedConfig, max_length: int) -> list[str]:
-    """The error of prompts that may be longer than the LLM has positions, as a list; empty if they fit."""
+    """The error of prompts that the LLM's positions cannot hold, as a list; empty if they fit."""
     positions = max_positions(llm)
     if positions is None or max_length <= positions:
         return []

@@ -61,7 +61,7 @@ def try_llm(model: Spa3dModel, processor: Spa3dProcessor, requested_by: str) -> 
 
 
 def _try_prompts(processor: Spa3dProcessor) -> None:
-    """Check that the labels of a conversation are its answers, and that a question ends where they begin."""
+    """Check the tokenizer, the system prompt, and the labels of a conversation."""
     tokenizer, template = processor.tokenizer, processor.conversation
     if not tokenizer.is_fast:
         raise CheckpointError("its tokenizer gives no positions of tokens; a tokenizer.json is needed")

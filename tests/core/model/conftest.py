@@ -61,14 +61,17 @@ KINDS = ("byte level", "trimmed offsets", "prefix space", "appended end", "sente
 def build(kind: str) -> PreTrainedTokenizerFast:
     """A small tokenizer of a `kind` with the marks of the templates."""
     found = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(trained(kind)), bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+        tokenizer_object=Tokenizer.from_str(train_vocabulary(kind)),
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
     )
     found.add_tokens([AddedToken(mark, special="think" not in mark, normalized=False) for mark in MARKS])
     return found
 
 
 @cache
-def trained(kind: str) -> str:
+def train_vocabulary(kind: str) -> str:
     """Byte-pair encoding whose pieces, spaces and offsets are those of a `kind`, as JSON."""
     metaspace = kind == "sentencepiece"
     tokenizer = Tokenizer(models.BPE(byte_fallback=metaspace, unk_token="<unk>" if metaspace else None))
