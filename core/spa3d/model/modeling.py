@@ -68,7 +68,8 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
         if encoder is None:
             encoder = create_part(load_registry(), "encoder", config.encoder)
         if projector is None:
-            widths = {"dim": encoder.dim, "hidden": int(self.language_model.get_input_embeddings().embedding_dim)}
+            embeddings: Any = self.get_input_embeddings()
+            widths = {"dim": encoder.dim, "hidden": int(embeddings.embedding_dim)}
             projector = create_part(load_registry(), "projector", config.projector, **widths)
         self.encoder, self.projector = encoder, projector
         self.trained: frozenset[str] = frozenset()

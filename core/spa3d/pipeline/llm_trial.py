@@ -45,8 +45,8 @@ def try_llm(model: Spa3dModel, processor: Spa3dProcessor, requested_by: str) -> 
             _try_prompts(processor)
             model.eval()
             _try_scores(model, processor)
-            generate: Any = model.generate
-            generate(**processor(ROUNDS[0].question).to(model.device), max_new_tokens=2, do_sample=False)
+            llm: Any = model
+            llm.generate(**processor(ROUNDS[0].question).to(model.device), max_new_tokens=2, do_sample=False)
     except CheckpointError as error:
         raise CheckpointError(f"{requested_by}: {error}") from error
     except SpaError:

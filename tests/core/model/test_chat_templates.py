@@ -61,7 +61,7 @@ def test_chat_spans_are_the_answers_with_their_end_token(tokenizer: Any, any_tem
 
 
 def test_chat_asks_as_it_trains(tokenizer: Any, templates: dict[str, str]) -> None:
-    """Qwen3 writes an empty think block before the last answer only, and not when it is asked to generate."""
+    """Qwen3 writes an empty think block before the last answer, and not when it is to generate."""
     tokenizer.chat_template = templates["qwen"]
     assert chat(tokenizer)(ROUNDS, "", "", True).text == (
         "<|im_start|>user\nWhat is this?<|im_end|>\n<|im_start|>assistant\nA mug.<|im_end|>\n"
