@@ -13,7 +13,7 @@ from spa3d.model import auto_classes as auto_classes
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.finite import not_finite_weights
 from spa3d.model.foreign_folders import SAFELY, foreign_folder, refuse_partial
-from spa3d.model.llm import CHECKED
+from spa3d.model.llm import CHECKED, embedding_width
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.parts import create_part
 from spa3d.model.processing import Spa3dProcessor
@@ -46,7 +46,7 @@ def load(
         )
     config, components = describe(model_folder), load_registry(added=registry, plugins=plugins)
     encoder = create_part(components, "encoder", config.encoder)
-    widths = {"dim": encoder.dim, "hidden": config.text_config.hidden_size}
+    widths = {"dim": encoder.dim, "hidden": embedding_width(config.text_config)}
     return read(model_folder, config, encoder, create_part(components, "projector", config.projector, **widths))
 
 

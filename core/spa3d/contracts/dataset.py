@@ -16,6 +16,8 @@ from spa3d.runtime.file_hashes import FileHashes
 Cloud = Float32[np.ndarray, "N 6"]
 CAPTION = "simple_description"
 """The conversation kind whose answer describes the whole object (PointLLM's name for it)."""
+POINT = "<point>"
+"""The mark of the cloud in a first question; a question without it has the cloud in front, on a line of its own."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,10 @@ class Fact:
 
 @dataclass(frozen=True)
 class Round:
-    """One question and its answer; the cloud belongs to the first round of a conversation."""
+    """One question and its answer; the cloud belongs to the first round of a conversation.
+
+    The cloud stands before the first question, or where that question has the mark `POINT`.
+    """
 
     question: str
     answer: str

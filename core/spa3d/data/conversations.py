@@ -2,7 +2,7 @@
 
 PointLLM's training file has 660,000 entries. An entry is ``{"object_id", "conversation_type", "conversations": [...]}``
 with turns ``{"from": "human", "value": ...}`` and ``{"from": "gpt", "value": ...}``. The mark ``<point>`` in the first
-human turn stands for the cloud.
+human turn stands for the cloud. As the first or last line it means the usual place, in front; elsewhere it is kept.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from spa3d.contracts.dataset import CAPTION, Conversation, Round
+from spa3d.contracts.dataset import CAPTION, POINT, Conversation, Round
 from spa3d.errors import DataError
 
-POINT = "<point>"
 KINDS = (CAPTION, "detailed_description", "single_round", "multi_round")
 """PointLLM's conversation types; an entry without one is a caption."""
 
+_OWN_LINE = re.compile(rf"\A{POINT}\s*(?:\n|\Z)|(?:\A|\n)[ \t]*{POINT}\Z")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -83,7 +83,7 @@ def object_of(entry: Any, where: str) -> str:
 
 
 def conversation(entry: dict[str, Any], where: str, *, allow_text_only: bool = False) -> Conversation:
-    """Parse the conversation of an entry, and remove ``<point>`` from its first question.
+    """Parse the conversation of an entry; ``<point>`` as the first or last line is removed.
 
     Args:
         entry: an entry with an object_id (see `object_of`).
@@ -107,11 +107,12 @@ def conversation(entry: dict[str, Any], where: str, *, allow_text_only: bool = F
     has_cloud = POINT in texts[0]
     if not has_cloud and not allow_text_only:
         raise DataError(f"{where}: no {POINT} in the first human turn; pass --dataset.allow_text_only to accept it.")
-    texts[0] = texts[0].replace(POINT, "", 1).strip()
+    marks = [text.count(POINT) for text in texts]
+    texts[0] = _OWN_LINE.sub("", texts[0]).strip()
     for number, text in enumerate(texts):
-        if POINT in text:
+        if marks[number] > (number == 0):
             raise DataError(f"{where}: {POINT} in turn {number}; it may occur once, in the first human turn.")
-        if not text:
+        if not text.replace(POINT, "").strip():
             raise DataError(f"{where}: empty {'answer' if number % 2 else 'question'} in turn {number}.")
     rounds = zip(texts[::2], texts[1::2], strict=True)
     return Conversation(kind, tuple(Round(question, answer) for question, answer in rounds), has_cloud)

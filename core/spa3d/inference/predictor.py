@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -12,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from spa3d.contracts.benchmark import Prediction, Question
-from spa3d.errors import error_context
-from spa3d.inference.views import View, Views
+from spa3d.errors import CheckpointError, DataError, error_context
+from spa3d.inference.views import View
+from spa3d.model.llm import max_positions, stop_ids
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.runtime.progress import Advance
@@ -36,7 +38,7 @@ class Predictor:
 
     model: Spa3dModel
     processor: Spa3dProcessor
-    views: Views
+    views: Mapping[str, View]
     batch_size: int = 64
     bf16: bool = False
 
@@ -98,7 +100,11 @@ class Predictor:
             logits_to_keep=1,
             use_cache=True,
         )
-        cache = first.past_key_values
+        cache: Any = first.past_key_values
+        if not hasattr(cache, "batch_repeat_interleave"):
+            raise CheckpointError(
+                "the LLM keeps no cache of keys and values, with which options are scored; choose one that does"
+            )
         cache.batch_repeat_interleave(share)
         answer = {name: value.to(device) for name, value in self.processor.pad(tails, side="right").items()}
         ids, real = answer["input_ids"], answer["attention_mask"]
@@ -116,23 +122,47 @@ class Predictor:
 
     def _generate(self, batch: Sequence[Question], view: View) -> list[Prediction]:
         """Generate answers greedily: equal questions get equal answers."""
-        rows = []
+        rows, rooms = [], []
         for question in batch:
             with error_context(question.record_id):
                 rows.append(self.processor.question_ids(question.prompt, view.prefix))
+                rooms.append(self._room(rows[-1]))
+        predictions: dict[int, Prediction] = {}
+        for room in sorted({*rooms}):
+            places = [place for place, other in enumerate(rooms) if other == room]
+            tokens = self._tokens([batch[place] for place in places], view)
+            answers = self._continue([rows[place] for place in places], tokens, room)
+            predictions.update(zip(places, answers, strict=True))
+        return [predictions[place] for place in range(len(batch))]
+
+    def _room(self, row: Sequence[int]) -> int:
+        """Most tokens of an answer: `LONGEST_ANSWER`, or fewer where the LLM's positions end."""
+        positions = max_positions(self.model.config.text_config) or len(row) + LONGEST_ANSWER
+        if positions <= len(row):
+            raise DataError(
+                f"a question of {len(row)} tokens leaves no room for an answer in the {positions} positions of the "
+                "LLM; shorten it"
+            )
+        return min(LONGEST_ANSWER, positions - len(row))
+
+    def _continue(self, rows: Sequence[list[int]], point_tokens: Tensor | None, room: int) -> list[Prediction]:
+        """Continue each row greedily by at most `room` tokens, up to a token that ends an answer."""
         prompt = {name: value.to(self.model.device) for name, value in self.processor.pad(rows, side="left").items()}
-        tokenizer = self.processor.tokenizer
         model: Any = self.model
+        stops = stop_ids(model, *self.processor.stop_ids)
         written = model.generate(
             **prompt,
-            point_tokens=self._tokens(batch, view),
-            max_new_tokens=LONGEST_ANSWER,
+            point_tokens=point_tokens,
+            max_new_tokens=room,
             do_sample=False,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=stops or None,
+            pad_token_id=self.processor.pad_id,
         )
-        width = prompt["input_ids"].shape[1]
-        return [Prediction(self.processor.decode_answer(row[width:])) for row in written]
+        answers = written[:, prompt["input_ids"].shape[1] :].tolist()
+        return [
+            Prediction(self.processor.decode_answer([*takewhile(lambda token: token not in stops, answer)]))
+            for answer in answers
+        ]
 
     def _tokens(self, batch: Sequence[Question], view: View) -> Float[Tensor, "B M D"] | None:
         return view.tokens([(question.record_id, 0) for question in batch]).tokens

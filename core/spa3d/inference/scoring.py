@@ -95,7 +95,7 @@ def _forward(
     if not rows.texts:
         return {need.key: _empty_score(len(batch), device) for need in needs}
     patch = views.model.config.point_ids[1]
-    inputs = collate(rows.texts, views.encoder.processor.tokenizer.pad_token_id, device)
+    inputs = collate(rows.texts, views.encoder.processor.pad_id, device)
     output = model(
         input_ids=inputs["input_ids"],
         attention_mask=inputs["attention_mask"],

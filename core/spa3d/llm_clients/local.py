@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from spa3d.llm_clients.prompt_ids import encode_prompt
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -43,7 +45,7 @@ def generate_replies(
         tokenizer.pad_token = tokenizer.eos_token
     chat = bool(tokenizer.chat_template)
     texts = [_apply_chat_template(tokenizer, prompt) for prompt in prompts] if chat else list(prompts)
-    ids = tokenizer(texts, add_special_tokens=not chat)["input_ids"]
+    ids = [encode_prompt(tokenizer, text, add_start=not chat)[0] for text in texts]
     lengths = [len(prompt) + room for prompt, room in zip(ids, max_new_tokens, strict=True)]
     fitting = []
     for index, length in enumerate(lengths):

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -43,6 +44,24 @@ def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
     )
 
 
+def embedding_width(config: PreTrainedConfig) -> int:
+    """Width of the token embeddings of an LLM; some have narrower ones than their hidden states."""
+    with torch.device("meta"):
+        llm: Any = AutoModelForCausalLM.from_config(config)
+    return int(llm.get_input_embeddings().embedding_dim)
+
+
+def max_positions(config: PreTrainedConfig) -> int | None:
+    """Number of positions of an LLM; None if its configuration names none."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def stop_ids(llm: Any, *more: int | None) -> list[int]:
+    """Token ids that stop a generation: those of the LLM's generation config, and `more`."""
+    own = llm.generation_config.eos_token_id
+    return sorted({*(own if isinstance(own, list) else [own]), *more} - {None})
+
+
 def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple[Any, Any, list[int]]:
     """Make a causal LM, its tokenizer and the ids of the point tokens.
 
@@ -51,8 +70,9 @@ def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple
     if settings.path:
         llm, tokenizer = load_causal_lm(settings.path, flag="--llm", alternative=PRESET)
         ids = add_point_tokens(tokenizer, point_tokens(settings))
-        if len(tokenizer) > llm.get_input_embeddings().num_embeddings:
-            llm.resize_token_embeddings(len(tokenizer))
+        vocabulary = max(tokenizer.get_vocab().values()) + 1
+        if vocabulary > llm.get_input_embeddings().num_embeddings:
+            llm.resize_token_embeddings(vocabulary)
         return llm, tokenizer, ids
     tokenizer = train_tokenizer(texts(), vocab_size=settings.vocab_size)
     ids = add_point_tokens(tokenizer, point_tokens(settings))

@@ -1,11 +1,13 @@
 """Encoder, projector and causal LM in one forward.
 
 Follows transformers' multimodal conventions (LLaVA): point embeddings replace the embeddings of the patch tokens,
-``generate`` sends the points on its first step only, ``save_pretrained`` writes safetensors.
+``generate`` sends the points with the prompt, ``save_pretrained`` writes safetensors.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -16,14 +18,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.utils.generic import TransformersKwargs
 
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
 from spa3d.data.preparation import encoder_inputs
-from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.parts import create_part
-from spa3d.model.tokens import IGNORED
+from spa3d.model.tokens import IGNORED, check_patches, score_answers
 from spa3d.model.trained_parts import TrainedParts
 from spa3d.registry.registry import load_registry
 
@@ -72,10 +74,10 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
         if encoder is None:
             encoder = create_part(load_registry(), "encoder", config.encoder)
         if projector is None:
-            widths = {"dim": encoder.dim, "hidden": config.text_config.hidden_size}
+            embeddings: Any = self.get_input_embeddings()
+            widths = {"dim": encoder.dim, "hidden": int(embeddings.embedding_dim)}
             projector = create_part(load_registry(), "projector", config.projector, **widths)
         self.encoder, self.projector = encoder, projector
-        _refuse_scaled_logits(config)
         self.post_init()
 
     @classmethod
@@ -131,20 +133,25 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
 
         Text-only batches send a zero through the projector while it trains, so that every rank runs the same graph.
         `patch_count` is the number of patch tokens in `input_ids`; without it, counting them waits for the GPU.
+
+        Raises:
+            ValueError: clouds and patch tokens differ in number, or the projector's width is not that of the LLM.
+
         """
         embeddings = self.get_input_embeddings()(input_ids)
+        places = input_ids == self.config.point_ids[1]
         if point_tokens is None:
+            check_patches(places, patch_count, clouds=0, size=0)
             if self.training and "projector" in self.trained:
                 nothing = embeddings.new_zeros(1, 1, self.encoder.dim)
                 embeddings = embeddings + 0 * self.projector(nothing).sum().to(embeddings.dtype)
             return embeddings
         projected = self.projector(point_tokens).to(embeddings.dtype)
-        places = input_ids == self.config.point_ids[1]
-        count = int(places.sum()) if patch_count is None else patch_count
-        if count != projected.shape[0] * projected.shape[1]:
+        check_patches(places, patch_count, clouds=projected.shape[0], size=projected.shape[1])
+        if projected.shape[2] != embeddings.shape[2]:
             raise ValueError(
-                f"{count} patch tokens in the text for {projected.shape[0]} clouds of "
-                f"{projected.shape[1]} embeddings each"
+                f"the projector gives embeddings of width {projected.shape[2]}, and those of the LLM have "
+                f"{embeddings.shape[2]}"
             )
         return embeddings.masked_scatter(places.unsqueeze(-1), projected)
 
@@ -178,37 +185,43 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
             logits_to_keep: number of last positions with logits; 0: all.
             vocabulary: with labels, return ``answer_vocabulary`` as well.
             patch_count: number of patch tokens in `input_ids`; None: they are counted.
-            kwargs: further arguments of the LLM.
+            kwargs: further arguments of the LLM's own forward.
+
+        Raises:
+            TypeError: the LLM knows no such argument.
+            ValueError: there is no prompt, or clouds and prompts do not fit each other.
 
         """
+        kwargs.pop("return_dict", None)  # generate passes it
+        self._refuse_unknown(kwargs)
         if inputs_embeds is None:
             if point_tokens is None and points is not None:
                 point_tokens = self.encode(points)
             if input_ids is None:
                 raise ValueError("give input_ids or inputs_embeds")
+            if point_tokens is None and past_key_values is not None and past_key_values.get_seq_length():
+                patch_count = 0  # a generation goes on; its cache has the clouds
             inputs_embeds = self.embed(input_ids, point_tokens, patch_count)
+        elif points is not None or point_tokens is not None:
+            raise ValueError("give clouds with input_ids; inputs_embeds have them already")
+        optional = {"position_ids": position_ids, "past_key_values": past_key_values}
+        kwargs |= {name: value for name, value in optional.items() if value is not None}
+        inputs = {"inputs_embeds": inputs_embeds, "attention_mask": attention_mask, **kwargs}
         if labels is not None:
-            kwargs.setdefault("use_cache", False)  # scored in one pass
-        outputs = self.get_decoder()(
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            **kwargs,
-        )
-        hidden = outputs.last_hidden_state
-        if labels is not None:
-            answer_logp, whole = self.answer_logp(hidden, labels)
-            count = (labels[:, 1:] != IGNORED).sum().clamp(min=1)
+            labeled = labels[:, 1:] != IGNORED
+            inputs.setdefault("use_cache", False)  # scored in one pass
+            logits = self._run_llm(lambda hidden: hidden[:, :-1][labeled].unsqueeze(0), inputs).logits[0]
+            answer_logp, whole = score_answers(logits, labels)
             return Spa3dOutput(
-                loss=-answer_logp.sum() / count,
+                loss=-answer_logp.sum() / labeled.sum().clamp(min=1),
                 answer_logp=answer_logp,
                 answer_vocabulary=whole if vocabulary else None,
             )
         kept: Any = logits_to_keep
         if isinstance(logits_to_keep, int):
             kept = slice(-logits_to_keep or None, None)
-        return Spa3dOutput(logits=self.project(hidden[:, kept]), past_key_values=outputs.past_key_values)
+        outputs = self._run_llm(lambda hidden: hidden[:, kept], inputs)
+        return Spa3dOutput(logits=outputs.logits, past_key_values=getattr(outputs, "past_key_values", None))
 
     def project(self, hidden: Float[Tensor, "*places H"]) -> Float[Tensor, "*places V"]:
         """Logits of the vocabulary, computed in float32.
@@ -221,35 +234,41 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
             logits: Tensor = functional_call(head, weights, (hidden.float(),)) if weights else head(hidden.float())
         return logits
 
-    def answer_logp(
-        self, hidden: Float[Tensor, "B T H"], labels: Int[Tensor, "B T"]
-    ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "A V"]]:
-        """Log p of the labeled tokens, 0 elsewhere, and of the vocabulary there; nats, float32.
+    def _run_llm(self, select: Callable[[Tensor], Tensor], inputs: dict[str, Any]) -> Any:
+        """Run the LLM's own forward, with its projection at the selected hidden states alone.
 
-        The vocabulary projection runs only at the positions before labeled tokens.
+        So whatever the LLM does to its logits (scales or caps them) is done in every score.
         """
-        labeled = labels[:, 1:] != IGNORED
-        logits = self.project(hidden[:, :-1][labeled])  # (answer tokens, vocabulary)
-        whole = torch.log_softmax(logits, dim=-1)
-        result = torch.zeros(labels.shape, dtype=torch.float32, device=hidden.device)
-        result[:, 1:][labeled] = whole.gather(1, labels[:, 1:][labeled].unsqueeze(1)).squeeze(1)
-        return result, whole
+        head, selected = self.get_output_embeddings(), list[Tensor]()
+
+        def withhold(_: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
+            selected.append(select(arguments[0]))
+            return (arguments[0][:, :0],)
+
+        def project(*_: object) -> Tensor:
+            for handle in handles:
+                handle.remove()
+            return self.project(selected[0])
+
+        handles = [head.register_forward_pre_hook(withhold), head.register_forward_hook(project)]
+        try:
+            return self.language_model(**inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _refuse_unknown(self, arguments: dict[str, Any]) -> None:
+        """Refuse arguments that the LLM would ignore."""
+        known = inspect.signature(self.language_model.forward).parameters.keys() | TransformersKwargs.__annotations__
+        unknown = sorted(arguments.keys() - known)
+        if unknown:
+            raise TypeError(f"the 3D LLM takes no argument {', '.join(unknown)}; clouds are given as points")
 
     def prepare_inputs_for_generation(  # type: ignore[override]  # multimodal models add their own inputs
         self, input_ids: Any, points: Tensor | None = None, point_tokens: Tensor | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """Transformers' hook: clouds go in with the prompt, not with every new token."""
+        """Transformers' hook: clouds go in with the prompt, not with every new token behind a cache."""
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)  # type: ignore[misc]
-        if kwargs.get("is_first_iteration", False):
+        if kwargs.get("is_first_iteration", False) or not kwargs.get("use_cache", True):
             inputs.update(points=points, point_tokens=point_tokens)
         return inputs
-
-
-def _refuse_scaled_logits(config: Spa3dConfig) -> None:
-    """Refuse LLMs that post-process logits, because `answer_logp` would not."""
-    for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
-        if getattr(config.text_config, name, None):
-            raise CheckpointError(
-                f"the LLM ({config.text_config.model_type}) changes its logits after the vocabulary projection "
-                f"({name}), which scoring at answer positions does not do; choose an LLM without {name}"
-            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -11,13 +12,17 @@ from jaxtyping import Float32
 from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
 
-from spa3d.contracts.dataset import Conversation, Round
+from spa3d.contracts.dataset import POINT, Conversation, Round
 from spa3d.data.cloud_checks import Colors, from_array
 from spa3d.data.preparation import Preparation, prepare
 from spa3d.errors import DataError
-from spa3d.model.chat_templates import Prompt, Template, plain, vicuna
-from spa3d.model.special_tokens import reject_special_tokens
+from spa3d.llm_clients.prompt_ids import Offsets, encode_prompt
+from spa3d.model.chat_templates import Prompt, Template, chat, chat_end, plain, vicuna
+from spa3d.model.special_tokens import reject_special_tokens, special_tokens_of
 from spa3d.model.tokens import IGNORED, PromptPrefix, Tokens
+
+ANSWER = "A"
+"""Stand-in for an answer that is to be generated."""
 
 
 class Spa3dProcessor(ProcessorMixin):
@@ -67,18 +72,16 @@ class Spa3dProcessor(ProcessorMixin):
         text: str | Sequence[str],
         clouds: Sequence[np.ndarray] | np.ndarray | None = None,
         colors: Colors = "0-1",
-        **kwargs: Any,
     ) -> BatchFeature:
         """Make inputs of ``generate``, padded on the left, from questions with or without clouds.
 
         Args:
-            text: one question or several.
-            clouds: ``(N, 6)`` xyz in any unit and rgb, or ``(N, 3)`` without color; floating point.
+            text: one question or several; a cloud stands at the mark ``<point>``, or before the question.
+            clouds: one per question: ``(N, 6)`` xyz in any unit and rgb, or ``(N, 3)`` without color; floating point.
             colors: the range of rgb; values are divided by 255 only for 0-255.
-            kwargs: arguments that transformers passes; ignored.
 
         Raises:
-            DataError: an array is not a valid cloud.
+            DataError: an array is not a valid cloud, or there are more or fewer clouds than questions.
 
         """
         questions = [text] if isinstance(text, str) else list(text)
@@ -86,6 +89,10 @@ class Spa3dProcessor(ProcessorMixin):
         batch = self.pad([self.question_ids(question, prefix) for question in questions], side="left")
         if clouds is not None:
             arrays = [clouds] if isinstance(clouds, np.ndarray) and clouds.ndim == 2 else list(clouds)
+            if len(arrays) != len(questions):
+                raise DataError(
+                    f"{len(questions)} questions and {len(arrays)} clouds; give one cloud for each question, or none"
+                )
             batch["points"] = torch.from_numpy(
                 np.stack([self._prepare_array(array, i, colors) for i, array in enumerate(arrays)])
             )
@@ -107,20 +114,31 @@ class Spa3dProcessor(ProcessorMixin):
         return start + patch * self.num_point_tokens + end + "\n"
 
     def prompt(self, rounds: Sequence[Round], before: str, *, open_ended: bool) -> Prompt:
-        """Format the conversation in the template, with `before` in front of the first question.
+        """Format the conversation in the template, with `before` at the mark of the first question.
 
         Raises:
-            DataError: a question or an answer contains a special token.
+            DataError: a question or an answer contains a special token, or more marks than one.
 
         """
-        reject_special_tokens(rounds, {*self.tokenizer.all_special_tokens, *self.point_tokens})
+        reject_special_tokens(rounds, special_tokens_of(self.tokenizer) | {*self.point_tokens})
+        for number, turn in enumerate(rounds):
+            if turn.question.count(POINT) > (number == 0):
+                raise DataError(f"the question {turn.question[:80]!r}: {POINT} may occur once, in the first question")
+        return self._template()(rounds, before, self.system, open_ended)
+
+    @property
+    def pad_id(self) -> int:
+        """Token id of padding, which is masked, so that any id serves."""
+        ids = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, 0)
+        return next(int(token) for token in ids if token is not None)
+
+    @property
+    def stop_ids(self) -> list[int]:
+        """Token ids that end an answer: of the tokenizer, and of the chat template if it is used."""
+        found = {self.tokenizer.eos_token_id} - {None}
         if self.conversation == "chat":
-            return self._chat(rounds, before, open_ended)
-        templates: dict[str, Template] = {
-            "vicuna": vicuna(self.tokenizer.eos_token),
-            "plain": plain(self.tokenizer.eos_token),
-        }
-        return templates[self.conversation](rounds, before, self.system, open_ended)
+            found.add(self.tokenizer.convert_tokens_to_ids(chat_end(self.tokenizer)))
+        return sorted(found)
 
     def tokenize(self, conversation: Conversation, before: str) -> Tokens:
         """Tokenize a conversation, with labels on the answers; cut at ``max_length`` tokens."""
@@ -128,31 +146,35 @@ class Spa3dProcessor(ProcessorMixin):
         return Tokens(tokens.ids[cut], tokens.labels[cut], tokens.rounds[cut])
 
     def question_ids(self, question: str, prefix: PromptPrefix) -> list[int]:
-        """Token ids of one question up to its answer; raises `DataError` if there are too many."""
-        prompt = self.prompt([Round(question, "")], self.prompt_prefix(prefix), open_ended=True)
-        return self._check_length(self._encode(prompt.text)["input_ids"])
+        """Token ids of one question up to its answer; raises `DataError` if there are too many.
+
+        They are cut before an answer, because some tokenizers read the last line break otherwise where a text ends.
+        """
+        asked = Conversation("question", (Round(question, ANSWER),))
+        tokens = self._tokens(asked, self.prompt_prefix(prefix))
+        return self._check_length(tokens.ids[: tokens.rounds.index(0)])
 
     def option_ids(
         self, question: str, options: Sequence[str], prefix: PromptPrefix
     ) -> tuple[list[int], list[list[int]]]:
-        """Token ids of the common prompt, and of each option with the end token.
+        """Token ids of the common prompt, and of the rest with each option and its end token.
 
-        Each option is tokenized inside its prompt, as in training, and split at the start of the answer. Raises
-        `DataError` if one does not fit, because a cut option would get the score of its beginning.
+        Each option is tokenized inside its prompt, as in training; prompt and rest together are the ids of that text.
+        The common prompt ends before the first answer token, or earlier where an option changes the tokens before it.
+        Raises `DataError` if an option does not fit, because a cut option would get the score of its beginning.
         """
         before = self.prompt_prefix(prefix)
-        head, tails = list[int](), list[list[int]]()
-        for option in options:
-            tokens = self._tokens(Conversation("option", (Round(question, option),)), before)
-            start = tokens.rounds.index(0)
-            head, tail = self._check_length(tokens.ids)[:start], tokens.ids[start:]
-            tails.append(tail)
-        return head, tails
+        texts = [self._tokens(Conversation("option", (Round(question, option),)), before) for option in options]
+        rows = [self._check_length(tokens.up_to_end()) for tokens in texts]
+        shared = min((tokens.rounds.index(0) for tokens in texts), default=0)
+        columns = zip(*(row[:shared] for row in rows), strict=True)
+        common = sum(1 for _ in takewhile(lambda column: len({*column}) == 1, columns))
+        return [*rows[0][:common]] if rows else [], [row[common:] for row in rows]
 
     def pad(self, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"]) -> dict[str, Tensor]:
         """Pad rows of ids to ``input_ids`` and ``attention_mask``, ``(B, T)`` int64."""
         width = max(len(row) for row in rows)
-        ids = torch.full((len(rows), width), int(self.tokenizer.pad_token_id))
+        ids = torch.full((len(rows), width), self.pad_id)
         mask = torch.zeros_like(ids)
         for index, row in enumerate(rows):
             columns = slice(width - len(row), width) if side == "left" else slice(len(row))
@@ -166,8 +188,8 @@ class Spa3dProcessor(ProcessorMixin):
 
     def _tokens(self, conversation: Conversation, before: str) -> Tokens:
         prompt = self.prompt(conversation.rounds, before, open_ended=False)
-        encoded = self._encode(prompt.text, return_offsets_mapping=True)
-        ids, rounds = encoded["input_ids"], _rounds_of(encoded["offset_mapping"], prompt.answers)
+        ids, offsets = self._encode(prompt.text)
+        rounds = _rounds_of(offsets, prompt.answers)
         labels = [token if index >= 0 else IGNORED for token, index in zip(ids, rounds, strict=True)]
         return Tokens(ids, labels, rounds)
 
@@ -178,30 +200,29 @@ class Spa3dProcessor(ProcessorMixin):
             )
         return ids
 
-    def _encode(self, text: str, **options: Any) -> Any:
+    def _encode(self, text: str) -> tuple[list[int], Offsets]:
         """Tokenize a prompt; a chat template writes its own start token."""
-        return self.tokenizer(text, add_special_tokens=self.conversation != "chat", **options)
+        return encode_prompt(self.tokenizer, text, add_start=self.conversation != "chat")
 
-    def _chat(self, rounds: Sequence[Round], before: str, open_ended: bool) -> Prompt:
-        messages = [{"role": "system", "content": self.system}] if self.system else []
-        text, spans = "", []
-        for number, turn in enumerate(rounds):
-            question = before + turn.question if number == 0 else turn.question
-            messages.append({"role": "user", "content": question})
-            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            if open_ended and number == len(rounds) - 1:
-                break
-            start = len(text)
-            messages.append({"role": "assistant", "content": turn.answer})
-            text = self.tokenizer.apply_chat_template(messages, tokenize=False)
-            spans.append((start, len(text.rstrip())))
-        return Prompt(text, tuple(spans))
+    def _template(self) -> Template:
+        if self.conversation == "chat":
+            return chat(self.tokenizer)
+        return {"vicuna": vicuna, "plain": plain}[self.conversation](self.tokenizer.eos_token)
 
 
-def _rounds_of(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[int]:
-    """Index of the answer span around each token; -1 outside, and for tokens without characters."""
-    rounds = []
-    for start, end in offsets:
-        inside = [i for i, (first, last) in enumerate(spans) if end > start and start >= first and end <= last]
-        rounds.append(inside[0] if inside else -1)
+def _rounds_of(offsets: Offsets, spans: Sequence[tuple[int, int]]) -> list[int]:
+    """Index of the answer of each token; -1 outside.
+
+    An answer has all tokens from the first to the last with one of its characters. Some tokenizers leave spaces out of
+    the offsets (``trim_offsets``), so tokens in between may have none.
+    """
+    rounds = [-1] * len(offsets)
+    for index, (first, last) in enumerate(spans):
+        inside = [place for place, (start, end) in enumerate(offsets) if end > first and start < last]
+        if not inside:
+            continue
+        begin = inside[0]
+        while begin and offsets[begin - 1] == (first, first):  # the space mark of sentencepiece
+            begin -= 1
+        rounds[begin : inside[-1] + 1] = [index] * (inside[-1] + 1 - begin)
     return rounds

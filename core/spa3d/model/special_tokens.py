@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from spa3d.config.settings import LLMSettings
 from spa3d.contracts.dataset import Round
@@ -23,6 +24,13 @@ def reject_special_tokens(rounds: Iterable[Round], marks: Collection[str]) -> No
             raise DataError(
                 f"the text {text[:80]!r} holds {contained[0]!r}, a mark of the model's own; change the text"
             )
+
+
+def special_tokens_of(tokenizer: Any) -> set[str]:
+    """Special tokens of a tokenizer, also those that none of its attributes names."""
+    return {*tokenizer.all_special_tokens} | {
+        token.content for token in tokenizer.added_tokens_decoder.values() if token.special
+    }
 
 
 def point_tokens(settings: LLMSettings) -> list[str]:

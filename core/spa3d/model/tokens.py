@@ -1,12 +1,14 @@
-"""Tokenized conversations: ids, labels and rounds, and batches of them."""
+"""Tokenized conversations, batches of them, and the likelihood of their answers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 IGNORED = -100
@@ -26,6 +28,11 @@ class Tokens:
     def answer_count(self) -> int:
         """Number of answer tokens."""
         return sum(label != IGNORED for label in self.labels)
+
+    def up_to_end(self) -> list[int]:
+        """Ids up to the last label: without what a template writes behind the end of an answer."""
+        behind = sum(1 for _ in takewhile(lambda label: label == IGNORED, reversed(self.labels)))
+        return self.ids[: len(self.ids) - behind]
 
 
 def collate(rows: Sequence[Tokens], pad: int, device: torch.device) -> dict[str, Tensor]:
@@ -48,3 +55,25 @@ def collate(rows: Sequence[Tokens], pad: int, device: torch.device) -> dict[str,
     if device.type == "cuda":
         stacked = stacked.pin_memory().to(device, non_blocking=True)
     return dict(zip(tables, stacked.to(device).unbind(), strict=True))
+
+
+def score_answers(
+    logits: Float[Tensor, "A V"], labels: Int[Tensor, "B T"]
+) -> tuple[Float[Tensor, "B T"], Float[Tensor, "A V"]]:
+    """Log p of the labeled tokens, 0 elsewhere, and of the vocabulary there; nats, float32."""
+    labeled = labels[:, 1:] != IGNORED
+    whole = torch.log_softmax(logits.float(), dim=-1)
+    result = torch.zeros(labels.shape, dtype=torch.float32, device=logits.device)
+    result[:, 1:][labeled] = whole.gather(1, labels[:, 1:][labeled].unsqueeze(1)).squeeze(1)
+    return result, whole
+
+
+def check_patches(places: Tensor, patch_count: int | None, *, clouds: int, size: int) -> None:
+    """Check that each cloud of `size` embeddings has its patch tokens in a prompt of its own.
+
+    A given `patch_count` is compared as it is; without it, the prompts are counted one by one.
+    """
+    counts = [patch_count] if patch_count is not None else places.sum(dim=1).tolist()
+    if sum(counts) != clouds * size or (patch_count is None and not {*counts} <= {0, size}):
+        each = f", {counts} in the prompts" if len(counts) > 1 else ""
+        raise ValueError(f"{sum(counts)} patch tokens in the text{each} for {clouds} clouds of {size} embeddings each")

@@ -18,6 +18,7 @@ from spa3d.artifacts.workspace import Workspace
 from spa3d.checkpoints.load import describe, read
 from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
+from spa3d.model.llm import embedding_width
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pipeline.parts import Execution, Fingerprints, Parts
@@ -121,7 +122,7 @@ def load_base(folder: Path, parts: Parts, execution: Execution) -> tuple[Spa3dMo
     """
     config = _read_config(folder, parts)
     encoder = parts.make_encoder()
-    projector = parts.make_projector(encoder.dim, config.text_config.hidden_size)
+    projector = parts.make_projector(encoder.dim, embedding_width(config.text_config))
     model, processor = read(folder, config, encoder, projector)
     _refuse_differences(folder, differences({"points": processor.points}, {"points": dict(parts.preparation)}))
     return place(model, execution), processor

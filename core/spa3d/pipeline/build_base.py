@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,9 +20,10 @@ from spa3d.config.stages import StageName, optimizer_steps, trained_parts
 from spa3d.contracts.dataset import Record
 from spa3d.errors import CheckpointError
 from spa3d.inference.views import built_in_views
+from spa3d.model.chat_templates import place_cloud
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.finite import not_finite_weights
-from spa3d.model.llm import make_llm
+from spa3d.model.llm import make_llm, stop_ids
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.precision import describe_arithmetic, read_dtype
 from spa3d.model.processing import Spa3dProcessor
@@ -29,6 +31,7 @@ from spa3d.model.saving import save_model
 from spa3d.model.special_tokens import point_tokens
 from spa3d.pipeline.base import Base, part_hashes, place
 from spa3d.pipeline.caches import Caches
+from spa3d.pipeline.llm_trial import try_llm
 from spa3d.pipeline.parts import Parts
 from spa3d.pipeline.stages import Stage
 from spa3d.runtime import distributed
@@ -177,8 +180,7 @@ class BaseBuilder:
             )
         if stage == "llm":
             text = language_text(processor, self.conversation, seed)
-            pad = int(processor.tokenizer.pad_token_id)
-            return LanguageTrainer(job, model=model, samples=stream(text), pad=pad)
+            return LanguageTrainer(job, model=model, samples=stream(text), pad=processor.pad_id)
         conversation = captions if stage == "align" else self.conversation
         texts = tokenize_example(processor, sft_example(conversation), [("chosen", "cloud")], blind=self.recipe.blind)
         views = built_in_views(self.caches.encoder(model, processor))
@@ -197,7 +199,7 @@ class BaseBuilder:
                 f"--llm {settings.path}: {len(broken)} of its weights hold NaN or infinity, such as {broken[0]}"
             )
         torch.manual_seed(seed)
-        projector = parts.make_projector(encoder.dim, llm.config.hidden_size)
+        projector = parts.make_projector(encoder.dim, llm.get_input_embeddings().embedding_dim)
         described = Spa3dConfig(
             text_config=llm.config,
             encoder=dict(parts.described["encoder"]),
@@ -217,6 +219,9 @@ class BaseBuilder:
             point_tokens=point_tokens(settings),
             max_length=settings.max_length,
         )
+        try_llm(model, processor, f"--llm {settings.path}" if settings.path else "the LLM")
+        generation: Any = model.generation_config
+        generation.eos_token_id, generation.pad_token_id = stop_ids(llm, *processor.stop_ids), processor.pad_id
         return model, processor
 
     def _finish(self) -> None:
@@ -243,7 +248,7 @@ def training_text(records: Sequence[Record], conversation: ConversationSampler) 
     for record in records:
         yield f"USER: ASSISTANT: {record.caption or ''}"
         for turn in conversation(record, 0).rounds:
-            yield f" {turn.question}"
+            yield f" {place_cloud(turn.question, '')}"
             yield f" {turn.answer}"
 
 

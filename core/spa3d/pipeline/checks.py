@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from transformers import PreTrainedConfig
 
 from spa3d.config.settings import LLMSettings, RunConfig
 from spa3d.config.stages import stages_of, trained_parts
@@ -13,7 +14,7 @@ from spa3d.contracts.encoder import Encoder, promise_misfits
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.inference.views import BUILT_IN
 from spa3d.model.adapters import errors as adapter_errors
-from spa3d.model.llm import llm_config
+from spa3d.model.llm import embedding_width, llm_config, max_positions
 from spa3d.model.trained_parts import find_batch_statistics
 from spa3d.pipeline.parts import Parts
 from spa3d.pipeline.trials import trial
@@ -112,7 +113,7 @@ def part_errors(parts: Parts, encoder: Encoder, llm: LLMSettings, *, base: str) 
         return errors
     projector_name = f"--projector {parts.names['projector']}"
     with torch.device("meta"):
-        hidden = llm_config(llm).get_text_config().hidden_size
+        hidden = embedding_width(llm_config(llm))
         projector = parts.make_projector(encoder.dim, hidden)
         prompt = try_forward(projector_name, projector, torch.empty(promised))
     length = projector.num_tokens(encoder.num_tokens(count))
@@ -123,7 +124,16 @@ def part_errors(parts: Parts, encoder: Encoder, llm: LLMSettings, *, base: str) 
     if length + 2 >= llm.max_length:
         takes = f"a cloud takes {length + 2} tokens, so no text fits"
         errors.append(f"--llm.max_length {llm.max_length}: {takes}; raise it, or choose fewer point tokens")
-    return errors
+    return [*errors, *position_errors(llm_config(llm), llm.max_length)]
+
+
+def position_errors(llm: PreTrainedConfig, max_length: int) -> list[str]:
+    """The error of prompts that the LLM's positions cannot hold, as a list; empty if they fit."""
+    positions = max_positions(llm)
+    if positions is None or max_length <= positions:
+        return []
+    exceeds = f"prompts with their answers may exceed the {positions} positions of the LLM (max_position_embeddings)"
+    return [f"--llm.max_length {max_length}: {exceeds}; set {positions} or less, or choose another LLM"]
 
 
 def try_forward(what: str, part: nn.Module, inputs: torch.Tensor) -> torch.Tensor:

@@ -70,7 +70,7 @@ def _plan_parts(run: Run) -> list[PlannedPart]:
     with torch.device("meta"):
         encoder = run.parts.make_encoder()
         llm = AutoModelForCausalLM.from_config(saved_llm or llm_config(config.llm), trust_remote_code=False)
-        projector = run.parts.make_projector(encoder.dim, llm.config.hidden_size)
+        projector = run.parts.make_projector(encoder.dim, llm.get_input_embeddings().embedding_dim)
     stages = [(f"base: {name}", trained_parts(name, getattr(config.base, name))) for name in stages_of(config)]
     last, lora = trained_parts("post-train", config.train), config.train.lora
     # With adapters the LLM's own weights are frozen.

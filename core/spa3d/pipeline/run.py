@@ -42,6 +42,7 @@ from spa3d.pipeline.data_checks import (
 )
 from spa3d.pipeline.evaluate_stage import Measurement
 from spa3d.pipeline.fingerprints import run_fingerprints
+from spa3d.pipeline.llm_trial import try_llm
 from spa3d.pipeline.pairs_stage import PairSource
 from spa3d.pipeline.parts import Fingerprints
 from spa3d.pipeline.passport import make_passport
@@ -163,7 +164,10 @@ class Run:
     def model_and_processor(self) -> tuple[Spa3dModel, Spa3dProcessor]:
         """The loaded base; post-training trains it in place, and then it is dropped."""
         with of_given_base(self.config.base.path):
-            return load_base(self.base.model_folder, self.parts, self.execution)
+            model, processor = load_base(self.base.model_folder, self.parts, self.execution)
+        if self.config.base.path:  # a base of this run was tried when it was begun
+            try_llm(model, processor, f"--base {self.config.base.path}")
+        return model, processor
 
     @cached_property
     def trained(self) -> tuple[Spa3dModel, Spa3dProcessor]:

@@ -87,6 +87,15 @@ def test_conversation_removes_the_mark_and_pairs_the_turns() -> None:
     assert behind == Conversation("simple_description", (Round("What is this?", "A lamp."),))
 
 
+def test_conversation_keeps_a_mark_inside_the_text() -> None:
+    for text in ("Look at <point> and say its color.", "<point> is what?", "What is <point>", "One.\n<point>\nTwo."):
+        parsed = conversation(entry(text, "A lamp."), "here")
+        assert parsed.rounds[0].question == text
+        assert parsed.has_cloud
+    with pytest.raises(DataError, match="here: empty question in turn 0"):
+        conversation(entry(" <point> ", "A lamp."), "here")
+
+
 def test_conversation_text_only() -> None:
     assert not conversation(entry("Hello", "Hi"), "here", allow_text_only=True).has_cloud
     with pytest.raises(DataError, match=r"here: no <point> in the first human turn; pass --dataset.allow_text_only"):

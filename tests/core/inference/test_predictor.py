@@ -9,6 +9,7 @@ import torch
 
 from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Conversation, Round
+from spa3d.errors import DataError
 from spa3d.inference.predictor import Predictor
 from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.model.tokens import IGNORED
@@ -88,3 +89,34 @@ def test_answer_takes_the_first_of_equal_options(answerer: Predictor) -> None:
     [prediction] = answerer.answer(questions(("left", "left"))[:1], "clean", lambda units: None)
     assert prediction.option_logp[0] == prediction.option_logp[1]
     assert prediction.text == "left"
+
+
+def greedy(answerer: Predictor, number: int, count: int) -> list[int]:
+    """The likeliest `count` tokens behind a prompt, one forward each."""
+    ids = answerer.processor.question_ids(PROMPTS[number], "cloud")
+    clouds, start = answerer.views["clean"].tokens([(f"test-{number}", 0)]).tokens, len(ids)
+    for _ in range(count):
+        ids.append(int(answerer.model(input_ids=torch.tensor([ids]), point_tokens=clouds).logits[0, -1].argmax()))
+    return ids[start:]
+
+
+def test_an_answer_stops_at_every_end_token(answerer: Predictor) -> None:
+    """Chat LLMs end a turn with a token of their own, which their generation config names."""
+    ids, processor = greedy(answerer, 0, 5), answerer.processor
+    assert processor.tokenizer.eos_token_id not in ids
+    answerer.model.generation_config.eos_token_id = [processor.tokenizer.eos_token_id, ids[3]]
+    [short] = answerer.answer(questions(None)[:1], "clean", lambda units: None)
+    assert short.text == processor.decode_answer(ids[: ids.index(ids[3])])
+
+
+def test_an_answer_ends_with_the_positions_of_the_llm(answerer: Predictor) -> None:
+    asked, processor = questions(None), answerer.processor
+    longest = max(len(processor.question_ids(question.prompt, "cloud")) for question in asked)
+    answerer.model.config.text_config.max_position_embeddings = longest + 5
+    together = answerer.answer(asked, "clean", lambda units: None)
+    for question, prediction in zip(asked, together, strict=True):
+        assert answerer.answer([question], "clean", lambda units: None) == [prediction]
+    assert together[1].text == processor.decode_answer(greedy(answerer, 1, 5))
+    answerer.model.config.text_config.max_position_embeddings = longest
+    with pytest.raises(DataError, match=r"test-1: a question of \d+ tokens leaves no room .*; shorten it"):
+        answerer.answer(asked, "clean", lambda units: None)

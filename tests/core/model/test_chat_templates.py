@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from spa3d.contracts.dataset import Round
-from spa3d.model.chat_templates import plain, vicuna
+from spa3d.errors import CheckpointError, DataError
+from spa3d.model.chat_templates import chat, chat_end, place_cloud, plain, vicuna
 
 ROUNDS = [Round("What is this?", "A mug."), Round("Color?", "Red.")]
+TRICKY = [Round("Is it red or blue?", "red"), Round("Say red twice: red", " red red\n"), Round("red?", "re.d* $&")]
 
 
 def test_vicuna_is_written_as_published() -> None:
@@ -33,3 +37,65 @@ def test_an_open_prompt_ends_where_the_answer_begins(template) -> None:
 def test_braces_in_a_question_are_text() -> None:
     prompt = vicuna("</s>")([Round("Is {} it?", "{yes}")], "", "", False)
     assert prompt.text == "USER: Is {} it? ASSISTANT: {yes}</s>"
+
+
+def test_place_cloud_keeps_the_mark_inside_a_sentence() -> None:
+    assert place_cloud("What is this?", "[cloud]\n") == "[cloud]\nWhat is this?"
+    assert place_cloud("Look at <point> and say its color.", "[cloud]\n") == "Look at [cloud] and say its color."
+    assert place_cloud("Look at <point> and say its color.", "") == "Look at and say its color."
+    assert place_cloud("<point> is what?", "") == "is what?"
+
+
+def test_chat_spans_are_the_answers_with_their_end_token(tokenizer: Any, any_template: tuple[str, str]) -> None:
+    tokenizer.chat_template, end = any_template
+    for rounds in (ROUNDS, TRICKY, TRICKY[:1]):
+        whole = chat(tokenizer)(rounds, "<cloud>\n", "", False)
+        found = [whole.text[first:last] for first, last in whole.answers]
+        assert [text.removesuffix(end).strip() for text in found] == [turn.answer.strip() for turn in rounds]
+        assert all(text.endswith(end) for text in found)
+        assert f"<cloud>\n{rounds[0].question}" in whole.text
+        asked = chat(tokenizer)([*rounds[:-1], Round(rounds[-1].question, "")], "<cloud>\n", "", True)
+        assert asked.text == whole.text[: whole.answers[-1][0]]
+        assert asked.answers == whole.answers[:-1]
+    assert chat_end(tokenizer) == end
+
+
+def test_chat_asks_as_it_trains(tokenizer: Any, templates: dict[str, str]) -> None:
+    """Qwen3 writes an empty think block before the last answer, and not when it is to generate."""
+    tokenizer.chat_template = templates["qwen"]
+    assert chat(tokenizer)(ROUNDS, "", "", True).text == (
+        "<|im_start|>user\nWhat is this?<|im_end|>\n<|im_start|>assistant\nA mug.<|im_end|>\n"
+        "<|im_start|>user\nColor?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "system", "message"),
+    [
+        ("", "", "the tokenizer has no chat template; take vicuna or plain"),
+        ("mistral", "Be brief.", "fails .only user and assistant roles.; leave --llm.system out"),
+        ("{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}", "", "puts no end token behind"),
+        ("{% for m in messages[-2:] %}{{ m.content + '</s>' }}{% endfor %}", "", "leaves out, repeats or reorders"),
+        ("{% for m in messages %}{{ m.content * 2 + '</s>' }}{% endfor %}", "", "leaves out, repeats or reorders"),
+    ],
+)
+def test_chat_refuses_a_template_without_certain_answers(
+    tokenizer: Any, templates: dict[str, str], template: str, system: str, message: str
+) -> None:
+    tokenizer.chat_template = templates.get(template, template)
+    with pytest.raises(CheckpointError, match=rf"^--llm\.template chat: .*{message}"):
+        chat(tokenizer)(ROUNDS, "", system, False)
+
+
+def test_chat_of_a_template_that_rewrites_a_text(tokenizer: Any) -> None:
+    rewriting = "{{ m.content.split('</think>')[-1] + '</s>' }}"
+    tokenizer.chat_template = "{% for m in messages %}" + rewriting + "{% endfor %}"
+    prompt = chat(tokenizer)([Round("What?", "Well.</think>A mug.")], "", "", False)
+    assert [prompt.text[first:last] for first, last in prompt.answers] == ["A mug.</s>"]
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content | upper + 'x </s>' }}{% endfor %}"
+    with pytest.raises(CheckpointError, match="leaves out, repeats or reorders"):
+        chat(tokenizer)(ROUNDS, "", "", False)
+    rewriting = "{{ m.content | replace('|', ' - ') + (' - ' if m.role == 'user' else '</s>') }}"
+    tokenizer.chat_template = "{% for m in messages %}" + rewriting + "{% endfor %}"
+    with pytest.raises(DataError, match="rewrites this conversation"):
+        chat(tokenizer)([Round("a|b", "c|d")], "", "", False)

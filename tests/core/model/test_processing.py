@@ -10,6 +10,8 @@ import torch
 
 from spa3d.contracts.dataset import Conversation, Round
 from spa3d.errors import DataError
+from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.tokens import Tokens
 
 
 @pytest.mark.parametrize("mark", ["<point_patch>", "<point_start>", "</s>", "<s>", "<pad>"])
@@ -73,3 +75,112 @@ def test_processor_refuses_an_invalid_cloud(toy: Any, cloud: np.ndarray, message
     _, processor, clouds = toy()
     with pytest.raises(DataError, match=message):
         processor(["What?", "What?"], [clouds.dataset.record("train-0").cloud(), cloud])
+
+
+def test_processor_refuses_arguments_that_it_does_not_know(toy: Any) -> None:
+    _, processor, clouds = toy()
+    with pytest.raises(TypeError, match="points"):
+        processor(text="What?", points=clouds.dataset.record("train-0").cloud())
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_processor_refuses_another_number_of_clouds_than_questions(toy: Any, count: int) -> None:
+    _, processor, clouds = toy()
+    with pytest.raises(DataError, match=f"2 questions and {count} clouds; give one cloud for each question, or none"):
+        processor(["What?", "Which?"], [clouds.dataset.record("train-0").cloud()] * count)
+
+
+def test_processor_puts_the_cloud_at_its_mark(toy: Any) -> None:
+    _, processor, clouds = toy()
+    cloud = clouds.dataset.record("train-0").cloud()
+    decode = processor.tokenizer.decode
+    block = processor.prompt_prefix("cloud").rstrip("\n")
+    ids = processor("Look at <point> and tell.", cloud)["input_ids"][0]
+    assert decode(ids) == f"<s>USER: Look at {block} and tell. ASSISTANT:"
+    assert decode(processor("Look at <point> and tell.")["input_ids"][0]) == "<s>USER: Look at and tell. ASSISTANT:"
+    for texts in (("<point> or <point>?",), ("What?", "And <point>?")):
+        rounds = tuple(Round(text, "A thing.") for text in texts)
+        with pytest.raises(DataError, match="<point> may occur once, in the first question"):
+            processor.tokenize(Conversation("multi_round", rounds), block)
+
+
+def test_text_with_a_special_token_that_no_attribute_names_is_refused(tokenizer: Any) -> None:
+    assert "<|eot|>" not in tokenizer.all_special_tokens
+    with pytest.raises(DataError, match=r"holds '<\|eot\|>'"):
+        Spa3dProcessor(tokenizer).question_ids("Is <|eot|> here?", "blind")
+
+
+HARD = ("A mug.  It is 猫.", "猫", " red", "red\n\nand  blue ", "x", "\N{GRINNING FACE}")
+"""Answers with spaces that are tokens, and characters that are several."""
+
+
+def spans(tokens: Tokens) -> list[tuple[int, int]]:
+    """First and last place of each round, which has all places between them."""
+    found = []
+    for number in sorted({*tokens.rounds} - {-1}):
+        places = [place for place, index in enumerate(tokens.rounds) if index == number]
+        assert places == [*range(places[0], places[-1] + 1)]
+        found.append((places[0], places[-1]))
+    return found
+
+
+@pytest.mark.parametrize("conversation", ["vicuna", "plain", "chat"])
+def test_tokenize_labels_every_token_of_an_answer(
+    any_tokenizer: Any, any_template: tuple[str, str], conversation: str
+) -> None:
+    any_tokenizer.chat_template, end = any_template
+    processor = Spa3dProcessor(any_tokenizer, conversation=conversation)
+    end = end if conversation == "chat" else "</s>"
+    rounds = tuple(Round("What is this?", text) for text in HARD)
+    tokens = processor.tokenize(Conversation("multi_round", rounds), "")
+    assert any_tokenizer.decode(tokens.ids).count(end) >= len(rounds)
+    for (first, last), text in zip(spans(tokens), HARD, strict=True):
+        assert tokens.labels[first : last + 1] == tokens.ids[first : last + 1]
+        assert tokens.ids[last] == any_tokenizer.convert_tokens_to_ids(end)
+        assert any_tokenizer.decode(tokens.ids[first:last]).strip() == text.strip()
+
+
+@pytest.mark.parametrize("conversation", ["vicuna", "plain", "chat"])
+def test_a_question_is_asked_as_it_is_trained(
+    any_tokenizer: Any, any_template: tuple[str, str], conversation: str
+) -> None:
+    any_tokenizer.chat_template, _ = any_template
+    processor = Spa3dProcessor(any_tokenizer, conversation=conversation)
+    for text in map(str.strip, HARD):
+        tokens = processor.tokenize(Conversation("single_round", (Round("What is this?", text),)), "")
+        assert processor.question_ids("What is this?", "blind") == tokens.ids[: tokens.rounds.index(0)]
+
+
+def test_option_ids_are_the_ids_of_each_option_in_its_prompt(any_tokenizer: Any, any_template: tuple[str, str]) -> None:
+    any_tokenizer.chat_template, _ = any_template
+    for conversation in ("vicuna", "plain", "chat"):
+        processor = Spa3dProcessor(any_tokenizer, conversation=conversation)
+        for options in (HARD, HARD[::-1]):
+            head, tails = processor.option_ids("Which?", options, "blind")
+            for option, tail in zip(options, tails, strict=True):
+                tokens = processor.tokenize(Conversation("option", (Round("Which?", option),)), "")
+                end = spans(tokens)[0][1] + 1
+                assert head + tail == tokens.ids[:end], "what stands behind the end token is not scored"
+
+
+def test_a_prompt_never_ends_with_the_end_token(any_tokenizer: Any) -> None:
+    ids = Spa3dProcessor(any_tokenizer).question_ids("What?", "blind")
+    assert any_tokenizer.eos_token_id not in ids
+    assert ids[0] == any_tokenizer.bos_token_id
+    assert any_tokenizer.decode(ids).endswith("ASSISTANT:")
+
+
+def test_padding_needs_no_padding_token(tokenizer: Any) -> None:
+    assert tokenizer.pad_token_id is None
+    processor = Spa3dProcessor(tokenizer)
+    assert processor.pad([[5, 6], [7]], side="left")["attention_mask"].tolist() == [[1, 1], [0, 1]]
+    assert processor.pad_id == tokenizer.eos_token_id
+    tokenizer.eos_token = None
+    assert processor.pad_id == 0
+
+
+def test_stop_ids_hold_the_end_token_of_the_chat_template(tokenizer: Any, any_template: tuple[str, str]) -> None:
+    tokenizer.chat_template, end = any_template
+    stops = {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(end)}
+    assert Spa3dProcessor(tokenizer, conversation="chat").stop_ids == sorted(stops)
+    assert Spa3dProcessor(tokenizer).stop_ids == [tokenizer.eos_token_id]
