@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from rich.table import Table
 
 from spa3d.cli import INTERRUPTED
 from spa3d.cli.console import complaints, is_first_process, make_reporter, output, plain
 from spa3d.config.parse import Invocation, parse
 from spa3d.pipeline.run_location import run_folder
+from spa3d.registry.plain_yaml import dump_yaml
 from spa3d.version import __version__
 
 
@@ -65,9 +65,7 @@ def show_plan(invocation: Invocation) -> None:
 
     console, config = output(), invocation.config
     planned = plan(config, invocation.registry)
-    console.print(
-        plain(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)), soft_wrap=True
-    )
+    console.print(plain(dump_yaml(config.model_dump(mode="json"))), soft_wrap=True)
     stages = Table("stage", "what", "state", title="Stages", title_justify="left")
     for stage in planned.stages:
         stages.add_row(plain(stage.name), plain(stage.detail), plain("there", "green") if stage.done else "to do")

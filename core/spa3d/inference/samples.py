@@ -24,7 +24,7 @@ class Sample:
 
     def tokens(self, text: Text, view: View) -> Tokens | None:
         """The text to be scored under `view`; None where this sample has no such text or view."""
-        if view.of_twin and not self.twin_id:
+        if (view.of_twin and not self.twin_id) or (view.needs_cloud and not self.has_cloud):
             return None
         return self.texts.get((text, view.prefix))
 

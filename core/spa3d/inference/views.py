@@ -49,6 +49,7 @@ class View(ABC):
     Attributes:
         name: name in needs, prediction rows, metrics and reports.
         prefix: start of the prompt, with the point block (``cloud``) or without it (``blind``).
+        needs_cloud: whether text-only samples are left out; ``clean`` shows their text.
         of_twin: whether the twin of a sample is shown; samples without a twin are left out.
         negative: whether training metrics include a margin of ``clean`` over it: the right answer should be less
             likely under it. False for ``blind``, because its prompt differs.
@@ -57,6 +58,7 @@ class View(ABC):
 
     name: str
     prefix: PromptPrefix = "cloud"
+    needs_cloud: bool = True
     of_twin: bool = False
     negative: bool = False
 
@@ -121,6 +123,7 @@ class CleanView(View):
     """The record's own cloud."""
 
     name = "clean"
+    needs_cloud = False
 
     def __init__(self, encoder: ViewEncoder) -> None:
         self.encoder = encoder
@@ -139,6 +142,7 @@ class TwinView(CleanView):
     """The cloud of the sample's twin."""
 
     name = "twin"
+    needs_cloud = True
     of_twin = True
 
 
@@ -153,6 +157,7 @@ class OtherView(CleanView):
     """
 
     name = "other"
+    needs_cloud = True
     negative = True
 
     def __init__(self, encoder: ViewEncoder, records: Sequence[Record], *, seed: int) -> None:
@@ -165,7 +170,8 @@ class OtherView(CleanView):
         stream = keyed_generator(self.seed, epoch, record_id, self.name)
         for place in stream.permutation(len(self.records)):
             found = self.records[int(place)]
-            if found.group != mine.group and (found.category is None or found.category != mine.category):
+            differs = found.group != mine.group and (found.category is None or found.category != mine.category)
+            if differs and found.has_cloud:
                 return found.id
         raise DataError(f"record {record_id}: there is no object of another group and category for the view other")
 
@@ -221,6 +227,7 @@ class BlindView(View):
 
     name = "blind"
     prefix = "blind"
+    needs_cloud = False
 
     def key(self, record_id: str, epoch: int) -> str:
         """The empty string: no cloud is shown."""

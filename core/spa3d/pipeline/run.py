@@ -183,6 +183,7 @@ class Run:
         """Collect the questions, and raise the errors of the data before any work."""
         config, base = self.config, self.base
         checks = DataChecks(self.parts, self.special_tokens, blind=config.blind, reporter=self.reporter)
+        checks.note_conversion(self.data)
         self.questions = checks.questions(self.data, config.evaluate)
         self._held_out()
         refuse_twinless(self.parts, self.data.split("train"))
@@ -190,6 +191,8 @@ class Run:
             # The LLM of a base from --base may lack the layers of --train.lora.targets.
             adapters.planned_size(config.train.lora, describe(base.model_folder).text_config)
         self.pairs.check()
+        for note in self.parts.dataset.skip_log.notes:
+            self.reporter.warn(note)
 
     def pairs_alone(self, path: Path) -> Pairs:
         """Make pairs without training; if the base generates the answers, build it first."""
@@ -265,18 +268,20 @@ class Run:
     def _report(self) -> None:
         self.reporter.stage("report")
         base, processor = self.model_and_processor
-        config, rows = self.config, self.measurement.rows()
+        config, rows, metrics = self.config, self.measurement.rows(), self.metrics_log.rows()
+        skip_log = self.parts.dataset.skip_log
         data = ReportData(
             config=config.model_dump(mode="json"),
             passport=extend_passport(self.output, weights=part_hashes(self._trained or base)),
             data={
                 "dataset": self.parts.names["dataset"],
                 "splits": {name: len(records) for name, records in self.data.splits.items()},
-                "skipped": list(self.parts.dataset.skip_log.lines),
+                "skipped": list(skip_log.lines),
+                "notes": [*skip_log.notes, *dict.fromkeys(row["note"] for row in metrics if "note" in row)],
                 "up_axis": self.parts.dataset.up_axis,
             },
             rows=rows,
-            metrics=self.metrics_log.rows(),
+            metrics=metrics,
             timing=self.timing,
         )
         document = build_document(data, bootstrap=config.evaluate.bootstrap, seed=config.evaluate.seed)

@@ -77,7 +77,16 @@ def describe_benchmarks(document: Document) -> Iterator[str]:
 
 def list_skipped(document: Document) -> list[str]:
     """List the unreadable records, with a line each."""
-    lines = document.data.get("skipped")
+    return _list_lines(document, "skipped")
+
+
+def list_notes(document: Document) -> list[str]:
+    """List the data that were used otherwise than given: cut, converted or ignored."""
+    return _list_lines(document, "notes")
+
+
+def _list_lines(document: Document, key: str) -> list[str]:
+    lines = document.data.get(key)
     return [str(line) for line in lines] if isinstance(lines, list | tuple) else []
 
 
@@ -104,14 +113,17 @@ def _cells(line: ScoreLine) -> Iterator[str]:
 
 
 def _warnings(document: Document) -> Iterator[str]:
-    skipped = list_skipped(document)
-    if document.training.warnings or skipped:
+    skipped, notes = list_skipped(document), list_notes(document)
+    if document.training.warnings or skipped or notes:
         yield "## Warnings"
     if document.training.warnings:
         yield render_bullets(f"Watchdog: {escape_markdown(text)}" for text in document.training.warnings)
     if skipped:
         yield f"{format_count(len(skipped), 'record')} left out, unreadable:"
         yield render_bullets(map(escape_markdown, skipped))
+    if notes:
+        yield f"{format_count(len(notes), 'note')} on data that are cut, converted or ignored:"
+        yield render_bullets(map(escape_markdown, notes))
 
 
 def _examples(examples: Sequence[Example]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from spa3d.contracts.objective import Need, Objective, Scores, Term
+from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
 from spa3d.inference.views import ViewEncoder, Views, built_in_views
 from spa3d.model.tokens import IGNORED, Tokens, collate
@@ -87,6 +88,43 @@ class Both(Objective):
 
 def gradients(model: Any) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+def text_only(sample: Sample) -> Sample:
+    """The sample as a text-only conversation: its text behind every prefix is that without a point block."""
+    return replace(sample, has_cloud=False, texts=dict.fromkeys(sample.texts, sample.texts["chosen", "blind"]))
+
+
+@pytest.mark.parametrize("view", ["noised", "other", "twin"])
+def test_text_only_conversations_are_absent_under_views_of_a_cloud(world: Any, toy_dataset: Any, view: str) -> None:
+    model, views, batch = world
+    views = built_in_views(views.encoder, noise=masked(), seed=3, others=toy_dataset.records("train"))
+    need = Need("chosen", view)
+    for alone in (text_only(batch[0]), replace(text_only(batch[0]), twin_id=batch[1].record_id)):
+        scores = score(model, [CLEAN, need], [alone], views).scores
+        assert scores["chosen", "clean"].present.tolist() == [True]
+        assert scores[need.key].present.tolist() == [False]
+        assert scores[need.key].logp.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("name", ["spa", "scene-dpo", "mdpo"])
+def test_text_only_conversations_add_nothing_to_contrasts_of_views(world: Any, name: str) -> None:
+    model, views, batch = world
+    objective = create("objective", name)
+    mixed = [batch[0], text_only(batch[1])]
+    policy = score(model, [need for need in objective.needs if need.model == "policy"], mixed, views).scores
+    scores = Scores({**policy, **{(text, view, "reference"): policy[text, view] for text, view, _ in policy}})
+    contrast = next(term for term in objective.terms(scores) if term.name in ("spa", "view"))
+    assert contrast.values[0] > 0
+    assert contrast.values[1] == 0
+
+
+def test_count_units_counts_the_tokens_of_text_only_conversations(world: Any) -> None:
+    _, views, batch = world
+    mixed = [batch[0], text_only(batch[1])]
+    counts = count_units([mixed], [NOISED], views)
+    tokens = sum(sample.texts["chosen", "blind"].answer_count for sample in mixed)
+    assert counts == {"token": float(tokens), "sequence": 2.0}
 
 
 @pytest.mark.parametrize("pieces", [2, 4, 8])
