@@ -20,7 +20,7 @@ SHAPE = ("hidden_size", "layers", "heads", "intermediate_size", "vocab_size")
 
 
 @dataclass(frozen=True)
-class Given:
+class ExplicitSettings:
     """The settings that sources set: keys to the number of the strongest such source.
 
     Attributes:
@@ -40,20 +40,20 @@ class Given:
                 self.flags[keys] = source
 
 
-def idle_errors(config: RunConfig, given: Given, layers: Layers) -> list[str]:
+def idle_errors(config: RunConfig, explicit: ExplicitSettings, layers: Layers) -> list[str]:
     """Errors of settings without effect.
 
     Args:
         config: the complete configuration.
-        given: the settings that were given, not by a preset.
+        explicit: the settings that were given, not those of a preset.
         layers: locations of the settings.
 
     """
-    reasons = {**_overridden_epochs(config, given, layers), **_overridden_flags(config, given)}
+    reasons = {**_overridden_epochs(config, explicit, layers), **_overridden_flags(config, explicit)}
     return [f"{layers.location(keys)}: it would have no effect, because {reason}" for keys, reason in reasons.items()]
 
 
-def _overridden_epochs(config: RunConfig, given: Given, layers: Layers) -> dict[Keys, str]:
+def _overridden_epochs(config: RunConfig, explicit: ExplicitSettings, layers: Layers) -> dict[Keys, str]:
     """Epochs of stages whose steps are set by a weaker source or by the same flags."""
     reasons: dict[Keys, str] = {}
     for stage in STAGES:
@@ -61,18 +61,18 @@ def _overridden_epochs(config: RunConfig, given: Given, layers: Layers) -> dict[
         for name in stage:
             settings = getattr(settings, name)
         epochs, steps = (*stage, "epochs"), (*stage, "steps")
-        if not settings.steps or epochs not in given.sources:
+        if not settings.steps or epochs not in explicit.sources:
             continue
-        both = epochs in given.flags and given.flags[epochs] == given.flags.get(steps)
-        if both or given.sources[epochs] > given.sources.get(steps, -1):
+        both = epochs in explicit.flags and explicit.flags[epochs] == explicit.flags.get(steps)
+        if both or explicit.sources[epochs] > explicit.sources.get(steps, -1):
             name = ".".join(steps)
             reasons[epochs] = f"{name} is {settings.steps} ({layers.location(steps)}); add --{name} 0, or leave it out"
     return reasons
 
 
-def _overridden_flags(config: RunConfig, given: Given) -> dict[Keys, str]:
+def _overridden_flags(config: RunConfig, explicit: ExplicitSettings) -> dict[Keys, str]:
     reasons: dict[Keys, str] = {}
-    for keys in given.flags:
+    for keys in explicit.flags:
         block, name = keys[0], str(keys[-1])
         if config.base.path and (block == "llm" or (block == "base" and name != "path")):
             reasons[keys] = f"--base {config.base.path} is a finished 3D LLM; leave it out"

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spa3d.config.choices import Choice, Choices, choose
-from spa3d.config.idle import Given, idle_errors
+from spa3d.config.idle import ExplicitSettings, idle_errors
 from spa3d.config.layers import Layers, Location
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
 from spa3d.config.sources import (
@@ -91,7 +91,7 @@ class ConfigResolver:
         self.choices = choices
         self.manifest = choices.registry.manifest
         self.errors = list(choices.errors)
-        self.layers, self.given = Layers(), Given()
+        self.layers, self.explicit = Layers(), ExplicitSettings()
         self.resolved: dict[Keys, Resolved] = {}
         self.models: dict[Keys, type[BaseModel]] = {}
 
@@ -107,7 +107,7 @@ class ConfigResolver:
             for assignment in source.assignments:
                 if self._applies(source, assignment):
                     self._assign(assignment)
-                    self.given.add(assignment, number)
+                    self.explicit.add(assignment, number)
         self.errors += self.layers.errors
 
     def _lay_defaults(self) -> None:
@@ -214,7 +214,7 @@ class ConfigResolver:
         except ValidationError as error:
             self._add_errors(RunConfig, error, ())
             return None
-        self.errors += idle_errors(config, self.given, self.layers)
+        self.errors += idle_errors(config, self.explicit, self.layers)
         return config
 
     def _make_selection(self, choice: Choice) -> Selection:

@@ -177,7 +177,8 @@ class _Reader:
         return ""
 
     def _read_texts(self, value: Any, key: str) -> tuple[str, ...]:
-        return tuple(self._read_text(item, key, index) for index, item in enumerate(_list_items(value)))
+        texts = [self._read_text(item, key, index) for index, item in enumerate(_list_items(value))]
+        return tuple(text for text in texts if text)
 
     def _read_block(self, kind: str, value: Any) -> None:
         if kind == CHECKPOINT[0] and isinstance(value, Mapping):

@@ -49,7 +49,6 @@ class View(ABC):
     Attributes:
         name: name in needs, prediction rows, metrics and reports.
         prefix: start of the prompt, with the point block (``cloud``) or without it (``blind``).
-        needs_cloud: whether text-only samples are left out; ``clean`` shows their text.
         of_twin: whether the twin of a sample is shown; samples without a twin are left out.
         negative: whether training metrics include a margin of ``clean`` over it: the right answer should be less
             likely under it. False for ``blind``, because its prompt differs.
@@ -58,9 +57,13 @@ class View(ABC):
 
     name: str
     prefix: PromptPrefix = "cloud"
-    needs_cloud: bool = True
     of_twin: bool = False
     negative: bool = False
+
+    @property
+    def needs_cloud(self) -> bool:
+        """Whether text-only samples are left out; ``clean`` shows their text alone."""
+        return self.prefix == "cloud" and self.name != "clean"
 
     @abstractmethod
     def key(self, record_id: str, epoch: int) -> str:
@@ -123,7 +126,6 @@ class CleanView(View):
     """The record's own cloud."""
 
     name = "clean"
-    needs_cloud = False
 
     def __init__(self, encoder: ViewEncoder) -> None:
         self.encoder = encoder
@@ -142,7 +144,6 @@ class TwinView(CleanView):
     """The cloud of the sample's twin."""
 
     name = "twin"
-    needs_cloud = True
     of_twin = True
 
 
@@ -157,7 +158,6 @@ class OtherView(CleanView):
     """
 
     name = "other"
-    needs_cloud = True
     negative = True
 
     def __init__(self, encoder: ViewEncoder, records: Sequence[Record], *, seed: int) -> None:
@@ -227,7 +227,6 @@ class BlindView(View):
 
     name = "blind"
     prefix = "blind"
-    needs_cloud = False
 
     def key(self, record_id: str, epoch: int) -> str:
         """The empty string: no cloud is shown."""

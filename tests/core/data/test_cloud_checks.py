@@ -181,9 +181,7 @@ def test_read_npy_refuses_coordinates_too_coarse_for_the_extent(tmp_path: Path, 
     stored = small_object()
     stored[:, :3] += 100.0 if dtype == "float16" else UTM
     np.save(tmp_path / "a.npy", stored.astype(dtype))
-    message = (
-        r"a\.npy \(record a\): float\d\d is too coarse for the coordinates: near [\d.e+]+ it rounds by up to 0\.\d"
-    )
+    message = r"a\.npy \(record a\): float\d\d is too coarse .*: near [\d.e+]+ it rounds by up to 0\.\d"
     with pytest.raises(DataError, match=message):
         read_npy(tmp_path / "a.npy", record_id="a")
 

@@ -12,7 +12,7 @@ import torch
 from spa3d.contracts.objective import Need, Objective, Scores, Term
 from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
-from spa3d.inference.views import ViewEncoder, Views, built_in_views
+from spa3d.inference.views import CleanView, ViewEncoder, Views, built_in_views
 from spa3d.model.tokens import IGNORED, Tokens, collate
 from spa3d.registry.create import create
 from spa3d.runtime.row_store import RowStore
@@ -95,10 +95,17 @@ def text_only(sample: Sample) -> Sample:
     return replace(sample, has_cloud=False, texts=dict.fromkeys(sample.texts, sample.texts["chosen", "blind"]))
 
 
-@pytest.mark.parametrize("view", ["noised", "other", "twin"])
+class Turned(CleanView):
+    """A view of one's own that shows a cloud."""
+
+    name = "turned"
+
+
+@pytest.mark.parametrize("view", ["noised", "other", "twin", "turned"])
 def test_text_only_conversations_are_absent_under_views_of_a_cloud(world: Any, toy_dataset: Any, view: str) -> None:
     model, views, batch = world
-    views = built_in_views(views.encoder, noise=masked(), seed=3, others=toy_dataset.records("train"))
+    built_in = built_in_views(views.encoder, noise=masked(), seed=3, others=toy_dataset.records("train"))
+    views = Views(views.encoder, [*built_in.values(), Turned(views.encoder)])
     need = Need("chosen", view)
     for alone in (text_only(batch[0]), replace(text_only(batch[0]), twin_id=batch[1].record_id)):
         scores = score(model, [CLEAN, need], [alone], views).scores

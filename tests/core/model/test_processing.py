@@ -73,3 +73,16 @@ def test_processor_refuses_an_invalid_cloud(toy: Any, cloud: np.ndarray, message
     _, processor, clouds = toy()
     with pytest.raises(DataError, match=message):
         processor(["What?", "What?"], [clouds.dataset.record("train-0").cloud(), cloud])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_inputs_keep_their_points_in_float32_whatever_they_are_cast_to(toy: Any, dtype: torch.dtype) -> None:
+    _, processor, _ = toy()
+    cloud = np.random.default_rng(0).random((16, 6), dtype=np.float32)
+    inputs = processor("What is this?", cloud)
+    points = inputs["points"].clone()
+    assert inputs.to(dtype) is inputs
+    assert inputs["points"].dtype == torch.float32
+    assert torch.equal(inputs["points"], points)
+    assert inputs.to("meta", dtype)["points"].device.type == "meta"
+    assert inputs["points"].dtype == torch.float32
