@@ -158,11 +158,11 @@ def measure_batch(name: str, model: Spa3dModel, shape: Shape, batch: int) -> dic
 def make_views(model: Spa3dModel, shape: Shape, batch: int) -> Views:
     """Make views of random clouds, encoded in every step, with the noise ``mask``."""
     clouds = torch.rand(batch, shape.points, 6, generator=torch.Generator().manual_seed(2)) * 2 - 1
-    given: Any = SimpleNamespace(
+    prepared: Any = SimpleNamespace(
         get=lambda names: clouds[[int(name[1:]) for name in names]].numpy(),
         processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)),
     )
-    return built_in_views(ViewEncoder(model, given), noise=create("noise", "mask"))
+    return built_in_views(ViewEncoder(model, prepared), noise=create("noise", "mask"))
 
 
 def is_dense(name: str) -> bool:

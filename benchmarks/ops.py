@@ -52,7 +52,7 @@ class Row:
     peer: str
     ours: Run
     theirs: Run
-    wanted: float | None = None
+    goal: float | None = None
     level: int | None = None
 
 
@@ -104,7 +104,7 @@ def loop_ball(query: Tensor, xyz: Tensor, radius: float, places: int) -> Tensor:
     return torch.where(index == points, index[..., :1], index)
 
 
-def best(runs: dict[Any, Run]) -> Run:
+def choose_fastest(runs: dict[Any, Run]) -> Run:
     """Choose the fastest of several settings, by the minimum of three runs."""
     return min(runs.values(), key=lambda run: min(clock(run, time.process_time) for _ in range(3)))
 
@@ -125,7 +125,7 @@ def fps_rows(data: str, xyz: Tensor, count: int, *, large: bool) -> list[Row]:
 
     rows = []
     if quick := peer("torch_quickfps"):
-        theirs = best({h: lambda h=h: quick.sample_idx(xyz, count, h=h, start_idx=0) for h in range(3, 9)})
+        theirs = choose_fastest({h: lambda h=h: quick.sample_idx(xyz, count, h=h, start_idx=0) for h in range(3, 9)})
         rows.append(Row(what, data, "torch-quickfps", ours, theirs, 1.2 if large else 2))
         if OURS.level > 1:
             rows.append(Row(f"{what} (AVX2)", data, "torch-quickfps", ours, theirs, 1.2, level=1))
@@ -140,7 +140,7 @@ def fps_rows(data: str, xyz: Tensor, count: int, *, large: bool) -> list[Row]:
     return rows
 
 
-def knn_rows(data: str, query: Tensor, xyz: Tensor, k: int, wanted: float) -> list[Row]:
+def knn_rows(data: str, query: Tensor, xyz: Tensor, k: int, goal: float) -> list[Row]:
     what = f"kNN {query.shape[1]} x {xyz.shape[1]}, k {k}, batch {len(xyz)}"
     check(OURS.knn(query, xyz, k), REFERENCE.knn(query, xyz, k), what)
 
@@ -156,9 +156,9 @@ def knn_rows(data: str, query: Tensor, xyz: Tensor, k: int, wanted: float) -> li
                 tree.KDTree(cloud, leafsize=leaf).query(centers, k=k)
 
         leaves = {leaf: lambda leaf=leaf: theirs(leaf) for leaf in (8, 16, 32)}
-        rows.append(Row(what, data, "pykdtree", ours, best(leaves), wanted))
+        rows.append(Row(what, data, "pykdtree", ours, choose_fastest(leaves), goal))
     if kernels := peer("torch_points_kernels"):
-        rows.append(Row(what, data, "torch-points-kernels", ours, lambda: kernels.knn(xyz, query, k), wanted))
+        rows.append(Row(what, data, "torch-points-kernels", ours, lambda: kernels.knn(xyz, query, k), goal))
     rows.append(Row(what, data, "torch backend", ours, lambda: REFERENCE.knn(query, xyz, k)))
     rows.append(
         Row(what, data, "usual torch code", ours, lambda: square_distance(query, xyz).topk(k, dim=-1, largest=False))
@@ -220,9 +220,9 @@ def measure(row: Row, pairs: int, timer: Callable[[], float]) -> None:
         theirs.append(clock(row.theirs, timer))
     OURS.level = level
     own, other = statistics.median(ours), statistics.median(theirs)
-    wanted = "" if row.wanted is None else f"  (wanted {row.wanted:g})"
+    goal = "" if row.goal is None else f"  (goal {row.goal:g})"
     print(
-        f"{row.what:<46} {row.data:<8} {own:8.2f} {other:9.2f}  {row.peer:<21} {other / own:7.1f} x{wanted}", flush=True
+        f"{row.what:<46} {row.data:<8} {own:8.2f} {other:9.2f}  {row.peer:<21} {other / own:7.1f} x{goal}", flush=True
     )
 
 
@@ -254,7 +254,7 @@ def run(threads: int, pairs: int) -> None:
                 *three_rows(name, xyz, small),
             ]
         for row in rows:
-            if threads == 1 or row.wanted:  # with more threads only the trees
+            if threads == 1 or row.goal:  # with more threads only the trees
                 measure(row, pairs, timer)
 
 

@@ -90,7 +90,7 @@ def batch_of(size: int, point_tokens: int, question: int, answer: int) -> list[S
     return samples
 
 
-def our_step(
+def make_step(
     model: Spa3dModel, objective: Objective, batch: Sequence[Sample], views: Any, *, bf16: bool = False
 ) -> Step:
     """Make one optimizer step of `objective`; the reference is scored before, as in a run.
@@ -155,10 +155,10 @@ class NoEncoder(torch.nn.Module):
         return PREFIX
 
 
-def against_trl(name: str) -> Step:
+def make_compared_step(name: str) -> Step:
     """Make our step at the sizes of the comparison."""
     model = model_of(llama(256, 4), NoEncoder(), 1)
-    return our_step(model, create("objective", name), batch_of(BATCH, PREFIX, 0, ANSWER), prefixes(model, 256))
+    return make_step(model, create("objective", name), batch_of(BATCH, PREFIX, 0, ANSWER), prefixes(model, 256))
 
 
 def trl_step(name: str) -> Step:
@@ -247,7 +247,7 @@ def peak_of_this_process() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
 
 
-def embedded(cache: bool, folder: Path) -> tuple[Spa3dModel, Views, list[Sample]]:
+def make_embedded(cache: bool, folder: Path) -> tuple[Spa3dModel, Views, list[Sample]]:
     """Make a model and a batch of the embedded preset's size.
 
     32 clouds of 1,024 points, 32 point tokens, LLaMA 96 x 3.
@@ -255,12 +255,12 @@ def embedded(cache: bool, folder: Path) -> tuple[Spa3dModel, Views, list[Sample]
     model = model_of(llama(96, 3), create("encoder", "pointnext-tiny"), 1024)
     stream = torch.Generator().manual_seed(2)
     clouds = torch.rand(32, 1024, 6, generator=stream)
-    given = SimpleNamespace(
+    prepared = SimpleNamespace(
         get=lambda names: clouds[[int(name[1:]) for name in names]].numpy(),
         processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)),
     )
     store = RowStore(folder, (32, 128)) if cache else None
-    encoder = ViewEncoder(model, given, store)  # type: ignore[arg-type]
+    encoder = ViewEncoder(model, prepared, store)  # type: ignore[arg-type]
     views = built_in_views(encoder, noise=create("noise", "mask"))
     return model, views, batch_of(32, 32, 30, 20)
 
@@ -268,10 +268,10 @@ def embedded(cache: bool, folder: Path) -> tuple[Spa3dModel, Views, list[Sample]
 def compare_objectives(pairs: int) -> None:
     for cache in (False, True):
         with tempfile.TemporaryDirectory() as name:
-            model, views, batch = embedded(cache, Path(name))
-            sft = our_step(model, create("objective", "sft"), batch, views)
+            model, views, batch = make_embedded(cache, Path(name))
+            sft = make_step(model, create("objective", "sft"), batch, views)
             for objective, aim in AIMS.items():
-                step = our_step(model, create("objective", objective), batch, views)
+                step = make_step(model, create("objective", objective), batch, views)
                 ours, theirs = medians(step, sft, pairs)
                 how = "on" if cache else "off"
                 print(f"{objective} vs sft, cache {how}: {ours:.3f} s, {theirs:.3f} s, {ours / theirs:.2f} ({aim})")
@@ -279,7 +279,7 @@ def compare_objectives(pairs: int) -> None:
 
 def compare_noises(pairs: int) -> None:
     model = model_of(llama(256, 4), NoEncoder(), 1)
-    sft = our_step(model, create("objective", "sft"), batch_of(8, PREFIX, 0, ANSWER), prefixes(model, 256))
+    sft = make_step(model, create("objective", "sft"), batch_of(8, PREFIX, 0, ANSWER), prefixes(model, 256))
     points = torch.rand(8, 8192, 6, generator=torch.Generator().manual_seed(3)) * 2 - 1
     for name in ("mask", "gaussian", "random-drop", "crop", "rotate", "color-strip"):
         noise = create("noise", name)
@@ -297,7 +297,7 @@ def compare_trl(pairs: int) -> None:
         return
     torch.set_num_threads(2)
     for name, (peer, aim) in AGAINST_TRL.items():
-        ours, theirs = medians(against_trl(name), trl_step(peer), pairs)
+        ours, theirs = medians(make_compared_step(name), trl_step(peer), pairs)
         memory = peak(f"ours-{name}"), peak(f"trl-{peer}")
         print(
             f"our {name} against TRL's {peer}: {ours:.2f} s, {theirs:.2f} s, {ours / theirs:.2f} ({aim}); "
@@ -319,7 +319,7 @@ def main() -> None:
         if options.steps_of:
             torch.set_num_threads(2)
             side, name = options.steps_of.split("-")
-            step = against_trl(name) if side == "ours" else trl_step(name)
+            step = make_compared_step(name) if side == "ours" else trl_step(name)
             for _ in range(3):
                 step()
             print(peak_of_this_process())

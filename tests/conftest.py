@@ -41,18 +41,18 @@ def toy_dataset() -> Any:
 
         def record(self, record_id: str) -> Record:
             split, number = record_id.split("-")
-            place = int(number)
-            side = "left" if place % 2 else "right"
+            index = int(number)
+            side = "left" if index % 2 else "right"
             fact = Fact("side", "", "Which side?", side, ("left", "right", "top", "bottom"))
             return Record(
                 id=record_id,
                 object_id=record_id,
                 group=record_id,
-                load=lambda: self._cloud(split, place),
+                load=lambda: self._cloud(split, index),
                 conversations=(
-                    Conversation(CAPTION, (Round("Describe it.", f"A thing number {place} on the {side}."),)),
+                    Conversation(CAPTION, (Round("Describe it.", f"A thing number {index} on the {side}."),)),
                     Conversation(
-                        "multi_round", (Round("Which side?", side), Round("Which number?", f"It is {place}."))
+                        "multi_round", (Round("Which side?", side), Round("Which number?", f"It is {index}."))
                     ),
                 ),
                 facts=(fact,),
@@ -62,10 +62,10 @@ def toy_dataset() -> Any:
         def fingerprint(self) -> str:
             return "toy"
 
-        def _cloud(self, split: str, place: int) -> np.ndarray:
-            stream = np.random.Generator(np.random.Philox(key=place + 100 * len(split)))
+        def _cloud(self, split: str, index: int) -> np.ndarray:
+            stream = np.random.Generator(np.random.Philox(key=index + 100 * len(split)))
             cloud = stream.random((32, 6), dtype=np.float32)
-            cloud[:, 0] += -2 if place % 2 else 2
+            cloud[:, 0] += -2 if index % 2 else 2
             return cloud
 
     return Toy()
@@ -100,7 +100,7 @@ def toy(toy_dataset: Any) -> Callable[..., Any]:
         def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
             return self.mix(points.unflatten(1, (4, -1)).mean(dim=2))
 
-        def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
+        def pool(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
             return self(points).mean(dim=1)
 
     class Straight(Projector):

@@ -1,6 +1,6 @@
 """Tests of the contract of each kind, for every component in registry.yaml.
 
-Values of required Config fields come from the fixture `needed`.
+Values of required Config fields come from the fixture `required_values`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ KEYS = [(0, 1, f"record-{number}", "noised") for number in range(4)]
 
 
 @pytest.fixture
-def needed(tmp_path: Path) -> dict[str, dict[str, Any]]:
+def required_values(tmp_path: Path) -> dict[str, dict[str, Any]]:
     """Values of the Config fields that have no default, by component."""
     (tmp_path / "8192_npy").mkdir()
     (tmp_path / "anno_data").mkdir()
@@ -62,7 +62,7 @@ def clouds(number: int = 128) -> Tensor:
 def target(row: Component) -> Any:
     """Class of a row; the test is skipped if its requirements are not installed."""
     registry = load_registry()
-    if lacking := registry.unmet(row):
+    if lacking := registry.describe_unmet(row):
         pytest.skip(f"{row.kind} {row.name} {lacking}")
     return registry.target(row)
 
@@ -90,7 +90,7 @@ def inputs_of(encoder: Encoder) -> Tensor:
     return encoder_inputs(clouds(max(128, encoder.min_points))[:2], encoder.inputs)
 
 
-PUBLISHED = [name for name, preset in load_registry().manifest.presets.of("encoder").items() if preset.weights]
+PUBLISHED = [name for name, preset in load_registry().manifest.presets.of_kind("encoder").items() if preset.weights]
 """Encoders in the shape of published weights: too large for all tests; the small ones use the same code."""
 
 
@@ -106,7 +106,7 @@ class TestEncoder:
         for number in (encoder.min_points, encoder.min_points + 1, max(encoder.min_points, 200)):
             points = encoder_inputs(clouds(number)[:2], encoder.inputs)
             with torch.no_grad():
-                tokens, pooled = encoder(points), encoder.pooled(points)
+                tokens, pooled = encoder(points), encoder.pool(points)
             assert tokens.shape == (2, encoder.num_tokens(number), encoder.dim)
             assert pooled.shape[0] == 2
             assert pooled.dim() == 2
@@ -148,14 +148,14 @@ class TestEncoder:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_preset_names_its_weights(name: str) -> None:
-    preset = load_registry().manifest.presets.of("encoder")[name]
+    preset = load_registry().manifest.presets.of_kind("encoder")[name]
     assert preset.weights
     assert all((preset.weights.file, preset.weights.layout, preset.weights.url, preset.weights.license))
     with torch.device("meta"):
         encoder = create("encoder", name).eval()
         points = torch.empty(2, 8192, encoder.channels)
     assert encoder(points).shape == (2, encoder.num_tokens(8192), encoder.dim)
-    assert encoder.pooled(points).shape[0] == 2
+    assert encoder.pool(points).shape[0] == 2
 
 
 @pytest.mark.parametrize("name", available("projector"))
@@ -192,11 +192,11 @@ class TestNoise:
         alone = [noise.apply(clouds()[i : i + 1], Draws(KEYS[i : i + 1])) for i in range(len(KEYS))]
         assert torch.equal(whole, torch.cat(alone))
 
-    def test_realized_level_increases_with_the_level(self, name: str) -> None:
+    def test_measured_level_increases_with_the_level(self, name: str) -> None:
         reached = []
         for level in (0, 0.25, 0.5, 0.75):
             noise: Noise = create("noise", name, level=level)
-            realized = noise.realized(clouds(), noise.apply(clouds(), Draws(KEYS)))
+            realized = noise.measure_level(clouds(), noise.apply(clouds(), Draws(KEYS)))
             assert realized.shape == (4,)
             assert ((realized >= 0) & (realized <= 1)).all()
             reached.append(realized.mean().item())
@@ -222,14 +222,14 @@ class TestObjective:
         """Random scores of up to three samples; without `present` no answer tokens."""
         stream = torch.Generator().manual_seed(0)
         mask = (torch.rand(3, 6, generator=stream) < 0.6) & (True if present is None else present[:, None])
-        found = {}
+        result = {}
         for need in objective.needs:
             logp = torch.randn(3, 6, generator=stream).abs().neg() * mask * scale
             whole = torch.randn(18, 5, generator=stream).mul(scale).log_softmax(dim=-1)[: int(mask[:size].sum())]
             learns = [each.detach().to(dtype).requires_grad_(need.grad) for each in (logp[:size], whole)]
             rounds = torch.where(mask, torch.arange(6) // 3, -1)[:size]
-            found[need.key] = Score(learns[0], mask[:size], rounds, learns[1] if need.vocabulary else None)
-        return Scores(found)
+            result[need.key] = Score(learns[0], mask[:size], rounds, learns[1] if need.vocabulary else None)
+        return Scores(result)
 
     def loss(self, objective: Objective, scores: Scores) -> Tensor:
         return torch.stack([term.coefficient * term.values.sum() for term in objective.terms(scores)]).sum()
@@ -272,11 +272,11 @@ class TestObjective:
         leaves = {need: scores[need.key] for need in objective.needs if need.grad}
 
         def loss(*learned: Tensor) -> Tensor:
-            found, given = dict(scores), iter(learned)
+            result, learned_values = dict(scores), iter(learned)
             for need, score in leaves.items():
-                whole = next(given) if need.vocabulary else None
-                found[need.key] = replace(score, token_logp=next(given), vocabulary=whole)
-            return self.loss(objective, Scores(found))
+                whole = next(learned_values) if need.vocabulary else None
+                result[need.key] = replace(score, token_logp=next(learned_values), vocabulary=whole)
+            return self.loss(objective, Scores(result))
 
         both = [(score.vocabulary, score.token_logp) for score in leaves.values()]
         assert torch.autograd.gradcheck(loss, [leaf for pair in both for leaf in pair if leaf is not None])
@@ -321,8 +321,8 @@ class TestObjective:
 @pytest.mark.parametrize("name", available("dataset"))
 class TestDataset:
     @pytest.fixture
-    def dataset(self, name: str, needed: dict[str, dict[str, Any]]) -> Dataset:
-        return create("dataset", name, **needed.get(name, {}))
+    def dataset(self, name: str, required_values: dict[str, dict[str, Any]]) -> Dataset:
+        return create("dataset", name, **required_values.get(name, {}))
 
     def some(self, dataset: Dataset) -> Iterator[tuple[str, Record]]:
         for split in dataset.splits:
@@ -348,9 +348,9 @@ class TestDataset:
             assert all(fact.answer in fact.options for fact in record.facts)
 
     def test_a_record_is_a_function_of_its_id(
-        self, dataset: Dataset, name: str, needed: dict[str, dict[str, Any]]
+        self, dataset: Dataset, name: str, required_values: dict[str, dict[str, Any]]
     ) -> None:
-        again = create("dataset", name, **needed.get(name, {}))
+        again = create("dataset", name, **required_values.get(name, {}))
         assert again.fingerprint() == dataset.fingerprint()
         for _, record in self.some(dataset):
             same = again.record(record.id)

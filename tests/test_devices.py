@@ -79,10 +79,10 @@ def _makes_a_tensor(call: Any) -> bool:
 
 
 def test_new_tensors_name_their_device() -> None:
-    found = dict(makers_without_a_device())
-    new = {name: line for name, line in found.items() if name not in ALLOWED}
+    result = dict(makers_without_a_device())
+    new = {name: line for name, line in result.items() if name not in ALLOWED}
     assert new == {}, "give device=, use new_* or *_like, or add the function and a reason to ALLOWED"
-    assert sorted(ALLOWED.keys() - found.keys()) == [], "these make no such tensor any more; take them from ALLOWED"
+    assert sorted(ALLOWED.keys() - result.keys()) == [], "these make no such tensor any more; take them from ALLOWED"
 
 
 ELSEWHERE = torch.device("meta")
@@ -118,7 +118,7 @@ def test_noise_stays_on_the_device_of_the_cloud(name: str) -> None:
         points = torch.empty(2, 1024, 6, device=ELSEWHERE)
         noised = noise.apply(points, Draws([(0, 0, "a", "noised"), (0, 0, "b", "noised")], ELSEWHERE))
         assert (noised.device, noised.shape) == (ELSEWHERE, points.shape)
-        assert noise.realized(points, noised).device == ELSEWHERE
+        assert noise.measure_level(points, noised).device == ELSEWHERE
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
@@ -129,7 +129,7 @@ def test_an_encoder_stays_on_the_device_of_its_points(name: str, training: bool)
         move(encoder)
         points = torch.empty(2, 256, encoder.channels, device=ELSEWHERE)
         assert encoder(points).device == ELSEWHERE
-        assert encoder.pooled(points).device == ELSEWHERE
+        assert encoder.pool(points).device == ELSEWHERE
 
 
 def test_scoring_stays_on_the_device_of_the_model(toy: Any, toy_dataset: Any) -> None:

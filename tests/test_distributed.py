@@ -64,19 +64,19 @@ def test_one_process_two_processes_and_accumulation_give_equal_steps(tmp_path: P
         "accumulated": [sys.executable, *script, "--train.accumulation", "4"],
         "two": [*torchrun, *script],
     }
-    found, bases = {}, set[str]()
+    result, bases = {}, set[str]()
     for way, command in ways.items():  # "one" builds the base that the others share
         output = tmp_path / way
         done = subprocess.run(
             [*command, "--output", str(output)], env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        found[way] = steps(output)
+        result[way] = steps(output)
         bases.add(json.loads((output / "passport.json").read_text())["base"])
     # If sources change during the test, a run builds another base. DPO's first loss is ln 2 with any base, so only the
     # gradients would differ, without a visible reason.
     assert len(bases) == 1, "the ways did not start from one base"
     for way in ("accumulated", "two"):
-        for single, other in zip(found["one"], found[way], strict=True):
+        for single, other in zip(result["one"], result[way], strict=True):
             assert single["loss"] == pytest.approx(other["loss"], rel=1e-5)
             assert single["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)

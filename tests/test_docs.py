@@ -34,14 +34,17 @@ INTRODUCTION = f"""\
 
 <!-- Written by `{UPDATE}=1 pytest tests/test_docs.py`; edits by hand are lost. -->
 
-Every flag of `tools/run.py` (or `spa3d run`) with its type, its default and its meaning. In a `run.yaml` (`--config`)
-the same names are keys, and a dot is a level: `--train.steps 3` is `train: {{steps: 3}}`. In names of settings, hyphens
-and underscores are the same. Lists are separated by commas; `none` is no value. `--no-blind` and `--cache` override a
-`run.yaml`.
+This page lists every flag of `tools/run.py` (or `spa3d run`) with its type, default and meaning.
 
-The first source that sets a value wins: flag, `run.yaml`, the run preset's values for the objective, run preset, preset
-of the component, default. The tables below show the defaults; [what the presets set](#what-the-presets-set) is at the
-end. `tools/run.py … --help` shows the values that result from a command line, `--dry-run` prints all of them.
+- In a `run.yaml` (`--config run.yaml`) the names are keys and each dot is a level: `--train.steps 3` is
+  `train: {{steps: 3}}`. Hyphens and underscores in names are the same.
+- Values of a list are separated by commas. `none` means no value.
+- `--no-blind` and `--cache` undo `blind: true` and `cache: false` of a `run.yaml`.
+
+A value comes from the first of these sources that sets it: flag, `run.yaml`, the run preset's values for the objective,
+run preset, preset of the component, default. The tables below show the defaults;
+[what the presets set](#what-the-presets-set) is at the end. Add `--help` to a command to see the resulting values with
+their flags, or `--dry-run` to see the whole configuration.
 """
 CHOICES = """\
 ## What runs
@@ -174,7 +177,7 @@ def flag_of(entry: Entry) -> str:
 def preset_parts(registry: Registry) -> Iterator[str]:
     for entry in catalog(registry):
         if entry.preset_of and entry.component:
-            values: Mapping[str, Any] = registry.manifest.presets.of(entry.section)[entry.name].config
+            values: Mapping[str, Any] = registry.manifest.presets.of_kind(entry.section)[entry.name].config
             rows = [(code(f"--{flag_of(entry)}.{key}"), code(show(value))) for key, value in values.items()]
         elif entry.component is None:
             (explanation,) = explain(registry, entry.name, entry.section)

@@ -25,24 +25,24 @@ def run(folder: Path, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def harmless(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def harmless_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return run(tmp_path_factory.mktemp("harmless") / "run")
 
 
-def test_base_scores_are_between_chance_and_ceiling(harmless: dict[str, Any]) -> None:
-    choice = harmless["benchmarks"]["choice"]["before"]
+def test_base_scores_are_between_chance_and_ceiling(harmless_run: dict[str, Any]) -> None:
+    choice = harmless_run["benchmarks"]["choice"]["before"]
     assert 0.75 <= choice["score"] <= 0.92
     assert choice["blind"] <= 0.50
     assert choice["blind"] >= choice["chance"] + 0.05, "text alone must beat chance clearly"
     assert choice["score"] - choice["blind"] >= 0.25
     assert choice["counterfactual"]["score"] < choice["score"], "broken priors must cost something"
     assert choice["flip"]["blind"] == 0
-    assert harmless["benchmarks"]["caption"]["before"]["score"] >= 0.60
+    assert harmless_run["benchmarks"]["caption"]["before"]["score"] >= 0.60
 
 
-def test_spa_at_the_default_learning_rate_changes_little(harmless: dict[str, Any]) -> None:
-    assert harmless["training"]["warnings"] == []
-    assert abs(harmless["benchmarks"]["choice"]["change"]["score"]) <= 0.02
+def test_spa_at_the_default_learning_rate_changes_little(harmless_run: dict[str, Any]) -> None:
+    assert harmless_run["training"]["warnings"] == []
+    assert abs(harmless_run["benchmarks"]["choice"]["change"]["score"]) <= 0.02
 
 
 def test_spa_at_ten_times_the_rate_warns_while_its_margin_grows(tmp_path: Path) -> None:

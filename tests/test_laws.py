@@ -68,7 +68,7 @@ OWN = dict(leaves(RunConfig))
 TAKEN = {
     f"{row.kind}-{row.name}.{'.'.join(keys)}": (row, keys, field)
     for row in ROWS
-    if not REGISTRY.unmet(row)
+    if not REGISTRY.describe_unmet(row)
     for keys, field in leaves(REGISTRY.target(row).Config)
 }
 WORDS = {
@@ -119,27 +119,27 @@ def another(keys: tuple[str, ...], field: FieldInfo, now: Any, owner: str = "") 
         return f"{now}x"
     if inner in (int, float):
         near = (type(now)(value) for value in (now + 1, now - 1, now / 2, 0.5))
-        return show(next(value for value in near if value != now and _allowed(value, field)))
+        return show(next(value for value in near if value != now and _is_allowed(value, field)))
     words = [word for part in (inner, *get_args(inner)) for word in get_args(part) if isinstance(word, str)]
     return next((word for word in words if word != now), "one,two")
 
 
-def _allowed(value: float, field: FieldInfo) -> bool:
+def _is_allowed(value: float, field: FieldInfo) -> bool:
     rules = {"ge": value.__ge__, "gt": value.__gt__, "le": value.__le__, "lt": value.__lt__}
     bounds = [(name, getattr(rule, name)) for rule in field.metadata for name in rules if hasattr(rule, name)]
     return all(rules[name](type(value)(bound)) for name, bound in bounds)
 
 
-def unbounded(annotation: Any, rules: Iterable[Any]) -> bool:
+def lacks_bounds(annotation: Any, rules: Iterable[Any]) -> bool:
     """Whether a number in an annotation lacks a lower or an upper bound."""
     rules = [inner for rule in rules for inner in getattr(rule, "metadata", [rule])]
     if get_origin(annotation) is Annotated:
         inside, *inner = get_args(annotation)
-        return unbounded(inside, [*inner, *rules])
+        return lacks_bounds(inside, [*inner, *rules])
     if annotation in (int, float):
         names = {name for rule in rules for name in ("ge", "gt", "le", "lt") if hasattr(rule, name)}
         return not (names & {"ge", "gt"} and names & {"le", "lt"})
-    return any(unbounded(inner, rules) for inner in get_args(annotation))
+    return any(lacks_bounds(inner, rules) for inner in get_args(annotation))
 
 
 @cache
@@ -147,10 +147,10 @@ def settings(*argv: str) -> dict[tuple[str, ...], Any]:
     """All settings that result from a command line, by their keys."""
 
     def flat(values: dict[str, Any], *keys: str) -> dict[tuple[str, ...], Any]:
-        found: dict[tuple[str, ...], Any] = {}
+        result: dict[tuple[str, ...], Any] = {}
         for key, value in values.items():
-            found |= flat(value, *keys, key) if isinstance(value, dict) else {(*keys, key): value}
-        return found
+            result |= flat(value, *keys, key) if isinstance(value, dict) else {(*keys, key): value}
+        return result
 
     config = parse(argv).config.model_dump(mode="json")
     config["benchmark"] = {each["requested"]: each for each in config["benchmark"]}
@@ -169,7 +169,7 @@ class TestSettings:
         fields = {".".join(keys): field for keys, field in leaves(RunConfig)}
         fields |= {name: field for name, (_, _, field) in TAKEN.items()}
         assert len(fields) > 100
-        assert [name for name, field in fields.items() if unbounded(field.annotation, field.metadata)] == []
+        assert [name for name, field in fields.items() if lacks_bounds(field.annotation, field.metadata)] == []
 
     @pytest.mark.parametrize("keys", OWN, ids=".".join)
     def test_every_setting_of_a_run_has_a_flag(
@@ -196,12 +196,12 @@ class TestSettings:
         required = [key for key, each in REGISTRY.target(row).Config.model_fields.items() if each.is_required()]
         needed = [word for key in required for word in (f"--{'.'.join((*start, key))}", "somewhere")]
         chosen = (f"--{row.kind}", row.name, *needed)
-        flag, place = f"--{'.'.join((*start, *keys))}", (*start, "config", *keys)
+        flag, changed = f"--{'.'.join((*start, *keys))}", (*start, "config", *keys)
         before = settings(*chosen)
-        typed = another(keys, field, before[place], row.name)
+        typed = another(keys, field, before[changed], row.name)
         after = settings(*(chosen if flag not in chosen else chosen[:2]), flag, typed)
-        assert show(after[place]) == typed
-        assert {key for key in after if after[key] != before[key]} == {place}
+        assert show(after[changed]) == typed
+        assert {key for key in after if after[key] != before[key]} == {changed}
 
     def test_every_flag_is_in_the_list_of_settings(self) -> None:
         text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -247,16 +247,73 @@ BRITISH = re.compile(
 )
 
 
+PARTICIPLE = re.compile(
+    r"(?!(em)?bed$|feed$|need$|seed$|speed$|heed$)[a-z]+ed|"
+    r"built|done|drawn|found|given|gone|held|kept|known|laid|lost|made|met|said|seen|shown|spoken|taken|told|written"
+)
+"""Single participles, which name neither a value nor an action."""
+NO_VERB = re.compile(r"again|everything|explicit|fresh|lucky|missing|of|only|other|own|several|usual|whole|without")
+"""Other single words that a function may not be called."""
+NAMED_BY_CONTRACT = {"done"}
+"""Participles that stay: `Stage.done` is a word of the architecture, as in ``Future.done()``."""
+MOST_PARAMETERS = 6
+EXEMPT_FROM_COUNTING = {
+    "core/spa3d/model/modeling.py:forward": "transformers calls it with these names",
+    "core/spa3d/pipeline/evaluate_model.py:evaluate": "a public function of independent keywords, see docs/api.md",
+    "core/spa3d/model/processing.py:__init__": "transformers saves and restores processors by these names",
+    "plugins/spa3d_plugins/ops/triton.py:_fps_large": "a Triton kernel takes pointers and numbers one by one",
+    "plugins/spa3d_plugins/ops/triton.py:_knn": "a Triton kernel",
+    "plugins/spa3d_plugins/ops/triton.py:_ball_query": "a Triton kernel",
+}
+"""Functions with more parameters, and why."""
+FIRST_LINE = 90
+"""Largest length of the first line of a docstring."""
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+Definition = FUNCTION | ast.ClassDef
+
+
+def definitions(paths: list[Path]) -> Iterator[tuple[Path, Definition]]:
+    """All functions and classes of some files, inner ones as well."""
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, Definition):
+                yield path, node
+
+
 class TestNames:
     def test_classes_functions_and_parameters_have_usual_names(self) -> None:
-        found = []
+        result = []
         for path in product():
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 names = [node.name.strip("_")] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
                 if isinstance(node, ast.arguments):
                     names = [argument.arg for argument in (*node.posonlyargs, *node.args, *node.kwonlyargs)]
-                found += [f"{path.name}: {name}" for name in names if DIALECT.fullmatch(name) or BRITISH.search(name)]
-        assert found == []
+                result += [f"{path.name}: {name}" for name in names if DIALECT.fullmatch(name) or BRITISH.search(name)]
+        assert result == []
+
+    def test_functions_are_not_named_by_a_single_participle(self) -> None:
+        named = [(path, node.name.strip("_")) for path, node in definitions(sources()) if isinstance(node, FUNCTION)]
+        wrong = [(path, name) for path, name in named if PARTICIPLE.fullmatch(name) or NO_VERB.fullmatch(name)]
+        assert [f"{path}: {name}" for path, name in wrong if name not in NAMED_BY_CONTRACT] == []
+
+    def test_functions_have_few_parameters(self) -> None:
+        many = set()
+        for path, node in definitions(product()):
+            if isinstance(node, FUNCTION):
+                arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                if len([each for each in arguments if each.arg not in ("self", "cls")]) > MOST_PARAMETERS:
+                    many.add(f"{path.relative_to(ROOT).as_posix()}:{node.name}")
+        assert many == set(EXEMPT_FROM_COUNTING)
+
+    def test_docstrings_begin_with_a_short_line(self) -> None:
+        long = []
+        for path in sources():
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in (tree, *(node for node in ast.walk(tree) if isinstance(node, Definition))):
+                line = (ast.get_docstring(node) or "").partition("\n")[0]
+                if len(line) > FIRST_LINE:
+                    long.append(f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}: {line}")
+        assert long == []
 
 
 class TestFiles:
@@ -269,12 +326,12 @@ class TestFiles:
         assert {path: words for path, words in named.items() if words} == {}
 
     def test_no_file_names_a_path_of_a_machine(self) -> None:
-        found = []
+        result = []
         for path in repository():
             raw = (ROOT / path).read_bytes()
             text = "" if b"\0" in raw else raw.decode("utf-8")
-            found += [f"{path}: {line.strip()}" for line in text.splitlines() if HOME.search(line)]
-        assert found == []
+            result += [f"{path}: {line.strip()}" for line in text.splitlines() if HOME.search(line)]
+        assert result == []
 
     def test_long_files_and_functions_are_listed_with_a_reason(self) -> None:
         files, functions = set(), set()
@@ -307,6 +364,11 @@ class TestFiles:
 
 def product() -> list[Path]:
     return sorted(path for folder in ("core", "plugins") for path in (ROOT / folder).rglob("*.py"))
+
+
+def sources() -> list[Path]:
+    """Every Python file of the repository: product, tests, benchmarks and tools."""
+    return [ROOT / path for path in repository() if path.suffix == ".py"]
 
 
 def repository() -> list[Path]:

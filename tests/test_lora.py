@@ -54,7 +54,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(bases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def complete_run(bases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     finish(run(folder, bases))
     return folder
@@ -64,9 +64,9 @@ def base_of(folder: Path, bases: Path) -> Path:
     return bases / json.loads((folder / "passport.json").read_text())["base"] / "model"
 
 
-def test_lora_changes_low_rank_llm_weights_and_projector_only(undisturbed: Path, bases: Path) -> None:
-    before = load_file(base_of(undisturbed, bases) / "model.safetensors")
-    after = load_file(undisturbed / "model" / "model.safetensors")
+def test_lora_changes_low_rank_llm_weights_and_projector_only(complete_run: Path, bases: Path) -> None:
+    before = load_file(base_of(complete_run, bases) / "model.safetensors")
+    after = load_file(complete_run / "model" / "model.safetensors")
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     layers = {
@@ -78,7 +78,7 @@ def test_lora_changes_low_rank_llm_weights_and_projector_only(undisturbed: Path,
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_run_gives_the_same_weights(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_run_gives_the_same_weights(complete_run: Path, bases: Path, tmp_path: Path) -> None:
     folder, end = tmp_path / "killed", time.monotonic() + DEADLINE
     process = run(folder, bases)
     while not list(folder.glob("checkpoints/checkpoint-4/trainer_state.json")):
@@ -89,31 +89,31 @@ def test_killed_and_resumed_run_gives_the_same_weights(undisturbed: Path, bases:
     process.communicate(timeout=DEADLINE)
     assert not (folder / "model").exists()
     kept = folder / "checkpoints" / "checkpoint-4" / "model.safetensors"
-    assert kept.stat().st_size < (base_of(undisturbed, bases) / "model.safetensors").stat().st_size / 4
+    assert kept.stat().st_size < (base_of(complete_run, bases) / "model.safetensors").stat().st_size / 4
     finish(run(folder, bases, "--resume"))
     for path in ("model/model.safetensors", "adapter/adapter_model.safetensors"):
-        mine, theirs = load_file(folder / path), load_file(undisturbed / path)
+        mine, theirs = load_file(folder / path), load_file(complete_run / path)
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     for path in ("metrics.jsonl", "predictions/choice.after.jsonl"):
-        assert (folder / path).read_text() == (undisturbed / path).read_text()
+        assert (folder / path).read_text() == (complete_run / path).read_text()
 
 
-def test_peft_loads_the_adapter_onto_the_base(undisturbed: Path, bases: Path) -> None:
-    merged, processor = spa3d.load(undisturbed)
-    base, _ = spa3d.load(base_of(undisturbed, bases))
+def test_peft_loads_the_adapter_onto_the_base(complete_run: Path, bases: Path) -> None:
+    merged, processor = spa3d.load(complete_run)
+    base, _ = spa3d.load(base_of(complete_run, bases))
     inputs = processor("What is this?", spa3d.create("dataset", "shapes-smoke").records("test")[0].cloud())
     with torch.no_grad():
         expected, before = merged(**inputs).logits, base(**inputs).logits
-        found = PeftModel.from_pretrained(base, undisturbed / "adapter").eval()(**inputs).logits
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+        result = PeftModel.from_pretrained(base, complete_run / "adapter").eval()(**inputs).logits
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
     assert not torch.allclose(before, expected, atol=1e-3)
 
 
 def test_without_peft_models_load_and_lora_rank_is_rejected_early(
-    undisturbed: Path, bases: Path, tmp_path: Path
+    complete_run: Path, bases: Path, tmp_path: Path
 ) -> None:
-    load = f"import spa3d; print(type(spa3d.load({str(undisturbed)!r})[0]).__name__)"
+    load = f"import spa3d; print(type(spa3d.load({str(complete_run)!r})[0]).__name__)"
     assert finish(start(["-c", WITHOUT_PEFT + load], bases)).splitlines()[-1] == "Spa3dModel"
     arguments = ["run", *LORA, "--output", str(tmp_path / "run")]
     process = start(["-c", WITHOUT_PEFT + f"from spa3d.cli import main; sys.exit(main({arguments!r}))"], bases)
@@ -125,6 +125,6 @@ def test_without_peft_models_load_and_lora_rank_is_rejected_early(
     assert not (tmp_path / "run").exists()
 
 
-def test_report_and_passport_name_the_adapters(undisturbed: Path) -> None:
-    assert "the LLM through adapters of rank 4 (alpha 16, dropout 0.1)" in (undisturbed / "report.md").read_text()
-    assert "peft" in json.loads((undisturbed / "passport.json").read_text())["versions"]
+def test_report_and_passport_name_the_adapters(complete_run: Path) -> None:
+    assert "the LLM through adapters of rank 4 (alpha 16, dropout 0.1)" in (complete_run / "report.md").read_text()
+    assert "peft" in json.loads((complete_run / "passport.json").read_text())["versions"]

@@ -64,16 +64,16 @@ def call(verb: str, *argv: str, bases: Path, **more: str) -> subprocess.Complete
 
 
 @pytest.fixture(scope="module")
-def talking(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
+def plugin_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
     folder = tmp_path_factory.mktemp("talking")
     (folder / "deadly.py").write_text(DEADLY)
     return folder, (*SMOKE, *TALKING, "--plugin", str(folder / "deadly.py"), "--noise", "deadly")
 
 
 def test_run_killed_while_making_pairs_resumes_to_the_same_pairs(
-    talking: tuple[Path, tuple[str, ...]], tmp_path: Path
+    plugin_run: tuple[Path, tuple[str, ...]], tmp_path: Path
 ) -> None:
-    folder, flags = talking
+    folder, flags = plugin_run
     bases, output = folder / "bases", tmp_path / "run"
     argv = (*flags, "--objective", "preference", "--pairs.batch_size", "8", "--output", str(output))
     killed = call("run", *argv, bases=bases, DIES_AT="3")

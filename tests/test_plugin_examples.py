@@ -1,4 +1,4 @@
-"""The plugins of docs/plugins.md and CONTRIBUTING.md, taken from the pages, run, and held to their contracts."""
+"""Plugins of docs/plugins.md and CONTRIBUTING.md, run and checked by their contracts."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ SPLITS = (("train", 24), ("val", 8), ("test", 8))
 
 def examples() -> dict[str, str]:
     """The source of each example by the name of its file, without .py."""
-    found = {}
+    result = {}
     for page in ("CONTRIBUTING.md", "docs/plugins.md"):
         for language, text in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")):
             row = re.search(r'yield Component\("[a-z]+", "[a-z-]+", "(\w+):\w+"', text)
             if language == "python" and row:
-                found[row[1]] = text
-    return found
+                result[row[1]] = text
+    return result
 
 
 def arguments(name: str) -> list[str]:
-    """The arguments of the command that docs/plugins.md shows for an example, without its run preset."""
+    """Arguments of the command for an example in docs/plugins.md, without its run preset."""
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     (line,) = (line for line in page.splitlines() if line.startswith("tools/run.py ") and f"--plugin {name}.py" in line)
     return shlex.split(line.removeprefix("tools/run.py ").replace("--preset objects ", ""))

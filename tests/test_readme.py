@@ -41,8 +41,8 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def plugin(page: str, row: str = "Component(") -> str:
-    (found,) = (text for text in blocks(page, "python") if f"yield {row}" in text)
-    return found
+    (result,) = (text for text in blocks(page, "python") if f"yield {row}" in text)
+    return result
 
 
 def commands() -> Iterator[list[str]]:
@@ -69,23 +69,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_split(root: Path, split: str, number: int) -> None:
-    clouds = Draws([(split, place) for place in range(number)]).uniform(160, 6).numpy().astype("float32")
+    clouds = Draws([(split, index) for index in range(number)]).uniform(160, 6).numpy().astype("float32")
     conversations: list[dict[str, Any]] = []
-    for place, cloud in enumerate(clouds):
-        thing = ("red mug", "blue chair", "green table", "white lamp")[place % 4]
+    for index, cloud in enumerate(clouds):
+        thing = ("red mug", "blue chair", "green table", "white lamp")[index % 4]
         turns = [
             {"from": "human", "value": "<point>\nWhat is this?"},
-            {"from": "gpt", "value": f"A {thing} of {split}, with a number, {place}, on it."},
+            {"from": "gpt", "value": f"A {thing} of {split}, with a number, {index}, on it."},
         ]
         conversations.append(
-            {"object_id": f"{split}{place}", "conversation_type": "simple_description", "conversations": turns}
+            {"object_id": f"{split}{index}", "conversation_type": "simple_description", "conversations": turns}
         )
-        np.save(root / "8192_npy" / f"{split}{place}_8192.npy", cloud)
+        np.save(root / "8192_npy" / f"{split}{index}_8192.npy", cloud)
     (root / "anno_data" / f"mine_{split}.json").write_text(json.dumps(conversations), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def finished(home: Path) -> Path:
+def finished_run(home: Path) -> Path:
     """One run on these clouds with both plugins."""
     argv = "--dataset pointllm --dataset.root my_clouds --plugin dusk.py --noise dusk --noise.level 0.5 "
     argv += "--plugin hinge.py --objective hinge --objective.margin 2 --output runs/mine"
@@ -103,15 +103,15 @@ def test_readme_plugin_has_twelve_lines() -> None:
     assert "A plugin in twelve lines" in README
 
 
-def test_plugins_of_both_pages_run_on_clouds_in_the_documented_layout(finished: Path) -> None:
-    report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
+def test_plugins_of_both_pages_run_on_clouds_in_the_documented_layout(finished_run: Path) -> None:
+    report = json.loads((finished_run / "report.json").read_text(encoding="utf-8"))
     config = report["config"]
     assert report["status"] == "complete"
     assert report["data"]["splits"] == {"train": 24, "val": 8, "test": 8}
     assert report["passport"]["plugins"] == ["dusk.py", "hinge.py"]
     assert (config["noise"]["component"], config["noise"]["config"]["level"]) == ("dusk", 0.5)
     assert (config["objective"]["component"], config["objective"]["config"]["margin"]) == ("hinge", 2.0)
-    rows = [json.loads(row) for row in (finished / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(row) for row in (finished_run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert all(row["noise_level"] == 0.5 for row in rows if row["stage"] == "post-train" and "loss" in row)
 
 
@@ -121,13 +121,13 @@ def test_presets_of_the_plugins_page_can_be_chosen(tmp_path: Path, monkeypatch: 
     Path("page_presets.py").write_text(plugin(PLUGINS, "Preset("), encoding="utf-8")
     Path("extra.yaml").write_text(*blocks(PLUGINS, "yaml"), encoding="utf-8")
     words = "--plugin page_presets.py --registry extra.yaml --preset overnight"
-    found = parse([*words.split(), "--encoder", "pointnext-mine"]).config
-    assert (found.encoder.preset, found.noise.component, found.train.steps) == ("pointnext-mine", "gaussian", 2000)
+    result = parse([*words.split(), "--encoder", "pointnext-mine"]).config
+    assert (result.encoder.preset, result.noise.component, result.train.steps) == ("pointnext-mine", "gaussian", 2000)
     assert parse(words.split()).config.encoder.preset == "pointnext-thin"
 
 
-def test_clouds_without_facts_get_caption_questions(finished: Path) -> None:
-    report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
+def test_clouds_without_facts_get_caption_questions(finished_run: Path) -> None:
+    report = json.loads((finished_run / "report.json").read_text(encoding="utf-8"))
     assert report["benchmarks"]["choice"]["before"]["n"] == 4
     assert report["benchmarks"]["choice"]["before"]["chance"] == 0.25
     assert report["not_asked"] == ["classify"]
@@ -145,7 +145,7 @@ def test_python_examples_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_an_encoder_by_itself() -> None:
-    (text,) = (text for text in blocks(CHECKPOINTS, "python") if "encoder.pooled" in text)
+    (text,) = (text for text in blocks(CHECKPOINTS, "python") if "encoder.pool" in text)
     names: dict[str, Any] = {}
     exec(text, names)
     assert (names["tokens"].shape, names["feature"].shape) == ((2, 512, 512), (2, 256))

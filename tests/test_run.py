@@ -74,8 +74,8 @@ def interrupt_when(process: subprocess.Popen[str], ready: Callable[[], bool], ho
 def steps_of(path: Path, stage: str) -> int:
     """Last step of `stage` in a metrics log; 0 without one."""
     rows = path.read_text().splitlines() if path.exists() else []
-    found = [json.loads(row)["step"] for row in rows if f'"{stage}"' in row and row.endswith("}")]
-    return max(found, default=0)
+    result = [json.loads(row)["step"] for row in rows if f'"{stage}"' in row and row.endswith("}")]
+    return max(result, default=0)
 
 
 def numbers(folder: Path) -> dict[str, Any]:
@@ -96,17 +96,17 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(bases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def complete_run(bases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     run([*SMOKE, *LONGER, "--output", str(folder)], bases)
     return folder
 
 
-def test_run_writes_all_documented_files(undisturbed: Path) -> None:
-    inside = {path.name for path in undisturbed.iterdir()}
+def test_run_writes_all_documented_files(complete_run: Path) -> None:
+    inside = {path.name for path in complete_run.iterdir()}
     assert {"config.yaml", "passport.json", "metrics.jsonl", "predictions", "model"} <= inside
     assert {"report.json", "report.md", "report.html"} <= inside
-    report = json.loads((undisturbed / "report.json").read_text())
+    report = json.loads((complete_run / "report.json").read_text())
     assert report["schema"] == 1
     assert report["status"] == "complete"
     for block in report["benchmarks"].values():
@@ -116,39 +116,39 @@ def test_run_writes_all_documented_files(undisturbed: Path) -> None:
     assert {"counterfactual", "flip"} <= set(report["benchmarks"]["choice"]["before"])
 
 
-def test_scores_equal_means_of_the_saved_predictions(undisturbed: Path) -> None:
-    report = json.loads((undisturbed / "report.json").read_text())
+def test_scores_equal_means_of_the_saved_predictions(complete_run: Path) -> None:
+    report = json.loads((complete_run / "report.json").read_text())
     for name, block in report["benchmarks"].items():
         for when in ("before", "after"):
-            lines = (undisturbed / "predictions" / f"{name}.{when}.jsonl").read_text().splitlines()
+            lines = (complete_run / "predictions" / f"{name}.{when}.jsonl").read_text().splitlines()
             rows = [json.loads(line) for line in lines]
             for view, key in (("clean", "score"), ("blind", "blind")):
                 values = [row["value"] for row in rows if row["set"] == "test" and row["view"] == view]
                 assert block[when][key] == pytest.approx(sum(values) / len(values), abs=1e-6)
 
 
-def test_saved_model_loads_and_generates(undisturbed: Path) -> None:
-    model, processor = spa3d.load(undisturbed)
+def test_saved_model_loads_and_generates(complete_run: Path) -> None:
+    model, processor = spa3d.load(complete_run)
     record = spa3d.create("dataset", "shapes-smoke").records("test")[0]
     inputs = processor("What is this?", record.cloud())
     written = model.generate(**inputs, max_new_tokens=2, do_sample=False)
     assert written.shape[0] == 1
 
 
-def test_the_same_command_gives_the_same_numbers(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+def test_the_same_command_gives_the_same_numbers(complete_run: Path, bases: Path, tmp_path: Path) -> None:
     run([*SMOKE, *LONGER, "--output", str(tmp_path / "again")], bases)
-    assert numbers(tmp_path / "again") == numbers(undisturbed)
+    assert numbers(tmp_path / "again") == numbers(complete_run)
 
 
-def test_saved_configuration_can_be_run_again(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
-    saved = undisturbed / "config.yaml"
+def test_saved_configuration_can_be_run_again(complete_run: Path, bases: Path, tmp_path: Path) -> None:
+    saved = complete_run / "config.yaml"
     text = run(["--config", str(saved), "--output", str(tmp_path / "x"), "--dry-run"], bases)
     assert "post-train" in text
     assert not (tmp_path / "x").exists()
 
 
 def test_run_killed_in_post_training_resumes_to_the_same_numbers(
-    undisturbed: Path, bases: Path, tmp_path: Path
+    complete_run: Path, bases: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "killed"
     arguments = [*SMOKE, *LONGER, "--output", str(folder)]
@@ -158,22 +158,22 @@ def test_run_killed_in_post_training_resumes_to_the_same_numbers(
     assert code == -signal.SIGKILL
     assert not (folder / "report.json").exists()
     run([*arguments, "--resume"], bases)
-    assert numbers(folder) == numbers(undisturbed)
+    assert numbers(folder) == numbers(complete_run)
 
 
-def test_run_killed_in_a_base_stage_resumes_to_the_same_numbers(undisturbed: Path, tmp_path: Path) -> None:
+def test_run_killed_in_a_base_stage_resumes_to_the_same_numbers(complete_run: Path, tmp_path: Path) -> None:
     bases, folder = tmp_path / "bases", tmp_path / "killed"
     arguments = [*SMOKE, *LONGER, "--output", str(folder)]
 
-    def reached() -> bool:
+    def is_reached() -> bool:
         return any(steps_of(path, "base.instruct") >= 4 for path in bases.glob("*/metrics.jsonl"))
 
-    interrupt_when(start(arguments, bases), reached, signal.SIGKILL)
+    interrupt_when(start(arguments, bases), is_reached, signal.SIGKILL)
     run([*arguments, "--resume"], bases)
-    assert numbers(folder) == numbers(undisturbed)
+    assert numbers(folder) == numbers(complete_run)
 
 
-def test_ctrl_c_exits_with_130_and_names_resume(undisturbed: Path, bases: Path, tmp_path: Path) -> None:
+def test_ctrl_c_exits_with_130_and_names_resume(complete_run: Path, bases: Path, tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
     arguments = [*SMOKE, *LONGER, "--output", str(folder)]
     process = start(arguments, bases)
@@ -188,7 +188,7 @@ def test_ctrl_c_exits_with_130_and_names_resume(undisturbed: Path, bases: Path, 
     assert "--resume" in text
     assert "Traceback" not in text
     run([*arguments, "--resume"], bases)
-    assert numbers(folder) == numbers(undisturbed)
+    assert numbers(folder) == numbers(complete_run)
 
 
 @pytest.mark.parametrize(
@@ -200,15 +200,15 @@ def test_ctrl_c_exits_with_130_and_names_resume(undisturbed: Path, bases: Path, 
     ],
 )
 def test_used_output_folder_is_rejected_with_the_difference(
-    undisturbed: Path, bases: Path, change: list[str], message: str
+    complete_run: Path, bases: Path, change: list[str], message: str
 ) -> None:
-    before = numbers(undisturbed)
-    process = start([*SMOKE, *LONGER, *change, "--output", str(undisturbed)], bases)
+    before = numbers(complete_run)
+    process = start([*SMOKE, *LONGER, *change, "--output", str(complete_run)], bases)
     text, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 2
     assert message in text
     assert "Traceback" not in text
-    assert numbers(undisturbed) == before
+    assert numbers(complete_run) == before
 
 
 def test_output_folder_with_other_files_is_rejected(bases: Path, tmp_path: Path) -> None:
@@ -222,17 +222,17 @@ def test_output_folder_with_other_files_is_rejected(bases: Path, tmp_path: Path)
 
 def test_encoder_checkpoint_is_used_in_the_whole_run(bases: Path, tmp_path: Path) -> None:
     torch.manual_seed(5)
-    given = spa3d.create("encoder", "pointnext-tiny").state_dict()
-    state = {f"module.point_encoder.{name}": value for name, value in given.items()}
+    encoder_state = spa3d.create("encoder", "pointnext-tiny").state_dict()
+    state = {f"module.point_encoder.{name}": value for name, value in encoder_state.items()}
     weights, folder = tmp_path / "checkpoint.pt", tmp_path / "run"
     torch.save({"state_dict": state, "args": argparse.Namespace(npoints=128), "best_acc1": 1.0}, weights)
     chosen = [*SMOKE, "--encoder", "pointnext-tiny", "--encoder.checkpoint", str(weights)]
     text = run([*chosen, "--output", str(folder)], bases)
-    assert f"encoder weights: {weights} (ULIP layout, {len(given)} tensors)" in text
+    assert f"encoder weights: {weights} (ULIP layout, {len(encoder_state)} tensors)" in text
     stages = {json.loads(row)["stage"] for row in (folder / "metrics.jsonl").read_text().splitlines()}
     assert stages == {"base.llm", "base.align", "base.instruct", "post-train"}
     saved = load_file(folder / "model" / "model.safetensors")
-    assert all(saved[f"encoder.{name}"].equal(value) for name, value in given.items())
+    assert all(saved[f"encoder.{name}"].equal(value) for name, value in encoder_state.items())
     weights_entry = json.loads((folder / "passport.json").read_text())["encoder_weights"]
     assert (weights_entry["file"], weights_entry["layout"], len(weights_entry["hash"])) == ("checkpoint.pt", "ULIP", 16)
     again = run(["--config", str(folder / "config.yaml"), "--output", str(folder), "--resume"], bases)

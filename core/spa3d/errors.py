@@ -45,7 +45,7 @@ def error_context(record_id: str) -> Iterator[None]:
 
 
 class OutputError(SpaError):
-    """An output folder that cannot be used: not empty, not writable, or of another configuration."""
+    """An unusable output folder: not empty, not writable, or of another configuration."""
 
 
 class CheckpointError(SpaError):

@@ -1,4 +1,4 @@
-"""A registry of toys, one small component per kind, and a chat endpoint that follows a script."""
+"""A registry of toys, one small component per kind, and a scripted chat endpoint."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ToyEncoder(Encoder):
     def forward(self, points):
         return points.mean(dim=1, keepdim=True)
 
-    def pooled(self, points):
+    def pool(self, points):
         return points.mean(dim=1)
 
 
@@ -216,7 +216,7 @@ def toys_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def toy_registry(toys_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A registry.yaml of toys that is in force, with nothing that happens to be installed beside it."""
+    """Registry of toys as the only registry.yaml, without other installed plugins."""
     path = tmp_path / "registry.yaml"
     path.write_text(TOY_REGISTRY)
     monkeypatch.setenv("SPA3D_REGISTRY", str(path))
@@ -226,8 +226,8 @@ def toy_registry(toys_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def shipped() -> dict[str, str]:
-    """Environment of a subprocess that uses this very spa3d, with its own registry and no installed plugin."""
+def clean_environment() -> dict[str, str]:
+    """Environment of a subprocess with this spa3d, its registry and no installed plugin."""
     kept = {key: value for key, value in os.environ.items() if key not in ("SPA3D_REGISTRY", "COLUMNS", "RANK")}
     homes = [str(Path(package.__path__[0]).parent) for package in (spa3d, spa3d_plugins)]
     return {**kept, "SPA3D_PLUGINS": "", "PYTHONPATH": os.pathsep.join(homes)}
@@ -238,7 +238,7 @@ Step = tuple[int, dict[str, str], str] | threading.Event
 
 
 class ChatServer:
-    """Answers what `steps` says by the number in the prompt ("number 3?") and by how often it was asked.
+    """Server that replies as `steps` says, by the number in the prompt and the attempt.
 
     Attributes:
         requested: how often, by number.

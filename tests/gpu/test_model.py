@@ -54,14 +54,14 @@ def loss_of(objective: Any, views: Views, batch: Sequence[Any], *, bf16: bool) -
 
 
 def test_scores_are_those_of_the_cpu(toy: Any, toy_dataset: Any, accelerator: torch.device) -> None:
-    found = []
+    result = []
     for device in (torch.device("cpu"), accelerator):
         model, processor, views = views_of(toy, device)
         samples = samples_of(processor, toy_dataset)
         with torch.no_grad():
             scores = score(model, NEEDS, [samples[i] for i in range(8)], views).scores
-        found.append(torch.stack([scores[need.text, need.view].logp for need in NEEDS]).cpu())
-    torch.testing.assert_close(found[1], found[0], atol=1e-3, rtol=1e-4)
+        result.append(torch.stack([scores[need.text, need.view].logp for need in NEEDS]).cpu())
+    torch.testing.assert_close(result[1], result[0], atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -101,7 +101,7 @@ def test_generation_with_a_cache_says_what_it_says_without(toy: Any, accelerator
 
 
 def by_whole_forwards(model: Any, prompt: dict[str, torch.Tensor], tokens: torch.Tensor, count: int) -> torch.Tensor:
-    """Greedy decoding in which every token costs a forward over all before it; rows that have ended are padded."""
+    """Greedy decoding without a cache; ended rows are padded."""
     ids, mask = prompt["input_ids"], prompt["attention_mask"]
     config = model.generation_config
     ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
@@ -122,13 +122,13 @@ def by_whole_forwards(model: Any, prompt: dict[str, torch.Tensor], tokens: torch
 
 def test_options_have_the_likelihood_of_the_cpu(toy: Any, accelerator: torch.device) -> None:
     options = ("left", "on the right hand side", "It is 3.")
-    asked = [Question(f"q{i}", f"test-{i}", "Which side?", options, "left", "side") for i in range(3)]
-    found = []
+    questions = [Question(f"q{i}", f"test-{i}", "Which side?", options, "left", "side") for i in range(3)]
+    result = []
     for device in (torch.device("cpu"), accelerator):
         model, processor, views = views_of(toy, device)
-        answers = Predictor(model, processor, views, batch_size=2).answer(asked, "clean", lambda units: None)
-        found.append(torch.tensor([answer.option_logp for answer in answers]))
-    torch.testing.assert_close(found[1], found[0], atol=1e-3, rtol=1e-4)
+        answers = Predictor(model, processor, views, batch_size=2).answer(questions, "clean", lambda units: None)
+        result.append(torch.tensor([answer.option_logp for answer in answers]))
+    torch.testing.assert_close(result[1], result[0], atol=1e-3, rtol=1e-4)
 
 
 def train(toy: Any, dataset: Any, device: torch.device, folder: Path, *, resume: str | None = None) -> Any:

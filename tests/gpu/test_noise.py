@@ -1,4 +1,4 @@
-"""Noise on a GPU is the noise of the CPU: the same numbers are drawn, and the same points are chosen."""
+"""Noise on a GPU: the same random numbers and the same points as on the CPU."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def clouds() -> Tensor:
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_numbers_are_the_same_to_the_bit(name: str, accelerator: torch.device) -> None:
-    found = DRAWN[name](Draws(KEYS, accelerator))
-    assert found.device.type == accelerator.type
-    assert torch.equal(found.cpu(), DRAWN[name](Draws(KEYS)))
+    result = DRAWN[name](Draws(KEYS, accelerator))
+    assert result.device.type == accelerator.type
+    assert torch.equal(result.cpu(), DRAWN[name](Draws(KEYS)))
 
 
 @pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("name", available("noise"))
 def test_a_noise_does_to_a_cloud_what_it_does_on_the_cpu(name: str, level: float, accelerator: torch.device) -> None:
     noise = create("noise", name, level=level)
-    wanted = noise.apply(clouds(), Draws(KEYS))
+    expected = noise.apply(clouds(), Draws(KEYS))
     there = clouds().to(accelerator)
-    found = noise.apply(there, Draws(KEYS, accelerator))
-    assert found.device.type == accelerator.type
-    torch.testing.assert_close(found.cpu(), wanted, atol=1e-6 if name in MOVING else 0, rtol=0)
-    realized = noise.realized(there, found)
-    torch.testing.assert_close(realized.cpu(), noise.realized(clouds(), wanted), atol=1e-5, rtol=0)
+    result = noise.apply(there, Draws(KEYS, accelerator))
+    assert result.device.type == accelerator.type
+    torch.testing.assert_close(result.cpu(), expected, atol=1e-6 if name in MOVING else 0, rtol=0)
+    realized = noise.measure_level(there, result)
+    torch.testing.assert_close(realized.cpu(), noise.measure_level(clouds(), expected), atol=1e-5, rtol=0)

@@ -1,4 +1,4 @@
-"""Point operations on a GPU against the reference on the CPU, through every backend that takes the device."""
+"""Point operations on a GPU against the reference on the CPU, for every backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spa3d.ops.selection import takes
 pytestmark = pytest.mark.gpu
 
 
-def scattered() -> Tensor:
+def random_points() -> Tensor:
     """Random points."""
     return torch.randn(3, 1500, 3, generator=torch.Generator().manual_seed(0))
 
@@ -34,18 +34,18 @@ def duplicates() -> Tensor:
     return torch.randn(3, 200, 3, generator=torch.Generator().manual_seed(2)).repeat(1, 4, 1)
 
 
-def identical() -> Tensor:
+def equal_points() -> Tensor:
     """One point only, many times."""
     return torch.full((2, 70, 3), 0.25)
 
 
-def far() -> Tensor:
+def distant_points() -> Tensor:
     """Large coordinates, where float32 has few digits left."""
-    return scattered() + 1000
+    return random_points() + 1000
 
 
 CLOUDS: dict[str, Callable[[], Tensor]] = {
-    make.__name__: make for make in (scattered, grid, duplicates, identical, far)
+    make.__name__: make for make in (random_points, grid, duplicates, equal_points, distant_points)
 }
 OPERATIONS: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {
     "fps": lambda xyz, lengths: ops.farthest_point_sample(xyz, 40, lengths=lengths),
@@ -66,16 +66,16 @@ OPERATIONS: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {
 
 
 @cache
-def made(name: str) -> Ops:
+def make_ops(name: str) -> Ops:
     return create("ops", name)
 
 
 @pytest.fixture(params=available("ops"))
 def backend(request: pytest.FixtureRequest, accelerator: torch.device) -> Iterator[str]:
-    chosen = made(request.param)
+    chosen = make_ops(request.param)
     if not takes(chosen, accelerator.type):
         pytest.skip(f"{request.param} does not work on {accelerator.type}")
-    with ops.use(chosen, made("torch")):
+    with ops.use(chosen, make_ops("torch")):
         yield request.param
 
 
@@ -86,26 +86,26 @@ def test_a_backend_gives_the_indices_of_the_reference(
     operation: str, cloud: str, ragged: bool, backend: str, accelerator: torch.device
 ) -> None:
     xyz = CLOUDS[cloud]().to(accelerator)
-    found = OPERATIONS[operation](xyz, lengths_of(xyz) if ragged else None)
-    assert found.device.type == accelerator.type
-    assert found.dtype == torch.int64
-    assert torch.equal(found.cpu(), reference(operation, cloud, ragged))
+    actual = OPERATIONS[operation](xyz, lengths_of(xyz) if ragged else None)
+    assert actual.device.type == accelerator.type
+    assert actual.dtype == torch.int64
+    assert torch.equal(actual.cpu(), reference(operation, cloud, ragged))
 
 
 @cache
 def reference(operation: str, cloud: str, ragged: bool) -> Tensor:
     xyz = CLOUDS[cloud]()
-    with ops.use(made("torch")):
+    with ops.use(make_ops("torch")):
         return OPERATIONS[operation](xyz, lengths_of(xyz) if ragged else None)
 
 
 def lengths_of(xyz: Tensor) -> Tensor:
-    """A length per cloud, on the device of `xyz`: all points, hardly more than are looked for, about half of them."""
+    """Lengths of the clouds, on the device of `xyz`: all points, just enough, about half."""
     return torch.tensor([xyz.shape[1], 65, xyz.shape[1] // 2 + 30][: len(xyz)], device=xyz.device)
 
 
 def test_padding_is_never_looked_at(backend: str, accelerator: torch.device) -> None:
-    xyz, lengths = scattered().to(accelerator), torch.tensor([1500, 65, 400], device=accelerator)
+    xyz, lengths = random_points().to(accelerator), torch.tensor([1500, 65, 400], device=accelerator)
     padded = xyz.clone()
     for cloud, length in zip(padded, lengths.tolist(), strict=True):
         cloud[length:] = torch.nan
@@ -114,21 +114,21 @@ def test_padding_is_never_looked_at(backend: str, accelerator: torch.device) -> 
 
 
 def test_interpolation_and_its_gradient_are_those_of_the_cpu(backend: str, accelerator: torch.device) -> None:
-    found = []
+    actual = []
     for device in (torch.device("cpu"), accelerator):
-        with ops.use(made("torch")) if device.type == "cpu" else ops.use():
-            xyz = scattered().to(device).requires_grad_()
+        with ops.use(make_ops("torch")) if device.type == "cpu" else ops.use():
+            xyz = random_points().to(device).requires_grad_()
             features = xyz.detach().square().requires_grad_()
             query = xyz.detach()[:, :40] + 0.1
             result = ops.interpolate(features, query, xyz)
             result.sum().backward()
-            found.append([value.detach().cpu() for value in (result, features.grad, xyz.grad)])
-    for cpu, gpu in zip(*found, strict=True):
+            actual.append([value.detach().cpu() for value in (result, features.grad, xyz.grad)])
+    for cpu, gpu in zip(*actual, strict=True):
         torch.testing.assert_close(gpu, cpu, atol=1e-4, rtol=1e-4)
 
 
 def test_an_index_of_no_point_is_an_error_and_no_crash(backend: str, accelerator: torch.device) -> None:
-    xyz = scattered().to(accelerator)
+    xyz = random_points().to(accelerator)
     with pytest.raises(ValueError, match="start must be between 0 and 1499"):
         ops.farthest_point_sample(xyz, 4, start=torch.full((3,), 1500, device=accelerator))
     with pytest.raises(ValueError, match="finite"):

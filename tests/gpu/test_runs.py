@@ -63,14 +63,14 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(bases: Path, accelerator: torch.device, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def complete_run(bases: Path, accelerator: torch.device, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     finish(start(command(accelerator, folder), bases))
     return folder
 
 
 def test_a_killed_run_is_resumed_to_the_same_weights(
-    undisturbed: Path, bases: Path, accelerator: torch.device, tmp_path: Path
+    complete_run: Path, bases: Path, accelerator: torch.device, tmp_path: Path
 ) -> None:
     again = start(command(accelerator, tmp_path / "again"), bases)
     folder, end = tmp_path / "killed", time.monotonic() + DEADLINE
@@ -85,19 +85,19 @@ def test_a_killed_run_is_resumed_to_the_same_weights(
     finish(again)
     finish(start(command(accelerator, folder, "--resume"), bases))
     # Some of a GPU's sums have no fixed order: what two equal runs differ by is no error of resuming.
-    assert difference(undisturbed, folder) <= 4 * difference(undisturbed, tmp_path / "again")
+    assert difference(complete_run, folder) <= 4 * difference(complete_run, tmp_path / "again")
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 def test_two_processes_take_the_steps_of_one(
-    undisturbed: Path, bases: Path, accelerator: torch.device, tmp_path: Path
+    complete_run: Path, bases: Path, accelerator: torch.device, tmp_path: Path
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", port]
     finish(start([*torchrun, *command(accelerator, tmp_path / "two")], bases))
-    for mine, other in zip(losses(undisturbed), losses(tmp_path / "two"), strict=True):
+    for mine, other in zip(losses(complete_run), losses(tmp_path / "two"), strict=True):
         assert mine == pytest.approx(other, rel=2e-2)  # bfloat16, in batches of another shape
 
 

@@ -19,19 +19,19 @@ def source_files(*modules: ModuleType) -> list[Path]:
     followed. The arguments are module objects and not names, so that a renamed module is an error.
     """
     packages = {module.__name__.partition(".")[0] for module in modules} | {"spa3d"}
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     waiting = [module.__name__ for module in modules]
     while waiting:
         name = waiting.pop()
-        if name in found:
+        if name in paths:
             continue
         module = sys.modules.get(name) or import_module(name)
-        found[name] = Path(str(module.__file__))
-        waiting += sorted(_imported(module, packages))
-    return list(found.values())
+        paths[name] = Path(str(module.__file__))
+        waiting += sorted(_find_imports(module, packages))
+    return list(paths.values())
 
 
-def _imported(module: ModuleType, packages: set[str]) -> Iterator[str]:
+def _find_imports(module: ModuleType, packages: set[str]) -> Iterator[str]:
     """Names of modules of `packages` behind the values and the inner imports of `module`."""
     inside = f"{module.__name__}."
     for value in vars(module).values():

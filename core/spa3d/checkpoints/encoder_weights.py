@@ -1,4 +1,4 @@
-"""Loads published weights into an encoder, and names the presets that would fit if they do not.
+"""Loads published weights into an encoder; if they do not fit, names the presets that do.
 
 The files are those of ULIP and PointLLM (README, *Your own weights*), models that spa3d saved, and bare state dicts.
 The names of the tensors show which of them are the encoder's. Nothing is loaded unless everything fits.
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from spa3d.checkpoints.tensor_files import files_of, read_tensors, shown
+from spa3d.checkpoints.tensor_files import files_of, read_tensors, shorten_name
 from spa3d.errors import CheckpointError
 from spa3d.registry.registry import Registry, load_registry
 
@@ -39,7 +39,7 @@ LAYOUTS = "a ULIP or PointLLM file, a model saved by spa3d, or the bare state di
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedWeights:
     """Weights that were loaded into an encoder: their source and layout.
 
     Attributes:
@@ -66,7 +66,7 @@ def load_weights(
     name: str = "",
     registry: Registry | None = None,
     run_preset: str = "",
-) -> Loaded:
+) -> LoadedWeights:
     """Load published weights into `encoder`: all of them, or none; cast to the encoder's dtype.
 
     Args:
@@ -87,7 +87,7 @@ def load_weights(
     mismatches = _find_mismatches(weights, expected)
     if mismatches:
         shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
-        fits = fitting(shapes, registry or load_registry(), run_preset=run_preset)
+        fits = find_fitting(shapes, registry or load_registry(), run_preset=run_preset)
         if not weights or (layout == "bare" and not fits and not expected.keys() & weights.keys()):
             raise CheckpointError(f"{source}: holds no encoder, only {_summarize_names(tensors)}; possible: {LAYOUTS}")
         what = name or type(encoder).__name__
@@ -98,32 +98,32 @@ def load_weights(
     converted = {key: tensor.to(expected[key].dtype) for key, tensor in weights.items()}
     _check_finite(source, converted)
     encoder.load_state_dict({**expected, **converted})
-    return Loaded(source, layout, files_of(source, tensors, names.values()), len(converted))
+    return LoadedWeights(source, layout, files_of(source, tensors, names.values()), len(converted))
 
 
-def fitting(shapes: Shapes, registry: Registry, *, run_preset: str = "") -> list[str]:
+def find_fitting(shapes: Shapes, registry: Registry, *, run_preset: str = "") -> list[str]:
     """Names of the encoder presets with exactly these weights, or else of the components.
 
     Names and shapes of the weights are compared, batch counts of normalizations left out.
     """
-    expected = _without_counts(shapes)
+    expected = _drop_counts(shapes)
     preset = run_preset if run_preset in registry.manifest.presets.run else None
     fits = [name for name in registry.names("encoder") if _encoder_shapes(registry, name, preset) == expected]
-    return [name for name in fits if name in registry.manifest.presets.of("encoder")] or fits
+    return [name for name in fits if name in registry.manifest.presets.of_kind("encoder")] or fits
 
 
 def _encoder_shapes(registry: Registry, name: str, run_preset: str | None) -> Shapes | None:
-    """Names and shapes of the weights of encoder `name`, on the meta device; None if it cannot be built."""
+    """Names and shapes of the weights of encoder `name`; None if it cannot be built."""
     try:
         resolved = registry.resolve("encoder", name, run_preset=run_preset)
         with torch.device("meta"):
             encoder = registry.target(resolved.component)(**resolved.config)
     except Exception:  # an encoder that cannot be built is no candidate
         return None
-    return _without_counts({key: tuple(tensor.shape) for key, tensor in encoder.state_dict().items()})
+    return _drop_counts({key: tuple(tensor.shape) for key, tensor in encoder.state_dict().items()})
 
 
-def _without_counts(shapes: Shapes) -> Shapes:
+def _drop_counts(shapes: Shapes) -> Shapes:
     return {key: shape for key, shape in shapes.items() if not key.endswith(COUNTS)}
 
 
@@ -151,16 +151,16 @@ def _check_plain(tensor: Tensor, source: Path, name: str) -> Tensor:
     if odd or tensor.dtype not in NUMBERS:
         what = "sparse, nested or without content" if odd else str(tensor.dtype).removeprefix("torch.")
         raise CheckpointError(
-            f"{source}: {shown(name)} is no plain tensor of numbers ({what}); save the weights as plain floats"
+            f"{source}: {shorten_name(name)} is no plain tensor of numbers ({what}); save the weights as plain floats"
         )
     return tensor
 
 
 def _find_mismatches(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """Describe missing and unexpected weights, and weights of another shape or kind; lists are shortened."""
-    missing = [shown(key) for key in expected if key not in weights and not key.endswith(COUNTS)]
-    unexpected = [shown(key) for key in weights if key not in expected]
-    common = [(shown(key), weights[key], expected[key]) for key in expected if key in weights]
+    """Describe missing and unexpected weights, and weights of another shape or kind, in short."""
+    missing = [shorten_name(key) for key in expected if key not in weights and not key.endswith(COUNTS)]
+    unexpected = [shorten_name(key) for key in weights if key not in expected]
+    common = [(shorten_name(key), weights[key], expected[key]) for key in expected if key in weights]
     shapes = [f"{key}: {tuple(a.shape)} there, {tuple(b.shape)} here" for key, a, b in common if a.shape != b.shape]
     kinds = [
         f"{key}: {a.dtype} there, {b.dtype} here"
@@ -189,7 +189,7 @@ def _suggest_fits(fits: list[str]) -> str:
 def _summarize_names(names: Iterable[str]) -> str:
     """Summarize a file by the first two parts of its names: ``model.layers (290), lm_head (1)``."""
     counted = Counter(".".join(name.split(".")[:-1][:2]) or name for name in names)
-    parts = [f"{shown(start)} ({count})" for start, count in counted.most_common(5)]
+    parts = [f"{shorten_name(start)} ({count})" for start, count in counted.most_common(5)]
     return ", ".join(parts) + (", …" if len(counted) > len(parts) else "") or "nothing"
 
 

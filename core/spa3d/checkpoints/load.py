@@ -50,7 +50,7 @@ def load(
 
 
 def describe(folder: Path) -> Spa3dConfig:
-    """Read the configuration of the 3D LLM in `folder`; raises `CheckpointError` if there is none."""
+    """Read the configuration of the 3D LLM in `folder`; `CheckpointError` if there is none."""
     try:
         values, _ = Spa3dConfig.get_config_dict(folder)
         kind = values.get("model_type")
@@ -66,7 +66,7 @@ def describe(folder: Path) -> Spa3dConfig:
 def read(
     folder: Path, config: Spa3dConfig, encoder: Encoder, projector: Projector
 ) -> tuple[Spa3dModel, Spa3dProcessor]:
-    """Load the model in `folder` into built parts, in eval mode; `CheckpointError` if it is incomplete."""
+    """Load the model in `folder`, in eval mode; `CheckpointError` if it is incomplete."""
     parts: Any = {"config": config, "encoder": encoder, "projector": projector}
     try:
         loaded: Any = Spa3dModel.from_pretrained(folder, **parts, output_loading_info=True)

@@ -1,4 +1,4 @@
-"""Reads tensors from untrusted files: torch pickles of any age, safetensors, folders of shards.
+"""Reads tensors from untrusted files: torch pickles, safetensors, folders of shards.
 
 The first bytes of a file show its format; its name is ignored. A pickle goes through torch's restricted unpickler,
 which calls only listed functions. Other objects that training runs often store beside their tensors are replaced by
@@ -37,10 +37,10 @@ FORBIDDEN = re.compile(r"GLOBAL (\S+)")
 REASON = re.compile(r"WeightsUnpickler error:\s*(.+)")
 
 
-class Unread:
+class UnreadObject:
     """Stand-in for an unused object in a pickle; accepts any arguments and stores nothing."""
 
-    def __new__(cls, *_: Any) -> Unread:
+    def __new__(cls, *_: Any) -> UnreadObject:
         """Take any arguments."""
         return super().__new__(cls)
 
@@ -59,7 +59,7 @@ UNREAD = (
     *(f"pathlib._local.{name}" for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")),
 )
 """Classes of objects that training runs store beside tensors: arguments, best scores, folders."""
-STAND_INS: list[Any] = [*((Unread, name) for name in UNREAD), (OrderedDict, "easydict.EasyDict")]
+STAND_INS: list[Any] = [*((UnreadObject, name) for name in UNREAD), (OrderedDict, "easydict.EasyDict")]
 
 
 def read_tensors(path: Path) -> Mapping[str, Tensor]:
@@ -143,11 +143,11 @@ def _describe_pickle_error(error: Exception) -> str:
     forbidden = FORBIDDEN.search(str(error))
     if forbidden:
         return (
-            f"holds more than tensors: it asks for {shown(forbidden[1])}, which could run code, so nothing of it was "
-            f"loaded; ask its authors for a state dict, or for safetensors"
+            f"holds more than tensors: it asks for {shorten_name(forbidden[1])}, which could run code, so nothing "
+            f"of it was loaded; ask its authors for a state dict, or for safetensors"
         )
     reason = REASON.search(str(error))
-    why = shown(reason[1].strip()) if reason else _describe(error)
+    why = shorten_name(reason[1].strip()) if reason else _describe(error)
     return f"cannot be read as a file of torch ({why}); {AGAIN}, or ask for safetensors"
 
 
@@ -160,7 +160,7 @@ def _unwrap_state_dict(path: Path, content: object) -> Mapping[str, Tensor]:
         tensors = {name: Tensor.detach(value) for name, value in entries.items()}
         if tensors:
             return tensors
-        keys = ", ".join(shown(str(key)) for key in list(content)[:5]) or "nothing"
+        keys = ", ".join(shorten_name(str(key)) for key in list(content)[:5]) or "nothing"
         raise CheckpointError(f"{path}: holds no tensors; its entries: {keys}. Give a file with a state dict")
     raise CheckpointError(
         f"{path}: holds a {type(content).__name__} and no state dict; save module.state_dict() and give that"
@@ -184,7 +184,7 @@ class _Safetensors(Mapping[str, Tensor]):
         try:
             tensor: Tensor = self._file.get_tensor(name)
         except SafetensorError as error:
-            raise CheckpointError(f"{self._path}: {shown(name)} cannot be read ({error}); {AGAIN}") from error
+            raise CheckpointError(f"{self._path}: {shorten_name(name)} cannot be read ({error}); {AGAIN}") from error
         return tensor
 
     def __iter__(self) -> Iterator[str]:
@@ -213,7 +213,7 @@ class _Shards(Mapping[str, Tensor]):
         try:
             return self._open[shard][name]
         except KeyError as error:
-            problem = f"{shown(name)} is not in it, though {self._index.name} lists it"
+            problem = f"{shorten_name(name)} is not in it, though {self._index.name} lists it"
             raise CheckpointError(f"{self.file_of(name)}: {problem}; {AGAIN}") from error
 
     def __iter__(self) -> Iterator[str]:
@@ -232,7 +232,7 @@ def _read_index(index: Path) -> dict[str, str]:
         raise CheckpointError(f"{index}: does not list the file of each tensor ({error!r}); {AGAIN}") from error
     outside = next((file for file in files.values() if Path(file).name != file), None)
     if outside is not None:
-        raise CheckpointError(f"{index}: names {shown(outside)}, which is no file beside it; {AGAIN}")
+        raise CheckpointError(f"{index}: names {shorten_name(outside)}, which is no file beside it; {AGAIN}")
     return files
 
 
@@ -250,7 +250,7 @@ def _find_weights(folder: Path) -> Path:
     if weights is None:
         candidates = sorted(path.name for path in folder.iterdir() if path.suffix in WEIGHTS)
         hint = (
-            f"name one of its files: {', '.join(map(shown, candidates[:8]))}"
+            f"name one of its files: {', '.join(map(shorten_name, candidates[:8]))}"
             if candidates
             else "give a file of weights"
         )
@@ -258,12 +258,12 @@ def _find_weights(folder: Path) -> Path:
     return weights
 
 
-def shown(name: str) -> str:
+def shorten_name(name: str) -> str:
     """Name from a file, shortened and on one line."""
     name = name if len(name) <= 80 else f"{name[:77]}..."
     return name if name.isprintable() else repr(name)[1:-1]
 
 
 def _describe(error: Exception) -> str:
-    text = shown(first_line(error))
+    text = shorten_name(first_line(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

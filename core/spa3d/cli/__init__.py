@@ -1,4 +1,4 @@
-"""Command line ``spa3d VERB``; a verb is a module of this package with ``main(argv) -> int``.
+"""Command line ``spa3d VERB``; each verb is a module here with ``main(argv) -> int``.
 
 Exit codes: 0 success; 1 a component is broken (``list --check``) or a cell failed (``compare``); 2 an input error,
 reported in one message; 130 interrupted. Any other error is a bug and keeps its traceback.
@@ -14,9 +14,9 @@ from pkgutil import iter_modules
 
 from rich.table import Table
 
-from spa3d.cli.console import complaints, output, plain, show_warning
+from spa3d.cli.console import error_console, escape_text, output, show_warning
 from spa3d.errors import SpaError
-from spa3d.registry.fields import unknown
+from spa3d.registry.fields import describe_unknown
 from spa3d.version import __version__
 
 Verb = Callable[[Sequence[str]], int]
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _print_verbs()
         return 0
     if words[0] == "--version":
-        output().print(plain(f"spa3d {__version__}"))
+        output().print(escape_text(f"spa3d {__version__}"))
         return 0
     try:
         with warnings.catch_warnings():
@@ -42,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--debug" in words:
             raise
         for line in str(error).splitlines():
-            complaints().print(plain("error: ", "bold red") + plain(line), soft_wrap=True)
+            error_console().print(escape_text("error: ", "bold red") + escape_text(line), soft_wrap=True)
         return FAULT
     except KeyboardInterrupt:
-        complaints().print("interrupted")
+        error_console().print("interrupted")
         return INTERRUPTED
 
 
@@ -54,7 +54,7 @@ def _verb(name: str) -> Verb:
     verb = getattr(import_module(f"{__name__}.{name}"), "main", None) if name in names else None
     if verb is None:
         verbs = [known for known, _ in _list_verbs()]
-        raise SpaError(f"spa3d {name}: {unknown('verb', name, verbs)}")
+        raise SpaError(f"spa3d {name}: {describe_unknown('verb', name, verbs)}")
     return verb
 
 
@@ -67,7 +67,7 @@ def _list_verbs() -> Iterator[tuple[str, Verb]]:
 def _print_verbs() -> None:
     table = Table(box=None, show_header=False, padding=(0, 2))
     for name, verb in _list_verbs():
-        table.add_row(plain(name, "bold cyan"), plain((verb.__doc__ or "").partition("\n")[0]))
+        table.add_row(escape_text(name, "bold cyan"), escape_text((verb.__doc__ or "").partition("\n")[0]))
     console = output()
     console.print(f"spa3d {__version__}: post-training and honest measurement of 3D multimodal LLMs\n")
     console.print("usage: spa3d VERB …      spa3d VERB --help shows its flags\n", markup=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from rich.table import Table
 
 from spa3d.cli import INTERRUPTED
-from spa3d.cli.console import Bars, complaints, make_reporter, output, plain
+from spa3d.cli.console import Bars, error_console, escape_text, make_reporter, output
 from spa3d.config.overrides import Arguments, scan_run
 from spa3d.registry.registry import load_registry
 from spa3d.runtime.progress import Advance
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _run(request, comparison, share)
     except KeyboardInterrupt:
-        complaints().print(plain(f"interrupted; to continue: {request.command}"), soft_wrap=True)
+        error_console().print(escape_text(f"interrupted; to continue: {request.command}"), soft_wrap=True)
         return INTERRUPTED
 
 
@@ -73,17 +73,17 @@ def _run(request: CompareRequest, comparison: Comparison, share: Sequence[Task])
     outcomes: list[Outcome] = []
     update_table = Throttle(lambda: comparison.write(command=request.command))
 
-    def finished(outcome: Outcome) -> None:
+    def on_finish(outcome: Outcome) -> None:
         nonlocal start
         outcomes.append(outcome)
         duration = f" in {time.monotonic() - start:.0f} s" if time.monotonic() - start > 1 else ""
         cell = f"[{len(outcomes)}/{len(share)}] {outcome.cell.row.label}, seed {outcome.cell.seed}: "
         error = f": {outcome.error.splitlines()[0]}" if outcome.error else ""
-        complaints().print(plain(f"{cell}{outcome.status}{duration}{error}"), soft_wrap=True)
+        error_console().print(escape_text(f"{cell}{outcome.status}{duration}{error}"), soft_wrap=True)
         update_table()
         start = time.monotonic()
 
-    run_cells(share, request.registry, reporter=CellReporter.of_task, finished=finished)
+    run_cells(share, request.registry, reporter=CellReporter.from_task, on_finish=on_finish)
     show_table(comparison.write(command=request.command), comparison.output)
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
@@ -112,7 +112,7 @@ class CellReporter:
         self._inner = make_reporter()
 
     @classmethod
-    def of_task(cls, task: Task) -> Self:
+    def from_task(cls, task: Task) -> Self:
         """Make the reporter of a cell, named after its row and seed."""
         return cls(f"{task.cell.row.label}, seed {task.cell.seed}")
 
@@ -141,7 +141,7 @@ def _print_usage(arguments: Arguments) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2))
     registry = load_registry(added=arguments.value("registry"), plugins=arguments.values("plugin"))
     for name, preset in registry.manifest.presets.compare.items():
-        table.add_row(plain(name, "bold cyan"), plain(preset.summary))
+        table.add_row(escape_text(name, "bold cyan"), escape_text(preset.summary))
     for flag, meaning in FLAGS.items():
-        table.add_row(plain(flag, "bold cyan"), plain(meaning))
+        table.add_row(escape_text(flag, "bold cyan"), escape_text(meaning))
     console.print(table)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from spa3d.cli.console import output, plain
-from spa3d.comparison.cells import Task, outcome
+from spa3d.cli.console import escape_text, output
+from spa3d.comparison.cells import Task, read_outcome
 from spa3d.comparison.document import Score
 from spa3d.comparison.document import Table as ComparisonTable
 from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
@@ -26,10 +26,10 @@ def show_cells(tasks: Sequence[Task], share: Sequence[Task]) -> None:
     table = Table("cell", "row", "control", "seed", "steps", "lr", "state", box=None, pad_edge=False)
     for task in tasks:
         cell, train = task.cell, task.config.train
-        state = outcome(task).status if cell.index in chosen else "another process"
+        state = read_outcome(task).status if cell.index in chosen else "another process"
         row = cell.row
         values = [row.label, row.control or "(is SFT)", str(cell.seed), str(train.steps), f"{train.learning_rate:g}"]
-        table.add_row(str(cell.index + 1), *map(plain, values), state)
+        table.add_row(str(cell.index + 1), *map(escape_text, values), state)
     output().print(table)
 
 
@@ -38,21 +38,23 @@ def show_table(comparison: ComparisonTable, folder: Path) -> None:
     subsets = [subset for subset in comparison.subsets() if subset[1] == "test"]
     table = Table("row", "done", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for benchmark, _ in subsets:
-        table.add_column(plain(benchmark), justify="right")
+        table.add_column(escape_text(benchmark), justify="right")
         table.add_column("against SFT")
     for row in comparison.rows:
         scores = [comparison.score(row, subset) for subset in subsets]
         done = f"{len(row.seeds_done)} of {len(row.cells)}"
-        table.add_row(plain(row.label), done, *(word for score in scores for word in _format_score(score)))
+        table.add_row(escape_text(row.label), done, *(word for score in scores for word in _format_score(score)))
     console = output()
     for sentence in comparison.verdict:
-        console.print(plain(sentence, "bold"), soft_wrap=True)
+        console.print(escape_text(sentence, "bold"), soft_wrap=True)
     console.print(table)
     for row in comparison.rows:
         for error in row.errors:
-            console.print(plain(f"{row.label}, {error}", "red"), soft_wrap=True)
+            console.print(escape_text(f"{row.label}, {error}", "red"), soft_wrap=True)
     console.print(f"\nshares in %, means over seeds; {AGAINST[comparison.budget]}", style="dim")
-    console.print(plain("  ".join(str(folder / f"compare.{kind}") for kind in ("html", "md", "json"))), soft_wrap=True)
+    console.print(
+        escape_text("  ".join(str(folder / f"compare.{kind}") for kind in ("html", "md", "json"))), soft_wrap=True
+    )
 
 
 def _format_score(score: Score | None) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from spa3d.ops.selection import SlowerBackend
 from spa3d.runtime import distributed
-from spa3d.runtime.progress import Advance, Reporter, Silent
+from spa3d.runtime.progress import Advance, Reporter, SilentReporter
 
 PLAIN_WIDTH = 200
 """Columns of a file or pipe: wide enough that a table row stays on one line."""
@@ -34,12 +34,12 @@ def output() -> Console:
     return _make_console(sys.stdout)
 
 
-def complaints() -> Console:
+def error_console() -> Console:
     """The console of progress and errors, on stderr."""
     return _make_console(sys.stderr)
 
 
-def plain(text: object, style: str = "") -> Text:
+def escape_text(text: object, style: str = "") -> Text:
     """Make text for rich without markup; control characters are escaped."""
     shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(text))
     return Text(shown, style=style)
@@ -56,7 +56,7 @@ def show_warning(
     """Show a warning for Python: `SlowerBackend` as a one-line note, others in the usual format."""
     if issubclass(category, SlowerBackend):
         if is_first_process():
-            complaints().print(plain("note: ", "yellow") + plain(message), soft_wrap=True)
+            error_console().print(escape_text("note: ", "yellow") + escape_text(message), soft_wrap=True)
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         (file or sys.stderr).write(text)
@@ -70,8 +70,8 @@ def is_first_process() -> bool:
 def make_reporter() -> Reporter:
     """Make a reporter: bars on a terminal, lines elsewhere."""
     if not is_first_process():
-        return Silent()
-    console = complaints()
+        return SilentReporter()
+    console = error_console()
     return Bars(console) if console.is_terminal else Lines(console)
 
 
@@ -110,7 +110,7 @@ class Lines:
         self._print(f"warning: {text}")
 
     def _print(self, text: str) -> None:
-        self.console.print(plain(text), soft_wrap=True)
+        self.console.print(escape_text(text), soft_wrap=True)
 
 
 class Bars:
@@ -129,14 +129,14 @@ class Bars:
 
     def stage(self, name: str, detail: str = "") -> None:
         """Print the name of the stage in bold."""
-        self.console.print(plain(name, "bold cyan"), plain(detail, "dim"))
+        self.console.print(escape_text(name, "bold cyan"), escape_text(detail, "dim"))
 
     @contextmanager
     def track(self, total: int, description: str) -> Iterator[Advance]:
         """Show a bar; a nested task gets its own bar below."""
         if not self._progress.tasks:
             self._progress.start()
-        task = self._progress.add_task(plain(description).plain, total=total)
+        task = self._progress.add_task(escape_text(description).plain, total=total)
         try:
             yield lambda units: self._progress.advance(task, units)
         finally:
@@ -146,11 +146,11 @@ class Bars:
 
     def say(self, text: str) -> None:
         """Print one line above the bars."""
-        self.console.print(plain(text))
+        self.console.print(escape_text(text))
 
     def warn(self, text: str) -> None:
         """Print one yellow line above the bars."""
-        self.console.print(plain(f"warning: {text}", "yellow"))
+        self.console.print(escape_text(f"warning: {text}", "yellow"))
 
 
 def _make_console(stream: TextIO) -> Console:

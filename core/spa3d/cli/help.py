@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from rich.panel import Panel
 from rich.table import Table
 
-from spa3d.cli.console import complaints, output, plain
+from spa3d.cli.console import error_console, escape_text, output
 from spa3d.config.choices import Choice, Choices
 from spa3d.config.overrides import scan_run
 from spa3d.config.parse import read
@@ -47,7 +47,7 @@ def show_help(argv: Sequence[str]) -> None:
     choices = read(scan_run(argv))
     resolver = ConfigResolver(choices)
     resolver.apply_layers()
-    resolver.validated()
+    resolver.validate()
     console = output()
     console.print("usage: tools/run.py [--FLAG VALUE] …      or: spa3d run …")
     console.print("lists are separated by commas; the values are those of this command line\n", style="dim")
@@ -63,7 +63,7 @@ def show_help(argv: Sequence[str]) -> None:
         model, values = RunConfig.model_fields[block].annotation, resolver.layers.block((block,))
         console.print(_make_panel(block, _list_block(block, model, values)))
     for error in dict.fromkeys(resolver.errors):
-        complaints().print(plain("error: ", "bold red") + plain(error), soft_wrap=True)
+        error_console().print(escape_text("error: ", "bold red") + escape_text(error), soft_wrap=True)
 
 
 def show_block(block: str, *, without: Container[str] = ()) -> None:
@@ -136,5 +136,7 @@ def _list_block(block: str, model: Any, values: Mapping[str, Any]) -> Iterator[R
 def _make_panel(title: str, rows: Iterable[Row]) -> Panel:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     for flag, takes, value, meaning in rows:
-        table.add_row(plain(flag, "bold cyan"), plain(takes, "dim"), plain(value, "green"), plain(meaning))
-    return Panel(table, title=plain(title, "bold"), title_align="left", border_style="dim")
+        table.add_row(
+            escape_text(flag, "bold cyan"), escape_text(takes, "dim"), escape_text(value, "green"), escape_text(meaning)
+        )
+    return Panel(table, title=escape_text(title, "bold"), title_align="left", border_style="dim")

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from spa3d.cli import FAULT
-from spa3d.cli.console import complaints, output, plain
+from spa3d.cli.console import error_console, escape_text, output
 from spa3d.config.catalog import (
     BROKEN,
     IMPORTS,
@@ -27,8 +27,8 @@ from spa3d.config.catalog import (
 from spa3d.config.overrides import Arguments, scan
 from spa3d.errors import ConfigError
 from spa3d.ops.selection import REFERENCE
-from spa3d.registry.fields import unknown
-from spa3d.registry.registry import Registry, missed, open_registry
+from spa3d.registry.fields import describe_unknown
+from spa3d.registry.registry import Registry, describe_missing, open_registry
 
 STYLES = {READY: "green", IMPORTS: "green", WORKS: "green", UNAVAILABLE: "yellow", BROKEN: "bold red"}
 FLAGS = {
@@ -61,11 +61,11 @@ def main(argv: Sequence[str]) -> int:
         if section == "ops":
             backends = ", ".join(f"{name} on {device}" for device, name in _find_automatic(registry, entries).items())
             output().print(
-                plain(f"--ops auto takes {backends}, and {REFERENCE} on any other device; all give the same.")
+                escape_text(f"--ops auto takes {backends}, and {REFERENCE} on any other device; all give the same.")
             )
         _print_plugins(registry)
     for clash in registry.clashes:
-        complaints().print(plain("error: ", "bold red") + plain(clash), soft_wrap=True)
+        error_console().print(escape_text("error: ", "bold red") + escape_text(clash), soft_wrap=True)
     broken = bool(registry.broken) or any(entry.status.word == BROKEN for entry in entries)
     return FAULT if registry.clashes else int(check and broken)
 
@@ -75,11 +75,11 @@ def _read_section(arguments: Arguments) -> str | None:
     errors, flags = [*arguments.errors], [*(flag.partition(" ")[0] for flag in FLAGS), "--help", "--debug"]
     for flag in arguments.flags:
         if f"--{flag.name}" not in flags:
-            errors.append(f"{flag}: {unknown('flag', f'--{flag.name}', flags)}")
+            errors.append(f"{flag}: {describe_unknown('flag', f'--{flag.name}', flags)}")
     errors += [f"{word!r} is one kind too many; give one, or none for all" for word in arguments.words[1:]]
     section = arguments.words[0] if arguments.words else None
     if section not in (None, *SECTIONS):
-        errors.append(missed("kind", str(section), SECTIONS, "tools/list"))
+        errors.append(describe_missing("kind", str(section), SECTIONS, "tools/list"))
     if errors:
         raise ConfigError(errors)
     return section
@@ -91,7 +91,7 @@ def _print_usage() -> None:
     console.print(f"KIND  {', '.join(SECTIONS)}\n")
     table = Table(box=None, show_header=False, pad_edge=False)
     for flag, meaning in FLAGS.items():
-        table.add_row(plain(flag, "bold cyan"), meaning)
+        table.add_row(escape_text(flag, "bold cyan"), meaning)
     console.print(table)
 
 
@@ -99,13 +99,15 @@ def _print_table(entries: Sequence[Entry]) -> None:
     table = Table("kind", "name", "summary", "origin", "status", box=None, pad_edge=False, header_style="bold")
     last = ""
     for entry in entries:
-        name = plain(f"  {entry.name}" if entry.preset_of else entry.name, "cyan" if entry.preset_of else "bold cyan")
+        name = escape_text(
+            f"  {entry.name}" if entry.preset_of else entry.name, "cyan" if entry.preset_of else "bold cyan"
+        )
         table.add_row(
-            plain("" if entry.section == last else entry.section, "bold"),
-            name + plain(" *" if entry.default else "", "bold"),
-            plain(entry.summary),
-            plain(entry.origin, "dim" if entry.preset_of else ""),
-            plain(entry.status, STYLES[entry.status.word]),
+            escape_text("" if entry.section == last else entry.section, "bold"),
+            name + escape_text(" *" if entry.default else "", "bold"),
+            escape_text(entry.summary),
+            escape_text(entry.origin, "dim" if entry.preset_of else ""),
+            escape_text(entry.status, STYLES[entry.status.word]),
         )
         last = entry.section
     console = output()
@@ -119,30 +121,32 @@ def _print_plugins(registry: Registry) -> None:
     for plugin in registry.plugins:
         if plugin.imports_torch:
             text = f"{plugin.origin.plugin} ({plugin.origin}) imports torch to be listed: {plugin.seconds:.1f} s"
-            console.print(plain("slow plugin: ", "yellow") + plain(text), soft_wrap=True)
+            console.print(escape_text("slow plugin: ", "yellow") + escape_text(text), soft_wrap=True)
     for broken in registry.broken:
         text = f"{broken.origin.plugin} ({broken.origin}): {broken.cause}"
-        console.print(plain("broken plugin: ", "bold red") + plain(text), soft_wrap=True)
+        console.print(escape_text("broken plugin: ", "bold red") + escape_text(text), soft_wrap=True)
 
 
 def _print_why(explanations: Sequence[Explanation]) -> None:
     console = output()
     for each in explanations:
-        console.print(plain(f"{each.section} {each.name}", "bold cyan"))
+        console.print(escape_text(f"{each.section} {each.name}", "bold cyan"))
         facts = Table(box=None, show_header=False, padding=(0, 2))
         for key, text in each.facts.items():
-            facts.add_row(plain(key, "dim"), plain(text))
+            facts.add_row(escape_text(key, "dim"), escape_text(text))
         console.print(facts)
         if each.fields:
             table = Table("field", "type", "default", "meaning", box=None, padding=(0, 2), header_style="bold")
             for entry in each.fields:
-                table.add_row(plain(entry.name, "cyan"), *map(plain, (entry.type, entry.default, entry.description)))
+                table.add_row(
+                    escape_text(entry.name, "cyan"), *map(escape_text, (entry.type, entry.default, entry.description))
+                )
             console.print(table)
         console.print()
 
 
 def _print_json(document: Any) -> None:
-    output().print(plain(json.dumps(document, indent=1, ensure_ascii=True)), soft_wrap=True)
+    output().print(escape_text(json.dumps(document, indent=1, ensure_ascii=True)), soft_wrap=True)
 
 
 def _make_document(registry: Registry, entries: Sequence[Entry]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from spa3d.cli.console import complaints, make_reporter, output, plain
+from spa3d.cli.console import error_console, escape_text, make_reporter, output
 from spa3d.cli.help import show_block
 from spa3d.config.overrides import scan_run
 from spa3d.config.parse import Invocation, parse_arguments
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         pairs = execute_pairs(invocation.config, invocation.registry, path=path, reporter=make_reporter())
     except KeyboardInterrupt:
-        complaints().print("the answers so far are saved; the same command continues from them")
+        error_console().print("the answers so far are saved; the same command continues from them")
         raise
     _show(path, pairs)
     return 0
@@ -76,11 +76,11 @@ def _show(path: Path, pairs: Pairs) -> None:
         *((count, f"dropped: {why}") for why, count in pairs.dropped.items()),
         (len(pairs.kept), f"pairs in {path}"),
     ]:
-        counts.add_row(f"{number:>8,}", plain(label))
+        counts.add_row(f"{number:>8,}", escape_text(label))
     console.print(counts)
     shown = Table("record", "question", "chosen", "rejected", title="For example", title_justify="left")
     for pair in pairs.kept[:EXAMPLES]:
-        shown.add_row(*(plain(text) for text in (pair.record_id, pair.question, pair.chosen, pair.rejected)))
+        shown.add_row(*(escape_text(text) for text in (pair.record_id, pair.question, pair.chosen, pair.rejected)))
     console.print(shown)
 
 

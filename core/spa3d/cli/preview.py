@@ -12,13 +12,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from spa3d.cli.console import complaints, output, plain
+from spa3d.cli.console import error_console, escape_text, output
 from spa3d.config.overrides import Arguments, Flag, scan_run, source_of_flags
 from spa3d.config.parse import parse_arguments, read
 from spa3d.config.resolve import resolve
 from spa3d.config.settings import RunConfig
 from spa3d.errors import ConfigError, OutputError
-from spa3d.registry.fields import unknown
+from spa3d.registry.fields import describe_unknown
 from spa3d.registry.registry import Registry
 
 SPLIT = "test"
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     arguments = scan_run(argv)
     subject, path, count, levels = _read_arguments(arguments)
-    settings = arguments.without(OWN_FLAGS[subject])
+    settings = arguments.drop_flags(OWN_FLAGS[subject])
     if subject == "noise":
         configs, registry = _resolve_noises(settings, arguments.value("noise"))
     else:
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
         summary = draw_noise(configs, registry, request, skipped=_show_skipped)
     else:
         summary = draw_dataset(configs[0], registry, request, skipped=_show_skipped)
-    output().print(plain(f"{path}: {summary}"), soft_wrap=True)
+    output().print(escape_text(f"{path}: {summary}"), soft_wrap=True)
     return 0
 
 
@@ -67,7 +67,7 @@ def _resolve_noises(arguments: Arguments, names: str | None) -> tuple[list[RunCo
     choices = read(arguments)
     registry = choices.registry
     if names is None:
-        noises = [row.name for row in registry.components("noise") if not registry.unmet(row)]
+        noises = [row.name for row in registry.components("noise") if not registry.describe_unmet(row)]
     else:
         noises = list(dict.fromkeys(name.strip() for name in names.split(",")))
     sources = [source_of_flags([Flag("noise", name)]) for name in noises]
@@ -75,7 +75,7 @@ def _resolve_noises(arguments: Arguments, names: str | None) -> tuple[list[RunCo
 
 
 def _show_skipped(line: str) -> None:
-    complaints().print(plain(f"skipped: {line}", "yellow"), soft_wrap=True)
+    error_console().print(escape_text(f"skipped: {line}", "yellow"), soft_wrap=True)
 
 
 def _read_arguments(arguments: Arguments) -> tuple[str, Path, int, tuple[float, ...]]:
@@ -83,7 +83,7 @@ def _read_arguments(arguments: Arguments) -> tuple[str, Path, int, tuple[float, 
     errors = [*arguments.errors]
     subject, *files = arguments.words or [""]
     if subject not in COUNTS:
-        errors.append(f"spa3d preview: {unknown('subject', subject, COUNTS)}")
+        errors.append(f"spa3d preview: {describe_unknown('subject', subject, COUNTS)}")
         subject = "dataset"
     if len(files) != 1:
         errors.append(f"spa3d preview {subject}: name one file to write, as in: spa3d preview {subject} sheet.png")
@@ -122,6 +122,6 @@ def _print_usage() -> None:
     )
     table = Table(box=None, show_header=False, pad_edge=False)
     for flag, meaning in FLAGS.items():
-        table.add_row(plain(flag, "bold cyan"), plain(meaning))
+        table.add_row(escape_text(flag, "bold cyan"), escape_text(meaning))
     console.print(table)
     console.print("\nAll flags of spa3d run for data and clouds work here, too.", style="dim")

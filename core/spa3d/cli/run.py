@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from spa3d.cli import INTERRUPTED
-from spa3d.cli.console import complaints, is_first_process, make_reporter, output, plain
+from spa3d.cli.console import error_console, escape_text, is_first_process, make_reporter, output
 from spa3d.config.parse import Invocation, parse
 from spa3d.pipeline.run_location import run_folder
 from spa3d.registry.plain_yaml import dump_yaml
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
         show_help(argv)
         return 0
     if "--version" in argv:
-        output().print(plain(f"spa3d {__version__}"))
+        output().print(escape_text(f"spa3d {__version__}"))
         return 0
     invocation = parse(argv)
     if invocation.dry_run:
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         run(invocation, folder)
     except KeyboardInterrupt:
-        complaints().print(plain(f"interrupted; to continue: {again(argv, folder)}"), soft_wrap=True)
+        error_console().print(escape_text(f"interrupted; to continue: {resume_command(argv, folder)}"), soft_wrap=True)
         return INTERRUPTED
     return 0
 
@@ -49,7 +49,7 @@ def run(invocation: Invocation, folder: Path) -> None:
         show_result(folder)
 
 
-def again(argv: Sequence[str], folder: Path) -> str:
+def resume_command(argv: Sequence[str], folder: Path) -> str:
     """Make the command that continues the run in `folder`."""
     words = [*argv]
     if not any(word.partition("=")[0] == "--output" for word in words):
@@ -65,15 +65,17 @@ def show_plan(invocation: Invocation) -> None:
 
     console, config = output(), invocation.config
     planned = plan(config, invocation.registry)
-    console.print(plain(dump_yaml(config.model_dump(mode="json"))), soft_wrap=True)
+    console.print(escape_text(dump_yaml(config.model_dump(mode="json"))), soft_wrap=True)
     stages = Table("stage", "what", "state", title="Stages", title_justify="left")
     for stage in planned.stages:
-        stages.add_row(plain(stage.name), plain(stage.detail), plain("there", "green") if stage.done else "to do")
+        stages.add_row(
+            escape_text(stage.name), escape_text(stage.detail), escape_text("there", "green") if stage.done else "to do"
+        )
     parts = Table("part", "what", "parameters", "trains in", title="Parts", title_justify="left")
     parts.columns[2].justify = "right"
     for part in planned.parts:
         trains = ", ".join(part.trains_in) or "never: frozen"
-        parts.add_row(plain(part.name), plain(part.what), f"{part.parameters:,}", plain(trains))
+        parts.add_row(escape_text(part.name), escape_text(part.what), f"{part.parameters:,}", escape_text(trains))
     console.print(stages, parts)
     if planned.weights:
-        console.print(plain(planned.weights), soft_wrap=True)
+        console.print(escape_text(planned.weights), soft_wrap=True)

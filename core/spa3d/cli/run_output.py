@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from spa3d.cli.console import output, plain
+from spa3d.cli.console import escape_text, output
 from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
 from spa3d.report.document import Document, ScoreLine, SubsetScore, collect_score_lines
 from spa3d.report.training_sentence import describe_health
-from spa3d.report.verdict import describe_cloud_worth, judge_run
+from spa3d.report.verdict import describe_cloud_gain, judge_run
 
 TONES = {"helped": "bold green", "even": "bold", "hurt": "bold red", "open": "bold yellow"}
 
@@ -24,18 +24,18 @@ def show_result(folder: Path) -> None:
         table.add_column(column, justify="right")
     for line in collect_score_lines(document):
         name = line.benchmark if line.subset == "test" else f"  {line.label}"
-        table.add_row(plain(name), *_format_line(line))
+        table.add_row(escape_text(name), *_format_line(line))
     console = output()
-    console.print(plain(f"\n{verdict.sentence}", TONES[verdict.tone]), soft_wrap=True)
-    for sentence in (describe_cloud_worth(document), describe_health(document.training.health)):
+    console.print(escape_text(f"\n{verdict.sentence}", TONES[verdict.tone]), soft_wrap=True)
+    for sentence in (describe_cloud_gain(document), describe_health(document.training.health)):
         if sentence:
-            console.print(plain(sentence), soft_wrap=True)
+            console.print(escape_text(sentence), soft_wrap=True)
     console.print()
     console.print(table)
     for warning in document.training.warnings:
-        console.print(plain(f"warning: {warning}", "yellow"), soft_wrap=True)
+        console.print(escape_text(f"warning: {warning}", "yellow"), soft_wrap=True)
     console.print("\nshares in %, changes with paired 95 % intervals; blind: without the cloud", style="dim")
-    console.print(plain(f"{folder / 'report.html'}  {folder / 'report.md'}"), soft_wrap=True)
+    console.print(escape_text(f"{folder / 'report.html'}  {folder / 'report.md'}"), soft_wrap=True)
 
 
 def _format_line(line: ScoreLine) -> list[str]:

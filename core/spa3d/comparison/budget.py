@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from spa3d.comparison.cells import Role, Row
-from spa3d.comparison.grid import RowSettings, spoken
+from spa3d.comparison.grid import RowSettings, format_setting
 from spa3d.config.settings import RunConfig, TrainSettings
 from spa3d.config.stages import optimizer_steps
 from spa3d.contracts.objective import Need, asks_for_pairs, asks_for_twins
@@ -46,7 +46,7 @@ class Candidate:
         """Number of training samples over all steps."""
         return self.steps * self.config.train.batch_size
 
-    def of_steps(self, steps: int) -> Candidate:
+    def with_steps(self, steps: int) -> Candidate:
         """A copy with `steps` set and `epochs` ignored."""
         train = self.config.train.model_copy(update={"steps": steps, "epochs": 1.0})
         settings = {**self.settings, "train.steps": str(steps)}
@@ -54,7 +54,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRow:
     """A row of the comparison, and the configuration of its runs without the seed."""
 
     row: Row
@@ -85,7 +85,7 @@ def cost(needs: Sequence[Need], train: TrainSettings, *, passes: float) -> float
     return total
 
 
-def budgeted(candidates: Sequence[Candidate], budget: Budget, control: Control) -> list[Planned]:
+def apply_budget(candidates: Sequence[Candidate], budget: Budget, control: Control) -> list[PlannedRow]:
     """Set the steps of each candidate, and add its control unless the grid already contains it.
 
     Args:
@@ -114,23 +114,25 @@ def budgeted(candidates: Sequence[Candidate], budget: Budget, control: Control) 
 
 def _set_steps(candidate: Candidate, budget: Budget, control: Control) -> Candidate:
     if budget != "samples":
-        return candidate.of_steps(candidate.steps)
-    as_preset = {key: value for key, value in inherited(candidate.settings).items() if not key.startswith("train.")}
+        return candidate.with_steps(candidate.steps)
+    as_preset = {
+        key: value for key, value in inherited_settings(candidate.settings).items() if not key.startswith("train.")
+    }
     samples = control(as_preset).samples
-    return candidate.of_steps(max(1, round(samples / candidate.config.train.batch_size)))
+    return candidate.with_steps(max(1, round(samples / candidate.config.train.batch_size)))
 
 
 def _make_control(row: Candidate, budget: Budget, control: Control) -> Candidate:
-    sft = control(inherited(row.settings))
+    sft = control(inherited_settings(row.settings))
     if budget == "steps":
-        return sft.of_steps(row.steps)
+        return sft.with_steps(row.steps)
     factor = 1.0
     if budget == "compute":
         factor = cost(row.needs, row.config.train, passes=row.samples / max(1, row.items)) / SFT_COST
-    return sft.of_steps(max(1, round(factor * row.samples / sft.config.train.batch_size)))
+    return sft.with_steps(max(1, round(factor * row.samples / sft.config.train.batch_size)))
 
 
-def inherited(settings: RowSettings) -> dict[str, str]:
+def inherited_settings(settings: RowSettings) -> dict[str, str]:
     """Select the settings that a control copies from its row: all except those in `OWN`."""
     return {
         key: value for key, value in settings.items() if not any(key == own or key.startswith(f"{own}.") for own in OWN)
@@ -138,8 +140,8 @@ def inherited(settings: RowSettings) -> dict[str, str]:
 
 
 def _describe_control(row: Candidate, sft: Candidate, rows: Sequence[Candidate]) -> str:
-    varying = [key for key in inherited(row.settings) if len({other.settings.get(key) for other in rows}) > 1]
-    return ", ".join(["sft", *(spoken(key, row.settings[key]) for key in varying), f"{sft.steps} steps"])
+    varying = [key for key in inherited_settings(row.settings) if len({other.settings.get(key) for other in rows}) > 1]
+    return ", ".join(["sft", *(format_setting(key, row.settings[key]) for key in varying), f"{sft.steps} steps"])
 
 
 def _number_label(label: str, taken: Sequence[str]) -> str:
@@ -153,5 +155,5 @@ def _make_key(candidate: Candidate) -> str:
     return json.dumps(candidate.config.model_dump(mode="json"), sort_keys=True)
 
 
-def _plan(candidate: Candidate, role: Role, control: str) -> Planned:
-    return Planned(Row(candidate.label, candidate.settings, role, control), candidate.config)
+def _plan(candidate: Candidate, role: Role, control: str) -> PlannedRow:
+    return PlannedRow(Row(candidate.label, candidate.settings, role, control), candidate.config)

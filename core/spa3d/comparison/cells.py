@@ -65,7 +65,7 @@ class Task:
     config: RunConfig
 
 
-def outcome(task: Task) -> Outcome:
+def read_outcome(task: Task) -> Outcome:
     """The state of a cell, read from its folder."""
     cell = task.cell
     report = _read_report(cell.folder)

@@ -39,7 +39,7 @@ class Estimate(Spread):
     ci95: Span
 
 
-class Tested(Estimate):
+class TestedEstimate(Estimate):
     """A difference against the control, with its p values.
 
     ``seeds`` has None for a seed of which only one of the two runs is done.
@@ -61,7 +61,7 @@ class Tested(Estimate):
         return 1 if min(low, least) > 0 else -1 if max(high, greatest) < 0 else 0
 
     @property
-    def lucky(self) -> bool:
+    def is_unconfirmed(self) -> bool:
         """Whether the interval excludes 0, but Holm's correction or a seed disagrees."""
         return self.side == 0 and not self.ci95[0] <= 0 <= self.ci95[1]
 
@@ -78,7 +78,7 @@ class Score(_Model):
     after: Spread
     blind: Spread
     change: Estimate
-    against_control: Tested | None = None
+    against_control: TestedEstimate | None = None
     gap: Estimate | None = None
     gap_change: Estimate | None = None
 
@@ -151,10 +151,10 @@ class Table(_Model):
 
     def subsets(self) -> list[BenchmarkSubset]:
         """Every scored set of questions, in the order in which rows first have it."""
-        found: dict[BenchmarkSubset, None] = {}
+        subsets_seen: dict[BenchmarkSubset, None] = {}
         for row in self.rows:
-            found.update({(name, subset): None for name, sets in row.scores.items() for subset in sets})
-        return list(found)
+            subsets_seen.update({(name, subset): None for name, sets in row.scores.items() for subset in sets})
+        return list(subsets_seen)
 
     def score(self, row: TableRow, subset: BenchmarkSubset) -> Score | None:
         """The score of `row` on a set of questions."""

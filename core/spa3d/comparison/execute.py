@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from spa3d.comparison.cells import ERROR, Outcome, Task, outcome
+from spa3d.comparison.cells import ERROR, Outcome, Task, read_outcome
 from spa3d.comparison.document import Table
 from spa3d.comparison.grid import AXES, make_grid
 from spa3d.comparison.plan import plan_comparison
@@ -25,9 +25,9 @@ from spa3d.errors import ConfigError, RegistryError, SpaError
 from spa3d.pipeline.execute import execute
 from spa3d.registry.fields import show
 from spa3d.registry.manifest import Axis, Budget
-from spa3d.registry.registry import Registry, missed
+from spa3d.registry.registry import Registry, describe_missing
 from spa3d.runtime.atomic_files import write_whole
-from spa3d.runtime.progress import Reporter, Silent
+from spa3d.runtime.progress import Reporter, SilentReporter
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def compare(
     registry = load_registry_of(source)
     presets = registry.manifest.presets.compare
     if preset and preset not in presets:
-        raise RegistryError(missed("comparison", preset, presets, "spa3d compare --help"))
+        raise RegistryError(describe_missing("comparison", preset, presets, "spa3d compare --help"))
     values = {axis: [show(value) for value in several] for axis, several in check_axes(axes or {}).items()}
     chosen = presets.get(preset)
     name = preset or "-".join(values.get("objectives", ("rows",)))
@@ -81,7 +81,7 @@ def compare(
     folder = Path(output) if output is not None else Path("runs") / f"compare-{grid.name}"
     comparison = plan_comparison([source], grid, registry=registry, output=folder, preset=chosen)
     outcomes: list[Outcome] = []
-    run_cells(comparison.tasks, registry, reporter=lambda task: Silent(), finished=outcomes.append)
+    run_cells(comparison.tasks, registry, reporter=lambda task: SilentReporter(), on_finish=outcomes.append)
     return ComparisonResult(folder, comparison.write(command="spa3d.compare(…)"), outcomes)
 
 
@@ -111,7 +111,7 @@ def run_cell(task: Task, registry: Registry, reporter: Reporter) -> Outcome:
         message = str(error) if isinstance(error, SpaError) else f"{type(error).__name__}: {error}"
         write_whole(folder / ERROR, f"{message}\n\n{traceback.format_exc()}")
     _free_memory()
-    return outcome(task)
+    return read_outcome(task)
 
 
 def run_cells(
@@ -119,12 +119,12 @@ def run_cells(
     registry: Registry,
     *,
     reporter: Callable[[Task], Reporter],
-    finished: Callable[[Outcome], None],
+    on_finish: Callable[[Outcome], None],
 ) -> None:
-    """Run the unfinished `tasks` in order; call `finished` for every task, also for skipped ones."""
+    """Run the unfinished `tasks` in order; call `on_finish` for every task, skipped or not."""
     for task in tasks:
-        state = outcome(task)
-        finished(state if state.status == "done" else run_cell(task, registry, reporter(task)))
+        state = read_outcome(task)
+        on_finish(state if state.status == "done" else run_cell(task, registry, reporter(task)))
 
 
 def _free_memory() -> None:

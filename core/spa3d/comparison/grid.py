@@ -158,13 +158,13 @@ def _make_label(draft: Draft, drafts: Sequence[Draft]) -> str:
     words = [
         f"{settings[key]} {settings['noise.level']}"
         if key == "noise" and "noise.level" in shown
-        else spoken(key, settings[key])
+        else format_setting(key, settings[key])
         for key in ordered
     ]
     return ", ".join([draft.label, *words] if draft.label else words)
 
 
-def spoken(key: str, value: str) -> str:
+def format_setting(key: str, value: str) -> str:
     """Format a setting for a label: ``dpo``, ``lr 1e-4``, ``0.25``."""
     if key in ("objective", "encoder", "noise", "pairs.mode"):
         return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spa3d.comparison.document import Estimate, Score, Table, TableRow, Tested
+from spa3d.comparison.document import Estimate, Score, Table, TableRow, TestedEstimate
 from spa3d.comparison.wording import (
     DETAILS,
     LEGEND,
@@ -88,10 +88,10 @@ def _format_estimate(estimate: Estimate | None) -> str:
     return f"{format_points(estimate.mean)} ({format_points_interval(estimate.ci95)})" if estimate else NOTHING
 
 
-def _format_test(estimate: Tested | None) -> str:
+def _format_test(estimate: TestedEstimate | None) -> str:
     if estimate is None:
         return NOTHING
-    mark = MARKS[estimate.side] or (ALONE if estimate.lucky else "")
+    mark = MARKS[estimate.side] or (ALONE if estimate.is_unconfirmed else "")
     return f"{_format_estimate(estimate)} {mark}".rstrip()
 
 

@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 from urllib.parse import quote
 
-from spa3d.comparison.document import BenchmarkSubset, CellState, Estimate, Score, Table, TableRow, Tested
+from spa3d.comparison.document import BenchmarkSubset, CellState, Estimate, Score, Table, TableRow, TestedEstimate
 from spa3d.comparison.figures import build_level_charts, draw_forest, draw_levels, draw_scale, make_shared_scale
 from spa3d.comparison.markdown import list_paper_columns
 from spa3d.comparison.wording import (
@@ -169,12 +169,12 @@ def _format_estimate(estimate: Estimate) -> str:
     return f"<b>{format_points(estimate.mean)}</b><small>{format_points_interval(estimate.ci95)}</small>"
 
 
-def _format_test(estimate: Tested | None) -> str:
+def _format_test(estimate: TestedEstimate | None) -> str:
     """Format a difference, with a mark if it is significant after Holm's correction."""
     if estimate is None:
         return NOTHING
     mark = {1: '<i class="up">▲</i>', -1: '<i class="down">▼</i>', 0: ""}[estimate.side]
-    note = ALONE if estimate.lucky else f"Holm {format_p_value(estimate.p_holm)}"
+    note = ALONE if estimate.is_unconfirmed else f"Holm {format_p_value(estimate.p_holm)}"
     interval = format_points_interval(estimate.ci95)
     return f"<b>{mark}{format_points(estimate.mean)}</b><small>{interval}</small><small>{note}</small>"
 
@@ -251,7 +251,7 @@ def _render_origin(table: Table) -> str:
         "Command": f"<code>{escape(table.command)}</code>",
         "Budget": isolate_text(table.budget),
         "Intervals": f"{table.bootstrap:,} resamples",
-        "Beside this file": "all figures in <code>compare.json</code>, every run in its own folder",
+        "Other files": "all figures in <code>compare.json</code>, every run in its own folder",
     }
     return render_section("How it was made", render_definitions(pairs.items()))
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spa3d.comparison.budget import Candidate, Planned, budgeted
-from spa3d.comparison.cells import Cell, Task, outcome, refuse_foreign_cells
+from spa3d.comparison.budget import Candidate, PlannedRow, apply_budget
+from spa3d.comparison.cells import Cell, Task, read_outcome, refuse_foreign_cells
 from spa3d.comparison.document import Table
 from spa3d.comparison.grid import Draft, Grid, RowSettings, expand
 from spa3d.comparison.table import TableSettings, write_table
@@ -42,7 +42,7 @@ class Comparison:
             bootstrap=self.tasks[0].config.evaluate.bootstrap,
             preset=self.preset,
         )
-        return write_table(self.output, [outcome(task) for task in self.tasks], settings)
+        return write_table(self.output, [read_outcome(task) for task in self.tasks], settings)
 
 
 def plan_comparison(
@@ -81,13 +81,13 @@ def plan_comparison(
         raise ConfigError(
             [line if len(labels) == len(drafts) else f"{'; '.join(labels)}: {line}" for line, labels in errors.items()]
         )
-    planned = budgeted(list(candidates.values()), grid.budget, _make_control(settings, registry))
-    tasks = lay_out(planned, grid.seeds, output)
+    planned = apply_budget(list(candidates.values()), grid.budget, _make_control(settings, registry))
+    tasks = plan_cells(planned, grid.seeds, output)
     refuse_foreign_cells(tasks, output)
     return Comparison(grid, preset, tasks, output)
 
 
-def lay_out(planned: Sequence[Planned], seeds: Sequence[int], output: Path) -> list[Task]:
+def plan_cells(planned: Sequence[PlannedRow], seeds: Sequence[int], output: Path) -> list[Task]:
     """Lay out the cells: all rows with the first seed, then all rows with the next one."""
     slugs = _make_slugs([entry.row.label for entry in planned])
     tasks: list[Task] = []
@@ -150,7 +150,7 @@ class _Rows:
 
 def _make_control(settings: Sequence[Settings], registry: Registry) -> Callable[[RowSettings], Candidate]:
     """Make the function that builds SFT rows; settings of the rows' own objective are left out."""
-    rows = _Rows([read_source(each).without("objective") for each in settings], registry)
+    rows = _Rows([read_source(each).drop_kind("objective") for each in settings], registry)
     cache: dict[tuple[tuple[str, str], ...], Candidate] = {}
 
     def control(row: RowSettings) -> Candidate:

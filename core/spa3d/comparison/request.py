@@ -16,7 +16,7 @@ from spa3d.config.parse import read
 from spa3d.config.sources import Settings
 from spa3d.errors import ConfigError
 from spa3d.registry.manifest import Axis, Budget, ComparePreset
-from spa3d.registry.registry import Registry, missed
+from spa3d.registry.registry import Registry, describe_missing
 from spa3d.runtime import distributed
 
 OWN = (*AXES, "seeds", "budget", "cell", "output", "dry-run")
@@ -95,7 +95,7 @@ def _check_words(words: Sequence[str]) -> list[str]:
 def _find_preset(arguments: Arguments, registry: Registry, errors: list[str]) -> tuple[str, ComparePreset | None]:
     name, presets = arguments.words[0] if arguments.words else "", registry.manifest.presets.compare
     if name and name not in presets:
-        errors.append(f"spa3d compare {name}: {missed('comparison', name, presets, 'spa3d compare --help')}")
+        errors.append(f"spa3d compare {name}: {describe_missing('comparison', name, presets, 'spa3d compare --help')}")
     return name, presets.get(name)
 
 

@@ -35,7 +35,7 @@ class QuestionValues:
         """The mean over the questions."""
         return float(self.values.mean())
 
-    def minus(self, other: QuestionValues) -> QuestionValues:
+    def subtract(self, other: QuestionValues) -> QuestionValues:
         """Subtract, for the questions that both have."""
         ids, index, other_index = np.intersect1d(self.ids, other.ids, assume_unique=True, return_indices=True)
         return QuestionValues(ids, self.records[index], self.values[index] - other.values[other_index])
@@ -50,7 +50,7 @@ class BeforeAfter:
 
     def score(self, side: ScoredUnits) -> QuestionValues:
         """Score of each question, with the cloud if one was shown."""
-        return QuestionValues(side.ids, side.records, side.scored)
+        return QuestionValues(side.ids, side.records, side.score_values)
 
     def gap(self, side: ScoredUnits) -> QuestionValues | None:
         """Score with the cloud minus score without it; None if no cloud was shown."""
@@ -58,12 +58,12 @@ class BeforeAfter:
 
     def change(self) -> QuestionValues:
         """After minus before."""
-        return self.score(self.after).minus(self.score(self.before))
+        return self.score(self.after).subtract(self.score(self.before))
 
     def gap_change(self) -> QuestionValues | None:
         """Gap after minus gap before, each in [-2, 2]."""
         after, before = self.gap(self.after), self.gap(self.before)
-        return None if after is None or before is None else after.minus(before)
+        return None if after is None or before is None else after.subtract(before)
 
 
 @dataclass(frozen=True)

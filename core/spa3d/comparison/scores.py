@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spa3d.comparison.document import BenchmarkSubset, Estimate, Score, Spread, Tested
+from spa3d.comparison.document import BenchmarkSubset, Estimate, Score, Spread, TestedEstimate
 from spa3d.comparison.results import BeforeAfter, CellResult, QuestionValues
 from spa3d.evaluation.summary import DIGITS
 from spa3d.metrics.intervals import paired_interval, sign_flip_p
@@ -103,8 +103,8 @@ def score_row(cells: BySeed, subset: BenchmarkSubset, control: BySeed, *, bootst
         {
             "questions": len(known[0].after.ids),
             "chance": round_figure(known[0].after.chance.mean()),
-            "before": compute_spread(map_seeds(lambda side: side.before.scored.mean())),
-            "after": compute_spread(map_seeds(lambda side: side.after.scored.mean())),
+            "before": compute_spread(map_seeds(lambda side: side.before.score_values.mean())),
+            "after": compute_spread(map_seeds(lambda side: side.after.score_values.mean())),
             "blind": compute_spread(map_seeds(lambda side: side.after.blind.mean())),
             "change": estimate(BeforeAfter.change),
             "against_control": _compare_with_control(cells, control, subset, bootstrap=bootstrap, family=family),
@@ -116,7 +116,7 @@ def score_row(cells: BySeed, subset: BenchmarkSubset, control: BySeed, *, bootst
 
 def _compare_with_control(
     cells: BySeed, control: BySeed, subset: BenchmarkSubset, *, bootstrap: int, family: int
-) -> Tested | None:
+) -> TestedEstimate | None:
     """Compare a row with its control, seed by seed; `p_holm` is not corrected yet."""
     columns: list[QuestionValues | None] = []
     for seed, cell in cells.items():
@@ -124,14 +124,14 @@ def _compare_with_control(
         if row_side is None or control_side is None:
             columns.append(None)
         else:
-            columns.append(row_side.score(row_side.after).minus(control_side.score(control_side.after)))
+            columns.append(row_side.score(row_side.after).subtract(control_side.score(control_side.after)))
     key = ("against control", *subset)
     estimate = estimate_difference(columns, bootstrap=bootstrap, key=key)
     if estimate is None:
         return None
     joint = average_over_seeds([column for column in columns if column is not None])
     p = round_figure(sign_flip_p(joint.values, joint.records, resamples=max(bootstrap, PATTERNS * family), key=key))
-    return Tested(**dict(estimate), p=p, p_holm=p)
+    return TestedEstimate(**dict(estimate), p=p, p_holm=p)
 
 
 def correct_holm(values: Sequence[float]) -> list[float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from spa3d.comparison.document import BenchmarkSubset, Estimate, Table, TableRow, Tested
+from spa3d.comparison.document import BenchmarkSubset, Estimate, Table, TableRow, TestedEstimate
 from spa3d.comparison.wording import format_control, format_seed_range, format_subset
 from spa3d.rendering.numbers import NOTHING, format_count, format_points, format_points_interval
 
@@ -19,12 +19,12 @@ MOST_NAMED = 4
 """Rows named in one sentence; further rows are only counted."""
 
 
-class _Compared(NamedTuple):
+class _ComparedRow(NamedTuple):
     """A row compared with its control on one score."""
 
     row: TableRow
     subset: BenchmarkSubset
-    tested: Tested
+    tested: TestedEstimate
 
 
 def judge_table(table: Table) -> tuple[str, ...]:
@@ -43,16 +43,16 @@ def judge_table(table: Table) -> tuple[str, ...]:
     )
 
 
-def _collect_comparisons(table: Table, subsets: Sequence[BenchmarkSubset]) -> list[_Compared]:
+def _collect_comparisons(table: Table, subsets: Sequence[BenchmarkSubset]) -> list[_ComparedRow]:
     return [
-        _Compared(row, subset, score.against_control)
+        _ComparedRow(row, subset, score.against_control)
         for subset in subsets
         for row in table.rows
         if (score := table.score(row, subset)) and score.against_control
     ]
 
 
-def _describe_main(table: Table, compared: Sequence[_Compared]) -> str:
+def _describe_main(table: Table, compared: Sequence[_ComparedRow]) -> str:
     """Name the rows significantly above and below the control on the first score."""
     rival, where = format_control(table.budget), format_subset(compared[0].subset)
     wins, losses = ([entry for entry in compared if entry.tested.side == side] for side in (1, -1))
@@ -74,7 +74,7 @@ def _describe_without_control(table: Table, subset: BenchmarkSubset) -> str:
     return f"No row has a finished SFT control, so a comparison with SFT is not possible yet: {best}."
 
 
-def _describe_others(compared: Sequence[_Compared], table: Table) -> str:
+def _describe_others(compared: Sequence[_ComparedRow], table: Table) -> str:
     """Name the significant gains and losses on the other scores."""
     gains, losses = ([entry for entry in compared if entry.tested.side == side] for side in (1, -1))
     clauses = [
@@ -85,9 +85,9 @@ def _describe_others(compared: Sequence[_Compared], table: Table) -> str:
     return " ".join(clauses)
 
 
-def _count_significant(table: Table, compared: Sequence[_Compared]) -> str:
+def _count_significant(table: Table, compared: Sequence[_ComparedRow]) -> str:
     """Count all comparisons, the significant ones, and those that are significant alone only."""
-    family, lucky = table.family, sum(entry.tested.lucky for entry in compared)
+    family, lucky = table.family, sum(entry.tested.is_unconfirmed for entry in compared)
     if family.comparisons < 2:
         return ""
     scope = f"{format_count(family.rows, 'row')} on {format_count(family.scores, 'score')}"
@@ -110,14 +110,14 @@ def _format_states(table: Table) -> str:
     return ", ".join(clauses)
 
 
-def _list_rows(compared: Sequence[_Compared], *, subsets: bool = False) -> str:
+def _list_rows(compared: Sequence[_ComparedRow], *, subsets: bool = False) -> str:
     """List the rows with their figures, the largest differences first."""
     ranked = sorted(compared, key=lambda entry: -abs(entry.tested.mean))
     clauses = [_format_entry(entry, subsets=subsets) for entry in ranked[:MOST_NAMED]]
     return "; ".join(clauses) + (f" and {len(ranked) - MOST_NAMED} more" if len(ranked) > MOST_NAMED else "")
 
 
-def _format_entry(entry: _Compared, *, subsets: bool) -> str:
+def _format_entry(entry: _ComparedRow, *, subsets: bool) -> str:
     where = f" on {format_subset(entry.subset)}" if subsets else ""
     return f"{entry.row.label}{where} by {_format_difference(entry.tested)}"
 

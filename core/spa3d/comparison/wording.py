@@ -17,9 +17,9 @@ TRAINING_HEADS = {
     "warnings": "watchdog",
 }
 LEGEND = (
-    "Shares in %, differences in points, both means over seeds. Each difference has a paired 95 % interval over "
-    "questions: a question's differences are averaged over seeds, then whole records are resampled. The interval is "
-    "about other questions, not other seeds; for those, see the smallest and the largest seed beside it."
+    "Shares in %, differences in points; all are means over seeds. The 95 % interval of a difference is paired: each "
+    "question's differences are averaged over the seeds, then whole records are resampled. It covers the choice of "
+    "questions, not the choice of seeds. The smallest and largest difference of a single seed show the latter."
 )
 DETAILS = (
     "Margin: log p of held-out answers on clean minus noised clouds, nats per answer, at the end. Log p drift: "
@@ -49,8 +49,8 @@ def describe_marks(table: Table, alone: str) -> str:
         return f"No row has a finished control: differences are against the base. {gap}"
     compared = format_count(table.family.comparisons, "comparison")
     return (
-        f"▲ and ▼: better and worse than {format_control(table.budget)}: the interval excludes 0, Holm's p over all "
-        f"{compared} of the table is at most {table.family.alpha:g}, and all seeds agree in sign; {alone}: significant "
+        f"▲ better, ▼ worse than {format_control(table.budget)}: the interval excludes 0, Holm's p over all "
+        f"{compared} of the table is at most {table.family.alpha:g}, and all seeds agree in sign. {alone}: significant "
         f"alone, but not after Holm's correction, or seeds disagree. Over seeds: smallest and largest difference of a "
         f"single seed. {gap}"
     )

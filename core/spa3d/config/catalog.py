@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spa3d.errors import PluginError, RegistryError
-from spa3d.ops.selection import REFERENCE, create_backend, first_available
+from spa3d.ops.selection import REFERENCE, create_backend, find_available
 from spa3d.registry.component import Component
-from spa3d.registry.fields import describe, describe_error, errors_of, show, show_default, unknown
+from spa3d.registry.fields import describe, describe_error, describe_unknown, errors_of, show, show_default
 from spa3d.registry.kinds import CHECKPOINT, CHOSEN_ONCE, CHOSEN_SEVERAL, KINDS, kind_spec
 from spa3d.registry.manifest import PresetRow, RunPreset
 from spa3d.registry.registry import Registry
@@ -99,16 +99,18 @@ def explain(registry: Registry, name: str, section: str | None = None) -> list[E
 
     """
     entries = catalog(registry, SECTIONS if section is None else (section,))
-    found = [_explain(registry, entry) for entry in entries if entry.name == name]
+    explanations = [_explain(registry, entry) for entry in entries if entry.name == name]
     if section is None:
-        found += [
+        explanations += [
             Explanation("plugin", name, {"origin": plugin.origin.owner, "status": str(Status(BROKEN, plugin.cause))})
             for plugin in registry.broken
             if name in (plugin.origin.plugin, plugin.origin.distribution)
         ]
-    if not found:
-        raise RegistryError(unknown(section or "component or preset", name, sorted({entry.name for entry in entries})))
-    return found
+    if not explanations:
+        raise RegistryError(
+            describe_unknown(section or "component or preset", name, sorted({entry.name for entry in entries}))
+        )
+    return explanations
 
 
 def _list_section(registry: Registry, section: str, *, check: bool) -> Iterator[Entry]:
@@ -123,7 +125,7 @@ def _list_section(registry: Registry, section: str, *, check: bool) -> Iterator[
         origin = str(registry.origin(row))
         status, target = states[row.name]
         yield Entry(section, row.name, row.summary, origin, status, row.name in defaults, "", row)
-        for name, preset in registry.manifest.presets.of(section).items():
+        for name, preset in registry.manifest.presets.of_kind(section).items():
             if preset.component == row.name:
                 fits = _find_preset_status(status, target, preset)
                 preset_origin = str(registry.preset_origin(section, name))
@@ -157,12 +159,12 @@ def _find_defaults(registry: Registry, section: str, *, broken: Collection[str] 
 
 def automatic_backends(registry: Registry, *, broken: Collection[str] = ()) -> dict[str, str]:
     """The backend that ``--ops auto`` uses per type of device; backends in `broken` are skipped."""
-    return {device: first_available(registry, device, broken=broken) for device in registry.manifest.defaults.backends}
+    return {device: find_available(registry, device, broken=broken) for device in registry.manifest.defaults.backends}
 
 
 def _find_status(registry: Registry, row: Component, *, check: bool) -> tuple[Status, Any]:
     """Find the status of a component, and its class if it was imported."""
-    missing = registry.unmet(row)
+    missing = registry.describe_unmet(row)
     if missing:
         return Status(UNAVAILABLE, missing), None
     if not check:
@@ -223,7 +225,7 @@ def _explain(registry: Registry, entry: Entry) -> Explanation:
         return Explanation(section, entry.name, {key: text for key, text in facts.items() if text})
     row, values, weights, points = entry.component, {}, None, {}
     if entry.preset_of:
-        preset = manifest.presets.of(section)[entry.name]
+        preset = manifest.presets.of_kind(section)[entry.name]
         values, weights, points = preset.config, preset.weights, preset.points
     status, target = _find_status(registry, row, check=True)
     facts |= {"preset of": entry.preset_of, "origin": origin.owner, "status": str(status)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from spa3d.config.sources import Name, Source
 from spa3d.registry.kinds import CHOSEN_ONCE, CHOSEN_SEVERAL, settings_keys
 from spa3d.registry.located_yaml import Keys
-from spa3d.registry.registry import Registry, missed
+from spa3d.registry.registry import Registry, describe_missing
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Choice:
         return settings_keys(self.kind, self.name)
 
     @property
-    def whole(self) -> str:
+    def error_location(self) -> str:
         """Location for errors that concern no single setting of it."""
         return self.location if self.location.startswith("--") else f"{self.kind} {self.name!r} ({self.location})"
 
@@ -57,11 +57,11 @@ def choose(sources: Sequence[Source], registry: Registry) -> Choices:
     """Choose every name: that of the strongest source, or else the default of registry.yaml."""
     chooser = _Chooser(sources, registry)
     preset = chooser.preset()
-    components = [choice for kind in CHOSEN_ONCE if (choice := chooser.last(kind))]
-    components += [choice for kind in CHOSEN_SEVERAL for choice in chooser.several(kind)]
-    llm = chooser.last("llm")
-    found = [error for source in reversed(sources) for error in source.errors]
-    return Choices(tuple(sources), registry, preset, tuple(components), llm, (*found, *chooser.errors))
+    components = [choice for kind in CHOSEN_ONCE if (choice := chooser.choose_one(kind))]
+    components += [choice for kind in CHOSEN_SEVERAL for choice in chooser.choose_several(kind)]
+    llm = chooser.choose_one("llm")
+    source_errors = [error for source in reversed(sources) for error in source.errors]
+    return Choices(tuple(sources), registry, preset, tuple(components), llm, (*source_errors, *chooser.errors))
 
 
 class _Chooser:
@@ -71,7 +71,7 @@ class _Chooser:
         self.sources, self.registry = sources, registry
         self.errors: list[str] = []
 
-    def last(self, kind: str) -> Choice | None:
+    def choose_one(self, kind: str) -> Choice | None:
         """The choice for `kind`; None if there is none."""
         named = [source.names[kind] for source in self.sources if kind in source.names]
         if named:
@@ -84,14 +84,14 @@ class _Chooser:
 
     def preset(self) -> str:
         """The run preset; empty if there is none of that name."""
-        choice = self.last("preset")
+        choice = self.choose_one("preset")
         presets = self.registry.manifest.presets.run
         if choice is None or choice.name in presets:
             return choice.name if choice else ""
-        self.errors.append(f"{choice.location}: {missed('preset', choice.name, presets, 'tools/list run')}")
+        self.errors.append(f"{choice.location}: {describe_missing('preset', choice.name, presets, 'tools/list run')}")
         return ""
 
-    def several(self, kind: str) -> tuple[Choice, ...]:
+    def choose_several(self, kind: str) -> tuple[Choice, ...]:
         """The components of a kind chosen several times, in order."""
         manifest = self.registry.manifest
         default = manifest.location("defaults", kind)

@@ -19,15 +19,15 @@ class Layers:
         self.errors: list[str] = []
         self._locations: dict[Keys, str] = {}
 
-    def lay(self, keys: Keys, value: Any, location: Location) -> None:
+    def set_value(self, keys: Keys, value: Any, location: Location) -> None:
         """Set `value` at `keys`; blocks are merged, other values are replaced."""
         if value != {}:
-            self._lay(keys, value, location, start=len(keys))
+            self._set_value(keys, value, location, start=len(keys))
 
-    def _lay(self, keys: Keys, value: Any, location: Location, *, start: int) -> None:
+    def _set_value(self, keys: Keys, value: Any, location: Location, *, start: int) -> None:
         if isinstance(value, Mapping) and value:
             for key, inner in value.items():
-                self._lay((*keys, key), inner, location, start=start)
+                self._set_value((*keys, key), inner, location, start=start)
             return
         block = self.values
         for key in keys[:-1]:

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
 
-from spa3d.config.sources import BLOCKS, PLAIN, Assignment, Name, Source, at, split_key
-from spa3d.registry.fields import unknown
+from spa3d.config.sources import BLOCKS, PLAIN, Assignment, Name, Source, fixed_location, split_key
+from spa3d.registry.fields import describe_unknown
 from spa3d.registry.kinds import CHOSEN, CHOSEN_ONCE, CHOSEN_SEVERAL
 from spa3d.registry.located_yaml import Keys
 
@@ -53,7 +53,7 @@ class Arguments:
         """Whether ``--name`` is given."""
         return any(flag.name == name for flag in self.flags)
 
-    def without(self, names: Container[str]) -> Arguments:
+    def drop_flags(self, names: Container[str]) -> Arguments:
         """A copy without the flags in `names`, and without words and errors."""
         return Arguments([flag for flag in self.flags if flag.name not in names])
 
@@ -98,7 +98,7 @@ def scan(argv: Sequence[str], *, switches: Collection[str], repeatable: Containe
 
 
 def scan_run(argv: Sequence[str]) -> Arguments:
-    """Split the arguments of a verb that takes the flags of a run; contradicting switches are errors."""
+    """Split the arguments of a verb with the flags of a run; finds contradicting switches."""
     arguments = scan(["--help" if word == "-h" else word for word in argv], switches=SWITCHES, repeatable={"plugin"})
     for setting in dict.fromkeys(setting for setting, _ in TOGGLES.values()):
         both = [f"--{name}" for name, (other, _) in TOGGLES.items() if other == setting and arguments.has(name)]
@@ -117,14 +117,14 @@ def source_of_flags(flags: Sequence[Flag]) -> Source:
     for flag in flags:
         if flag.name in TOGGLES:
             key, value = TOGGLES[flag.name]
-            assignments.append(Assignment((key,), value, at(str(flag))))
+            assignments.append(Assignment((key,), value, fixed_location(str(flag))))
         elif flag.name not in (*OPTIONS, *SWITCHES, *CHOSEN, "llm"):
             keys = _find_setting(flag)
             if keys:
-                assignments.append(Assignment(keys, flag.value or "", at(str(flag)), dotted=True))
+                assignments.append(Assignment(keys, flag.value or "", fixed_location(str(flag)), dotted=True))
             else:
                 known = [f"--{name}" for name in (*CHOSEN, *BLOCKS, *PLAIN, *OPTIONS, *SWITCHES)]
-                errors.append(f"{flag}: {unknown('flag', f'--{flag.name}', known)}")
+                errors.append(f"{flag}: {describe_unknown('flag', f'--{flag.name}', known)}")
     plugins = tuple(flag.value for flag in flags if flag.name == "plugin" and flag.value is not None)
     registry = next((flag.value for flag in flags if flag.name == "registry" and flag.value), "")
     return Source(names, several, plugins, tuple(assignments), tuple(errors), registry)

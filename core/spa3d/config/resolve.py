@@ -22,7 +22,7 @@ from spa3d.config.sources import (
     Assignment,
     Settings,
     Source,
-    at,
+    fixed_location,
     plugins_of,
     read_source,
     registry_of,
@@ -32,7 +32,7 @@ from spa3d.registry.fields import describe_error, errors_of, field_at, from_text
 from spa3d.registry.kinds import CHOSEN, CHOSEN_ONCE, CHOSEN_SEVERAL, kind_spec
 from spa3d.registry.located_yaml import Keys
 from spa3d.registry.manifest import RunPreset, weights_source
-from spa3d.registry.registry import Registry, Resolved, load_registry, missed
+from spa3d.registry.registry import Registry, ResolvedName, describe_missing, load_registry
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -78,7 +78,7 @@ def resolve_choices(choices: Choices) -> RunConfig:
     """
     resolver = ConfigResolver(choices)
     resolver.apply_layers()
-    config = resolver.validated()
+    config = resolver.validate()
     if config is None or resolver.errors:
         raise ConfigError(list(dict.fromkeys(resolver.errors)))
     return config
@@ -92,17 +92,17 @@ class ConfigResolver:
         self.manifest = choices.registry.manifest
         self.errors = list(choices.errors)
         self.layers, self.explicit = Layers(), ExplicitSettings()
-        self.resolved: dict[Keys, Resolved] = {}
+        self.resolved: dict[Keys, ResolvedName] = {}
         self.models: dict[Keys, type[BaseModel]] = {}
 
     def apply_layers(self) -> None:
         """Apply every layer, the weakest first."""
-        self._lay_defaults()
+        self._apply_defaults()
         if self.choices.llm:
-            self._lay_llm(self.choices.llm)
+            self._apply_llm(self.choices.llm)
         for choice in self.choices.components:
-            self._lay_component(choice)
-        self._lay_run_preset()
+            self._apply_component(choice)
+        self._apply_run_preset()
         for number, source in enumerate(self.choices.sources):
             for assignment in source.assignments:
                 if self._applies(source, assignment):
@@ -110,27 +110,31 @@ class ConfigResolver:
                     self.explicit.add(assignment, number)
         self.errors += self.layers.errors
 
-    def _lay_defaults(self) -> None:
+    def _apply_defaults(self) -> None:
         for name, setting in RunConfig.model_fields.items():
             if not setting.is_required():
                 value = setting.get_default(call_default_factory=True)
-                self.layers.lay((name,), value.model_dump() if isinstance(value, BaseModel) else value, at(name))
-        self.layers.lay(("plugins",), plugins_of(self.choices.sources), at("--plugin"))
-        self.layers.lay(("registry",), registry_of(self.choices.sources), at("--registry"))
-        self.layers.lay(("preset",), self.choices.preset, at("preset"))
+                self.layers.set_value(
+                    (name,), value.model_dump() if isinstance(value, BaseModel) else value, fixed_location(name)
+                )
+        self.layers.set_value(("plugins",), plugins_of(self.choices.sources), fixed_location("--plugin"))
+        self.layers.set_value(("registry",), registry_of(self.choices.sources), fixed_location("--registry"))
+        self.layers.set_value(("preset",), self.choices.preset, fixed_location("preset"))
 
-    def _lay_llm(self, choice: Choice) -> None:
+    def _apply_llm(self, choice: Choice) -> None:
         presets = self.manifest.presets.llm
-        self.layers.lay(("llm_name",), choice.name, at(choice.location))
+        self.layers.set_value(("llm_name",), choice.name, fixed_location(choice.location))
         if choice.name in presets:
-            self.layers.lay(("llm",), presets[choice.name].config, self._preset_location("llm", choice.name, "config"))
+            self.layers.set_value(
+                ("llm",), presets[choice.name].config, self._preset_location("llm", choice.name, "config")
+            )
         elif _may_be_model(choice.name):
-            self.layers.lay(("llm", "path"), choice.name, at(choice.location))
+            self.layers.set_value(("llm", "path"), choice.name, fixed_location(choice.location))
         else:
-            error = missed("llm", choice.name, presets, "tools/list llm")
+            error = describe_missing("llm", choice.name, presets, "tools/list llm")
             self.errors.append(f"{choice.location}: {error}; nor is there a folder of that name")
 
-    def _lay_component(self, choice: Choice) -> None:
+    def _apply_component(self, choice: Choice) -> None:
         """Import a component: its Config validates its settings, its preset is their first layer."""
         registry = self.choices.registry
         try:
@@ -145,23 +149,23 @@ class ConfigResolver:
                 f"{choice.location}: {choice.name!r} stood for {saved!r} when this was saved, now for {name!r}"
             )
         self.models[choice.keys], self.resolved[choice.keys] = model, resolved
-        self.layers.name(choice.keys, choice.whole)
+        self.layers.name(choice.keys, choice.error_location)
         preset = resolved.preset or ""
-        self.layers.lay(choice.keys, resolved.config, self._preset_location(choice.kind, preset, "config"))
+        self.layers.set_value(choice.keys, resolved.config, self._preset_location(choice.kind, preset, "config"))
         if preset:
-            points = self.manifest.presets.of(choice.kind)[preset].points
-            self.layers.lay(("points",), points, self._preset_location(choice.kind, preset, "points"))
+            points = self.manifest.presets.of_kind(choice.kind)[preset].points
+            self.layers.set_value(("points",), points, self._preset_location(choice.kind, preset, "points"))
 
-    def _lay_run_preset(self) -> None:
+    def _apply_run_preset(self) -> None:
         name = self.choices.preset
         preset = self.manifest.presets.run.get(name, RunPreset())
-        self.layers.lay((), preset.settings, self._preset_location("run", name, "settings"))
+        self.layers.set_value((), preset.settings, self._preset_location("run", name, "settings"))
         for choice in self.choices.components:
             if choice.kind == "objective" and choice.keys in self.resolved:
                 names = (choice.name, self.resolved[choice.keys].component.name)
                 known = next((name for name in names if name in preset.objectives), "")
                 settings = preset.objectives.get(known, {})
-                self.layers.lay(("train",), settings, self._preset_location("run", name, "objectives", known))
+                self.layers.set_value(("train",), settings, self._preset_location("run", name, "objectives", known))
 
     def _applies(self, source: Source, assignment: Assignment) -> bool:
         """Whether a value applies: its component is chosen, and its source names no other one."""
@@ -188,7 +192,7 @@ class ConfigResolver:
         if assignment.dotted and isinstance(value, str):
             field = self._find_field(keys)
             value = from_text(value, field) if field else value
-        self.layers.lay(keys, value, assignment.location)
+        self.layers.set_value(keys, value, assignment.location)
 
     def _find_field(self, keys: Keys) -> Any:
         for length in (1, 2):
@@ -196,7 +200,7 @@ class ConfigResolver:
                 return field_at(self.models[keys[:length]], keys[length:])
         return field_at(RunConfig, keys)
 
-    def validated(self) -> RunConfig | None:
+    def validate(self) -> RunConfig | None:
         """Validate the whole configuration; None if it is invalid. All errors are collected."""
         values = {key: value for key, value in self.layers.values.items() if key not in CHOSEN}
         values |= {kind: {"requested": "", "component": ""} for kind in CHOSEN_ONCE}

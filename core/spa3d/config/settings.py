@@ -93,7 +93,7 @@ class LLMSettings(Settings):
     """Token after the point tokens."""
 
     @model_validator(mode="after")
-    def _heads_are_even(self) -> Self:
+    def _check_heads(self) -> Self:
         if not self.path and self.hidden_size % (2 * self.heads):
             raise ValueError(
                 f"hidden_size {self.hidden_size} cannot be split into {self.heads} heads of an even width; "
@@ -199,7 +199,7 @@ class TrainSettings(StageSettings):
     """Records of the held-out slice, taken from the val split."""
 
     @model_validator(mode="after")
-    def _adapters_are_there_to_be_switched_off(self) -> Self:
+    def _check_adapters_off(self) -> Self:
         if self.reference == "adapters-off" and not self.lora.rank:
             raise ValueError(
                 "--train.reference adapters-off: there are no adapters; give --train.lora.rank, or take precomputed "
@@ -230,7 +230,7 @@ class PairsSettings(Settings):
 
     @field_validator("url")
     @classmethod
-    def _no_secrets(cls, url: str) -> str:
+    def _check_no_secrets(cls, url: str) -> str:
         parts = urlsplit(url)
         if "@" in parts.netloc or parts.query:
             raise ValueError(

@@ -77,7 +77,7 @@ class Source:
     errors: tuple[str, ...] = ()
     registry: str = ""
 
-    def without(self, kind: str) -> Source:
+    def drop_kind(self, kind: str) -> Source:
         """A copy without the chosen name and the settings of one kind of component."""
         names = {key: name for key, name in self.names.items() if key != kind}
         assignments = tuple(each for each in self.assignments if each.keys[:1] != (kind,))
@@ -118,7 +118,7 @@ def split_key(dotted: str) -> Keys:
     return (head, *rest[:names], *(part.replace("-", "_") for part in rest[names:]))
 
 
-def at(location: str) -> Location:
+def fixed_location(location: str) -> Location:
     """Make a `Location` that is the same for all keys."""
     return lambda rest: location
 
@@ -185,7 +185,7 @@ class _Reader:
             checkpoint = value.get(CHECKPOINT[1])
             value = {key: inner for key, inner in value.items() if key != CHECKPOINT[1]}
             if checkpoint is not None:
-                self.assignments.append(Assignment(CHECKPOINT, checkpoint, at(self.location(*CHECKPOINT))))
+                self.assignments.append(Assignment(CHECKPOINT, checkpoint, fixed_location(self.location(*CHECKPOINT))))
         name, values, keys = self._read_named(value, (kind,))
         self._choose(kind, name.name, keys, name.component)
         self._assign((kind,), values, keys)

@@ -20,7 +20,7 @@ DEFAULT_PARTS: dict[str, tuple[Part, ...]] = {
 """Parts that each stage trains by default."""
 
 
-def parts_trained(stage: str, settings: StageSettings) -> tuple[Part, ...]:
+def trained_parts(stage: str, settings: StageSettings) -> tuple[Part, ...]:
     """The parts that train in `stage`; all other parts are frozen and in eval mode."""
     return settings.train or DEFAULT_PARTS[stage]
 

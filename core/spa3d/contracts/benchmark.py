@@ -54,7 +54,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Verdict:
-    """``value`` in [0, 1]; ``valid`` is false for an answer that could not be read (its value is 0)."""
+    """Score of an answer: ``value`` in [0, 1]; an unreadable answer is not ``valid`` and gets 0."""
 
     value: float
     valid: bool = True
@@ -81,5 +81,8 @@ class Benchmark(ABC):
         """Expected value of a uniformly random answer."""
 
     def pairs(self, dataset: Dataset, split: str, seed: int) -> Sequence[tuple[Question, Question]]:
-        """Minimal pairs (an object and its twin) for the flip score; a text-only model gets at most one right."""
+        """Minimal pairs for the flip score: the same question about an object and its twin.
+
+        A text-only model gets at most one of the two right.
+        """
         return ()

@@ -40,7 +40,7 @@ class Fact:
     sentence: str = ""
 
     @property
-    def said(self) -> str:
+    def full_answer(self) -> str:
         """The answer to the open question, in the words of the dataset's conversations."""
         return self.sentence or self.answer
 
@@ -129,7 +129,7 @@ OnBadData = Literal["stop", "skip"]
 
 
 class SkipLog:
-    """Log of skipped data, one line each, in order; and notes about data that are used, but not as given.
+    """Log of skipped data, and notes about data that are used otherwise than given.
 
     Datasets and readers of clouds add to it; the report lists all lines and notes.
     """
@@ -148,7 +148,7 @@ class SkipLog:
 
 
 class Dataset(ABC):
-    """Records in splits ``train``, ``val``, ``test``, and ``counterfactual`` where priors can be broken.
+    """Records in the splits ``train``, ``val``, ``test`` and, if possible, ``counterfactual``.
 
     The first three must not be empty. The content of the records decides which benchmarks work: `choice` needs facts,
     or else captions; `classify` needs facts of the kind ``category``; `caption` needs captions, which are conversations
@@ -189,7 +189,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of the data: configuration, annotations, number and sizes of files, a few clouds at most."""
+        """Hash of the data: configuration, annotations, number and sizes of files, a few clouds."""
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
         """Training conversations of `epoch`: the fixed ones, or newly drawn questions."""

@@ -52,7 +52,7 @@ class Encoder(nn.Module, ABC):
         """Encode `points` into tokens."""
 
     @abstractmethod
-    def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
+    def pool(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
         """One feature per cloud, as the published encoder returns it."""
 
     @property

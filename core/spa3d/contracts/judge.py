@@ -1,4 +1,4 @@
-"""Judge: question, reference and prediction to a verdict, for answers that a rule cannot read."""
+"""Judge: a verdict on free answers, from question, reference and prediction."""
 
 from __future__ import annotations
 

@@ -41,6 +41,6 @@ class Noise(ABC):
     def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
         """Return the noised clouds; all randomness comes from `draws` (one stream per cloud)."""
 
-    def realized(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
+    def measure_level(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
         """Measured level, ``(B,)``, for metrics. Override it if it can differ from ``level``."""
         return points.new_full((len(points),), self.level)

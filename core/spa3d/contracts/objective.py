@@ -1,4 +1,7 @@
-"""Objective: loss terms from named sequence scores. It lists its needs and never sees the model."""
+"""Objective: loss terms from named sequence scores.
+
+It lists the scores it needs, and never sees the model.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from spa3d.contracts.config import ComponentConfig
 
 
 class Ops(ABC):
-    """One backend. Inputs are float32, contiguous and finite (``spa3d.ops`` sees to it); indices are int64.
+    """One backend of the point operations.
+
+    Inputs are float32, contiguous and finite (`spa3d.ops` takes care of it); indices are int64.
 
     Distances are squared, float32, ``((dx·dx) + (dy·dy)) + (dz·dz)``, each operation rounded: no fused
     multiply-add, no expanded form. Backends that follow this agree in every index.

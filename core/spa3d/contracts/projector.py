@@ -12,7 +12,7 @@ from spa3d.contracts.config import ComponentConfig
 
 
 class Projector(nn.Module, ABC):
-    """Maps encoder tokens into the LLM's embedding space; built from both widths and its ``Config``."""
+    """Map from encoder tokens to the LLM's embeddings; built from both widths and ``Config``."""
 
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig
 

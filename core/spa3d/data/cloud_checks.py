@@ -68,7 +68,7 @@ def check(cloud: np.ndarray, *, source: Path | str, record_id: str) -> None:
 
 
 def reject_coarse(xyz: Float[np.ndarray, "N 3"], dtype: np.dtype[Any], where: str) -> None:
-    """Reject coordinates so far from the origin that rounding to `dtype` changes the shape of the cloud.
+    """Reject coordinates so far from the origin that rounding to `dtype` changes the shape.
 
     Args:
         xyz: coordinates; at least one point.

@@ -13,7 +13,7 @@ SIMILAR = 0.8
 
 
 def refuse_misspelled(entry: Mapping[str, Any], known: Collection[str], where: str) -> None:
-    """Refuse a key that looks like one that is read and is missing; other unknown keys are allowed.
+    """Refuse a key that looks like a missing key that is read; others are allowed.
 
     Args:
         entry: a JSON object.

@@ -8,6 +8,7 @@ encoder: height is measured after the noise, and nothing is normalized again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -43,19 +44,30 @@ def load_valid_cloud(record: Record, *, min_points: int = 1, requested_by: str =
     check(cloud, source="", record_id=record.id)
     require_points(cloud, min_points, record_id=record.id, requested_by=requested_by)
     with error_context(record.id):
-        normalized(cloud[:, :3])
+        normalize_cloud(cloud[:, :3])
     return cloud
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """Preparation of all clouds of a model.
+
+    Attributes:
+        count: number of points after resampling; 0 keeps all.
+        method: method of reducing a larger cloud.
+        normalize: whether to move and scale a cloud into the unit sphere.
+        missing_color: all three channels of a cloud without color: 0 (PointLLM) or 0.4 (ULIP-2).
+
+    """
+
+    count: int = 0
+    method: Method = "fps"
+    normalize: bool = True
+    missing_color: float = 0.0
+
+
 def prepare(
-    cloud: Cloud,
-    *,
-    key: Key,
-    count: int = 0,
-    method: Method = "fps",
-    normalize: bool = True,
-    missing_color: float = 0.0,
-    has_color: bool = True,
+    cloud: Cloud, preparation: Preparation = Preparation(), *, key: Key, has_color: bool = True
 ) -> Float32[np.ndarray, "N 6"]:
     """Prepare a cloud for models: resampled, normalized, with a color for every point.
 
@@ -64,27 +76,25 @@ def prepare(
 
     Args:
         cloud: xyz in any unit and rgb in [0, 1], as from `load_valid_cloud`.
+        preparation: how to resample, normalize and color.
         key: key of the random numbers, different for every cloud.
-        count: number of points after resampling; 0 keeps all.
-        method: method of reducing a larger cloud.
-        normalize: whether to move and scale the cloud into the unit sphere.
-        missing_color: all three channels of a cloud without color: 0 (PointLLM) or 0.4 (ULIP-2).
         has_color: whether the cloud has real colors.
 
     Returns:
-        A new array, ``(count or N, 6)`` float32.
+        A new array, ``(preparation.count or N, 6)`` float32.
 
     Raises:
         DataError: all points coincide, so the cloud cannot be scaled; or float64 coordinates are to stay where they
             are, and float32 is too coarse for them.
 
     """
-    cloud = _as_float32(cloud, normalize=normalize)
-    ready = resample(cloud, count, method, Draws([("resample", *key)])) if count else cloud.copy()
-    if normalize:
-        ready[:, :3] = normalized(ready[:, :3])
+    cloud = _as_float32(cloud, normalize=preparation.normalize)
+    draws = Draws([("resample", *key)])
+    ready = resample(cloud, preparation.count, preparation.method, draws) if preparation.count else cloud.copy()
+    if preparation.normalize:
+        ready[:, :3] = normalize_cloud(ready[:, :3])
     if not has_color:
-        ready[:, 3:] = missing_color
+        ready[:, 3:] = preparation.missing_color
     return ready
 
 
@@ -96,7 +106,7 @@ def _as_float32(cloud: Cloud, *, normalize: bool) -> Float32[np.ndarray, "N 6"]:
     if not normalize:
         reject_coarse(xyz, np.dtype(np.float32), "with --points.normalize false")
     rounded = cloud.astype(np.float32)
-    rounded[:, :3] = normalized(xyz) if normalize else xyz
+    rounded[:, :3] = normalize_cloud(xyz) if normalize else xyz
     return rounded
 
 
@@ -118,7 +128,7 @@ def resample(cloud: Cloud, count: int, method: Method, draws: Draws) -> Cloud:
     return cloud[ops.farthest_point_sample(xyz, count)[0].numpy()]
 
 
-def normalized(xyz: Float[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
+def normalize_cloud(xyz: Float[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
     """Normalize to mean 0 and largest distance 1 from it (PointLLM's ``pc_norm``), in float64."""
     centered = xyz - xyz.mean(axis=0, dtype=np.float64)
     radius = cloud_radius(centered)

@@ -19,7 +19,7 @@ OPTION_LETTER = re.compile(r"\(?([A-H])(?:\)|\.|$)")
 """Option letter at the start of an answer: "B", "(B)", "B.", "B) blue"."""
 
 
-def with_options(question: str, options: Sequence[str]) -> str:
+def append_options(question: str, options: Sequence[str]) -> str:
     """Append lettered options: ``What color is the seat? A) red B) blue C) black D) white``."""
     return " ".join([question, *(f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=False))])
 
@@ -56,8 +56,8 @@ def keyed_sample(items: Sequence[Item], limit: int, *key: str | int) -> list[Ite
     return [items[i] for i in sorted(kept)]
 
 
-def shown_options(question: str) -> tuple[str, dict[str, str]]:
-    """Split the text of `with_options` into the question and a mapping of letters to options."""
+def split_options(question: str) -> tuple[str, dict[str, str]]:
+    """Split the text of `append_options` into the question and a mapping of letters to options."""
     matches = list(_OPTION.finditer(question))
     if len(matches) < 2 or matches[0][1] != "A":
         return question, {}

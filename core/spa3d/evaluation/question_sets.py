@@ -45,13 +45,13 @@ def collect_questions(
     """
     most = limit or sys.maxsize
 
-    def limited(items: Sequence[Item], name: str) -> list[Item]:
+    def take(items: Sequence[Item], name: str) -> list[Item]:
         return keyed_sample(items, most, "limit", seed, name)
 
-    items = [EvaluationItem(question, "test") for question in limited(benchmark.questions(dataset, split, seed), split)]
+    items = [EvaluationItem(question, "test") for question in take(benchmark.questions(dataset, split, seed), split)]
     if "counterfactual" in dataset.splits and split != "counterfactual":
-        questions = limited(benchmark.questions(dataset, "counterfactual", seed), "counterfactual")
+        questions = take(benchmark.questions(dataset, "counterfactual", seed), "counterfactual")
         items += [EvaluationItem(question, "counterfactual") for question in questions]
-    for before, after in limited(benchmark.pairs(dataset, split, seed), "flip"):
+    for before, after in take(benchmark.pairs(dataset, split, seed), "flip"):
         items += [EvaluationItem(before, "flip", before.id), EvaluationItem(after, "flip", before.id)]
     return items

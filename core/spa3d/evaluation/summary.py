@@ -48,11 +48,11 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
     units, key = _questions(tests), ("score", seed)
     majority = _majority(tests)
     result = _score(units, bootstrap, key) | {
-        "majority": _rounded(majority.mean()),
-        "invalid": _rounded(1 - units.valid.mean()),
+        "majority": _round_value(majority.mean()),
+        "invalid": _round_value(1 - units.valid.mean()),
         "records": len(set(units.records)),
         "kinds": {
-            kind: _score(units.only(mask), bootstrap, key) | {"majority": _rounded(majority[mask].mean())}
+            kind: _score(units.select(mask), bootstrap, key) | {"majority": _round_value(majority[mask].mean())}
             for kind, mask in units.by_kind().items()
         },
     }
@@ -60,9 +60,9 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
         result["gap"] = _shift(units.clean - units.blind, units.records, bootstrap, key)
     else:
         result["blind_only"] = True
-    normalized = _length_normalized(tests)
+    normalized = _length_normalized_score(tests)
     if normalized is not None:
-        result["normalized"] = _rounded(normalized)
+        result["normalized"] = _round_value(normalized)
     return result | {name: _score(other, bootstrap, key) for name, other in _other_sets(rows).items()}
 
 
@@ -83,7 +83,9 @@ def change(
     masks, old_sets, new_sets = old.by_kind(), _other_sets(before), _other_sets(after)
     if old_sets.keys() != new_sets.keys():
         raise ValueError(f"before has the sets {sorted(old_sets)}, after {sorted(new_sets)}")
-    result["kinds"] = {kind: _change(old.only(mask), new.only(mask), bootstrap, key) for kind, mask in masks.items()}
+    result["kinds"] = {
+        kind: _change(old.select(mask), new.select(mask), bootstrap, key) for kind, mask in masks.items()
+    }
     return result | {name: _change(old_sets[name], new_sets[name], bootstrap, key) for name in old_sets}
 
 
@@ -133,11 +135,11 @@ class ScoredUnits:
         return self.values[BLIND]
 
     @property
-    def scored(self) -> Values:
+    def score_values(self) -> Values:
         """Values behind the score: with the cloud, or the blind ones in a run without clouds."""
         return self.blind if self.clean is None else self.clean
 
-    def only(self, mask: np.ndarray) -> ScoredUnits:
+    def select(self, mask: np.ndarray) -> ScoredUnits:
         """Select the units under `mask`, boolean ``(n,)``."""
         return ScoredUnits(
             ids=self.ids[mask],
@@ -167,9 +169,9 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
     for view, values in units.values.items():
         interval = mean_interval(values, units.records, resamples=bootstrap, key=key)
         summaries[view] = {
-            "score": _rounded(values.mean()),
-            "ci95": [_rounded(end) for end in interval],
-            "chance": _rounded(units.chance.mean()),
+            "score": _round_value(values.mean()),
+            "ci95": [_round_value(end) for end in interval],
+            "chance": _round_value(units.chance.mean()),
             "n": len(units.ids),
         }
         if view != CLEAN and units.clean is not None:
@@ -235,14 +237,14 @@ def _other_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
 
 def _score(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
     def interval(values: Values) -> list[float]:
-        return [_rounded(end) for end in mean_interval(values, units.records, resamples=bootstrap, key=key)]
+        return [_round_value(end) for end in mean_interval(values, units.records, resamples=bootstrap, key=key)]
 
     return {
-        "score": _rounded(units.scored.mean()),
-        "ci95": interval(units.scored),
-        "blind": _rounded(units.blind.mean()),
+        "score": _round_value(units.score_values.mean()),
+        "ci95": interval(units.score_values),
+        "blind": _round_value(units.blind.mean()),
         "blind_ci95": interval(units.blind),
-        "chance": _rounded(units.chance.mean()),
+        "chance": _round_value(units.chance.mean()),
         "n": len(units.ids),
     }
 
@@ -251,17 +253,17 @@ def _change(old: ScoredUnits, new: ScoredUnits, bootstrap: int, key: Key) -> dic
     if not np.array_equal(old.ids, new.ids):
         odd = sorted(set(old.ids.tolist()) ^ set(new.ids.tolist()))
         raise ValueError(f"before and after answered different questions: {len(odd)} differ, the first is {odd[0]!r}")
-    moved = new.scored - old.scored
+    moved = new.score_values - old.score_values
     return _shift(moved, old.records, bootstrap, key) | {
-        "blind": _rounded((new.blind - old.blind).mean()),
-        "p": _rounded(sign_flip_p(moved, old.records, resamples=bootstrap, key=key)),
+        "blind": _round_value((new.blind - old.blind).mean()),
+        "p": _round_value(sign_flip_p(moved, old.records, resamples=bootstrap, key=key)),
     }
 
 
 def _shift(differences: Values, records: np.ndarray, bootstrap: int, key: Key) -> dict[str, Any]:
     """Mean difference with its paired interval."""
     low, high = paired_interval(differences, records, resamples=bootstrap, key=key)
-    return {"score": _rounded(differences.mean()), "ci95": [_rounded(low), _rounded(high)]}
+    return {"score": _round_value(differences.mean()), "ci95": [_round_value(low), _round_value(high)]}
 
 
 def _majority(rows: Sequence[PredictionRow]) -> Values:
@@ -274,14 +276,16 @@ def _majority(rows: Sequence[PredictionRow]) -> Values:
     for row in questions.values():
         answers[row["kind"]][row["answer"]] += 1
 
-    def usual(row: PredictionRow) -> str:
+    def majority_option(row: PredictionRow) -> str:
         frequency = answers[row["kind"]]
         return max(row["options"] or sorted(frequency), key=lambda option: frequency[option])  # ties to the first
 
-    return np.array([float(usual(questions[name]) == questions[name]["answer"]) for name in sorted(questions)])
+    return np.array(
+        [float(majority_option(questions[name]) == questions[name]["answer"]) for name in sorted(questions)]
+    )
 
 
-def _length_normalized(rows: Sequence[PredictionRow]) -> float | None:
+def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
     """Score of the option with the best log p per token; None if options were not scored."""
     clean = [row for row in rows if row["view"] == "clean"]
     if not clean or not all(row["options"] and row["option_logp"] for row in clean):
@@ -293,5 +297,5 @@ def _length_normalized(rows: Sequence[PredictionRow]) -> float | None:
     return float(np.mean(right))
 
 
-def _rounded(value: float) -> float:
+def _round_value(value: float) -> float:
     return round(float(value), DIGITS)

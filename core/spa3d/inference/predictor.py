@@ -87,7 +87,7 @@ class Predictor:
     def _tail_logp(
         self, prefixes: Sequence[list[int]], tails: Sequence[list[int]], point_tokens: Tensor | None
     ) -> list[float]:
-        """Log p of each tail after its prefix, nats; each prefix is read once and shared by its tails."""
+        """Log p of each tail after its prefix, nats; tails share one forward over their prefix."""
         device, share = self.model.device, len(tails) // len(prefixes)
         prompt = {name: value.to(device) for name, value in self.processor.pad(prefixes, side="left").items()}
         mask = prompt["attention_mask"]

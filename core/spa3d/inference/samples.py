@@ -24,10 +24,11 @@ class Sample:
 
     def tokens(self, text: Text, view: View) -> Tokens | None:
         """The text to be scored under `view`; None where this sample has no such text or view."""
-        if (view.of_twin and not self.twin_id) or (view.needs_cloud and not self.has_cloud):
+        text_alone = view.prefix == "blind" or view.name == "clean"  # all that there is of a text-only conversation
+        if (view.of_twin and not self.twin_id) or not (self.has_cloud or text_alone):
             return None
         return self.texts.get((text, view.prefix))
 
-    def shown(self, view: View) -> str:
+    def record_id_for(self, view: View) -> str:
         """Id of the record with the cloud of `view`."""
         return self.twin_id if view.of_twin else self.record_id

@@ -55,7 +55,7 @@ def _encode(needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> tup
         ]
         if view.prefix == "blind" or not indices:
             continue
-        shown = view.tokens([(batch[i].shown(view), batch[i].epoch) for i in indices])
+        shown = view.tokens([(batch[i].record_id_for(view), batch[i].epoch) for i in indices])
         if shown.tokens is not None:
             encoded[name] = dict(zip(indices, shown.tokens, strict=True))
         if shown.level is not None:

@@ -60,11 +60,6 @@ class View(ABC):
     of_twin: bool = False
     negative: bool = False
 
-    @property
-    def needs_cloud(self) -> bool:
-        """Whether text-only samples are left out; ``clean`` shows their text alone."""
-        return self.prefix == "cloud" and self.name != "clean"
-
     @abstractmethod
     def key(self, record_id: str, epoch: int) -> str:
         """Cache key of the shown cloud; samples may share a key only if their tokens are equal."""
@@ -168,11 +163,11 @@ class OtherView(CleanView):
         """Id of the other object; raises `DataError` if there is none."""
         mine = self.encoder.clouds.dataset.record(record_id)
         stream = keyed_generator(self.seed, epoch, record_id, self.name)
-        for place in stream.permutation(len(self.records)):
-            found = self.records[int(place)]
-            differs = found.group != mine.group and (found.category is None or found.category != mine.category)
-            if differs and found.has_cloud:
-                return found.id
+        for index in stream.permutation(len(self.records)):
+            candidate = self.records[int(index)]
+            same_category = candidate.category is not None and candidate.category == mine.category
+            if candidate.has_cloud and candidate.group != mine.group and not same_category:
+                return candidate.id
         raise DataError(f"record {record_id}: there is no object of another group and category for the view other")
 
 
@@ -194,7 +189,7 @@ class NoisedView(View):
         self.encoder, self.noise, self.seed = encoder, noise, seed
         self.settings = f"{type(noise).__name__}:{noise.config.model_dump_json()}:{fingerprint}"
         store = encoder.store
-        self.levels = store.beside("levels", (1,)) if store is not None else RowStore(None, (1,))
+        self.levels = store.substore("levels", (1,)) if store is not None else RowStore(None, (1,))
 
     def key(self, record_id: str, epoch: int) -> str:
         """Record, seed, epoch, and everything that determines the noise."""
@@ -208,7 +203,9 @@ class NoisedView(View):
         def apply(points: Tensor, indices: list[int]) -> Tensor:
             draws = [(self.seed, batch[i][1], batch[i][0], "noised") for i in indices]
             noised = self.noise.apply(points, Draws(draws, points.device))
-            reached.update(zip((keys[i] for i in indices), self.noise.realized(points, noised).tolist(), strict=True))
+            reached.update(
+                zip((keys[i] for i in indices), self.noise.measure_level(points, noised).tolist(), strict=True)
+            )
             return noised
 
         def levels(indices: list[int]) -> Rows:

@@ -80,7 +80,7 @@ class Patience:
 
 
 class EndpointClient:
-    """Client that sends prompts to a model at a URL; the API key is read from ``OPENAI_API_KEY``.
+    """Client of a model at a URL; the API key is read from ``OPENAI_API_KEY``.
 
     Args:
         endpoint: URL and name of the model.
@@ -188,7 +188,7 @@ class EndpointClient:
                 reply = self._reply(key, prompt, stop)
             except EndpointError as error:
                 return _Result(key, error=error)
-            except _Refused as refusal:
+            except _Refusal as refusal:
                 return _Result(key, why_not=str(refusal))
             value, why_not = (None, STRANGE) if reply is None else parse(key, reply)
             if value is not None:
@@ -220,7 +220,7 @@ class EndpointClient:
         raise EndpointError(f"{self._endpoint}: {failure}")
 
     def _describe_failure(self, error: Any) -> str:
-        """Describe a temporary error; others are raised as `EndpointError` or `_Refused`."""
+        """Describe a temporary error; others are raised as `EndpointError` or `_Refusal`."""
         openai, endpoint, message = self._openai, self._endpoint, _redact_first_line(error)
         if isinstance(error, openai.APITimeoutError):
             return f"no reply within {self._patience.timeout:g} s"
@@ -241,7 +241,7 @@ class EndpointClient:
             raise EndpointError(f"{endpoint}: the account has no quota left ({message})")
         if status in (408, 409, 429) or status >= 500:
             return f"the server answers {status} ({message})"
-        raise _Refused(f"the endpoint refuses the request ({message})")
+        raise _Refusal(f"the endpoint refuses the request ({message})")
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ class _Result(Generic[Value]):
     error: EndpointError | None = None
 
 
-class _Refused(Exception):  # noqa: N818 - a reply, not an error of ours
+class _Refusal(Exception):  # noqa: N818 - a reply, not an error of ours
     """The endpoint refuses one prompt."""
 
 
@@ -268,7 +268,7 @@ def _deliver(results: list[_Result[Value]], on_result: OnResult[Value]) -> int:
 
 
 def _read_text(reply: Any) -> str | None:
-    """Read the text of a chat completion; None if the reply is something else, such as a web page."""
+    """Read the text of a chat completion; None for anything else, such as a web page."""
     choices = getattr(reply, "choices", None)
     message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
     if message is None:
@@ -278,7 +278,7 @@ def _read_text(reply: Any) -> str | None:
 
 
 def _read_retry_after(error: Any) -> float:
-    """Read the seconds that the server asks to wait (given as number or date); 0 without a request."""
+    """Read the seconds that the server asks to wait, from a number or a date; 0 if it does not."""
     response = getattr(error, "response", None)
     value = response.headers.get("retry-after", "0") if response is not None else "0"
     try:

@@ -1,4 +1,4 @@
-"""Replies of a causal LM on this machine: greedy, in batches, through its chat template if it has one."""
+"""Replies of a local causal LM: greedy, in batches, with its chat template if it has one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _apply_chat_template(tokenizer: Any, prompt: str) -> str:
 
 
 def _generate(model: Any, tokenizer: Any, prompts: Sequence[list[int]], room: int) -> list[str]:
-    """Greedy continuations of at most `room` tokens each; padded on the left, so a batch changes no text."""
+    """Greedy continuations of at most `room` tokens each; left padding keeps batches equal."""
     padded = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(model.device)
     width = padded["input_ids"].shape[1]
     with torch.no_grad():

@@ -47,7 +47,7 @@ class ResponseLog(Generic[AnyResponse]):
         self._read()
 
     @contextmanager
-    def locked(self, on_wait: Callable[[], object]) -> Iterator[None]:
+    def lock(self, on_wait: Callable[[], object]) -> Iterator[None]:
         """Lock the log against other processes, and read what they added.
 
         Args:
@@ -65,7 +65,7 @@ class ResponseLog(Generic[AnyResponse]):
                 self._file = None
 
     def add(self, responses: Sequence[AnyResponse]) -> None:
-        """Append responses and flush them to disk; only while the log is `locked`."""
+        """Append responses and flush them to disk; only while the log is locked."""
         if self._file is None:
             raise ValueError("a response log is written only while it is locked")
         append_durably(self._file, (asdict(response) for response in responses))

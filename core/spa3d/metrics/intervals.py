@@ -110,8 +110,8 @@ def sign_flip_p(differences: Values, clusters: Clusters, *, resamples: int, key:
     observed = abs(moved.sum()) - TIE
     if 2 ** len(moved) <= resamples:
         patterns = np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved)) & 1
-        return float(np.mean(_flipped(patterns, moved) >= observed))
-    hits = sum(int((_flipped(bits, moved) >= observed).sum()) for bits in _coins(len(moved), resamples, key))
+        return float(np.mean(_flip_sums(patterns, moved) >= observed))
+    hits = sum(int((_flip_sums(bits, moved) >= observed).sum()) for bits in _draw_coins(len(moved), resamples, key))
     return (1 + hits) / (1 + resamples)
 
 
@@ -139,7 +139,7 @@ def _resamples(clusters: int, resamples: int, key: Key) -> Iterator[np.ndarray]:
         yield stream.integers(clusters, size=(size, clusters), dtype=np.int32)
 
 
-def _coins(clusters: int, patterns: int, key: Key) -> Iterator[np.ndarray]:
+def _draw_coins(clusters: int, patterns: int, key: Key) -> Iterator[np.ndarray]:
     """Draw fair coins (0 or 1), in blocks ``(patterns, clusters)``."""
     stream = keyed_generator("sign flips", *key)
     for size in _blocks(clusters, patterns):
@@ -153,6 +153,6 @@ def _blocks(width: int, total: int) -> Iterator[int]:
         yield min(height, total - start)
 
 
-def _flipped(coins: np.ndarray, sums: Values) -> Values:
+def _flip_sums(coins: np.ndarray, sums: Values) -> Values:
     """Absolute sum per sign pattern: coin 1 keeps a sign, coin 0 flips it."""
     return np.asarray(np.abs(2 * (coins.astype(float) @ sums) - sums.sum()))

@@ -115,11 +115,11 @@ def _phrases(text: str, connectives: Collection[str]) -> list[Words]:
         if token in connectives or not (token[0].isalnum() or token in _BINDERS):
             runs.append([])
         elif token[0].isalnum() and token not in _ARTICLES:
-            runs[-1].append(_DIGITS.get(token) or _singular(token))
+            runs[-1].append(_DIGITS.get(token) or _make_singular(token))
     return [tuple(run) for run in runs if run]
 
 
-def _singular(word: str) -> str:
+def _make_singular(word: str) -> str:
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):

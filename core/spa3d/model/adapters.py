@@ -119,7 +119,9 @@ def targets(model: nn.Module, decoder: nn.Module, names: Sequence[str]) -> str:
 
 
 def attach(model: Spa3dModel, parts: Collection[str], settings: LoRASettings, *, seed: int) -> None:
-    """Insert trainable adapters into the LLM of `model`; the projector trains if it is in `parts`.
+    """Insert trainable adapters into the LLM of `model`.
+
+    The projector trains if it is in `parts`.
 
     The model's outputs do not change. The matrices are float32 and drawn from `seed`: A uniform in ±1/√(its inputs),
     B zero, as peft draws them.
@@ -161,16 +163,16 @@ def attach(model: Spa3dModel, parts: Collection[str], settings: LoRASettings, *,
     model.set_adapted(*saved, adapters=[layer.lora_dropout for _, layer in _layers(model)])
 
 
-def attached(model: Any) -> bool:
+def has_adapters(model: Any) -> bool:
     """Whether `model` has adapters."""
     return "adapters" in getattr(model, "trained", ())
 
 
 def only_adapters_train(model: Spa3dModel) -> bool:
     """Whether `model` has adapters, and `adapters_off` switches off everything that trains."""
-    if not attached(model):
+    if not has_adapters(model):
         return False
-    own = {id(parameter) for module in _own(model) for parameter in module.parameters()}
+    own = {id(parameter) for module in _switchable_modules(model) for parameter in module.parameters()}
     return all(id(parameter) in own for parameter in model.parameters() if parameter.requires_grad)
 
 
@@ -191,14 +193,14 @@ def adapters_off(model: Spa3dModel) -> Iterator[None]:
 
 
 def trained_state(model: Spa3dModel) -> dict[str, Tensor]:
-    """The trained part of ``model.state_dict()``: adapters, and the projector's copy with buffers."""
+    """Trained part of ``model.state_dict()``: adapters, and the projector's copy with buffers."""
     prefixes = [f"{name}.lora_{matrix}." for name, _ in _layers(model) for matrix in "AB"]
     prefixes += [f"{name}.modules_to_save." for name, _ in _wrappers(model)]
     return {name: value for name, value in model.state_dict().items() if name.startswith(tuple(prefixes))}
 
 
 def save(model: Spa3dModel, folder: Path) -> None:
-    """Write the adapters of `model` as peft does: ``adapter_config.json`` and safetensors, with a README."""
+    """Write the adapters of `model` as peft does: configuration, safetensors, README."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
@@ -214,7 +216,7 @@ def save(model: Spa3dModel, folder: Path) -> None:
 
 
 def merge(model: Spa3dModel) -> None:
-    """Add the adapters of `model` to its weights, in place and in float32, and remove peft's layers.
+    """Add the adapters of `model` to its weights, in place, in float32; remove peft's layers.
 
     The weights become float32: rounding to half precision would lose most of the change.
     """
@@ -242,7 +244,7 @@ def _wrappers(model: nn.Module) -> list[tuple[str, Any]]:
     return [(name, module) for name, module in model.named_modules() if isinstance(module, ModulesToSaveWrapper)]
 
 
-def _own(model: nn.Module) -> list[nn.Module]:
+def _switchable_modules(model: nn.Module) -> list[nn.Module]:
     """Modules that `adapters_off` switches off."""
     matrices = [matrix for _, layer in _layers(model) for matrix in (layer.lora_A, layer.lora_B)]
     return [*matrices, *(wrapper.modules_to_save for _, wrapper in _wrappers(model))]

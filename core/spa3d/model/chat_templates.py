@@ -27,7 +27,7 @@ Template = Callable[[Sequence[Round], str, str, bool], Prompt]
 
 
 def vicuna(eos: str) -> Template:
-    """Vicuna v1.1, as PointLLM uses it: ``SYSTEM USER: q ASSISTANT: a</s>USER: q ASSISTANT: a</s>``."""
+    """Template Vicuna v1.1, as in PointLLM: ``SYSTEM USER: q ASSISTANT: a</s>USER: …``."""
     return _template(head="{} ", question="USER: {} ASSISTANT:", answer=" {}" + eos)
 
 
@@ -37,7 +37,10 @@ def plain(eos: str) -> Template:
 
 
 def _template(*, head: str, question: str, answer: str) -> Template:
-    """A template of three frames: around the system prompt (left out where it is empty), a question, an answer."""
+    """Make a template from the frames of system prompt, question and answer.
+
+    An empty system prompt is left out with its frame.
+    """
 
     def render(rounds: Sequence[Round], prefix: str, system: str, open_ended: bool) -> Prompt:
         text, spans = head.format(system) if system else "", []

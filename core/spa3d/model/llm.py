@@ -24,7 +24,7 @@ PRESET = "the preset tiny"
 
 
 def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
-    """Configuration of the LLM at a path, or of a new LLaMA with `vocab_size` tokens (0: the limit)."""
+    """Configuration of the LLM at a path, or of a new LLaMA of `vocab_size` tokens (0: most)."""
     if settings.path:
         try:
             return AutoConfig.from_pretrained(settings.path)

@@ -242,7 +242,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
     def answer_logp(
         self, hidden: Float[Tensor, "B T H"], labels: Int[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "A V"]]:
-        """Log p of the labeled tokens (0 elsewhere), and of the whole vocabulary there; nats, float32.
+        """Log p of the labeled tokens, 0 elsewhere, and of the vocabulary there; nats, float32.
 
         The vocabulary projection runs only at the positions before labeled tokens.
         """
@@ -264,7 +264,7 @@ class Spa3dModel(PreTrainedModel, GenerationMixin):
 
 
 def _refuse_scaled_logits(config: Spa3dConfig) -> None:
-    """Refuse LLMs that post-process logits: `answer_logp` applies the vocabulary projection alone."""
+    """Refuse LLMs that post-process logits, because `answer_logp` would not."""
     for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
         if getattr(config.text_config, name, None):
             raise CheckpointError(

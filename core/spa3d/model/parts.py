@@ -11,7 +11,7 @@ from spa3d.registry.registry import Registry
 
 
 def create_part(registry: Registry, kind: str, entry: dict[str, Any], **widths: int) -> Any:
-    """Create a part of a saved model, with fresh weights; errors say how to get a missing plugin.
+    """Create a part of a saved model with fresh weights; an error names a missing plugin.
 
     Raises:
         CheckpointError: the plugin of the part is missing, or the part rejects its saved settings.

@@ -14,7 +14,7 @@ from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
 
 from spa3d.contracts.dataset import Conversation, Round
 from spa3d.data.cloud_checks import Colors, from_array
-from spa3d.data.preparation import prepare
+from spa3d.data.preparation import Preparation, prepare
 from spa3d.errors import DataError
 from spa3d.model.chat_templates import Prompt, Template, plain, vicuna
 from spa3d.model.special_tokens import reject_special_tokens
@@ -22,7 +22,7 @@ from spa3d.model.tokens import IGNORED, PromptPrefix, Tokens
 
 
 class Spa3dInputs(BatchFeature):
-    """Inputs of `Spa3dModel`: ``to`` moves ``points`` and leaves their type, because rounding moves points."""
+    """Inputs of `Spa3dModel`; ``to`` keeps ``points`` in float32, because rounding moves points."""
 
     def to(self, *args: Any, **kwargs: Any) -> Spa3dInputs:
         """Move and cast as `BatchFeature.to`, but keep ``points`` in float32."""
@@ -105,7 +105,7 @@ class Spa3dProcessor(ProcessorMixin):
 
     def prepare(self, cloud: np.ndarray, *key: str | int, has_color: bool = True) -> Float32[np.ndarray, "N 6"]:
         """Prepare one cloud: resampled, normalized, with a color in every point."""
-        return prepare(cloud, **self.points, has_color=has_color, key=key)
+        return prepare(cloud, Preparation(**self.points), key=key, has_color=has_color)
 
     def prompt_prefix(self, prefix: PromptPrefix) -> str:
         """Prefix of the first question: the point block, or the empty string."""
@@ -139,7 +139,7 @@ class Spa3dProcessor(ProcessorMixin):
     def question_ids(self, question: str, prefix: PromptPrefix) -> list[int]:
         """Token ids of one question up to its answer; raises `DataError` if there are too many."""
         prompt = self.prompt([Round(question, "")], self.prompt_prefix(prefix), open_ended=True)
-        return self._fitting(self._encode(prompt.text)["input_ids"])
+        return self._check_length(self._encode(prompt.text)["input_ids"])
 
     def option_ids(
         self, question: str, options: Sequence[str], prefix: PromptPrefix
@@ -154,7 +154,7 @@ class Spa3dProcessor(ProcessorMixin):
         for option in options:
             tokens = self._tokens(Conversation("option", (Round(question, option),)), before)
             start = tokens.rounds.index(0)
-            head, tail = self._fitting(tokens.ids)[:start], tokens.ids[start:]
+            head, tail = self._check_length(tokens.ids)[:start], tokens.ids[start:]
             tails.append(tail)
         return head, tails
 
@@ -164,9 +164,9 @@ class Spa3dProcessor(ProcessorMixin):
         ids = torch.full((len(rows), width), int(self.tokenizer.pad_token_id))
         mask = torch.zeros_like(ids)
         for index, row in enumerate(rows):
-            place = slice(width - len(row), width) if side == "left" else slice(len(row))
-            ids[index, place] = torch.tensor(row)
-            mask[index, place] = 1
+            columns = slice(width - len(row), width) if side == "left" else slice(len(row))
+            ids[index, columns] = torch.tensor(row)
+            mask[index, columns] = 1
         return {"input_ids": ids, "attention_mask": mask}
 
     def decode_answer(self, ids: Sequence[int] | Tensor) -> str:
@@ -180,7 +180,7 @@ class Spa3dProcessor(ProcessorMixin):
         labels = [token if index >= 0 else IGNORED for token, index in zip(ids, rounds, strict=True)]
         return Tokens(ids, labels, rounds)
 
-    def _fitting(self, ids: list[int]) -> list[int]:
+    def _check_length(self, ids: list[int]) -> list[int]:
         if len(ids) > self.max_length:
             raise DataError(
                 f"a question of {len(ids)} tokens; raise --llm.max_length ({self.max_length}) or shorten it"

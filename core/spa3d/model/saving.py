@@ -9,6 +9,6 @@ from spa3d.model.processing import Spa3dProcessor
 
 
 def save_model(model: Spa3dModel, processor: Spa3dProcessor, folder: Path) -> None:
-    """Write a 3D LLM that ``from_pretrained`` and ``spa3d.load`` read: safetensors, config, processor."""
+    """Write a 3D LLM for ``from_pretrained`` and ``spa3d.load``: weights, config, processor."""
     model.save_pretrained(folder)
     processor.save_pretrained(folder)

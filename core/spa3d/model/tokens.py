@@ -16,7 +16,7 @@ PromptPrefix = Literal["cloud", "blind"]
 
 @dataclass(frozen=True)
 class Tokens:
-    """A tokenized conversation: ids, labels (`IGNORED` outside answers) and the round each label belongs to.
+    """A tokenized conversation: ids, labels (`IGNORED` outside answers), round of each label.
 
     ``cut`` is the number of answer tokens that were cut off, because they lie beyond the longest prompt.
     """
@@ -33,20 +33,20 @@ class Tokens:
 
 
 def collate(rows: Sequence[Tokens], pad: int, device: torch.device) -> dict[str, Tensor]:
-    """Right-padded ``input_ids``, ``attention_mask``, ``labels`` and ``rounds``, each ``(B, T)`` int64.
+    """Right-padded ids, attention mask, labels and rounds, each ``(B, T)`` int64.
 
     All four are copied to `device` at once, for a GPU from pinned memory and without waiting.
     """
     width = max(len(row.ids) for row in rows)
 
-    def padded(values: Sequence[Sequence[int]], fill: int) -> list[list[int]]:
+    def pad_rows(values: Sequence[Sequence[int]], fill: int) -> list[list[int]]:
         return [list(row) + [fill] * (width - len(row)) for row in values]
 
     tables = {
-        "input_ids": padded([row.ids for row in rows], pad),
-        "attention_mask": padded([[1] * len(row.ids) for row in rows], 0),
-        "labels": padded([row.labels for row in rows], IGNORED),
-        "rounds": padded([row.rounds for row in rows], -1),
+        "input_ids": pad_rows([row.ids for row in rows], pad),
+        "attention_mask": pad_rows([[1] * len(row.ids) for row in rows], 0),
+        "labels": pad_rows([row.labels for row in rows], IGNORED),
+        "rounds": pad_rows([row.rounds for row in rows], -1),
     }
     stacked = torch.tensor(list(tables.values()), dtype=torch.long, device="cpu")
     if device.type == "cuda":

@@ -28,7 +28,7 @@ def use(*backends: Ops) -> Iterator[None]:
 
 
 def backend_for(device: torch.device) -> Ops:
-    """Backend of the innermost `use` that supports the device, else the default of registry.yaml."""
+    """Backend of the innermost `use` for the device, or else the default of registry.yaml."""
     kind = device.type
     for backend in _active.get():
         if takes(backend, kind):

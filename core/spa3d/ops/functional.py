@@ -56,7 +56,7 @@ def farthest_point_sample(
     xyz = _coordinates("xyz", xyz)
     if count < 1:
         raise ValueError(f"farthest_point_sample: count must be at least 1, not {count}")
-    first = _first(xyz, start, lengths)
+    first = _first_index(xyz, start, lengths)
     if compat is None:
         return cast("Tensor", torch.ops.spa3d.farthest_point_sample(xyz, count, first, lengths))
     x, y, z = xyz.square().unbind(dim=-1)
@@ -97,7 +97,7 @@ def knn(
 def three_nn(
     query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"]
 ) -> tuple[Float[Tensor, "B Q 3"], Int[Tensor, "B Q 3"]]:
-    """Squared distances and indices of the three points nearest to each query, sorted by (distance, index).
+    """Squared distances and indices of the three nearest points, by (distance, index).
 
     In a cloud of fewer points the missing entries have an infinite distance and index 0. The distances are
     differentiable in both sets of coordinates.
@@ -115,7 +115,7 @@ def three_nn(
 def interpolate(
     features: Float[Tensor, "B N C"], query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"]
 ) -> Float[Tensor, "B Q C"]:
-    """Features at `query`: mean of the three nearest points, weighted by inverse squared distance.
+    """Features at `query`: mean of the 3 nearest points, weighted by inverse squared distance.
 
     Source: PointNet++, eq. 2.
 
@@ -167,7 +167,9 @@ def ball_query(
 
 
 def group(features: Float[Tensor, "B N C"], index: Int[Tensor, "B ..."]) -> Float[Tensor, "B ... C"]:
-    """Rows of `features` by index, ``(B, N, C)`` and ``(B, …)`` to ``(B, …, C)``; differentiable in the features.
+    """Rows of `features` by index: ``(B, N, C)`` and ``(B, …)`` to ``(B, …, C)``.
+
+    Differentiable in the features.
 
     The indices are not checked: one outside its cloud may give a row of another cloud.
     """
@@ -190,7 +192,7 @@ def _same_batch(query: Tensor, xyz: Tensor) -> None:
         raise ValueError(f"query and xyz must hold as many clouds; they hold {len(query)} and {len(xyz)}")
 
 
-def _first(xyz: Tensor, start: int | Draws | Tensor, lengths: Tensor | None) -> Tensor:
+def _first_index(xyz: Tensor, start: int | Draws | Tensor, lengths: Tensor | None) -> Tensor:
     """Index of the first point per cloud."""
     clouds, points = xyz.shape[:2]
     if isinstance(start, Tensor):
@@ -204,8 +206,11 @@ def _first(xyz: Tensor, start: int | Draws | Tensor, lengths: Tensor | None) -> 
     return torch.full((clouds,), start, dtype=torch.int64, device=xyz.device)
 
 
-def _each(lengths: Tensor | None, xyz: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield the whole batch, or each cloud cut to its length. Reads values: not for meta tensors."""
+def _split_clouds(lengths: Tensor | None, xyz: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the whole batch, or each cloud cut to its length.
+
+    It reads values, so `lengths` cannot be a meta tensor.
+    """
     if lengths is None:
         parts = [(xyz, *others)]
     else:
@@ -225,7 +230,7 @@ def _each(lengths: Tensor | None, xyz: Tensor, *others: Tensor) -> Iterator[tupl
 
 def _fps(xyz: Tensor, count: int, start: Tensor, lengths: Tensor | None) -> Tensor:
     backend, indices = backend_for(xyz.device), []
-    for cloud, first in _each(lengths, xyz, start):
+    for cloud, first in _split_clouds(lengths, xyz, start):
         last = cloud.shape[1] - 1
         if not bool(((first >= 0) & (first <= last)).all()):
             raise ValueError(f"farthest_point_sample: start must be between 0 and {last}; it is {first.tolist()}")
@@ -235,7 +240,7 @@ def _fps(xyz: Tensor, count: int, start: Tensor, lengths: Tensor | None) -> Tens
 
 def _knn(query: Tensor, xyz: Tensor, k: int, lengths: Tensor | None) -> Tensor:
     backend, indices = backend_for(xyz.device), []
-    for cloud, some in _each(lengths, xyz, query):
+    for cloud, some in _split_clouds(lengths, xyz, query):
         if k > cloud.shape[1]:
             raise ValueError(f"knn: k must be between 1 and the number of points, {cloud.shape[1]}; it is {k}")
         indices.append(backend.knn(some, cloud, k))
@@ -246,7 +251,9 @@ def _ball_query(
     query: Tensor, xyz: Tensor, radius: float, nsample: int, closed: bool, lengths: Tensor | None
 ) -> Tensor:
     search = backend_for(xyz.device).ball_query
-    return _join([search(some, cloud, radius, nsample, closed=closed) for cloud, some in _each(lengths, xyz, query)])
+    return _join(
+        [search(some, cloud, radius, nsample, closed=closed) for cloud, some in _split_clouds(lengths, xyz, query)]
+    )
 
 
 def _join(indices: list[Tensor]) -> Tensor:
@@ -255,7 +262,7 @@ def _join(indices: list[Tensor]) -> Tensor:
 
 
 def _define(schema: str, run: Callable[..., Tensor], fake: Callable[..., Tensor]) -> None:
-    """Register `run` as a torch operator, opaque to its compiler; `fake` returns an empty result."""
+    """Register `run` as a torch operator for compilers; `fake` returns an empty result."""
     name = "spa3d::" + schema.partition("(")[0]
     torch.library.define(name, schema.removeprefix(schema.partition("(")[0]))
     torch.library.impl(name, "default", run)

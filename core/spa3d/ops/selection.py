@@ -32,14 +32,14 @@ def takes(backend: Ops, device: str) -> bool:
 
 
 def candidates(registry: Registry, device: str) -> list[str]:
-    """Names of the backends that ``auto`` tries on a type of device: fastest first, reference last."""
+    """Backends that ``auto`` tries on a type of device: fastest first, reference last."""
     return list(dict.fromkeys([*registry.manifest.defaults.backends.get(device, ()), REFERENCE]))
 
 
-def first_available(registry: Registry, device: str, *, broken: Collection[str] = ()) -> str:
+def find_available(registry: Registry, device: str, *, broken: Collection[str] = ()) -> str:
     """Name of the backend that ``auto`` takes, without importing any; `broken` ones are skipped."""
     names = [name for name in candidates(registry, device) if name not in broken]
-    return next((name for name in names if not registry.unmet(registry.get("ops", name))), REFERENCE)
+    return next((name for name in names if not registry.describe_unmet(registry.get("ops", name))), REFERENCE)
 
 
 def default_backend(device: str, path: Path | None = None) -> Ops:

@@ -15,7 +15,7 @@ from spa3d.registry.registry import Registry
 
 
 def verify_backend(backend: Ops, registry: Registry) -> str:
-    """Types of device on which `backend` agrees with the reference, as ``cpu, cuda``; may be empty.
+    """Device types on which `backend` agrees with the reference: ``cpu, cuda``, or empty.
 
     Raises:
         PluginError: on one of its devices it fails or gives other results.

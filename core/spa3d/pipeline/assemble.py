@@ -12,7 +12,7 @@ from typing import Any
 
 from spa3d import ops
 from spa3d.artifacts.workspace import Workspace
-from spa3d.checkpoints.encoder_weights import Loaded, load_weights
+from spa3d.checkpoints.encoder_weights import LoadedWeights, load_weights
 from spa3d.config.settings import RunConfig, Selection
 from spa3d.contracts.dataset import Dataset, SkipLog
 from spa3d.contracts.encoder import Encoder
@@ -30,7 +30,9 @@ CHOSEN = ("encoder", "projector", "noise", "objective", "dataset")
 
 
 def make_execution(config: RunConfig, registry: Registry, workspace: Workspace | None = None) -> Execution:
-    """Device, precision, backends and workspace of a run; None: the workspace of the environment.
+    """Device, precision, backends and workspace of a run.
+
+    Without `workspace`, that of the environment.
 
     Raises:
         ConfigError: the device is missing, or a backend does not work on it.
@@ -79,7 +81,7 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
 
 
 def preparation_kwargs(config: RunConfig, *, count: int) -> dict[str, Any]:
-    """The settings of `config` as arguments of `spa3d.data.preparation.prepare`, for clouds of `count` points."""
+    """The settings of `config` as arguments of `Preparation`, for clouds of `count` points."""
     points = config.points
     return {
         "count": count,
@@ -142,7 +144,7 @@ def _make_projector(registry: Registry, selection: Selection, dim: int, hidden: 
     return _create(registry, "projector", selection, dim=dim, hidden=hidden)
 
 
-def _load_weights(config: RunConfig, registry: Registry, encoder: Encoder) -> Loaded | None:
+def _load_weights(config: RunConfig, registry: Registry, encoder: Encoder) -> LoadedWeights | None:
     """Load the file of ``--encoder.checkpoint``; raises `CheckpointError` if it does not fit."""
     selection = config.encoder
     if not selection.checkpoint or config.base.path:

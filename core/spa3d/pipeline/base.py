@@ -44,13 +44,13 @@ class Base:
         return self.folder if (self.folder / "config.json").exists() else inner
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the base is finished."""
         return (self.model_folder / "done.json").exists()
 
     def done(self, stage: str) -> bool:
         """Whether `stage` is finished."""
-        return self.finished or (self.folder / stage / "done.json").exists()
+        return self.is_finished or (self.folder / stage / "done.json").exists()
 
 
 def find_base(path: str, parts: Parts, execution: Execution, fingerprints: Fingerprints) -> Base:
@@ -81,10 +81,10 @@ def find_base(path: str, parts: Parts, execution: Execution, fingerprints: Finge
 
 
 def explain_cache_miss(base: Base, workspace: Workspace) -> list[str]:
-    """Differences to the most similar finished base: lines ``key: its value → value of this run``."""
+    """Differences to the most similar finished base, as ``key: its value → value of this run``."""
     current, candidates = json.loads(json.dumps(base.decisive, default=str)), []
     for folder in workspace.bases():
-        if Base(folder, folder.name).finished:
+        if Base(folder, folder.name).is_finished:
             saved = json.loads((folder / "base.json").read_text(encoding="utf-8"))
             candidates.append(differences(saved, current))
     return min(candidates, key=len, default=[])
@@ -114,16 +114,16 @@ def part_hashes(model: Spa3dModel) -> dict[str, str]:
 
 
 def _read_config(folder: Path, parts: Parts) -> Spa3dConfig:
-    """Read the configuration of the 3D LLM in `folder`; refuse one with other parts than the run."""
+    """Read the configuration of the 3D LLM in `folder`; its parts must be those of the run."""
     config = describe(folder)
     saved = {"encoder": config.encoder, "projector": config.projector}
-    found = {**_compared_entries(saved), "points.count": config.num_points, "dataset.up_axis": config.up_axis}
+    actual = {**_compared_entries(saved), "points.count": config.num_points, "dataset.up_axis": config.up_axis}
     expected = {
         **_compared_entries(parts.described),
         "points.count": parts.num_points,
         "dataset.up_axis": parts.dataset.up_axis,
     }
-    _refuse_differences(folder, differences(found, expected))
+    _refuse_differences(folder, differences(actual, expected))
     return config
 
 

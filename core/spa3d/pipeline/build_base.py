@@ -1,4 +1,4 @@
-"""Builds a base in stages: encoder pretraining, LLM pretraining, alignment, instruction tuning."""
+"""Builds a base: encoder and LLM pretraining, alignment, instruction tuning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.config.settings import LLMSettings, Part, StageSettings
-from spa3d.config.stages import StageName, optimizer_steps, parts_trained
+from spa3d.config.stages import StageName, optimizer_steps, trained_parts
 from spa3d.contracts.dataset import Record
 from spa3d.inference.views import built_in_views
 from spa3d.model.configuration import Spa3dConfig
@@ -103,12 +103,12 @@ class BaseBuilder:
         """Run every stage that is not finished."""
         self.base.folder.mkdir(parents=True, exist_ok=True)
         with _lock_file(self.base.folder / "lock", self.reporter):
-            distributed.first_only(self._describe)
-            if self.base.finished:
+            distributed.run_in_first(self._describe)
+            if self.base.is_finished:
                 return
             for stage in self.stages():
                 stage.run()
-            distributed.first_only(self._finish)
+            distributed.run_in_first(self._finish)
 
     def model_and_processor(self) -> tuple[Spa3dModel, Spa3dProcessor]:
         """The model under construction and its processor; at first a pure function of the seed.
@@ -116,7 +116,7 @@ class BaseBuilder:
         The generator is seeded again before each part, so that runs with different encoders get the same LLM.
         """
         if self._built is None:
-            self._built = self._fresh()
+            self._built = self._create_model()
         return self._built
 
     def _describe(self) -> None:
@@ -135,13 +135,13 @@ class BaseBuilder:
         job = TrainingJob(f"base.{stage}", settings, steps, folder, seed, execution.device, execution.bf16)
         fit(self._trainer(stage, job, model, processor), self.metrics_log, self.reporter)
         if stage != "instruct":
-            distributed.first_only(lambda: self.keep(stage, settings))
+            distributed.run_in_first(lambda: self.keep(stage, settings))
 
     def keep(self, stage: StageName, settings: StageSettings) -> None:
         """Save the weights that a stage trained, until the base is finished."""
         model, _ = self.model_and_processor()
         folder = self.base.folder / stage
-        parts = parts_trained(stage, settings)
+        parts = trained_parts(stage, settings)
         state = {name: value for name, value in model.state_dict().items() if name.startswith(prefixes(parts))}
         # Many LLMs tie input and output embeddings: one tensor under two names. It is saved under one.
         twice = dict(model.named_parameters(remove_duplicate=False)).keys() - dict(model.named_parameters()).keys()
@@ -166,7 +166,7 @@ class BaseBuilder:
                 clouds=self.caches.clouds(processor),
                 rows={record.id: targets.row(record) for record in records},
             )
-        model.set_trained(*parts_trained(stage, job.settings))
+        model.set_trained(*trained_parts(stage, job.settings))
         if stage == "llm":
             text = language_text(processor, self.conversation, seed)
             pad = int(processor.tokenizer.pad_token_id)
@@ -176,7 +176,7 @@ class BaseBuilder:
         views = built_in_views(self.caches.encoder(model, processor))
         return ObjectiveTrainer(job, samples=stream(texts), objective=self.parts.sft, views=views)
 
-    def _fresh(self) -> tuple[Spa3dModel, Spa3dProcessor]:
+    def _create_model(self) -> tuple[Spa3dModel, Spa3dProcessor]:
         parts, settings, seed = self.parts, self.recipe.llm, self.recipe.seed
         torch.manual_seed(seed)
         encoder = parts.make_encoder()

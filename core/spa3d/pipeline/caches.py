@@ -1,4 +1,4 @@
-"""Caches of clouds, tokens and reference scores in the workspace, and the views that read them."""
+"""Caches of clouds, tokens and reference scores in the workspace, and views on them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Caches:
         return ViewEncoder(model, self.clouds(processor), self.tokens(model))
 
     def views(self, model: Spa3dModel, processor: Spa3dProcessor, *, seed: int, others: Sequence[Record] = ()) -> Views:
-        """The built-in views of `model` with the run's noise; `others` are records that ``other`` draws from."""
+        """The built-in views of `model` with the run's noise; ``other`` draws from `others`."""
         return built_in_views(
             self.encoder(model, processor),
             noise=self.parts.noise,

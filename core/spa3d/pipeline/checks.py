@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from spa3d.config.settings import LLMSettings, RunConfig
-from spa3d.config.stages import parts_trained
+from spa3d.config.stages import trained_parts
 from spa3d.contracts.dataset import Dataset
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
@@ -63,7 +63,7 @@ def stage_errors(config: RunConfig) -> list[str]:
         if stage.train not in ((), (name,))
     ]
     given = None if config.base.path else config.llm
-    errors += adapter_errors(config.train.lora, parts_trained("post-train", config.train), given)
+    errors += adapter_errors(config.train.lora, trained_parts("post-train", config.train), given)
     return errors + [
         f"--{name}.batch_size {stage.batch_size} cannot be split into --{name}.accumulation {stage.accumulation}{split}"
         for name, stage in {**stages, "train": config.train}.items()

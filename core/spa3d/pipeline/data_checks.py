@@ -66,7 +66,7 @@ class DataChecks:
         splits: dict[str, Sequence[Record]] = {}
         left_out: dict[str, frozenset[str]] = {}
         for split in self.dataset.splits:
-            splits[split], lost = self._usable(split)
+            splits[split], lost = self._select_usable(split)
             if lost:
                 left_out[split] = lost
         return RunData(splits, left_out)
@@ -79,20 +79,20 @@ class DataChecks:
 
         """
         self._refuse_empty(data, settings.split)
-        name, found = self.parts.names["dataset"], dict[str, list[EvaluationItem]]()
+        name, by_benchmark = self.parts.names["dataset"], dict[str, list[EvaluationItem]]()
         for benchmark, asks in self.parts.benchmarks.items():
             items = collect_questions(
                 asks, self.dataset, split=settings.split, seed=settings.seed, limit=settings.limit
             )
-            found[benchmark] = self.answerable(items, data)
-            if not found[benchmark]:
+            by_benchmark[benchmark] = self.select_answerable(items, data)
+            if not by_benchmark[benchmark]:
                 self.reporter.say(f"{benchmark}: dataset {name} has no question for it in split {settings.split}")
-        if not any(found.values()):
-            raise DataError(f"--benchmark {', '.join(found)}: dataset {name} has no question for any of them")
-        return found
+        if not any(by_benchmark.values()):
+            raise DataError(f"--benchmark {', '.join(by_benchmark)}: dataset {name} has no question for any of them")
+        return by_benchmark
 
     def note_conversion(self, data: RunData) -> None:
-        """Note the type of the clouds if it is converted: that of the first training record with a readable cloud."""
+        """Note the type of the clouds, if it is converted: that of the first training record."""
         record = next((record for record in data.split("train") if record.has_cloud), None)
         if record is None or self.blind:
             return
@@ -104,7 +104,7 @@ class DataChecks:
                     else "the clouds are float64: each is rounded to float32 where it stands (--points.normalize false)"
                 )
 
-    def answerable(self, items: Sequence[EvaluationItem], data: RunData) -> list[EvaluationItem]:
+    def select_answerable(self, items: Sequence[EvaluationItem], data: RunData) -> list[EvaluationItem]:
         """The usable questions; of a pair both members or none."""
         left_out = set().union(*data.left_out.values())
         lost = [item for item in items if item.question.record_id in left_out or not self._is_fit(item.question)]
@@ -119,7 +119,7 @@ class DataChecks:
                     f"dataset {self.parts.names['dataset']} has no record {what} in split {split!r}; there are: {there}"
                 )
 
-    def _usable(self, split: str) -> tuple[list[Record], frozenset[str]]:
+    def _select_usable(self, split: str) -> tuple[list[Record], frozenset[str]]:
         """The usable records of `split`, and the ids of the others."""
         records = self.dataset.records(split)
         usable, skipped = list[Record](), set[str]()

@@ -20,7 +20,7 @@ from spa3d.inference.views import View, ViewEncoder, Views, built_in_views
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.registry import create
-from spa3d.runtime.progress import Reporter, Silent
+from spa3d.runtime.progress import Reporter, SilentReporter
 from spa3d.runtime.row_store import RowStore
 
 ViewMaker = Callable[[ViewEncoder], View]
@@ -92,7 +92,7 @@ def evaluate(
         DataError: there is no question, or a cloud or text is invalid.
 
     """
-    settings, reporter = settings or EvaluationSettings(), reporter or Silent()
+    settings, reporter = settings or EvaluationSettings(), reporter or SilentReporter()
     dataset = create("dataset", dataset) if isinstance(dataset, str) else dataset
     noise = create("noise", noise) if isinstance(noise, str) else noise
     named = _name_benchmarks(benchmarks)

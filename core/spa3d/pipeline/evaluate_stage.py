@@ -40,7 +40,7 @@ class Measurement:
         self.folder, self.reporter = output / "predictions", reporter
         self.names = list(caches.parts.benchmarks)
 
-    def shared(self, name: str) -> Path:
+    def shared_file(self, name: str) -> Path:
         """File of the base's answers to a benchmark."""
         answers = self.caches.fingerprints.answers[name]
         return self.caches.execution.workspace.answers(self.base_key, name, answers)
@@ -48,17 +48,17 @@ class Measurement:
     @property
     def before_done(self) -> bool:
         """Whether the base has answered everything."""
-        return all(self.shared(name).exists() for name in self.names)
+        return all(self.shared_file(name).exists() for name in self.names)
 
-    def before(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
+    def collect_before(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
         """Collect the answers of the base, once for all runs with the same questions."""
         for name in self.names:
-            shared = self.shared(name)
+            shared = self.shared_file(name)
             if not shared.exists():
                 write_rows(shared, self._measure(name, "before", predictor, questions))
             write_rows(self.path(name, "before"), read_rows(shared))
 
-    def after(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
+    def collect_after(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
         """Collect the answers of the trained model."""
         for name in self.names:
             path = self.path(name, "after")

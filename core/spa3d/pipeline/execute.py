@@ -20,7 +20,7 @@ from spa3d.pipeline.run import open_run
 from spa3d.pipeline.run_location import default_folder
 from spa3d.preferences.generate import Pairs
 from spa3d.registry.registry import Registry
-from spa3d.runtime.progress import Reporter, Silent
+from spa3d.runtime.progress import Reporter, SilentReporter
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RunResult:
 
     @property
     def scores(self) -> Mapping[str, Mapping[str, Any]]:
-        """By benchmark: ``before``, ``after`` and ``change``, each with score, 95 % interval and blind score."""
+        """``before``, ``after`` and ``change`` by benchmark: score, 95 % interval, blind score."""
         content: Mapping[str, Mapping[str, Any]] = self.report["benchmarks"]
         return content
 
@@ -55,7 +55,7 @@ def run(
     registry: Registry | None = None,
     reporter: Reporter | None = None,
 ) -> RunResult:
-    """Run all stages, as ``spa3d run`` does: base, evaluation, post-training, evaluation, report.
+    """Run all stages: base, evaluation, post-training, evaluation, report.
 
     Args:
         settings: of the run; missing ones have the default values.
@@ -74,7 +74,7 @@ def run(
     if resume and output is None:
         raise ConfigError("resume: say which run with output")
     folder = Path(output) if output is not None else default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))
-    execute(config, registry, output=folder, resume=resume, reporter=reporter or Silent())
+    execute(config, registry, output=folder, resume=resume, reporter=reporter or SilentReporter())
     return RunResult(folder)
 
 
@@ -97,7 +97,7 @@ def make_pairs(
     registry = registry or load_registry_of(source)
     config = resolve(source, registry=registry)
     check_pairs_request(config, path)
-    return execute_pairs(config, registry, path=path, reporter=reporter or Silent())
+    return execute_pairs(config, registry, path=path, reporter=reporter or SilentReporter())
 
 
 def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool, reporter: Reporter) -> Path:
@@ -109,7 +109,7 @@ def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool
     """
     opened = open_run(config, registry, output=output, reporter=reporter)
     with ops.use(*opened.execution.ops):
-        opened.everything(resume=resume)
+        opened.run_all(resume=resume)
     return output
 
 
@@ -122,4 +122,4 @@ def execute_pairs(config: RunConfig, registry: Registry, *, path: Path, reporter
     """
     opened = open_run(config, registry, output=path.parent, reporter=reporter)
     with ops.use(*opened.execution.ops):
-        return opened.pairs_alone(path)
+        return opened.make_pairs(path)

@@ -64,7 +64,13 @@ def run_fingerprints(
         ),
         clouds=clouds,
         tokens=digest(
-            [_selected(config, "encoder"), _hash_modules(modules["encoder"]), parts.dataset.up_axis, *compute, clouds]
+            [
+                _dump_selection(config, "encoder"),
+                _hash_modules(modules["encoder"]),
+                parts.dataset.up_axis,
+                *compute,
+                clouds,
+            ]
         ),
         reference=digest([_hash_modules(modeling, modules["encoder"], modules["projector"]), *compute, clouds]),
         noise=_hash_modules(_module_of(parts.noise)),
@@ -83,9 +89,9 @@ def _base_entries(
     """Everything that determines a base, by name."""
     weights = parts.encoder_weights
     return {
-        "encoder": _selected(config, "encoder"),
+        "encoder": _dump_selection(config, "encoder"),
         "weights": execution.workspace.hash_files(weights.files) if weights else "",
-        "projector": _selected(config, "projector"),
+        "projector": _dump_selection(config, "projector"),
         "llm": config.llm.model_dump(),
         "points": config.points.model_dump(),
         "stages": {name: getattr(config.base, name).model_dump(exclude=UNDECIDING) for name in stages_of(config)},
@@ -106,7 +112,7 @@ def _hash_answers(config: RunConfig, name: str, code: str, data: str, left_out: 
     return digest([settings, evaluation, data, code, config.blind, list(left_out)])
 
 
-def _selected(config: RunConfig, kind: str) -> dict[str, Any]:
+def _dump_selection(config: RunConfig, kind: str) -> dict[str, Any]:
     selection: dict[str, Any] = getattr(config, kind).model_dump(include={"component", "config"})
     return selection
 

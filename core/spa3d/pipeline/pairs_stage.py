@@ -56,12 +56,12 @@ class PairSource:
     reporter: Reporter
 
     @property
-    def needed(self) -> bool:
+    def is_needed(self) -> bool:
         """Whether the objective trains on pairs."""
         return asks_for_pairs(self.parts.objective.needs)
 
     def load(self) -> list[Pair]:
-        """Read the pairs of ``--pairs.path``; raises `DataError` if they are invalid for these records."""
+        """Read the pairs of ``--pairs.path``; `DataError` if they are invalid for these records."""
         path, left_out = self.settings.path, self.data.left_out.get("train", frozenset())
         pairs = read_pairs(Path(path))
         try:
@@ -105,7 +105,7 @@ class PairSource:
     @property
     def done(self) -> bool:
         """Whether pairs come from a file, or every request has a response."""
-        return bool(self.settings.path) or self.plan.complete
+        return bool(self.settings.path) or self.plan.is_complete
 
     @property
     def detail(self) -> str:
@@ -116,9 +116,9 @@ class PairSource:
 
     def check(self) -> None:
         """Raise the errors of the pairs before any work is done."""
-        if self.needed and self.settings.path:
+        if self.is_needed and self.settings.path:
             self.load()
-        elif self.needed:
+        elif self.is_needed:
             self.plan.open_log()  # raises if the log is broken
 
     def collect(self, output: Path, predictor: Callable[[], Predictor]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from spa3d.artifacts.workspace import Workspace
-from spa3d.checkpoints.encoder_weights import Loaded
+from spa3d.checkpoints.encoder_weights import LoadedWeights
 from spa3d.contracts.benchmark import Benchmark
 from spa3d.contracts.dataset import Dataset
 from spa3d.contracts.encoder import Channel, Encoder
@@ -46,7 +46,7 @@ class Parts:
     make_encoder: Callable[[], Encoder]
     make_projector: Callable[[int, int], Projector]
     load_encoder_weights: Callable[[Encoder], object]
-    encoder_weights: Loaded | None
+    encoder_weights: LoadedWeights | None
     names: Mapping[str, str]
     described: Mapping[str, Mapping[str, Any]]
     preparation: Mapping[str, Any]
@@ -83,7 +83,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Hashes of what decides each artifact of a run, computed once by `spa3d.pipeline.fingerprints`.
+    """Hashes of what decides each artifact of a run, from `spa3d.pipeline.fingerprints`.
 
     Attributes:
         base: everything that determines the base, by name; its hash is the base's key.

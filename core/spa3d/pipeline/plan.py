@@ -10,12 +10,12 @@ from transformers import AutoModelForCausalLM
 from spa3d import ops
 from spa3d.checkpoints.load import describe
 from spa3d.config.settings import RunConfig
-from spa3d.config.stages import parts_trained, stages_of
+from spa3d.config.stages import stages_of, trained_parts
 from spa3d.model.adapters import planned_size
 from spa3d.model.llm import llm_config
 from spa3d.pipeline.run import Run, open_run
 from spa3d.pipeline.run_location import default_folder
-from spa3d.pipeline.stages import flat
+from spa3d.pipeline.stages import flatten
 from spa3d.registry.registry import Registry
 
 
@@ -58,7 +58,7 @@ def plan(config: RunConfig, registry: Registry) -> Plan:
     """Plan what `spa3d.pipeline.execute.execute` would do, without doing it."""
     run = open_run(config, registry, output=default_folder(config, time="new"), check_data=False)
     with ops.use(*run.execution.ops):
-        stages = [PlannedStage(stage.name, stage.detail, stage.done()) for stage in flat(run.stages())]
+        stages = [PlannedStage(stage.name, stage.detail, stage.done()) for stage in flatten(run.stages())]
     return Plan(stages, _plan_parts(run), run.describe_weights())
 
 
@@ -69,8 +69,8 @@ def _plan_parts(run: Run) -> list[PlannedPart]:
         encoder = run.parts.make_encoder()
         llm = AutoModelForCausalLM.from_config(saved_llm or llm_config(config.llm))
         projector = run.parts.make_projector(encoder.dim, llm.config.hidden_size)
-    stages = [(f"base: {name}", parts_trained(name, getattr(config.base, name))) for name in stages_of(config)]
-    last, lora = parts_trained("post-train", config.train), config.train.lora
+    stages = [(f"base: {name}", trained_parts(name, getattr(config.base, name))) for name in stages_of(config)]
+    last, lora = trained_parts("post-train", config.train), config.train.lora
     # With adapters the LLM's own weights are frozen.
     stages.append(("post-train", tuple(part for part in last if not (lora.rank and part == "llm"))))
 

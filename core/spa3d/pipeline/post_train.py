@@ -1,4 +1,4 @@
-"""Post-training: the base, the chosen objective, the chosen noise, and a watchdog on a held-out slice."""
+"""Post-training of the base with objective and noise, watched on a held-out slice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.config.settings import StageSettings, TrainSettings
-from spa3d.config.stages import optimizer_steps, parts_trained
+from spa3d.config.stages import optimizer_steps, trained_parts
 from spa3d.contracts.dataset import Conversation, Record
 from spa3d.contracts.objective import asks_for_pairs, asks_for_twins
 from spa3d.data.preference_pairs import Pair
@@ -172,10 +172,10 @@ class PostTraining:
         stage = self.recipe.instruct
         epochs = math.ceil(optimizer_steps(stage, records) * stage.batch_size / records)
 
-        def later(record: Record, epoch: int) -> Conversation:
+        def later_conversation(record: Record, epoch: int) -> Conversation:
             return conversation(record, epoch + epochs)
 
-        return later
+        return later_conversation
 
     def _watchdogs(self, views: Views, records: Sequence[Record]) -> list[HeldOutWatchdog]:
         """The watchdog of a held-out slice; empty without `records`."""
@@ -203,20 +203,20 @@ class PostTraining:
 
     def _save(self, model: Spa3dModel, processor: Spa3dProcessor, steps: int) -> None:
         """Write ``model/``, with merged adapters, and ``adapter/`` if there are any."""
-        if adapters.attached(model):
-            distributed.first_only(partial(adapters.save, model, self.output / "adapter"))
+        if adapters.has_adapters(model):
+            distributed.run_in_first(partial(adapters.save, model, self.output / "adapter"))
             adapters.merge(model)
 
         def save() -> None:
             save_model(model, processor, self.output / "model")
             write_whole(self.output / "model" / "done.json", json.dumps({"steps": steps}))
 
-        distributed.first_only(save)
+        distributed.run_in_first(save)
 
 
 def let_train(model: Spa3dModel, settings: TrainSettings, *, seed: int) -> None:
     """Make the trained parts trainable; with a rank, the LLM through adapters."""
-    parts = parts_trained("post-train", settings)
+    parts = trained_parts("post-train", settings)
     if settings.lora.rank:
         adapters.attach(model, parts, settings.lora, seed=seed)
     else:

@@ -13,7 +13,7 @@ from torch import Tensor
 from spa3d.config.settings import RunConfig
 from spa3d.contracts.dataset import Cloud, Dataset, Record
 from spa3d.contracts.noise import Noise
-from spa3d.data.preparation import load_valid_cloud, prepare
+from spa3d.data.preparation import Preparation, load_valid_cloud, prepare
 from spa3d.errors import DataError, OutputError, PluginError
 from spa3d.pipeline.assemble import make_dataset, make_noise, preparation_kwargs
 from spa3d.registry.registry import Registry
@@ -33,7 +33,7 @@ class PreviewRequest:
 
 
 @dataclass(frozen=True)
-class _Selected:
+class _SelectedRecords:
     """Selected records: the dataset, records with clouds as in the files, and a summary line."""
 
     dataset: Dataset
@@ -44,7 +44,7 @@ class _Selected:
 def draw_dataset(
     config: RunConfig, registry: Registry, request: PreviewRequest, *, skipped: Callable[[str], None]
 ) -> str:
-    """Draw the contact sheet and return its description; `skipped` gets a line per left out record.
+    """Draw the contact sheet and describe it; `skipped` gets a line per record left out.
 
     Raises:
         DataError: a record cannot be read, or the split does not exist.
@@ -89,7 +89,7 @@ def draw_noise(
 
 def _select(
     config: RunConfig, registry: Registry, request: PreviewRequest, skipped: Callable[[str], None]
-) -> _Selected:
+) -> _SelectedRecords:
     dataset = make_dataset(config, registry)
     records = dataset.records(request.split)
     objects = list(_load_clouds(dataset, [records[i] for i in range(min(request.count, len(records)))]))
@@ -97,7 +97,7 @@ def _select(
         skipped(line)
     name = config.dataset.requested
     summary = f"{len(objects)} of the {len(records)} records of {name}, split {request.split}"
-    return _Selected(dataset, objects, summary)
+    return _SelectedRecords(dataset, objects, summary)
 
 
 def _load_clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Record, Cloud]]:
@@ -115,8 +115,8 @@ def _load_clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[
 
 def _prepare_cloud(record: Record, cloud: Cloud, config: RunConfig) -> Cloud:
     """Prepare a cloud as a run does before the noise."""
-    settings = preparation_kwargs(config, count=config.points.count)
-    return prepare(cloud, key=("resample", record.id), has_color=record.has_color, **settings)
+    preparation = Preparation(**preparation_kwargs(config, count=config.points.count))
+    return prepare(cloud, preparation, key=("resample", record.id), has_color=record.has_color)
 
 
 def _make_strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: Sequence[Key], up_axis: str) -> Strip:
@@ -126,7 +126,7 @@ def _make_strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: 
     for noise in noises:
         noised = _try_noise(noise, points, Draws(keys), f"--noise {config.noise.requested}")
         clouds.append(rotate_y_up(noised[0].numpy(), up_axis))
-        reached = noise.realized(points, noised).item()
+        reached = noise.measure_level(points, noised).item()
         difference = "" if abs(reached - noise.level) < 0.005 else f", reached {reached:.2f}"
         labels.append(f"level {noise.level:g}{difference}")
     meaning = noises[0].Config.model_fields["level"].description or ""

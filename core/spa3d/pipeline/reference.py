@@ -102,5 +102,5 @@ def _precompute(
             in_order = (samples[index] for index in range(len(samples)))
             rows.fill(in_order, request.needs, live, batch_size=request.batch_size, advance=advance)
 
-    distributed.first_only(fill)
+    distributed.run_in_first(fill)
     return PrecomputedReference(RowStore(folder, (1,)), views)  # reopened to read what the first process wrote

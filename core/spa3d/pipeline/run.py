@@ -50,7 +50,7 @@ from spa3d.registry.registry import Registry
 from spa3d.report import ReportData, build_document, write_report
 from spa3d.report.examples import select_examples
 from spa3d.runtime import distributed
-from spa3d.runtime.progress import Reporter, Silent
+from spa3d.runtime.progress import Reporter, SilentReporter
 
 
 def open_run(
@@ -76,7 +76,7 @@ def open_run(
     transformers_logging.disable_progress_bar()
     if config.threads:
         torch.set_num_threads(config.threads)
-    execution, progress = make_execution(config, registry), reporter or Silent()
+    execution, progress = make_execution(config, registry), reporter or SilentReporter()
     parts = assemble(config, registry, execution)
     distributed.join(cpu=execution.device.type == "cpu")
     checks = DataChecks(parts, special_token_names(config.llm), blind=config.blind, reporter=progress)
@@ -163,20 +163,20 @@ class Run:
         return [
             self._base_stage(),
             Stage("evaluate before", names, lambda: self.measurement.before_done, self._measure_before),
-            *([Stage("pairs", pairs.detail, lambda: pairs.done, self._collect_pairs)] if pairs.needed else []),
+            *([Stage("pairs", pairs.detail, lambda: pairs.done, self._collect_pairs)] if pairs.is_needed else []),
             Stage("post-train", training, lambda: self.training.done, self._post_train, every_process=True),
             Stage("evaluate after", names, self._is_complete, self._measure_after),
             Stage("report", "report.html, .md, .json", self._is_complete, self._report),
         ]
 
-    def everything(self, *, resume: bool) -> None:
+    def run_all(self, *, resume: bool) -> None:
         """Check the data, lock the folder, and run every stage."""
-        distributed.first_only(self.execution.workspace.prepare)
-        distributed.first_only(self.check_data)
+        distributed.run_in_first(self.execution.workspace.prepare)
+        distributed.run_in_first(self.check_data)
         config = self.config.model_dump(mode="json")
         with ExitStack() as stack:
-            distributed.first_only(lambda: stack.enter_context(lock_run_folder(self.output, config, resume=resume)))
-            distributed.first_only(self._issue_passport)
+            distributed.run_in_first(lambda: stack.enter_context(lock_run_folder(self.output, config, resume=resume)))
+            distributed.run_in_first(self._issue_passport)
             run_stages(self.stages(), self.timing)
 
     def check_data(self) -> None:
@@ -185,7 +185,7 @@ class Run:
         checks = DataChecks(self.parts, self.special_tokens, blind=config.blind, reporter=self.reporter)
         checks.note_conversion(self.data)
         self.questions = checks.questions(self.data, config.evaluate)
-        self._held_out()
+        self._held_out_records()
         refuse_twinless(self.parts, self.data.split("train"))
         if config.base.path and config.train.lora.rank:
             # The LLM of a base from --base may lack the layers of --train.lora.targets.
@@ -194,7 +194,7 @@ class Run:
         for note in self.parts.dataset.skip_log.notes:
             self.reporter.warn(note)
 
-    def pairs_alone(self, path: Path) -> Pairs:
+    def make_pairs(self, path: Path) -> Pairs:
         """Make pairs without training; if the base generates the answers, build it first."""
         self.execution.workspace.prepare()
 
@@ -217,7 +217,7 @@ class Run:
         if path:
             return Stage("base", f"given: {path}", lambda: True, self._load_base, every_process=True)
         inner = self.builder.stages()
-        return Stage("base", "", lambda: self.base.finished, self._load_base, every_process=True, inner=inner)
+        return Stage("base", "", lambda: self.base.is_finished, self._load_base, every_process=True, inner=inner)
 
     def _load_base(self) -> None:
         self._prepare_base()
@@ -230,7 +230,7 @@ class Run:
             self.reporter.say(weights)
         if self.config.base.path:
             self.reporter.stage("base", f"given: {self.config.base.path}")
-        elif self.base.finished:
+        elif self.base.is_finished:
             self.reporter.stage("base", f"there: {self.base.folder}")
         else:
             changed = explain_cache_miss(self.base, self.execution.workspace)
@@ -246,21 +246,21 @@ class Run:
         return Predictor(model, processor, views, batch_size=batch_size, bf16=self.execution.bf16)
 
     def _measure_before(self) -> None:
-        self.measurement.before(partial(self._predictor, self.config.evaluate.batch_size), self.questions)
+        self.measurement.collect_before(partial(self._predictor, self.config.evaluate.batch_size), self.questions)
 
     def _measure_after(self) -> None:
-        self.measurement.after(partial(self._predictor, self.config.evaluate.batch_size), self.questions)
+        self.measurement.collect_after(partial(self._predictor, self.config.evaluate.batch_size), self.questions)
 
     def _collect_pairs(self) -> None:
         collected = self.pairs.collect(self.output, partial(self._predictor, self.config.pairs.batch_size))
         extend_passport(self.output, pairs=collected)
 
-    def _held_out(self) -> Sequence[Record]:
+    def _held_out_records(self) -> Sequence[Record]:
         return held_out_records(self.config.train, self.data.split("val"), blind=self.config.blind)
 
     def _post_train(self) -> None:
-        pairs: list[Pair] = read_pairs(self.output / pairs_stage.NAME) if self.pairs.needed else []
-        self._trained = self.training.run(*self.model_and_processor, pairs=pairs, held_out=self._held_out())
+        pairs: list[Pair] = read_pairs(self.output / pairs_stage.NAME) if self.pairs.is_needed else []
+        self._trained = self.training.run(*self.model_and_processor, pairs=pairs, held_out=self._held_out_records())
 
     def _is_complete(self) -> bool:
         return (self.output / "report.json").exists()

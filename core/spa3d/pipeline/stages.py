@@ -31,7 +31,7 @@ class Stage:
     inner: tuple[Stage, ...] = ()
 
 
-def flat(stages: Iterable[Stage]) -> Iterator[Stage]:
+def flatten(stages: Iterable[Stage]) -> Iterator[Stage]:
     """Flatten the stages of a plan: a stage with sub-stages is replaced by them."""
     for stage in stages:
         yield from stage.inner or (stage,)
@@ -44,5 +44,5 @@ def run_stages(stages: Iterable[Stage], timing: MutableMapping[str, float]) -> N
         if stage.every_process:
             stage.run()
         else:
-            distributed.first_only(stage.run)
+            distributed.run_in_first(stage.run)
         timing[stage.name] = round(time.perf_counter() - start, 2)

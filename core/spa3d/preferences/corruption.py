@@ -1,4 +1,4 @@
-"""Pairs by text corruption: rejected is the true answer, rewritten into a plausible wrong one.
+"""Pairs by text corruption: the rejected answer is the true one, rewritten to be wrong.
 
 Source: the second of the two methods in the SPA paper that make pairs for DPO and SimPO.
 """

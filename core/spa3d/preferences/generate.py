@@ -66,15 +66,15 @@ class GenerationPlan:
     writer: Writer | None
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every request has a response."""
-        return not self.missing(self.open_log())
+        return not self.find_missing(self.open_log())
 
     def open_log(self) -> ResponseLog[Response]:
         """Read the response log; raises `DataError` if it is broken."""
         return ResponseLog(self.path, Response)
 
-    def missing(self, log: ResponseLog[Response]) -> list[Request]:
+    def find_missing(self, log: ResponseLog[Response]) -> list[Request]:
         """Requests without a response in `log`."""
         return [request for request in self.requests if request.key not in log.responses]
 
@@ -101,8 +101,8 @@ def make_pairs(
 
     """
     log = plan.open_log()
-    if plan.missing(log):
-        with log.locked(lambda: reporter.say(f"{log.path}: another process is making these pairs; waiting for it")):
+    if plan.find_missing(log):
+        with log.lock(lambda: reporter.say(f"{log.path}: another process is making these pairs; waiting for it")):
             _generate_missing(plan, log, predictor, own_answers=own_answers, reporter=reporter)
     pairs = _select(plan, log, special_tokens)
     if not pairs.kept:
@@ -120,7 +120,7 @@ def _generate_missing(
     own_answers: bool,
     reporter: Reporter,
 ) -> None:
-    missing = plan.missing(log)
+    missing = plan.find_missing(log)
     if not missing:
         return
     with reporter.track(len(missing), "pairs") as advance:

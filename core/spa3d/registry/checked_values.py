@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 
 def refuse_conversion(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
-    """Refuse true or false for a number (``steps: true`` is not one step), and an empty text for a path.
+    """Refuse true or false for a number (``steps: true``), and an empty text for a path.
 
     Every base class of configurations uses it as a validator of all fields, before pydantic's own.
     """

@@ -15,7 +15,7 @@ from spa3d.registry.registry import load_registry
 def available(kind: str) -> list[str]:
     """List the components and presets of `kind` whose requirements are installed."""
     registry = load_registry()
-    return [name for name in registry.names(kind) if not registry.unmet(registry.get(kind, name))]
+    return [name for name in registry.names(kind) if not registry.describe_unmet(registry.get(kind, name))]
 
 
 def create(kind: str, name_or_preset: str, **config: Any) -> Any:

@@ -103,7 +103,7 @@ def describe_error(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         parent = field_at(model, loc[:-1])
         block = parent.annotation if parent is not None else model
-        return unknown("field", str(loc[-1]), block.model_fields)  # type: ignore[union-attr]
+        return describe_unknown("field", str(loc[-1]), block.model_fields)  # type: ignore[union-attr]
     text = str(error["msg"]).removeprefix("Value error, ")
     field = next((inner for end in range(len(loc), 0, -1) if (inner := field_at(model, loc[:end]))), None)
     if field is None or (is_block(field) and error["type"] == "value_error"):
@@ -124,7 +124,7 @@ def describe_error(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     return f"{value!r} is not allowed{near or ';'} possible: {describe(field)}{purpose}"
 
 
-def unknown(what: str, name: str, there: Iterable[str]) -> str:
+def describe_unknown(what: str, name: str, there: Iterable[str]) -> str:
     """Describe an unknown name, with similar names and all possible ones."""
     there = list(there)
     near = difflib.get_close_matches(name, there, n=3)

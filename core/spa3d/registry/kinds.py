@@ -45,7 +45,7 @@ class KindSpec:
         return self.contract.partition(":")[2]
 
     @property
-    def reserved(self) -> tuple[str, ...]:
+    def reserved_names(self) -> tuple[str, ...]:
         """Names forbidden as fields of a ``Config``, because they are settings of the run."""
         return (CHECKPOINT,) if self.has_weights else ()
 
@@ -86,5 +86,5 @@ def kind_spec(kind: str) -> KindSpec:
 
 
 def settings_keys(kind: str, name: str) -> tuple[str, ...]:
-    """Keys of a chosen component's settings: its kind, and for kinds chosen several times its name."""
+    """Keys of a component's settings: its kind, and its name if a run takes several of them."""
     return (kind, name) if kind in CHOSEN_SEVERAL else (kind,)

@@ -19,7 +19,7 @@ MOST = 100_000
 
 
 @dataclass(frozen=True)
-class Located:
+class LocatedContent:
     """Content of a YAML file as plain values, with the line of every key and list item."""
 
     path: Path
@@ -40,7 +40,7 @@ class Located:
         return f"{self.where(*keys)} {'.'.join(map(str, keys))}"
 
 
-def read_located(path: Path, error_type: type[SpaError]) -> Located:
+def read_located(path: Path, error_type: type[SpaError]) -> LocatedContent:
     """Read a YAML file whose top level is a block of keys; an empty file is an empty block.
 
     Raises:
@@ -63,7 +63,7 @@ def read_located(path: Path, error_type: type[SpaError]) -> Located:
             loader.dispose()
     if not isinstance(values, dict):
         raise error_type(f"{path}: expected a block of `key: value` lines, found {type(values).__name__}")
-    return Located(path, values, lines)
+    return LocatedContent(path, values, lines)
 
 
 def _describe_error(path: Path, error: yaml.YAMLError) -> str:

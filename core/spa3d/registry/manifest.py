@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from spa3d.registry.checked_values import refuse_conversion
 from spa3d.registry.component import NAME, Component, Preset, Weights
 from spa3d.registry.kinds import KINDS, SPECS, KindSpec
-from spa3d.registry.located_yaml import Keys, Located
+from spa3d.registry.located_yaml import Keys, LocatedContent
 
 OPS = "ops"
 Named = tuple[str, str]
@@ -79,14 +79,14 @@ class PresetRow(Entry):
     weights: WeightsRow | None = None
 
     @classmethod
-    def of(cls, preset: Preset) -> Self:
+    def from_preset(cls, preset: Preset) -> Self:
         """Convert a plugin's preset to a row; raises pydantic's ValidationError if a value is wrong."""
         values = {name: getattr(preset, name) for name in cls.model_fields}
         if isinstance(preset.weights, Weights):
             values["weights"] = asdict(preset.weights)
         return cls.model_validate(values)
 
-    def misfit(self, spec: KindSpec) -> tuple[str, str] | None:
+    def find_forbidden_field(self, spec: KindSpec) -> tuple[str, str] | None:
         """Find a field that presets of a kind may not have, and the reason; None if valid."""
         if self.points and not spec.prepares_clouds:
             return "points", "only an encoder's preset says how clouds are prepared"
@@ -187,7 +187,7 @@ class Presets(Entry):
     run: dict[Name, RunPreset] = {}
     compare: dict[Name, ComparePreset] = {}
 
-    def of(self, kind: str) -> dict[str, PresetRow]:
+    def of_kind(self, kind: str) -> dict[str, PresetRow]:
         """The presets of a kind of component."""
         presets: dict[str, PresetRow] = getattr(self, kind)
         return presets
@@ -196,7 +196,7 @@ class Presets(Entry):
         """All presets by kind, and those of LLMs, runs and comparisons."""
         return {section: getattr(self, section) for section in type(self).model_fields}
 
-    def joined(self, other: Mapping[str, Mapping[str, Any]]) -> Self:
+    def join(self, other: Mapping[str, Mapping[str, Any]]) -> Self:
         """A copy with added presets; the caller makes sure that no name occurs twice."""
         merged = {section: {**presets, **other.get(section, {})} for section, presets in self.sections().items()}
         return self.model_copy(update=merged)
@@ -210,17 +210,17 @@ class Manifest(Entry):
     components: dict[Kind, dict[Name, Row]] = {}
     defaults: Defaults = Defaults()
     presets: Presets = Presets()
-    _files: tuple[Located, ...] = PrivateAttr(default=())
+    _files: tuple[LocatedContent, ...] = PrivateAttr(default=())
     _owners: Mapping[Named, str] = PrivateAttr(default={})
 
-    def read_from(self, *files: Located) -> Self:
+    def read_from(self, *files: LocatedContent) -> Self:
         """A copy that locates its keys in `files`; for a key in several files the last one counts."""
         copy = self.model_copy()
         copy._files = files
         return copy
 
     @property
-    def files(self) -> tuple[Located, ...]:
+    def files(self) -> tuple[LocatedContent, ...]:
         """The registry.yaml, and the file added to it, if any."""
         return self._files
 
@@ -229,7 +229,7 @@ class Manifest(Entry):
         sections: dict[str, dict[str, PresetRow]] = {}
         for (kind, name), row in presets.items():
             sections.setdefault(kind, {})[name] = row
-        copy = self.model_copy(update={"presets": self.presets.joined(sections)})
+        copy = self.model_copy(update={"presets": self.presets.join(sections)})
         copy._owners = {**self._owners, **owners}
         return copy
 
@@ -254,7 +254,7 @@ class Manifest(Entry):
     def _find_owner(self, keys: Keys) -> str:
         return self._owners.get((str(keys[1]), str(keys[2])), "") if len(keys) > 2 and keys[0] == "presets" else ""
 
-    def _find_file(self, keys: Keys) -> Located:
+    def _find_file(self, keys: Keys) -> LocatedContent:
         return max(reversed(self._files), key=lambda file: file.depth(*keys))
 
 
@@ -269,7 +269,7 @@ def error_text(error: Any) -> str:
 
 def weights_source(manifest: Manifest, preset: str) -> str:
     """Describe the published weights of an encoder's preset; empty if there are none."""
-    row = manifest.presets.of("encoder").get(preset)
+    row = manifest.presets.of_kind("encoder").get(preset)
     if row is None or row.weights is None:
         return ""
     source = f", from {row.weights.url}" if row.weights.url else ""

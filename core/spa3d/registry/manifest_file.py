@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from spa3d.errors import RegistryError
-from spa3d.registry.fields import unknown
+from spa3d.registry.fields import describe_unknown
 from spa3d.registry.kinds import KINDS, SPECS, KindSpec
 from spa3d.registry.located_yaml import Keys, read_located
 from spa3d.registry.manifest import OPS, Defaults, Manifest, Named, Plugins, error_text
@@ -69,7 +69,7 @@ def load_added(path: Path) -> Manifest:
     return _read_manifest(path)
 
 
-def lay_over(manifest: Manifest, added: Manifest) -> Manifest:
+def extend_manifest(manifest: Manifest, added: Manifest) -> Manifest:
     """Add the plugins, presets and defaults of `added` to `manifest`, but no component rows.
 
     A default of `added` replaces an existing one; a component or preset may not.
@@ -86,7 +86,7 @@ def lay_over(manifest: Manifest, added: Manifest) -> Manifest:
         update={
             "plugins": plugins,
             "defaults": _merge_defaults(manifest.defaults, added.defaults),
-            "presets": manifest.presets.joined(added.presets.sections()),
+            "presets": manifest.presets.join(added.presets.sections()),
         }
     )
     return layered.read_from(*manifest.files, *added.files)
@@ -159,7 +159,7 @@ def _list_components(manifest: Manifest) -> Names:
 
 
 def _list_names(manifest: Manifest) -> Names:
-    return {kind: {*manifest.components.get(kind, {}), *manifest.presets.of(kind)} for kind in KINDS}
+    return {kind: {*manifest.components.get(kind, {}), *manifest.presets.of_kind(kind)} for kind in KINDS}
 
 
 @dataclass(frozen=True)
@@ -190,10 +190,10 @@ class _Checker:
 
     def _preset_errors(self, spec: KindSpec) -> Iterator[tuple[Keys, str]]:
         kind = spec.name
-        for name, preset in self.manifest.presets.of(kind).items():
+        for name, preset in self.manifest.presets.of_kind(kind).items():
             if name in self.components[kind]:
                 yield ("presets", kind, name), f"{kind} {name!r} is also a component; rename one of them"
-            misfit = preset.misfit(spec)
+            misfit = preset.find_forbidden_field(spec)
             if misfit:
                 field, error = misfit
                 yield ("presets", kind, name, field), error
@@ -218,6 +218,6 @@ class _Checker:
 
     def _describe_unknown(self, kind: str, name: str, known: Names) -> str:
         if not self.scope:
-            return unknown(kind, name, sorted(known[kind]))
+            return describe_unknown(kind, name, sorted(known[kind]))
         among = f"among the components of {self.scope}" if known is self.components else f"in {self.scope}"
         return f"no {kind} {name!r} {among}"

@@ -72,7 +72,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def construct(loader: Loader, node: yaml.Node) -> Any:
-    """Make the value of a node; raises `yaml.YAMLError` with its line for a scalar that its tag does not allow."""
+    """Make the value of a node; raises `yaml.YAMLError` with the line of an invalid scalar."""
     for scalar in _list_scalars(node):
         try:
             loader.construct_object(scalar)

@@ -50,14 +50,14 @@ class Origin:
         return "built-in" if self.builtin else f"{self.distribution} {self.version}".strip() or self.plugin
 
     @property
-    def explicit(self) -> bool:
+    def is_explicit(self) -> bool:
         """Whether it was requested with ``--plugin`` or ``--registry``."""
         return not self.distribution
 
     @property
     def owner(self) -> str:
         """Distribution, version and name of the plugin; the file for one given as a file."""
-        if self.explicit:
+        if self.is_explicit:
             return self.plugin
         return f"{self.distribution} {self.version} ({'built-in' if self.builtin else f'entry point {self.plugin}'})"
 
@@ -143,7 +143,7 @@ class _LoadLog:
         cause = " ".join(str(error).split())
         if not isinstance(error, _BrokenError):
             cause = f"{type(error).__name__}: {cause}"
-        if origin.explicit:
+        if origin.is_explicit:
             raise PluginError(f"--plugin {origin.plugin}: {cause}") from error
         self.broken.append(BrokenPlugin(origin, cause))
 
@@ -258,7 +258,7 @@ def _check_preset(preset: Preset) -> str:
     """Check a plugin's preset like a row of registry.yaml; empty if it is valid."""
     location = f"presets.{preset.kind}.{preset.name}"
     try:
-        misfit = PresetRow.of(preset).misfit(kind_spec(preset.kind))
+        misfit = PresetRow.from_preset(preset).find_forbidden_field(kind_spec(preset.kind))
     except ValidationError as error:
         errors = ((".".join(map(str, each["loc"])), error_text(each)) for each in error.errors())
         return "; ".join(f"{location}.{field}: {text}" for field, text in errors)

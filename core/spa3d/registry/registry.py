@@ -12,16 +12,16 @@ from typing import Any
 
 from spa3d.errors import PluginError, RegistryError
 from spa3d.registry.component import Component, Preset
-from spa3d.registry.fields import unknown
+from spa3d.registry.fields import describe_unknown
 from spa3d.registry.kinds import KINDS, KindSpec, kind_spec
 from spa3d.registry.manifest import Manifest, Named, PresetRow
-from spa3d.registry.manifest_file import FILE, check_added, find_manifest, lay_over, load_added, load_manifest
+from spa3d.registry.manifest_file import FILE, check_added, extend_manifest, find_manifest, load_added, load_manifest
 from spa3d.registry.plugins import BrokenPlugin, Origin, Plugin, load_plugins, shipped_origin
 from spa3d.registry.requirements import install_hint, missing_program, missing_requirements
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedName:
     """A resolved name.
 
     Attributes:
@@ -55,9 +55,9 @@ class Registry:
                 clashes += self._add_preset(preset, plugin.origin, orphans)
         self.broken = (*broken, *orphans)
         self.clashes = tuple(clashes)
-        given = [orphan for orphan in orphans if orphan.origin.explicit]
-        if given and not clashes:  # a clash can be the reason that the component is missing
-            raise PluginError("\n".join(f"--plugin {orphan.origin.plugin}: {orphan.cause}" for orphan in given))
+        requested = [orphan for orphan in orphans if orphan.origin.is_explicit]
+        if requested and not clashes:  # a clash can be the reason that the component is missing
+            raise PluginError("\n".join(f"--plugin {orphan.origin.plugin}: {orphan.cause}" for orphan in requested))
 
     def _add(self, row: Component, origin: Origin) -> Iterable[str]:
         """Add a row; a name that is taken stays with its first owner, and the clash is returned."""
@@ -65,7 +65,7 @@ class Registry:
         if key in self._rows:
             owners = " and ".join(sorted((self._origins[key].owner, origin.owner)))
             yield f"{row.kind} {row.name!r} is brought by {owners}; {KEEP_ONE}"
-        elif row.name in self.manifest.presets.of(row.kind):
+        elif row.name in self.manifest.presets.of_kind(row.kind):
             where = self.manifest.location("presets", *key)
             yield f"{row.kind} {row.name!r} of {origin.owner} has the name of a preset ({where}); rename the preset"
         else:
@@ -75,17 +75,17 @@ class Registry:
         """Add a plugin's preset; without its component it goes into `orphans` instead."""
         key = (preset.kind, preset.name)
         owner = self._preset_origins.get(key) or self._origins.get(key)
-        if owner or preset.name in self.manifest.presets.of(preset.kind):
+        if owner or preset.name in self.manifest.presets.of_kind(preset.kind):
             owner_name = owner.owner if owner else self.manifest.where("presets", *key)
             owners = " and ".join(sorted((owner_name, origin.owner)))
             yield f"{preset.kind} {preset.name!r} is brought by {owners}; {KEEP_ONE}"
         elif (preset.kind, preset.component) not in self._rows:
-            error = unknown(preset.kind, preset.component, [row.name for row in self.components(preset.kind)])
+            error = describe_unknown(preset.kind, preset.component, [row.name for row in self.components(preset.kind)])
             cause = f"preset {preset.name!r} sets up a component that is not there: {error}"
             orphans.append(BrokenPlugin(origin, cause))
         else:
             self._preset_origins[key] = origin
-            self.manifest = self.manifest.with_presets({key: PresetRow.of(preset)}, {key: origin.owner})
+            self.manifest = self.manifest.with_presets({key: PresetRow.from_preset(preset)}, {key: origin.owner})
 
     def components(self, kind: str) -> list[Component]:
         """The components of `kind`, by name."""
@@ -93,7 +93,7 @@ class Registry:
 
     def names(self, kind: str) -> list[str]:
         """Names of all components and presets of `kind`, sorted."""
-        return sorted([row.name for row in self.components(kind)] + list(self.manifest.presets.of(kind)))
+        return sorted([row.name for row in self.components(kind)] + list(self.manifest.presets.of_kind(kind)))
 
     def get(self, kind: str, name: str) -> Component:
         """Look up the component called `name`, or the component of the preset of that name.
@@ -104,22 +104,24 @@ class Registry:
         """
         return self.resolve(kind, name).component
 
-    def resolve(self, kind: str, name: str, *, run_preset: str | None = None) -> Resolved:
+    def resolve(self, kind: str, name: str, *, run_preset: str | None = None) -> ResolvedName:
         """Resolve a name; a run preset may replace a component's name by a default preset of it.
 
         Raises:
             RegistryError: the kind, name or run preset is unknown.
 
         """
-        presets = self.manifest.presets.of(self._check_kind(kind))
+        presets = self.manifest.presets.of_kind(self._check_kind(kind))
         if run_preset is not None:
             if run_preset not in self.manifest.presets.run:
-                raise RegistryError(missed("run preset", run_preset, self.manifest.presets.run, "tools/list run"))
+                raise RegistryError(
+                    describe_missing("run preset", run_preset, self.manifest.presets.run, "tools/list run")
+                )
             name = self.manifest.presets.run[run_preset].default_presets.get(kind, {}).get(name, name)
         if name in presets:
             preset = presets[name]
-            return Resolved(self._find_row(kind, preset.component), name, preset.config)
-        return Resolved(self._find_row(kind, name))
+            return ResolvedName(self._find_row(kind, preset.component), name, preset.config)
+        return ResolvedName(self._find_row(kind, name))
 
     def origin(self, component: Component) -> Origin:
         """The origin of `component`."""
@@ -141,7 +143,7 @@ class Registry:
 
         """
         what = f"{component.kind} {component.name!r} ({self.origin(component)})"
-        missing = self.unmet(component)
+        missing = self.describe_unmet(component)
         if missing:
             raise PluginError(f"{what} {missing}; {install_hint(component)}")
         module, _, attribute = component.target.partition(":")
@@ -156,7 +158,7 @@ class Registry:
             raise PluginError(f"{what}: {component.target} {error}")
         return target
 
-    def unmet(self, component: Component) -> str:
+    def describe_unmet(self, component: Component) -> str:
         """Describe missing requirements of `component` without importing it; empty if none."""
         missing = missing_requirements(component)
         if missing:
@@ -166,7 +168,7 @@ class Registry:
     def _find_row(self, kind: str, name: str) -> Component:
         if (kind, name) in self._rows:
             return self._rows[kind, name]
-        message = missed(kind, name, self.names(kind), f"tools/list {kind}")
+        message = describe_missing(kind, name, self.names(kind), f"tools/list {kind}")
         if self.broken:
             plugins = ", ".join(f"{plugin.origin} ({plugin.cause})" for plugin in self.broken)
             message += f"; plugins that did not load and may have brought it: {plugins}"
@@ -174,7 +176,7 @@ class Registry:
 
     def _check_kind(self, kind: str) -> str:
         if kind not in KINDS:
-            raise RegistryError(missed("kind", kind, KINDS, "tools/list"))
+            raise RegistryError(describe_missing("kind", kind, KINDS, "tools/list"))
         return kind
 
 
@@ -201,7 +203,7 @@ def open_registry(
     if not added:
         return Registry(manifest, *load_plugins(manifest, plugins, environ))
     more = load_added(Path(added))
-    manifest = lay_over(manifest, more)
+    manifest = extend_manifest(manifest, more)
     loaded, broken = load_plugins(manifest, plugins, environ)
     registry = Registry(manifest, [*loaded, Plugin(Origin(str(added)), tuple(more.rows()))], broken)
     if not registry.clashes:
@@ -236,9 +238,9 @@ def load_registry(
     return registry
 
 
-def missed(what: str, name: str, there: Iterable[str], command: str) -> str:
+def describe_missing(what: str, name: str, there: Iterable[str], command: str) -> str:
     """Describe an unknown name: similar names, all names, and the command that lists them."""
-    return f"{unknown(what, name, sorted(there))} (see {command})"
+    return f"{describe_unknown(what, name, sorted(there))} (see {command})"
 
 
 def import_contract(spec: KindSpec) -> type[Any]:
@@ -259,7 +261,7 @@ def _check_contract(spec: KindSpec, target: Any) -> str:
     config = getattr(target, "Config", None)
     if not isinstance(config, type) or not issubclass(config, contract.Config):
         return f"has a Config that is no subclass of spa3d.{contract.Config.__name__}"
-    for setting in spec.reserved:
+    for setting in spec.reserved_names:
         if setting in getattr(config, "model_fields", ()):
             return f"has a setting called {setting}, which is the run's own word for where weights come from; rename it"
     return ""

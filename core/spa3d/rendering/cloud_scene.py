@@ -69,13 +69,13 @@ def build_scene(clean: Cloud, noised: Cloud, *, up_axis: str, make_rng: Callable
     middle, radius = enclosing_sphere(sides[0][:, :3])
     for cloud in sides:
         cloud[:, :3] = (cloud[:, :3] - middle) / radius
-    few = [_thin(cloud, make_rng) for cloud in sides]
+    few = [_thin_out(cloud, make_rng) for cloud in sides]
     yaw = float(choose_yaw(sides[0]))
     shown, worse = (CloudImage(_draw(cloud, yaw), _pack(cloud)) for cloud in few)
     return Scene(shown, worse, yaw=yaw, grain=median_spacing(few[0][:, :3], probes=PROBES))
 
 
-def _thin(cloud: Cloud, make_rng: Callable[[], np.random.Generator]) -> Cloud:
+def _thin_out(cloud: Cloud, make_rng: Callable[[], np.random.Generator]) -> Cloud:
     if len(cloud) <= MOST_POINTS:
         return cloud
     return cloud[np.sort(make_rng().choice(len(cloud), MOST_POINTS, replace=False))]

@@ -71,7 +71,7 @@ def draw_comparison_sheet(groups: Sequence[tuple[str, Sequence[Strip]]], path: P
     bands = []
     for title, strips in groups:
         yaw = choose_yaw(strips[0].clouds[0])
-        bands += [_title(title, columns * size, size // 11), *(_band(strip, size, yaw) for strip in strips)]
+        bands += [_title(title, columns * size, size // 11), *(_draw_band(strip, size, yaw) for strip in strips)]
     sheet = Image.new("RGB", (columns * size, max(1, sum(band.height for band in bands))), "white")
     y = 0
     for band in bands:
@@ -88,7 +88,7 @@ def _title(title: str, width: int, size: int) -> Image.Image:
     return band
 
 
-def _band(strip: Strip, size: int, yaw: float) -> Image.Image:
+def _draw_band(strip: Strip, size: int, yaw: float) -> Image.Image:
     """Draw the name and meaning of a strip, and its pictures with their labels below."""
     name, font = ImageFont.load_default(size=size // 11), ImageFont.load_default(size=size // 14)
     first, line = strip.clouds[0], _line_height(font)

@@ -11,7 +11,7 @@ POST_TRAINING = "post-train"
 Style = Literal["plain", "clean", "noised"]
 MetricRows = Sequence[Mapping[str, Any]]
 BASE_STAGES = {
-    "base.encoder": "Encoder stand-in",
+    "base.encoder": "Encoder pretraining",
     "base.llm": "LLM pretraining",
     "base.align": "Projector alignment",
     "base.instruct": "Instruction tuning",
@@ -55,13 +55,15 @@ def build_post_training_charts(rows: MetricRows) -> list[Chart]:
     losses = [_series(rows, ("loss",), "loss", "plain", held_out=False)]
     if len(terms) > 1:
         losses += [_series(rows, ("terms", term), term, "plain", held_out=False) for term in terms]
-    pair_margins = _both(rows, "pair_margin", "margin", "plain") + _both(rows, "reward_margin", "gained", "clean")
-    margins = _both(rows, "margin", "margin", "plain")
+    pair_margins = _build_both(rows, "pair_margin", "margin", "plain") + _build_both(
+        rows, "reward_margin", "gained", "clean"
+    )
+    margins = _build_both(rows, "margin", "margin", "plain")
     for view in _views(rows, r"(?!pair_|reward_)(\w+)_margin"):
-        margins += _both(rows, f"{view}_margin", f"over the {view} view", "noised")
+        margins += _build_both(rows, f"{view}_margin", f"over the {view} view", "noised")
     likelihoods = []
     for view in _views(rows, r"logp_(?!rejected|twin)(\w+)"):
-        likelihoods += _both(rows, f"logp_{view}", view, "clean" if view == "clean" else "noised")
+        likelihoods += _build_both(rows, f"logp_{view}", view, "clean" if view == "clean" else "noised")
     # Only training batches have wrong answers, so the right answers beside them come from training batches too.
     answers = [_series(rows, (key,), name, style, held_out=False) for key, (name, style) in ANSWERS.items()]
     has_wrong_answers = any("logp_rejected" in row for row in rows)
@@ -71,8 +73,12 @@ def build_post_training_charts(rows: MetricRows) -> list[Chart]:
         ("Margin of right over wrong answer", "nats per answer", pair_margins),
         ("Log p of the right answer", "nats per token", likelihoods),
         ("Log p of right and wrong answers", "nats per token", answers if has_wrong_answers else []),
-        ("Clean preferred to noised", "share of answers", _both(rows, "sign_accuracy", "share", "plain")),
-        ("Right preferred to wrong answer", "share of pairs", _both(rows, "pair_sign_accuracy", "share", "plain")),
+        ("Clean preferred to noised", "share of answers", _build_both(rows, "sign_accuracy", "share", "plain")),
+        (
+            "Right preferred to wrong answer",
+            "share of pairs",
+            _build_both(rows, "pair_sign_accuracy", "share", "plain"),
+        ),
     ]
     drawn = [Chart(title, unit, tuple(line for line in lines if line.steps), alarms) for title, unit, lines in charts]
     return [chart for chart in drawn if chart.series]
@@ -88,7 +94,7 @@ def build_base_charts(rows: MetricRows) -> list[Chart]:
     return charts
 
 
-def _both(rows: MetricRows, key: str, name: str, style: Style) -> list[Series]:
+def _build_both(rows: MetricRows, key: str, name: str, style: Style) -> list[Series]:
     """Build the lines of one quantity: training batches and held-out probes."""
     return [_series(rows, (key,), name, style, held_out=held_out) for held_out in (False, True)]
 

@@ -28,7 +28,7 @@ def draw_score_bar(before: SubsetScore | None, after: SubsetScore | None, name: 
     """Draw scores with their intervals on one axis, before above and after below.
 
     The dot is the score, the thick line its interval, the ring the blind score. The thin line from ring to dot is the
-    worth of the cloud. The dashed tick is chance.
+    gain from the cloud. The dashed tick is chance.
     """
     sides = [("before", before, 14), ("after", after, 30)]
     shown = [(role, scores, y) for role, scores, y in sides if scores]

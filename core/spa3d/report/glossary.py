@@ -4,18 +4,19 @@ from __future__ import annotations
 
 GLOSSARY = {
     "Blind": (
-        "Score of the same model on the same questions without the point cloud: right answers from language alone. "
-        "Score minus blind is the worth of the cloud."
+        "Score of the same model on the same questions without the point cloud, so from the text alone. Score minus "
+        "blind is the gain from the cloud."
     ),
     "Chance": "Score of random answers.",
     "Usual answer": "Score of always giving the most frequent answer to that kind of question.",
     "95 % interval": (
-        "From resampling whole records, because questions about one object are not independent. Intervals are not "
-        "corrected for their number: without any effect, about 1 interval in 40 lies wholly below 0 by chance."
+        "Computed by resampling whole records, because questions about one object are not independent. Intervals are "
+        "not corrected for their number: without any effect, about 1 interval in 40 lies below 0 by chance."
     ),
     "p": "Share of random sign flips whose mean change is at least as large as the observed one.",
     "Counterfactual": (
-        "Questions about objects that break the patterns of the training text, so that guessing from language fails."
+        "Questions about objects that are unlike those in the training text (a blue banana), so that guessing from the "
+        "text fails."
     ),
     "Flip": (
         "Pairs of clouds that differ in exactly one fact. A pair counts only if both answers are right; a model that "

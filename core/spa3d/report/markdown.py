@@ -25,7 +25,7 @@ from spa3d.report.document import (
 from spa3d.report.examples import Example
 from spa3d.report.run_details import run_details
 from spa3d.report.training_sentence import describe_health
-from spa3d.report.verdict import describe_cloud_worth, judge_run
+from spa3d.report.verdict import describe_cloud_gain, judge_run
 
 HEAD = ("before", "blind before", "after", "blind after", "change", "p", "chance", "majority", "n")
 LEGEND = (
@@ -36,7 +36,7 @@ LEGEND = (
 
 def render_markdown(document: Document, examples: Sequence[Example]) -> str:
     """Render report.md; its first line is the verdict."""
-    blocks = [f"**{escape_markdown(judge_run(document).sentence)}**", escape_markdown(describe_cloud_worth(document))]
+    blocks = [f"**{escape_markdown(judge_run(document).sentence)}**", escape_markdown(describe_cloud_gain(document))]
     blocks += [escape_markdown(describe_health(document.training.health))]
     blocks += _warnings(document)
     blocks += ["## Scores", _table("", collect_score_lines(document)), LEGEND]
@@ -65,11 +65,11 @@ def describe_benchmarks(document: Document) -> Iterator[str]:
         phases = [phase for phase in (block.before, block.after) if phase]
         last = phases[-1]
         clauses = [f"{name}: {format_count(last.n, 'question')} about {format_count(last.records, 'record')}"]
-        clauses.append(f"always giving a kind's usual answer scores {format_percent(last.majority)} %")
+        clauses.append(f"the usual answer to each kind of question scores {format_percent(last.majority)} %")
         clauses.append(f"unreadable answers {_course([phase.invalid for phase in phases])} %")
         normalized = [phase.normalized for phase in phases if phase.normalized is not None]
         if normalized:
-            clauses.append(f"picking by log p per token scores {_course(normalized)} %")
+            clauses.append(f"picking options by log p per token scores {_course(normalized)} %")
         yield "; ".join(clauses) + "."
     for name in document.not_asked:
         yield f"{name}: no questions for these data."

@@ -26,7 +26,7 @@ from spa3d.report.markdown import describe_benchmarks, list_notes, list_skipped
 from spa3d.report.run_details import format_llm, format_noise, format_title, read_reported_split, run_details
 from spa3d.report.tables import LEGEND, render_scores
 from spa3d.report.training_sentence import describe_health
-from spa3d.report.verdict import describe_cloud_worth, judge_run
+from spa3d.report.verdict import describe_cloud_gain, judge_run
 from spa3d.runtime.rng import keyed_generator
 
 OPTION = re.compile(r"\s+(?=[A-H]\) )")
@@ -52,7 +52,7 @@ def render_page(document: Document, examples: Sequence[Example], metrics: Sequen
         _kinds(document),
         _training(metrics),
         _examples(document, examples),
-        _how(document),
+        _render_run(document),
         render_section("How to read this", glossary),
     ]
     script = files(__package__).joinpath("page.js").read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ def _head(document: Document) -> str:
         tone=verdict.tone,
         claim=f"{isolate_text(verdict.claim)}:",
         evidence=f"{isolate_text(first)}.",
-        ledes=(more, describe_cloud_worth(document), describe_health(document.training.health)),
+        ledes=(more, describe_cloud_gain(document), describe_health(document.training.health)),
         meta=" <span>/</span> ".join(isolate_text(item) for item in items if item),
     ).render()
 
@@ -153,7 +153,7 @@ def _example(example: Example, up_axis: str, noise: str) -> str:
     )
     return (
         f'<article data-yaw="{pair.yaw:.1f}" data-pitch="{PITCH:g}" data-grain="{pair.grain:.5f}"><div class="clouds">'
-        + _cloud(pair.clean, "as it is", f"Point cloud of {example.record_id}: {about}")
+        + _cloud(pair.clean, "clean", f"Point cloud of {example.record_id}: {about}")
         + _cloud(pair.noised, f"noised: {noise}", f"The same cloud with noise ({noise})")
         + f'</div><div class="said"><p class="question">{_question(example.question)}</p>{listed}'
         f'<p class="meta">{isolate_text(example.record_id)}</p></div></article>'
@@ -181,15 +181,15 @@ def _join_unbroken(pieces: Iterable[str]) -> str:
 
 def _answer(answer: str, reference: str | None) -> str:
     """Format an answer, marked if it equals the reference."""
-    same = reference is not None and _plain(answer) == _plain(reference)
+    same = reference is not None and _normalize_answer(answer) == _normalize_answer(reference)
     return isolate_text(answer) + (' <span class="same" title="the reference, word for word">✓</span>' if same else "")
 
 
-def _plain(answer: str) -> str:
+def _normalize_answer(answer: str) -> str:
     return " ".join(answer.split()).casefold().rstrip(".")
 
 
-def _how(document: Document) -> str:
+def _render_run(document: Document) -> str:
     pairs = [(name, _join_unbroken(PIECE.split(value))) for name, value in run_details(document)]
     folder, curves = escape(document.predictions), escape(document.training.curves)
     pairs_note = ", the preference pairs in <code>pairs.jsonl</code>" if document.passport.get("pairs") else ""
@@ -197,7 +197,7 @@ def _how(document: Document) -> str:
         f"every answer in <code>{folder}</code>{pairs_note}, curves in <code>{curves}</code>, all figures in "
         "<code>report.json</code>, settings in <code>config.yaml</code>, hashes in <code>passport.json</code>"
     )
-    pairs.append(("Beside this file", beside))
+    pairs.append(("Other files", beside))
     wholes = {"Configuration": document.config, "Passport": document.passport}
     folded = "".join(_fold(name, value) for name, value in wholes.items() if value)
     return render_section("How it was run", render_definitions(pairs) + folded)

@@ -22,15 +22,15 @@ CHOICES = {
 
 def run_details(document: Document) -> list[tuple[str, str]]:
     """List names and values of the decisive settings; absent ones are left out."""
-    config, machine = document.config, _mapping(document.passport.get("machine"))
+    config, machine = document.config, _as_mapping(document.passport.get("machine"))
     pairs = [(part.capitalize(), _selection(config.get(part))) for part in PARTS]
     pairs.insert(2, ("LLM", format_llm(document)))
     pairs += [
-        ("Splits", ", ".join(f"{name} {size:,}" for name, size in _mapping(document.data.get("splits")).items())),
+        ("Splits", ", ".join(f"{name} {size:,}" for name, size in _as_mapping(document.data.get("splits")).items())),
         ("Reported split", read_reported_split(document)),
-        ("Pairs", _pairs(_mapping(document.passport.get("pairs")), _mapping(config.get("pairs")))),
+        ("Pairs", _pairs(_as_mapping(document.passport.get("pairs")), _as_mapping(config.get("pairs")))),
         ("Preset", str(config.get("preset", ""))),
-        ("Post-training", _stage(_mapping(config.get("train")))),
+        ("Post-training", _stage(_as_mapping(config.get("train")))),
         ("Seeds", _seeds(config)),
         ("Arguments", shlex.join(str(word) for word in machine.get("argv") or ())),
         ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
@@ -43,7 +43,7 @@ def run_details(document: Document) -> list[tuple[str, str]]:
 
 def format_title(document: Document) -> str:
     """Format the title of a report: ``pointnext · mask · spa · seed 0``."""
-    names = [_mapping(document.config.get(part)).get("requested") for part in ("encoder", "noise", "objective")]
+    names = [_as_mapping(document.config.get(part)).get("requested") for part in ("encoder", "noise", "objective")]
     seed = document.config.get("seed")
     words = [str(name) for name in names if name] + ([f"seed {seed}"] if seed is not None else [])
     return " · ".join(words) or "spa3d run"
@@ -51,13 +51,13 @@ def format_title(document: Document) -> str:
 
 def format_llm(document: Document) -> str:
     """Format the requested LLM, or the path of the base that contains it."""
-    base_path = _mapping(document.config.get("base")).get("path")
+    base_path = _as_mapping(document.config.get("base")).get("path")
     return f"that of {base_path}" if base_path else str(document.config.get("llm_name", ""))
 
 
 def read_reported_split(document: Document) -> str:
     """Read the name of the reported split."""
-    return str(_mapping(document.config.get("evaluate")).get("split", ""))
+    return str(_as_mapping(document.config.get("evaluate")).get("split", ""))
 
 
 def format_noise(document: Document) -> str:
@@ -65,25 +65,27 @@ def format_noise(document: Document) -> str:
     return _selection(document.config.get("noise"), only=("level",))
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def _as_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
 def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
     """Format a component: the requested name, the component, its plain settings."""
-    chosen = _mapping(value)
+    chosen = _as_mapping(value)
     if not chosen:
         return ""
     requested, component = str(chosen.get("requested", "")), str(chosen.get("component", ""))
-    settings = _mapping(chosen.get("config"))
-    clauses = [f"{key} {_short(value)}" for key, value in settings.items() if only is None or key in only]
+    settings = _as_mapping(chosen.get("config"))
+    clauses = [f"{key} {_format_value(value)}" for key, value in settings.items() if only is None or key in only]
     clauses = [words for words in clauses if not words.endswith(" ")]  # an empty setting has no effect
     name = requested if component in ("", requested) else f"{requested} ({component})"
     weights = chosen.get("checkpoint")
     return ", ".join([name, *([f"weights of {PurePath(str(weights)).name}"] if weights else []), *clauses])
 
 
-def _short(value: object) -> str:
+def _format_value(value: object) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
@@ -99,7 +101,7 @@ def _pairs(counts: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         return f"{counts.get('kept')} of {settings['path']}"
     origin = f"by {settings.get('mode')}{_format_writer(settings)}"
     clauses = [f"{counts.get('kept')} of {counts.get('requested')} requests, {origin}"]
-    return "; ".join(clauses + [f"{count} dropped: {why}" for why, count in _mapping(counts.get("dropped")).items()])
+    return "; ".join(clauses + [f"{count} dropped: {why}" for why, count in _as_mapping(counts.get("dropped")).items()])
 
 
 def _format_writer(settings: Mapping[str, Any]) -> str:
@@ -114,38 +116,40 @@ def _stage(train: Mapping[str, Any]) -> str:
     if not train:
         return ""
     amount, unit = (train["steps"], "step") if train.get("steps") else (train.get("epochs", "?"), "epoch")
-    length = f"{_short(amount)} {unit}{'' if amount == 1 else 's'}"
+    length = f"{_format_value(amount)} {unit}{'' if amount == 1 else 's'}"
     clauses = [
         length,
         f"batch {train.get('batch_size', '?')}",
-        f"learning rate {_short(train.get('learning_rate', '?'))}",
+        f"learning rate {_format_value(train.get('learning_rate', '?'))}",
     ]
     parts = train.get("train")
-    clauses += [f"trains {_short(parts)}"] if parts else []
+    clauses += [f"trains {_format_value(parts)}"] if parts else []
     clauses += [what for key, (value, what) in CHOICES.items() if train.get(key) == value]
-    return ", ".join(clauses + _adapters(_mapping(train.get("lora"))))
+    return ", ".join(clauses + _adapters(_as_mapping(train.get("lora"))))
 
 
 def _adapters(lora: Mapping[str, Any]) -> list[str]:
     """Describe the adapters of the LLM, if there are any."""
     if not lora.get("rank"):
         return []
-    text = f"the LLM through adapters of rank {_short(lora['rank'])} (alpha {_short(lora.get('alpha', '?'))}"
-    text += f", dropout {_short(lora['dropout'])}" if lora.get("dropout") else ""
-    return [text + (f", in {_short(lora['targets'])})" if lora.get("targets") else ")")]
+    text = (
+        f"the LLM through adapters of rank {_format_value(lora['rank'])} (alpha {_format_value(lora.get('alpha', '?'))}"
+    )
+    text += f", dropout {_format_value(lora['dropout'])}" if lora.get("dropout") else ""
+    return [text + (f", in {_format_value(lora['targets'])})" if lora.get("targets") else ")")]
 
 
 def _seeds(config: Mapping[str, Any]) -> str:
     seeds = {
         "post-training": config.get("seed"),
-        "base": _mapping(config.get("base")).get("seed"),
-        "questions": _mapping(config.get("evaluate")).get("seed"),
+        "base": _as_mapping(config.get("base")).get("seed"),
+        "questions": _as_mapping(config.get("evaluate")).get("seed"),
     }
     return ", ".join(f"{name} {seed}" for name, seed in seeds.items() if seed is not None)
 
 
 def _versions(passport: Mapping[str, Any]) -> str:
-    versions = _mapping(passport.get("versions"))
+    versions = _as_mapping(passport.get("versions"))
     clauses = [f"{name} {version}" for name, version in versions.items()]
     revision = str(passport.get("revision", ""))
     changed = " with uncommitted changes" if revision.endswith("+") else ""

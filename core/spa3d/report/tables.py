@@ -18,12 +18,12 @@ from spa3d.report.figures import draw_score_bar, draw_score_scale
 
 SUBSET_LABELS = {
     "counterfactual": ("counterfactual", "objects that break the usual pattern"),
-    "flip": ("flip", "both clouds of a pair right"),
+    "flip": ("flip", "right for both clouds of a pair"),
 }
 LEGEND = (
     '<p class="legend"><span class="key score after"></span>after <span class="key score before"></span>before '
     '<span class="key blind after"></span>blind: the same model without the cloud '
-    '<span class="key chance"></span>chance. Shares in %, changes in points. Lines and small figures are 95 % '
+    '<span class="key chance"></span>chance. Shares in %, changes in points. Lines and small numbers are 95 % '
     "intervals over records, paired for changes.</p>"
 )
 

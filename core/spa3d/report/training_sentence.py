@@ -41,7 +41,8 @@ def _likelihood(logp: Course, margin: Course | None) -> str:
     wider = margin.last - margin.first > MOVED_MARGIN
     if wider and moved < -MOVED_LOGP:
         return (
-            f"The margin rose because both answers became less likely, with the noised cloud more so ({spread}, {span})"
+            f"The margin rose, but only because the right answers became less likely, and even less so with the noised "
+            f"cloud ({spread}, {span})"
         )
     if wider and moved <= MOVED_LOGP:
         return (

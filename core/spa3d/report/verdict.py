@@ -19,7 +19,7 @@ from spa3d.rendering.numbers import (
 from spa3d.report.document import Document, ScoreLine, TestedShift, collect_score_lines
 
 Tone = Literal["helped", "even", "hurt", "open"]
-WATCHDOG = "the watchdog saw the right answers to held-out records become less likely"
+WATCHDOG = "the watchdog warned: the right answers to held-out records became less likely"
 
 
 class Verdict(NamedTuple):
@@ -41,7 +41,7 @@ def judge_run(document: Document) -> Verdict:
     moved = [(_name(line), line.change) for line in lines if line.change]
     alarm = (WATCHDOG,) if document.training.warnings else ()
     if not moved:
-        return _unfinished(document, lines, alarm)
+        return _describe_unfinished(document, lines, alarm)
     falls = [_describe_change(*move) for move in moved if move[1].ci95[1] < 0]
     rises = [_describe_change(*move) for move in moved if move[1].ci95[0] > 0]
     evidence = (*falls, *alarm, *rises) if falls or rises else (*alarm, _describe_change(*moved[0]))
@@ -53,7 +53,7 @@ def judge_run(document: Document) -> Verdict:
     return Verdict("even", f"{subject} made no measurable change", evidence)
 
 
-def describe_cloud_worth(document: Document) -> str:
+def describe_cloud_gain(document: Document) -> str:
     """Describe the gain from the cloud on the first benchmark; empty in a run without clouds."""
     for name, block in document.benchmarks.items():
         phase = block.after or block.before
@@ -76,7 +76,7 @@ def _subject(document: Document) -> str:
     objective = document.config.get("objective")
     name = objective.get("requested") if isinstance(objective, dict) else None
     sides = [side for block in document.benchmarks.values() for side in (block.before, block.after) if side]
-    blind = " (blind: no cloud was ever shown)" if any(side.blind_only for side in sides) else ""
+    blind = " (blind: the model never saw a cloud)" if any(side.blind_only for side in sides) else ""
     return f"Post-training with {name}{blind}" if name else f"Post-training{blind}"
 
 
@@ -94,7 +94,7 @@ def _describe_change(name: str, change: TestedShift) -> str:
     return f"{name} {verb} by {format_percent(abs(change.score))} points ({span})"
 
 
-def _unfinished(document: Document, lines: Sequence[ScoreLine], alarm: tuple[str, ...]) -> Verdict:
+def _describe_unfinished(document: Document, lines: Sequence[ScoreLine], alarm: tuple[str, ...]) -> Verdict:
     """Describe the state of a run without a comparison."""
     claim = "This run has no comparison yet" if document.status == "complete" else f"This run is {document.status}"
     sentence = "nothing was measured"
@@ -102,5 +102,5 @@ def _unfinished(document: Document, lines: Sequence[ScoreLine], alarm: tuple[str
         side, when = (line.before, "before") if line.before else (line.after, "after")
         if side:
             span = f"95 % interval {format_percent_interval(side.ci95)}, blind {format_percent(side.blind)} %"
-            sentence = f"{_name(line)} stood at {format_percent(side.score)} % {when} post-training ({span})"
+            sentence = f"{_name(line)} was {format_percent(side.score)} % {when} post-training ({span})"
     return Verdict("hurt" if alarm else "open", claim, (*alarm, sentence))

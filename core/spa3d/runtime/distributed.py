@@ -46,7 +46,7 @@ def is_first() -> bool:
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
-def first_only(work: Callable[[], None]) -> None:
+def run_in_first(work: Callable[[], None]) -> None:
     """Call `work` in the first process while the others wait; its error ends all processes."""
     import torch.distributed as dist
 

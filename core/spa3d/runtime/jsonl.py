@@ -63,7 +63,10 @@ def read_values(path: Path) -> Iterator[tuple[Line, Any]]:
 
 
 def read_valid_values(path: Path) -> list[Any]:
-    """Read the values of all valid lines; others, torn by a kill, are dropped. No file: no values."""
+    """Read the values of all valid lines; lines torn by a kill are dropped.
+
+    Without a file there are no values.
+    """
     values = []
     for line in read_lines(path) if path.exists() else ():
         try:

@@ -17,7 +17,7 @@ class Reporter(Protocol):
         """Report that a stage begins, or is skipped because its result exists; see `detail`."""
 
     def track(self, total: int, description: str) -> AbstractContextManager[Advance]:
-        """Follow `total` units of work: ``with reporter.track(400, "questions") as advance: advance(32)``."""
+        """Follow `total` units of work: ``with reporter.track(400, "questions") as advance``."""
 
     def say(self, text: str) -> None:
         """Report one line for a log."""
@@ -26,7 +26,7 @@ class Reporter(Protocol):
         """Report a warning; the run continues."""
 
 
-class Silent:
+class SilentReporter:
     """Reporter without output: the default for callers from Python, and for tests."""
 
     def stage(self, name: str, detail: str = "") -> None:

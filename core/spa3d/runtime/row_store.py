@@ -1,4 +1,4 @@
-"""Rows of equal shape on disk, looked up by key: prepared clouds and the tokens of a frozen encoder.
+"""Rows of equal shape on disk, by key: prepared clouds, tokens of a frozen encoder.
 
 A row is written once and never changed. The index line of a batch is written after its data, in one write, so a killed
 run leaves either the whole batch or nothing of it. Several runs may share a folder: each writes its own pair of files
@@ -49,7 +49,7 @@ class RowStore:
     def __contains__(self, key: str) -> bool:
         return key in self._places
 
-    def beside(self, name: str, shape: Sequence[int]) -> RowStore:
+    def substore(self, name: str, shape: Sequence[int]) -> RowStore:
         """A store of other rows in a folder of its own beside these."""
         return RowStore(self._folder / name if self._folder else None, shape)
 
@@ -82,25 +82,25 @@ class RowStore:
         self._maps.pop(self._own, None)
 
     def _row(self, key: str) -> Rows:
-        path, place = self._places[key]
+        path, row = self._places[key]
         rows = self._maps.get(path)
-        if rows is None or place >= len(rows):
+        if rows is None or row >= len(rows):
             count = path.stat().st_size // self.row_bytes
             rows = np.memmap(path, dtype=np.float32, mode="r", shape=(count, *self.shape))
             self._maps[path] = rows
-        return rows[place]
+        return rows[row]
 
     def _read_index(self, index: Path) -> None:
         data = index.with_suffix(".rows")
         there = data.stat().st_size // self.row_bytes if data.exists() else 0
-        place = 0
+        row = 0
         for line in index.read_text(encoding="utf-8").splitlines():
             try:
                 keys = json.loads(line)
             except json.JSONDecodeError:  # the last line of a killed run
                 return
-            if place + len(keys) > there:
+            if row + len(keys) > there:
                 return
             for key in keys:
-                self._places.setdefault(key, (data, place))
-                place += 1
+                self._places.setdefault(key, (data, row))
+                row += 1

@@ -20,7 +20,7 @@ def read_text(path: Path, error_type: type[SpaError] = DataError) -> str:
 
 
 def read_bytes(path: Path, error_type: type[SpaError] = DataError) -> bytes:
-    """Read the bytes of a text file, without its byte order mark; raises the errors of `read_text`."""
+    """Read a text file undecoded, without its byte order mark; raises as `read_text` does."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for its writer
             raise error_type(f"{path}: cannot be read: it is {'a folder' if path.is_dir() else 'no regular file'}.")

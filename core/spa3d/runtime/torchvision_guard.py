@@ -1,4 +1,4 @@
-"""Workaround for a torchvision without its compiled part, so that timm and transformers import.
+"""Workaround for a torchvision without its compiled part, for timm and transformers.
 
 The import of a CUDA build of torchvision fails beside a CPU torch with ``operator torchvision::nms does not exist``,
 and so do the imports of timm, transformers' Trainer, AutoProcessor and peft. None of them calls these operators here,

@@ -26,9 +26,9 @@ class StageArguments(TrainingArguments):
     @property
     def device(self) -> torch.device:
         """Device of the Trainer."""
-        found: torch.device = super().device
+        default: torch.device = super().device
         if self.distributed_state is not None and self.distributed_state.num_processes > 1:
-            return found
+            return default
         return torch.device(self.chosen_device)
 
     @property

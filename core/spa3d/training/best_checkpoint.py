@@ -26,16 +26,16 @@ class BestCheckpoint:
         """
 
         def keep() -> None:
-            kept = self.kept()
+            kept = self.read_saved()
             if kept is None or score > kept[1]:
-                state = {name: value.detach().cpu().contiguous() for name, value in self._changing().items()}
+                state = {name: value.detach().cpu().contiguous() for name, value in self._changing_state().items()}
                 fresh = self.path.with_suffix(".fresh")
                 save_file(state, fresh, metadata={"step": str(step), "score": repr(score)})
                 fresh.replace(self.path)
 
-        distributed.first_only(keep)
+        distributed.run_in_first(keep)
 
-    def kept(self) -> tuple[int, float] | None:
+    def read_saved(self) -> tuple[int, float] | None:
         """Step and score of the saved weights; None if there are none."""
         if not self.path.exists():
             return None
@@ -46,10 +46,10 @@ class BestCheckpoint:
     def restore(self) -> None:
         """Load the saved weights into the model."""
         with torch.no_grad(), safe_open(self.path, framework="pt") as file:
-            for name, value in self._changing().items():
+            for name, value in self._changing_state().items():
                 value.copy_(file.get_tensor(name))
 
-    def _changing(self) -> dict[str, Tensor]:
+    def _changing_state(self) -> dict[str, Tensor]:
         """Trained parameters, and buffers, because running statistics change with them."""
         saved = self.model.state_dict()
         buffers = {name: value for name, value in self.model.named_buffers() if name in saved}

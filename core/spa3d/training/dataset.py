@@ -23,7 +23,7 @@ ConversationSampler = Callable[[Record, int], Conversation]
 
 
 class TrainingDataset(TorchDataset[Sample], Generic[Item]):
-    """All samples of a stage in order, as a map-style dataset; the Trainer reads it sequentially.
+    """All samples of a stage in order, as a map-style dataset for sequential reading.
 
     Args:
         records: the training records, or the pairs.
@@ -47,10 +47,10 @@ class TrainingDataset(TorchDataset[Sample], Generic[Item]):
         return self.total
 
     def __getitem__(self, index: int) -> Sample:
-        epoch, place = divmod(index, len(self.records))
+        epoch, position = divmod(index, len(self.records))
         if self._order[0] != epoch:
             self._order = (epoch, order(len(self.records), epoch, self.seed))
-        sample = self.text(self.records[self._order[1][place]], epoch)
+        sample = self.text(self.records[self._order[1][position]], epoch)
         for (text, _), tokens in sample.texts.items():
             if tokens.cut:
                 count = tokens.cut + tokens.answer_count
@@ -60,7 +60,7 @@ class TrainingDataset(TorchDataset[Sample], Generic[Item]):
 
 
 def captions(record: Record, epoch: int) -> Conversation:
-    """The caption conversation, for alignment; records without one give their first round about the cloud."""
+    """The caption conversation, for alignment; without one, the first round about the cloud."""
     shown = [conversation for conversation in record.conversations if conversation.has_cloud] or record.conversations
     for conversation in shown:
         if conversation.kind == CAPTION:
@@ -69,7 +69,7 @@ def captions(record: Record, epoch: int) -> Conversation:
 
 
 def instructions(dataset: Dataset, seed: int) -> ConversationSampler:
-    """Sampler for instruction tuning and post-training: one conversation per epoch, not the caption.
+    """Sampler of one conversation per epoch, not the caption: for instruct and post-training.
 
     The probability of a conversation is proportional to its number of rounds, so all rounds are equally likely.
     """
@@ -77,7 +77,9 @@ def instructions(dataset: Dataset, seed: int) -> ConversationSampler:
     def choose(record: Record, epoch: int) -> Conversation:
         conversations = dataset.conversations(record, epoch)
         rich = [conversation for conversation in conversations if conversation.kind != CAPTION] or list(conversations)
-        place = int(keyed_generator("conversation", seed, epoch, record.id).integers(sum(len(t.rounds) for t in rich)))
-        return [conversation for conversation in rich for _ in conversation.rounds][place]
+        position = int(
+            keyed_generator("conversation", seed, epoch, record.id).integers(sum(len(t.rounds) for t in rich))
+        )
+        return [conversation for conversation in rich for _ in conversation.rounds][position]
 
     return choose

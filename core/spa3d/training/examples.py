@@ -9,7 +9,7 @@ from typing import TypeVar
 from spa3d.contracts.dataset import Conversation, Dataset, Record, Round, Twin
 from spa3d.contracts.objective import Need, Text
 from spa3d.data.preference_pairs import Pair
-from spa3d.data.questions import draw_pair_options, with_options
+from spa3d.data.questions import append_options, draw_pair_options
 from spa3d.errors import DataError, error_context
 from spa3d.inference.samples import Sample
 from spa3d.inference.views import View
@@ -27,7 +27,7 @@ WITH_OPTIONS = 0.5
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """The conversations of one sample; `twin_id` is the record under which `rejected` would be true."""
+    """The conversations of one sample; `rejected` would be true of the record `twin_id`."""
 
     record_id: str
     epoch: int
@@ -57,7 +57,7 @@ def preference_example(pair: Pair, epoch: int) -> TrainingExample:
 def minimal_pair_example(
     dataset: Dataset, sampler: ConversationSampler, *, share: float, seed: int
 ) -> Callable[[Record, int], TrainingExample]:
-    """Make minimal pairs for a keyed `share` of the samples, and ordinary conversations for the rest.
+    """Make minimal pairs of a keyed `share` of the samples, conversations of the rest.
 
     A minimal pair is one question about the fact that differs between an object and its twin. Records without a twin
     always give their conversation.
@@ -91,26 +91,28 @@ def tokenize_example(
     """
 
     def sample(item: Item, epoch: int) -> Sample:
-        found = example(item, epoch)
-        has_cloud = found.chosen.has_cloud and not blind
-        conversations = {"chosen": found.chosen, "rejected": found.rejected}
+        current = example(item, epoch)
+        has_cloud = current.chosen.has_cloud and not blind
+        conversations = {"chosen": current.chosen, "rejected": current.rejected}
         made: dict[RequiredText, Tokens] = {}
-        with error_context(found.record_id):
+        with error_context(current.record_id):
             for text, prefix in texts:
                 conversation = conversations[text]
                 if conversation is not None:
                     shown = processor.prompt_prefix("cloud" if prefix == "cloud" and has_cloud else "blind")
                     made[text, prefix] = processor.tokenize(conversation, shown)
             _refuse_cut(made)
-        return Sample(found.record_id, found.epoch, made, has_cloud, found.twin_id)
+        return Sample(current.record_id, current.epoch, made, has_cloud, current.twin_id)
 
     return sample
 
 
 def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str] | None) -> TrainingExample:
-    """Make the question about the changed fact, with options (the answer is one of them) or without."""
+    """Make the question about the changed fact, with options or without."""
     chosen, rejected = (
-        Round(with_options(fact.question, options), fact.answer) if options else Round(fact.question, fact.said)
+        Round(append_options(fact.question, options), fact.answer)
+        if options
+        else Round(fact.question, fact.full_answer)
         for fact in (twin.before, replace(twin.after, question=twin.before.question))
     )
     true, false = (Conversation("twin", (turn,)) for turn in (chosen, rejected))

@@ -1,4 +1,4 @@
-"""Metrics of a scored batch beside its loss: likelihoods, margins, signs, saturation, rewards."""
+"""Metrics of a scored batch: likelihoods, margins, signs, saturation, rewards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOISED = "noised"
 
 
 def preference_metrics(scores: Scores, negatives: Collection[str] = (NOISED, "other")) -> dict[str, float]:
-    """Log p per token of each text; margin, sign accuracy and saturation of each contrast (nats).
+    """Log p per token of each text; margin, sign accuracy and saturation of each contrast.
 
     ``margin`` is log p of the chosen answer under the clean cloud minus its log p under the noised one.
     ``<view>_margin`` subtracts its log p under another view. ``pair_margin`` subtracts log p of the rejected answer.
@@ -27,10 +27,10 @@ def preference_metrics(scores: Scores, negatives: Collection[str] = (NOISED, "ot
 
     """
     metrics: dict[str, float] = {}
-    for (text, view, model), found in scores.items():
-        if model == "policy" and found.present.any():
+    for (text, view, model), score in scores.items():
+        if model == "policy" and score.present.any():
             name = f"logp_{view}" if text == "chosen" else f"logp_{text}" if view == "clean" else f"logp_{text}_{view}"
-            metrics[name] = float((found.logp.sum() / found.length.sum()).detach())
+            metrics[name] = float((score.logp.sum() / score.length.sum()).detach())
     contrasts = [("" if view == NOISED else f"{view}_", "chosen", view) for view in negatives]
     for prefix, text, view in [*contrasts, ("pair_", "rejected", "clean")]:
         worse, better = scores.get((text, view, "policy")), scores.get(("chosen", "clean", "policy"))
@@ -48,7 +48,7 @@ def level_metrics(levels: Mapping[str, float]) -> dict[str, float]:
 
 
 def _rewards(scores: Scores) -> dict[str, float]:
-    """Reward margin and accuracy: change of log p(chosen) − log p(rejected) against the reference.
+    """Margin and accuracy of rewards: log p(chosen) − log p(rejected), minus the reference's.
 
     The margin, in nats, is DPO's implicit reward margin without β.
     """

@@ -66,8 +66,8 @@ class Targets:
         frequent = sorted(words, key=lambda word: (-words[word], word))[:max_words]
         common = [word for word in frequent if min_count <= words[word] < 0.95 * len(records)]
         self.words = {word: i for i, word in enumerate(sorted(common))}
-        varied = {key: sorted(found) for key, found in values.items() if len(found) > 1}
-        self.facts = {key: {value: i for i, value in enumerate(found)} for key, found in sorted(varied.items())}
+        varied = {key: sorted(answers) for key, answers in values.items() if len(answers) > 1}
+        self.facts = {key: {value: i for i, value in enumerate(answers)} for key, answers in sorted(varied.items())}
         if not (self.words or self.facts):
             raise DataError(
                 f"the captions of the {len(records)} training records give an encoder nothing to learn: no word stands "
@@ -81,8 +81,8 @@ class Targets:
         words[[self.words[word] for word in _words(record) if word in self.words]] = 1
         facts = np.full(len(self.facts), UNKNOWN, dtype=np.int64)
         answers = {(fact.kind, fact.subject): fact.answer for fact in record.facts}
-        for place, (key, values) in enumerate(self.facts.items()):
-            facts[place] = values.get(answers.get(key, ""), UNKNOWN)
+        for number, (key, values) in enumerate(self.facts.items()):
+            facts[number] = values.get(answers.get(key, ""), UNKNOWN)
         return words, facts
 
 
@@ -125,7 +125,7 @@ class EncoderPretraining(nn.Module):
         return loss
 
     def fact_logits(self, tokens: Float[Tensor, "B M D"]) -> Float[Tensor, "B K V"]:
-        """Logits of each fact's values, read through attention over the tokens; impossible values are -inf."""
+        """Logits of each fact's values, by attention over the tokens; -inf for impossible values."""
         attention = torch.softmax(
             torch.einsum("kd,bmd->bkm", self.queries, tokens) * math.sqrt(tokens.shape[-1]), dim=-1
         )
@@ -157,7 +157,7 @@ class EncoderTrainer(StageTrainer):
         device = self.args.device
         points = torch.from_numpy(self.clouds.get(ids)).to(device)
         draws = Draws([(self.args.seed, sample.epoch, sample.record_id, "yaw") for sample in samples], device)
-        points = turned(points, 2 * math.pi * draws.uniform(), self.up_axis)
+        points = rotate(points, 2 * math.pi * draws.uniform(), self.up_axis)
         encoder: Any = self.accelerator.unwrap_model(model)
         words = torch.from_numpy(np.stack([self.rows[i][0] for i in ids])).to(device)
         facts = torch.from_numpy(np.stack([self.rows[i][1] for i in ids])).to(device)
@@ -202,7 +202,7 @@ def language_text(
     return text
 
 
-def turned(points: Float[Tensor, "B N C"], angle: Float[Tensor, " B"], up_axis: str) -> Float[Tensor, "B N C"]:
+def rotate(points: Float[Tensor, "B N C"], angle: Float[Tensor, " B"], up_axis: str) -> Float[Tensor, "B N C"]:
     """The clouds rotated by `angle` (radians) about the up axis; other channels stay."""
     first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[up_axis]
     cos, sin = angle.cos()[:, None], angle.sin()[:, None]

@@ -123,7 +123,7 @@ class PrecomputedReference:
     def _score(self, need: Need, batch: Sequence[Sample]) -> Score:
         device = self.views.model.device
         texts = [(name, text) for sample in batch for name, text in self._texts([need], sample)]
-        values = [self._rows(text).fetch([name], _lost)[0, : text.answer_count] for name, text in texts]
+        values = [self._rows(text).fetch([name], _reject_missing)[0, : text.answer_count] for name, text in texts]
         view = self.views[need.view]
         layout = collate([sample.tokens(need.text, view) or ABSENT for sample in batch], 0, device)
         mask = layout["labels"] != IGNORED
@@ -144,7 +144,7 @@ class PrecomputedReference:
                     row[: text.answer_count] = scored.token_logp[index][scored.answer_mask[index]].cpu().numpy()
                     rows_by_store.setdefault(rows, {})[name] = row
         for rows, by_name in rows_by_store.items():
-            rows.fetch(list(by_name), partial(_of, list(by_name.values())))
+            rows.fetch(list(by_name), partial(_stack_rows, list(by_name.values())))
 
     def _texts(self, needs: Sequence[Need], sample: Sample) -> list[tuple[str, Tokens]]:
         """Texts of `sample` that `needs` require, each with the key of its row."""
@@ -154,7 +154,7 @@ class PrecomputedReference:
             text = sample.tokens(need.text, view)
             if text is not None:
                 has_cloud = view.prefix == "cloud" and sample.has_cloud
-                shown = view.key(sample.shown(view), sample.epoch) if has_cloud else ""
+                shown = view.key(sample.record_id_for(view), sample.epoch) if has_cloud else ""
                 texts.append((digest([need.text, need.view, shown, text.ids, text.labels]), text))
         return texts
 
@@ -162,7 +162,7 @@ class PrecomputedReference:
         """Store of rows with the width for `text`."""
         width = 1 << (text.answer_count - 1).bit_length()
         if width not in self.widths:
-            self.widths[width] = self.store.beside(str(width), (width,))
+            self.widths[width] = self.store.substore(str(width), (width,))
         return self.widths[width]
 
 
@@ -196,9 +196,9 @@ def check_matches_policy(policy: Scores, reference: Mapping[Key, Score], *, bf16
             )
 
 
-def _of(rows: Sequence[Rows], indices: list[int]) -> Rows:
+def _stack_rows(rows: Sequence[Rows], indices: list[int]) -> Rows:
     return np.stack([rows[index] for index in indices])
 
 
-def _lost(missing: list[int]) -> Rows:
+def _reject_missing(missing: list[int]) -> Rows:
     raise LookupError("the reference's score of a sample was not computed before training began")

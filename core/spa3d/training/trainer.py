@@ -16,7 +16,7 @@ from spa3d.contracts.objective import Objective, Score, Scores, Term
 from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
 from spa3d.inference.views import Views
-from spa3d.model.adapters import attached, trained_state
+from spa3d.model.adapters import has_adapters, trained_state
 from spa3d.runtime.progress import Advance
 from spa3d.training.arguments import TrainingJob, as_batch, training_arguments
 from spa3d.training.dataset import TrainingDataset
@@ -62,7 +62,7 @@ class StageTrainer(Trainer):
         raise TypeError(f"{type(self).__name__} does not say what its loss is")
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Transformers' hook: the usual optimizer, with one group per part that has a learning rate of its own."""
+        """Hook of transformers: the usual optimizer, with one group per learning rate of a part."""
         optimizer = super().create_optimizer(model)
         whole: Any = self.model
         parts = {parameter: part_of(name) for name, parameter in whole.named_parameters()}
@@ -82,7 +82,7 @@ class StageTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterable[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """Transformers' hook: fetch the micro-batches of a step and count their units over all ranks."""
+        """Hook of transformers: fetch the micro-batches of a step, count units over all ranks."""
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         self.seen = []
         counts = self.count(batches)
@@ -92,17 +92,22 @@ class StageTrainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Transformers' hook. Ranks average their gradients, so each multiplies its share by their number."""
+        """Hook of transformers: loss of a micro-batch.
+
+        Ranks average their gradients, so each multiplies its share by their number.
+        """
         loss = self.loss(model, inputs, num_items_in_batch) * self.accelerator.num_processes
         return (loss, {}) if return_outputs else loss
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """Transformers' hook: with adapters a checkpoint holds what trains, and the base that it resumes from the rest.
+        """Hook of transformers: with adapters, a checkpoint has the trained weights only.
+
+        The base from which it resumes has the others.
 
         Read back, it is loaded into the model without strictness. Sharded training gathers a state of its own.
         """
         model: Any = self.model
-        if state_dict is None and attached(model):
+        if state_dict is None and has_adapters(model):
             state_dict = trained_state(model)
         super()._save(output_dir, state_dict)
 
@@ -156,7 +161,10 @@ class ObjectiveTrainer(StageTrainer):
         return total(terms, counts)
 
     def _add_terms(self, terms: Sequence[Term], counts: Counts) -> None:
-        """Sum the terms over the step: this process's share, as the logged loss is the mean over processes."""
+        """Sum this process's share of the terms over the step.
+
+        The logged loss is the mean over processes.
+        """
         for term in terms:
             share = float(total([term], counts).detach()) * self.accelerator.num_processes
             self.step_terms[term.name] = self.step_terms.get(term.name, 0.0) + share
@@ -197,7 +205,7 @@ class MetricsCallback(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Write one line to the metrics log, and one per answer newly cut; the Trainer's final summary is left out."""
+        """Write a line to the metrics log, and one per newly cut answer; no final summary."""
         logs, stage = logs or {}, self.trainer.job.stage
         lines = list(self.trainer.samples.cut.values())
         for line in lines[self.noted :]:

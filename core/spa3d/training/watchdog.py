@@ -86,8 +86,8 @@ class HeldOutWatchdog(TrainerCallback):
         """Score the slice before the first step, or read these scores in a resumed run."""
         self.warned = any("warning" in row for row in self.metrics_log.rows())
         if state.global_step == 0:
-            scores = self._look(0).tolist()  # by every process: a sharded model needs them all
-            distributed.first_only(lambda: write_whole(self.settings.start, json.dumps(scores)))
+            scores = self._measure(0).tolist()  # by every process: a sharded model needs them all
+            distributed.run_in_first(lambda: write_whole(self.settings.start, json.dumps(scores)))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Score the slice every `every` steps and after the last one."""
@@ -95,7 +95,7 @@ class HeldOutWatchdog(TrainerCallback):
             return
         # Every process sees the same slice and comes to the same decision.
         drop = significant_drop(
-            np.array(json.loads(self.settings.start.read_text(encoding="utf-8"))), self._look(state.global_step)
+            np.array(json.loads(self.settings.start.read_text(encoding="utf-8"))), self._measure(state.global_step)
         )
         if drop is None:
             return
@@ -114,12 +114,12 @@ class HeldOutWatchdog(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Restore the best weights, if `best` is set."""
-        kept = self.best.kept() if self.best is not None else None
+        kept = self.best.read_saved() if self.best is not None else None
         if self.best is not None and kept is not None:
             self.best.restore()
             self.metrics_log.write(stage="post-train", step=state.global_step, kept=kept[0])
 
-    def _look(self, step: int) -> np.ndarray:
+    def _measure(self, step: int) -> np.ndarray:
         """Log p(y|x) per token of each sample, nats; one row for the metrics log."""
         model, per_sample, rows = self.views.model, [], []
         training = model.training

@@ -18,10 +18,10 @@ from spa3d.contracts.dataset import Dataset, Fact, Record, Round
 from spa3d.data.questions import (
     LETTERS,
     OPTIONS,
+    append_options,
     draw_options,
     draw_pair_options,
     keyed_sample,
-    with_options,
 )
 from spa3d.metrics.text_matching import words
 from spa3d.runtime.rng import keyed_generator
@@ -100,7 +100,7 @@ class Choice(Benchmark):
         return tuple(questions)
 
     def _question(self, record_id: str, name: str, fact: Fact, options: tuple[str, ...]) -> Question:
-        prompt, answer = with_options(fact.question, options), fact.answer
+        prompt, answer = append_options(fact.question, options), fact.answer
         if self.config.answer_style == "letter":
             letters = tuple(LETTERS[: len(options)])
             options, answer = letters, letters[options.index(answer)]

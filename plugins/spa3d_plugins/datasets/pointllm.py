@@ -25,7 +25,7 @@ from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record
 from spa3d.data.cloud_checks import Colors
 from spa3d.data.formats.npy import columns, read_npy
 from spa3d.data.lazy_records import LazyRecords
-from spa3d.data.questions import draw_options, keyed_sample, with_options
+from spa3d.data.questions import append_options, draw_options, keyed_sample
 from spa3d.errors import DataError
 from spa3d.metrics.text_matching import mentions
 from spa3d.runtime.rng import keyed_generator
@@ -271,7 +271,7 @@ class PointLLM(Dataset):
                 break
             question = pool[stream.integers(len(pool))]
             if question in facts:
-                text = with_options(question, options.get(question, ()))
+                text = append_options(question, options.get(question, ()))
                 rounds.append(Round(text, facts.pop(question).answer))
             else:
                 rounds.append(annotated.pop(question))

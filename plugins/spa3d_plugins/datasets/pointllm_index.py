@@ -26,7 +26,7 @@ CORRUPT = frozenset({"6760e543e1d645d5aaacd3803bcae524", "b91c0711149d460a8004f9
 
 
 class ObjectFacts(BaseModel):
-    """Facts about one object from a facts file; unknown keys are ignored, and noted by the index."""
+    """Facts about one object from a facts file; the index notes unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", str_min_length=1, str_strip_whitespace=True)
 

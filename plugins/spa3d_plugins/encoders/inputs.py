@@ -11,14 +11,14 @@ from torch import Tensor
 from spa3d.contracts.encoder import Channel, Encoder
 
 
-def _xyz_first(inputs: tuple[Channel, ...]) -> tuple[Channel, ...]:
+def _check_order(inputs: tuple[Channel, ...]) -> tuple[Channel, ...]:
     if inputs[:1] != ("xyz",) or len(set(inputs)) < len(inputs):
         raise ValueError(f"inputs must begin with xyz and name each channel once, got {list(inputs)}")
     return inputs
 
 
 Positive = Annotated[int, Field(ge=1, le=65536)]
-Inputs = Annotated[tuple[Channel, ...], AfterValidator(_xyz_first)]
+Inputs = Annotated[tuple[Channel, ...], AfterValidator(_check_order)]
 """Channels per point; the first three values are the coordinates."""
 
 

@@ -21,7 +21,7 @@ from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
 from spa3d_plugins.encoders.inputs import Inputs, validate_points
-from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalized, folded, in_pieces, prepared
+from spa3d_plugins.encoders.pointwise import Pointwise, apply_in_pieces, batch_normalize, fold_norm, make_function
 
 POSITION_WIDTH = 128
 """Width of the hidden layer of the position embedding."""
@@ -57,7 +57,7 @@ class PointBERTConfig(ComponentConfig):
     """Start sampling at a new random point in each call, as in PointLLM; a forward is then not repeatable."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistency(self) -> Self:
         if self.width % self.heads:
             raise ValueError(f"heads must divide the width {self.width}, got {self.heads}")
         return self
@@ -115,7 +115,7 @@ class PointBERT(Encoder):
             )
         )
 
-    def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
+    def pool(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
         """Output of ULIP's encoder, ``(B, 2 width)``: class token and maximum over the groups."""
         tokens = self(points)
         return torch.cat([tokens[:, 0], tokens[:, 1:].amax(dim=1)], dim=1)
@@ -166,22 +166,22 @@ class _GroupEncoder(nn.Module):
         """Compute one feature per group."""
         first, first_norm, second = self.first_conv.parts()
         third, norm, last = self.second_conv.parts()
-        weight, bias = (third.weight.flatten(1), third.bias) if norm.training else folded(third, norm)
+        weight, bias = (third.weight.flatten(1), third.bias) if norm.training else fold_norm(third, norm)
         of_group, of_point = weight.tensor_split(2, dim=1)
         bias = F.linear(cast("Tensor", second.bias), of_point, bias)
         of_point = of_point @ second.weight.flatten(1)
-        enter = prepared(first, first_norm)
+        enter = make_function(first, first_norm)
 
         def features(points: Tensor) -> Tensor:
             hidden = F.relu_(enter(points))
             shared = F.linear(second(hidden).amax(dim=-2, keepdim=True), of_group, bias)
             hidden = F.linear(hidden, of_point).add_(shared)
             if norm.training:
-                hidden = batch_normalized(hidden, norm)
+                hidden = batch_normalize(hidden, norm)
             return last(F.relu_(hidden)).amax(dim=-2)
 
         whole, places = first_norm.training or norm.training, groups.shape[2]
-        pooled = in_pieces(features, groups.flatten(0, 1), places=places, width=len(third.weight), whole=whole)
+        pooled = apply_in_pieces(features, groups.flatten(0, 1), places=places, width=len(third.weight), whole=whole)
         return pooled.unflatten(0, groups.shape[:2])
 
 

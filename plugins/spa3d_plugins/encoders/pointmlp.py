@@ -21,7 +21,14 @@ from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
 from spa3d_plugins.encoders.inputs import Inputs, Positive, validate_points
-from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalized, folded, in_pieces, normalized, prepared
+from spa3d_plugins.encoders.pointwise import (
+    Pointwise,
+    apply_in_pieces,
+    apply_normalized,
+    batch_normalize,
+    fold_norm,
+    make_function,
+)
 
 EPSILON = 1e-5
 """Added to the standard deviation before the division by it."""
@@ -48,7 +55,7 @@ class PointMLPConfig(ComponentConfig):
     """Dropout in the head."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistency(self) -> Self:
         if self.points < 2**self.stages:
             raise ValueError(f"points must be at least {2**self.stages}, so that {self.stages} stages can halve them")
         if self.stages > 1 and self.k > self.points >> self.stages - 1:
@@ -111,7 +118,7 @@ class PointMLP(Encoder):
             index = torch.arange(index.shape[1], device=index.device).expand_as(index)
         return features
 
-    def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
+    def pool(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
         """Output of the published encoder: maximum over centers, head; published ``(B, 256)``."""
         return cast("Tensor", self.classifier(self(points).amax(dim=1)))
 
@@ -125,7 +132,7 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., inside)`` to ``(..., outside)``."""
-        return normalized(x, *_parts(self.net))
+        return apply_normalized(x, *_parts(self.net))
 
 
 class _Affine(nn.Module):
@@ -146,9 +153,9 @@ class _Residual(nn.Module):
             nn.Sequential(Pointwise(width, width, dims=1, bias=False), nn.BatchNorm1d(width)) for _ in range(2)
         )
 
-    def prepared(self) -> Callable[[Tensor], Tensor]:
+    def make_function(self) -> Callable[[Tensor], Tensor]:
         """Return the block as a function, for a tensor processed in pieces."""
-        first, second = prepared(*_parts(self.net1)), prepared(*_parts(self.net2))
+        first, second = make_function(*_parts(self.net1)), make_function(*_parts(self.net2))
         return lambda x: F.relu(second(F.relu(first(x), inplace=True)).add_(x), inplace=True)
 
 
@@ -162,7 +169,7 @@ class _Centers(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the blocks to each center independently."""
         for block in self.operation:
-            x = cast("_Residual", block).prepared()(x)
+            x = cast("_Residual", block).make_function()(x)
         return x
 
 
@@ -181,23 +188,23 @@ class _Groups(nn.Module):
         of once per neighbor.
         """
         layer, norm = _parts(self.transfer.net)
-        weight, bias = (layer.weight.flatten(1), None) if norm.training else folded(layer, norm)
+        weight, bias = (layer.weight.flatten(1), None) if norm.training else fold_norm(layer, norm)
         near_weight, center_weight = weight.chunk(2, dim=1)
         anchor = ops.group(features, index)
         difference = ops.group(features, near).sub_(anchor[:, :, None])
         scale = 1 / (_deviation(difference.float()) + EPSILON)
         shift = F.linear(anchor, center_weight, bias) + F.linear(affine.affine_beta.flatten(), near_weight)
         near_weight = near_weight * affine.affine_alpha.view(-1)
-        blocks = [cast("_Residual", block).prepared() for block in self.operation]
+        blocks = [cast("_Residual", block).make_function() for block in self.operation]
 
         def part(difference: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
             hidden = F.linear(difference * scale.to(difference.dtype), near_weight).add_(shift)
-            hidden = F.relu(batch_normalized(hidden, norm) if norm.training else hidden, inplace=True)
+            hidden = F.relu(batch_normalize(hidden, norm) if norm.training else hidden, inplace=True)
             for block in blocks:
                 hidden = block(hidden)
             return hidden.amax(dim=1)
 
-        return in_pieces(
+        return apply_in_pieces(
             part,
             difference.flatten(0, 1),
             shift.flatten(0, 1)[:, None],

@@ -20,8 +20,8 @@ from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
 from spa3d_plugins.encoders.inputs import Inputs, Positive, validate_points
-from spa3d_plugins.encoders.pointwise import Pointwise, normalized
-from spa3d_plugins.encoders.set_abstraction import Layer, abstracted
+from spa3d_plugins.encoders.pointwise import Pointwise, apply_normalized
+from spa3d_plugins.encoders.set_abstraction import Layer, abstract_sets
 
 Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
 
@@ -49,7 +49,7 @@ class PointNet2Config(ComponentConfig):
     """Source of the tokens: the last set abstraction, or the global stage before its maximum."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistency(self) -> Self:
         lengths = {name: len(getattr(self, name)) for name in ("centers", "radius", "nsample", "widths")}
         if len(set(lengths.values())) > 1:
             numbers = ", ".join(f"{name} {length}" for name, length in lengths.items())
@@ -98,14 +98,14 @@ class PointNet2(Encoder):
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
         """Encode clouds to tokens in sampling order; coordinates in units of the cloud's radius."""
         xyz, features = self._abstract(points)
-        return features if self.config.tokens == "stage" else self._last(xyz, features)
+        return features if self.config.tokens == "stage" else self._apply_last(xyz, features)
 
-    def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
+    def pool(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
         """Output of the published encoder: global stage, maximum, head; published ``(B, 256)``."""
-        feature = self._last(*self._abstract(points)).amax(dim=1)
+        feature = self._apply_last(*self._abstract(points)).amax(dim=1)
         for number in range(1, len(self.config.head) + 1):
             layer, norm = self.get_submodule(f"fc{number}"), self.get_submodule(f"bn{number}")
-            feature = F.relu(normalized(feature, cast("nn.Linear", layer), cast("nn.BatchNorm1d", norm)))
+            feature = F.relu(apply_normalized(feature, cast("nn.Linear", layer), cast("nn.BatchNorm1d", norm)))
             feature = F.dropout(feature, self.config.dropout, self.training)
         return feature
 
@@ -120,15 +120,15 @@ class PointNet2(Encoder):
         for number, (count, radius, nsample) in enumerate(shapes, start=1):
             centers = sampled[:, :count]
             ball = ops.ball_query(centers, xyz, radius, nsample, closed=True)
-            features = F.relu(abstracted((xyz, features), centers, ball, self._layers(number)))
+            features = F.relu(abstract_sets((xyz, features), centers, ball, self._layers(number)))
             xyz = centers
         return xyz, features
 
-    def _last(self, xyz: Tensor, features: Tensor) -> Tensor:
+    def _apply_last(self, xyz: Tensor, features: Tensor) -> Tensor:
         """Run the point-wise part of the global stage with absolute coordinates, ``(B, M, D)``."""
         hidden = torch.cat([xyz.to(features.dtype), features], dim=-1)
         for layer in self._layers(len(self.config.centers) + 1):
-            hidden = F.relu(normalized(hidden, *layer), inplace=True)
+            hidden = F.relu(apply_normalized(hidden, *layer), inplace=True)
         return hidden
 
     def _layers(self, number: int) -> Sequence[Layer]:

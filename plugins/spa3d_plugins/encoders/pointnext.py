@@ -20,8 +20,8 @@ from spa3d import ops
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.encoder import Channel, Encoder
 from spa3d_plugins.encoders.inputs import Inputs, Positive, validate_points
-from spa3d_plugins.encoders.pointwise import Pointwise, normalized
-from spa3d_plugins.encoders.set_abstraction import Layer, abstracted
+from spa3d_plugins.encoders.pointwise import Pointwise, apply_normalized
+from spa3d_plugins.encoders.set_abstraction import Layer, abstract_sets
 
 
 class PointNeXtConfig(ComponentConfig):
@@ -51,7 +51,7 @@ class PointNeXtConfig(ComponentConfig):
     """Source of the tokens: the last set abstraction, or the global stage before its maximum."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistency(self) -> Self:
         first, *middle, last = self.strides
         if first != 1 or last != 1 or min(middle) < 2:
             raise ValueError(f"strides must be 1, then numbers ≥ 2, then 1, got {list(self.strides)}")
@@ -78,7 +78,7 @@ class PointNeXt(Encoder):
                 _SetAbstraction(*pair, layers=config.sa_layers, radius=radius, nsample=config.nsample)
                 for pair, radius in zip(pairwise(widths), radii, strict=True)
             ],
-            _Global(widths[-1], layers=config.sa_layers),
+            _GlobalStage(widths[-1], layers=config.sa_layers),
         )
         self.prediction = nn.ModuleDict({"head": _head((widths[-1], *config.head), config.dropout)})
         self._strides, self._dim = strides, widths[-1]
@@ -105,12 +105,12 @@ class PointNeXt(Encoder):
     def forward(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B M D"]:
         """Encode clouds to tokens in sampling order; coordinates in units of the cloud's radius."""
         xyz, features = self._abstract(points)
-        return features if self.config.tokens == "stage" else self.encoder.last(xyz, features)
+        return features if self.config.tokens == "stage" else self.encoder.apply_last(xyz, features)
 
-    def pooled(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
+    def pool(self, points: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
         """Output of the published encoder: global stage, maximum, head; published ``(B, 256)``."""
         xyz, features = self._abstract(points)
-        return self.prediction["head"](self.encoder.last(xyz, features).amax(dim=1))
+        return self.prediction["head"](self.encoder.apply_last(xyz, features).amax(dim=1))
 
     def _abstract(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Compute centers ``(B, M, 3)`` and features ``(B, M, D)`` of the last set abstraction."""
@@ -145,7 +145,7 @@ class _Trunk(nn.Module):
             index = torch.arange(size, device=index.device).expand(len(index), -1)
         return xyz, features
 
-    def last(self, xyz: Tensor, features: Tensor) -> Tensor:
+    def apply_last(self, xyz: Tensor, features: Tensor) -> Tensor:
         """Run the point-wise part of the global stage, ``(B, M, D)``."""
         return self.encoder[-1]((xyz, features))
 
@@ -171,7 +171,7 @@ class _Layer(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """``(..., inside)`` to ``(..., outside)``."""
         layer, norm = cast("tuple[Pointwise, nn.BatchNorm1d]", tuple(self))
-        return normalized(x, layer, norm)
+        return apply_normalized(x, layer, norm)
 
 
 class _SetAbstraction(nn.Module):
@@ -185,16 +185,16 @@ class _SetAbstraction(nn.Module):
         self.radius, self.nsample = radius, nsample
 
     def forward(self, cloud: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Compute centers and features from ``(B, N, 3)``, ``(B, N, C)`` and centers' indices ``(B, M)``."""
+        """Compute centers and features; ``(B, N, 3)``, ``(B, N, C)``, centers' indices ``(B, M)``."""
         xyz, features, index = cloud
         centers = ops.group(xyz, index)
         ball = ops.ball_query(centers, xyz, self.radius, self.nsample, closed=False)
         layers = [cast("Layer", tuple(cast("_Layer", layer))) for layer in self.convs]
-        hidden = abstracted((xyz, features), centers, ball, layers, radius=self.radius)
+        hidden = abstract_sets((xyz, features), centers, ball, layers, radius=self.radius)
         return centers, F.relu(hidden + self.skipconv(ops.group(features, index)))
 
 
-class _Global(nn.Module):
+class _GlobalStage(nn.Module):
     """Global stage: all centers as one group, with absolute coordinates."""
 
     def __init__(self, width: int, *, layers: int) -> None:

@@ -34,20 +34,20 @@ class Pointwise(nn.Module):
         return F.linear(x, self.weight.flatten(1), self.bias)
 
 
-def normalized(
+def apply_normalized(
     x: Float[Tensor, "*places inside"], layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> Float[Tensor, "*places outside"]:
     """Compute ``norm(layer(x))``; in training the statistics are over all positions.
 
-    In eval mode it is a single product (see `folded`), without another pass over the result.
+    In eval mode it is a single product (see `fold_norm`), without another pass over the result.
     """
     if norm.training:
-        return batch_normalized(layer(x), norm)
-    weight, bias = folded(layer, norm)
+        return batch_normalize(layer(x), norm)
+    weight, bias = fold_norm(layer, norm)
     return F.linear(x, weight, bias)
 
 
-def batch_normalized(
+def batch_normalize(
     x: Float[Tensor, "*places outside"], norm: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> Float[Tensor, "*places outside"]:
     """Apply batch normalization over all positions of a channel-last tensor.
@@ -59,7 +59,7 @@ def batch_normalized(
     return norm(flat).reshape(x.shape)
 
 
-def folded(
+def fold_norm(
     layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> tuple[Float[Tensor, "outside inside"], Float[Tensor, " outside"]]:
     """Weight and bias of `layer` followed by `norm` in eval mode, differentiable in both."""
@@ -70,15 +70,15 @@ def folded(
     return layer.weight.flatten(1) * scale[:, None], norm.bias + offset * scale
 
 
-def prepared(layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
-    """Return `normalized` as a function of x, folded once for a tensor processed in pieces."""
+def make_function(layer: Pointwise | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
+    """Return `apply_normalized` as a function of x, folded once for many pieces."""
     if norm.training:
-        return lambda x: batch_normalized(layer(x), norm)
-    weight, bias = folded(layer, norm)
+        return lambda x: batch_normalize(layer(x), norm)
+    weight, bias = fold_norm(layer, norm)
     return lambda x: F.linear(x, weight).add_(bias)  # linear with a bias first copies the bias to every position
 
 
-def in_pieces(part: Callable[..., Tensor], *tensors: Tensor, places: int, width: int, whole: bool) -> Tensor:
+def apply_in_pieces(part: Callable[..., Tensor], *tensors: Tensor, places: int, width: int, whole: bool) -> Tensor:
     """Compute ``part(*tensors)`` a few rows at a time; `part` treats rows independently.
 
     On a CPU the layers of a group spend more time on memory than on arithmetic unless their results stay in the cache.

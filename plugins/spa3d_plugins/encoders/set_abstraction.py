@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from spa3d_plugins.encoders.pointwise import Pointwise, batch_normalized, folded, in_pieces, prepared
+from spa3d_plugins.encoders.pointwise import Pointwise, apply_in_pieces, batch_normalize, fold_norm, make_function
 
 Layer = tuple[Pointwise, nn.BatchNorm1d]
 
 
-def abstracted(
+def abstract_sets(
     cloud: tuple[Float[Tensor, "B N 3"], Float[Tensor, "B N C"]],
     centers: Float[Tensor, "B M 3"],
     ball: Int[Tensor, "B M k"],
@@ -36,7 +36,7 @@ def abstracted(
     """
     xyz, features = cloud
     first, *others = layers
-    enter, steps = _prepare_first(first, features, radius), [prepared(*layer) for layer in others]
+    enter, steps = _prepare_first(first, features, radius), [make_function(*layer) for layer in others]
     places = xyz.flatten(0, 1)
 
     def part(index: Tensor, middle: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def abstracted(
 
     offset = torch.arange(len(xyz), device=ball.device).mul_(xyz.shape[1])
     widest = max(layer.weight.shape[0] for layer, _ in layers)
-    pooled = in_pieces(
+    pooled = apply_in_pieces(
         part,
         (ball + offset[:, None, None]).flatten(0, 1),
         centers.flatten(0, 1),
@@ -66,7 +66,7 @@ def _prepare_first(first: Layer, features: Tensor, radius: float) -> Callable[[T
     point and ball.
     """
     layer, norm = first
-    weight, bias = (layer.weight.flatten(1), layer.bias) if norm.training else folded(layer, norm)
+    weight, bias = (layer.weight.flatten(1), layer.bias) if norm.training else fold_norm(layer, norm)
     near, far = weight.tensor_split([3], dim=1)
     near = near / radius
     if far.shape[1]:
@@ -77,6 +77,6 @@ def _prepare_first(first: Layer, features: Tensor, radius: float) -> Callable[[T
             hidden = table.index_select(0, index.flatten()).view(*index.shape, -1) + F.linear(offsets, near)
         else:
             hidden = F.linear(offsets, near, bias)
-        return batch_normalized(hidden, norm) if norm.training else hidden
+        return batch_normalize(hidden, norm) if norm.training else hidden
 
     return enter

@@ -45,7 +45,7 @@ class ColorStrip(Noise):
         left = _luminance(rgb).expand_as(rgb) if self.config.towards == "gray" else torch.zeros_like(rgb)
         return torch.cat([points[..., :3], torch.lerp(rgb, left, self.level), points[..., 6:]], dim=-1)
 
-    def realized(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
+    def measure_level(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
         """Level per cloud; 0 for a cloud that already had the target colors."""
         return self.level * (points != noised).flatten(1).any(dim=1).float()
 

@@ -32,9 +32,9 @@ class Crop(Removal):
     Config = CropConfig
     config: CropConfig
 
-    def removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
+    def select_removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
         """True for the points farthest along a random direction; of equally far points the first."""
         direction = F.normalize(draws.normal(3), dim=-1).to(xyz)
         order = (xyz * direction[:, None]).sum(dim=-1).argsort(dim=1, descending=True, stable=True)
         beyond = torch.zeros(xyz.shape[:2], dtype=torch.bool, device=xyz.device)
-        return beyond.scatter_(1, order[:, : self.share(xyz.shape[1])], True)
+        return beyond.scatter_(1, order[:, : self.count_removed(xyz.shape[1])], True)

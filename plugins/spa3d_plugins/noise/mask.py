@@ -37,7 +37,7 @@ class Mask(Removal):
     Config = MaskConfig
     config: MaskConfig
 
-    def removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
+    def select_removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
         """True for the points to remove."""
         total = xyz.shape[1]
         patches = min(self.config.patches, total)

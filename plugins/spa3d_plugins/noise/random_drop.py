@@ -28,7 +28,7 @@ class RandomDrop(Removal):
     Config = RandomDropConfig
     config: RandomDropConfig
 
-    def removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
+    def select_removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
         """True for the first points of a random order."""
         total = xyz.shape[1]
-        return draws.permutation(total).to(xyz.device) < self.share(total)
+        return draws.permutation(total).to(xyz.device) < self.count_removed(total)

@@ -20,21 +20,21 @@ class Removal(Noise):
         """Remove and refill points of clouds ``(B, N, C)`` with xyz first, using `draws`."""
         if self.level == 0:
             return points
-        removed = self.removed(points[..., :3], draws)
+        removed = self.select_removed(points[..., :3], draws)
         survivors = removed.int().argsort(dim=1, stable=True)
         number = (~removed).sum(dim=1, keepdim=True)
         pick = (draws.uniform(points.shape[1]).to(points.device) * number).long().clamp_max(number - 1)
         index = torch.arange(points.shape[1], device=points.device).expand_as(removed)
         return ops.group(points, torch.where(removed, survivors.gather(1, pick), index))
 
-    def realized(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
+    def measure_level(self, points: Float[Tensor, "B N C"], noised: Float[Tensor, "B N C"]) -> Float[Tensor, " B"]:
         """Share of the points that were replaced, per cloud."""
         return (points != noised).any(dim=-1).float().mean(dim=1)
 
     @abstractmethod
-    def removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
+    def select_removed(self, xyz: Float[Tensor, "B N 3"], draws: Draws) -> Bool[Tensor, "B N"]:
         """True for the points to remove; at least one per cloud must stay."""
 
-    def share(self, total: int) -> int:
+    def count_removed(self, total: int) -> int:
         """Number of points to remove: `level` of `total`, rounded, at most `total` − 1."""
         return min(round(self.level * total), total - 1)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Objective, Scores, Term
-from spa3d_plugins.objectives.preference import PAIR, difference, prefer
+from spa3d_plugins.objectives.preference import PAIR, difference, preference_loss
 
 
 class CPOConfig(ComponentConfig):
@@ -35,7 +35,7 @@ class CPO(Objective):
         """Preference in nats per sequence, ``(B,)``; cross-entropy per token if ``alpha`` > 0."""
         chosen, rejected = scores["chosen", "clean"], scores["rejected", "clean"]
         margin = self.config.beta * difference(chosen.logp, rejected.logp)
-        preference = Term("cpo", prefer(margin, rejected.present), "sequence")
+        preference = Term("cpo", preference_loss(margin, rejected.present), "sequence")
         if self.config.alpha == 0:
             return (preference,)
         return (preference, Term("nll", -chosen.token_logp, "token", self.config.alpha))

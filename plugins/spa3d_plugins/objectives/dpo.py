@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Objective, Scores, Term
-from spa3d_plugins.objectives.preference import PAIR, answer_margin, prefer, with_reference
+from spa3d_plugins.objectives.preference import PAIR, add_reference_needs, answer_margin, preference_loss
 
 
 class DPOConfig(ComponentConfig):
@@ -27,9 +27,9 @@ class DPO(Objective):
 
     Config = DPOConfig
     config: DPOConfig
-    needs = with_reference(*PAIR)
+    needs = add_reference_needs(*PAIR)
 
     def terms(self, scores: Scores) -> Sequence[Term]:
         """One term in nats per sequence, ``(B,)``; samples without a rejected answer contribute 0."""
-        loss = prefer(self.config.beta * answer_margin(scores), scores["rejected", "clean"].present)
+        loss = preference_loss(self.config.beta * answer_margin(scores), scores["rejected", "clean"].present)
         return (Term("dpo", loss, "sequence"),)

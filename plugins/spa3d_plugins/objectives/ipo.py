@@ -9,7 +9,7 @@ from pydantic import Field
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Objective, Scores, Term
-from spa3d_plugins.objectives.preference import PAIR, difference, log_ratio, with_reference
+from spa3d_plugins.objectives.preference import PAIR, add_reference_needs, difference, log_ratio
 
 
 class IPOConfig(ComponentConfig):
@@ -20,7 +20,7 @@ class IPOConfig(ComponentConfig):
 
 
 class IPO(Objective):
-    """[(c − c_ref) / n_c − (r − r_ref) / n_r − 1 / (2 β)]² (Azar et al., arXiv 2310.12036, equation 17).
+    """[(c − c_ref) / n_c − (r − r_ref) / n_r − 1 / (2 β)]² (Azar et al., arXiv 2310.12036).
 
     c and r are log p of the chosen and the rejected answer given the clean cloud; n_c and n_r are their numbers of
     tokens. The paper does not divide by n; its authors later recommended it, and TRL does it.
@@ -28,7 +28,7 @@ class IPO(Objective):
 
     Config = IPOConfig
     config: IPOConfig
-    needs = with_reference(*PAIR)
+    needs = add_reference_needs(*PAIR)
 
     def terms(self, scores: Scores) -> Sequence[Term]:
         """Term in squared nats per sequence, ``(B,)``; 0 without a rejected answer."""

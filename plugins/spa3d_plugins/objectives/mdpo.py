@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Objective, Scores, Term
-from spa3d_plugins.objectives.preference import log_ratio, prefer
+from spa3d_plugins.objectives.preference import log_ratio, preference_loss
 from spa3d_plugins.objectives.scene_dpo import NEEDS, answer_term, view_term
 
 
@@ -38,7 +38,7 @@ class MDPO(Objective):
         A sample without a rejected answer, or without a noised cloud, adds 0 to the term that needs it.
         """
         reward = self.config.beta * log_ratio(scores, "chosen", "clean")
-        anchor = prefer(reward - self.config.delta, scores["chosen", "clean"].present)
+        anchor = preference_loss(reward - self.config.delta, scores["chosen", "clean"].present)
         return (
             Term("answer", answer_term(scores, self.config.beta), "sequence"),
             Term("view", view_term(scores, self.config.beta), "sequence"),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Objective, Scores, Term
-from spa3d_plugins.objectives.preference import PAIR, difference, prefer
+from spa3d_plugins.objectives.preference import PAIR, difference, preference_loss
 
 
 class ORPOConfig(ComponentConfig):
@@ -22,7 +22,7 @@ class ORPOConfig(ComponentConfig):
 
 
 class ORPO(Objective):
-    """NLL − β log σ(log odds(c̄) − log odds(r̄)) (Hong et al., arXiv 2403.07691, equations 6 and 7).
+    """NLL − β log σ(log odds(c̄) − log odds(r̄)) (Hong et al., arXiv 2403.07691, eq. 6, 7).
 
     odds(p) = p / (1 − p); p is the geometric mean probability per token of an answer given the clean cloud. NLL is
     the token cross-entropy of the chosen answer. TRL also includes the prompt in NLL; here only the answer counts.
@@ -36,7 +36,7 @@ class ORPO(Objective):
         """Odds ratio in nats per sequence, ``(B,)``; cross-entropy per token, ``(B, T)``."""
         chosen, rejected = scores["chosen", "clean"], scores["rejected", "clean"]
         margin = difference(log_odds(chosen.mean_logp), log_odds(rejected.mean_logp))
-        preference = Term("orpo", prefer(margin, rejected.present), "sequence", self.config.beta)
+        preference = Term("orpo", preference_loss(margin, rejected.present), "sequence", self.config.beta)
         return (preference, Term("nll", -chosen.token_logp, "token"))
 
 

@@ -15,7 +15,7 @@ PAIR = (Need("chosen", "clean"), Need("rejected", "clean"))
 """Both answers of a preference pair, given the record's own cloud."""
 
 
-def with_reference(*needs: Need) -> tuple[Need, ...]:
+def add_reference_needs(*needs: Need) -> tuple[Need, ...]:
     """`needs`, plus the same scores of the reference model, without gradient."""
     return (*needs, *(replace(need, model="reference", grad=False) for need in needs))
 
@@ -36,6 +36,6 @@ def answer_margin(scores: Scores) -> Float[Tensor, " B"]:
     return difference(log_ratio(scores, "chosen", "clean"), log_ratio(scores, "rejected", "clean"))
 
 
-def prefer(margin: Float[Tensor, "*n"], present: Bool[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+def preference_loss(margin: Float[Tensor, "*n"], present: Bool[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """−log σ(`margin`), stable for any margin; 0 without gradient where `present` is false."""
     return torch.where(present, -F.logsigmoid(margin), torch.zeros_like(margin))

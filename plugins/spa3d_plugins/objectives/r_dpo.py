@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Objective, Scores, Term
-from spa3d_plugins.objectives.preference import PAIR, answer_margin, prefer, with_reference
+from spa3d_plugins.objectives.preference import PAIR, add_reference_needs, answer_margin, preference_loss
 
 
 class RDPOConfig(ComponentConfig):
@@ -29,11 +29,11 @@ class RDPO(Objective):
 
     Config = RDPOConfig
     config: RDPOConfig
-    needs = with_reference(*PAIR)
+    needs = add_reference_needs(*PAIR)
 
     def terms(self, scores: Scores) -> Sequence[Term]:
         """One term in nats per sequence, ``(B,)``; samples without a rejected answer contribute 0."""
         chosen, rejected = scores["chosen", "clean"], scores["rejected", "clean"]
         margin = self.config.beta * answer_margin(scores) + self.config.alpha * (chosen.length - rejected.length)
-        loss = prefer(margin, rejected.present)
+        loss = preference_loss(margin, rejected.present)
         return (Term("r-dpo", loss, "sequence"),)

@@ -10,9 +10,16 @@ from torch import Tensor
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Need, Objective, Scores, Term
-from spa3d_plugins.objectives.preference import PAIR, answer_margin, difference, log_ratio, prefer, with_reference
+from spa3d_plugins.objectives.preference import (
+    PAIR,
+    add_reference_needs,
+    answer_margin,
+    difference,
+    log_ratio,
+    preference_loss,
+)
 
-NEEDS = with_reference(*PAIR, Need("chosen", "noised"))
+NEEDS = add_reference_needs(*PAIR, Need("chosen", "noised"))
 
 
 class SceneDPOConfig(ComponentConfig):
@@ -23,7 +30,7 @@ class SceneDPOConfig(ComponentConfig):
 
 
 class SceneDPO(Objective):
-    """−log σ(β [ρ(y, x) − ρ(y⁻, x)]) − log σ(β [ρ(y, x) − ρ(y, x′)]) (after LEO-VL, arXiv 2506.09935).
+    """−log σ(β [ρ(y, x) − ρ(y⁻, x)]) − log σ(β [ρ(y, x) − ρ(y, x′)]) (as LEO-VL, 2506.09935).
 
     ρ is log p of the policy minus log p of the reference, summed over an answer's tokens; y is the chosen and y⁻
     the rejected answer, x the clean and x′ the noised cloud. LEO-VL uses another scene as x′.
@@ -46,10 +53,10 @@ class SceneDPO(Objective):
 
 def answer_term(scores: Scores, beta: float) -> Float[Tensor, " B"]:
     """DPO of chosen against rejected answer, given the clean cloud; nats per sequence."""
-    return prefer(beta * answer_margin(scores), scores["rejected", "clean"].present)
+    return preference_loss(beta * answer_margin(scores), scores["rejected", "clean"].present)
 
 
 def view_term(scores: Scores, beta: float) -> Float[Tensor, " B"]:
     """DPO of the clean against the noised cloud, for the chosen answer; in nats per sequence."""
     margin = difference(log_ratio(scores, "chosen", "clean"), log_ratio(scores, "chosen", "noised"))
-    return prefer(beta * margin, scores["chosen", "noised"].present)
+    return preference_loss(beta * margin, scores["chosen", "noised"].present)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Objective, Scores, Term
-from spa3d_plugins.objectives.preference import PAIR, difference, prefer
+from spa3d_plugins.objectives.preference import PAIR, difference, preference_loss
 
 
 class SimPOConfig(ComponentConfig):
@@ -34,4 +34,4 @@ class SimPO(Objective):
         """One term in nats per sequence, ``(B,)``; samples without a rejected answer contribute 0."""
         chosen, rejected = scores["chosen", "clean"], scores["rejected", "clean"]
         margin = self.config.beta * difference(chosen.mean_logp, rejected.mean_logp) - self.config.gamma
-        return (Term("simpo", prefer(margin, rejected.present), "sequence"),)
+        return (Term("simpo", preference_loss(margin, rejected.present), "sequence"),)

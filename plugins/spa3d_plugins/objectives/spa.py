@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Need, Objective, Score, Scores, Term
-from spa3d_plugins.objectives.preference import difference, prefer, with_reference
+from spa3d_plugins.objectives.preference import add_reference_needs, difference, preference_loss
 
 
 class SPAConfig(ComponentConfig):
@@ -53,7 +53,7 @@ class SPA(Objective):
         super().__init__(**values)
         clean, worse = Need("chosen", "clean"), Need("chosen", self.config.negative)
         needs = (clean, replace(worse, grad=not self.config.detach))
-        self.needs = with_reference(*needs) if self.config.reference else needs
+        self.needs = add_reference_needs(*needs) if self.config.reference else needs
 
     def terms(self, scores: Scores) -> Sequence[Term]:
         """Contrast in nats per sequence, ``(B,)``; anchor per token if its weight is not 0."""
@@ -74,7 +74,7 @@ class SPA(Objective):
         if self.config.clip is not None:
             margin = margin.clamp(max=self.config.clip)
         present = _sums(worse, worse.answer_mask, rounds) > 0
-        return prefer(self.config.beta * margin, present).sum(dim=1) / present.sum(dim=1).clamp(min=1)
+        return preference_loss(self.config.beta * margin, present).sum(dim=1) / present.sum(dim=1).clamp(min=1)
 
     def _logp(self, score: Score, rounds: int) -> Float[Tensor, "B R"]:
         """Log p per round, or of the whole sample; divided by tokens with ``normalize="length"``."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.objective import Need, Objective, Scores, Term
-from spa3d_plugins.objectives.preference import difference, prefer
+from spa3d_plugins.objectives.preference import difference, preference_loss
 
 
 class TwinContrastConfig(ComponentConfig):
@@ -62,4 +62,4 @@ class TwinContrast(Objective):
         better = torch.stack([own, twin_own, own, twin_own], dim=1)
         worse = torch.stack([other, twin_other, twin_other, other], dim=1)
         present = scores["rejected", "twin"].present[:, None].expand_as(better)
-        return prefer(self.config.beta * difference(better, worse), present).mean(dim=1)
+        return preference_loss(self.config.beta * difference(better, worse), present).mean(dim=1)

@@ -82,20 +82,20 @@ class CppOps(Ops):
     def knn(self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], k: int) -> Int[Tensor, "B Q k"]:
         """Search near buckets first; their distances limit the search of the others."""
         clouds, queries, points = *query.shape[:2], xyz.shape[1]
-        found = query.new_empty(clouds, queries, k, dtype=torch.int64)
-        self._run("knn", query.data_ptr(), xyz.data_ptr(), clouds, queries, points, k, found.data_ptr())
-        return found
+        indices = query.new_empty(clouds, queries, k, dtype=torch.int64)
+        self._run("knn", query.data_ptr(), xyz.data_ptr(), clouds, queries, points, k, indices.data_ptr())
+        return indices
 
     def ball_query(
         self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], radius: float, nsample: int, *, closed: bool
     ) -> Int[Tensor, "B Q nsample"]:
         """Search balls; the radius is squared in float32, as in all backends."""
         clouds, queries, points = *query.shape[:2], xyz.shape[1]
-        found = query.new_empty(clouds, queries, nsample, dtype=torch.int64)
+        indices = query.new_empty(clouds, queries, nsample, dtype=torch.int64)
         limit = float(np.square(np.float32(radius)))
         pointers = (query.data_ptr(), xyz.data_ptr())
-        self._run("ball_query", *pointers, clouds, queries, points, limit, nsample, closed, found.data_ptr())
-        return found
+        self._run("ball_query", *pointers, clouds, queries, points, limit, nsample, closed, indices.data_ptr())
+        return indices
 
     def _run(self, name: str, *arguments: float) -> None:
         """Call one operator, without the interpreter's lock."""

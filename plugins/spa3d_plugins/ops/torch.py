@@ -38,7 +38,7 @@ class TorchOps(Ops):
         for step in range(1, count):
             latest = chosen[step - 1]
             center = tuple(plane.gather(1, latest) for plane in planes)
-            torch.minimum(nearest, _squared(planes, center, distance, scratch), out=nearest)
+            torch.minimum(nearest, _square_distances(planes, center, distance, scratch), out=nearest)
             torch.max(nearest, dim=1, keepdim=True, out=(largest, chosen[step]))
         return chosen.squeeze(2).T.contiguous()
 
@@ -69,7 +69,7 @@ class TorchOps(Ops):
         return members
 
 
-def _squared(planes: tuple[Tensor, ...], center: tuple[Tensor, ...], out: Tensor, scratch: Tensor) -> Tensor:
+def _square_distances(planes: tuple[Tensor, ...], center: tuple[Tensor, ...], out: Tensor, scratch: Tensor) -> Tensor:
     """Write (x − x₀)² + (y − y₀)² + (z − z₀)² to `out`, in this order, without fused operations."""
     torch.sub(planes[0], center[0], out=out).mul_(out)
     for plane, value in zip(planes[1:], center[1:], strict=True):
@@ -93,5 +93,5 @@ def _blocks(query: Tensor, xyz: Tensor) -> Iterator[tuple[tuple[int, slice], Ten
             size = len(some)
             yield (
                 (cloud, slice(first, first + size)),
-                _squared(source, some.split(1, dim=1), distance[:size], scratch[:size]),
+                _square_distances(source, some.split(1, dim=1), distance[:size], scratch[:size]),
             )

@@ -39,15 +39,15 @@ class TorchPointsKernels(TorchOps):
         A query is uncertain if the distances of neighbors k and k + 1 differ by rounding only.
         """
         count = min(k + 1, xyz.shape[1])
-        found, _ = torch_points_kernels.knn(xyz, query, count)
-        doubtful = (found < 0).any(dim=2)  # no index: an infinite distance
-        distance, found = _sort_by_distance(query, xyz, found.clamp_(min=0))
+        indices, _ = torch_points_kernels.knn(xyz, query, count)
+        doubtful = (indices < 0).any(dim=2)  # no index: an infinite distance
+        distance, indices = _sort_by_distance(query, xyz, indices.clamp_(min=0))
         if count > k:
             doubtful |= ~(distance[..., k - 1] < distance[..., k] * (1 - SLACK))
         for cloud in doubtful.any(dim=1).nonzero().flatten().tolist():
             rows = doubtful[cloud]
-            found[cloud, rows, :k] = super().knn(query[cloud, rows][None], xyz[cloud, None], k)[0]
-        return found[..., :k].contiguous()
+            indices[cloud, rows, :k] = super().knn(query[cloud, rows][None], xyz[cloud, None], k)[0]
+        return indices[..., :k].contiguous()
 
     def ball_query(
         self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], radius: float, nsample: int, *, closed: bool
@@ -56,15 +56,15 @@ class TorchPointsKernels(TorchOps):
         limit = float(np.square(np.float32(radius)))
         if not 1e-30 < limit < 1e30:  # squares are imprecise outside this range
             return super().ball_query(query, xyz, radius, nsample, closed=closed)
-        found = query.new_zeros(*query.shape[:2], nsample, dtype=torch.int64)
+        indices = query.new_zeros(*query.shape[:2], nsample, dtype=torch.int64)
         rows = max(1, PAIRS // xyz.shape[1])
         for cloud in range(len(query)):
             source = xyz[cloud, None]
             for first in range(0, query.shape[1], rows):
                 block = query[cloud, None, first : first + rows]
                 member, inside = _find_members(block, source, radius, limit, closed)
-                found[cloud, first : first + rows] = _select_lowest(member, inside, nsample)
-        return found
+                indices[cloud, first : first + rows] = _select_lowest(member, inside, nsample)
+        return indices
 
 
 def _find_members(

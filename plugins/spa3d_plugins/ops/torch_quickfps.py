@@ -46,7 +46,7 @@ def _is_exact(xyz: Float[Tensor, "N 3"], chosen: Int[Tensor, " M"]) -> bool:
     equally far. Points nearer than the last chosen point cannot be chosen and are dropped, so this needs about half
     the distances of a search. Only the few points that could be chosen are compared step by step.
     """
-    centers, planes, place = xyz[chosen], xyz.T.contiguous(), torch.arange(len(xyz), device=xyz.device)
+    centers, planes, position = xyz[chosen], xyz.T.contiguous(), torch.arange(len(xyz), device=xyz.device)
     radius = _radii(centers)
     room = xyz.new_empty(2, STEPS * len(xyz))
     nearest = _distances(planes, centers[:1], room)[0].clone()
@@ -54,13 +54,13 @@ def _is_exact(xyz: Float[Tensor, "N 3"], chosen: Int[Tensor, " M"]) -> bool:
     while step < len(chosen):
         last = min(len(chosen), step + min(STEPS, max(8, step // 2)))
         kept = (nearest >= radius[step:].min()).nonzero().flatten()
-        place, nearest, planes = place[kept], nearest[kept], planes.index_select(1, kept)
+        position, nearest, planes = position[kept], nearest[kept], planes.index_select(1, kept)
         distances = _distances(planes, centers[step:last], room)
         hot = (nearest >= radius[step:last].min()).nonzero().flatten()
         before = torch.cat([nearest[None, hot], distances[:-1, hot]]).cummin(dim=0).values
         late, rival = (before >= radius[step:last, None]).nonzero().unbind(dim=1)
         farther = before[late, rival] > radius[late + step]
-        if (farther | (place[hot[rival]] < chosen[late + step])).any():
+        if (farther | (position[hot[rival]] < chosen[late + step])).any():
             return False
         nearest = torch.minimum(nearest, distances.amin(dim=0))
         step = last

@@ -53,34 +53,34 @@ class TritonOps(TorchOps):
         """Run a few queries per program; points of a tile are inserted into the lists of k nearest."""
         if k > LARGEST_K:
             return super().knn(query, xyz, k)
-        found = query.new_empty(*query.shape[:2], k, dtype=torch.int64)
+        indices = query.new_empty(*query.shape[:2], k, dtype=torch.int64)
         tile = min(512, max(16, triton.next_power_of_2(xyz.shape[1])))
         rows, grid = _split(query, 4)
         with _use_device(xyz):
             _knn[grid](
                 *_search_arguments(query, xyz),
-                found,
+                indices,
                 k,
                 rows=rows,
                 slots=triton.next_power_of_2(k),
                 tile=tile,
                 **_options(4),
             )
-        return found
+        return indices
 
     def ball_query(
         self, query: Float[Tensor, "B Q 3"], xyz: Float[Tensor, "B N 3"], radius: float, nsample: int, *, closed: bool
     ) -> Int[Tensor, "B Q nsample"]:
         """Run a few balls per program; points are scanned in index order until all balls are full."""
         limit, slots = float(np.square(np.float32(radius))), triton.next_power_of_2(nsample)
-        found = query.new_empty(*query.shape[:2], nsample, dtype=torch.int64)
+        indices = query.new_empty(*query.shape[:2], nsample, dtype=torch.int64)
         rows, grid = _split(query, 8)
         with _use_device(xyz):
             _ball_query[grid](
-                *_search_arguments(query, xyz), found, limit, nsample,
+                *_search_arguments(query, xyz), indices, limit, nsample,
                 closed=closed, rows=rows, slots=slots, tile=128, **_options(4),
             )  # fmt: skip
-        return found
+        return indices
 
 
 def _use_device(xyz: Tensor) -> AbstractContextManager[object]:
@@ -109,14 +109,14 @@ def _search_arguments(query: Tensor, xyz: Tensor) -> tuple[Tensor, Tensor, int, 
 
 
 @triton.jit
-def _squared(
-    planes: tl.tensor, place: tl.tensor, points: tl.tensor, x: tl.tensor, y: tl.tensor, z: tl.tensor
+def _square_distances(
+    planes: tl.tensor, position: tl.tensor, points: tl.tensor, x: tl.tensor, y: tl.tensor, z: tl.tensor
 ) -> tl.tensor:
-    """Squared distances of the points at `place` from (x, y, z); of 0 where there is no point."""
-    there = place < points
-    dx = tl.load(planes + place, mask=there, other=0.0) - x
-    dy = tl.load(planes + points + place, mask=there, other=0.0) - y
-    dz = tl.load(planes + 2 * points + place, mask=there, other=0.0) - z
+    """Squared distances of the points at `position` from (x, y, z); missing points count as 0."""
+    there = position < points
+    dx = tl.load(planes + position, mask=there, other=0.0) - x
+    dy = tl.load(planes + points + position, mask=there, other=0.0) - y
+    dz = tl.load(planes + 2 * points + position, mask=there, other=0.0) - z
     return dx * dx + dy * dy + dz * dz
 
 
@@ -137,11 +137,11 @@ def _fps(
     cloud = tl.program_id(0).to(tl.int64)
     planes += cloud * 3 * points
     chosen += cloud * count
-    place = tl.arange(0, tile)
-    there = place < points
-    x = tl.load(planes + place, mask=there, other=0.0)
-    y = tl.load(planes + points + place, mask=there, other=0.0)
-    z = tl.load(planes + 2 * points + place, mask=there, other=0.0)
+    position = tl.arange(0, tile)
+    there = position < points
+    x = tl.load(planes + position, mask=there, other=0.0)
+    y = tl.load(planes + points + position, mask=there, other=0.0)
+    z = tl.load(planes + 2 * points + position, mask=there, other=0.0)
     nearest = tl.where(there, float("inf"), -1.0)  # a negative distance is never the largest
     latest = tl.load(start + cloud)
     tl.store(chosen, latest)
@@ -151,7 +151,7 @@ def _fps(
         dz = z - tl.load(planes + 2 * points + latest)
         nearest = tl.minimum(nearest, dx * dx + dy * dy + dz * dz)
         bits = nearest.to(tl.int32, bitcast=True)
-        latest = tl.min(tl.where(bits == tl.max(bits, axis=0), place, tile), axis=0).to(tl.int64)
+        latest = tl.min(tl.where(bits == tl.max(bits, axis=0), position, tile), axis=0).to(tl.int64)
         tl.store(chosen + step, latest)
 
 
@@ -174,23 +174,24 @@ def _fps_large(
     for step in range(1, count):
         x, y, z = tl.load(planes + latest), tl.load(planes + points + latest), tl.load(planes + 2 * points + latest)
         # Every lane keeps the first of its largest distances; the lowest index among the lanes' best is chosen.
-        best, best_place = tl.full([tile], -1, tl.int32), tl.full([tile], 0, tl.int32)
+        best, best_position = tl.full([tile], -1, tl.int32), tl.full([tile], 0, tl.int32)
         for first in range(0, points, tile):
-            place = first + tl.arange(0, tile)
+            position = first + tl.arange(0, tile)
             distance = tl.minimum(
-                tl.load(nearest + place, mask=place < points, other=-1.0), _squared(planes, place, points, x, y, z)
+                tl.load(nearest + position, mask=position < points, other=-1.0),
+                _square_distances(planes, position, points, x, y, z),
             )
-            tl.store(nearest + place, distance, mask=place < points)
+            tl.store(nearest + position, distance, mask=position < points)
             bits = distance.to(tl.int32, bitcast=True)
-            best_place = tl.where(bits > best, place, best_place)
+            best_position = tl.where(bits > best, position, best_position)
             best = tl.maximum(bits, best)
-        latest = tl.min(tl.where(best == tl.max(best, axis=0), best_place, points), axis=0).to(tl.int64)
+        latest = tl.min(tl.where(best == tl.max(best, axis=0), best_position, points), axis=0).to(tl.int64)
         tl.store(chosen + step, latest)
 
 
 @triton.jit
 def _knn(
-    query: tl.tensor, planes: tl.tensor, queries: tl.tensor, points: tl.tensor, found: tl.tensor, k: tl.tensor,
+    query: tl.tensor, planes: tl.tensor, queries: tl.tensor, points: tl.tensor, indices: tl.tensor, k: tl.tensor,
     rows: tl.constexpr, slots: tl.constexpr, tile: tl.constexpr,
 ) -> None:  # fmt: skip
     last: tl.constexpr = 2**63 - 1
@@ -203,10 +204,10 @@ def _knn(
     slot = tl.arange(0, slots).to(tl.int64)[None, :] + tl.zeros([rows, slots], tl.int64)
     listed = tl.where(slot < k, last - slot, -1)
     for first in range(0, points, tile):
-        place = first + tl.arange(0, tile)[None, :]
-        bits = _squared(planes, place, points, x, y, z).to(tl.int32, bitcast=True)
-        key = (bits.to(tl.int64) << 32) | place
-        key = tl.where((place < points) & is_query[:, None], key, last)
+        position = first + tl.arange(0, tile)[None, :]
+        bits = _square_distances(planes, position, points, x, y, z).to(tl.int32, bitcast=True)
+        key = (bits.to(tl.int64) << 32) | position
+        key = tl.where((position < points) & is_query[:, None], key, last)
         least, most = tl.min(key, axis=1), tl.max(listed, axis=1)
         while tl.max((least < most).to(tl.int32), axis=0) > 0:
             left = (listed == most[:, None]) & (least < most)[:, None]
@@ -214,16 +215,16 @@ def _knn(
             key = tl.where(key == least[:, None], last, key)
             least, most = tl.min(key, axis=1), tl.max(listed, axis=1)
     listed = tl.where(slot < k, listed, last)
-    found += (cloud * queries + row) * k
-    for place in range(k):
+    indices += (cloud * queries + row) * k
+    for position in range(k):
         least = tl.min(listed, axis=1)
-        tl.store(found + place, least & 0xFFFFFFFF, mask=is_query)
+        tl.store(indices + position, least & 0xFFFFFFFF, mask=is_query)
         listed = tl.where(listed == least[:, None], last, listed)
 
 
 @triton.jit
 def _ball_query(
-    query: tl.tensor, planes: tl.tensor, queries: tl.tensor, points: tl.tensor, found: tl.tensor, limit: tl.tensor,
+    query: tl.tensor, planes: tl.tensor, queries: tl.tensor, points: tl.tensor, indices: tl.tensor, limit: tl.tensor,
     nsample: tl.tensor, closed: tl.constexpr, rows: tl.constexpr, slots: tl.constexpr, tile: tl.constexpr,
 ) -> None:  # fmt: skip
     row, cloud = tl.program_id(0) * rows + tl.arange(0, rows), tl.program_id(1).to(tl.int64)
@@ -231,18 +232,18 @@ def _ball_query(
     planes += cloud * 3 * points
     is_query = row < queries
     x, y, z = _columns(query, row, queries)
-    ball = (found + (cloud * queries + row) * nsample)[:, None]
+    ball = (indices + (cloud * queries + row) * nsample)[:, None]
     count = tl.where(is_query, 0, nsample)  # rows beyond the last query count as full
     lowest = tl.full([rows], 2**31 - 1, tl.int32)
     first = 0
     while (first < points) & (tl.min(count, axis=0) < nsample):
-        place = first + tl.arange(0, tile)[None, :]
-        distance = _squared(planes, place, points, x, y, z)
+        position = first + tl.arange(0, tile)[None, :]
+        distance = _square_distances(planes, position, points, x, y, z)
         inside = (distance <= limit) if closed else (distance < limit)
-        inside = (inside & (place < points) & is_query[:, None]).to(tl.int32)
+        inside = (inside & (position < points) & is_query[:, None]).to(tl.int32)
         rank = count[:, None] + tl.cumsum(inside, axis=1)
-        tl.store(ball + rank - 1, place.to(tl.int64), mask=(inside > 0) & (rank <= nsample))
-        lowest = tl.minimum(lowest, tl.min(tl.where(inside > 0, place, 2**31 - 1), axis=1))
+        tl.store(ball + rank - 1, position.to(tl.int64), mask=(inside > 0) & (rank <= nsample))
+        lowest = tl.minimum(lowest, tl.min(tl.where(inside > 0, position, 2**31 - 1), axis=1))
         count += tl.sum(inside, axis=1)
         first += tile
     slot = tl.arange(0, slots)[None, :]

@@ -75,10 +75,10 @@ def test_lock_run_folder_excludes_a_second_run(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("place", ["file/run", "file"])
-def test_lock_run_folder_unusable_path(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("unusable", ["file/run", "file"])
+def test_lock_run_folder_unusable_path(tmp_path: Path, unusable: str) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be created or read"), claim(tmp_path / place):
+    with pytest.raises(OutputError, match="cannot be created or read"), claim(tmp_path / unusable):
         pass
 
 
@@ -120,4 +120,4 @@ def test_write_whole_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(OSError, match="no space"):
         write_whole(path, "other")
     assert path.read_text() == "half a pair: ?"
-    assert [found.name for found in path.parent.iterdir()] == ["report.json"]
+    assert [result.name for result in path.parent.iterdir()] == ["report.json"]

@@ -1,4 +1,4 @@
-"""A saved model is read back whole, or refused in one message; and it never runs code of its own choice."""
+"""Loading of saved models: complete, or refused in one message; no code of theirs runs."""
 
 from __future__ import annotations
 
@@ -104,9 +104,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 @pytest.mark.parametrize("error", BROKEN)
 def test_load_refuses_an_incomplete_model(tmp_path: Path, error: str) -> None:
     save(tmp_path)
-    spoil, said = BROKEN[error]
+    spoil, message = BROKEN[error]
     spoil(tmp_path)
-    with pytest.raises(CheckpointError, match=said):
+    with pytest.raises(CheckpointError, match=message):
         load(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Tensors come out of files of every age; whatever else a file holds neither runs nor hides."""
+"""Reading of tensors: files of every age; other content is neither run nor ignored."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def state() -> dict[str, Tensor]:
     return OrderedDict({"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(3).half()})
 
 
-def holds(path: Path) -> bool:
+def reads_back(path: Path) -> bool:
     """Whether exactly `state` is found in `path`."""
-    found, wanted = read_tensors(path), state()
-    return set(found) == set(wanted) and all(found[name].equal(value) for name, value in wanted.items())
+    result, expected = read_tensors(path), state()
+    return set(result) == set(expected) and all(result[name].equal(value) for name, value in expected.items())
 
 
-def trained() -> dict[str, Any]:
+def training_checkpoint() -> dict[str, Any]:
     """What a training script leaves beside its weights."""
     layer = nn.Linear(3, 2)
     optimizer = torch.optim.AdamW(layer.parameters())
@@ -53,7 +53,7 @@ def trained() -> dict[str, Any]:
 
 
 WRAPS: dict[str, Callable[[], Any]] = {
-    "ulip": trained,
+    "ulip": training_checkpoint,
     "bare": state,
     "model": lambda: {"model": state(), "epoch": 3},
     "parameters": lambda: {name: nn.Parameter(value) for name, value in state().items()},
@@ -65,17 +65,17 @@ WRAPS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors", "weights"])
 def test_a_torch_file_of_any_age_and_name(tmp_path: Path, wrap: str, legacy: bool, name: str) -> None:
     torch.save(WRAPS[wrap](), tmp_path / name, _use_new_zipfile_serialization=not legacy)
-    assert holds(tmp_path / name)
+    assert reads_back(tmp_path / name)
     assert files_of(tmp_path / name, read_tensors(tmp_path / name), ["b"]) == (tmp_path / name,)
 
 
 def test_read_tensors_maps_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: dict[str, Any] = {}
+    kwargs: dict[str, Any] = {}
     load = torch.load
-    monkeypatch.setattr(torch, "load", lambda file, **how: (told.update(how), load(file, **how))[1])
+    monkeypatch.setattr(torch, "load", lambda file, **how: (kwargs.update(how), load(file, **how))[1])
     torch.save(state(), tmp_path / "weights.pt")
-    assert holds(tmp_path / "weights.pt")
-    assert (told["mmap"], told["weights_only"]) == (True, True)
+    assert reads_back(tmp_path / "weights.pt")
+    assert (kwargs["mmap"], kwargs["weights_only"]) == (True, True)
 
 
 def test_a_file_that_was_packed_again_is_unpacked(tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_a_file_that_was_packed_again_is_unpacked(tmp_path: Path) -> None:
     with ZipFile(tmp_path / "weights.pt") as old, ZipFile(tmp_path / "packed.pt", "w", ZIP_DEFLATED) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
-    found = read_tensors(tmp_path / "packed.pt")
-    assert found["big"].count_nonzero() == 0
-    assert all(found[name].equal(value) for name, value in state().items())
+    result = read_tensors(tmp_path / "packed.pt")
+    assert result["big"].count_nonzero() == 0
+    assert all(result[name].equal(value) for name, value in state().items())
 
 
 def test_read_tensors_drops_attributes_of_tensors(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_read_tensors_drops_attributes_of_tensors(tmp_path: Path) -> None:
 def test_safetensors_by_whatever_name(tmp_path: Path) -> None:
     for name in ("weights.safetensors", "weights.pt"):
         save_file(state(), tmp_path / name)
-        assert holds(tmp_path / name)
+        assert reads_back(tmp_path / name)
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "bin"])
@@ -108,18 +108,18 @@ def test_read_tensors_opens_only_the_needed_shards(tmp_path: Path, kind: str) ->
     save_file(state(), tmp_path / first) if kind == "safetensors" else torch.save(state(), tmp_path / first)
     index = "model.safetensors.index.json" if kind == "safetensors" else "pytorch_model.bin.index.json"
     (tmp_path / index).write_text(json.dumps({"metadata": {}, "weight_map": places}))
-    found = read_tensors(tmp_path)
-    assert set(found) == set(places)
-    assert found["a.weight"].equal(state()["a.weight"])
-    assert files_of(tmp_path, found, ["a.weight", "b"]) == (tmp_path / first,)
+    result = read_tensors(tmp_path)
+    assert set(result) == set(places)
+    assert result["a.weight"].equal(state()["a.weight"])
+    assert files_of(tmp_path, result, ["a.weight", "b"]) == (tmp_path / first,)
     with pytest.raises(CheckpointError, match=rf"{second}: cannot be read \(No such file"):
-        found["c"]
+        result["c"]
 
 
 def test_the_model_of_a_run_is_found_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     save_file(state(), tmp_path / "model" / "model.safetensors")
-    assert holds(tmp_path)
+    assert reads_back(tmp_path)
     assert files_of(tmp_path, read_tensors(tmp_path), ["b"]) == (tmp_path / "model" / "model.safetensors",)
 
 
@@ -146,8 +146,8 @@ def payloads(fired: Path) -> dict[str, Payload]:
 
 
 PLACES: dict[str, Callable[[Any], Any]] = {
-    "args": lambda evil: {**trained(), "args": argparse.Namespace(lr=evil)},
-    "score": lambda evil: {**trained(), "best_acc1": evil},
+    "args": lambda evil: {**training_checkpoint(), "args": argparse.Namespace(lr=evil)},
+    "score": lambda evil: {**training_checkpoint(), "best_acc1": evil},
     "state_dict": lambda evil: {"state_dict": {"a": evil}},
     "key": lambda evil: {evil: torch.ones(1)},
     "everything": lambda evil: evil,
@@ -156,11 +156,11 @@ PLACES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("name", ["weights.pt", "model.safetensors"])
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
-@pytest.mark.parametrize("place", PLACES)
-def test_nothing_in_a_hostile_pickle_runs(tmp_path: Path, place: str, legacy: bool, name: str) -> None:
+@pytest.mark.parametrize("position", PLACES)
+def test_nothing_in_a_hostile_pickle_runs(tmp_path: Path, position: str, legacy: bool, name: str) -> None:
     fired, path = tmp_path / "fired", tmp_path / name
     for evil in payloads(fired).values():
-        torch.save(PLACES[place](evil), path, _use_new_zipfile_serialization=not legacy)
+        torch.save(PLACES[position](evil), path, _use_new_zipfile_serialization=not legacy)
         with pytest.raises(CheckpointError, match=r"holds more than tensors: it asks for .* nothing of it was loaded"):
             read_tensors(path)
         with pytest.raises(CheckpointError):
@@ -194,7 +194,7 @@ def test_dictionaries_with_attributes_are_read_as_dictionaries(tmp_path: Path, m
     settings = easy(depth=12)
     settings.depth = 12
     torch.save({"state_dict": state(), "args": argparse.Namespace(config=settings)}, tmp_path / "weights.pt")
-    assert holds(tmp_path / "weights.pt")
+    assert reads_back(tmp_path / "weights.pt")
 
 
 def test_stand_ins_store_nothing(tmp_path: Path) -> None:
@@ -204,31 +204,31 @@ def test_stand_ins_store_nothing(tmp_path: Path) -> None:
         read_tensors(tmp_path / "weights.pt")
 
 
-def halves() -> dict[str, bytes]:
+def cut_files() -> dict[str, bytes]:
     """Files that were cut short."""
-    found = {}
+    result = {}
     for legacy in (False, True):
         file = io.BytesIO()
-        torch.save(trained(), file, _use_new_zipfile_serialization=not legacy)
-        found["legacy" if legacy else "zip"] = file.getvalue()
+        torch.save(training_checkpoint(), file, _use_new_zipfile_serialization=not legacy)
+        result["legacy" if legacy else "zip"] = file.getvalue()
     ends = {"half": 0.5, "all but the end": 0.99}
     return {
         f"{name}, {part}": whole[: int(len(whole) * share)]
-        for name, whole in found.items()
+        for name, whole in result.items()
         for part, share in ends.items()
     }
 
 
-@pytest.mark.parametrize("name", halves())
+@pytest.mark.parametrize("name", cut_files())
 def test_a_file_that_was_cut_short(tmp_path: Path, name: str) -> None:
     path = tmp_path / "weights.pt"
-    path.write_bytes(halves()[name])
+    path.write_bytes(cut_files()[name])
     with pytest.raises(CheckpointError, match=r"weights\.pt: cannot be read as a file of torch \(.*get the file again"):
         read_tensors(path)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is empty; get the file again"),
         (b"\n<!DOCTYPE html><html>Sign in</html>", "is a web page"),
@@ -248,16 +248,16 @@ def test_a_file_that_was_cut_short(tmp_path: Path, name: str) -> None:
         (b"\x80\x04\x95\x01", r"cannot be read as a file of torch \(Unsupported operand 149\)"),
     ],
 )
-def test_read_tensors_refuses_other_files(tmp_path: Path, content: bytes, said: str) -> None:
+def test_read_tensors_refuses_other_files(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "weights.safetensors"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=rf"weights\.safetensors: {said}") as caught:
+    with pytest.raises(CheckpointError, match=rf"weights\.safetensors: {message}") as caught:
         read_tensors(path)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("held", "said"),
+    ("content", "message"),
     [
         (torch.ones(3), "holds a Tensor and no state dict"),
         ([torch.ones(3)], "holds a list and no state dict"),
@@ -266,9 +266,9 @@ def test_read_tensors_refuses_other_files(tmp_path: Path, content: bytes, said: 
         (nn.Linear(1, 1), r"holds more than tensors: it asks for torch\.nn\.modules\.linear\.Linear"),
     ],
 )
-def test_a_torch_file_of_something_else(tmp_path: Path, held: object, said: str) -> None:
-    torch.save(held, tmp_path / "weights.pt")
-    with pytest.raises(CheckpointError, match=said):
+def test_a_torch_file_of_something_else(tmp_path: Path, content: object, message: str) -> None:
+    torch.save(content, tmp_path / "weights.pt")
+    with pytest.raises(CheckpointError, match=message):
         read_tensors(tmp_path / "weights.pt")
 
 
@@ -286,7 +286,7 @@ def test_read_tensors_from_a_path_without_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "does not list the file of each tensor"),
         ('{"weight_map": ["a"]}', "does not list the file of each tensor"),
@@ -294,9 +294,9 @@ def test_read_tensors_from_a_path_without_weights(tmp_path: Path) -> None:
         ('{"weight_map": {"a": "/etc/passwd"}}', "names /etc/passwd, which is no file beside it"),
     ],
 )
-def test_read_tensors_refuses_an_invalid_index(tmp_path: Path, text: str, said: str) -> None:
+def test_read_tensors_refuses_an_invalid_index(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(text)
-    with pytest.raises(CheckpointError, match=said):
+    with pytest.raises(CheckpointError, match=message):
         read_tensors(tmp_path)
 
 

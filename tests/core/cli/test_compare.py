@@ -1,4 +1,4 @@
-"""``spa3d compare`` as a user types it: what is refused, what is listed, what a kill leaves."""
+"""``spa3d compare`` from the command line: errors, lists, and continuation after a kill."""
 
 from __future__ import annotations
 
@@ -152,10 +152,10 @@ def test_compare_refuses_torchrun(capsys: pytest.CaptureFixture[str], monkeypatc
 def test_compare_ctrl_c_prints_the_command_that_continues(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object, **__: object) -> Path:
+    def interrupt(*_: object, **__: object) -> Path:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(spa3d.comparison.execute, "execute", interrupted)
+    monkeypatch.setattr(spa3d.comparison.execute, "execute", interrupt)
     assert main(["compare", "--objectives", "sft,spa", "--seeds", "0", *SMOKE]) == 130
     assert "to continue: spa3d compare --objectives sft,spa --seeds 0 --preset smoke" in capsys.readouterr().err
 

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from spa3d.cli import console
-from spa3d.cli.console import Bars, Lines, make_reporter, plain, show_warning
+from spa3d.cli.console import Bars, Lines, escape_text, make_reporter, show_warning
 from spa3d.ops.selection import SlowerBackend
-from spa3d.runtime.progress import Reporter, Silent
+from spa3d.runtime.progress import Reporter, SilentReporter
 
 HOSTILE = "[/red]<script>|"
 
@@ -18,9 +18,9 @@ def log(terminal: bool = False) -> tuple[Console, io.StringIO]:
     return Console(file=stream, force_terminal=terminal, width=100, highlight=False), stream
 
 
-def test_plain_escapes_markup_and_control_characters() -> None:
-    assert plain(HOSTILE).plain == HOSTILE
-    assert plain("a\x1b[2Jb\r\u202ec\nd").plain == "a\\x1b[2Jb\\r\\u202ec\nd"
+def test_escape_text_escapes_markup_and_control_characters() -> None:
+    assert escape_text(HOSTILE).plain == HOSTILE
+    assert escape_text("a\x1b[2Jb\r\u202ec\nd").plain == "a\\x1b[2Jb\\r\\u202ec\nd"
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -67,11 +67,11 @@ def test_bars_disappear_and_can_be_shown_again() -> None:
 def test_make_reporter_only_the_first_process_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(make_reporter(), Lines)
     monkeypatch.setenv("RANK", "1")
-    assert isinstance(make_reporter(), Silent)
+    assert isinstance(make_reporter(), SilentReporter)
 
 
 def test_silent_has_the_methods_of_a_reporter() -> None:
-    silent: Reporter = Silent()
+    silent: Reporter = SilentReporter()
     silent.stage("a")
     silent.say("b")
     silent.warn("c")

@@ -25,13 +25,13 @@ def _toys(toy_registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
-def listed(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> str:
+def list_output(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> str:
     assert main(["list", *argv]) == code
     return capsys.readouterr().out
 
 
 def test_list_one_line_per_entry(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [line.split() for line in listed(capsys, "noise").splitlines()]
+    lines = [line.split() for line in list_output(capsys, "noise").splitlines()]
     assert lines[0] == ["kind", "name", "summary", "origin", "status"]
     assert ["quiet", "*", "None", "at", "all", "built-in", "ready"] in lines
     assert ["compiled", "Needs", "a", "kernel", "built-in", "unavailable:", "needs", "kernel_nobody_has"] in [
@@ -40,7 +40,7 @@ def test_list_one_line_per_entry(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_list_json(capsys: pytest.CaptureFixture[str]) -> None:
-    document = json.loads(listed(capsys, "encoder", "--json"))
+    document = json.loads(list_output(capsys, "encoder", "--json"))
     assert document["schema"] == 1
     assert [entry["name"] for entry in document["entries"]] == ["other", "plain", "plain-wide", "plain-tiny"]
     assert document["entries"][1] == {
@@ -63,8 +63,8 @@ def test_list_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_list_check_shows_imports(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "imports" in listed(capsys, "encoder", "--check")
-    printed = listed(capsys, "noise", "--check", code=1)
+    assert "imports" in list_output(capsys, "encoder", "--check")
+    printed = list_output(capsys, "noise", "--check", code=1)
     assert "broken: noise 'lost' (built-in): toy_parts:Lost cannot be imported" in printed
 
 
@@ -72,14 +72,14 @@ def test_list_check_ignores_unavailable(toy_registry: Path, capsys: pytest.Captu
     broken = ("unfinished", "number", "lost")
     kept = [line for line in toy_registry.read_text().splitlines() if not line.strip().startswith(broken)]
     toy_registry.write_text("\n".join(kept))
-    assert "unavailable: needs kernel_nobody_has" in listed(capsys, "--check")
+    assert "unavailable: needs kernel_nobody_has" in list_output(capsys, "--check")
 
 
 def test_list_why(capsys: pytest.CaptureFixture[str]) -> None:
-    printed = listed(capsys, "--why", "plain-tiny")
+    printed = list_output(capsys, "--why", "plain-tiny")
     for words in ("toy_parts.py:", "MIT", "a paper", "tiny.safetensors", "https://example.org", "integer ≥ 1 and ≤ 64"):
         assert words in printed
-    document = json.loads(listed(capsys, "--why", "plain", "--json"))
+    document = json.loads(list_output(capsys, "--why", "plain", "--json"))
     assert document[0]["fields"][0]["name"] == "width"
 
 
@@ -94,19 +94,19 @@ def test_list_clash_is_shown_and_fails(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_list_registry_file_adds_rows(capsys: pytest.CaptureFixture[str]) -> None:
     Path("extra.yaml").write_text("version: 1\npresets: {noise: {silent: {component: quiet, summary: Still less}}}\n")
-    entries = json.loads(listed(capsys, "noise", "--json", "--registry", "extra.yaml"))["entries"]
+    entries = json.loads(list_output(capsys, "noise", "--json", "--registry", "extra.yaml"))["entries"]
     (added,) = [entry for entry in entries if entry["name"] == "silent"]
     assert (added["origin"], added["preset_of"], added["summary"]) == ("extra.yaml", "quiet", "Still less")
-    assert "silent" not in listed(capsys, "noise")
+    assert "silent" not in list_output(capsys, "noise")
 
 
 def test_list_escapes_third_party_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "listed_hostile.py"
     path.write_text(PLUGIN.format(name="hostile", summary=HOSTILE))
-    printed = listed(capsys, "noise", "--plugin", str(path))
+    printed = list_output(capsys, "noise", "--plugin", str(path))
     assert "[/red]<script>|\\x1b[31mred" in printed
     assert "\x1b" not in printed
-    document = json.loads(listed(capsys, "noise", "--json", "--plugin", str(path)))
+    document = json.loads(list_output(capsys, "noise", "--json", "--plugin", str(path)))
     assert HOSTILE in [entry["summary"] for entry in document["entries"]]
 
 
@@ -131,24 +131,24 @@ def test_list_bad_input_is_one_message(argv: list[str], words: str, capsys: pyte
 
 
 def test_list_help_names_kinds_and_flags(capsys: pytest.CaptureFixture[str]) -> None:
-    printed = listed(capsys, "--help")
+    printed = list_output(capsys, "--help")
     for words in ("encoder", "objective", "--why NAME", "--check", "--json"):
         assert words in printed
 
 
-def test_list_imports_neither_torch_nor_components(shipped: dict[str, str]) -> None:
+def test_list_imports_neither_torch_nor_components(clean_environment: dict[str, str]) -> None:
     code = (
         "import sys; from spa3d.cli import main; assert main(['list']) == 0; "
         "heavy = {'torch', 'transformers', 'numpy', 'spa3d.config.settings', 'spa3d_plugins.noise.mask'}; "
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, env=shipped)
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, env=clean_environment)
 
 
-def test_list_automatic_backend_depends_on_the_compiler(shipped: dict[str, str], tmp_path: Path) -> None:
+def test_list_automatic_backend_depends_on_the_compiler(clean_environment: dict[str, str], tmp_path: Path) -> None:
     compiler = tmp_path / "c++"
     compiler.touch(mode=0o755)
-    shipped.pop("CXX", None)
+    clean_environment.pop("CXX", None)
 
     def ops(*argv: str, path: str) -> str:
         command = [
@@ -159,18 +159,20 @@ def test_list_automatic_backend_depends_on_the_compiler(shipped: dict[str, str],
             "ops",
             *argv,
         ]
-        return subprocess.run(command, check=True, capture_output=True, text=True, env={**shipped, "PATH": path}).stdout
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, env={**clean_environment, "PATH": path}
+        ).stdout
 
     there, away = ops(path=str(tmp_path)), ops(path="")
     assert "--ops auto takes cpp on cpu" in there
     assert "--ops auto takes torch on cpu" in away
     assert "unavailable: needs one of $CXX, c++, g++, clang++ on the PATH" in away
     assert "unavailable: needs one of" not in there
-    shipped["CXX"] = "gone"
+    clean_environment["CXX"] = "gone"
     named = ops(path=str(tmp_path))
     assert "--ops auto takes torch on cpu" in named
     assert "unavailable: needs $CXX, and 'gone' is not there" in named
-    del shipped["CXX"]
+    del clean_environment["CXX"]
     document = json.loads(ops("--json", path=""))
     assert document["ops_auto"]["cpu"] == "torch"
     assert next(entry["name"] for entry in document["entries"] if entry["default"]) == "torch"

@@ -64,11 +64,11 @@ def test_pairs_help_lists_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--pairs.path" not in printed
 
 
-def test_pairs_writes_and_shows_a_file(tmp_path: Path, shipped: dict[str, str]) -> None:
+def test_pairs_writes_and_shows_a_file(tmp_path: Path, clean_environment: dict[str, str]) -> None:
     command = [sys.executable, "-c", "import sys; from spa3d.cli import main; sys.exit(main())"]
     ended = subprocess.run(
         [*command, "pairs", "pairs.jsonl", *SMOKE],
-        env={**shipped, "SPA3D_BASES": str(tmp_path / "bases"), "OMP_NUM_THREADS": "1"},
+        env={**clean_environment, "SPA3D_BASES": str(tmp_path / "bases"), "OMP_NUM_THREADS": "1"},
         cwd=tmp_path,
         capture_output=True,
         text=True,

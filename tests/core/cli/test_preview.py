@@ -136,7 +136,7 @@ def test_preview_third_party_noise_and_its_errors(tmp_path: Path, capsys: pytest
     assert "faint, mask at 0.5 on 1 of the 24 records" in capsys.readouterr().out
 
 
-def lay_out(root: Path) -> None:
+def write_data(root: Path) -> None:
     """Two objects in PointLLM's layout, one of them without a shape."""
     (root / "8192_npy").mkdir(parents=True)
     (root / "anno_data").mkdir()
@@ -150,7 +150,7 @@ def lay_out(root: Path) -> None:
 
 
 def test_preview_bad_clouds_stop_or_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lay_out(tmp_path / "data")
+    write_data(tmp_path / "data")
     sheet = tmp_path / "sheet.png"
     argv = ["preview", "dataset", str(sheet), "--dataset", "pointllm", "--dataset.root", str(tmp_path / "data")]
     assert main(argv) == 2

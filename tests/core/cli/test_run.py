@@ -11,7 +11,7 @@ import yaml
 import spa3d.pipeline.execute
 import spa3d.pipeline.plan
 from spa3d.cli import main
-from spa3d.cli.run import again
+from spa3d.cli.run import resume_command
 from spa3d.config.resolve import resolve
 from spa3d.errors import OutputError
 from spa3d.pipeline.plan import Plan, PlannedPart, PlannedStage
@@ -24,9 +24,9 @@ def _toys(toy_registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_again_adds_output_and_resume() -> None:
-    assert again(["--seed", "3"], Path("runs/a b")) == "spa3d run --seed 3 --output 'runs/a b' --resume"
-    assert again(["--output=x", "--resume"], Path("x")) == "spa3d run --output=x --resume"
+def test_resume_command_adds_output_and_resume() -> None:
+    assert resume_command(["--seed", "3"], Path("runs/a b")) == "spa3d run --seed 3 --output 'runs/a b' --resume"
+    assert resume_command(["--output=x", "--resume"], Path("x")) == "spa3d run --output=x --resume"
 
 
 class TestRun:
@@ -140,10 +140,10 @@ class TestHelp:
     def test_help_shows_the_checkpoint_of_the_encoder(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("w.pt").touch()
         lines = self.print_help(capsys, "--encoder.checkpoint", "w.pt").splitlines()
-        (place,) = [number for number, line in enumerate(lines) if "--encoder.checkpoint" in line]
-        assert "--encoder " in lines[place - 1]
-        assert " w.pt " in lines[place]
-        assert "Published weights" in lines[place]
+        (row,) = [number for number, line in enumerate(lines) if "--encoder.checkpoint" in line]
+        assert "--encoder " in lines[row - 1]
+        assert " w.pt " in lines[row]
+        assert "Published weights" in lines[row]
 
     def test_help_is_shown_with_errors(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["run", "-h", "--encoder", "gone", "--dataset", "files"]) == 0

@@ -21,7 +21,7 @@ BASE = 0.6
 
 
 def share_right(folder: Path, name: str, when: str, share: float, *, sets, key) -> None:
-    """Two questions per record; each is right where its own luck, the same in every run, lies below `share`."""
+    """Two questions per record; the same ones are right in every run with the same `share`."""
     rows = []
     for part in sets:
         luck = keyed_generator("luck", name, part).random((2 * RECORDS, 2))
@@ -38,7 +38,7 @@ def share_right(folder: Path, name: str, when: str, share: float, *, sets, key) 
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def finished(folder: Path, shares, *, seed=0, drift=-0.01, warnings=(), sets=("test", "counterfactual", "flip")):
+def finish_cell(folder: Path, shares, *, seed=0, drift=-0.01, warnings=(), sets=("test", "counterfactual", "flip")):
     """A run's folder: benchmark to its share of right answers after post-training."""
     for name, share in shares.items():
         share_right(folder, name, "before", BASE, sets=sets, key=0)
@@ -64,7 +64,7 @@ class Grid:
         self.folder, self.outcomes = folder, []
 
     def add(self, label, shares, *, seeds=(0, 1, 2), control="sft", settings=None, role="row", **more):
-        """A row; `shares` as for `finished`, or the reason why none of its cells is done."""
+        """A row; `shares` as for `finish_cell`, or the reason why none of its cells is done."""
         row = Row(label, settings or {"objective": label}, role, control)
         for seed in seeds:
             index = len(self.outcomes)
@@ -73,7 +73,7 @@ class Grid:
                 self.outcomes.append(Outcome(cell, "failed" if shares else "to do", shares))
                 continue
             cell.folder.mkdir(parents=True)
-            finished(cell.folder, shares, seed=seed, **more)
+            finish_cell(cell.folder, shares, seed=seed, **more)
             self.outcomes.append(Outcome(cell, "done", "", 12.5))
         return self
 
@@ -95,7 +95,7 @@ def grid(tmp_path):
 
 
 @pytest.fixture
-def ordinary(grid):
+def three_rows(grid):
     """SFT as control, one row far above it, one like it."""
     grid.add("sft", {"choice": BASE, "caption": BASE}, control="", role="control")
     grid.add("spa", {"choice": BASE, "caption": BASE})

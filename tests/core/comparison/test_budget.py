@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from spa3d.comparison.budget import Candidate, Planned, budgeted, cost, inherited
+from spa3d.comparison.budget import Candidate, PlannedRow, apply_budget, cost, inherited_settings
 from spa3d.comparison.grid import RowSettings
 from spa3d.config.settings import EncoderSelection, LoRASettings, RunConfig, Selection, TrainSettings
 from spa3d.contracts.objective import Need
@@ -39,7 +39,7 @@ def test_cost_in_forwards_per_sample(
 
 
 def candidate(settings: RowSettings, needs: Sequence[Need] = SFT, *, items: int = 320) -> Candidate:
-    """A row as the command line would make it: 320 records, 62 steps of 32 unless it says otherwise."""
+    """Row as from the command line; by default 320 records, 62 steps of 32 samples."""
     name = settings.get("objective", "sft")
     train = {
         "steps": int(settings.get("train.steps", 62)),
@@ -64,27 +64,27 @@ def control(settings: RowSettings) -> Candidate:
     return candidate({"objective": "sft", **settings})
 
 
-def plan(rows: Sequence[Candidate], budget: str) -> list[Planned]:
-    return budgeted(rows, budget, control)  # type: ignore[arg-type]
+def plan(rows: Sequence[Candidate], budget: str) -> list[PlannedRow]:
+    return apply_budget(rows, budget, control)  # type: ignore[arg-type]
 
 
-def summarize(planned: Sequence[Planned]) -> list[tuple[str, str, str, int]]:
+def summarize(planned: Sequence[PlannedRow]) -> list[tuple[str, str, str, int]]:
     return [(entry.row.label, entry.row.role, entry.row.control, entry.config.train.steps) for entry in planned]
 
 
-def test_budgeted_steps_adds_sft_of_as_many_steps() -> None:
+def test_apply_budget_steps_adds_sft_of_as_many_steps() -> None:
     assert summarize(plan([candidate({"objective": "spa"}, SPA)], "steps")) == [
         ("spa", "row", "sft, 62 steps", 62),
         ("sft, 62 steps", "control", "", 62),
     ]
 
 
-def test_budgeted_uses_a_control_of_the_grid() -> None:
+def test_apply_budget_uses_a_control_of_the_grid() -> None:
     rows = [candidate({"objective": "sft"}), candidate({"objective": "spa"}, SPA)]
     assert summarize(plan(rows, "steps")) == [("sft", "row", "", 62), ("spa", "row", "sft", 62)]
 
 
-def test_budgeted_compute_adds_one_control_per_cost() -> None:
+def test_apply_budget_compute_adds_one_control_per_cost() -> None:
     rows = [
         candidate({"objective": "sft"}),
         candidate({"objective": "spa"}, SPA),
@@ -101,21 +101,21 @@ def test_budgeted_compute_adds_one_control_per_cost() -> None:
     ]
 
 
-def test_budgeted_samples_are_independent_of_the_batch_size() -> None:
+def test_apply_budget_samples_are_independent_of_the_batch_size() -> None:
     rows = [candidate({"objective": "dpo", "train.batch_size": "8", "train.steps": "10"}, DPO)]
     planned = plan(rows, "samples")
     assert summarize(planned) == [("dpo", "row", "sft, 248 steps", 248), ("sft, 248 steps", "control", "", 248)]
     assert {entry.config.train.batch_size for entry in planned} == {8}
 
 
-def test_budgeted_turns_epochs_into_steps() -> None:
+def test_apply_budget_turns_epochs_into_steps() -> None:
     epochs = {"objective": "spa", "train.steps": "0", "train.epochs": "1.5"}
     planned = plan([candidate(epochs, SPA)], "steps")
     assert [steps for _, _, _, steps in summarize(planned)] == [15, 15]  # 1.5 · 320 / 32
     assert planned[0].row.settings["train.steps"] == "15"
 
 
-def test_budgeted_control_per_encoder() -> None:
+def test_apply_budget_control_per_encoder() -> None:
     rows = [candidate({"objective": "spa", "encoder": name}, SPA) for name in ("a", "b")]
     assert [(label, control) for label, _, control, _ in summarize(plan(rows, "steps"))] == [
         ("spa", "sft, a, 62 steps"),
@@ -125,7 +125,7 @@ def test_budgeted_control_per_encoder() -> None:
     ]
 
 
-def test_inherited_keeps_batch_and_encoder_but_no_rate() -> None:
+def test_inherited_settings_keep_batch_and_encoder_but_no_rate() -> None:
     settings = {
         "objective": "dpo",
         "objective.beta": "0.2",
@@ -137,4 +137,4 @@ def test_inherited_keeps_batch_and_encoder_but_no_rate() -> None:
         "encoder": "pointbert",
         "evaluate.split": "val",
     }
-    assert inherited(settings) == {"train.batch_size": "8", "encoder": "pointbert", "evaluate.split": "val"}
+    assert inherited_settings(settings) == {"train.batch_size": "8", "encoder": "pointbert", "evaluate.split": "val"}

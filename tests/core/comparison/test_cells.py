@@ -1,4 +1,4 @@
-"""What lies on disk of a cell: done or not, failed, or of other settings."""
+"""State of a cell from its folder: done, to do, failed, or of other settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spa3d.comparison.cells import ERROR, Cell, Outcome, Row, Task, outcome, refuse_foreign_cells
+from spa3d.comparison.cells import ERROR, Cell, Outcome, Row, Task, read_outcome, refuse_foreign_cells
 from spa3d.config.settings import RunConfig
 from spa3d.errors import OutputError
 
@@ -21,17 +21,17 @@ def tasks(config: RunConfig, output: Path, labels: Sequence[str] = ("sft", "spa"
     ]
 
 
-def test_outcome_is_done_if_complete_with_the_same_configuration(
+def test_read_outcome_is_done_if_complete_with_the_same_configuration(
     config: RunConfig, finish: Callable[..., None], tmp_path: Path
 ) -> None:
     (task,) = tasks(config, tmp_path, ("sft",))
-    assert outcome(task).status == "to do"
+    assert read_outcome(task).status == "to do"
     finish(task, status="interrupted")
-    assert outcome(task).status == "to do"
+    assert read_outcome(task).status == "to do"
     finish(task)
-    assert outcome(task) == Outcome(task.cell, "done", seconds=1.5)
+    assert read_outcome(task) == Outcome(task.cell, "done", seconds=1.5)
     other = Task(task.cell, config.model_copy(update={"seed": 9}))
-    assert outcome(other).status == "to do"
+    assert read_outcome(other).status == "to do"
 
 
 def test_refuse_foreign_cells_of_other_settings(config: RunConfig, finish: Callable[..., None], tmp_path: Path) -> None:
@@ -49,8 +49,8 @@ def test_refuse_foreign_cells_in_the_folder_of_a_run(config: RunConfig, tmp_path
         refuse_foreign_cells(tasks(config, tmp_path), tmp_path)
 
 
-def test_outcome_of_a_failed_cell_has_the_error(config: RunConfig, tmp_path: Path) -> None:
+def test_read_outcome_of_a_failed_cell_has_the_error(config: RunConfig, tmp_path: Path) -> None:
     (task,) = tasks(config, tmp_path, ("sft",))
     task.cell.folder.mkdir(parents=True)
     (task.cell.folder / ERROR).write_text("record 7: no cloud\n\nTraceback")
-    assert outcome(task) == Outcome(task.cell, "failed", "record 7: no cloud")
+    assert read_outcome(task) == Outcome(task.cell, "failed", "record 7: no cloud")

@@ -1,4 +1,4 @@
-"""Cells one after another: what is skipped, and what an error leaves behind."""
+"""Runs of cells: skipped ones, and traces of an error."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 import spa3d.comparison.execute
-from spa3d.comparison.budget import Planned
-from spa3d.comparison.cells import ERROR, Outcome, Row, Task, outcome
+from spa3d.comparison.budget import PlannedRow
+from spa3d.comparison.cells import ERROR, Outcome, Row, Task, read_outcome
 from spa3d.comparison.execute import run_cells
-from spa3d.comparison.plan import lay_out
+from spa3d.comparison.plan import plan_cells
 from spa3d.config.settings import RunConfig
 from spa3d.errors import DataError
 from spa3d.registry.registry import Registry, load_registry
-from spa3d.runtime.progress import Silent
+from spa3d.runtime.progress import SilentReporter
 
 
 def tasks(
     config: RunConfig, output: Path, labels: Sequence[str] = ("sft", "spa"), seeds: Sequence[int] = (0,)
 ) -> list[Task]:
-    return lay_out([Planned(Row(label, {}), config) for label in labels], seeds, output)
+    return plan_cells([PlannedRow(Row(label, {}), config) for label in labels], seeds, output)
 
 
 class Runs:
@@ -43,7 +43,9 @@ class Runs:
 
     def go(self) -> list[tuple[str, str]]:
         outcomes: list[Outcome] = []
-        run_cells(list(self.tasks.values()), load_registry(), reporter=lambda _: Silent(), finished=outcomes.append)
+        run_cells(
+            list(self.tasks.values()), load_registry(), reporter=lambda _: SilentReporter(), on_finish=outcomes.append
+        )
         return [(outcome.status, outcome.error) for outcome in outcomes]
 
 
@@ -88,4 +90,4 @@ def test_run_cells_keyboard_interrupt_writes_no_error(config: RunConfig, tmp_pat
     runs = make_runs(tasks(config, tmp_path), sft=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         runs.go()
-    assert outcome(tasks(config, tmp_path)[0]).status == "to do"
+    assert read_outcome(tasks(config, tmp_path)[0]).status == "to do"

@@ -37,7 +37,7 @@ def labels(preset: ComparePreset | None = None, **axes: str) -> list[str]:
 
 
 def test_expand_drops_axes_without_effect() -> None:
-    found = labels(
+    result = labels(
         objectives="sft,spa,dpo,twin-contrast",
         noises="mask,gaussian",
         levels="0.1,0.5",
@@ -45,7 +45,7 @@ def test_expand_drops_axes_without_effect() -> None:
     )
     noises = ["mask 0.1", "mask 0.5", "gaussian 0.1", "gaussian 0.5"]
     made_with_noise = [f"dpo, augmentation, {noise}" for noise in noises]
-    assert found == [
+    assert result == [
         "sft",
         *(f"spa, {noise}" for noise in noises),
         *made_with_noise,

@@ -12,33 +12,33 @@ def tables(page):
     return [block.splitlines() for block in page.split("\n\n") if block.startswith("| ")]
 
 
-def test_render_markdown_first_line_is_the_verdict(ordinary):
-    table = ordinary.table()
+def test_render_markdown_first_line_is_the_verdict(three_rows):
+    table = three_rows.table()
     page = render_markdown(table)
     assert page.startswith(f"**{table.verdict[0]}**\n")
 
 
-def test_render_markdown_main_table_has_nine_columns(ordinary):
-    main = tables(render_markdown(ordinary.table()))[0]
+def test_render_markdown_main_table_has_nine_columns(three_rows):
+    main = tables(render_markdown(three_rows.table()))[0]
     assert main[0].count(" | ") == 8
     assert [line.split(" | ")[0] for line in main[2:]] == ["| sft *(control)*", "| spa", "| twins"]
 
 
-def test_render_markdown_rows_match_the_header(ordinary, paper):
-    ordinary.add(HOSTILE, HOSTILE).add("late", "")
-    for lines in tables(render_markdown(ordinary.table(preset=paper))):
+def test_render_markdown_rows_match_the_header(three_rows, paper):
+    three_rows.add(HOSTILE, HOSTILE).add("late", "")
+    for lines in tables(render_markdown(three_rows.table(preset=paper))):
         cells = {line.replace("\\|", "").count("|") for line in lines}
         assert len(cells) == 1
 
 
-def test_render_markdown_escapes_text(ordinary):
-    page = render_markdown(ordinary.add(HOSTILE, HOSTILE).table())
+def test_render_markdown_escapes_text(three_rows):
+    page = render_markdown(three_rows.add(HOSTILE, HOSTILE).table())
     assert "<b>" not in page.replace("\\<b", "")
     assert "\\<b\\>a\\|b\\</b\\> \\`c\\` \\*d\\* \\[e\\](f) \\$g\\$: seeds 0, 1, 2 failed: \\<b\\>a" in page
 
 
-def test_render_markdown_lists_every_seed(ordinary):
-    runs = next(lines for lines in tables(render_markdown(ordinary.table())) if "folder" in lines[0])
+def test_render_markdown_lists_every_seed(three_rows):
+    runs = next(lines for lines in tables(render_markdown(three_rows.table())) if "folder" in lines[0])
     assert len(runs) == 2 + 9
     assert runs[2].startswith("| sft *(control)* | 0 | done | ")
 
@@ -46,14 +46,14 @@ def test_render_markdown_lists_every_seed(ordinary):
 @pytest.mark.parametrize(
     "title", ["the paper's own figures, from another model and other data: compare the pattern, not the values"]
 )
-def test_render_markdown_labels_the_papers_figures(ordinary, paper, title):
-    page = render_markdown(ordinary.table(preset=paper))
+def test_render_markdown_labels_the_papers_figures(three_rows, paper, title):
+    page = render_markdown(three_rows.table(preset=paper))
     assert f"## T{title[1:]}\n\nTable 4\n\n| row | CLIP | GPT |\n" in page
     assert "| SPA | 53.2 | 49 |" in page
-    assert title[4:20] not in render_markdown(ordinary.table())
+    assert title[4:20] not in render_markdown(three_rows.table())
 
 
-def test_render_markdown_marks_only_significant_differences(ordinary):
-    main = tables(render_markdown(ordinary.table()))[0]
+def test_render_markdown_marks_only_significant_differences(three_rows):
+    main = tables(render_markdown(three_rows.table()))[0]
     assert "▲" in main[4]
     assert not {"▲", "▼"} & set(main[3])

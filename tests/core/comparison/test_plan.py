@@ -1,4 +1,4 @@
-"""The cells of a comparison: where they lie, whose turn they are, and what is wrong with any of them."""
+"""Cells of a comparison: folders, order, and errors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from spa3d.comparison.budget import Planned
+from spa3d.comparison.budget import PlannedRow
 from spa3d.comparison.cells import Row, Task
 from spa3d.comparison.grid import make_grid
-from spa3d.comparison.plan import Comparison, lay_out, plan_comparison, share_of
+from spa3d.comparison.plan import Comparison, plan_cells, plan_comparison, share_of
 from spa3d.config.resolve import resolve
 from spa3d.config.settings import RunConfig
 from spa3d.errors import ConfigError
@@ -24,10 +24,10 @@ SMOKE = {"preset": "smoke", "device": "cpu", "benchmark": "choice", "evaluate": 
 def tasks(
     config: RunConfig, output: Path, labels: Sequence[str] = ("sft", "spa"), seeds: Sequence[int] = (0,)
 ) -> list[Task]:
-    return lay_out([Planned(Row(label, {}), config) for label in labels], seeds, output)
+    return plan_cells([PlannedRow(Row(label, {}), config) for label in labels], seeds, output)
 
 
-def test_lay_out_runs_every_row_before_the_next_seed(config: RunConfig, tmp_path: Path) -> None:
+def test_plan_cells_runs_every_row_before_the_next_seed(config: RunConfig, tmp_path: Path) -> None:
     laid = tasks(config, tmp_path, ("spa, mask 0.25", "sft, 6 steps"), (0, 7))
     assert [(task.cell.index, task.cell.folder.relative_to(tmp_path).as_posix()) for task in laid] == [
         (0, "cells/spa-mask-0.25-s0"),
@@ -38,7 +38,7 @@ def test_lay_out_runs_every_row_before_the_next_seed(config: RunConfig, tmp_path
     assert [task.config.seed for task in laid] == [0, 0, 7, 7]
 
 
-def test_lay_out_numbers_equal_folder_names(config: RunConfig, tmp_path: Path) -> None:
+def test_plan_cells_numbers_equal_folder_names(config: RunConfig, tmp_path: Path) -> None:
     names = [task.cell.folder.name for task in tasks(config, tmp_path, ("dpo (DA)", "dpo, da", "../..", "日本"))]
     assert names == ["dpo-da-s0", "dpo-da-2-s0", "row-s0", "row-4-s0"]
 
@@ -62,7 +62,7 @@ def _shipped_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPA3D_REGISTRY", raising=False)
 
 
-def planned(
+def make_plan(
     output: Path,
     axes: Mapping[Axis, Sequence[str]],
     *settings: Mapping[str, Any],
@@ -75,7 +75,7 @@ def planned(
 @pytest.mark.usefixtures("_shipped_registry")
 def test_plan_comparison_lays_rows_over_mappings(tmp_path: Path) -> None:
     axes: Mapping[Axis, Sequence[str]] = {"objectives": ("sft", "spa"), "levels": ("0.1", "0.5")}
-    comparison = planned(tmp_path, axes, {"noise": {"name": "gaussian", "level": 0.9}, "train.steps": 2})
+    comparison = make_plan(tmp_path, axes, {"noise": {"name": "gaussian", "level": 0.9}, "train.steps": 2})
     expected = resolve(SMOKE, {"noise": "gaussian", "noise.level": 0.1, "objective": "spa", "train.steps": 2})
     assert [task.cell.row.label for task in comparison.tasks] == ["sft", "spa, level 0.1", "spa, level 0.5"]
     assert comparison.tasks[1].config == expected
@@ -85,7 +85,7 @@ def test_plan_comparison_lays_rows_over_mappings(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_shipped_registry")
 def test_plan_comparison_keeps_settings_of_the_rows_objective_from_sft(tmp_path: Path) -> None:
-    comparison = planned(tmp_path, {"objectives": ("spa",)}, {"objective": {"name": "spa"}, "objective.beta": 0.3})
+    comparison = make_plan(tmp_path, {"objectives": ("spa",)}, {"objective": {"name": "spa"}, "objective.beta": 0.3})
     assert [task.config.objective.requested for task in comparison.tasks] == ["spa", "sft"]
     assert comparison.tasks[0].config.objective.config["beta"] == 0.3
 
@@ -103,7 +103,7 @@ def test_plan_comparison_reports_each_error_once(
     axes: Mapping[Axis, Sequence[str]], settings: Mapping[str, Any], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        planned(tmp_path, axes, settings)
+        make_plan(tmp_path, axes, settings)
     assert str(caught.value).startswith(words)
     assert len(caught.value.errors) == 1
 
@@ -112,4 +112,4 @@ def test_plan_comparison_reports_each_error_once(
 def test_plan_comparison_rejects_a_value_of_a_switch(tmp_path: Path) -> None:
     preset = ComparePreset(rows=[CompareRow(settings={"objective": "sft", "blind": "yes"})])
     with pytest.raises(ConfigError, match=r"^--blind=yes: --blind takes no value$"):
-        planned(tmp_path, {}, preset=preset)
+        make_plan(tmp_path, {}, preset=preset)

@@ -1,4 +1,4 @@
-"""Means over seeds and Holm's correction, worked by hand."""
+"""Means over seeds and Holm's correction, computed by hand."""
 
 import numpy as np
 import pytest
@@ -33,17 +33,17 @@ def test_average_over_seeds_keeps_common_questions():
     assert joint.values.tolist() == [0.5, 1.0]
 
 
-def test_minus_pairs_by_question():
-    moved = column([1, 1, 0]).minus(column([0, 1], ids="cb"[::-1]))
+def test_subtract_pairs_by_question():
+    moved = column([1, 1, 0]).subtract(column([0, 1], ids="cb"[::-1]))
     assert (moved.ids.tolist(), moved.values.tolist()) == (["b", "c"], [1.0, -1.0])
 
 
 def test_estimate_difference_lists_every_seed():
-    found = estimate_difference([column([1, 0, 0, 0]), None, column([1, 1, 0, 0])], bootstrap=200, key=("x",))
-    assert found.mean == 0.375
-    assert found.seeds == (0.25, None, 0.5)
-    assert found.ends == (0.25, 0.5)
-    assert found.ci95[0] < 0.375 < found.ci95[1]
+    result = estimate_difference([column([1, 0, 0, 0]), None, column([1, 1, 0, 0])], bootstrap=200, key=("x",))
+    assert result.mean == 0.375
+    assert result.seeds == (0.25, None, 0.5)
+    assert result.ends == (0.25, 0.5)
+    assert result.ci95[0] < 0.375 < result.ci95[1]
 
 
 def test_estimate_difference_interval_is_independent_of_the_number_of_seeds():
@@ -68,5 +68,5 @@ def test_compute_spread_and_estimate_difference_without_values():
     ],
 )
 def test_tested_side_needs_interval_holm_and_all_seeds(span, p, seeds, side, lucky):
-    found = document.Tested(mean=0.03, seeds=seeds, ci95=span, p=p, p_holm=p)
-    assert (found.side, found.lucky) == (side, lucky)
+    result = document.TestedEstimate(mean=0.03, seeds=seeds, ci95=span, p=p, p_holm=p)
+    assert (result.side, result.is_unconfirmed) == (side, lucky)

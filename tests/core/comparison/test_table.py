@@ -1,4 +1,4 @@
-"""The table as data: what it holds, against whom, and what it does where cells are missing."""
+"""Table of a comparison as data: rows, controls, and missing cells."""
 
 import json
 
@@ -8,16 +8,16 @@ CHOICE = ("choice", "test")
 
 
 def row(table, label):
-    return next(found for found in table.rows if found.label == label)
+    return next(result for result in table.rows if result.label == label)
 
 
-def rewritten(cell, share):
-    """Give a cell's choice predictions exact values: the first `share` of the clean answers right."""
+def rewrite(cell, share):
+    """Rewrite the predictions of ``choice``: the first `share` of the clean answers is right."""
     path = cell / "predictions" / "choice.after.jsonl"
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     clean = [line for line in lines if line["view"] == "clean" and line["set"] == "test"]
-    for place, line in enumerate(clean):
-        line["value"] = float(place < share * len(clean))
+    for index, line in enumerate(clean):
+        line["value"] = float(index < share * len(clean))
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
@@ -25,7 +25,7 @@ def test_build_table_means_and_differences_by_seed(grid):
     grid.add("sft", {"choice": 0.5}, seeds=(0, 1), control="", role="control")
     grid.add("spa", {"choice": 0.5}, seeds=(0, 1))
     for number, share in enumerate((0.5, 0.6, 0.55, 0.75)):
-        rewritten(grid.folder / "cells" / f"{number:03d}", share)
+        rewrite(grid.folder / "cells" / f"{number:03d}", share)
     score = grid.table().score(row(grid.table(), "spa"), CHOICE)
     assert score.after.seeds == (0.55, 0.75)
     assert score.after.mean == 0.65
@@ -33,34 +33,34 @@ def test_build_table_means_and_differences_by_seed(grid):
     assert score.against_control.mean == 0.1
 
 
-def test_build_table_blind_gap_and_chance(ordinary):
-    score = ordinary.table().score(row(ordinary.table(), "spa"), CHOICE)
+def test_build_table_blind_gap_and_chance(three_rows):
+    score = three_rows.table().score(row(three_rows.table(), "spa"), CHOICE)
     assert score.gap.mean == pytest.approx(score.after.mean - score.blind.mean, abs=2e-6)
     assert score.gap_change.mean == score.change.mean  # the blind answers are the same before and after
     assert score.chance == 0.25
 
 
-def test_build_table_training_figures(ordinary):
-    found = {name: numbers.mean for name, numbers in row(ordinary.table(), "twins").training.items()}
-    assert found == {
+def test_build_table_training_figures(three_rows):
+    result = {name: numbers.mean for name, numbers in row(three_rows.table(), "twins").training.items()}
+    assert result == {
         "steps": 20, "seconds": 12.5, "learning_rate": 1e-5, "margin": 1.5, "saturation": 0.25, "drift": -0.01,
         "repetition": 0.04, "warnings": 1,
     }  # fmt: skip
 
 
-def test_build_table_significance_of_a_clear_winner(ordinary):
-    table = ordinary.table()
+def test_build_table_significance_of_a_clear_winner(three_rows):
+    table = three_rows.table()
     assert table.score(row(table, "twins"), CHOICE).against_control.side == 1
     assert table.score(row(table, "twins"), ("caption", "test")).against_control.side == -1
     assert table.score(row(table, "spa"), CHOICE).against_control.side == 0
     assert (table.family.rows, table.family.scores, table.family.comparisons) == (2, 6, 12)
 
 
-def test_build_table_holm_over_all_comparisons(ordinary):
+def test_build_table_holm_over_all_comparisons(three_rows):
     tested = [
         score.against_control
-        for found in ordinary.table().rows
-        for sets in found.scores.values()
+        for result in three_rows.table().rows
+        for sets in result.scores.values()
         for score in sets.values()
         if score.against_control
     ]
@@ -81,9 +81,9 @@ def test_build_table_counts_missing_cells(grid):
     assert table.verdict[-1] == "Incomplete: 4 of 9 cells done, 2 failed, 3 to do."
 
 
-def test_build_table_cell_without_predictions_failed(ordinary):
-    (ordinary.folder / "cells" / "004" / "predictions" / "choice.after.jsonl").unlink()
-    table = ordinary.table()
+def test_build_table_cell_without_predictions_failed(three_rows):
+    (three_rows.folder / "cells" / "004" / "predictions" / "choice.after.jsonl").unlink()
+    table = three_rows.table()
     assert row(table, "spa").seeds_done == (0, 2)
     assert "choice" in row(table, "spa").errors[0]
     assert row(table, "spa").errors[0].startswith("seed 1 failed: ")
@@ -103,20 +103,20 @@ def test_build_table_without_finished_cells(grid):
     assert table["verdict"] == ["Nothing to compare yet: 0 of 6 cells done, 3 failed, 3 to do."]
 
 
-def test_write_table_is_deterministic(ordinary, paper):
-    def written():
-        ordinary.write(preset=paper)
-        return [(ordinary.folder / f"compare.{kind}").read_bytes() for kind in ("json", "md", "html")]
+def test_write_table_is_deterministic(three_rows, paper):
+    def page_files():
+        three_rows.write(preset=paper)
+        return [(three_rows.folder / f"compare.{kind}").read_bytes() for kind in ("json", "md", "html")]
 
-    assert written() == written()
+    assert page_files() == page_files()
 
 
-def test_write_table_figures_can_be_traced(ordinary):
-    ordinary.write()
-    table = json.loads((ordinary.folder / "compare.json").read_text(encoding="utf-8"))
-    folders = [cell["folder"] for found in table["rows"] for cell in found["cells"]]
+def test_write_table_figures_can_be_traced(three_rows):
+    three_rows.write()
+    table = json.loads((three_rows.folder / "compare.json").read_text(encoding="utf-8"))
+    folders = [cell["folder"] for result in table["rows"] for cell in result["cells"]]
     assert folders == [f"cells/{number:03d}" for number in range(9)]
-    assert all((ordinary.folder / folder / "report.json").exists() for folder in folders)
+    assert all((three_rows.folder / folder / "report.json").exists() for folder in folders)
 
 
 def test_build_table_blind_run_has_no_gap(grid):

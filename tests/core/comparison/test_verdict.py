@@ -14,8 +14,8 @@ def test_judge_table_without_a_winner(grid):
     )
 
 
-def test_judge_table_names_winner_and_losses(ordinary):
-    first, second, *_ = ordinary.table(budget="steps").verdict
+def test_judge_table_names_winner_and_losses(three_rows):
+    first, second, *_ = three_rows.table(budget="steps").verdict
     assert first.startswith("1 of 2 rows beats SFT of equal steps on choice: twins by +")
     assert "Below SFT of equal steps on other scores: twins on caption" in second
 

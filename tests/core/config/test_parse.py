@@ -299,7 +299,7 @@ class TestFile:
 
 
 class TestCheckpoint:
-    """Where an encoder's weights come from is the run's word, beside the settings of the encoder itself."""
+    """Source of an encoder's weights: a setting of the run, beside the encoder's own."""
 
     @pytest.fixture(autouse=True)
     def _weights(self) -> None:
@@ -403,11 +403,15 @@ class TestPlugins:
         preset = "{plain-12: {component: plain, config: {width: 12}}}"
         extra = f"version: 1\ndefaults: {{objective: prefer}}\npresets: {{encoder: {preset}}}\n"
         Path("extra.yaml").write_text(extra)
-        found = config("--registry", "extra.yaml", "--encoder", "plain-12")
-        assert (found.registry, found.objective.requested, found.encoder.preset) == ("extra.yaml", "prefer", "plain-12")
-        assert found.encoder.config["width"] == 12
-        saved = write(yaml.safe_dump(found.model_dump(mode="json")))
-        assert config("--config", saved) == found
+        result = config("--registry", "extra.yaml", "--encoder", "plain-12")
+        assert (result.registry, result.objective.requested, result.encoder.preset) == (
+            "extra.yaml",
+            "prefer",
+            "plain-12",
+        )
+        assert result.encoder.config["width"] == 12
+        saved = write(yaml.safe_dump(result.model_dump(mode="json")))
+        assert config("--config", saved) == result
         assert config("--config", write("registry: gone.yaml\n"), "--registry", "extra.yaml").registry == "extra.yaml"
         assert error("--encoder", "plain-12").startswith("--encoder plain-12: no encoder 'plain-12'")
         assert error("--config", write("registry: [a]\n")).startswith("run.yaml:1 registry: expected a name")

@@ -1,4 +1,4 @@
-"""A mapping is resolved as a command line is: the same names, values, layers and errors."""
+"""Resolution of mappings: the same names, values, layers and errors as on a command line."""
 
 from __future__ import annotations
 
@@ -77,20 +77,20 @@ def test_resolve_takes_the_registry_it_is_given(toy_registry: Path) -> None:
 
 def test_resolve_reads_the_registry_file_of_the_settings() -> None:
     Path("extra.yaml").write_text("version: 1\ndefaults: {objective: prefer}\n")
-    found = resolve({"registry": "gone.yaml"}, {"registry": "extra.yaml"})
-    assert (found.registry, found.objective.requested) == ("extra.yaml", "prefer")
+    result = resolve({"registry": "gone.yaml"}, {"registry": "extra.yaml"})
+    assert (result.registry, result.objective.requested) == ("extra.yaml", "prefer")
 
 
 def test_resolve_reports_every_error_with_its_key() -> None:
-    found = errors(
+    result = errors(
         {"seed": -1, "train": {"stepz": 3}, "encoder": {"name": "plain", "width": 99}, "noise.level": "2", "sede": 1},
         {"benchmark": "pick,gone", "base": "nowhere", "device": "gpu", "benchmark.tell.limit": 1},
     )
-    assert {each.partition(": ")[0] for each in found} == {
+    assert {each.partition(": ")[0] for each in result} == {
         *("seed", "train.stepz", "encoder.width", "noise.level", "sede"),
         *("benchmark", "base.path", "device", "benchmark.tell.limit"),
     }
-    assert "noise.level: '2' is not allowed; possible: number ≥ 0 and ≤ 1" in "\n".join(found)
+    assert "noise.level: '2' is not allowed; possible: number ≥ 0 and ≤ 1" in "\n".join(result)
 
 
 @pytest.mark.parametrize(

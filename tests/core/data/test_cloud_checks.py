@@ -120,7 +120,7 @@ def test_read_npy_never_unpickles(tmp_path: Path, wrapped: bool) -> None:
     assert not target.exists()
 
 
-def spoiled(row: int, column: int, value: float) -> np.ndarray:
+def spoil(row: int, column: int, value: float) -> np.ndarray:
     array = cloud().astype("float64")
     array[row, column] = value
     return array
@@ -129,12 +129,15 @@ def spoiled(row: int, column: int, value: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (spoiled(7, 1, np.nan), "NaN or infinity in 1 of 40 points, first in point 7"),
-        (spoiled(0, 4, np.inf), "NaN or infinity in 1 of 40 points, first in point 0"),
-        (spoiled(2, 0, 1e300), "NaN or infinity in 1 of 40 points, first in point 2"),
-        (spoiled(0, 3, 200.0), "colors look like 0-255 (largest 200); divide by 255 or pass --dataset.colors 0-255"),
-        (spoiled(0, 3, -1.0), "colors reach from -1 to"),
-        (spoiled(0, 5, 300.0), "colors reach from 0"),
+        (spoil(7, 1, np.nan), "NaN or infinity in 1 of 40 points, first in point 7"),
+        (spoil(0, 4, np.inf), "NaN or infinity in 1 of 40 points, first in point 0"),
+        (spoil(2, 0, 1e300), "NaN or infinity in 1 of 40 points, first in point 2"),
+        (
+            spoil(0, 3, 200.0),
+            "colors look like 0-255 (largest 200); divide by 255 or pass --dataset.colors 0-255",
+        ),
+        (spoil(0, 3, -1.0), "colors reach from -1 to"),
+        (spoil(0, 5, 300.0), "colors reach from 0"),
     ],
 )
 def test_read_npy_rejects_invalid_values(tmp_path: Path, array: np.ndarray, message: str) -> None:
@@ -212,8 +215,8 @@ def test_read_npy_damaged_file(
     path = tmp_path_factory.getbasetemp() / "fuzzed.npy"
     np.save(path, cloud())
     raw = bytearray(path.read_bytes())
-    for place, value in edits:
-        raw[place] = value
+    for position, value in edits:
+        raw[position] = value
     path.write_bytes(raw[:length])
     with contextlib.suppress(DataError):
         assert read_npy(path, record_id="a").shape[1] == 6

@@ -51,15 +51,15 @@ def test_lazy_records_build_only_requested_records() -> None:
 
 def test_lazy_records_raise_an_index_error_of_make() -> None:
     with pytest.raises(IndexError, match="a bug"):
-        list(LazyRecords(range(3), broken))
+        list(LazyRecords(range(3), fail))
 
 
-def broken(number: int) -> Record:
+def fail(number: int) -> Record:
     if number == 2:
         raise IndexError("a bug")
     return record(number)
 
 
 def test_lazy_records_pickle() -> None:
-    again = pickle.loads(pickle.dumps(LazyRecords(range(3), broken)))
+    again = pickle.loads(pickle.dumps(LazyRecords(range(3), fail)))
     assert ids(again[:2]) == ["r0", "r1"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spa3d.contracts.dataset import CAPTION, Conversation, Record, Round
-from spa3d.data.preparation import encoder_inputs, load_valid_cloud, normalized, prepare, resample
+from spa3d.data.preparation import Preparation, encoder_inputs, load_valid_cloud, normalize_cloud, prepare, resample
 from spa3d.errors import DataError
 from spa3d.runtime.rng import Draws, keyed_generator
 
@@ -17,14 +17,14 @@ def cloud(number: int, *key: str | int) -> np.ndarray:
     )
 
 
-def test_normalized() -> None:
+def test_normalize_cloud() -> None:
     xyz = np.array([[0, 0, 0], [4, 0, 0], [2, 1, 0], [2, -1, 0]], dtype=np.float32)
-    assert normalized(xyz).tolist() == [[-1, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, -0.5, 0]]
+    assert normalize_cloud(xyz).tolist() == [[-1, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, -0.5, 0]]
 
 
-def test_normalized_far_and_large_cloud() -> None:
+def test_normalize_cloud_far_and_large_cloud() -> None:
     far = cloud(2000)[:, :3] * 1000 + 1e5
-    unit = normalized(far)
+    unit = normalize_cloud(far)
     assert unit.dtype == np.float32
     assert np.abs(unit.mean(axis=0)).max() < 1e-6
     assert np.linalg.norm(unit, axis=1).max() == pytest.approx(1, abs=1e-6)
@@ -46,17 +46,19 @@ def test_prepare_changes_neither_input_nor_real_colors() -> None:
 
 
 def test_prepare_fills_missing_color() -> None:
-    assert (prepare(cloud(50), key=("a",), has_color=False, missing_color=0.4)[:, 3:] == np.float32(0.4)).all()
+    assert (
+        prepare(cloud(50), Preparation(missing_color=0.4), key=("a",), has_color=False)[:, 3:] == np.float32(0.4)
+    ).all()
     assert (prepare(cloud(50), key=("a",), has_color=False)[:, 3:] == 0).all()
 
 
 def test_prepare_without_normalization() -> None:
     source = cloud(50)
-    assert np.array_equal(prepare(source, key=("a",), normalize=False), source)
+    assert np.array_equal(prepare(source, Preparation(normalize=False), key=("a",)), source)
 
 
 def test_prepare_resamples_before_normalization() -> None:
-    ready = prepare(cloud(500), key=("a",), count=40)
+    ready = prepare(cloud(500), Preparation(count=40), key=("a",))
     assert ready.shape == (40, 6)
     assert ready.dtype == np.float32
     assert np.linalg.norm(ready[:, :3], axis=1).max() == pytest.approx(1, abs=1e-6)
@@ -80,9 +82,10 @@ def test_resample_fps_line() -> None:
 
 def test_prepare_random_subset_depends_on_the_key() -> None:
     source = cloud(300)
-    first = prepare(source, key=("a", 1), count=64, method="random")
-    assert np.array_equal(first, prepare(source, key=("a", 1), count=64, method="random"))
-    assert not np.array_equal(first, prepare(source, key=("a", 2), count=64, method="random"))
+    preparation = Preparation(count=64, method="random")
+    first = prepare(source, preparation, key=("a", 1))
+    assert np.array_equal(first, prepare(source, preparation, key=("a", 1)))
+    assert not np.array_equal(first, prepare(source, preparation, key=("a", 2)))
 
 
 @pytest.mark.parametrize("method", ["fps", "random"])
@@ -146,7 +149,7 @@ def test_prepare_does_not_depend_on_the_distance_of_float64_coordinates_from_the
     near[:, :3] *= 0.03
     far = near.copy()
     far[:, :3] += UTM
-    expected, ready = (prepare(each, key=("a",), count=count) for each in (near, far))
+    expected, ready = (prepare(each, Preparation(count=count), key=("a",)) for each in (near, far))
     assert ready.dtype == np.float32
     assert np.abs(ready - expected).max() < 1e-6
     assert np.abs(prepare(near.astype(np.float32), key=("a",)) - prepare(far, key=("a",))).max() < 1e-6
@@ -154,7 +157,7 @@ def test_prepare_does_not_depend_on_the_distance_of_float64_coordinates_from_the
 
 def test_prepare_without_normalization_refuses_float64_coordinates_that_float32_cannot_hold() -> None:
     near = cloud(50).astype(np.float64)
-    np.testing.assert_array_equal(prepare(near, key=("a",), normalize=False), near.astype(np.float32))
+    np.testing.assert_array_equal(prepare(near, Preparation(normalize=False), key=("a",)), near.astype(np.float32))
     near[:, :3] += 1e6 * UTM
     with pytest.raises(DataError, match=r"with --points\.normalize false: float32 is too coarse"):
-        prepare(near, key=("a",), normalize=False)
+        prepare(near, Preparation(normalize=False), key=("a",))

@@ -1,14 +1,14 @@
 from collections import Counter
 
 from spa3d.contracts.dataset import Fact
-from spa3d.data.questions import draw_options, draw_pair_options, keyed_sample, with_options
+from spa3d.data.questions import append_options, draw_options, draw_pair_options, keyed_sample
 
 COLOR = Fact("color", "seat", "What color is the seat?", "red", ("red", "blue", "green", "white", "black"))
 
 
-def test_with_options() -> None:
-    assert with_options(COLOR.question, ("red", "blue")) == "What color is the seat? A) red B) blue"
-    assert with_options(COLOR.question, ()) == COLOR.question
+def test_append_options() -> None:
+    assert append_options(COLOR.question, ("red", "blue")) == "What color is the seat? A) red B) blue"
+    assert append_options(COLOR.question, ()) == COLOR.question
 
 
 def test_draw_options_answer_at_any_position() -> None:

@@ -1,4 +1,4 @@
-"""Answers do not depend on who else is in the batch, and an option's likelihood is that of a plain forward."""
+"""Predictor: answers are independent of the batch; likelihoods equal a plain forward's."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def answerer(toy: Any) -> Predictor:
 @pytest.mark.parametrize("view", ["clean", "blind"])
 def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Predictor, view: str) -> None:
     options = ("left", "on the right hand side", "It is 3.", "top")
-    asked = questions(options)
-    found = answerer.answer(asked, view, lambda units: None)
+    items = questions(options)
+    result = answerer.answer(items, view, lambda units: None)
     prefix = answerer.processor.prompt_prefix(answerer.views[view].prefix)
-    for question, prediction in zip(asked, found, strict=True):
+    for question, prediction in zip(items, result, strict=True):
         by_hand, lengths = [], []
         for option in options:
             conversation = Conversation("x", (Round(question.prompt, option),))
@@ -57,9 +57,9 @@ def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Predictor, v
 @pytest.mark.parametrize("view", ["clean", "blind"])
 @pytest.mark.parametrize("options", [None, ("left", "right", "top")])
 def test_neighbors_in_the_batch_change_nothing(answerer: Predictor, view: str, options: tuple[str, ...] | None) -> None:
-    asked = questions(options)
-    together = answerer.answer(asked, view, lambda units: None)
-    for question, prediction in zip(asked, together, strict=True):
+    items = questions(options)
+    together = answerer.answer(items, view, lambda units: None)
+    for question, prediction in zip(items, together, strict=True):
         [alone] = answerer.answer([question], view, lambda units: None)
         assert alone.text == prediction.text
         assert alone.option_logp == pytest.approx(prediction.option_logp, abs=1e-3)
@@ -76,11 +76,11 @@ def test_a_free_answer_is_the_likeliest_token_by_token(answerer: Predictor) -> N
 
 
 def test_questions_of_different_shapes_come_back_in_their_order(answerer: Predictor) -> None:
-    asked = [*questions(("left", "right")), *questions(None), *questions(("top", "bottom", "left"))]
-    mixed = [asked[i] for i in (4, 0, 7, 1, 5, 8, 2, 3, 6)]
+    items = [*questions(("left", "right")), *questions(None), *questions(("top", "bottom", "left"))]
+    mixed = [items[i] for i in (4, 0, 7, 1, 5, 8, 2, 3, 6)]
     advanced: list[int] = []
-    found = answerer.answer(mixed, "clean", advanced.append)
-    assert [len(prediction.option_logp) for prediction in found] == [len(q.options or ()) for q in mixed]
+    result = answerer.answer(mixed, "clean", advanced.append)
+    assert [len(prediction.option_logp) for prediction in result] == [len(q.options or ()) for q in mixed]
     assert sum(advanced) == len(mixed)
 
 

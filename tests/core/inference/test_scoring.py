@@ -1,4 +1,4 @@
-"""Scores are what a plain forward gives, and a step's loss does not depend on how the step is split."""
+"""Scoring: equal to a plain forward; the loss of a step is independent of its batches."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from spa3d.training.loss import count_units, total
 CLEAN, NOISED = Need("chosen", "clean"), Need("chosen", "noised")
 
 
-def masked() -> Any:
+def make_mask() -> Any:
     return create("noise", "mask", level=0.5, patches=4, patch_size=8)
 
 
-def kept(views: Views, folder: Any) -> Views:
+def store_views(views: Views, folder: Any) -> Views:
     """The same views, whose tokens are kept in `folder`."""
     encoder = ViewEncoder(views.model, views.encoder.clouds, RowStore(folder, (4, 8)))
-    return built_in_views(encoder, noise=masked(), seed=3)
+    return built_in_views(encoder, noise=make_mask(), seed=3)
 
 
 @pytest.fixture
 def world(toy: Any, toy_dataset: Any) -> Any:
     model, processor, clouds = toy()
     model.set_trained("projector", "llm")
-    views = built_in_views(ViewEncoder(model, clouds), noise=masked(), seed=3)
+    views = built_in_views(ViewEncoder(model, clouds), noise=make_mask(), seed=3)
     text = tokenize_example(
         processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")]
     )
@@ -49,12 +49,12 @@ def test_log_probabilities_are_those_of_a_full_forward(world: Any) -> None:
     model, views, batch = world
     sample = batch[0]
     tokens = sample.texts["chosen", "cloud"]
-    found = score(model, [CLEAN], [sample], views).scores["chosen", "clean"]
+    result = score(model, [CLEAN], [sample], views).scores["chosen", "clean"]
     points = views["clean"].tokens([(sample.record_id, 0)]).tokens
     logits = model(input_ids=torch.tensor([tokens.ids]), point_tokens=points).logits[0].log_softmax(-1).detach()
-    by_hand = sum(float(logits[place - 1, label]) for place, label in enumerate(tokens.labels) if label != IGNORED)
-    assert float(found.logp.detach()) == pytest.approx(by_hand, abs=1e-4)
-    assert int(found.length) == tokens.answer_count
+    by_hand = sum(float(logits[index - 1, label]) for index, label in enumerate(tokens.labels) if label != IGNORED)
+    assert float(result.logp.detach()) == pytest.approx(by_hand, abs=1e-4)
+    assert int(result.length) == tokens.answer_count
 
 
 def test_padding_and_neighbors_do_not_change_a_score(world: Any) -> None:
@@ -69,8 +69,8 @@ def test_padding_and_neighbors_do_not_change_a_score(world: Any) -> None:
 def test_the_blind_score_never_sees_a_cloud(world: Any) -> None:
     model, views, batch = world
     views.encoder.clouds.get = None  # any use of it fails
-    found = score(model, [Need("chosen", "blind")], batch, views).scores
-    assert found["chosen", "blind"].logp.shape == (8,)
+    result = score(model, [Need("chosen", "blind")], batch, views).scores
+    assert result["chosen", "blind"].logp.shape == (8,)
 
 
 class Both(Objective):
@@ -91,7 +91,7 @@ def gradients(model: Any) -> torch.Tensor:
 
 
 def text_only(sample: Sample) -> Sample:
-    """The sample as a text-only conversation: its text behind every prefix is that without a point block."""
+    """The sample as a text-only conversation, without a point block behind any prefix."""
     return replace(sample, has_cloud=False, texts=dict.fromkeys(sample.texts, sample.texts["chosen", "blind"]))
 
 
@@ -104,7 +104,7 @@ class Turned(CleanView):
 @pytest.mark.parametrize("view", ["noised", "other", "twin", "turned"])
 def test_text_only_conversations_are_absent_under_views_of_a_cloud(world: Any, toy_dataset: Any, view: str) -> None:
     model, views, batch = world
-    built_in = built_in_views(views.encoder, noise=masked(), seed=3, others=toy_dataset.records("train"))
+    built_in = built_in_views(views.encoder, noise=make_mask(), seed=3, others=toy_dataset.records("train"))
     views = Views(views.encoder, [*built_in.values(), Turned(views.encoder)])
     need = Need("chosen", view)
     for alone in (text_only(batch[0]), replace(text_only(batch[0]), twin_id=batch[1].record_id)):
@@ -153,7 +153,7 @@ def test_one_step_of_eight_equals_its_pieces(world: Any, pieces: int) -> None:
 def test_cached_tokens_give_the_same_loss(world: Any, tmp_path: Any) -> None:
     model, views, batch = world
     plain = score(model, [CLEAN, NOISED], batch, views).scores
-    views = kept(views, tmp_path)
+    views = store_views(views, tmp_path)
     for _ in range(2):
         cached = score(model, [CLEAN, NOISED], batch, views).scores
         for need in (CLEAN, NOISED):
@@ -164,21 +164,21 @@ def test_cached_tokens_give_the_same_loss(world: Any, tmp_path: Any) -> None:
 
 def test_noise_level_is_known_for_cached_tokens(world: Any, tmp_path: Any) -> None:
     model, views, batch = world
-    levels = [score(model, [NOISED], batch, kept(views, tmp_path)).levels["noised"] for _ in range(2)]
+    levels = [score(model, [NOISED], batch, store_views(views, tmp_path)).levels["noised"] for _ in range(2)]
     assert levels[0] == levels[1]
     assert 0 < levels[0] < 1
 
 
 def test_score_passes_the_number_of_patch_tokens(world: Any) -> None:
     model, views, batch = world
-    told = []
+    patch_counts = []
 
     def forward(**inputs: Any) -> Any:
-        told.append((inputs["patch_count"], int((inputs["input_ids"] == model.config.point_ids[1]).sum())))
+        patch_counts.append((inputs["patch_count"], int((inputs["input_ids"] == model.config.point_ids[1]).sum())))
         return model(**inputs)
 
     score(forward, [CLEAN, Need("chosen", "blind"), replace(NOISED, grad=False)], batch, views)
-    assert told == [(32, 32), (32, 32)]
+    assert patch_counts == [(32, 32), (32, 32)]
 
 
 def test_collate_pads_each_tensor_with_its_neutral_value() -> None:

@@ -1,4 +1,4 @@
-"""What is shown of a record is checked once, named when it is bad, and cached under all that decides it."""
+"""Views: clouds are checked once, errors name the record, caches have complete keys."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_prepared_clouds_checks_clouds_of_any_dataset(toy: Any, toy_dataset: Any
         clouds.get(["train-0"])
 
 
-def noised(toy: Any, folder: Path | None, *, noise: Any, code: str = "") -> Any:
+def noised_tokens(toy: Any, folder: Path | None, *, noise: Any, code: str = "") -> Any:
     model, _, clouds = toy()
     store = None if folder is None else RowStore(folder, (4, 8))
     views = built_in_views(ViewEncoder(model, clouds, store), noise=noise, seed=3, noise_fingerprint=code)
@@ -49,9 +49,9 @@ def noised(toy: Any, folder: Path | None, *, noise: Any, code: str = "") -> Any:
 
 def test_noised_view_measures_levels_lost_by_a_kill_again(toy: Any, tmp_path: Path) -> None:
     noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
-    tokens, level = noised(toy, tmp_path, noise=noise)
+    tokens, level = noised_tokens(toy, tmp_path, noise=noise)
     shutil.rmtree(tmp_path / "levels")
-    again, measured = noised(toy, tmp_path, noise=noise)
+    again, measured = noised_tokens(toy, tmp_path, noise=noise)
     assert measured == level
     assert level is not None
     assert 0 < level < 1
@@ -59,7 +59,7 @@ def test_noised_view_measures_levels_lost_by_a_kill_again(toy: Any, tmp_path: Pa
 
 
 class Shift(Noise):
-    """Moves every point; how far is decided in its code, as a developer would who tries things out."""
+    """Noise that moves every point by a distance in its code, as during development."""
 
     far = 0.5
 
@@ -68,12 +68,12 @@ class Shift(Noise):
 
 
 def test_noised_view_of_edited_noise_has_new_keys(toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, _ = noised(toy, tmp_path, noise=Shift(), code="code as it was")
+    before, _ = noised_tokens(toy, tmp_path, noise=Shift(), code="code as it was")
     monkeypatch.setattr(Shift, "far", 0.1)
-    kept, _ = noised(toy, tmp_path, noise=Shift(), code="code as it was")
-    after, _ = noised(toy, tmp_path, noise=Shift(), code="code as it is now")
+    kept, _ = noised_tokens(toy, tmp_path, noise=Shift(), code="code as it was")
+    after, _ = noised_tokens(toy, tmp_path, noise=Shift(), code="code as it is now")
     np.testing.assert_array_equal(kept, before)  # the code alone tells them apart
-    plain, _ = noised(toy, None, noise=Shift())
+    plain, _ = noised_tokens(toy, None, noise=Shift())
     np.testing.assert_allclose(after, plain, atol=1e-6)
     assert not np.allclose(after, before, atol=1e-3)
 

@@ -1,4 +1,4 @@
-"""An endpoint is asked with patience, what has come is handed on, and no secret is told."""
+"""Client of an endpoint: retries, partial results, and no secrets in messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD = "A good reply."
 HTML = (200, {"Content-Type": "text/html"}, "<html>a page</html>")
 JSON = {"Content-Type": "application/json"}
 
-Told = dict[str, tuple[str | None, str]]
+Results = dict[str, tuple[str | None, str]]
 Steps = Callable[[int, int], Any]
 
 
@@ -35,18 +35,20 @@ def not_empty(key: str, reply: str) -> tuple[str | None, str]:
 
 
 class Asker:
-    """Asks a scripted server; `told` is what was handed on, `server` what it was asked."""
+    """Client of a scripted server; `results` has its results, `server` the requests."""
 
     def __init__(self, chat_server: Any) -> None:
         self.chat, self.fails, self._make_server = chat_server.chat, chat_server.fails, chat_server
-        self.told: Told = {}
+        self.results: Results = {}
 
-    def ask(self, steps: Steps, count: int = 1, patience: Patience = QUICK) -> Told:
+    def ask(self, steps: Steps, count: int = 1, patience: Patience = QUICK) -> Results:
         self.server = self._make_server(steps)
         with self.server.serve() as url:
             self.url = url
-            make_client(url, patience).ask(prompts(count), not_empty, lambda key, *rest: self.told.update({key: rest}))
-        return self.told
+            make_client(url, patience).ask(
+                prompts(count), not_empty, lambda key, *rest: self.results.update({key: rest})
+            )
+        return self.results
 
     def fail(self, steps: Steps, count: int = 1, patience: Patience = QUICK) -> str:
         with pytest.raises(EndpointError) as caught:
@@ -91,19 +93,19 @@ def test_ask_delivers_replies_during_other_requests(chat_server: Any) -> None:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_a_busy_server_is_asked_again(asker: Asker, status: int) -> None:
-    told = asker.ask(lambda number, time: asker.fails(status) if time <= 2 else asker.chat(GOOD))
-    assert told == {"k0": (GOOD, "")}
+    results = asker.ask(lambda number, time: asker.fails(status) if time <= 2 else asker.chat(GOOD))
+    assert results == {"k0": (GOOD, "")}
     assert asker.server.requested == {0: 3}
 
 
 def test_a_slow_server_is_asked_again(asker: Asker) -> None:
     never = threading.Event()
-    told = asker.ask(
+    results = asker.ask(
         lambda number, time: never if time == 1 else asker.chat(GOOD),
         patience=Patience(timeout=0.3, pause=0, workers=1),
     )
     never.set()
-    assert told == {"k0": (GOOD, "")}
+    assert results == {"k0": (GOOD, "")}
     assert asker.server.requested == {0: 2}
 
 
@@ -113,7 +115,7 @@ def test_ask_delivers_results_before_the_error_of_the_last_try(asker: Asker) -> 
         count=6,
         patience=Patience(timeout=5, pause=0, tries=4, workers=1),
     )
-    assert asker.told == {f"k{i}": (GOOD, "") for i in range(3)}
+    assert asker.results == {f"k{i}": (GOOD, "") for i in range(3)}
     assert asker.server.requested[3] == 4
     for part in ("--judge.url", "500", "try 4 of 4", "3 of 6 answers", "the same command goes on"):
         assert part in message
@@ -133,24 +135,24 @@ def test_a_short_pause_that_the_server_asks_for_is_kept(asker: Asker, monkeypatc
 
 
 def _noting(wait: Callable[..., bool], into: list[float]) -> Callable[..., bool]:
-    def noted(self: threading.Event, timeout: float | None = None) -> bool:
+    def note_wait(self: threading.Event, timeout: float | None = None) -> bool:
         into.append(timeout or 0)
         return wait(self, 0 if timeout == 0.25 else timeout)
 
-    return noted
+    return note_wait
 
 
 @pytest.mark.parametrize("step", [HTML, (200, JSON, "{broken"), (200, JSON, '{"choices": []}'), (200, JSON, "[1, 2]")])
 def test_what_is_no_chat_completion_is_counted_after_a_second_try(asker: Asker, step: Any) -> None:
-    told = asker.ask(lambda number, time: step if number == 0 else asker.chat(GOOD), count=2)
-    assert told == {"k0": (None, "what the URL answers is no chat completion, twice"), "k1": (GOOD, "")}
+    results = asker.ask(lambda number, time: step if number == 0 else asker.chat(GOOD), count=2)
+    assert results == {"k0": (None, "what the URL answers is no chat completion, twice"), "k1": (GOOD, "")}
     assert asker.server.requested == {0: 2, 1: 1}
 
 
 @pytest.mark.parametrize("content", ["", None])
 def test_a_reply_that_is_of_no_use_is_counted_after_a_second_try(asker: Asker, content: str | None) -> None:
-    told = asker.ask(lambda number, time: asker.chat(content if number == 0 else GOOD), count=2)
-    assert told == {"k0": (None, "the reply is empty, twice"), "k1": (GOOD, "")}
+    results = asker.ask(lambda number, time: asker.chat(content if number == 0 else GOOD), count=2)
+    assert results == {"k0": (None, "the reply is empty, twice"), "k1": (GOOD, "")}
     assert asker.server.requested == {0: 2, 1: 1}
 
 
@@ -160,7 +162,7 @@ def test_ask_repeats_one_unusable_reply(asker: Asker) -> None:
 
 def test_ask_ends_after_unusable_replies_only(asker: Asker) -> None:
     message = asker.fail(lambda number, time: asker.chat(""), 40, Patience(pause=0, workers=1, useless=3))
-    assert asker.told == {}, "what only such a server said is asked again"
+    assert asker.results == {}, "what only such a server said is asked again"
     assert len(asker.server.heard) < 80
     assert "replies are of no use" in message
 
@@ -170,10 +172,10 @@ def test_ask_delivers_a_few_unusable_replies(asker: Asker) -> None:
 
 
 def test_a_prompt_that_the_endpoint_refuses_costs_only_itself(asker: Asker) -> None:
-    told = asker.ask(lambda number, time: asker.fails(400) if number == 0 else asker.chat(GOOD), count=2)
-    assert told["k0"][0] is None
-    assert "said 400" in told["k0"][1]
-    assert told["k1"] == (GOOD, "")
+    results = asker.ask(lambda number, time: asker.fails(400) if number == 0 else asker.chat(GOOD), count=2)
+    assert results["k0"][0] is None
+    assert "said 400" in results["k0"][1]
+    assert results["k1"] == (GOOD, "")
     assert asker.server.requested[0] == 1
 
 
@@ -188,7 +190,7 @@ def test_a_prompt_that_the_endpoint_refuses_costs_only_itself(asker: Asker) -> N
 )
 def test_ask_ends_at_once_on_a_permanent_error(asker: Asker, status: int, code: str, hint: str) -> None:
     message = asker.fail(lambda number, time: asker.fails(status, code), count=20)
-    assert asker.told == {}
+    assert asker.results == {}
     assert len(asker.server.heard) <= QUICK.workers
     assert hint in message
 
@@ -204,14 +206,14 @@ def test_nothing_at_the_url_ends_at_once(chat_server: Any) -> None:
 
 @pytest.mark.parametrize("status", [400, 401])
 def test_ask_hides_a_repeated_key(chat_server: Any, status: int) -> None:
-    body, told = json.dumps({"error": {"message": "bad key the-key"}}), list[str]()
+    body, results = json.dumps({"error": {"message": "bad key the-key"}}), list[str]()
     with chat_server(lambda number, time: (status, JSON, body)).serve() as url:
         try:
-            make_client(url).ask(prompts(1), not_empty, lambda key, text, why: told.append(why))
+            make_client(url).ask(prompts(1), not_empty, lambda key, text, why: results.append(why))
         except EndpointError as error:
-            told.append(str(error))
-    assert "[OPENAI_API_KEY]" in told[0]
-    assert "the-key" not in told[0]
+            results.append(str(error))
+    assert "[OPENAI_API_KEY]" in results[0]
+    assert "the-key" not in results[0]
 
 
 def test_a_url_without_a_scheme_is_refused_beforehand() -> None:
@@ -226,11 +228,11 @@ def test_without_the_package_the_message_says_how_to_install_it(monkeypatch: pyt
 
 
 def test_a_bug_in_the_parser_is_not_swallowed(chat_server: Any) -> None:
-    def broken(key: str, reply: str) -> tuple[str | None, str]:
+    def raise_bug(key: str, reply: str) -> tuple[str | None, str]:
         raise RuntimeError("a bug")
 
     with (
         chat_server(lambda number, time: chat_server.chat(GOOD)).serve() as url,
         pytest.raises(RuntimeError, match="a bug"),
     ):
-        make_client(url).ask(prompts(1), broken, lambda *_: None)
+        make_client(url).ask(prompts(1), raise_bug, lambda *_: None)

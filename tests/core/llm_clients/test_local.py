@@ -1,4 +1,4 @@
-"""A loaded LM replies greedily, alike in any batch, through its chat template if it has one."""
+"""Replies of a local LM: greedy, independent of the batch, with its chat template."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def lm() -> tuple[Any, Any]:
 
 
 def replies(lm: tuple[Any, Any], room: list[int], batch_size: int) -> dict[int, str | None]:
-    found = list(generate_replies(*lm, PROMPTS, room, batch_size=batch_size))
-    assert len({reply.index for reply in found}) == len(found)
-    return {reply.index: reply.text for reply in found}
+    result = list(generate_replies(*lm, PROMPTS, room, batch_size=batch_size))
+    assert len({reply.index for reply in result}) == len(result)
+    return {reply.index: reply.text for reply in result}
 
 
 def test_a_reply_is_the_same_in_any_batch(lm: tuple[Any, Any]) -> None:
@@ -41,20 +41,20 @@ def test_a_reply_is_the_same_in_any_batch(lm: tuple[Any, Any]) -> None:
 
 
 def test_a_reply_has_no_more_tokens_than_allowed(lm: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = _note_inputs(lm[0], monkeypatch)
+    inputs = _note_inputs(lm[0], monkeypatch)
     replies(lm, [3, 50, 7], 2)
-    assert [most for _, most in asked] == [7, 50]
+    assert [most for _, most in inputs] == [7, 50]
 
 
 def test_the_chat_template_is_used_where_there_is_one(lm: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = lm
-    asked = _note_inputs(model, monkeypatch)
+    inputs = _note_inputs(model, monkeypatch)
     replies(lm, [4, 4, 4], 1)
-    assert [tokenizer.decode(ids[0]) for ids, _ in asked] == [f"<s>{prompt}" for prompt in PROMPTS]
+    assert [tokenizer.decode(ids[0]) for ids, _ in inputs] == [f"<s>{prompt}" for prompt in PROMPTS]
     tokenizer.chat_template = TEMPLATE
-    asked.clear()
+    inputs.clear()
     replies(lm, [4, 4, 4], 1)
-    assert [tokenizer.decode(ids[0]) for ids, _ in asked] == [f"[user]{prompt}[assistant]" for prompt in PROMPTS]
+    assert [tokenizer.decode(ids[0]) for ids, _ in inputs] == [f"[user]{prompt}[assistant]" for prompt in PROMPTS]
 
 
 def test_generate_replies_skips_a_prompt_that_does_not_fit(lm: tuple[Any, Any]) -> None:
@@ -71,13 +71,13 @@ def test_a_tokenizer_without_a_padding_token_pads_with_its_end_token(lm: tuple[A
 
 
 def _note_inputs(model: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, int]]:
-    """(ids, most new tokens) of every batch, as they are asked."""
+    """Record (ids, most new tokens) of every batch."""
     noted: list[tuple[torch.Tensor, int]] = []
     generate = model.generate
 
-    def note(**given: Any) -> Any:
-        noted.append((given["input_ids"], given["max_new_tokens"]))
-        return generate(**given)
+    def note(**arguments: Any) -> Any:
+        noted.append((arguments["input_ids"], arguments["max_new_tokens"]))
+        return generate(**arguments)
 
     monkeypatch.setattr(model, "generate", note)
     return noted

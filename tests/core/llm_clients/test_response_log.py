@@ -1,4 +1,4 @@
-"""What was paid for is kept: over kills, among processes, and whole."""
+"""Log of responses: complete after kills and with several processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def nobody_waits() -> None:
 
 def test_responses_are_on_disk_as_soon_as_they_are_added(tmp_path: Path) -> None:
     log = ResponseLog(tmp_path / "folder" / "log.jsonl", Response)
-    with log.locked(nobody_waits):
+    with log.lock(nobody_waits):
         log.add([FIRST])
         assert ResponseLog(log.path, Response).responses == {"a": FIRST}
         log.add([SECOND])
@@ -41,14 +41,14 @@ def test_responses_are_on_disk_as_soon_as_they_are_added(tmp_path: Path) -> None
 def test_a_torn_last_line_is_dropped_and_written_over(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     log = ResponseLog(path, Response)
-    with log.locked(nobody_waits):
+    with log.lock(nobody_waits):
         log.add([FIRST, SECOND])
     whole = path.read_bytes()
     for torn in (whole[:-1], whole[:-30], whole[: whole.index(b"\n") + 2]):
         path.write_bytes(torn)
         again = ResponseLog(path, Response)
         assert again.responses == {"a": FIRST}
-        with again.locked(nobody_waits):
+        with again.lock(nobody_waits):
             again.add([SECOND])
         assert path.read_bytes() == whole
 
@@ -65,28 +65,28 @@ def test_add_requires_the_lock(tmp_path: Path) -> None:
         ResponseLog(tmp_path / "log.jsonl", Response).add([FIRST])
 
 
-def test_locked_reads_responses_of_another_process(tmp_path: Path) -> None:
+def test_lock_reads_responses_of_another_process(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     mine, theirs = ResponseLog(path, Response), ResponseLog(path, Response)
-    with theirs.locked(nobody_waits):
+    with theirs.lock(nobody_waits):
         theirs.add([FIRST])
         with path.open("ab") as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert mine.responses == {}
-    with mine.locked(nobody_waits):
+    with mine.lock(nobody_waits):
         assert mine.responses == {"a": FIRST}
 
 
-def test_locked_calls_on_wait_before_waiting(tmp_path: Path) -> None:
+def test_lock_calls_on_wait_before_waiting(tmp_path: Path) -> None:
     path, waiting = tmp_path / "log.jsonl", threading.Event()
     mine, theirs = ResponseLog(path, Response), ResponseLog(path, Response)
 
     def take_my_turn() -> None:
-        with mine.locked(waiting.set):
+        with mine.lock(waiting.set):
             mine.add([SECOND])
 
     thread = threading.Thread(target=take_my_turn)
-    with theirs.locked(nobody_waits):
+    with theirs.lock(nobody_waits):
         thread.start()
         assert waiting.wait(10)
         theirs.add([FIRST])

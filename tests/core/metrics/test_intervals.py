@@ -1,4 +1,4 @@
-"""Intervals and p values against numbers worked out by hand."""
+"""Intervals and p values, computed by hand."""
 
 import numpy as np
 import pytest

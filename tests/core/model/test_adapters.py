@@ -1,4 +1,4 @@
-"""Adapters: the base stands still and comes back when they are off; merged, saved and read back they say the same."""
+"""Adapters: the base never changes; merged and saved adapters give the same outputs."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def logits(model: Any, batch: dict[str, Tensor]) -> Tensor:
     training = model.training
     model.eval()
     with torch.no_grad():
-        found: Tensor = model(input_ids=batch["input_ids"], points=batch["points"]).logits
+        result: Tensor = model(input_ids=batch["input_ids"], points=batch["points"]).logits
     model.train(training)
-    return found
+    return result
 
 
 def train(model: Any, batch: dict[str, Tensor], steps: int = 3) -> None:
@@ -109,7 +109,7 @@ def test_switching_adapters_off_between_forward_and_backward_changes_no_gradient
     model, batch = world
     adapters.attach(model, BOTH, SETTINGS, seed=0)
     train(model, batch)
-    found = []
+    result = []
     for between in (False, True):
         model.zero_grad()
         loss = model(**batch).loss
@@ -117,8 +117,8 @@ def test_switching_adapters_off_between_forward_and_backward_changes_no_gradient
             with adapters.adapters_off(model), torch.no_grad():
                 model(**batch)
         loss.backward()
-        found.append([p.grad.clone() for p in model.parameters() if p.requires_grad])
-    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+        result.append([p.grad.clone() for p in model.parameters() if p.requires_grad])
+    assert all(torch.equal(one, other) for one, other in zip(*result, strict=True))
 
 
 def test_merge_keeps_the_outputs_and_removes_peft(world: Any) -> None:
@@ -130,7 +130,7 @@ def test_merge_keeps_the_outputs_and_removes_peft(world: Any) -> None:
     adapters.merge(model)
     torch.testing.assert_close(logits(model, batch), trained, atol=1e-5, rtol=0)
     assert list(model.state_dict()) == names
-    assert not adapters.attached(model)
+    assert not adapters.has_adapters(model)
     assert not any(type(module).__module__.startswith("peft") for module in model.modules())
 
 
@@ -156,8 +156,8 @@ def test_peft_reads_the_folder_back_onto_the_base(world: Any, tmp_path: Path, pa
     adapters.attach(model, parts, SETTINGS, seed=0)
     train(model, batch)
     adapters.save(model, tmp_path)
-    told = json.loads((tmp_path / "adapter_config.json").read_text())
-    assert (told["r"], told["lora_alpha"], told["modules_to_save"]) == (
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert (config["r"], config["lora_alpha"], config["modules_to_save"]) == (
         4,
         8.0,
         ["projector"] if "projector" in parts else None,
@@ -184,8 +184,8 @@ def test_a_checkpoint_holds_what_trains_and_brings_it_back(toy: Any, world: Any)
     assert set(kept) == {name for name, value in model.named_parameters() if value.requires_grad}
     other, _, _ = toy()
     adapters.attach(other, BOTH, SETTINGS, seed=1)
-    told = other.load_state_dict(kept, strict=False)
-    assert told.unexpected_keys == []
+    keys = other.load_state_dict(kept, strict=False)
+    assert keys.unexpected_keys == []
     assert torch.equal(logits(other, batch), logits(model, batch))
 
 
@@ -200,20 +200,20 @@ def test_only_adapters_train_with_and_without_other_trained_parts(world: Any) ->
 
 
 def test_the_first_matrices_are_those_of_the_seed_and_nothing_else_is_drawn(toy: Any) -> None:
-    found = []
+    result = []
     for seed in (0, 0, 1):
         model, _, _ = toy()
         torch.manual_seed(7)
         adapters.attach(model, BOTH, SETTINGS, seed=seed)
         after = torch.rand(1)
-        found.append(adapters.trained_state(model))
+        result.append(adapters.trained_state(model))
         torch.manual_seed(7)
         assert torch.equal(after, torch.rand(1))
     name = "language_model.model.layers.0.self_attn.q_proj.lora_A.default.weight"
-    assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
-    assert not torch.equal(found[0][name], found[2][name])
-    assert float(found[0][name].abs().max()) <= 16**-0.5
-    assert float(found[0][name].std()) == pytest.approx(16**-0.5 / 3**0.5, rel=0.2)
+    assert all(torch.equal(result[0][key], result[1][key]) for key in result[0])
+    assert not torch.equal(result[0][name], result[2][name])
+    assert float(result[0][name].abs().max()) <= 16**-0.5
+    assert float(result[0][name].std()) == pytest.approx(16**-0.5 / 3**0.5, rel=0.2)
 
 
 @pytest.mark.parametrize(("names", "count"), [((), 14), (("q_proj", "v_proj"), 4)])
@@ -233,15 +233,17 @@ def test_targets_names_missing_and_existing_layers(world: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "message"),
     [
         (("projector",), "--train.lora.rank 4: adapters train the LLM, which --train.train projector leaves out"),
         (("llm", "encoder", "embeddings"), "only the projector can train; leave embeddings and encoder out"),
     ],
 )
-def test_errors_refuses_parts_that_cannot_train_beside_adapters(world: Any, parts: tuple[str, ...], said: str) -> None:
-    (told,) = adapters.errors(SETTINGS, parts)
-    assert said in told
+def test_errors_refuses_parts_that_cannot_train_beside_adapters(
+    world: Any, parts: tuple[str, ...], message: str
+) -> None:
+    (error,) = adapters.errors(SETTINGS, parts)
+    assert message in error
     with pytest.raises(ConfigError, match="take rank 0"):
         adapters.attach(world[0], parts, SETTINGS, seed=0)
 

@@ -1,4 +1,4 @@
-"""A foreign LLM is opened as its files have it, and one that cannot be opened is named with its setting."""
+"""Loading of LLMs in the precision of their files; errors name the setting."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def test_load_causal_lm_keeps_the_dtype_of_the_files(tmp_path: Path) -> None:
 
 def test_load_causal_lm_names_the_setting_and_the_alternative(tmp_path: Path) -> None:
     gone = str(tmp_path / "gone")
-    told = "transformers cannot load a causal LM from there"
+    message = "transformers cannot load a causal LM from there"
     end = "give a folder with config.json, weights and tokenizer, or something else"
     for path, reason in ((gone, "there is no such folder"), (str(tmp_path), ".*")):
-        with pytest.raises(CheckpointError, match=rf"^--judge\.llm {path}: {told} \({reason}\); {end}$"):
+        with pytest.raises(CheckpointError, match=rf"^--judge\.llm {path}: {message} \({reason}\); {end}$"):
             load_causal_lm(path, flag="--judge.llm", alternative="something else", brief=True)
 
 

@@ -1,4 +1,4 @@
-"""The model: what is frozen stays, what is saved comes back, what is generated matches what is scored."""
+"""The model: frozen parts, saving and loading, generation equal to scoring."""
 
 from __future__ import annotations
 

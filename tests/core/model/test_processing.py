@@ -1,4 +1,4 @@
-"""What goes into the model: nothing of the data is taken for a mark, and nothing is scored by half."""
+"""Model inputs: no special token comes from data, and no answer is cut."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_other_markup_is_text_like_any_other(toy: Any) -> None:
     _, processor, _ = toy()
     text = "[/red]<script>|<point><|im_end|>\u2028 < s >"
     tokens = processor.tokenize(Conversation("single_round", (Round("What?", text),)), "")
-    told = [label for label in tokens.labels if label >= 0]
-    assert processor.tokenizer.decode(told) == f" {text}</s>"
+    answer_ids = [label for label in tokens.labels if label >= 0]
+    assert processor.tokenizer.decode(answer_ids) == f" {text}</s>"
 
 
 def test_option_ids_refuses_an_option_that_does_not_fit(toy: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the point operations mean, held against slow and obvious versions, for every backend that is here."""
+"""Point operations against slow, obvious versions, for every backend on this machine."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ def cloud(*rows: tuple[float, float, float]) -> Tensor:
 
 
 def line(*places: float) -> Tensor:
-    return cloud(*((place, 0, 0) for place in places))
+    return cloud(*((x, 0, 0) for x in places))
 
 
 def distances(query: Tensor, xyz: Tensor) -> np.ndarray:
@@ -51,7 +51,7 @@ def slow_fps(xyz: Tensor, count: int, start: int) -> list[int]:
 Points = list[tuple[int, int, int]]
 # Coordinates on a coarse grid: most distances are equal to others, and points coincide.
 scattered = st.lists(st.tuples(*[st.integers(-2, 2)] * 3), min_size=1, max_size=40)
-collinear = st.lists(st.integers(-9, 9).map(lambda place: (place, -place, 2 * place)), min_size=1, max_size=40)
+collinear = st.lists(st.integers(-9, 9).map(lambda x: (x, -x, 2 * x)), min_size=1, max_size=40)
 identical = st.tuples(st.tuples(*[st.integers(-2, 2)] * 3), st.integers(1, 40)).map(lambda drawn: [drawn[0]] * drawn[1])
 grid = st.one_of(scattered, collinear, identical)
 
@@ -84,14 +84,14 @@ def test_balls_hold_the_first_members_in_index_order(
 ) -> None:
     xyz, query, radius = cloud(*points), cloud(*queries), float(np.sqrt(squared))
     limit = np.square(np.float32(radius))
-    found = ops.ball_query(query, xyz, radius, nsample, closed=closed)[0].tolist()
-    for row, apart in zip(found, distances(query[0], xyz[0]), strict=True):
+    actual = ops.ball_query(query, xyz, radius, nsample, closed=closed)[0].tolist()
+    for row, apart in zip(actual, distances(query[0], xyz[0]), strict=True):
         members = np.flatnonzero(apart <= limit if closed else apart < limit)[:nsample].tolist()
         assert row == members + (members or [0])[:1] * (nsample - len(members))
 
 
-def padded(*clouds: Points) -> tuple[Tensor, Tensor]:
-    """Clouds of different sizes in one tensor, behind each the worst that padding may hold, and their lengths."""
+def pad(*clouds: Points) -> tuple[Tensor, Tensor]:
+    """Clouds of different sizes in one tensor with bad padding values, and their lengths."""
     xyz = torch.full((len(clouds), max(map(len, clouds)) + 1, 3), torch.nan)
     for row, points in zip(xyz, clouds, strict=True):
         row[: len(points)] = torch.tensor(points)
@@ -101,20 +101,20 @@ def padded(*clouds: Points) -> tuple[Tensor, Tensor]:
 @settings(deadline=None, max_examples=30)
 @given(clouds=st.lists(grid, min_size=1, max_size=4), count=st.integers(1, 45), data=st.data())
 def test_ragged_clouds_are_each_searched_alone(clouds: list[Points], count: int, data: st.DataObject) -> None:
-    xyz, lengths = padded(*clouds)
+    xyz, lengths = pad(*clouds)
     k = data.draw(st.integers(1, int(lengths.min())))
     query = torch.stack([cloud(*points)[0, :1] for points in clouds])
     compat = data.draw(st.sampled_from([None, "pointnet2"]))
-    found = (
+    actual = (
         ops.farthest_point_sample(xyz, count, compat=compat, lengths=lengths),
         ops.knn(query, xyz, k, lengths=lengths),
         ops.ball_query(query, xyz, 1.5, 4, closed=True, lengths=lengths),
     )
     for i, points in enumerate(clouds):
         alone, center = cloud(*points), query[i : i + 1]
-        assert found[0][i].tolist() == ops.farthest_point_sample(alone, count, compat=compat)[0].tolist()
-        assert found[1][i].tolist() == ops.knn(center, alone, k)[0].tolist()
-        assert found[2][i].tolist() == ops.ball_query(center, alone, 1.5, 4, closed=True)[0].tolist()
+        assert actual[0][i].tolist() == ops.farthest_point_sample(alone, count, compat=compat)[0].tolist()
+        assert actual[1][i].tolist() == ops.knn(center, alone, k)[0].tolist()
+        assert actual[2][i].tolist() == ops.ball_query(center, alone, 1.5, 4, closed=True)[0].tolist()
 
 
 @settings(deadline=None, max_examples=30)
@@ -143,8 +143,8 @@ def test_interpolation_weighs_three_points_by_inverse_squared_distance(points: P
         weights = 1 / (row[nearest] + 1e-8)
         expected.append((weights[:, None] * features[0].numpy()[nearest]).sum(axis=0) / weights.sum())
         assert sorted(row)[:3] == apart[0, len(expected) - 1].tolist()[: len(nearest)]
-    found = ops.interpolate(features, query, xyz)[0]
-    np.testing.assert_allclose(found.numpy(), np.array(expected), rtol=1e-5, atol=1e-5)
+    actual = ops.interpolate(features, query, xyz)[0]
+    np.testing.assert_allclose(actual.numpy(), np.array(expected), rtol=1e-5, atol=1e-5)
 
 
 def test_interpolation_by_hand_and_its_gradient() -> None:
@@ -153,9 +153,9 @@ def test_interpolation_by_hand_and_its_gradient() -> None:
     apart, index = ops.three_nn(query, xyz)
     assert (apart[0].tolist(), index[0].tolist()) == ([[1, 1, 9], [0, 4, 4]], [[0, 1, 2], [0, 1, 2]])
     # Weights 1, 1 and 1/9 of the first; the second coincides with a point and takes its value.
-    found = ops.interpolate(features, query, xyz)
-    torch.testing.assert_close(found[0, :, 0], torch.tensor([(3 + 6 + 30 / 9) / (19 / 9), 3.0]))
-    found[0, 0].backward()
+    actual = ops.interpolate(features, query, xyz)
+    torch.testing.assert_close(actual[0, :, 0], torch.tensor([(3 + 6 + 30 / 9) / (19 / 9), 3.0]))
+    actual[0, 0].backward()
     torch.testing.assert_close(features.grad[0, :, 0], torch.tensor([9, 9, 1, 0]) / 19)
     assert query.grad[0, 0, 0] > 0  # towards 2, where the value is larger
 
@@ -180,7 +180,7 @@ def test_invalid_lengths_are_refused(lengths: list[int]) -> None:
         ops.farthest_point_sample(xyz, 3, lengths=torch.tensor(lengths))
 
 
-def searched(xyz: Tensor) -> Tensor:
+def search(xyz: Tensor) -> Tensor:
     index = ops.farthest_point_sample(xyz, 8)
     centers = ops.group(xyz, index)
     near = ops.group(xyz, ops.knn(centers, xyz, 4)) - centers[:, :, None]
@@ -190,8 +190,8 @@ def searched(xyz: Tensor) -> Tensor:
 
 def test_a_whole_graph_is_compiled_around_the_operators() -> None:
     xyz = torch.rand(2, 64, 3, generator=torch.Generator().manual_seed(0))
-    compiled = torch.compile(searched, backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(compiled(xyz), searched(xyz))
+    compiled = torch.compile(search, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(xyz), search(xyz))
 
 
 def test_fps_by_hand() -> None:
@@ -307,7 +307,7 @@ def test_the_operators_pass_torchs_own_check() -> None:
 
 
 class Constant(Ops):
-    """A backend that is easily told from a real one."""
+    """Backend with results unlike those of a real one."""
 
     def __init__(self, value: int) -> None:
         self.value = value

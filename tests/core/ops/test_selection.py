@@ -1,4 +1,4 @@
-"""Which backend does the point operations on which device, and what is said where a faster one could be had."""
+"""Selection of a backend by device, and warnings about faster ones that do not work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from spa3d import ops
 from spa3d.config.catalog import catalog
 from spa3d.errors import ConfigError, PluginError, RegistryError
-from spa3d.ops.selection import SlowerBackend, backends_for, candidates, default_backend, first_available
+from spa3d.ops.selection import SlowerBackend, backends_for, candidates, default_backend, find_available
 from spa3d.registry.component import Component
 from spa3d.registry.manifest_file import find_manifest
 from spa3d.registry.markers import hookimpl
@@ -81,13 +81,13 @@ def test_auto_tries_the_list_of_the_device_and_the_reference_last() -> None:
 
 
 def test_without_a_compiler_the_reference_takes_over_and_says_so_once(registry: Registry) -> None:
-    assert first_available(registry, "cpu") == "torch"
-    with warnings.catch_warnings(record=True) as said:
+    assert find_available(registry, "cpu") == "torch"
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         for _ in range(3):
             (chosen,) = backends_for("auto", "cpu", registry)
     assert type(chosen).__name__ == "TorchOps"
-    (warning,) = said
+    (warning,) = caught
     assert issubclass(warning.category, SlowerBackend)
     assert "done by torch" in str(warning.message)
     assert "needs one of $CXX, c++, g++, clang++ on the PATH" in str(warning.message)
@@ -109,7 +109,7 @@ def test_a_compiler_may_be_named_by_a_variable(
     compiler = tmp_path / "mine"
     compiler.touch(mode=0o755)
     monkeypatch.setenv("CXX", f"{compiler} -pipe")
-    assert first_available(registry, "cpu") == "cpp"
+    assert find_available(registry, "cpu") == "cpp"
 
 
 @pytest.mark.parametrize("named", ["gone -pipe", '"c++'])
@@ -118,9 +118,9 @@ def test_invalid_compiler_variable_is_an_error(
 ) -> None:
     (tmp_path / "c++").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert first_available(registry, "cpu") == "cpp"
+    assert find_available(registry, "cpu") == "cpp"
     monkeypatch.setenv("CXX", named)
-    assert first_available(registry, "cpu") == "torch"
+    assert find_available(registry, "cpu") == "torch"
     with pytest.raises(PluginError, match=rf"needs \$CXX, and '{re.escape(named)}' is not there; install one"):
         backends_for("cpp", "cpu", registry)
 

@@ -1,4 +1,4 @@
-"""Runs of the smoke world that are open: components built, nothing written."""
+"""Open runs of the `smoke` preset: components are built, nothing is written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def open_smoke() -> OpenSmoke:
     """Open a run of the smoke world with other settings."""
 
-    def opened(settings: Mapping[str, Any] | None = None, *, output: Path = Path("unused")) -> Run:
+    def open_settings(settings: Mapping[str, Any] | None = None, *, output: Path = Path("unused")) -> Run:
         return open_run(resolve(SMOKE, settings or {}), load_registry(), output=output)
 
-    return opened
+    return open_settings

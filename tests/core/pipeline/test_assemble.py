@@ -1,4 +1,4 @@
-"""What can be found wrong before any data are read, and what a base's key is made of."""
+"""Assembly: errors before any data are read, and the parts of a base's key."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_choose_device_names_the_available_devices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"points.count": 4}, "at least"),
         ({"train.batch_size": 3, "train.accumulation": 2}, "train.batch_size 3"),
@@ -48,8 +48,8 @@ def test_choose_device_names_the_available_devices() -> None:
         ({"train.lora.rank": 2, "train.lora.targets": "nope"}, "--train.lora.targets nope: .*there are: down_proj"),
     ],
 )
-def test_assemble_raises_before_anything_is_built(settings: Mapping[str, Any], said: str) -> None:
-    with pytest.raises(SpaError, match=said):
+def test_assemble_raises_before_anything_is_built(settings: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(SpaError, match=message):
         build(settings)
 
 
@@ -68,10 +68,12 @@ def test_weights_of_another_encoder_are_refused_with_the_flag(tmp_path: Path) ->
     torch.save(PointNeXt().state_dict(), tmp_path / "full.pt")
     with pytest.raises(CheckpointError) as caught:
         build({"encoder.checkpoint": str(tmp_path / "full.pt")})
-    said = str(caught.value)
-    assert said.startswith(f"--encoder.checkpoint {tmp_path / 'full.pt'}: its weights (bare layout) are not those of ")
-    assert "of encoder pointnext (here pointnext-tiny): " in said
-    assert said.endswith("They fit --encoder pointnext-ulip, with the settings it comes with")
+    message = str(caught.value)
+    assert message.startswith(
+        f"--encoder.checkpoint {tmp_path / 'full.pt'}: its weights (bare layout) are not those of "
+    )
+    assert "of encoder pointnext (here pointnext-tiny): " in message
+    assert message.endswith("They fit --encoder pointnext-ulip, with the settings it comes with")
 
 
 def test_assemble_refuses_a_base_and_encoder_weights_together(tmp_path: Path) -> None:
@@ -103,15 +105,15 @@ def test_a_batch_must_go_evenly_to_all_processes(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("part", ["encoder", "projector"])
 @pytest.mark.parametrize(
-    ("forward", "error", "said"),
+    ("forward", "error", "message"),
     [
-        (lambda self, given: given[:, :1, :5], ConfigError, "expected an output of shape"),
-        (lambda self, given: given.no_such_thing, PluginError, "it fails on an input of shape"),
+        (lambda self, inputs: inputs[:, :1, :5], ConfigError, "expected an output of shape"),
+        (lambda self, inputs: inputs.no_such_thing, PluginError, "it fails on an input of shape"),
     ],
 )
 def test_shape_mismatch_names_the_flag(
-    monkeypatch: pytest.MonkeyPatch, part: str, forward: object, error: type[SpaError], said: str
+    monkeypatch: pytest.MonkeyPatch, part: str, forward: object, error: type[SpaError], message: str
 ) -> None:
     monkeypatch.setattr({"encoder": PointNeXt, "projector": MLP}[part], "forward", forward)
-    with pytest.raises(error, match=rf"--{part} (pointnext|mlp): {said}"):
+    with pytest.raises(error, match=rf"--{part} (pointnext|mlp): {message}"):
         build()

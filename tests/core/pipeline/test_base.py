@@ -1,4 +1,4 @@
-"""Which base a run starts from: a given one must be made as the run is, and is left as it was found."""
+"""Base of a run: a given one must have the run's parts, and stays unchanged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OpenSmoke = Callable[..., Run]
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory, open_smoke: OpenSmoke) -> Path:
+def saved_model(tmp_path_factory: pytest.TempPathFactory, open_smoke: OpenSmoke) -> Path:
     """A 3D LLM as `smoke` makes it, untrained."""
     folder = tmp_path_factory.mktemp("given") / "model"
     with pytest.MonkeyPatch.context() as patch:
@@ -36,15 +36,17 @@ def saved(tmp_path_factory: pytest.TempPathFactory, open_smoke: OpenSmoke) -> Pa
     return folder
 
 
-@pytest.mark.parametrize("place", ["model", "."])
-def test_a_base_made_alike_is_loaded_from_run_or_model_folder(saved: Path, place: str, open_smoke: OpenSmoke) -> None:
-    folder = saved if place == "model" else saved.parent
+@pytest.mark.parametrize("part", ["model", "."])
+def test_a_base_made_alike_is_loaded_from_run_or_model_folder(
+    saved_model: Path, part: str, open_smoke: OpenSmoke
+) -> None:
+    folder = saved_model if part == "model" else saved_model.parent
     model, _ = open_smoke({"base": str(folder)}).model_and_processor
     assert not model.training
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"encoder.width": 16}, r"encoder.config.width: 32 → 16"),
         ({"projector": "linear"}, r"projector.name: 'mlp' → 'linear'"),
@@ -53,30 +55,30 @@ def test_a_base_made_alike_is_loaded_from_run_or_model_folder(saved: Path, place
     ],
 )
 def test_a_base_made_of_other_parts_is_refused_before_any_work(
-    saved: Path, change: Mapping[str, Any], said: str, open_smoke: OpenSmoke
+    saved_model: Path, change: Mapping[str, Any], message: str, open_smoke: OpenSmoke
 ) -> None:
-    with pytest.raises(CheckpointError, match=said):
-        open_smoke({"base": str(saved), **change})
+    with pytest.raises(CheckpointError, match=message):
+        open_smoke({"base": str(saved_model), **change})
 
 
-def test_find_base_refuses_a_base_with_other_clouds(saved: Path, open_smoke: OpenSmoke) -> None:
+def test_find_base_refuses_a_base_with_other_clouds(saved_model: Path, open_smoke: OpenSmoke) -> None:
     with pytest.raises(CheckpointError, match=r"points\.normalize: True → False"):
-        _ = open_smoke({"base": str(saved), "points.normalize": False}).model_and_processor
+        _ = open_smoke({"base": str(saved_model), "points.normalize": False}).model_and_processor
 
 
 def test_given_base_has_the_hash_of_its_files_and_is_not_changed(
-    saved: Path, tmp_path: Path, bases: Path, open_smoke: OpenSmoke
+    saved_model: Path, tmp_path: Path, bases: Path, open_smoke: OpenSmoke
 ) -> None:
     copy, other = tmp_path / "copy", tmp_path / "other"
     for folder in (copy, other):
-        shutil.copytree(saved, folder)
+        shutil.copytree(saved_model, folder)
     weights = bytearray((other / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (other / "model.safetensors").write_bytes(weights)
-    runs = {folder: open_smoke({"base": str(folder)}) for folder in (saved, copy, other)}
+    runs = {folder: open_smoke({"base": str(folder)}) for folder in (saved_model, copy, other)}
     keys = {folder: run.base.key for folder, run in runs.items()}
-    assert keys[saved] == keys[copy] != keys[other]
-    assert runs[copy].measurement.shared("choice").is_relative_to(bases)
+    assert keys[saved_model] == keys[copy] != keys[other]
+    assert runs[copy].measurement.shared_file("choice").is_relative_to(bases)
 
 
 @pytest.fixture
@@ -92,8 +94,11 @@ def test_a_base_begins_with_the_weights_its_encoder_was_given(weights: Path, ope
     making = open_smoke({"encoder.checkpoint": str(weights)}).builder
     assert [stage.name for stage in making.stages()] == ["base: llm", "base: align", "base: instruct"]
     model, _ = making.model_and_processor()
-    given = torch.load(weights)["state_dict"]
-    assert all(value.equal(given[f"module.point_encoder.{name}"]) for name, value in model.encoder.state_dict().items())
+    weights_before = torch.load(weights)["state_dict"]
+    assert all(
+        value.equal(weights_before[f"module.point_encoder.{name}"])
+        for name, value in model.encoder.state_dict().items()
+    )
     fresh, _ = open_smoke().builder.model_and_processor()
     assert not model.encoder.state_dict()["encoder.encoder.0.0.convs.0.0.weight"].equal(
         fresh.encoder.state_dict()["encoder.encoder.0.0.convs.0.0.weight"]
@@ -108,9 +113,9 @@ def test_a_base_begins_with_the_weights_its_encoder_was_given(weights: Path, ope
 def test_base_key_follows_the_content_of_the_weights(weights: Path, tmp_path: Path, open_smoke: OpenSmoke) -> None:
     copy, other = tmp_path / "copy.pth", tmp_path / "other.pt"
     shutil.copy(weights, copy)
-    held = torch.load(weights)
-    held["epoch"] = 250
-    torch.save(held, other)
+    content = torch.load(weights)
+    content["epoch"] = 250
+    torch.save(content, other)
     keys = {path: open_smoke({"encoder.checkpoint": str(path)}).base.key for path in (weights, copy, other)}
     assert keys[weights] == keys[copy] != keys[other]
     assert open_smoke().base.key not in keys.values()

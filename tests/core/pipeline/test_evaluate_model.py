@@ -1,4 +1,4 @@
-"""A model is evaluated without a run, under built-in views and views of one's own."""
+"""Evaluation of a model without a run, under built-in and other views."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def test_evaluate_asks_the_same_questions_under_every_view(toy: Any, toy_dataset
     model, processor, _ = toy()
     views = ("clean", "blind", "noised", Zeroed)
     noise = create("noise", "mask", patches=4, patch_size=8)
-    found = evaluate(
+    result = evaluate(
         model, processor, benchmarks=choice, dataset=toy_dataset, views=views, noise=noise, settings=SETTINGS
     )
-    asked = {
-        view: [row["id"] for row in found.rows["choice"] if row["view"] == view] for view in found.scores["choice"]
+    question_ids = {
+        view: [row["id"] for row in result.rows["choice"] if row["view"] == view] for view in result.scores["choice"]
     }
-    assert list(asked) == ["clean", "blind", "noised", "zeroed"]
-    assert len(asked["clean"]) == 8
-    assert all(ids == asked["clean"] for ids in asked.values())
-    for view, score in found.scores["choice"].items():
+    assert list(question_ids) == ["clean", "blind", "noised", "zeroed"]
+    assert len(question_ids["clean"]) == 8
+    assert all(ids == question_ids["clean"] for ids in question_ids.values())
+    for view, score in result.scores["choice"].items():
         low, high = score["ci95"]
         assert low <= score["score"] <= high
         assert score["chance"] == 0.25
@@ -55,14 +55,14 @@ def test_evaluate_asks_the_same_questions_under_every_view(toy: Any, toy_dataset
 
 def test_evaluate_under_zeroed_tokens_does_not_depend_on_the_cloud(toy: Any, toy_dataset: Any, choice: Any) -> None:
     model, processor, _ = toy()
-    found = evaluate(
+    result = evaluate(
         model, processor, benchmarks=choice, dataset=toy_dataset, views=["clean", Zeroed], settings=SETTINGS
     )
-    rows = [row for row in found.rows["choice"] if row["view"] == "zeroed"]
+    rows = [row for row in result.rows["choice"] if row["view"] == "zeroed"]
     by_prompt: dict[str, set[tuple[float, ...]]] = {}
     for row in rows:
         by_prompt.setdefault(row["prompt"], set()).add(tuple(round(value, 3) for value in row["option_logp"]))
-    assert all(len(found) == 1 for found in by_prompt.values())
+    assert all(len(result) == 1 for result in by_prompt.values())
 
 
 def test_evaluate_refuses_two_benchmarks_of_one_name(toy: Any, toy_dataset: Any, choice: Any) -> None:

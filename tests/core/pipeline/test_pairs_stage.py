@@ -1,4 +1,7 @@
-"""What decides the pairs of a run, how many are asked for, and pairs that are given. Whole runs: test_pairs.py."""
+"""Pairs of a run: fingerprint, number of requests, given files.
+
+Whole runs are in tests/test_pairs.py.
+"""
 
 from __future__ import annotations
 
@@ -84,8 +87,8 @@ def test_generate_to_writes_the_pairs_that_it_returns(tmp_path: Path) -> None:
     pairs = source(CORRUPTION).generate_to(path, nobody)
     assert (pairs.requested, len(pairs.kept)) == (8, 8)
     assert read_pairs(path) == pairs.kept
-    told = source(CORRUPTION).collect(tmp_path / "run", nobody)
-    assert told == {"kept": 8, "requested": 8, "dropped": {}, "hash": told["hash"]}
+    counts = source(CORRUPTION).collect(tmp_path / "run", nobody)
+    assert counts == {"kept": 8, "requested": 8, "dropped": {}, "hash": counts["hash"]}
     assert (tmp_path / "run" / "pairs.jsonl").read_bytes() == path.read_bytes()
 
 
@@ -103,11 +106,11 @@ class TestGiven:
         path = tmp_path / "pairs.jsonl"
         entry = {"record": "shapes-0-train-000001", "question": "?", "chosen": "a", "rejected": "b"}
         path.write_text(json.dumps(entry))
-        given = source({"pairs.path": str(path)})
-        told = given.collect(tmp_path / "run", nobody)
-        assert told == {"kept": 1, "hash": told["hash"]}
+        pair_source = source({"pairs.path": str(path)})
+        counts = pair_source.collect(tmp_path / "run", nobody)
+        assert counts == {"kept": 1, "hash": counts["hash"]}
         copy = tmp_path / "run" / "pairs.jsonl"
         assert copy.read_text() == format_pairs(read_pairs(path))
         path.write_text(json.dumps({**entry, "rejected": "c"}))
         with pytest.raises(Exception, match="the run was begun with other pairs than these; choose another --output"):
-            given.collect(tmp_path / "run", nobody)
+            pair_source.collect(tmp_path / "run", nobody)

@@ -1,4 +1,4 @@
-"""A plan says what a run would do and what it would be made of."""
+"""Plan of a run: its stages and parts."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def test_plan_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("objective", "told"), [("spa", "3 steps of spa on mask"), ("sft", "3 steps of sft")])
-def test_plan_names_the_noise_if_it_is_used(objective: str, told: str) -> None:
+@pytest.mark.parametrize(("objective", "detail"), [("spa", "3 steps of spa on mask"), ("sft", "3 steps of sft")])
+def test_plan_names_the_noise_if_it_is_used(objective: str, detail: str) -> None:
     config = resolve({**SMOKE, "objective": objective})
-    assert told in [stage.detail for stage in plan(config, load_registry()).stages]
+    assert detail in [stage.detail for stage in plan(config, load_registry()).stages]
 
 
 def test_without_an_encoder_to_pretrain_there_is_no_stage_for_it(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_draw_noise_of_level_0_shows_the_clean_cloud_again(registry: Registry, t
 
 
 @pytest.mark.parametrize(
-    ("apply", "said"),
+    ("apply", "message"),
     [
         (lambda self, points, draws: points[:, :0], r"ValueError: the output, of shape \(1, 0, 6\)"),
         (lambda self, points, draws: points * float("nan"), "must have the input's shape and finite numbers"),
@@ -59,11 +59,11 @@ def test_draw_noise_of_level_0_shows_the_clean_cloud_again(registry: Registry, t
     ],
 )
 def test_draw_noise_names_a_noise_that_breaks(
-    apply: Callable[..., Any], said: str, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    apply: Callable[..., Any], message: str, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Mask, "apply", apply)
     request = PreviewRequest(tmp_path / "noise.png", "test", 1, (0.5,))
-    with pytest.raises(PluginError, match=rf"--noise mask: it fails at level 0.5 on points of shape .*{said}"):
+    with pytest.raises(PluginError, match=rf"--noise mask: it fails at level 0.5 on points of shape .*{message}"):
         draw_noise([resolve(SMALL, {"noise": "mask"}, registry=registry)], registry, request, skipped=ignore)
     assert not request.path.exists()
 

@@ -1,4 +1,4 @@
-"""What a run finds wrong with its data before it does any work; whole runs are in tests/test_run.py."""
+"""Checks of a run's data before any work; whole runs are in tests/test_run.py."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from spa3d.pipeline.execute import execute
 from spa3d.pipeline.passport import make_passport
 from spa3d.pipeline.run import Run, open_run
 from spa3d.registry.registry import load_registry
-from spa3d.runtime.progress import Silent
+from spa3d.runtime.progress import SilentReporter
 from spa3d_plugins.benchmarks.classify import Classify
 
 SMOKE = {"preset": "smoke", "device": "cpu"}
@@ -33,7 +33,7 @@ def refusal(folder: Path, settings: Mapping[str, Any]) -> str:
     """What a run says that cannot begin; it leaves nothing behind."""
     config = resolve(SMOKE, settings)
     with pytest.raises(DataError) as caught:
-        execute(config, load_registry(), output=folder / "run", resume=False, reporter=Silent())
+        execute(config, load_registry(), output=folder / "run", resume=False, reporter=SilentReporter())
     assert not (folder / "run").exists()
     return str(caught.value)
 
@@ -50,14 +50,14 @@ def test_questions_refuses_data_without_any_question(tmp_path: Path, monkeypatch
         return ()
 
     monkeypatch.setattr(Classify, "questions", nothing)
-    said = refusal(tmp_path, {"benchmark": "classify"})
-    assert said == "--benchmark classify: dataset shapes has no question for any of them"
+    message = refusal(tmp_path, {"benchmark": "classify"})
+    assert message == "--benchmark classify: dataset shapes has no question for any of them"
 
 
 def test_held_out_records_are_required_by_settings(tmp_path: Path) -> None:
     config = resolve({**SMOKE, "blind": True, "objective": "sft", "train.keep": "best"})
     with pytest.raises(ConfigError, match=r"^--train\.keep best: there are no held-out records, because with --blind"):
-        execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=Silent())
+        execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=SilentReporter())
     assert not (tmp_path / "run").exists()
 
 
@@ -66,12 +66,12 @@ def test_run_refuses_an_unwritable_workspace_at_once(tmp_path: Path, monkeypatch
     monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "file" / "bases"))
     config = resolve(SMOKE)
     with pytest.raises(OutputError, match=r"bases cannot be kept there .* SPA3D_BASES"):
-        execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=Silent())
+        execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=SilentReporter())
     assert not (tmp_path / "run").exists()
 
 
-def lay_out(root: Path, spoil: dict[str, Callable[[np.ndarray], np.ndarray]], captions: dict[str, str]) -> None:
-    """Eight objects a split in PointLLM's layout; some clouds are spoiled, some captions given."""
+def write_data(root: Path, spoil: dict[str, Callable[[np.ndarray], np.ndarray]], captions: dict[str, str]) -> None:
+    """Write eight objects per split in PointLLM's layout; spoil clouds, replace captions."""
     (root / "8192_npy").mkdir(parents=True)
     (root / "anno_data").mkdir()
     for split in ("train", "val", "test"):
@@ -100,7 +100,7 @@ def begin(folder: Path, settings: Mapping[str, Any] | None = None) -> Run:
 
 
 def test_check_data_refuses_records_without_twins(tmp_path: Path) -> None:
-    lay_out(tmp_path, {}, {})
+    write_data(tmp_path, {}, {})
     with pytest.raises(DataError, match=r"none of the 8 training records of dataset pointllm has a twin; .* facts"):
         begin(tmp_path, {"objective": "twin-contrast"}).check_data()
     begin(tmp_path, {"objective": "sft"}).check_data()
@@ -111,18 +111,18 @@ def test_check_data_refuses_layers_missing_in_a_given_llm(tmp_path: Path, open_s
     adapted = {"base": str(tmp_path), "train.lora": {"rank": 2, "targets": ["q_proj", "nowhere"]}}
     config = resolve(SMOKE, adapted)
     with pytest.raises(ConfigError, match="no linear layer nowhere; there are: down_proj"):
-        execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=Silent())
+        execute(config, load_registry(), output=tmp_path / "run", resume=False, reporter=SilentReporter())
     assert not (tmp_path / "run").exists()
 
 
 def test_skipped_data_are_listed_and_have_no_questions(tmp_path: Path) -> None:
-    lay_out(tmp_path, BAD, MARKED)
+    write_data(tmp_path, BAD, MARKED)
     run = begin(tmp_path, {"on_bad_data": "skip"})
     run.check_data()
     assert run.data.left_out == {"train": {"train1", "train2", "train3"}, "test": {"test0", "test5"}}
     assert [record.id for record in run.data.split("train")] == [f"train{i}" for i in (0, 4, 5, 6, 7)]
     assert {item.question.record_id for item in run.questions["choice"]} <= {f"test{i}" for i in (1, 2, 3, 4, 6, 7)}
-    told = "\n".join(run.parts.dataset.skip_log.lines)
+    skipped = "\n".join(run.parts.dataset.skip_log.lines)
     for record, error in (
         ("train1", "NaN or infinity"),
         ("train2", "9 points, but encoder pointnext needs at least"),
@@ -130,24 +130,24 @@ def test_skipped_data_are_listed_and_have_no_questions(tmp_path: Path) -> None:
         ("test0", "all lie in one place"),
         ("test5", "holds '<point_patch>'"),
     ):
-        assert any(record in line and error in line for line in told.splitlines())
+        assert any(record in line and error in line for line in skipped.splitlines())
     assert run.base.key != begin(tmp_path).base.key
 
 
 def test_question_with_a_special_token_ends_a_run_at_once(tmp_path: Path) -> None:
-    lay_out(tmp_path, {}, MARKED)
+    write_data(tmp_path, {}, MARKED)
     with pytest.raises(DataError, match=r"record test\d: the text .* holds '<point_patch>'"):
         begin(tmp_path).check_data()
 
 
-def test_answerable_drops_both_members_of_a_pair(open_smoke: OpenSmoke) -> None:
+def test_select_answerable_drops_both_members_of_a_pair(open_smoke: OpenSmoke) -> None:
     run = open_smoke({"benchmark": "choice"})
     run.check_data()
     whole = run.questions["choice"]
     ids = (item.question.record_id for item in whole if item.pair_id)
     twin = next(name for name in ids if "~" in name)
-    checks = DataChecks(run.parts, run.special_tokens, blind=False, reporter=Silent())
-    left = checks.answerable(whole, RunData(run.data.splits, {"test": frozenset({twin})}))
+    checks = DataChecks(run.parts, run.special_tokens, blind=False, reporter=SilentReporter())
+    left = checks.select_answerable(whole, RunData(run.data.splits, {"test": frozenset({twin})}))
     assert len(left) == len(whole) - 2
     assert all(count == 2 for count in Counter(item.pair_id for item in left if item.pair_id).values())
 
@@ -157,7 +157,7 @@ def passport(run: Run) -> dict[str, Any]:
 
 
 def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
-    lay_out(tmp_path, {}, {})
+    write_data(tmp_path, {}, {})
     run = begin(tmp_path, {"points.missing_color": 0.4, "ops": "torch"})
     clouds = passport(run)["clouds"]
     assert isinstance(clouds, dict)
@@ -167,12 +167,12 @@ def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:
 
 
 def test_passport_has_origins_and_all_sources(tmp_path: Path) -> None:
-    lay_out(tmp_path, {}, {})
+    write_data(tmp_path, {}, {})
     runs = [begin(tmp_path, {"objective": name}) for name in ("spa", "sft")]
     spa, sft = (passport(run) for run in runs)
-    told = f"spa3d {__version__} (built-in)"
+    origin = f"spa3d {__version__} (built-in)"
     assert spa["components"] == dict.fromkeys(
-        ("encoder", "projector", "noise", "objective", "dataset", "benchmark choice", "benchmark classify"), told
-    ) | {"benchmark caption": told}
+        ("encoder", "projector", "noise", "objective", "dataset", "benchmark choice", "benchmark classify"), origin
+    ) | {"benchmark caption": origin}
     assert spa["base"] == sft["base"]
     assert spa["sources"] != sft["sources"]

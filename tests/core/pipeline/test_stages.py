@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from spa3d.pipeline.stages import Stage, flat, run_stages
+from spa3d.pipeline.stages import Stage, flatten, run_stages
 
 
 def test_run_stages_runs_in_order_and_times_each() -> None:
@@ -21,10 +21,10 @@ def test_run_stages_runs_in_order_and_times_each() -> None:
     assert all(seconds >= 0 for seconds in timing.values())
 
 
-def test_flat_shows_inner_stages_in_the_place_of_their_stage() -> None:
+def test_flatten_shows_inner_stages_instead_of_their_stage() -> None:
     inner = tuple(Stage(name, "", lambda: True, lambda: None) for name in ("base: llm", "base: align"))
     stages = [
         Stage("base", "", lambda: True, lambda: None, inner=inner),
         Stage("report", "", lambda: True, lambda: None),
     ]
-    assert [stage.name for stage in flat(stages)] == ["base: llm", "base: align", "report"]
+    assert [stage.name for stage in flatten(stages)] == ["base: llm", "base: align", "report"]

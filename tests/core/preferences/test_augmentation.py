@@ -1,4 +1,4 @@
-"""The model is asked about noised clouds, in batches, and every batch is told at once."""
+"""Answers about noised clouds, in batches; every batch is reported at once."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_generate_augmented_rejected_is_the_answer_about_the_noised_cloud(
 ) -> None:
     requests, noted = ask(predictor, toy_dataset, own_answers=False)
     assert [len(batch) for batch in noted] == [3, 3, 2]
-    found = [response for batch in noted for response in batch]
-    for request, response in zip(requests, found, strict=True):
-        said = greedy(predictor, request, Need("chosen", "noised").view)
-        assert response == Response(request.key, request.answer, said, pair_error(request.answer, said))
+    result = [response for batch in noted for response in batch]
+    for request, response in zip(requests, result, strict=True):
+        rejected = greedy(predictor, request, Need("chosen", "noised").view)
+        assert response == Response(request.key, request.answer, rejected, pair_error(request.answer, rejected))
 
 
 def test_chosen_may_be_the_models_own_answer_to_the_clean_cloud(predictor: Predictor, toy_dataset: Any) -> None:
     requests, noted = ask(predictor, toy_dataset, own_answers=True)
-    found = [response for batch in noted for response in batch]
-    assert [one.chosen for one in found] == [greedy(predictor, one, "clean") for one in requests]
-    assert any(one.chosen != one.rejected for one in found)
+    result = [response for batch in noted for response in batch]
+    assert [one.chosen for one in result] == [greedy(predictor, one, "clean") for one in requests]
+    assert any(one.chosen != one.rejected for one in result)

@@ -1,4 +1,7 @@
-"""What becomes of requests that give no pair, and that nothing is asked twice. Whole runs: tests/test_pairs.py."""
+"""Generation of pairs: requests without a pair, and no repeated request.
+
+Whole runs are in tests/test_pairs.py.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ from spa3d.preferences.corruption import NO_ANSWER
 from spa3d.preferences.generate import HAS_SPECIAL, GenerationPlan, Pairs, make_pairs
 from spa3d.preferences.requests import draw_requests
 from spa3d.preferences.writers.contract import RewriteRequest
-from spa3d.runtime.progress import Silent
+from spa3d.runtime.progress import SilentReporter
 
 MakePlan = Callable[["Scripted"], GenerationPlan]
 
 
 class Scripted:
-    """Says what it is told to, in the opposite order, and remembers what it was asked."""
+    """Writer with scripted answers, in the opposite order; it records the requests."""
 
     name = "scripted"
 
@@ -46,7 +49,7 @@ def nobody() -> Predictor:
 
 def make(plan: GenerationPlan, requests: int = 8) -> Pairs:
     part = GenerationPlan(plan.requests[:requests], plan.path, plan.made, plan.writer)
-    return make_pairs(part, nobody, own_answers=False, special_tokens=["</s>"], reporter=Silent())
+    return make_pairs(part, nobody, own_answers=False, special_tokens=["</s>"], reporter=SilentReporter())
 
 
 def test_make_pairs_counts_dropped_requests(plan: MakePlan) -> None:
@@ -64,8 +67,8 @@ def test_make_pairs_counts_dropped_requests(plan: MakePlan) -> None:
     assert pairs.requested == 8
     assert pairs.dropped == {"nonsense": 2, SAME: 1, NO_ANSWER: 1, HAS_SPECIAL: 1, EMPTY: 1}
     for pair, request in zip(pairs.kept, requests[6:], strict=True):
-        told = (pair.record_id, pair.question, pair.chosen, pair.rejected)
-        assert told == (request.record.id, request.question, request.answer, "something else")
+        texts = (pair.record_id, pair.question, pair.chosen, pair.rejected)
+        assert texts == (request.record.id, request.question, request.answer, "something else")
         assert pair.made == {"mode": "corruption"}
     assert str(pairs).startswith("2 pairs of 8 requests; 2 dropped: nonsense; 1 dropped: ")
 
@@ -80,15 +83,15 @@ def test_make_pairs_without_any_pair_is_an_error(plan: MakePlan) -> None:
 
 def test_make_pairs_reuses_the_log_and_requests_the_rest(plan: MakePlan) -> None:
     writer = Scripted(lambda request: ("something else", "") if len(writer.requested) % 2 else (None, "no"))
-    assert not plan(writer).complete
+    assert not plan(writer).is_complete
     first = make(plan(writer), requests=4)
     assert len(writer.requested) == 4
     assert make(plan(writer), requests=4) == first
     assert len(writer.requested) == 4
-    assert not plan(writer).complete
+    assert not plan(writer).is_complete
     make(plan(writer))
     assert len(writer.requested) == len(set(writer.requested)) == 8
-    assert plan(writer).complete
+    assert plan(writer).is_complete
 
 
 def test_make_pairs_keeps_responses_before_an_error(plan: MakePlan) -> None:

@@ -1,4 +1,4 @@
-"""One question per record, in the order of training; a longer list begins with the shorter one."""
+"""Requests: one question per record, in training order; lists are prefixes of longer ones."""
 
 from __future__ import annotations
 

@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spa3d.registry.fields import describe, describe_error, errors_of, field_at, from_text, show, show_default, unknown
+from spa3d.registry.fields import (
+    describe,
+    describe_error,
+    describe_unknown,
+    errors_of,
+    field_at,
+    from_text,
+    show,
+    show_default,
+)
 
 
 class Inner(BaseModel):
@@ -125,6 +134,6 @@ def test_show_formats_values_as_typed() -> None:
     assert [show(value) for value in values] == ["none", "false", "1,2", "[[1,2], [3]]", '""', "0.1"]
 
 
-def test_unknown_lists_names_without_a_similar_one() -> None:
-    assert unknown("verb", "zzz", ["list", "run"]) == "no verb 'zzz'; possible: list, run"
-    assert unknown("judge", "zzz", []) == "no judge 'zzz'; possible: none"
+def test_describe_unknown_lists_names_without_a_similar_one() -> None:
+    assert describe_unknown("verb", "zzz", ["list", "run"]) == "no verb 'zzz'; possible: list, run"
+    assert describe_unknown("judge", "zzz", []) == "no judge 'zzz'; possible: none"

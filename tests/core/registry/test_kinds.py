@@ -1,4 +1,4 @@
-"""The table of kinds: whole, in step with `RunConfig`, and enough to bring in a kind that nobody knew."""
+"""Table of kinds: complete, equal to `RunConfig`, and enough for a new kind."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ def run_with_a_new_kind(folder: Path, choice: str, code: str) -> dict[str, objec
         [sys.executable, "-c", code], cwd=folder, env=environ, check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
+    result: dict[str, object] = json.loads(done.stdout)
+    return result
 
 
 def test_new_kind_in_registry_list_why_and_create(tmp_path: Path) -> None:
@@ -179,23 +179,23 @@ print(json.dumps({
     "torch": "torch" in sys.modules,
 }))
 """
-    found = run_with_a_new_kind(tmp_path, "none", code)
-    assert found["names"] == ["greedy", "sweet", "tasteless", "vanilla"]
-    assert found["section"]
-    assert found["list"] == [
+    result = run_with_a_new_kind(tmp_path, "none", code)
+    assert result["names"] == ["greedy", "sweet", "tasteless", "vanilla"]
+    assert result["section"]
+    assert result["list"] == [
         ["greedy", "broken", ""],
         ["tasteless", "broken", ""],
         ["vanilla", "imports", ""],
         ["sweet", "imports", "vanilla"],
     ]
-    assert found["stand-in"] == "sweet"
-    assert found["why"] == [["sweetness", "2.0", "Sugar."]]
-    assert found["flag"]
-    assert found["create"] == 6.0
-    assert found["needs"] == "flavor 'sweet' needs cups="
-    assert "leaves out taste of spa3d.Flavor" in str(found["contract"])
-    assert "has a setting called checkpoint, which is the run's own word" in str(found["reserved"])
-    assert not found["torch"]
+    assert result["stand-in"] == "sweet"
+    assert result["why"] == [["sweetness", "2.0", "Sugar."]]
+    assert result["flag"]
+    assert result["create"] == 6.0
+    assert result["needs"] == "flavor 'sweet' needs cups="
+    assert "leaves out taste of spa3d.Flavor" in str(result["contract"])
+    assert "has a setting called checkpoint, which is the run's own word" in str(result["reserved"])
+    assert not result["torch"]
 
 
 @pytest.mark.parametrize(
@@ -222,5 +222,5 @@ print(json.dumps({{
     "mapping": names(choose([mapping], load_registry())),
 }}))
 """
-    found = run_with_a_new_kind(tmp_path, choice, code)
-    assert found == {"default": default, "typed": typed, "mapping": typed}
+    result = run_with_a_new_kind(tmp_path, choice, code)
+    assert result == {"default": default, "typed": typed, "mapping": typed}

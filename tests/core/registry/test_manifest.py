@@ -45,10 +45,10 @@ def test_location_names_file_line_and_key(toy_registry: Path) -> None:
 
 
 def test_find_manifest_order(tmp_path: Path) -> None:
-    given, named = tmp_path / "given.yaml", tmp_path / "named.yaml"
-    given.touch()
+    explicit, named = tmp_path / "given.yaml", tmp_path / "named.yaml"
+    explicit.touch()
     named.touch()
-    assert find_manifest(given, {"SPA3D_REGISTRY": str(named)}) == given
+    assert find_manifest(explicit, {"SPA3D_REGISTRY": str(named)}) == explicit
     assert find_manifest(None, {"SPA3D_REGISTRY": str(named)}) == named
     assert find_manifest(None, {}).name == "registry.yaml"
 

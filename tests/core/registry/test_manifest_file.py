@@ -47,7 +47,7 @@ def load_error(path: Path, text: str, plugins: tuple[str, ...] = ()) -> str:
     return str(caught.value)
 
 
-def test_lay_over_adds_rows_of_every_section(extra: Path) -> None:
+def test_extend_manifest_adds_rows_of_every_section(extra: Path) -> None:
     registry = load_registry(added=extra)
     assert registry.names("encoder") == [
         "extra", "extra-wide", "other", "plain", "plain-huge", "plain-tiny", "plain-wide"
@@ -60,13 +60,13 @@ def test_lay_over_adds_rows_of_every_section(extra: Path) -> None:
     assert "extra" not in load_registry().names("encoder")
 
 
-def test_lay_over_replaces_defaults_one_by_one(extra: Path) -> None:
+def test_extend_manifest_replaces_defaults_one_by_one(extra: Path) -> None:
     defaults = load_registry(added=extra).manifest.defaults
     assert (defaults.names("objective"), defaults.names("encoder")) == (("prefer",), ("plain",))
     assert defaults.backends == {"cuda": ("loops",)}
 
 
-def test_lay_over_keeps_the_location_of_every_row(extra: Path, toy_registry: Path) -> None:
+def test_extend_manifest_keeps_the_location_of_every_row(extra: Path, toy_registry: Path) -> None:
     registry = load_registry(added=extra)
     assert registry.manifest.location("presets", "run", "medium") == "extra.yaml:15 presets.run.medium"
     assert registry.manifest.location("defaults", "objective") == "extra.yaml:6 defaults.objective"
@@ -79,7 +79,9 @@ def test_lay_over_keeps_the_location_of_every_row(extra: Path, toy_registry: Pat
     assert [str(origin) for origin in origins] == ["extra.yaml", "extra.yaml", "built-in"]
 
 
-def test_lay_over_loads_the_plugins_of_both(extra: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extend_manifest_loads_the_plugins_of_both(
+    extra: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     hook = "from spa3d import Component, hookimpl\n@hookimpl\ndef spa3d_components(): return []\n"
     (tmp_path / "loaded_by_extra.py").write_text(hook)

@@ -1,4 +1,4 @@
-"""YAML is read with the plain values of YAML 1.2, and nothing in a file can break the process."""
+"""YAML is read as YAML 1.2, and nothing in a file can break the process."""
 
 from __future__ import annotations
 

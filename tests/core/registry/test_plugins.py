@@ -52,26 +52,26 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, st
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Pretend that exactly these entry points are installed: name = module, without distribution."""
+def install_plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Pretend that exactly these entry points are installed (name = module)."""
 
     def install(**points: str) -> None:
-        found = EntryPoints(EntryPoint(name, value, "spa3d") for name, value in points.items())
-        monkeypatch.setattr(manager, "entry_points", lambda group: found)
+        result = EntryPoints(EntryPoint(name, value, "spa3d") for name, value in points.items())
+        monkeypatch.setattr(manager, "entry_points", lambda group: result)
 
     return install
 
 
-def names(manifest: Manifest, given: tuple[str, ...] = (), **environ: str) -> list[str]:
-    plugins, _ = load_plugins(manifest, given, environ)
+def names(manifest: Manifest, requested: tuple[str, ...] = (), **environ: str) -> list[str]:
+    plugins, _ = load_plugins(manifest, requested, environ)
     return [row.name for plugin in plugins for row in plugin.rows if row.kind == "noise"]
 
 
 def test_load_plugins_built_ins_and_entry_points(
-    manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None]
+    manifest: Manifest, module: Callable[[str, str], str], install_plugins: Callable[..., None]
 ) -> None:
     module("far_away", HOOK.format(name="distant", module="far_away"))
-    installed(far="far_away")
+    install_plugins(far="far_away")
     plugins, broken = load_plugins(manifest, (), {})
     assert not broken
     assert [str(plugin.origin) for plugin in plugins] == ["built-in", "unknown distribution"]
@@ -80,11 +80,11 @@ def test_load_plugins_built_ins_and_entry_points(
 
 
 def test_load_plugins_variable_selects_entry_points(
-    manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None]
+    manifest: Manifest, module: Callable[[str, str], str], install_plugins: Callable[..., None]
 ) -> None:
     for name in ("one_noise", "two_noise"):
         module(name, HOOK.format(name=name.replace("_", "-"), module=name))
-    installed(one="one_noise", two="two_noise")
+    install_plugins(one="one_noise", two="two_noise")
     built_in = names(manifest, SPA3D_PLUGINS="")
     assert "quiet" in built_in
     assert names(manifest) == [*built_in, "one-noise", "two-noise"]
@@ -94,10 +94,10 @@ def test_load_plugins_variable_selects_entry_points(
 
 
 def test_load_plugins_does_not_import_blocked_plugins(
-    toy_registry: Path, module: Callable[[str, str], str], installed: Callable[..., None]
+    toy_registry: Path, module: Callable[[str, str], str], install_plugins: Callable[..., None]
 ) -> None:
     module("explosive", "raise RuntimeError('imported')")
-    installed(bomb="explosive")
+    install_plugins(bomb="explosive")
     toy_registry.write_text(toy_registry.read_text().replace("load: [toy_plugin]", "load: [toy_plugin], block: [bomb]"))
     plugins, broken = load_plugins(load_manifest(toy_registry), (), {})
     assert len(plugins) == 1
@@ -140,11 +140,11 @@ def test_load_plugins_does_not_import_blocked_plugins(
     ],
 )
 def test_load_plugins_lists_broken_plugins_and_loads_others(
-    manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None], text: str, cause: str
+    manifest: Manifest, module: Callable[[str, str], str], install_plugins: Callable[..., None], text: str, cause: str
 ) -> None:
     module("bad_plugin", text)
     module("fine_plugin", HOOK.format(name="fine", module="fine_plugin"))
-    installed(bad="bad_plugin", fine="fine_plugin")
+    install_plugins(bad="bad_plugin", fine="fine_plugin")
     plugins, broken = load_plugins(manifest, (), {})
     assert [plugin.origin.plugin for plugin in plugins] == ["toy_plugin", "fine"]
     assert [plugin.origin.plugin for plugin in broken] == ["bad"]
@@ -152,11 +152,11 @@ def test_load_plugins_lists_broken_plugins_and_loads_others(
 
 
 def test_load_plugins_collects_presets(
-    manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None]
+    manifest: Manifest, module: Callable[[str, str], str], install_plugins: Callable[..., None]
 ) -> None:
     text = PRESET.format('"encoder", "plain-far", "plain", weights=Weights("f")')
     module("with_preset", f'{text}    yield spa3d.Component("noise", "far", "far:Noise", "…")\nimport spa3d\n')
-    installed(far="with_preset")
+    install_plugins(far="with_preset")
     plugins, broken = load_plugins(manifest, (), {})
     assert not broken
     assert [row.name for row in plugins[-1].rows] == ["far"]
@@ -166,14 +166,14 @@ def test_load_plugins_collects_presets(
 def test_load_plugins_given_plugin_that_fails_is_an_error(manifest: Manifest, tmp_path: Path) -> None:
     bad = tmp_path / "given_bad.py"
     bad.write_text("import nothing_like_it")
-    for given, words in [
+    for requested, words in [
         (str(bad), "No module named 'nothing_like_it'"),
         (str(tmp_path / "gone.py"), "no such file"),
         ("no_module_of_that_name", "No module named"),
     ]:
         with pytest.raises(PluginError, match=words) as caught:
-            load_plugins(manifest, (given,), {})
-        assert str(caught.value).startswith(f"--plugin {given}: ")
+            load_plugins(manifest, (requested,), {})
+        assert str(caught.value).startswith(f"--plugin {requested}: ")
     assert "given_bad" not in sys.modules
 
 
@@ -201,10 +201,10 @@ def test_load_plugins_file_may_not_hide_a_library(manifest: Manifest, tmp_path: 
 
 
 def test_load_plugins_given_installed_module(
-    manifest: Manifest, module: Callable[[str, str], str], installed: Callable[..., None]
+    manifest: Manifest, module: Callable[[str, str], str], install_plugins: Callable[..., None]
 ) -> None:
     module("both_ways", HOOK.format(name="both", module="both_ways"))
-    installed(both="both_ways")
+    install_plugins(both="both_ways")
     assert names(manifest, ("both_ways",)).count("both") == 1
 
 

@@ -82,7 +82,7 @@ def test_target_checks_the_contract(registry: Registry) -> None:
         assert words in str(caught.value)
 
 
-def test_unmet_does_not_import(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_describe_unmet_does_not_import(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     component = registry.get("noise", "compiled")
     assert missing_requirements(component) == ["kernel_nobody_has"]
     monkeypatch.setitem(sys.modules, "kernel_nobody_has", sys)
@@ -129,7 +129,7 @@ def spa3d_components():
 
 
 @pytest.fixture
-def far(toy_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def write_plugin(toy_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Write a plugin file with one preset of an encoder."""
 
     def write(name: str = "plain-far", component: str = "plain") -> str:
@@ -141,8 +141,8 @@ def far(toy_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return write
 
 
-def test_load_registry_takes_presets_of_a_plugin(far: Callable[..., str]) -> None:
-    file = far()
+def test_load_registry_takes_presets_of_a_plugin(write_plugin: Callable[..., str]) -> None:
+    file = write_plugin()
     registry = load_registry(plugins=[file])
     assert "plain-far" in registry.names("encoder")
     resolved = registry.resolve("encoder", "plain-far")
@@ -157,8 +157,8 @@ def test_load_registry_takes_presets_of_a_plugin(far: Callable[..., str]) -> Non
 
 
 @pytest.mark.parametrize("name", ["plain-wide", "other"])
-def test_load_registry_rejects_a_preset_with_a_taken_name(far: Callable[..., str], name: str) -> None:
-    file = far(name)
+def test_load_registry_rejects_a_preset_with_a_taken_name(write_plugin: Callable[..., str], name: str) -> None:
+    file = write_plugin(name)
     with pytest.raises(RegistryError, match=f"encoder '{name}' is brought by ") as caught:
         load_registry(plugins=[file])
     assert file in str(caught.value)
@@ -166,28 +166,28 @@ def test_load_registry_rejects_a_preset_with_a_taken_name(far: Callable[..., str
     assert open_registry(plugins=[file]).resolve("encoder", name).config != {"width": 16}
 
 
-def test_load_registry_rejects_a_given_preset_without_component(far: Callable[..., str]) -> None:
+def test_load_registry_rejects_a_given_preset_without_component(write_plugin: Callable[..., str]) -> None:
     with pytest.raises(PluginError, match="preset 'plain-far' sets up a component that is not there: no encoder"):
-        load_registry(plugins=[far(component="plan")])
+        load_registry(plugins=[write_plugin(component="plan")])
 
 
 def test_open_registry_installed_preset_without_component_is_broken(registry: Registry) -> None:
     row = Component("noise", "distant", "far:Noise", "…")
     orphan, fine = Preset("encoder", "gone-far", "gone"), Preset("noise", "distant-soft", "distant")
     plugin = Plugin(Origin("far", "spa3d-far", "1.2"), (row,), presets=(orphan, fine))
-    found = Registry(registry.manifest, [*registry.plugins, plugin], [])
-    assert not found.clashes
-    assert {"distant", "distant-soft"} <= {*found.names("noise")}
-    assert [str(broken.origin) for broken in found.broken] == ["spa3d-far 1.2"]
+    result = Registry(registry.manifest, [*registry.plugins, plugin], [])
+    assert not result.clashes
+    assert {"distant", "distant-soft"} <= {*result.names("noise")}
+    assert [str(broken.origin) for broken in result.broken] == ["spa3d-far 1.2"]
     with pytest.raises(RegistryError, match=r"no encoder 'gone-far'.*may have brought it: spa3d-far 1\.2 \(preset"):
-        found.resolve("encoder", "gone-far")
+        result.resolve("encoder", "gone-far")
 
 
 def test_open_registry_presets_with_one_name_clash(registry: Registry) -> None:
     preset = Preset("encoder", "plain-far", "plain")
     both = [Plugin(Origin(name, f"spa3d-{name}", "1"), (), presets=(preset,)) for name in ("one", "two")]
-    found = Registry(registry.manifest, [*registry.plugins, *both], [])
-    (clash,) = found.clashes
+    result = Registry(registry.manifest, [*registry.plugins, *both], [])
+    (clash,) = result.clashes
     assert clash.startswith("encoder 'plain-far' is brought by spa3d-one 1 (entry point one) and spa3d-two 1")
 
 
@@ -226,9 +226,9 @@ def test_create_projector_needs_both_widths(toy_registry: Path) -> None:
         spa3d.create("projector", "straight", dim=3)
 
 
-def test_open_registry_imports_no_torch(shipped: dict[str, str]) -> None:
+def test_open_registry_imports_no_torch(clean_environment: dict[str, str]) -> None:
     code = (
         "import sys, spa3d; names = spa3d.available('encoder'); assert names, names; "
         "spa3d.registry.load_registry(); assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=shipped)
+    subprocess.run([sys.executable, "-c", code], check=True, env=clean_environment)

@@ -93,5 +93,5 @@ def metrics():
 
 
 @pytest.fixture
-def hostile():
+def hostile_text():
     return HOSTILE

@@ -29,10 +29,10 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture
-def page(tmp_path, document, example, metrics, hostile, browser):
+def page(tmp_path, document, example, metrics, hostile_text, browser):
     """Opens the report at a width, in a color scheme, with or without scripts."""
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics), encoding="utf-8")
-    write_report(tmp_path, document(warnings=[hostile]), [example(hostile), example(points=1024)])
+    write_report(tmp_path, document(warnings=[hostile_text]), [example(hostile_text), example(points=1024)])
 
     def show(width=1280, scheme="light", scripts=True):
         command = browser.execute_cdp_cmd
@@ -83,12 +83,12 @@ def test_page_turns_both_clouds_of_an_example(page):
 
 def test_chart_shows_the_value_under_the_pointer(page):
     shown = page()
-    told = shown.execute_script("""
+    tooltip = shown.execute_script("""
         const svg = document.querySelector('figure.chart svg'), box = svg.getBoundingClientRect();
         svg.dispatchEvent(new PointerEvent('pointermove', {clientX: box.right - 1, clientY: box.top + 20}));
         return svg.parentElement.querySelector('output').textContent;
     """)
-    assert told == "step 10: loss 0.500"
+    assert tooltip == "step 10: loss 0.500"
 
 
 def test_page_without_scripts_shows_pictures(page):
@@ -99,7 +99,7 @@ def test_page_without_scripts_shows_pictures(page):
     assert "Post-training with spa" in shown.find_element("css selector", "h1").text
 
 
-def test_page_shows_hostile_text_unchanged(page, hostile):
+def test_page_shows_hostile_text_unchanged(page, hostile_text):
     shown = page()
-    assert hostile in shown.find_element("css selector", ".warnings").get_attribute("textContent")
+    assert hostile_text in shown.find_element("css selector", ".warnings").get_attribute("textContent")
     assert len(shown.find_elements("css selector", "script")) == 1

@@ -8,7 +8,7 @@ from spa3d.report.markdown import render_markdown
 
 
 @pytest.fixture
-def parsed():
+def parser():
     return MarkdownIt("commonmark").enable("table").parse
 
 
@@ -26,10 +26,10 @@ def test_render_markdown_first_line_is_the_verdict(document):
     assert "95 % interval" in first
 
 
-def test_render_markdown_score_table(document, parsed):
+def test_render_markdown_score_table(document, parser):
     report = document(0.9, 0.5)
     page = render_markdown(report, [])
-    tokens = parsed(page)
+    tokens = parser(page)
     heads, cells = texts(tokens, "th_open"), texts(tokens, "td_open")
     width = heads.index("n") + 1
     first = dict(zip(heads[:width], cells[:width], strict=True))
@@ -43,13 +43,13 @@ def test_render_markdown_score_table(document, parsed):
     assert page.index("| choice |") < page.index("## How it was run")
 
 
-def test_render_markdown_escapes_hostile_text(document, example, hostile, parsed):
+def test_render_markdown_escapes_hostile_text(document, example, hostile_text, parser):
     report = document(
-        warnings=[hostile],
-        data={"dataset": hostile, "splits": {hostile: 3}, "skipped": [hostile]},
-        passport={"revision": hostile, "machine": {"device": hostile}},
+        warnings=[hostile_text],
+        data={"dataset": hostile_text, "splits": {hostile_text: 3}, "skipped": [hostile_text]},
+        passport={"revision": hostile_text, "machine": {"device": hostile_text}},
     )
-    tokens = parsed(render_markdown(report, [example(hostile)]))
+    tokens = parser(render_markdown(report, [example(hostile_text)]))
     assert not [token for token in tokens if token.type == "html_block"]
     children = [child for token in tokens for child in token.children or []]
     assert not [child for child in children if child.type in ("html_inline", "image")]
@@ -59,10 +59,10 @@ def test_render_markdown_escapes_hostile_text(document, example, hostile, parsed
     heads = texts(tokens, "th_open")
     row = texts(tokens, "td_open")[-6:]
     assert heads[-6:] == ["record", "question", "reference", "before", "after", "blind"]
-    assert row[0] == row[2] == row[3] == row[4] == hostile
+    assert row[0] == row[2] == row[3] == row[4] == hostile_text
     lines = [plain(token) for token in tokens if token.type == "inline"]
-    assert f"Watchdog: {hostile}" in lines
-    assert hostile in lines
+    assert f"Watchdog: {hostile_text}" in lines
+    assert hostile_text in lines
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\n\n  b", "a\tb"])

@@ -78,28 +78,28 @@ def test_render_page_policy_allows_only_its_own_script(document, example, metric
     assert "default-src 'none'" in policy
 
 
-def test_render_page_escapes_hostile_text(document, example, hostile, metrics, read, rows):
-    renamed = [row | {"kind": hostile + row["kind"]} for row in rows(0.8)]
+def test_render_page_escapes_hostile_text(document, example, hostile_text, metrics, read, rows):
+    renamed = [row | {"kind": hostile_text + row["kind"]} for row in rows(0.8)]
     report = document(
-        rows={hostile: (renamed, renamed)},
-        warnings=[hostile],
+        rows={hostile_text: (renamed, renamed)},
+        warnings=[hostile_text],
         config={
-            "encoder": {"requested": hostile},
-            "noise": {"requested": hostile},
-            "objective": {"requested": hostile},
+            "encoder": {"requested": hostile_text},
+            "noise": {"requested": hostile_text},
+            "objective": {"requested": hostile_text},
         },
-        data={"dataset": hostile, "splits": {hostile: 3}, "skipped": [hostile]},
-        passport={"machine": {"argv": [hostile]}, hostile: hostile},
-        status=hostile,
-        timing={hostile: 1.0},
+        data={"dataset": hostile_text, "splits": {hostile_text: 3}, "skipped": [hostile_text]},
+        passport={"machine": {"argv": [hostile_text]}, hostile_text: hostile_text},
+        status=hostile_text,
+        timing={hostile_text: 1.0},
     )
     harmless = read(render_page(document(warnings=["x"], data={"skipped": ["x"]}), [example("x")], metrics))
-    reader = read(render_page(report, [example(hostile)], metrics))
+    reader = read(render_page(report, [example(hostile_text)], metrics))
     assert {tag for tag, _ in reader.tags} == {tag for tag, _ in harmless.tags}
     assert sum(tag == "script" for tag, _ in reader.tags) == 1
     assert not [name for _, attrs in reader.tags for name in attrs if name.startswith("on")]
-    assert reader.text.count(hostile) >= 12
-    assert hostile in next(attrs["alt"] for tag, attrs in reader.tags if tag == "img")
+    assert reader.text.count(hostile_text) >= 12
+    assert hostile_text in next(attrs["alt"] for tag, attrs in reader.tags if tag == "img")
 
 
 def test_render_page_labels_for_screen_readers(document, example, metrics, read):

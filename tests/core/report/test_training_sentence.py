@@ -19,7 +19,7 @@ def health(logp: tuple[float, float], margin: tuple[float, float] | None = None,
 @pytest.mark.parametrize(
     ("logp", "margin", "begins"),
     [
-        ((-0.27, -0.51), (0.96, 4.67), "The margin rose because both answers became less likely"),
+        ((-0.27, -0.51), (0.96, 4.67), "The margin rose, but only because the right answers became less likely"),
         ((-0.27, -0.271), (0.96, 1.21), "The model separates clean from noised clouds better"),
         ((-0.27, -0.25), (0.96, 1.21), "Held-out right answers became more likely"),
         ((-0.27, -0.28), (0.96, 0.97), "Held-out right answers became less likely"),

@@ -6,7 +6,7 @@ import pytest
 
 from spa3d.rendering.numbers import MINUS
 from spa3d.report.document import Document
-from spa3d.report.verdict import describe_cloud_worth, judge_run
+from spa3d.report.verdict import describe_cloud_gain, judge_run
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_judge_run_hurt_if_only_the_counterfactual_score_fell(with_changes):
 def test_judge_run_hurt_if_only_the_watchdog_warned(with_changes):
     result = judge_run(with_changes((-0.01, 0.02), warnings=["held-out log p fell"]))
     assert result.tone == "hurt"
-    assert result.sentence.startswith("Post-training with spa hurt: the watchdog saw")
+    assert result.sentence.startswith("Post-training with spa hurt: the watchdog warned")
     assert "choice moved by +0.5 points" in result.sentence
 
 
@@ -65,7 +65,7 @@ def test_judge_run_no_change_if_the_interval_contains_zero(with_changes):
 def test_judge_run_interrupted_run(document, rows):
     result = judge_run(document(rows={"choice": (rows(0.8), [])}, status="interrupted"))
     assert (result.tone, result.claim) == ("open", "This run is interrupted")
-    assert result.sentence.startswith("This run is interrupted: choice stood at ")
+    assert result.sentence.startswith("This run is interrupted: choice was ")
     assert "before post-training" in result.sentence
     assert (
         judge_run(document(rows={}, status="interrupted")).sentence == "This run is interrupted: nothing was measured."
@@ -78,16 +78,16 @@ def test_judge_run_from_rows(document):
     assert judge_run(document(0.8, 0.8)).tone == "even"
 
 
-def test_describe_cloud_worth(document, rows):
-    sentence = describe_cloud_worth(document(0.9, 0.9))
+def test_describe_cloud_gain(document, rows):
+    sentence = describe_cloud_gain(document(0.9, 0.9))
     assert sentence.startswith("The choice score is ")
     assert " points higher (95 % interval " in sentence
     same = [row | {"value": float(row["kind"] == "size")} for row in rows(0.5)]
-    assert "no measurable difference" in describe_cloud_worth(document(rows={"choice": (same, same)}))
+    assert "no measurable difference" in describe_cloud_gain(document(rows={"choice": (same, same)}))
 
 
 def test_judge_run_blind_run(document, rows):
     blind = [row for row in rows(0.8) if row["view"] == "blind"]
     report = document(rows={"choice": (blind, blind)})
-    assert "(blind: no cloud was ever shown)" in judge_run(report).claim
-    assert describe_cloud_worth(report) == ""
+    assert "(blind: the model never saw a cloud)" in judge_run(report).claim
+    assert describe_cloud_gain(report) == ""

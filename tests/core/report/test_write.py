@@ -44,10 +44,10 @@ def test_write_report_failed_write_leaves_the_old_report(tmp_path, document, mon
 
 
 def test_write_report_writes_json_last(tmp_path, document, monkeypatch):
-    def interrupted(*_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spa3d.report.render_page", interrupted)
+    monkeypatch.setattr("spa3d.report.render_page", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_report(tmp_path, document(), [])
     assert not (tmp_path / "report.json").exists()

@@ -17,7 +17,7 @@ def _two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_two_gpus")
 @pytest.mark.parametrize(
-    ("requested", "rank", "found"),
+    ("requested", "rank", "result"),
     [
         ("auto", None, "cuda"),
         ("cuda", None, "cuda"),
@@ -28,13 +28,13 @@ def _two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_choose_device_takes_the_gpu_of_the_rank(
-    requested: str, rank: str | None, found: str, monkeypatch: pytest.MonkeyPatch
+    requested: str, rank: str | None, result: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if rank is None:
         monkeypatch.delenv("LOCAL_RANK", raising=False)
     else:
         monkeypatch.setenv("LOCAL_RANK", rank)
-    assert str(choose_device(requested)) == found
+    assert str(choose_device(requested)) == result
 
 
 @pytest.mark.usefixtures("_two_gpus")

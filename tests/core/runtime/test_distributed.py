@@ -1,4 +1,4 @@
-"""What a launcher says about the processes of a run is read in one place."""
+"""Ranks and process counts from the environment variables of launchers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def test_ranks_come_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (distributed.world_size(), distributed.rank(), distributed.local_rank()) == (8, 5, 1)
 
 
-def test_first_only_hands_on_what_the_work_raises() -> None:
+def test_run_in_first_hands_on_what_the_work_raises() -> None:
     met: list[int] = []
-    distributed.first_only(lambda: met.append(1))
+    distributed.run_in_first(lambda: met.append(1))
     assert met == [1]
     with pytest.raises(KeyError):
-        distributed.first_only(lambda: {}["nothing"])
+        distributed.run_in_first(lambda: {}["nothing"])
 
 
 def test_the_rank_is_known_without_torch() -> None:

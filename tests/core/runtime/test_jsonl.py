@@ -1,4 +1,4 @@
-"""Lines are cut at line feeds alone, a broken one is named, and what a kill has torn is told from what is whole."""
+"""JSON lines: split at line feeds only, errors with line numbers, lines torn by a kill."""
 
 from __future__ import annotations
 

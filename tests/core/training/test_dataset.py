@@ -1,4 +1,4 @@
-"""The order of samples is a pure function of seed and place."""
+"""Order of samples: a pure function of seed and position."""
 
 from __future__ import annotations
 

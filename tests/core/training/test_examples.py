@@ -1,4 +1,4 @@
-"""Training examples bring rejected texts and twins, and everything an objective asks for is scored in one forward."""
+"""Training examples: rejected texts, twins, and one forward for all needs."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def toy_dataset(toy_dataset: Any) -> Any:
             name, _, number = record_id.partition("~")
             if not number:
                 return super().record(name)
-            split, place = name.split("-")
-            return super().record(f"{split}-{int(place) + 1}")
+            split, index = name.split("-")
+            return super().record(f"{split}-{int(index) + 1}")
 
         def twin(self, record: Record, number: int = 0) -> Twin | None:
             if record.facts[0].answer == "left":
@@ -88,10 +88,10 @@ def test_minimal_pair_example_asks_only_for_the_changed_fact(world: Any, toy_dat
 def test_minimal_pair_example_share(toy_dataset: Any) -> None:
     example = minimal_pair_example(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
     records = [record for record in toy_dataset.records("train") if record.facts[0].answer == "right"]
-    found = [bool(example(record, epoch).twin_id) for record in records for epoch in range(100)]
-    assert 0.18 < sum(found) / len(found) < 0.32
+    result = [bool(example(record, epoch).twin_id) for record in records for epoch in range(100)]
+    assert 0.18 < sum(result) / len(result) < 0.32
     again = minimal_pair_example(toy_dataset, instructions(toy_dataset, 0), share=0.25, seed=0)
-    assert found == [bool(again(record, epoch).twin_id) for record in records for epoch in range(100)]
+    assert result == [bool(again(record, epoch).twin_id) for record in records for epoch in range(100)]
 
 
 def test_preference_example_is_one_question_with_two_answers(world: Any) -> None:
@@ -187,15 +187,15 @@ def test_score_returns_the_vocabulary_if_requested(world: Any, toy_dataset: Any)
     batch = [make(record, 0) for record in toy_dataset.records("train")]
     scores = score(model, needs, batch, views).scores
     for need in needs:
-        found = scores[need.key]
-        assert found.vocabulary is not None
-        assert found.vocabulary.shape[0] == int(found.answer_mask.sum())
-        torch.testing.assert_close(found.vocabulary.exp().sum(dim=1), torch.ones(found.vocabulary.shape[0]))
+        result = scores[need.key]
+        assert result.vocabulary is not None
+        assert result.vocabulary.shape[0] == int(result.answer_mask.sum())
+        torch.testing.assert_close(result.vocabulary.exp().sum(dim=1), torch.ones(result.vocabulary.shape[0]))
         text = ("chosen", "blind" if need.view == "blind" else "cloud")
         labels = [label for sample in batch for label in sample.texts[text].labels if label != IGNORED]
-        picked = found.vocabulary[torch.arange(len(labels)), torch.tensor(labels)]
-        torch.testing.assert_close(picked, found.token_logp[found.answer_mask])
-        assert found.vocabulary.requires_grad == need.grad
+        picked = result.vocabulary[torch.arange(len(labels)), torch.tensor(labels)]
+        torch.testing.assert_close(picked, result.token_logp[result.answer_mask])
+        assert result.vocabulary.requires_grad == need.grad
     assert score(model, [Need("chosen", "clean")], batch, views).scores["chosen", "clean"].vocabulary is None
 
 
@@ -212,13 +212,13 @@ class Contrast(Objective):
 
 def test_a_step_with_twins_equals_its_pieces(world: Any, toy_dataset: Any) -> None:
     model, _processor, views = world
-    batch, found = samples(views, toy_dataset), []
+    batch, result = samples(views, toy_dataset), []
     for pieces in ([batch], [batch[i : i + 1] for i in range(8)]):  # some pieces have no twin at all
         counts = count_units(pieces, FOUR, views)
         model.zero_grad()
         losses = [total(Contrast().terms(score(model, FOUR, part, views).scores), counts) for part in pieces]
         torch.stack(losses).sum().backward()
         gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-        found.append((float(torch.stack(losses).sum().detach()), gradient))
-    assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
-    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-6, rtol=1e-4)
+        result.append((float(torch.stack(losses).sum().detach()), gradient))
+    assert result[0][0] == pytest.approx(result[1][0], abs=1e-6)
+    torch.testing.assert_close(result[0][1], result[1][1], atol=1e-6, rtol=1e-4)

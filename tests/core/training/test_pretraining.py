@@ -1,4 +1,4 @@
-"""What the stand-in pretraining of an encoder asks for."""
+"""Targets of the small pretraining of an encoder."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ print(sorted(Targets(records, max_words=5).words))
 
 def test_targets_vocabulary_is_equal_in_every_process() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    found = {
+    result = {
         subprocess.run(
             [sys.executable, "-c", WHICH_WORDS],
             env={**environment, "PYTHONHASHSEED": seed},
@@ -66,4 +66,4 @@ def test_targets_vocabulary_is_equal_in_every_process() -> None:
         ).stdout
         for seed in ("1", "2", "3")
     }
-    assert found == {"['a', 'and', 'b', 'back', 'brown']\n"}
+    assert result == {"['a', 'and', 'b', 'back', 'brown']\n"}

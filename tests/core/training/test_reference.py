@@ -1,4 +1,4 @@
-"""The reference is the base, whichever way it is asked: the same scores, the same steps, and it never moves."""
+"""Reference model: all ways give the same scores and steps, and it never changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spa3d.inference.views import ViewEncoder, Views, built_in_views
 from spa3d.model import adapters
 from spa3d.pipeline.reference import ReferenceRequest, make_reference
 from spa3d.registry.create import create
-from spa3d.runtime.progress import Silent
+from spa3d.runtime.progress import SilentReporter
 from spa3d.runtime.row_store import RowStore
 from spa3d.training.arguments import TrainingJob
 from spa3d.training.dataset import TrainingDataset
@@ -38,7 +38,7 @@ LORA = LoRASettings(rank=4, alpha=8.0)
 WITH_DROPOUT = LoRASettings(rank=4, alpha=8.0, dropout=0.3)
 
 
-def of_reference(*needs: Need) -> list[Need]:
+def reference_of(*needs: Need) -> list[Need]:
     return [replace(need, model="reference", grad=False) for need in needs]
 
 
@@ -54,18 +54,18 @@ class World:
 
     @property
     def batch(self) -> list[Sample]:
-        return [self.samples[place] for place in range(8)]
+        return [self.samples[index] for index in range(8)]
 
-    def precomputed(self, *needs: Need, name: str = "rows") -> PrecomputedReference:
+    def precompute(self, *needs: Need, name: str = "rows") -> PrecomputedReference:
         """Scores of all samples, computed five at a time."""
-        found = PrecomputedReference(RowStore(self.folder / name, (1,)), self.views)
-        met = (self.samples[place] for place in range(len(self.samples)))
-        found.fill(
-            met, of_reference(*needs), LiveReference(self.views, bf16=False), batch_size=5, advance=lambda _: None
+        result = PrecomputedReference(RowStore(self.folder / name, (1,)), self.views)
+        met = (self.samples[index] for index in range(len(self.samples)))
+        result.fill(
+            met, reference_of(*needs), LiveReference(self.views, bf16=False), batch_size=5, advance=lambda _: None
         )
-        return found
+        return result
 
-    def copied(self) -> LiveReference:
+    def copy_model(self) -> LiveReference:
         """A second model of the same weights."""
         model = self.make()[0]
         model.set_trained()
@@ -83,8 +83,8 @@ def world(toy: Any, toy_dataset: Any, tmp_path: Path) -> World:
     model.set_trained("projector", "llm")
     answers = ("left", "right", "It is on the right, I am quite sure of that.")
     pairs = [
-        Pair(f"train-{place}", "Which side?", answers[place % 2], answers[2 - place % 2], has_cloud=place != 5)
-        for place in range(8)
+        Pair(f"train-{index}", "Which side?", answers[index % 2], answers[2 - index % 2], has_cloud=index != 5)
+        for index in range(8)
     ]
     views = views_of(model, clouds)
     text = tokenize_example(processor, preference_example, required_texts((*PAIR, BLIND), views))
@@ -94,9 +94,9 @@ def world(toy: Any, toy_dataset: Any, tmp_path: Path) -> World:
 @pytest.mark.parametrize("way", ["precomputed", "copied"])
 def test_before_training_the_reference_is_the_policy_at_every_token(world: World, way: str) -> None:
     needs = (*PAIR, NOISED, BLIND)
-    reference = world.precomputed(*needs) if way == "precomputed" else world.copied()
+    reference = world.precompute(*needs) if way == "precomputed" else world.copy_model()
     for batch in (world.batch, world.batch[2:3]):
-        known = reference.scores(of_reference(*needs), batch)
+        known = reference.scores(reference_of(*needs), batch)
         policy = score(world.model.eval(), needs, batch, world.views).scores
         for need in needs:
             mine, theirs = policy[need.key], known[need.text, need.view, "reference"]
@@ -106,23 +106,23 @@ def test_before_training_the_reference_is_the_policy_at_every_token(world: World
             assert need.view == "noised" or all(there)
             torch.testing.assert_close(theirs.logp, mine.logp, atol=1e-5, rtol=1e-6)
             ours = mine.token_logp[mine.answer_mask], mine.round_index[mine.answer_mask]
-            for kept, found in zip((theirs.token_logp, theirs.round_index), ours, strict=True):
-                torch.testing.assert_close(kept[theirs.answer_mask], found, atol=1e-5, rtol=0)
+            for kept, result in zip((theirs.token_logp, theirs.round_index), ours, strict=True):
+                torch.testing.assert_close(kept[theirs.answer_mask], result, atol=1e-5, rtol=0)
         check_matches_policy(policy, known, bf16=False)
 
 
 @pytest.mark.parametrize("way", ["precomputed", "copied"])
 def test_a_reference_has_no_gradient_and_leaves_the_policy_as_it_was(world: World, way: str) -> None:
-    reference = world.precomputed(*PAIR) if way == "precomputed" else world.copied()
+    reference = world.precompute(*PAIR) if way == "precomputed" else world.copy_model()
     world.model.train()
-    asked = [replace(need, grad=True) for need in of_reference(*PAIR)]
-    for found in reference.scores(asked, world.batch).values():
-        assert not found.token_logp.requires_grad
+    reference_needs = [replace(need, grad=True) for need in reference_of(*PAIR)]
+    for result in reference.scores(reference_needs, world.batch).values():
+        assert not result.token_logp.requires_grad
     assert world.model.language_model.training
     assert not world.model.encoder.training
 
 
-def trained(world: World, reference: Any, folder: Path) -> tuple[list[float], dict[str, torch.Tensor]]:
+def train_steps(world: World, reference: Any, folder: Path) -> tuple[list[float], dict[str, torch.Tensor]]:
     """Loss of three steps of DPO in two micro-batches each, and the weights after them."""
     settings = StageSettings(batch_size=8, accumulation=2, learning_rate=1e-2, log_every=1)
     job = TrainingJob("test", settings, steps=3, folder=folder, seed=0, device=torch.device("cpu"))
@@ -135,14 +135,14 @@ def trained(world: World, reference: Any, folder: Path) -> tuple[list[float], di
 
 def test_precomputed_and_copied_take_the_same_steps(world: World, tmp_path: Path) -> None:
     start = {name: value.clone() for name, value in world.model.state_dict().items()}
-    copied = trained(world, world.copied(), tmp_path)
+    copy_model = train_steps(world, world.copy_model(), tmp_path)
     world.model.load_state_dict(start)
-    precomputed = trained(world, world.precomputed(*PAIR), tmp_path)
-    assert precomputed[0] == pytest.approx(copied[0], abs=1e-6)
-    assert precomputed[0][0] == pytest.approx(0.693147, abs=1e-5)
-    assert abs(precomputed[0][2] - precomputed[0][0]) > 1e-3
-    for name, value in precomputed[1].items():
-        torch.testing.assert_close(value, copied[1][name], atol=1e-5, rtol=1e-4)
+    precompute = train_steps(world, world.precompute(*PAIR), tmp_path)
+    assert precompute[0] == pytest.approx(copy_model[0], abs=1e-6)
+    assert precompute[0][0] == pytest.approx(0.693147, abs=1e-5)
+    assert abs(precompute[0][2] - precompute[0][0]) > 1e-3
+    for name, value in precompute[1].items():
+        torch.testing.assert_close(value, copy_model[1][name], atol=1e-5, rtol=1e-4)
 
 
 def test_adapters_switched_off_take_the_same_steps_as_precomputed_scores(world: World, tmp_path: Path) -> None:
@@ -150,37 +150,37 @@ def test_adapters_switched_off_take_the_same_steps_as_precomputed_scores(world: 
     assert adapters.only_adapters_train(world.model)
     start = {name: value.clone() for name, value in world.model.state_dict().items()}
     off = LiveReference(world.views, bf16=False, switched=partial(adapters.adapters_off, world.model))
-    switched = trained(world, off, tmp_path)
+    switched = train_steps(world, off, tmp_path)
     world.model.load_state_dict(start)
-    precomputed = trained(world, world.precomputed(*PAIR), tmp_path)
-    assert switched[0] == pytest.approx(precomputed[0], abs=1e-6)
+    precompute = train_steps(world, world.precompute(*PAIR), tmp_path)
+    assert switched[0] == pytest.approx(precompute[0], abs=1e-6)
     assert abs(switched[0][2] - switched[0][0]) > 1e-4
     for name, value in switched[1].items():
-        torch.testing.assert_close(value, precomputed[1][name], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(value, precompute[1][name], atol=1e-5, rtol=1e-4)
 
 
 def test_adapters_switched_off_are_the_base_after_they_have_been_trained(world: World, tmp_path: Path) -> None:
-    known = world.precomputed(*PAIR).scores(of_reference(*PAIR), world.batch)
+    known = world.precompute(*PAIR).scores(reference_of(*PAIR), world.batch)
     adapters.attach(world.model, ("projector", "llm"), WITH_DROPOUT, seed=0)
     off = LiveReference(world.views, bf16=False, switched=partial(adapters.adapters_off, world.model))
-    trained(world, off, tmp_path)
+    train_steps(world, off, tmp_path)
     moved = score(world.model.eval(), PAIR, world.batch, world.views).scores
-    for key, found in off.scores(of_reference(*PAIR), world.batch).items():
-        torch.testing.assert_close(found.logp, known[key].logp, atol=1e-5, rtol=0)
-        assert (moved[key[:2]].logp - found.logp).abs().max() > 1e-2
+    for key, result in off.scores(reference_of(*PAIR), world.batch).items():
+        torch.testing.assert_close(result.logp, known[key].logp, atol=1e-5, rtol=0)
+        assert (moved[key[:2]].logp - result.logp).abs().max() > 1e-2
 
 
 def test_gradients_are_equal_for_all_kinds_of_reference(world: World) -> None:
     objective, batch = create("objective", "dpo"), world.batch
-    counts, found = count_units([batch], objective.needs, world.views), []
-    for reference in (world.copied(), world.precomputed(*PAIR)):
+    counts, result = count_units([batch], objective.needs, world.views), []
+    for reference in (world.copy_model(), world.precompute(*PAIR)):
         world.model.zero_grad()
         policy = score(world.model, PAIR, batch, world.views).scores
-        scores = Scores({**policy, **reference.scores(of_reference(*PAIR), batch)})
+        scores = Scores({**policy, **reference.scores(reference_of(*PAIR), batch)})
         total(objective.terms(scores), counts).backward()
-        found.append(torch.cat([p.grad.flatten() for p in world.model.parameters() if p.grad is not None]))
-    assert found[0].abs().max() > 0
-    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-4)
+        result.append(torch.cat([p.grad.flatten() for p in world.model.parameters() if p.grad is not None]))
+    assert result[0].abs().max() > 0
+    torch.testing.assert_close(result[0], result[1], atol=1e-6, rtol=1e-4)
 
 
 class Counting:
@@ -194,67 +194,67 @@ class Counting:
         return self.inner.scores(needs, batch)
 
 
-def asked_for(world: World, samples: Sequence[Sample], *needs: Need) -> list[tuple[str, int]]:
+def scored_pairs(world: World, samples: Sequence[Sample], *needs: Need) -> list[tuple[str, int]]:
     counting = Counting(LiveReference(world.views, bf16=False))
     rows = PrecomputedReference(RowStore(world.folder / "rows", (1,)), world.views)
-    rows.fill(samples, of_reference(*needs), counting, batch_size=3, advance=lambda _: None)
+    rows.fill(samples, reference_of(*needs), counting, batch_size=3, advance=lambda _: None)
     return counting.requested
 
 
 def test_fill_scores_only_missing_rows(world: World) -> None:
     first = [sample for sample in world.batch if sample.record_id in ("train-1", "train-4")]
-    assert len(asked_for(world, first, *PAIR)) == 2
-    rest = asked_for(world, world.batch, *PAIR)
-    assert sorted(rest) == [(f"train-{place}", 0) for place in (0, 2, 3, 5, 6, 7)]
-    assert asked_for(world, world.batch, *PAIR) == []
+    assert len(scored_pairs(world, first, *PAIR)) == 2
+    rest = scored_pairs(world, world.batch, *PAIR)
+    assert sorted(rest) == [(f"train-{index}", 0) for index in (0, 2, 3, 5, 6, 7)]
+    assert scored_pairs(world, world.batch, *PAIR) == []
 
 
 def test_fill_scores_a_text_once_and_noised_clouds_per_epoch(world: World) -> None:
-    met = [world.samples[place] for place in range(24)]
-    assert len(asked_for(world, met, *PAIR)) == 8
-    assert len(asked_for(world, met, NOISED)) == 3 * 7  # the text-only pair has no noised view
+    met = [world.samples[index] for index in range(24)]
+    assert len(scored_pairs(world, met, *PAIR)) == 8
+    assert len(scored_pairs(world, met, NOISED)) == 3 * 7  # the text-only pair has no noised view
 
 
 def test_precomputed_scores_are_found_after_training_began(world: World) -> None:
-    known = world.precomputed(*PAIR).scores(of_reference(*PAIR), world.batch)
+    known = world.precompute(*PAIR).scores(reference_of(*PAIR), world.batch)
     with torch.no_grad():
         for parameter in world.model.parameters():
             parameter.mul_(1.5)
     again = PrecomputedReference(RowStore(world.folder / "rows", (1,)), world.views).scores(
-        of_reference(*PAIR), world.batch
+        reference_of(*PAIR), world.batch
     )
-    for key, found in again.items():
-        assert torch.equal(found.token_logp, known[key].token_logp)
+    for key, result in again.items():
+        assert torch.equal(result.token_logp, known[key].token_logp)
 
 
 def test_a_sample_without_the_text_is_absent(world: World) -> None:
     batch = world.batch[:3]
     bare = replace(batch[1], texts={key: text for key, text in batch[1].texts.items() if key[0] == "chosen"})
-    reference = world.precomputed(*PAIR)
-    found = reference.scores(of_reference(*PAIR), [batch[0], bare, batch[2]])["rejected", "clean", "reference"]
-    assert found.present.tolist() == [True, False, True]
-    assert found.logp[1] == 0
-    assert (found.round_index[1] == -1).all()
-    nothing = reference.scores(of_reference(*PAIR), [bare])["rejected", "clean", "reference"]
+    reference = world.precompute(*PAIR)
+    result = reference.scores(reference_of(*PAIR), [batch[0], bare, batch[2]])["rejected", "clean", "reference"]
+    assert result.present.tolist() == [True, False, True]
+    assert result.logp[1] == 0
+    assert (result.round_index[1] == -1).all()
+    nothing = reference.scores(reference_of(*PAIR), [bare])["rejected", "clean", "reference"]
     assert nothing.present.tolist() == [False]
 
 
 def test_precomputed_reference_raises_for_a_missing_score(world: World) -> None:
     rows = PrecomputedReference(RowStore(world.folder / "empty", (1,)), world.views)
     with pytest.raises(LookupError, match="not computed before training"):
-        rows.scores(of_reference(*PAIR), world.batch)
+        rows.scores(reference_of(*PAIR), world.batch)
 
 
 def test_check_matches_policy_refuses_scores_of_another_model(world: World, tmp_path: Path) -> None:
     other = world.make(seed=1)[0]
     stranger = LiveReference(views_of(other, world.views.encoder.clouds), bf16=False)
     with pytest.raises(CheckpointError, match=r"before the first step .* by up to .* nats at one token"):
-        trained(world, stranger, tmp_path)
+        train_steps(world, stranger, tmp_path)
 
 
 def one(*logp: float, lengths: Sequence[int] = ()) -> Score:
     """A Score of one token per sample, or of `lengths` tokens."""
-    mask = torch.tensor([[place < length for place in range(2)] for length in lengths or [1] * len(logp)])
+    mask = torch.tensor([[index < length for index in range(2)] for length in lengths or [1] * len(logp)])
     return Score(torch.tensor(logp)[:, None] * mask, mask, mask.long() - 1)
 
 
@@ -296,7 +296,7 @@ def test_the_reward_margin_is_what_the_policy_gained_over_the_reference() -> Non
     metrics = preference_metrics(scores)
     assert metrics["reward_margin"] == pytest.approx((2.0 - 0.5) / 2)
     assert metrics["reward_accuracy"] == pytest.approx(0.5)
-    policy_alone = {key: found for key, found in scores.items() if key[2] == "policy"}
+    policy_alone = {key: result for key, result in scores.items() if key[2] == "policy"}
     assert "reward_margin" not in preference_metrics(Scores(policy_alone))
 
 
@@ -317,7 +317,7 @@ def chosen(world: World, needs: Sequence[Need], **train: Any) -> Any:
         world.samples,
         cache_dir=lambda model: world.folder / "rows",
         views_of=lambda model: views_of(model, world.views.encoder.clouds),
-        reporter=Silent(),
+        reporter=SilentReporter(),
     )
 
 
@@ -327,30 +327,30 @@ def test_an_objective_without_a_reference_gets_none(world: World) -> None:
 
 def test_make_reference_switches_adapters_off_if_only_they_train(world: World) -> None:
     adapters.attach(world.model, ("projector", "llm"), LORA, seed=0)
-    found = chosen(world, of_reference(*PAIR), lora=LORA)
-    assert isinstance(found, LiveReference)
-    assert found.views.model is world.model
+    result = chosen(world, reference_of(*PAIR), lora=LORA)
+    assert isinstance(result, LiveReference)
+    assert result.views.model is world.model
 
 
 def test_adapters_cannot_be_switched_off_where_there_are_none(world: World) -> None:
     with pytest.raises(ValueError, match=r"there are no adapters; give --train\.lora\.rank"):
         TrainSettings(reference="adapters-off")
     with pytest.raises(ConfigError, match="more than adapters trains"):
-        chosen(world, of_reference(*PAIR), reference="adapters-off", lora=LORA)
+        chosen(world, reference_of(*PAIR), reference="adapters-off", lora=LORA)
 
 
 def test_the_whole_vocabulary_is_not_kept_on_disk(world: World) -> None:
     with pytest.raises(ConfigError, match=r"--objective wise: .* take --train\.reference copy"):
-        chosen(world, of_reference(Need(vocabulary=True)))
+        chosen(world, reference_of(Need(vocabulary=True)))
 
 
 def test_make_reference_gives_a_copy_its_own_views(world: World) -> None:
-    found = chosen(world, of_reference(*PAIR), reference="copy")
-    assert found.views.model is not world.model
-    assert not found.views.model.trained
+    result = chosen(world, reference_of(*PAIR), reference="copy")
+    assert result.views.model is not world.model
+    assert not result.views.model.trained
 
 
 def test_by_default_the_reference_is_scored_before_training(world: World) -> None:
-    found = chosen(world, of_reference(*PAIR))
-    assert isinstance(found, PrecomputedReference)
-    assert set(found.scores(of_reference(*PAIR), world.batch)) == {need.key for need in of_reference(*PAIR)}
+    result = chosen(world, reference_of(*PAIR))
+    assert isinstance(result, PrecomputedReference)
+    assert set(result.scores(reference_of(*PAIR), world.batch)) == {need.key for need in reference_of(*PAIR)}

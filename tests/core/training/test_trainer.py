@@ -1,4 +1,4 @@
-"""What the Trainer is told: learning rates per part, whole checkpoints only, as many steps as asked for."""
+"""Arguments of the Trainer: learning rates per part, complete checkpoints, steps."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def test_unused_parameters_are_searched_if_an_encoder_trains(
 
 
 def test_a_process_keeps_to_one_device(tmp_path: Path) -> None:
-    settings, place = (
+    settings, expected = (
         StageSettings(batch_size=8, accumulation=2),
         torch.device("meta"),
     )  # a device that is not the first
-    arguments: Any = training_arguments(TrainingJob("test", settings, 1, tmp_path, 0, place))
+    arguments: Any = training_arguments(TrainingJob("test", settings, 1, tmp_path, 0, expected))
     arguments._n_gpu = 4
-    assert arguments.device == place
+    assert arguments.device == expected
     assert arguments.n_gpu == 1
     assert arguments.train_batch_size == 4
     assert arguments.parallel_mode.value == "not_parallel"

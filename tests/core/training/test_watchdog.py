@@ -1,4 +1,4 @@
-"""The watchdog tells a fall that is real from one that is noise, and fires when SPA spoils both of its sides."""
+"""Watchdog: significant drops only, and a warning when SPA lowers both log p."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.config.settings import StageSettings
 from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.registry.create import create
-from spa3d.runtime.progress import Silent
+from spa3d.runtime.progress import SilentReporter
 from spa3d.training.arguments import TrainingJob
 from spa3d.training.best_checkpoint import BestCheckpoint
 from spa3d.training.dataset import TrainingDataset, instructions
@@ -35,18 +35,18 @@ from spa3d.training.watchdog import HeldOutWatchdog, WatchdogSettings, significa
 )
 def test_significant_drop_must_be_large_and_certain(drop: float, spread: float, fires: bool) -> None:
     noise = np.linspace(-spread, spread, 64)
-    found = significant_drop(np.zeros(64), noise - drop)
-    assert (found is not None) == fires
-    if found is not None:
-        assert found[0] == pytest.approx(drop)
-        assert found[1] == pytest.approx(noise.std(ddof=1) / 8)
+    result = significant_drop(np.zeros(64), noise - drop)
+    assert (result is not None) == fires
+    if result is not None:
+        assert result[0] == pytest.approx(drop)
+        assert result[1] == pytest.approx(noise.std(ddof=1) / 8)
 
 
 def test_significant_drop_of_nan() -> None:
     for lost in (np.nan, -np.inf):
-        found = significant_drop(np.zeros(4), np.array([0.0, 0.0, lost, 0.0]))
-        assert found is not None
-        assert "fell by inf" in watchdog_text(3, *found)
+        result = significant_drop(np.zeros(4), np.array([0.0, 0.0, lost, 0.0]))
+        assert result is not None
+        assert "fell by inf" in watchdog_text(3, *result)
 
 
 def train(
@@ -69,7 +69,9 @@ def train(
     )
     samples = TrainingDataset(dataset.records("train"), steps * 8, 0, text)
     job = TrainingJob("post-train", settings, steps, folder, seed=0, device=torch.device("cpu"))
-    fit(ObjectiveTrainer(job, samples=samples, objective=objective, views=views), metrics_log, Silent(), [probe])
+    fit(
+        ObjectiveTrainer(job, samples=samples, objective=objective, views=views), metrics_log, SilentReporter(), [probe]
+    )
     return metrics_log.rows()
 
 
@@ -120,18 +122,18 @@ def test_best_checkpoint_restores_weights(toy: Any, tmp_path: Path) -> None:
     model, _, _ = toy()
     model.set_trained("projector")
     best = BestCheckpoint(model, tmp_path / "best.safetensors")
-    assert best.kept() is None
+    assert best.read_saved() is None
     best.update(0, -1.0)
     good = weights(model)
     with torch.no_grad():
         for parameter in model.projector.parameters():
             parameter.add_(1)
     best.update(5, -2.0)
-    assert best.kept() == (0, -1.0)
+    assert best.read_saved() == (0, -1.0)
     best.restore()
     assert all(torch.equal(value, good[name]) for name, value in weights(model).items())
     best.update(10, -0.5)
-    assert best.kept() == (10, -0.5)
+    assert best.read_saved() == (10, -0.5)
 
 
 def test_best_checkpoint_restores_running_statistics(tmp_path: Path) -> None:
@@ -149,8 +151,8 @@ def test_best_checkpoint_is_updated_by_the_first_process_only(tmp_path: Path, mo
     # Others may look when the first has written: all must come to the meeting, whatever they would find.
     best, met = BestCheckpoint(torch.nn.Linear(2, 2), tmp_path / "best.safetensors"), []
     best.update(0, -1.0)
-    monkeypatch.setattr("spa3d.training.best_checkpoint.distributed.first_only", met.append)
+    monkeypatch.setattr("spa3d.training.best_checkpoint.distributed.run_in_first", met.append)
     best.update(5, -1.0)
     best.update(10, -0.5)
     assert len(met) == 2
-    assert best.kept() == (0, -1.0)
+    assert best.read_saved() == (0, -1.0)

@@ -49,11 +49,11 @@ def question(caption: str, facts: tuple[Fact, ...] = ()) -> Question:
 
 
 def test_the_reference_decides_which_facts_are_expected() -> None:
-    asked = question(SWORD, FACTS)
-    assert (asked.prompt, asked.answer, asked.options, asked.kind) == ("Describe it.", SWORD, None, "caption")
-    assert asked.facts == tuple(fact for fact in FACTS if fact.kind != "use")
-    assert Caption().score(asked, Prediction(SWORD)).value == 1
-    assert Caption().chance(asked) == 0
+    item = question(SWORD, FACTS)
+    assert (item.prompt, item.answer, item.options, item.kind) == ("Describe it.", SWORD, None, "caption")
+    assert item.facts == tuple(fact for fact in FACTS if fact.kind != "use")
+    assert Caption().score(item, Prediction(SWORD)).value == 1
+    assert Caption().chance(item) == 0
 
 
 @pytest.mark.parametrize(
@@ -71,22 +71,22 @@ def test_the_value_is_the_share_of_facts_with_their_part(text: str, right: int) 
 
 
 def test_without_facts_the_words_are_compared() -> None:
-    asked = question("A red chair")
-    assert asked.facts == ()
-    assert Caption().score(asked, Prediction("a red table")).value == pytest.approx(0.5)
+    item = question("A red chair")
+    assert item.facts == ()
+    assert Caption().score(item, Prediction("a red table")).value == pytest.approx(0.5)
     # Facts that the reference does not state are not expected either.
     assert Caption().score(question("A thing.", FACTS), Prediction("a thing")).value == 1
 
 
 def test_answer_without_a_word_is_invalid() -> None:
-    for asked in (question(SWORD, FACTS), question("A chair.")):
-        verdict = Caption().score(asked, Prediction(" \n?"))
+    for item in (question(SWORD, FACTS), question("A chair.")):
+        verdict = Caption().score(item, Prediction(" \n?"))
         assert (verdict.value, verdict.valid) == (0, False)
 
 
 def test_questions_are_a_keyed_sample_of_captioned_records() -> None:
     data = Made(*(record(i, None if i == 3 else f"Thing {i}.") for i in range(20)))
-    assert "o3/caption" not in [asked.id for asked in Caption().questions(data, "test", 0)]
+    assert "o3/caption" not in [item.id for item in Caption().questions(data, "test", 0)]
     some = Caption(limit=5).questions(data, "test", 0)
     assert len(some) == 5
     assert some == Caption(limit=5).questions(data, "test", 0)
@@ -94,5 +94,5 @@ def test_questions_are_a_keyed_sample_of_captioned_records() -> None:
 
 
 def test_markup_in_a_caption_is_only_text() -> None:
-    asked = question("[/red]<script>|")
-    assert Caption().score(asked, Prediction("[/red]<script>|")).value == 1
+    item = question("[/red]<script>|")
+    assert Caption().score(item, Prediction("[/red]<script>|")).value == 1

@@ -17,8 +17,8 @@ def nothing() -> np.ndarray:
 
 
 def record(number: int, facts: tuple[Fact, ...], caption: str | None = None, group: str = "") -> Record:
-    said = Conversation(CAPTION, (Round("What is this?", caption or f"Thing {number}."),))
-    return Record(f"o{number}", f"o{number}", group or f"g{number}", nothing, (said,), facts)
+    conversation = Conversation(CAPTION, (Round("What is this?", caption or f"Thing {number}."),))
+    return Record(f"o{number}", f"o{number}", group or f"g{number}", nothing, (conversation,), facts)
 
 
 def seat(number: int) -> Fact:
@@ -144,8 +144,8 @@ CAPTIONED = [
 
 def test_without_facts_the_options_are_captions_of_other_groups() -> None:
     choice = Choice()
-    asked = choice.questions(Objects(CAPTIONED), "test", 0)
-    assert [(question.record_id, question.answer) for question in asked] == [(r.id, r.caption) for r in CAPTIONED]
+    first = choice.questions(Objects(CAPTIONED), "test", 0)
+    assert [(question.record_id, question.answer) for question in first] == [(r.id, r.caption) for r in CAPTIONED]
     for seed in range(20):
         for question in choice.questions(Objects(CAPTIONED), "test", seed):
             assert question.kind == "caption"
@@ -158,7 +158,7 @@ def test_without_facts_the_options_are_captions_of_other_groups() -> None:
             )
             assert not {"A lamp.", "The LAMPS!"} <= set(question.options)  # they say the same
             assert question.prompt.startswith("What is this? A) ")
-    assert choice.questions(Objects(CAPTIONED), "test", 0) == asked
+    assert choice.questions(Objects(CAPTIONED), "test", 0) == first
     assert len(Choice(per_kind=2).questions(Objects(CAPTIONED), "test", 0)) == 2
 
 

@@ -11,8 +11,8 @@ def nothing() -> np.ndarray:
 
 
 def record(number: int, category: str | None, *facts: Fact) -> Record:
-    said = Conversation(CAPTION, (Round("Describe it.", "A thing."),))
-    return Record(f"o{number}", f"o{number}", f"g{number}", nothing, (said,), facts, category)
+    conversation = Conversation(CAPTION, (Round("Describe it.", "A thing."),))
+    return Record(f"o{number}", f"o{number}", f"g{number}", nothing, (conversation,), facts, category)
 
 
 class Made(Dataset):

@@ -33,8 +33,8 @@ def record(cloud: np.ndarray, color: str = "red", shape: str = "compact", **chan
         Fact("color", "", "Which color?", color, tuple(sorted(WORDS))),
         Fact("shape", "", "Which shape?", shape, SHAPES),
     )
-    told = Conversation(CAPTION, (Round("What is this?", "A red box."),))
-    made = Record("o1", "o1", "g", partial(np.copy, cloud), (told,), facts, "box")
+    caption = Conversation(CAPTION, (Round("What is this?", "A red box."),))
+    made = Record("o1", "o1", "g", partial(np.copy, cloud), (caption,), facts, "box")
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -142,8 +142,8 @@ def test_a_twin_differs_in_one_fact_and_is_a_pure_function_of_record_and_number(
 
 
 def test_no_twin_of_a_kind_where_rule_and_fact_disagree_or_the_facts_are_too_few() -> None:
-    def kinds(given: Record) -> set[str]:
-        twins = [cloud_twin(given, number) for number in range(8)]
+    def kinds(item: Record) -> set[str]:
+        twins = [cloud_twin(item, number) for number in range(8)]
         return {twin.after.kind if twin else "none" for twin in twins}
 
     assert kinds(record(box(1, 1, 1), color="orange")) == {"shape"}
@@ -163,8 +163,8 @@ def test_cloud_twin_tries_another_edit_after_a_failure() -> None:
         Fact("color", "", "Which color?", "red", ("crimson", "green", "puce", "red")),
         Fact("shape", "", "Which shape?", "tall", ("flat", "round", "long", "tall")),
     )
-    given = record(box(1, 9, 1), facts=facts)
-    answers = {twin.after.answer for number in range(10) if (twin := cloud_twin(given, number))}
+    item = record(box(1, 9, 1), facts=facts)
+    answers = {twin.after.answer for number in range(10) if (twin := cloud_twin(item, number))}
     assert answers == {"green"}
 
 
@@ -182,5 +182,5 @@ def test_twin_facts_have_no_sentence_of_the_original() -> None:
     facts = tuple(replace(fact, sentence=f"It is {fact.answer}.") for fact in original.facts)
     twin = cloud_twin(replace(original, facts=facts), 0)
     assert twin is not None
-    assert twin.before.said == f"It is {twin.before.answer}."
-    assert twin.after.said == twin.after.answer != twin.before.answer
+    assert twin.before.full_answer == f"It is {twin.before.answer}."
+    assert twin.after.full_answer == twin.after.answer != twin.before.answer

@@ -4,7 +4,7 @@ import pytest
 from spa3d_plugins.datasets.color_names import SHADES, WORDS, from_lab, lab_of, main_color, shape_of, to_lab
 
 
-def painted(*parts: tuple[tuple[int, int, int], int]) -> np.ndarray:
+def paint(*parts: tuple[tuple[int, int, int], int]) -> np.ndarray:
     rgb = np.concatenate([np.tile(np.array(color) / 255, (count, 1)) for color, count in parts])
     return np.column_stack([np.zeros_like(rgb), rgb]).astype(np.float32)
 
@@ -21,7 +21,7 @@ def test_to_lab_equals_the_standard_and_from_lab_inverts_it() -> None:
 
 @pytest.mark.parametrize(("word", "shade"), [(word, shade) for word in WORDS for shade in SHADES[word]])
 def test_every_shade_has_its_word(word: str, shade: str) -> None:
-    main = main_color(painted((SHADES[word][shade], 5)))
+    main = main_color(paint((SHADES[word][shade], 5)))
     assert (main.word, main.lead) == (word, 1.0)
     assert main.points.all()
 
@@ -33,7 +33,7 @@ def test_lab_of_returns_the_first_shade() -> None:
 
 def test_main_color_is_the_word_of_the_most_frequent_shade() -> None:
     # 3 gray + 3 dark gray points are 6 of one word, but 4 red ones are the largest shade.
-    cloud = painted((SHADES["gray"]["gray"], 3), (SHADES["gray"]["dark gray"], 3), (SHADES["red"]["red"], 4))
+    cloud = paint((SHADES["gray"]["gray"], 3), (SHADES["gray"]["dark gray"], 3), (SHADES["red"]["red"], 4))
     main = main_color(cloud)
     assert main.word == "red"
     assert main.points.tolist() == [False] * 6 + [True] * 4

@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def world(folder: Folder) -> Folder:
-    """20 train, 4 val and 4 test objects with captions, conversations and facts; the mug is rare."""
+    """20 train, 4 val and 4 test objects with captions, conversations, facts; one rare mug."""
     number = 0
     for split, size in (("train", 20), ("val", 4), ("test", 4)):
         briefs, conversations, facts = [], [], []
@@ -84,7 +84,7 @@ def test_all_entries_of_an_object_form_one_record(world: Folder) -> None:
     assert [len(data.records(split)) for split in data.splits] == [20, 4, 4]
     record = data.records("train")[1]
     assert (record.id, record.object_id, record.group, record.category) == ("o01", "o01", "g1", "lamp")
-    assert [said.kind for said in record.conversations] == [CAPTION, "multi_round"]
+    assert [conversation.kind for conversation in record.conversations] == [CAPTION, "multi_round"]
     assert record.caption == "A blue lamp."
     assert record.conversations[0].rounds[0].question == "What is this?"
     assert [r.answer for r in record.conversations[1].rounds] == ["No.", "Nobody knows."]
@@ -114,19 +114,19 @@ def test_fresh_rounds_are_keyed_and_mix_all_forms(world: Folder) -> None:
     seen: Counter[str] = Counter()
     for epoch in range(30):
         for record in data.records("train"):
-            said = data.conversations(record, epoch)
-            assert said == again.conversations(again.record(record.id), epoch)
-            assert said[0].kind == CAPTION
-            rounds = said[-1].rounds
-            assert said[-1].kind == "multi_round"
+            current = data.conversations(record, epoch)
+            assert current == again.conversations(again.record(record.id), epoch)
+            assert current[0].kind == CAPTION
+            rounds = current[-1].rounds
+            assert current[-1].kind == "multi_round"
             assert 1 <= len(rounds) <= 3
             assert len({r.question.split(" A) ")[0] for r in rounds}) == len(rounds)
-            for number, asked in enumerate(rounds):
-                if " A) " in asked.question:
-                    assert f") {asked.answer}" in asked.question
-                if asked.question.startswith(("What kind", "What is its")):  # not answered before
-                    assert not any(asked.answer in earlier.answer.split() for earlier in rounds[:number])
-                seen["options" if " A) " in asked.question else asked.question] += 1
+            for number, turn in enumerate(rounds):
+                if " A) " in turn.question:
+                    assert f") {turn.answer}" in turn.question
+                if turn.question.startswith(("What kind", "What is its")):  # not answered before
+                    assert not any(turn.answer in earlier.answer.split() for earlier in rounds[:number])
+                seen["options" if " A) " in turn.question else turn.question] += 1
     assert data.conversations(data.record("o01"), 0) != data.conversations(data.record("o01"), 1)
     assert world.open(seed=1).conversations(data.record("o01"), 0) != data.conversations(data.record("o01"), 0)
     assert 0.25 < seen["options"] / seen.total() < 0.45
@@ -147,16 +147,16 @@ def test_annotated_rounds_stay_as_they_are_without_facts_or_on_request(world: Fo
 
 
 @pytest.fixture
-def painted(world: Folder) -> Folder:
-    """The world, where o00 (red, tall) and o02 (green, flat) look as their facts say, and the others do not."""
+def colored_world(world: Folder) -> Folder:
+    """The world with clouds of o00 (red, tall) and o02 (green, flat) that fit their facts."""
     for name, rgb, high in (("o00", (0.85, 0.2, 0.2), 2.0), ("o02", (0.3, 0.6, 0.25), 0.3)):
         xyz = (np.random.default_rng(1).random((64, 3)) - 0.5) * (1, high, 1)
         world.cloud(name, np.column_stack([xyz, np.tile(rgb, (64, 1))]).astype(np.float32))
     return world
 
 
-def test_a_twin_is_an_edit_of_the_cloud_and_found_by_its_id(painted: Folder) -> None:
-    data, again = painted.open(), painted.open()
+def test_a_twin_is_an_edit_of_the_cloud_and_found_by_its_id(colored_world: Folder) -> None:
+    data, again = colored_world.open(), colored_world.open()
     kinds = Counter[str]()
     for name in ("o00", "o02"):
         record = data.record(name)
@@ -174,28 +174,28 @@ def test_a_twin_is_an_edit_of_the_cloud_and_found_by_its_id(painted: Folder) -> 
             assert changed.sum() == changed[kind].sum()
             kinds[twin.after.kind] += 1
             # No other conversation in any epoch: a caption may name the old color.
-            said = data.conversations(twin.record, 3)
-            assert said == twin.record.conversations
-            assert [r.answer for conversation in said for r in conversation.rounds] == [twin.after.answer]
+            current = data.conversations(twin.record, 3)
+            assert current == twin.record.conversations
+            assert [r.answer for conversation in current for r in conversation.rounds] == [twin.after.answer]
             assert data.twin(twin.record) is None
     assert min(kinds["color"], kinds["shape"]) > 3
 
 
-def test_no_twin_where_cloud_and_facts_disagree(painted: Folder) -> None:
-    data = painted.open()
+def test_no_twin_where_cloud_and_facts_disagree(colored_world: Folder) -> None:
+    data = colored_world.open()
     assert data.twin(data.record("o01")) is None
     for name in ("o01~0", "o00~0~0", "o00~01", "o00~", "o00~-1", "~0", "o99~0"):
         with pytest.raises(DataError, match="no record"):
             data.record(name)
 
 
-def test_a_cloud_that_cannot_be_read_has_no_twin_or_stops(painted: Folder) -> None:
-    path = painted.root / "8192_npy" / "o00_8192.npy"
+def test_a_cloud_that_cannot_be_read_has_no_twin_or_stops(colored_world: Folder) -> None:
+    path = colored_world.root / "8192_npy" / "o00_8192.npy"
     path.write_bytes(path.read_bytes()[:200])
-    data = painted.open()
+    data = colored_world.open()
     with pytest.raises(DataError, match=re.escape(f"{path} (record o00): truncated")):
         data.twin(data.record("o00"))
-    data = painted.open(on_bad_data="skip")
+    data = colored_world.open(on_bad_data="skip")
     assert data.twin(data.record("o00")) is None
 
 
@@ -215,7 +215,10 @@ def test_official_file_names_as_settings(folder: Folder) -> None:
     )
     assert data.splits == ("train", "test")
     assert [record.id for record in data.records("train")] == ["a", "b"]
-    assert [said.kind for said in data.record("b").conversations] == [CAPTION, "single_round"]
+    assert [conversation.kind for conversation in data.record("b").conversations] == [
+        CAPTION,
+        "single_round",
+    ]
     with pytest.raises(DataError, match="no files for split 'val'; there are train, test"):
         data.records("val")
     with pytest.raises(DataError, match="no record 'z'"):
@@ -420,8 +423,8 @@ def test_markup_is_unchanged(folder: Folder) -> None:
     nasty = "[/red]<script>|"
     folder.cloud("a")
     folder.write("brief_train", [conversation("a", f"<point>\n{nasty}", nasty)])
-    asked = folder.open().records("train")[0].conversations[0].rounds[0]
-    assert (asked.question, asked.answer) == (nasty, nasty)
+    turn = folder.open().records("train")[0].conversations[0].rounds[0]
+    assert (turn.question, turn.answer) == (nasty, nasty)
 
 
 def test_fingerprint_depends_on_the_data(world: Folder, tmp_path: Path) -> None:

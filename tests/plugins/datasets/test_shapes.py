@@ -87,9 +87,9 @@ def test_no_object_is_in_two_splits(world: Shapes) -> None:
 
 
 def test_every_category_is_equally_frequent(world: Shapes) -> None:
-    found = Counter(record.category for record in world.records("test"))
-    assert set(found) == set(BY_NAME)
-    assert max(found.values()) - min(found.values()) <= 1
+    result = Counter(record.category for record in world.records("test"))
+    assert set(result) == set(BY_NAME)
+    assert max(result.values()) - min(result.values()) <= 1
 
 
 def test_clouds(world: Shapes) -> None:
@@ -136,20 +136,20 @@ def test_no_question_names_the_category(world: Shapes) -> None:
 
 
 def test_choice_questions_are_answered_with_an_option(world: Shapes) -> None:
-    choices = asked = 0
+    choices = questions = 0
     for record in world.records("train")[:400]:
         answers = {fact.answer for fact in record.facts}
         for conversation in record.conversations:
             for turn in conversation.rounds:
                 question, *options = re.split(r" [A-D]\) ", turn.question)
                 if any(fact.question == question for fact in record.facts):
-                    asked += 1
+                    questions += 1
                     choices += bool(options)
                 if options:
                     assert len(options) == 4
                     assert turn.answer in options
                     assert turn.answer in answers
-    assert 0.3 < choices / asked < 0.4
+    assert 0.3 < choices / questions < 0.4
 
 
 def test_fresh_questions(world: Shapes) -> None:
@@ -201,8 +201,8 @@ def test_twin_differs_in_one_fact_only(world: Shapes, split: str) -> None:
 def test_twins_of_one_record_differ(world: Shapes) -> None:
     record = world.records("test")[7]
     twins = [world.twin(record, number) for number in range(8)]
-    asked = {(twin.before.question, twin.after.answer) for twin in twins if twin}
-    assert len(asked) > 4
+    questions = {(twin.before.question, twin.after.answer) for twin in twins if twin}
+    assert len(questions) > 4
     assert world.twin(record, 2) == twins[2]
 
 

@@ -30,9 +30,9 @@ class Expected:
         """The input cloud, ``(1, N, C)``."""
         return torch.from_numpy(self.arrays["points"])[None]
 
-    def check(self, name: str, found: Tensor, atol: float, rtol: float = 1e-4) -> None:
+    def check(self, name: str, result: Tensor, atol: float, rtol: float = 1e-4) -> None:
         """Compare ``(tokens, channels)`` or a vector with the stored channels or sums."""
-        value = found.detach().numpy()
+        value = result.detach().numpy()
         forms = {name: (value, atol)}
         if value.ndim == 2:
             forms |= {f"{name}__sum_c": (value.sum(1), 30 * atol), f"{name}__sum_t": (value.sum(0), 30 * atol)}
@@ -42,11 +42,11 @@ class Expected:
         for key in stored:
             np.testing.assert_allclose(forms[key][0], self.arrays[key], rtol=rtol, atol=forms[key][1], err_msg=key)
 
-    def check_indices(self, name: str, found: Tensor, *, ordered: bool = True) -> None:
+    def check_indices(self, name: str, result: Tensor, *, ordered: bool = True) -> None:
         """Compare indices with the stored rows, possibly only the first ones; knn rows are sorted."""
-        wanted = self.arrays[name]
-        rows = found.numpy()[: len(wanted)]
-        np.testing.assert_array_equal(rows if ordered else np.sort(rows, axis=-1), wanted, err_msg=name)
+        expected = self.arrays[name]
+        rows = result.numpy()[: len(expected)]
+        np.testing.assert_array_equal(rows if ordered else np.sort(rows, axis=-1), expected, err_msg=name)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def sphere(clouds: int, number: int) -> Tensor:
     return points
 
 
-def made(name: str, **values: Any) -> Encoder:
+def make_encoder(name: str, **values: Any) -> Encoder:
     torch.manual_seed(0)
     return create("encoder", name, **values).eval()
 
@@ -51,8 +51,8 @@ def test_defaults_and_presets_have_the_published_parameters(golden: Any, preset:
     with torch.device("meta"):
         encoder = create("encoder", preset)
     state = encoder.state_dict()
-    found = [(name, list(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in state.items()]
-    assert found == golden.parameters
+    result = [(name, list(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in state.items()]
+    assert result == golden.parameters
     assert sum(value.numel() for value in encoder.parameters()) == number
 
 
@@ -73,7 +73,7 @@ def test_inputs_begin_with_xyz_and_name_each_channel_once(name: str, inputs: tup
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_tiny_presets_have_comparable_sizes(component: str) -> None:
-    encoder = made(f"{component}-tiny")
+    encoder = make_encoder(f"{component}-tiny")
     assert encoder.inputs == ("xyz", "rgb")
     assert encoder.min_points <= 128
     assert (encoder.num_tokens(1024), encoder.dim) == (32, 128)
@@ -83,7 +83,7 @@ def test_tiny_presets_have_comparable_sizes(component: str) -> None:
 
 @pytest.mark.parametrize(("name", "values"), TINY)
 def test_the_batch_does_not_matter_in_eval_mode(name: str, values: dict[str, Any]) -> None:
-    encoder, points = made(name, **values), sphere(3, 200)
+    encoder, points = make_encoder(name, **values), sphere(3, 200)
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
     with torch.no_grad():
         together = encoder(points)
@@ -94,10 +94,10 @@ def test_the_batch_does_not_matter_in_eval_mode(name: str, values: dict[str, Any
 
 @pytest.mark.parametrize(("name", "values"), TINY)
 def test_every_parameter_learns(name: str, values: dict[str, Any]) -> None:
-    encoder = made(name, **values).train()
+    encoder = make_encoder(name, **values).train()
     points = sphere(4, 128).requires_grad_()
     # Different factors per channel: the squares after a normalization sum to a constant.
-    encoder.pooled(points).square()[:, ::3].sum().backward()
+    encoder.pool(points).square()[:, ::3].sum().backward()
     for key, parameter in encoder.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key

@@ -83,7 +83,7 @@ def test_module_of_another_type_accepts_the_same_clouds(
     points = cloud(encoder)
     with torch.no_grad():
         exact = encode(points)
-        found = encoder.to(dtype) and encode(points)
-    assert found.dtype == dtype
-    error = (found.double() - exact.double()).norm() / exact.double().norm()
+        result = encoder.to(dtype) and encode(points)
+    assert result.dtype == dtype
+    error = (result.double() - exact.double()).norm() / exact.double().norm()
     assert error < (0.05 if dtype == torch.bfloat16 else 1e-4)

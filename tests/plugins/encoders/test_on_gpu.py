@@ -36,7 +36,7 @@ def test_outputs_equal_official_code(
     expected = golden.on(cloud)
     points = expected.points.to(accelerator)
     with torch.no_grad():
-        final, tokens = encoder.pooled(points)[0], encoder(points)[0]
+        final, tokens = encoder.pool(points)[0], encoder(points)[0]
     expected.check("final", final.cpu(), ATOL[preset])
     name = TOKENS.get(preset, "tokens")
     if any(key.startswith(name) for key in expected.arrays):

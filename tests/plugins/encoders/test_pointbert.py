@@ -37,14 +37,14 @@ def small(**values: Any) -> PointBERT:
 
 def results(encoder: nn.Module) -> dict[str, Tensor]:
     """Record the outputs named in `STORED`, for the first cloud of the latest forward."""
-    found: dict[str, Tensor] = {}
+    result: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[..., None]:
-        return lambda module, inputs, output: found.update({name: output[0]})
+        return lambda module, inputs, output: result.update({name: output[0]})
 
     for name, module in STORED.items():
         encoder.get_submodule(module).register_forward_hook(keep(name))
-    return found
+    return result
 
 
 def inputs_of(module: nn.Module) -> list[Tensor]:
@@ -59,14 +59,14 @@ def test_outputs_equal_official_code(golden: Any, cloud: str, backend: str, requ
     with torch.device("meta"):  # initial weights are not needed
         encoder = create("encoder", request.node.callspec.params["golden"]).eval()
     encoder.load_state_dict(golden.weights(), assign=True)
-    found, expected = results(encoder), golden.on(cloud)
+    result, expected = results(encoder), golden.on(cloud)
     with torch.no_grad():
-        final = encoder.pooled(expected.points)[0]
+        final = encoder.pool(expected.points)[0]
 
     stored = [name for name in STORED if any(key.startswith(name) for key in expected.arrays)]
     assert set(STORED) - {"tokens"} <= set(stored)
     for name in stored:
-        expected.check(name, found[name], ATOL)
+        expected.check(name, result[name], ATOL)
     expected.check("final", final, ATOL)
 
 
@@ -89,7 +89,7 @@ def test_the_published_shape() -> None:
     assert (encoder.inputs, encoder.channels, encoder.dim, encoder.min_points) == (("xyz", "rgb"), 6, 384, 512)
     assert [encoder.num_tokens(number) for number in (512, 8192)] == [513, 513]
     assert encoder(torch.empty(2, 777, 6, device="meta")).shape == (2, 513, 384)
-    assert encoder.eval().pooled(torch.empty(2, 8192, 6, device="meta")).shape == (2, 768)
+    assert encoder.eval().pool(torch.empty(2, 8192, 6, device="meta")).shape == (2, 768)
     assert wide(torch.empty(1, 601, 6, device="meta")).shape == (1, 513, 1152)
 
 
@@ -141,10 +141,10 @@ def test_min_points_covers_groups_and_group_size(groups: int, group_size: int) -
     assert encoder(sphere(2, 20)).shape == (2, groups + 1, 16)
 
 
-def test_pooled_is_class_token_and_maximum_of_groups() -> None:
+def test_pool_is_class_token_and_maximum_of_groups() -> None:
     encoder, points = small(), sphere(2, 200)
     with torch.no_grad():
-        tokens, pooled = encoder(points), encoder.pooled(points)
+        tokens, pooled = encoder(points), encoder.pool(points)
     assert torch.equal(pooled, torch.cat([tokens[:, 0], tokens[:, 1:].max(dim=1).values], dim=1))
 
 
@@ -159,7 +159,7 @@ def test_translation_changes_positions_only() -> None:
 
 
 def plain(encoder: nn.Module, groups: Tensor) -> Tensor:
-    """The group encoder as published: channel-first, every product in full width, for ``(B, G, k, C)``."""
+    """The published group encoder: channel-first, every product in full width."""
 
     def layers(x: Tensor, first: Any, norm: nn.BatchNorm1d, _: nn.Module, second: Any) -> Tensor:
         return F.conv1d(F.relu(norm(F.conv1d(x, first.weight, first.bias))), second.weight, second.bias)
@@ -177,10 +177,10 @@ def test_merged_products_equal_published_group_encoder(training: bool) -> None:
         encoder.second_conv[1].running_var.fill_(0.5)
         encoder.train(training)
     groups = torch.randn(4, 50, 16, 6)
-    found, wanted = ours(groups), plain(theirs, groups)
-    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
-    found.square().mean().backward()
-    wanted.square().mean().backward()
+    result, expected_tokens = ours(groups), plain(theirs, groups)
+    torch.testing.assert_close(result, expected_tokens, atol=1e-5, rtol=1e-5)
+    result.square().mean().backward()
+    expected_tokens.square().mean().backward()
     for (name, value), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(
             value.grad, other.grad, atol=1e-6, rtol=1e-4, msg=lambda text, n=name: f"{n}: {text}"

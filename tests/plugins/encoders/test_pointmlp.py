@@ -44,7 +44,7 @@ def test_outputs_equal_official_code(golden: Any, cloud: str, backend: str) -> N
     expected = golden.on(cloud)
 
     with torch.no_grad():
-        final = encoder.pooled(expected.points)[0]
+        final = encoder.pool(expected.points)[0]
         tokens = encoder(expected.points)[0]
 
     expected.check("embedding", outputs[0], ATOL)
@@ -72,9 +72,9 @@ def test_groups_equal_official_code(golden: Any, cloud: str, backend: str) -> No
     encoder = create("encoder", "pointmlp-ulip").eval()
     encoder.load_state_dict(golden.weights())
     with torch.no_grad():
-        entering = grouped(encoder, 0, encoder.embedding(xyz).relu(), index, near)[0]
-    found = [entering.mean(), entering.std(), entering.abs().max()]
-    np.testing.assert_allclose(found, expected.arrays["grouped1_stats"], atol=ATOL, rtol=1e-4)
+        entering = group_by_hand(encoder, 0, encoder.embedding(xyz).relu(), index, near)[0]
+    result = [entering.mean(), entering.std(), entering.abs().max()]
+    np.testing.assert_allclose(result, expected.arrays["grouped1_stats"], atol=ATOL, rtol=1e-4)
 
 
 def test_the_published_shape() -> None:
@@ -84,10 +84,10 @@ def test_the_published_shape() -> None:
     assert (encoder.inputs, encoder.channels, encoder.dim, encoder.min_points) == (("xyz",), 3, 1024, 512)
     assert [encoder.num_tokens(number) for number in (8192, 512)] == [64, 64]
     assert encoder(torch.empty(2, 8192, 3, device="meta")).shape == (2, 64, 1024)
-    assert encoder.eval().pooled(torch.empty(2, 8192, 3, device="meta")).shape == (2, 256)
+    assert encoder.eval().pool(torch.empty(2, 8192, 3, device="meta")).shape == (2, 256)
 
 
-def grouped(encoder: PointMLP, stage: int, features: Tensor, index: Tensor, near: Tensor) -> Tensor:
+def group_by_hand(encoder: PointMLP, stage: int, features: Tensor, index: Tensor, near: Tensor) -> Tensor:
     """Input of a stage's first layer: [alpha (neighbor - center) / (std + 1e-5) + beta, center]."""
     rows = torch.arange(len(features))[:, None]
     center = features[rows, index][:, :, None].expand(-1, -1, near.shape[2], -1)
@@ -114,7 +114,7 @@ def plain(encoder: PointMLP, points: Tensor) -> Tensor:
     for stage, (before, after) in enumerate(zip(encoder.pre_blocks_list, encoder.pos_blocks_list, strict=True)):
         index = ops.farthest_point_sample(xyz, encoder.config.points // 2 ** (stage + 1))
         centers = ops.group(xyz, index)
-        x = grouped(encoder, stage, features, index, ops.knn(centers, xyz, encoder.config.k))
+        x = group_by_hand(encoder, stage, features, index, ops.knn(centers, xyz, encoder.config.k))
         x = layer(before.transfer.net, x).clamp(min=0)
         for block in before.operation:
             x = (layer(block.net2, layer(block.net1, x).clamp(min=0)) + x).clamp(min=0)

@@ -29,17 +29,17 @@ def test_outputs_equal_official_code(golden: Any, cloud: str, backend: str, monk
     encoder = create("encoder", "pointnet2-ulip").eval()
     encoder.load_state_dict(golden.weights())
     stages: list[tuple[Tensor, Tensor]] = []
-    abstracted = module.abstracted
+    abstracted = module.abstract_sets
 
-    def watched(cloud: Any, centers: Tensor, *rest: Any, **values: Any) -> Tensor:
+    def watch(cloud: Any, centers: Tensor, *rest: Any, **values: Any) -> Tensor:
         features = abstracted(cloud, centers, *rest, **values)
         stages.append((centers[0], features[0].relu()))
         return features
 
-    monkeypatch.setattr(module, "abstracted", watched)
+    monkeypatch.setattr(module, "abstract_sets", watch)
     expected = golden.on(cloud)
     with torch.no_grad():
-        final = encoder.pooled(expected.points)[0]
+        final = encoder.pool(expected.points)[0]
         tokens = encoder(expected.points)[0]
         encoder.config = encoder.Config(tokens="prepool")
         prepool = encoder(expected.points)[0]
@@ -74,11 +74,11 @@ def test_the_published_shape() -> None:
     assert [encoder.num_tokens(number) for number in (8192, 512)] == [128, 128]
     assert encoder(torch.empty(2, 8192, 3, device="meta")).shape == (2, 128, 256)
     assert wide(torch.empty(2, 8192, 3, device="meta")).shape == (2, 128, wide.dim) == (2, 128, 1024)
-    assert encoder.eval().pooled(torch.empty(2, 8192, 3, device="meta")).shape == (2, 256)
+    assert encoder.eval().pool(torch.empty(2, 8192, 3, device="meta")).shape == (2, 256)
 
 
 def plain(encoder: PointNet2, points: Tensor) -> Tensor:
-    """The pooled feature by the paper's formula: every group is written out, every layer sees all of it."""
+    """The pooled feature by the paper's formula, group by group."""
 
     def layers(stage: Any, x: Tensor) -> Tensor:
         for conv, norm in zip(stage.mlp_convs, stage.mlp_bns, strict=True):
@@ -109,11 +109,11 @@ def plain(encoder: PointNet2, points: Tensor) -> Tensor:
 def test_outputs_equal_formula_of_the_paper(inputs: tuple[str, ...], training: bool) -> None:
     encoder = small(inputs=inputs, dropout=0)
     points = sphere(3, 300, encoder.channels)
-    encoder.train().pooled(points)  # statistics that differ from those of new normalizations
+    encoder.train().pool(points)  # statistics that differ from those of new normalizations
     encoder.train(training)
     with torch.no_grad():
         expected = plain(encoder, points)
-        torch.testing.assert_close(encoder.pooled(points), expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(encoder.pool(points), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("number", [24, 25, 100, 3000])
@@ -129,21 +129,21 @@ def test_any_number_of_set_abstractions() -> None:
     three = small(centers=(32, 16, 8), radius=(0.3, 0.5, 1), nsample=(8, 8, 8), widths=((8,), (8,), (12,)))
     assert one(sphere(1, 100)).shape == (1, 16, 8)
     assert three(sphere(1, 100)).shape == (1, 8, 12)
-    assert three.pooled(sphere(1, 100)).shape == (1, 16)
+    assert three.pool(sphere(1, 100)).shape == (1, 16)
 
 
 @pytest.mark.parametrize("points", [torch.zeros(1, 600, 3), torch.linspace(-1, 1, 600)[None, :, None].repeat(1, 1, 3)])
 def test_identical_and_collinear_points_give_finite_tokens(points: Tensor) -> None:
     encoder = small()
     with torch.no_grad():
-        torch.testing.assert_close(encoder.pooled(points), plain(encoder, points), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(encoder.pool(points), plain(encoder, points), atol=1e-5, rtol=1e-4)
 
 
 def test_under_autocast_positions_stay_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, points = small(), sphere(2, 200)
     seen: list[Tensor] = []
-    abstracted = module.abstracted
-    monkeypatch.setattr(module, "abstracted", lambda *a, **k: (seen.append(a[1]), abstracted(*a, **k))[1])
+    abstracted = module.abstract_sets
+    monkeypatch.setattr(module, "abstract_sets", lambda *a, **k: (seen.append(a[1]), abstracted(*a, **k))[1])
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         tokens = encoder(points)
     assert seen[1].dtype == torch.float32

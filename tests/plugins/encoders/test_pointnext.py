@@ -32,7 +32,7 @@ def test_outputs_equal_official_code(golden: Any, cloud: str, backend: str) -> N
     expected = golden.on(cloud)
 
     with torch.no_grad():
-        final = encoder.pooled(expected.points)[0]
+        final = encoder.pool(expected.points)[0]
         tokens = encoder(expected.points)[0]
 
     for number, (_, features) in enumerate(outputs[1:5], start=1):
@@ -59,7 +59,7 @@ def test_the_published_shape() -> None:
     assert (encoder.inputs, encoder.channels, encoder.dim, encoder.min_points) == (("xyz", "height"), 4, 512, 16)
     assert [encoder.num_tokens(number) for number in (8192, 1024, 1000, 16)] == [512, 64, 62, 1]
     assert encoder(torch.empty(2, 8192, 4, device="meta")).shape == (2, 512, 512)
-    assert encoder.eval().pooled(torch.empty(2, 8192, 4, device="meta")).shape == (2, 256)
+    assert encoder.eval().pool(torch.empty(2, 8192, 4, device="meta")).shape == (2, 256)
 
 
 @pytest.mark.parametrize("number", [8, 9, 100, 128])
@@ -79,16 +79,16 @@ def test_configured_points_fix_the_number_of_tokens() -> None:
 def test_prepool_tokens_have_the_pooled_feature_as_maximum() -> None:
     encoder, points = small(tokens="prepool"), sphere(2, 200, 4)
     with torch.no_grad():
-        assert torch.equal(encoder.prediction["head"](encoder(points).amax(dim=1)), encoder.pooled(points))
+        assert torch.equal(encoder.prediction["head"](encoder(points).amax(dim=1)), encoder.pool(points))
 
 
-def test_pooled_is_invariant_to_the_order_of_points() -> None:
+def test_pool_is_invariant_to_the_order_of_points() -> None:
     # With balls that hold all their members, only the first point (where sampling starts) has a special place.
     encoder = small(nsample=200, radius=0.4)
     points = sphere(1, 128, 4)
     shuffled = torch.cat([points[:, :1], points[:, 1:][:, torch.randperm(127)]], dim=1)
     with torch.no_grad():
-        torch.testing.assert_close(encoder.pooled(points), encoder.pooled(shuffled), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(encoder.pool(points), encoder.pool(shuffled), atol=1e-5, rtol=1e-5)
 
 
 def test_under_autocast_positions_stay_exact() -> None:

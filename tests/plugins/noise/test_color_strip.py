@@ -18,7 +18,7 @@ def one(*rgb: float) -> Tensor:
     return torch.tensor([[[0.5, -1.0, 2.0, *rgb]]])
 
 
-def faded(rgb: tuple[float, float, float], level: float, **options: str) -> list[float]:
+def fade(rgb: tuple[float, float, float], level: float, **options: str) -> list[float]:
     return ColorStrip(level=level, **options).apply(one(*rgb), Draws(KEYS[:1]))[0, 0, 3:].tolist()
 
 
@@ -26,7 +26,7 @@ def faded(rgb: tuple[float, float, float], level: float, **options: str) -> list
     ("rgb", "gray"), [((1, 0, 0), 0.299), ((0, 1, 0), 0.587), ((0, 0, 1), 0.114), ((1, 1, 0), 0.886), ((0, 0, 0), 0)]
 )
 def test_level_1_leaves_the_luminance(rgb: tuple[float, float, float], gray: float) -> None:
-    assert faded(rgb, 1) == pytest.approx([gray] * 3)
+    assert fade(rgb, 1) == pytest.approx([gray] * 3)
 
 
 def test_level_1_is_gray_to_the_last_bit(points: Tensor) -> None:
@@ -36,10 +36,10 @@ def test_level_1_is_gray_to_the_last_bit(points: Tensor) -> None:
 
 
 def test_partial_fading_by_hand() -> None:
-    """Red at 0.25: (1, 0, 0) + 0.25 ((0.299, 0.299, 0.299) - (1, 0, 0)) = (0.82475, 0.07475, 0.07475)."""
-    assert faded((1, 0, 0), 0.25) == pytest.approx([0.82475, 0.07475, 0.07475])
-    assert faded((0.8, 0.4, 0.2), 0.5, towards="black") == pytest.approx([0.4, 0.2, 0.1])
-    assert faded((0.8, 0.4, 0.2), 1, towards="black") == [0, 0, 0]
+    """(1, 0, 0) + 0.25 ((0.299, 0.299, 0.299) - (1, 0, 0)) = (0.82475, 0.07475, 0.07475)."""
+    assert fade((1, 0, 0), 0.25) == pytest.approx([0.82475, 0.07475, 0.07475])
+    assert fade((0.8, 0.4, 0.2), 0.5, towards="black") == pytest.approx([0.4, 0.2, 0.1])
+    assert fade((0.8, 0.4, 0.2), 1, towards="black") == [0, 0, 0]
 
 
 def test_luminance_and_coordinates_are_unchanged(points: Tensor) -> None:
@@ -55,14 +55,14 @@ def test_result_does_not_depend_on_the_key(points: Tensor) -> None:
     assert torch.equal(*(ColorStrip(level=0.4).apply(points, Draws(keys)) for keys in (KEYS, others)))
 
 
-def test_realized_is_0_for_clouds_already_in_the_target_color(points: Tensor) -> None:
-    """Fading to gray does not change a gray cloud, but fading to black does; a black cloud never changes."""
+def test_measure_level_is_0_for_clouds_already_in_the_target_color(points: Tensor) -> None:
+    """Gray stays gray, but fades to black; black never changes."""
     gray, black = points.clone(), points.clone()
     gray[..., 3:], black[..., 3:] = points[..., 3:4], 0
     for towards, expected in (("gray", [0.75, 0, 0]), ("black", [0.75, 0.75, 0])):
         noise = ColorStrip(level=0.75, towards=towards)
         clouds = torch.cat([points[:1], gray[:1], black[:1]])
-        assert noise.realized(clouds, noise.apply(clouds, Draws(KEYS))).tolist() == expected
+        assert noise.measure_level(clouds, noise.apply(clouds, Draws(KEYS))).tolist() == expected
 
 
 def test_cloud_without_color_is_returned_unchanged() -> None:
@@ -70,7 +70,7 @@ def test_cloud_without_color_is_returned_unchanged() -> None:
     noise = ColorStrip()
     noised = noise.apply(points, Draws(KEYS))
     assert torch.equal(noised, points)
-    assert noise.realized(points, noised).tolist() == [0, 0, 0]
+    assert noise.measure_level(points, noised).tolist() == [0, 0, 0]
 
 
 def test_towards_accepts_gray_and_black_only() -> None:

@@ -14,7 +14,7 @@ def points() -> Tensor:
     return torch.cat([torch.nn.functional.normalize(draws.normal(200, 3), dim=-1), draws.uniform(200, 3)], dim=-1)
 
 
-def gone(points: Tensor, noised: Tensor) -> Tensor:
+def find_removed(points: Tensor, noised: Tensor) -> Tensor:
     return (points != noised).any(dim=-1)
 
 
@@ -22,8 +22,8 @@ def gone(points: Tensor, noised: Tensor) -> Tensor:
 def test_the_share_removed_is_the_level(points: Tensor, level: float, number: int) -> None:
     noise = Crop(level=level)
     noised = noise.apply(points, Draws(KEYS))
-    assert gone(points, noised).sum(dim=1).tolist() == [number] * 6
-    assert noise.realized(points, noised).tolist() == pytest.approx([number / 200] * 6)
+    assert find_removed(points, noised).sum(dim=1).tolist() == [number] * 6
+    assert noise.measure_level(points, noised).tolist() == pytest.approx([number / 200] * 6)
 
 
 @pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
@@ -32,23 +32,23 @@ def test_removed_points_lie_beyond_a_plane(points: Tensor, level: float) -> None
     direction = Draws(KEYS).normal(3)
     noised = Crop(level=level).apply(points, Draws(KEYS))
     far = (points[..., :3] * direction[:, None]).sum(dim=-1)
-    for removed, along, worse in zip(gone(points, noised), far, noised, strict=True):
+    for removed, along, worse in zip(find_removed(points, noised), far, noised, strict=True):
         assert along[removed].min() > along[~removed].max()
         assert {tuple(row) for row in worse.tolist()} == {tuple(row) for row in worse[~removed].tolist()}
 
 
 def test_half_of_two_clusters_is_one_cluster() -> None:
-    """With two distant clusters of ten points, level 0.5 removes one cluster, not the same in every cloud."""
+    """Level 0.5 removes one of two distant clusters of ten points, not always the same."""
     ends = torch.tensor([[-1.0, 0, 0], [1, 0, 0]]).repeat_interleave(10, dim=0)
     points = ends + 1e-4 * Draws(KEYS).uniform(20, 3)
-    per_cluster = gone(points, Crop(level=0.5).apply(points, Draws(KEYS))).view(6, 2, 10).sum(dim=2)
+    per_cluster = find_removed(points, Crop(level=0.5).apply(points, Draws(KEYS))).view(6, 2, 10).sum(dim=2)
     assert sorted({tuple(row) for row in per_cluster.tolist()}) == [(0, 10), (10, 0)]
 
 
 def test_points_kept_at_one_level_are_kept_at_lower_levels(points: Tensor) -> None:
     before = torch.zeros(6, 200, dtype=torch.bool)
     for level in (0.1, 0.3, 0.6, 0.9):
-        now = gone(points, Crop(level=level).apply(points, Draws(KEYS)))
+        now = find_removed(points, Crop(level=level).apply(points, Draws(KEYS)))
         assert not (before & ~now).any()
         before = now
 
@@ -62,5 +62,5 @@ def test_level_1_leaves_a_single_point(points: Tensor, number: int) -> None:
 
 def test_equal_points_are_removed_in_index_order() -> None:
     points = torch.cat([torch.ones(6, 10, 3), (torch.arange(10.0) / 10).expand(6, -1)[..., None]], dim=-1)
-    removed = gone(points, Crop(level=0.3).apply(points, Draws(KEYS)))
+    removed = find_removed(points, Crop(level=0.3).apply(points, Draws(KEYS)))
     assert removed.tolist() == [[True] * 3 + [False] * 7] * 6

@@ -10,12 +10,12 @@ KEYS = [(0, 3, f"record-{number}", "noised") for number in range(6)]
 
 @pytest.fixture(scope="module")
 def points() -> Tensor:
-    """Six clouds of 200 points; the first color is the place of the point in its cloud."""
-    place = (torch.arange(200) / 200).expand(6, -1)[..., None]
-    return torch.cat([Draws(KEYS).normal(200, 3), place, place, place], dim=-1)
+    """Six clouds of 200 points; the first color is the position of the point in its cloud."""
+    position = (torch.arange(200) / 200).expand(6, -1)[..., None]
+    return torch.cat([Draws(KEYS).normal(200, 3), position, position, position], dim=-1)
 
 
-def kept(points: Tensor, noised: Tensor) -> Tensor:
+def find_kept(points: Tensor, noised: Tensor) -> Tensor:
     return (points == noised).all(dim=-1)
 
 
@@ -23,19 +23,19 @@ def kept(points: Tensor, noised: Tensor) -> Tensor:
 def test_the_share_removed_is_the_level(points: Tensor, level: float, gone: int) -> None:
     noise = RandomDrop(level=level)
     noised = noise.apply(points, Draws(KEYS))
-    assert (~kept(points, noised)).sum(dim=1).tolist() == [gone] * 6
-    assert noise.realized(points, noised).tolist() == pytest.approx([gone / 200] * 6)
+    assert (~find_kept(points, noised)).sum(dim=1).tolist() == [gone] * 6
+    assert noise.measure_level(points, noised).tolist() == pytest.approx([gone / 200] * 6)
 
 
 def test_kept_points_stay_and_fill_the_holes(points: Tensor) -> None:
     noised = RandomDrop(level=0.5).apply(points, Draws(KEYS))
-    for cloud, worse, stays in zip(points, noised, kept(points, noised), strict=True):
+    for cloud, worse, stays in zip(points, noised, find_kept(points, noised), strict=True):
         assert {tuple(row) for row in worse.tolist()} == {tuple(row) for row in cloud[stays].tolist()}
 
 
 def test_removed_points_are_scattered(points: Tensor) -> None:
     """Of the 100 dropped among 200, about half lie in either half of the order and of the space."""
-    gone = ~kept(points, RandomDrop(level=0.5).apply(points, Draws(KEYS)))
+    gone = ~find_kept(points, RandomDrop(level=0.5).apply(points, Draws(KEYS)))
     halves = (gone[:, :100], gone[points[..., 0] > points[..., 0].median()])
     for half in halves:
         assert half.float().mean().item() == pytest.approx(0.5, abs=0.08)
@@ -45,7 +45,7 @@ def test_removed_points_are_scattered(points: Tensor) -> None:
 def test_points_kept_at_one_level_are_kept_at_lower_levels(points: Tensor) -> None:
     before = torch.ones(6, 200, dtype=torch.bool)
     for level in (0.1, 0.3, 0.6, 0.9):
-        now = kept(points, RandomDrop(level=level).apply(points, Draws(KEYS)))
+        now = find_kept(points, RandomDrop(level=level).apply(points, Draws(KEYS)))
         assert not (now & ~before).any()
         before = now
 

@@ -32,7 +32,7 @@ def test_the_level_is_the_angle(level: float, axis: str) -> None:
 
 
 def test_quarter_turn_about_y_by_hand() -> None:
-    """90° about y take z to x and x to -z, or the other way round: (1, 2, 3) becomes (3, 2, -1) or (-3, 2, 1)."""
+    """90° about y turn (1, 2, 3) to (3, 2, -1) or to (-3, 2, 1)."""
     points = torch.tensor([1.0, 2, 3, 0.1, 0.2, 0.3]).expand(8, 1, -1)
     noised = Rotate(level=0.5, axis="y").apply(points, Draws(KEYS))[:, 0]
     senses = {tuple(row) for row in noised[:, :3].round(decimals=5).tolist()}
@@ -63,7 +63,7 @@ def test_points_keep_their_coordinate_along_the_chosen_axis(points: Tensor, axis
 
 
 def test_random_axes_have_no_common_direction() -> None:
-    """For a turn by 90°, R - Rᵀ = 2 [a]× gives the axis; axes of many clouds have no common direction."""
+    """R - Rᵀ = 2 [a]× gives the axis of a turn by 90°; the axes have no common direction."""
     keys = [(number,) for number in range(2000)]
     turn = Rotate(level=0.5).apply(torch.eye(3).expand(2000, -1, -1), Draws(keys)).mT
     axes = torch.stack([turn[:, 2, 1], turn[:, 0, 2], turn[:, 1, 0]], dim=1) - torch.stack(

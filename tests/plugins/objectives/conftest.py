@@ -53,10 +53,10 @@ class Losses:
         scores, leaves = self.scores()
         term = objective.terms(scores)[part]
         known = ~self.numbers(expected[loss]).isnan()
-        found = term.coefficient * term.values
-        torch.testing.assert_close(found[known].detach(), self.numbers(expected[loss])[known], rtol=1e-6, atol=1e-9)
-        assert found[~known].isfinite().all()
-        found.sum().backward()
+        result = term.coefficient * term.values
+        torch.testing.assert_close(result[known].detach(), self.numbers(expected[loss])[known], rtol=1e-6, atol=1e-9)
+        assert result[~known].isfinite().all()
+        result.sum().backward()
         for name, leaf in leaves.items():
             if leaf.grad is not None:
                 assert not leaf.grad.isnan().any()
@@ -70,14 +70,14 @@ class Losses:
 def answers(entries: Mapping[tuple[str, str, str], tuple[Tensor, Tensor]]) -> Scores:
     """Scores of answers after a prompt token: log p ``(B,)`` on the first token, and lengths."""
     width = 1 + max(int(lengths.max()) for _, lengths in entries.values())
-    found = {}
+    result = {}
     for key, (logp, lengths) in entries.items():
-        place = torch.arange(width)
-        mask = (place >= 1) & (place <= lengths[:, None])
+        position = torch.arange(width)
+        mask = (position >= 1) & (position <= lengths[:, None])
         first = torch.cat([logp.new_zeros(len(logp), 1), logp[:, None]], dim=1)
         tokens = torch.nn.functional.pad(first, (0, width - 2)) if width > 2 else first
-        found[key] = Score(tokens, mask, torch.where(mask, 0, -1))
-    return Scores(found)
+        result[key] = Score(tokens, mask, torch.where(mask, 0, -1))
+    return Scores(result)
 
 
 @pytest.fixture(scope="session")
@@ -86,5 +86,5 @@ def losses() -> Losses:
 
 
 @pytest.fixture(scope="session")
-def scored() -> Callable[..., Scores]:
+def make_scores() -> Callable[..., Scores]:
     return answers

@@ -11,14 +11,14 @@ def test_preference_equals_trl(losses, beta) -> None:
     losses.check(CPO(beta=beta), f"trl_cpo/sigmoid/beta={beta}/sum_logps")
 
 
-def test_loss_by_hand(scored) -> None:
+def test_loss_by_hand(make_scores) -> None:
     inputs = {
         "chosen": (torch.tensor([-1.5]), torch.tensor([2])),
         "rejected": (torch.tensor([-3.5]), torch.tensor([1])),
     }
 
     preference, nll = CPO(beta=0.5, alpha=0.25).terms(
-        scored({(text, "clean", "policy"): each for text, each in inputs.items()})
+        make_scores({(text, "clean", "policy"): each for text, each in inputs.items()})
     )
 
     assert (preference.unit, preference.coefficient) == ("sequence", 1)

@@ -12,12 +12,14 @@ def test_losses_and_gradients_equal_trl(losses, beta) -> None:
     losses.check(DPO(beta=beta), setting, logp_chosen="dloss_dchosen", logp_rejected="dloss_drejected")
 
 
-def test_loss_by_hand(scored) -> None:
+def test_loss_by_hand(make_scores) -> None:
     # (-3 - -5) - (-8 - -4) = 6 nats over the reference, times 0.5.
     two = torch.tensor([2])
     inputs = {("chosen", "policy"): -3.0, ("chosen", "reference"): -5.0}
     inputs |= {("rejected", "policy"): -8.0, ("rejected", "reference"): -4.0}
-    scores = scored({(text, "clean", model): (torch.tensor([logp]), two) for (text, model), logp in inputs.items()})
+    scores = make_scores(
+        {(text, "clean", model): (torch.tensor([logp]), two) for (text, model), logp in inputs.items()}
+    )
 
     (term,) = DPO(beta=0.5).terms(scores)
 

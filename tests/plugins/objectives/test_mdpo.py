@@ -22,8 +22,8 @@ def test_answer_term_equals_dpo(losses, beta) -> None:
     losses.check(MDPO(beta=beta), f"trl_dpo/sigmoid/beta={beta}", **named)
 
 
-def test_loss_by_hand(scored) -> None:
-    scores = scored({key: (torch.tensor([logp]), torch.tensor([2])) for key, logp in LOGP.items()})
+def test_loss_by_hand(make_scores) -> None:
+    scores = make_scores({key: (torch.tensor([logp]), torch.tensor([2])) for key, logp in LOGP.items()})
 
     terms = MDPO(beta=0.5, delta=0.25).terms(scores)
 

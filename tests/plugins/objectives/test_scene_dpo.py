@@ -22,8 +22,8 @@ def test_answer_term_equals_dpo(losses, beta) -> None:
     losses.check(SceneDPO(beta=beta), f"trl_dpo/sigmoid/beta={beta}", **named)
 
 
-def test_loss_by_hand(scored) -> None:
-    scores = scored({key: (torch.tensor([logp]), torch.tensor([2])) for key, logp in LOGP.items()})
+def test_loss_by_hand(make_scores) -> None:
+    scores = make_scores({key: (torch.tensor([logp]), torch.tensor([2])) for key, logp in LOGP.items()})
 
     answer, view = SceneDPO(beta=0.5).terms(scores)
 
@@ -37,8 +37,8 @@ def test_needs_are_three_scores_of_both_models() -> None:
     assert all(need.grad == (need.model == "policy") for need in SceneDPO().needs)
 
 
-def test_view_term_without_a_rejected_answer(scored) -> None:
-    scores = dict(scored({key: (torch.tensor([logp]), torch.tensor([2])) for key, logp in LOGP.items()}))
+def test_view_term_without_a_rejected_answer(make_scores) -> None:
+    scores = dict(make_scores({key: (torch.tensor([logp]), torch.tensor([2])) for key, logp in LOGP.items()}))
     nothing = Score(torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.bool), torch.full((1, 1), -1))
     for model in ("policy", "reference"):
         scores["rejected", "clean", model] = nothing

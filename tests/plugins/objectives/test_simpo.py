@@ -16,14 +16,14 @@ def test_losses_and_gradients_equal_trl_and_authors_code(losses, beta, gamma) ->
     losses.check(SimPO(beta=beta, gamma=gamma), f"simpo/beta={beta}/gamma={gamma}", **named)
 
 
-def test_loss_by_hand(scored) -> None:
+def test_loss_by_hand(make_scores) -> None:
     # Per token -1 and -3: beta 2 times the difference is 4; minus gamma 1 it is 3.
     inputs = {
         "chosen": (torch.tensor([-2.0]), torch.tensor([2])),
         "rejected": (torch.tensor([-9.0]), torch.tensor([3])),
     }
 
-    (term,) = SimPO(gamma=1.0).terms(scored({(text, "clean", "policy"): both for text, both in inputs.items()}))
+    (term,) = SimPO(gamma=1.0).terms(make_scores({(text, "clean", "policy"): both for text, both in inputs.items()}))
 
     assert (term.unit, term.coefficient) == ("sequence", 1)
     assert term.values.item() == pytest.approx(math.log(1 + math.exp(-3)), rel=1e-6)

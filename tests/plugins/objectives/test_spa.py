@@ -118,11 +118,11 @@ class TestOptions:
             return Score(tokens, rounds >= 0, rounds)
 
         def scores(**worse: Score) -> Scores:
-            given = {
+            by_key = {
                 ("chosen", "clean", "policy"): score(-1, -2, -3),
                 ("chosen", "noised", "policy"): score(-2, -4, -4),
             }
-            return Scores(given | {tuple(name.split("_")): found for name, found in worse.items()})
+            return Scores(by_key | {tuple(name.split("_")): result for name, result in worse.items()})
 
         scores.score = score
         return scores
@@ -151,8 +151,8 @@ class TestOptions:
         rounds = torch.tensor([[0, 1], [0, -1]])
         clean = Score(torch.tensor([[-1.0, -1.0], [-1.0, 0.0]]), rounds >= 0, rounds)
         worse = Score(torch.tensor([[-2.0, -2.0], [-2.0, 0.0]]), rounds >= 0, rounds)
-        given = {("chosen", "clean", "policy"): clean, ("chosen", "noised", "policy"): worse}
-        (term,) = SPA(per_round=True).terms(Scores(given))
+        by_key = {("chosen", "clean", "policy"): clean, ("chosen", "noised", "policy"): worse}
+        (term,) = SPA(per_round=True).terms(Scores(by_key))
         assert term.values.tolist() == [self.logistic(1)] * 2
 
     def test_gradient_is_0_above_the_clip(self, conversation) -> None:

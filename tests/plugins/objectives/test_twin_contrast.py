@@ -17,9 +17,9 @@ LOGP = {
 
 
 @pytest.fixture
-def scores(scored):
+def scores(make_scores):
     lengths = {key: torch.tensor([2, int(key[:2] == ("chosen", "clean"))]) for key in LOGP}
-    return scored({key: (torch.tensor(logp, requires_grad=True), lengths[key]) for key, logp in LOGP.items()})
+    return make_scores({key: (torch.tensor(logp, requires_grad=True), lengths[key]) for key, logp in LOGP.items()})
 
 
 def test_loss_by_hand(scores) -> None:
@@ -39,9 +39,9 @@ def test_contrast_gradient_raises_true_and_lowers_false_answers(scores) -> None:
     *_, contrast = TwinContrast().terms(scores)
     for key in LOGP:
         (gradients[key[:2]],) = torch.autograd.grad(contrast.values.sum(), scores[key].token_logp, retain_graph=True)
-    assert all(not found[1].any() for found in gradients.values())
-    assert {key for key, found in gradients.items() if found.sum() < 0} == {("chosen", "clean"), ("rejected", "twin")}
-    assert {key for key, found in gradients.items() if found.sum() > 0} == {("rejected", "clean"), ("chosen", "twin")}
+    assert all(not result[1].any() for result in gradients.values())
+    assert {key for key, result in gradients.items() if result.sum() < 0} == {("chosen", "clean"), ("rejected", "twin")}
+    assert {key for key, result in gradients.items() if result.sum() > 0} == {("rejected", "clean"), ("chosen", "twin")}
 
 
 def test_control_scores_true_answers_only(scores) -> None:

@@ -47,8 +47,8 @@ def test_the_reference_agrees(points: int, kind: str) -> None:
     for k in {1, min(9, points)}:
         assert torch.equal(TritonOps().knn(query, xyz, k), TorchOps().knn(query, xyz, k))
     for radius, nsample, closed in ((1.0, 5, True), (1.0, 5, False), (0.01, 1, True), (9.0, 40, False)):
-        found = TritonOps().ball_query(query, xyz, radius, nsample, closed=closed)
-        assert torch.equal(found, TorchOps().ball_query(query, xyz, radius, nsample, closed=closed))
+        result = TritonOps().ball_query(query, xyz, radius, nsample, closed=closed)
+        assert torch.equal(result, TorchOps().ball_query(query, xyz, radius, nsample, closed=closed))
 
 
 @pytest.mark.parametrize("kind", ["lattice", "random"])
@@ -79,7 +79,7 @@ def test_golden_neighbors_and_balls() -> None:
         query = xyz[:, golden["C.fps_idx_1"][:64]].contiguous()
         expected = golden[f"C.{stage}_idx_1"][:64]
         if stage == "knn":
-            found = TritonOps().knn(query, xyz, expected.shape[1])[0].sort(dim=1).values
+            result = TritonOps().knn(query, xyz, expected.shape[1])[0].sort(dim=1).values
         else:
-            found = TritonOps().ball_query(query, xyz, 0.2, expected.shape[1], closed=True)[0]
-        assert found.tolist() == expected.tolist()
+            result = TritonOps().ball_query(query, xyz, 0.2, expected.shape[1], closed=True)[0]
+        assert result.tolist() == expected.tolist()

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library, compiled for real into a new cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
@@ -61,16 +61,16 @@ class Fake:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    fake = Fake(tmp_path, built)
+def fake(tmp_path: Path, built_library: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    fake = Fake(tmp_path, built_library)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("CXX", str(fake.program))
     return fake
 
 
 @pytest.fixture
-def ops(built: Path, monkeypatch: pytest.MonkeyPatch) -> CppOps:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(built.parents[1]))
+def ops(built_library: Path, monkeypatch: pytest.MonkeyPatch) -> CppOps:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(built_library.parents[1]))
     monkeypatch.delenv("CXX", raising=False)
     return CppOps()
 
@@ -82,11 +82,11 @@ def threads() -> Iterator[Callable[[int], None]]:
     torch.set_num_threads(before)
 
 
-def test_cache_contains_library_and_checksum_with_private_mode(built: Path) -> None:
-    names = sorted(path.name for path in built.parent.iterdir())
-    assert names == [f"{built.stem}.sha256", built.name, f"{built.name}.lock"]
-    assert stat.S_IMODE(built.stat().st_mode) == stat.S_IMODE(built.parent.stat().st_mode) == 0o700
-    assert built.with_suffix(".sha256").read_text() == hashlib.sha256(built.read_bytes()).hexdigest()
+def test_cache_contains_library_and_checksum_with_private_mode(built_library: Path) -> None:
+    names = sorted(path.name for path in built_library.parent.iterdir())
+    assert names == [f"{built_library.stem}.sha256", built_library.name, f"{built_library.name}.lock"]
+    assert stat.S_IMODE(built_library.stat().st_mode) == stat.S_IMODE(built_library.parent.stat().st_mode) == 0o700
+    assert built_library.with_suffix(".sha256").read_text() == hashlib.sha256(built_library.read_bytes()).hexdigest()
 
 
 def test_library_is_compiled_once(fake: Fake) -> None:
@@ -226,8 +226,8 @@ def test_every_instruction_set_equals_the_reference(ops: CppOps, kind: str, name
             assert torch.equal(ops.knn(query, xyz, k), reference.knn(query, xyz, k)), k
         for radius, places, closed in ((0.1, 32, False), (0.3, 64, True), (1.0, 16, False), (9.0, points + 3, True)):
             arguments = (query, xyz, radius, places)
-            found, expected = (one.ball_query(*arguments, closed=closed) for one in (ops, reference))
-            assert torch.equal(found, expected), radius
+            actual, expected = (one.ball_query(*arguments, closed=closed) for one in (ops, reference))
+            assert torch.equal(actual, expected), radius
 
 
 @pytest.mark.parametrize("kind", ["volume", "surface", "outliers"])

@@ -37,10 +37,10 @@ def test_ball_query_of_an_empty_ball_is_index_0() -> None:
 def test_block_size_does_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
     xyz = torch.rand(2, 40, 3, generator=torch.Generator().manual_seed(0))
 
-    def found() -> tuple[Tensor, Tensor]:
+    def result() -> tuple[Tensor, Tensor]:
         return TorchOps().knn(xyz, xyz, 5), TorchOps().ball_query(xyz, xyz, 0.3, 5, closed=False)
 
-    whole = found()
+    whole = result()
     monkeypatch.setattr(backend, "PAIRS", 3 * 40)  # three queries at a time, and one left over
-    for one, other in zip(whole, found(), strict=True):
+    for one, other in zip(whole, result(), strict=True):
         assert torch.equal(one, other)

@@ -61,7 +61,7 @@ def test_knn_with_a_tie_at_rank_k_uses_the_reference(monkeypatch: pytest.MonkeyP
         return reference(self, query, xyz, k)
 
     monkeypatch.setattr(TorchOps, "knn", knn)
-    line = torch.tensor([[[float(place), 0, 0] for place in (5, 4, 3, 2, 1, 0)]])
+    line = torch.tensor([[[float(x), 0, 0] for x in (5, 4, 3, 2, 1, 0)]])
     # The neighbors of 2 are 3 and 1, equally far, so the library's order is undefined. For 2.1 it is defined.
     query = torch.tensor([[[2.0, 0, 0], [2.1, 0, 0]]])
     assert TorchPointsKernels().knn(query, line, 2).tolist() == [[[3, 2], [3, 2]]]
@@ -75,8 +75,8 @@ def test_scales_at_which_squares_are_imprecise(scale: float) -> None:
     xyz = random(1, 50) * scale
     for k in (1, 5, 50):
         assert torch.equal(TorchPointsKernels().knn(xyz, xyz, k), TorchOps().knn(xyz, xyz, k))
-    found = TorchPointsKernels().ball_query(xyz, xyz, scale, 5, closed=False)
-    assert torch.equal(found, TorchOps().ball_query(xyz, xyz, scale, 5, closed=False))
+    result = TorchPointsKernels().ball_query(xyz, xyz, scale, 5, closed=False)
+    assert torch.equal(result, TorchOps().ball_query(xyz, xyz, scale, 5, closed=False))
 
 
 def test_ball_query_in_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_golden_neighbors_and_balls() -> None:
         query = xyz[:, golden["C.fps_idx_1"]].contiguous()
         expected = golden[f"C.{stage}_idx_1"]
         if stage == "knn":
-            found = TorchPointsKernels().knn(query, xyz, expected.shape[1])[0].sort(dim=1).values
+            result = TorchPointsKernels().knn(query, xyz, expected.shape[1])[0].sort(dim=1).values
         else:
-            found = TorchPointsKernels().ball_query(query, xyz, 0.2, expected.shape[1], closed=True)[0]
-        assert found.tolist() == expected.tolist()
+            result = TorchPointsKernels().ball_query(query, xyz, 0.2, expected.shape[1], closed=True)[0]
+        assert result.tolist() == expected.tolist()

@@ -20,14 +20,14 @@ from spa3d_plugins.ops import triton as backend  # noqa: E402 - after the skip
 TESTS = Path(__file__).parents[2]
 HOPPER = triton.backends.compiler.GPUTarget("cuda", 90, 32)
 FLOATS, INDICES, NUMBER = "*fp32", "*i64", "i32"
-SEARCH = {"query": FLOATS, "planes": FLOATS, "queries": NUMBER, "points": NUMBER, "found": INDICES}
+SEARCH = {"query": FLOATS, "planes": FLOATS, "queries": NUMBER, "points": NUMBER, "indices": INDICES}
 FPS = {"planes": FLOATS, "start": INDICES, "chosen": INDICES}
 SIZES = {"points": NUMBER, "count": NUMBER}
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
-def interpreted(*arguments: str) -> str:
+def run_interpreted(*arguments: str) -> str:
     """Run pytest under Triton's interpreter in a separate process; return its output."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
@@ -39,11 +39,11 @@ def interpreted(*arguments: str) -> str:
 
 
 def test_interpreted_kernels_equal_the_reference() -> None:
-    assert re.search(r"\d+ passed", interpreted(str(Path(__file__).with_name("interpreted_triton.py"))))
+    assert re.search(r"\d+ passed", run_interpreted(str(Path(__file__).with_name("interpreted_triton.py"))))
 
 
 def test_interpreted_kernels_have_the_shared_properties() -> None:
-    output = interpreted(
+    output = run_interpreted(
         str(TESTS / "core" / "ops" / "test_functional.py"), "-k", "[triton] and (ties or sorts or balls or sphere)"
     )
     assert re.search(r"\b[4-9] passed", output), output
@@ -51,7 +51,7 @@ def test_interpreted_kernels_have_the_shared_properties() -> None:
 
 @pytest.mark.slow
 def test_interpreted_kernels_pass_the_shared_suite() -> None:
-    output = interpreted(str(TESTS / "core" / "ops" / "test_functional.py"), "-k", "[triton]")
+    output = run_interpreted(str(TESTS / "core" / "ops" / "test_functional.py"), "-k", "[triton]")
     assert "passed" in output
     assert "skipped" not in output
 
@@ -103,8 +103,8 @@ def test_gpu_results_equal_the_reference(batch: int) -> None:
     query = xyz.gather(1, centers[..., None].expand(-1, -1, 3))
     assert torch.equal(backend.TritonOps().knn(query, xyz, 32), TorchOps().knn(query, xyz, 32))
     for closed in (True, False):
-        found = backend.TritonOps().ball_query(query, xyz, 0.2, 32, closed=closed)
-        assert torch.equal(found, TorchOps().ball_query(query, xyz, 0.2, 32, closed=closed))
+        indices = backend.TritonOps().ball_query(query, xyz, 0.2, 32, closed=closed)
+        assert torch.equal(indices, TorchOps().ball_query(query, xyz, 0.2, 32, closed=closed))
 
 
 @gpu

@@ -23,7 +23,9 @@ _LONGEST_HEADER = 10_000
 
 
 def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1", columns: int | None = None) -> Cloud:
-    """Read a cloud, ``(N, 6)``: xyz in the units of the file, rgb in [0, 1]; float64 if the file is, else float32.
+    """Read a cloud, ``(N, 6)``: xyz in the units of the file, rgb in [0, 1].
+
+    The type is float64 if the file is float64, else float32.
 
     Args:
         path: a file of shape ``(N, 6)``, or ``(N, 3)`` for a cloud without color (its rgb is then 0).

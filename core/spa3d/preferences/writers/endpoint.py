@@ -28,7 +28,7 @@ class EndpointWriter:
         self._client = EndpointClient(endpoint, patience)
 
     def rewrite(self, requests: Sequence[RewriteRequest], on_result: OnResult) -> None:
-        """Rewrite every answer; `on_result` is called in this thread, with None after two bad replies.
+        """Rewrite every answer; `on_result` gets None after two bad replies.
 
         Raises:
             EndpointError: the endpoint is unusable or failed too often; received results are delivered first.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from spa3d.data.questions import chosen_option, shown_options
+from spa3d.data.questions import chosen_option, split_options
 from spa3d.metrics.text_matching import mentions, token_f1, words
 from spa3d.preferences.writers.contract import RewriteRequest
 
@@ -78,7 +78,7 @@ def _content_error(text: str, request: RewriteRequest) -> str:
     answer = request.answer
     if words(text) == words(answer):
         return "the reply is the true answer"
-    stem, shown = shown_options(request.question)
+    stem, shown = split_options(request.question)
     if chosen := chosen_option(answer, shown):
         other = chosen_option(text, shown)
         return "" if other not in (None, chosen) else "the reply is none of the other options shown"

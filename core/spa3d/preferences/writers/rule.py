@@ -1,4 +1,4 @@
-"""Writer of wrong answers by rule: replaces one stated value by another value of the same fact.
+"""Writer of wrong answers by rule: replaces one stated value by another of the same fact.
 
 The result is checked with the rules that score answers (`spa3d.metrics.text_matching`): the answer must state the new
 value instead of the true one, and every other fact as before.
@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from spa3d.contracts.dataset import Dataset, Fact
-from spa3d.data.questions import OPTION_LETTER, chosen_option, keyed_sample, shown_options
+from spa3d.data.questions import OPTION_LETTER, chosen_option, keyed_sample, split_options
 from spa3d.metrics.text_matching import asserts_fact, mentions, words
 from spa3d.preferences.writers.contract import OnResult, RewriteRequest
 from spa3d.preferences.writers.substitution import Span, find_spans, inflect_number, substitute
@@ -34,7 +34,7 @@ _VERB = re.compile(r"\b(?:is|are)\s+$", re.IGNORECASE)
 
 
 class RuleWriter:
-    """Writer that changes the value of one fact; its draws depend on seed, record and texts only.
+    """Writer of one changed fact; its draws depend on seed, record and texts only.
 
     Args:
         dataset: source of values for facts whose own options have no false one.
@@ -57,7 +57,7 @@ class RuleWriter:
         """Make one stated fact of the answer false; None if that is impossible."""
         facts = request.record.facts
         stream = keyed_generator("corruption", self._seed, request.record.id, request.question, request.answer)
-        stem, shown = shown_options(request.question)
+        stem, shown = split_options(request.question)
         question_fact = next((fact for fact in facts if words(fact.question) == words(stem)), None)
         chosen = chosen_option(request.answer, shown)
         if chosen:
@@ -69,7 +69,7 @@ class RuleWriter:
         ]
         # If the question is about one fact, that fact is changed; in a description, any.
         about = [claim for claim in stated if claim.requested] or stated
-        changes = (self._changes(request.answer, claim, stream) for claim in _shuffled(about, stream))
+        changes = (self._changes(request.answer, claim, stream) for claim in _shuffle(about, stream))
         return next((text for texts in changes for text in texts), None)
 
     def _changes(self, answer: str, claim: _Claim, stream: np.random.Generator) -> Iterator[str]:
@@ -77,9 +77,9 @@ class RuleWriter:
         false = claim.false_values(claim.fact.options, answer) or claim.false_values(
             self._other_values(claim.fact), answer
         )
-        for value in _shuffled(false, stream):
+        for value in _shuffle(false, stream):
             for spans in claim.span_groups(answer):
-                text = claim.with_value(answer, value, spans)
+                text = claim.insert_value(answer, value, spans)
                 if text and claim.is_changed(answer, text, value):
                     yield text
 
@@ -116,7 +116,7 @@ class _Claim:
         return self._states(text, self.fact)
 
     def false_values(self, values: Sequence[str], text: str) -> list[str]:
-        """The false ones of `values`; for the whole object without those in `text` ("gray and gray")."""
+        """The false ones of `values`; of the whole object, only those not in `text`."""
         return [
             value
             for value in values
@@ -142,8 +142,8 @@ class _Claim:
         alone = [] if self.fact.kind == "category" or len(spans) == 1 else [[span] for span in spans]
         return [*alone, spans]
 
-    def with_value(self, text: str, value: str, spans: Sequence[Span]) -> str | None:
-        """`text` with `value` at `spans`; None if that is bad English ("dark white", "there are one leg")."""
+    def insert_value(self, text: str, value: str, spans: Sequence[Span]) -> str | None:
+        """Insert `value` at `spans` of `text`; None if that is bad English ("dark white")."""
         around = [(text[:start], text[end:]) for start, end in spans]
         if any(_is_bad_english(value, before, after) for before, after in around):
             return None
@@ -185,13 +185,13 @@ def _other_option(
     facts: Sequence[Fact],
     stream: np.random.Generator,
 ) -> str | None:
-    """Replace the option in `answer` by another shown one, letter and text; None if all may be true."""
+    """Replace the option in `answer` by another, letter and text; None if all may be true."""
     truth = requested or Fact("", "", "", shown[chosen], ())
     claim = _Claim(truth, facts if requested else (truth,), requested=True)
     false = [letter for letter, option in shown.items() if letter != chosen and not claim.may_be_true(option)]
     if not false:
         return None
-    letter = _shuffled(false, stream)[0]
+    letter = _shuffle(false, stream)[0]
     text = substitute(answer, find_spans(answer, shown[chosen]), shown[chosen], shown[letter])
     named = OPTION_LETTER.match(text)
     return text[: named.start(1)] + letter + text[named.end(1) :] if named else text
@@ -214,5 +214,5 @@ def _explain_none(request: RewriteRequest) -> str:
     return "the answer states no fact of its record that has another value to state"
 
 
-def _shuffled(items: Sequence[Item], stream: np.random.Generator) -> list[Item]:
+def _shuffle(items: Sequence[Item], stream: np.random.Generator) -> list[Item]:
     return [items[i] for i in stream.permutation(len(items))]

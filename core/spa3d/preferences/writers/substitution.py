@@ -17,7 +17,7 @@ _ARTICLE_BEFORE = re.compile(r"\b(an?)(?=\s+$)", re.IGNORECASE)
 
 
 def find_spans(text: str, value: str) -> list[Span]:
-    """Find `value` in `text`: (start, end) in characters, from left to right, none inside another."""
+    """Find `value` in `text`: (start, end) in characters, from left to right, not nested."""
     target, size = words(value), len(_WORD.findall(value))
     tokens = [match.span() for match in _WORD.finditer(text)]
     spans: list[Span] = []
@@ -40,7 +40,7 @@ def substitute(text: str, spans: Iterable[Span], old: str, new: str) -> str:
 
 
 def inflect_number(text: str, after: int, noun: str, *, singular: bool) -> str:
-    """Put the first `noun` behind position `after` of `text` into the singular, or into the plural."""
+    """Put the first `noun` behind position `after` of `text` into the singular or the plural."""
     span = next((span for span in find_spans(text, noun) if span[0] >= after), None)
     if span is None:
         return text
@@ -72,7 +72,7 @@ def _match_form(written: str, old: str, new: str) -> str:
 def _fix_article(before: str, value: str) -> str:
     """Adapt the article at the end of `before`, if there is one, to the following `value`."""
 
-    def fitting(match: re.Match[str]) -> str:
+    def replace_article(match: re.Match[str]) -> str:
         return match[1][0] + ("n" if value[:1].lower() in "aeiou" else "")
 
-    return _ARTICLE_BEFORE.sub(fitting, before)
+    return _ARTICLE_BEFORE.sub(replace_article, before)

@@ -54,7 +54,7 @@ def plural(name: str) -> bool:
     return name.endswith("s") and not name.endswith("ss")
 
 
-def around(count: int, across: float, along: float) -> list[tuple[float, float]]:
+def leg_positions(count: int, across: float, along: float) -> list[tuple[float, float]]:
     """Positions (x, z) of `count` legs.
 
     Four legs are at the corners, other counts on the ellipse through them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spa3d_plugins.datasets.shapes_world.category import Category, Counts, Part, Wobble, around, spread
+from spa3d_plugins.datasets.shapes_world.category import Category, Counts, Part, Wobble, leg_positions, spread
 from spa3d_plugins.datasets.shapes_world.meshes import Mesh, box, ellipsoid, join, lathe, ring, rod
 
 
@@ -12,14 +12,16 @@ def _chair(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
     lean = 0.12 + 0.06 * w[1]
     back = box((0.96, height, 0.08), (0, 0.05 + height / 2, -0.44))
     back[..., 2] -= lean * back[..., 1]
-    legs = join(*(rod((x, -0.05, z), (x * 1.05, -0.95, z * 1.05), 0.065) for x, z in around(counts[2], 0.42, 0.42)))
+    legs = join(
+        *(rod((x, -0.05, z), (x * 1.05, -0.95, z * 1.05), 0.065) for x, z in leg_positions(counts[2], 0.42, 0.42))
+    )
     return seat, back, legs
 
 
 def _stool(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
     seat = lathe([(0, -0.1), (0.52, -0.1), (0.55, 0), (0.52, 0.1), (0, 0.1)])
     flare = 1.45 + 0.15 * w[0]
-    places = [(x * 0.84, z * 0.84) if counts[1] == 4 else (x, z) for x, z in around(counts[1], 0.33, 0.33)]
+    places = [(x * 0.84, z * 0.84) if counts[1] == 4 else (x, z) for x, z in leg_positions(counts[1], 0.33, 0.33)]
     legs = join(*(rod((x, -0.08, z), (x * flare, -1.25, z * flare), 0.06) for x, z in places))
     return seat, legs
 
@@ -39,7 +41,7 @@ def _sofa(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
 
 def _table(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
     top = box((2.0, 0.12, 1.25 + 0.15 * w[0]))
-    legs = join(*(rod((x, -0.05, z), (x, -1.0, z), 0.075) for x, z in around(counts[1], 0.82, 0.47)))
+    legs = join(*(rod((x, -0.05, z), (x, -1.0, z), 0.075) for x, z in leg_positions(counts[1], 0.82, 0.47)))
     return top, legs
 
 

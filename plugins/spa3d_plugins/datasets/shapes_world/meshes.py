@@ -85,8 +85,8 @@ def sample(mesh: Mesh, numbers: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndar
     """
     n = len(numbers)
     reach = np.cumsum(np.sqrt((normals(mesh) ** 2).sum(-1)))
-    place = (np.arange(n) + numbers[:, 0]) / n * reach[-1]
-    chosen = np.minimum(np.searchsorted(reach, place, side="right"), len(mesh) - 1)
+    position = (np.arange(n) + numbers[:, 0]) / n * reach[-1]
+    chosen = np.minimum(np.searchsorted(reach, position, side="right"), len(mesh) - 1)
     root = np.sqrt(numbers[:, 1:2])
     share = root * numbers[:, 2:3]
     corners = mesh[chosen]

@@ -52,7 +52,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SampledCloud:
     """A cloud ``(N, 6)`` with the index of the part each point lies on, ``(N,)``."""
 
     cloud: Float32[np.ndarray, "N 6"]
@@ -64,8 +64,8 @@ def draw_spec(category: Category, stream: np.random.Generator, priors: Priors) -
     names = tuple(COLORS)
 
     def pick(usual: Value, values: tuple[Value, ...], prior: float) -> Value:
-        chance, place = stream.random(2)
-        return usual if chance < prior else values[int(place * len(values))]
+        chance, index = stream.random(2)
+        return usual if chance < prior else values[int(index * len(values))]
 
     return Spec(
         category=category.name,
@@ -82,22 +82,30 @@ def change_spec(spec: Spec, stream: np.random.Generator) -> tuple[Spec, str, str
     """
     parts = BY_NAME[spec.category].parts
 
-    def other(value: Value, values: Iterable[Value]) -> Value:
+    def choose_other(value: Value, values: Iterable[Value]) -> Value:
         rest = [candidate for candidate in values if candidate != value]
         return rest[stream.integers(len(rest))]
 
     counted = [i for i, part in enumerate(parts) if part.counts]
     kind = ("color", "texture", "count")[stream.integers(3 if counted else 2)]
     if kind == "texture":
-        return replace(spec, texture=other(spec.texture, TEXTURES)), kind, ""
+        return replace(spec, texture=choose_other(spec.texture, TEXTURES)), kind, ""
     if kind == "color":
         i = int(stream.integers(len(parts)))
-        return replace(spec, colors=_with(spec.colors, i, other(spec.colors[i], COLORS))), kind, parts[i].name
+        return (
+            replace(spec, colors=_replace_at(spec.colors, i, choose_other(spec.colors[i], COLORS))),
+            kind,
+            parts[i].name,
+        )
     i = counted[stream.integers(len(counted))]
-    return replace(spec, counts=_with(spec.counts, i, other(spec.counts[i], parts[i].counts))), kind, parts[i].name
+    return (
+        replace(spec, counts=_replace_at(spec.counts, i, choose_other(spec.counts[i], parts[i].counts))),
+        kind,
+        parts[i].name,
+    )
 
 
-def sample_object(spec: Spec, stream: np.random.Generator, points: int, noise: Noise) -> Sampled:
+def sample_object(spec: Spec, stream: np.random.Generator, points: int, noise: Noise) -> SampledCloud:
     """Sample a cloud of `spec`: random size and turn about y, roughly in the unit sphere."""
     category, luck = BY_NAME[spec.category], _draw_luck(stream, points)
     sizes = _sizes(category, points)
@@ -108,13 +116,13 @@ def sample_object(spec: Spec, stream: np.random.Generator, points: int, noise: N
         start += size
     xyz, rgb = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
     cloud = np.empty((points, 6), np.float32)
-    cloud[:, :3] = _turned(xyz * luck.stretch, luck.turn) + noise.position * luck.shifts
+    cloud[:, :3] = _rotate(xyz * luck.stretch, luck.turn) + noise.position * luck.shifts
     cloud[:, 3:] = np.clip(rgb + noise.color * luck.tints, 0, 1)
-    return Sampled(cloud[luck.order], np.repeat(np.arange(len(sizes)), sizes)[luck.order])
+    return SampledCloud(cloud[luck.order], np.repeat(np.arange(len(sizes)), sizes)[luck.order])
 
 
 @dataclass(frozen=True)
-class _Luck:
+class _CloudDraws:
     """All random numbers of one cloud."""
 
     wobble: tuple[float, ...]
@@ -129,8 +137,8 @@ class _Luck:
     tints: Float[np.ndarray, "N 3"]
 
 
-def _draw_luck(stream: np.random.Generator, points: int) -> _Luck:
-    return _Luck(
+def _draw_luck(stream: np.random.Generator, points: int) -> _CloudDraws:
+    return _CloudDraws(
         wobble=tuple(stream.uniform(-1, 1, WOBBLES).tolist()),
         stretch=stream.uniform(0.85, 1.12, 3),
         turn=stream.uniform(0, 2 * math.pi),
@@ -145,7 +153,7 @@ def _draw_luck(stream: np.random.Generator, points: int) -> _Luck:
 
 
 def _piece(
-    spec: Spec, number: int, mesh: Mesh, luck: _Luck, block: slice
+    spec: Spec, number: int, mesh: Mesh, luck: _CloudDraws, block: slice
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
     """Positions and colors of one part's points, before size, turn and noise.
 
@@ -161,14 +169,14 @@ def _piece(
         depth = luck.depth[block]
         return xyz + textures.bumps(surface, chosen, depth), rgb * textures.pits(depth)[:, None]
     if texture == "striped":
-        rgb[textures.stripes(xyz, axis=frame.axis, phase=luck.phase)] = textures.lighter(color)
+        rgb[textures.stripes(xyz, axis=frame.axis, phase=luck.phase)] = textures.lighten(color)
     elif texture == "spotted":
-        rgb[textures.spots(xyz, places=luck.spots)] = textures.lighter(color)
+        rgb[textures.spots(xyz, places=luck.spots)] = textures.lighten(color)
     return xyz, rgb
 
 
-def _with(values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, ...]:
-    return (*values[:place], value, *values[place + 1 :])
+def _replace_at(values: tuple[Value, ...], index: int, value: Value) -> tuple[Value, ...]:
+    return (*values[:index], value, *values[index + 1 :])
 
 
 @dataclass(frozen=True)
@@ -197,6 +205,6 @@ def _sizes(category: Category, points: int) -> tuple[int, ...]:
     return (points - sum(rest), *rest)
 
 
-def _turned(xyz: Float[np.ndarray, "N 3"], turn: float) -> Float[np.ndarray, "N 3"]:
+def _rotate(xyz: Float[np.ndarray, "N 3"], turn: float) -> Float[np.ndarray, "N 3"]:
     cos, sin = math.cos(turn), math.sin(turn)
     return xyz @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from spa3d.contracts.dataset import CAPTION, Conversation, Fact, Round
-from spa3d.data.questions import draw_options, with_options
+from spa3d.data.questions import append_options, draw_options
 from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets.shapes_world.categories import BY_NAME, CATEGORIES, COLORS, TEXTURES, USES
 from spa3d_plugins.datasets.shapes_world.category import Part, plural
@@ -84,13 +84,13 @@ def conversations_of(
 def _round(
     topic: Fact | None, caption: str, stream: np.random.Generator, choice_share: float, key: tuple[str | int, ...]
 ) -> Round:
-    chance, place = stream.random(2)
+    chance, draw = stream.random(2)
     if topic is None:
-        return Round(DESCRIBE[int(place * len(DESCRIBE))], caption)
+        return Round(DESCRIBE[int(draw * len(DESCRIBE))], caption)
     options = draw_options(topic, *key) if chance < choice_share else None
     if options is None:
-        return Round(topic.question, topic.said)
-    return Round(with_options(topic.question, options), topic.answer)
+        return Round(topic.question, topic.full_answer)
+    return Round(append_options(topic.question, options), topic.answer)
 
 
 def _sentence(fact: Fact) -> str:
@@ -99,17 +99,17 @@ def _sentence(fact: Fact) -> str:
     if fact.kind == "use":
         return f"It is used for {fact.answer}."
     if fact.kind == "count":
-        return f"It has {fact.answer} {_named(fact.subject, fact.answer)}."
+        return f"It has {fact.answer} {_fix_number(fact.subject, fact.answer)}."
     return f"They are {fact.answer}." if plural(fact.subject) else f"It is {fact.answer}."
 
 
 def _phrase(part: Part, color: str, count: int) -> str:
     if part.counts:
-        return f"{NUMBERS[count]} {color} {_named(part.name, NUMBERS[count])}"
+        return f"{NUMBERS[count]} {color} {_fix_number(part.name, NUMBERS[count])}"
     return f"{color} {part.name}" if plural(part.name) else f"{_article(color)} {color} {part.name}"
 
 
-def _named(parts: str, count: str) -> str:
+def _fix_number(parts: str, count: str) -> str:
     return parts.removesuffix("s") if count == "one" else parts
 
 

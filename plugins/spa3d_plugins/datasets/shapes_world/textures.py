@@ -27,7 +27,7 @@ def stripes(xyz: Float[np.ndarray, "n 3"], *, axis: int, phase: float) -> Bool[n
 
 
 def spots(xyz: Float[np.ndarray, "n 3"], *, places: Float[np.ndarray, " s"]) -> Bool[np.ndarray, " n"]:
-    """Mask of the points near one of the chosen ones; `places` in [0, 1) choose among the points."""
+    """Mask of the points near a chosen one; `places` in [0, 1) choose among the points."""
     middles = xyz[(places * len(xyz)).astype(int)]
     apart = ((xyz[:, None] - middles) ** 2).sum(-1).min(1)
     most = int(MOST_SPOTTED * len(xyz))
@@ -35,7 +35,7 @@ def spots(xyz: Float[np.ndarray, "n 3"], *, places: Float[np.ndarray, " s"]) -> 
     return near
 
 
-def lighter(color: str) -> Float[np.ndarray, " 3"]:
+def lighten(color: str) -> Float[np.ndarray, " 3"]:
     """The color of stripes and spots on a part of `color`."""
     rgb = np.array(COLORS[color])
     return rgb * (1 - LIGHTER) if color == "white" else rgb + LIGHTER * (1 - rgb)

@@ -10,7 +10,7 @@ from spa3d_plugins.datasets.shapes_world.category import Category, Counts, Part,
 from spa3d_plugins.datasets.shapes_world.meshes import Mesh, box, ellipsoid, join, lathe, ring, rod, slab
 
 
-def _lying(mesh: Mesh) -> Mesh:
+def _lay_flat(mesh: Mesh) -> Mesh:
     """Turned so that x-y becomes x-z: a slab drawn as a floor plan lies flat."""
     return mesh[..., [0, 2, 1]]
 
@@ -29,7 +29,7 @@ def _airplane(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
     wing = [(0.45, 0), (-0.1, reach), (-0.4, reach), (-0.2, 0)]
     tail = [(-0.65, 0), (-1.0, 0.48), (-1.2, 0.48), (-1.05, 0)]
     mirrored = [[(x, -z) for x, z in plan] for plan in (wing, tail)]
-    wings = join(*(_lying(slab(plan, 0.06)) for plan in (wing, tail, *mirrored)))
+    wings = join(*(_lay_flat(slab(plan, 0.06)) for plan in (wing, tail, *mirrored)))
     places = (0.42, -0.42, 0.85, -0.85)[: counts[2]]
     engines = join(*(rod((0.35 - abs(z) / 3, -0.14, z), (-0.1 - abs(z) / 3, -0.14, z), 0.11) for z in places))
     return fuselage, wings, engines
@@ -40,10 +40,10 @@ def _rocket(w: Wobble, counts: Counts) -> tuple[Mesh, ...]:
     body = lathe([(0, -0.8), (wide * 0.8, -0.8), (wide, -0.3), (wide, 0.4)])
     nose = lathe([(wide, 0.4), (wide * 0.75, 0.7), (wide * 0.35, 0.95), (0, 1.1)])
     fin = slab([(wide * 0.9, -0.8), (wide * 0.95, -0.3), (wide + 0.4, -0.85), (wide + 0.4, -1.1)], 0.06)
-    return body, nose, join(*(_turned(fin, i / counts[2]) for i in range(counts[2])))
+    return body, nose, join(*(_rotate(fin, i / counts[2]) for i in range(counts[2])))
 
 
-def _turned(mesh: Mesh, share: float) -> Mesh:
+def _rotate(mesh: Mesh, share: float) -> Mesh:
     """`mesh` turned about the y axis by `share` of a full circle."""
     cos, sin = math.cos(2 * math.pi * share), math.sin(2 * math.pi * share)
     turned: Mesh = mesh @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])

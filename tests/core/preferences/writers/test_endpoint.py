@@ -1,4 +1,7 @@
-"""What is sent to an endpoint, and which replies become wrong answers. Its patience: llm_clients/test_endpoint.py."""
+"""Prompts sent to an endpoint, and its usable replies.
+
+Retries are tested in llm_clients/test_endpoint.py.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ ANSWER = "A red chair with four legs."
 WRONG = "A blue chair with four legs."
 QUICK = Patience(timeout=5, pause=0, tries=4, workers=2)
 
-Told = dict[str, tuple[str | None, str]]
+Results = dict[str, tuple[str | None, str]]
 
 
 def requests(count: int) -> list[RewriteRequest]:
@@ -30,11 +33,11 @@ def requests(count: int) -> list[RewriteRequest]:
     return [RewriteRequest(f"k{i}", f"number {i}?", ANSWER, record) for i in range(count)]
 
 
-def rewrite(server: Any, count: int) -> Told:
-    told: Told = {}
+def rewrite(server: Any, count: int) -> Results:
+    results: Results = {}
     with server.serve() as url:
-        EndpointWriter(url, "m", QUICK).rewrite(requests(count), lambda key, *rest: told.update({key: rest}))
-    return told
+        EndpointWriter(url, "m", QUICK).rewrite(requests(count), lambda key, *rest: results.update({key: rest}))
+    return results
 
 
 def test_wrong_answers_come_by_key_and_the_prompt_holds_question_and_answer(chat_server: Any) -> None:
@@ -60,12 +63,12 @@ def test_wrong_answers_come_by_key_and_the_prompt_holds_question_and_answer(chat
 )
 def test_nonsense_is_counted_after_a_second_try(chat_server: Any, reply: str | None, why: str) -> None:
     server = chat_server(lambda number, time: chat_server.chat(reply if number == 0 else WRONG))
-    told = rewrite(server, 2)
-    text, reason = told["k0"]
+    results = rewrite(server, 2)
+    text, reason = results["k0"]
     assert text is None
     assert why in reason
     assert server.requested == {0: 2, 1: 1}
-    assert told["k1"] == (WRONG, "")
+    assert results["k1"] == (WRONG, "")
 
 
 @pytest.mark.parametrize(("status", "setting"), [(401, "--pairs.url"), (404, "that --pairs.llm can name")])

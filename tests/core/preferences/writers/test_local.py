@@ -36,18 +36,18 @@ def requests(answers: tuple[str, ...] = ANSWERS) -> list[RewriteRequest]:
     return [RewriteRequest(f"k{i}", "What is this?", answer, record) for i, answer in enumerate(answers)]
 
 
-def rewrite(path: Path, asked: list[RewriteRequest], batch_size: int = 2) -> dict[str, tuple[str | None, str]]:
-    told: dict[str, tuple[str | None, str]] = {}
+def rewrite(path: Path, items: list[RewriteRequest], batch_size: int = 2) -> dict[str, tuple[str | None, str]]:
+    results: dict[str, tuple[str | None, str]] = {}
     LocalWriter(str(path), device="cpu", batch_size=batch_size).rewrite(
-        asked, lambda key, *rest: told.update({key: rest})
+        items, lambda key, *rest: results.update({key: rest})
     )
-    return told
+    return results
 
 
 def test_nonsense_is_no_wrong_answer(folder: Path) -> None:
-    told = rewrite(folder, requests())
-    assert set(told) == {"k0", "k1", "k2"}
-    assert all(text is None and why for text, why in told.values()), told
+    results = rewrite(folder, requests())
+    assert set(results) == {"k0", "k1", "k2"}
+    assert all(text is None and why for text, why in results.values()), results
 
 
 def test_local_writer_returns_the_text_of_the_lm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,19 +60,19 @@ def test_local_writer_returns_the_text_of_the_lm(folder: Path, monkeypatch: pyte
             yield Reply(index, f" It is {('blue', 'pink')[index]}.\nQuestion: what")
 
     monkeypatch.setattr("spa3d.preferences.writers.local.generate_replies", write)
-    asked = requests(("It is red.", "It is green."))
-    assert rewrite(folder, asked) == {"k0": ("It is blue.", ""), "k1": ("It is pink.", "")}
+    items = requests(("It is red.", "It is green."))
+    assert rewrite(folder, items) == {"k0": ("It is blue.", ""), "k1": ("It is pink.", "")}
     ((prompts, room, batch_size),) = seen
-    assert prompts == [prompt_for(request) for request in asked]
+    assert prompts == [prompt_for(request) for request in items]
     assert batch_size == 2
-    lengths = AutoTokenizer.from_pretrained(folder)([one.answer for one in asked], add_special_tokens=False)
+    lengths = AutoTokenizer.from_pretrained(folder)([one.answer for one in items], add_special_tokens=False)
     assert room == [2 * len(ids) + ROOM for ids in lengths["input_ids"]]
 
 
 def test_local_writer_skips_a_prompt_that_does_not_fit(folder: Path) -> None:
-    told = rewrite(folder, requests(("It is red.", "red " * 900)))
-    assert "do not fit" in told["k1"][1]
-    assert "do not fit" not in told["k0"][1]
+    results = rewrite(folder, requests(("It is red.", "red " * 900)))
+    assert "do not fit" in results["k1"][1]
+    assert "do not fit" not in results["k0"][1]
 
 
 def test_a_folder_without_an_lm_is_named(tmp_path: Path) -> None:
@@ -87,31 +87,31 @@ def test_no_request_reads_no_lm(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "missing"),
+    ("values", "missing"),
     [
         ({"writer": "model"}, "--pairs.llm"),
         ({"writer": "endpoint", "url": "http://localhost/v1"}, "--pairs.llm"),
         ({"writer": "endpoint", "llm": "m"}, "--pairs.url"),
     ],
 )
-def test_make_writer_names_a_missing_setting(given: dict[str, str], missing: str) -> None:
+def test_make_writer_names_a_missing_setting(values: dict[str, str], missing: str) -> None:
     with pytest.raises(ConfigError, match=missing):
-        make_writer(PairsSettings(**given), dataset=None, seed=0, device="cpu")  # type: ignore[arg-type]
+        make_writer(PairsSettings(**values), dataset=None, seed=0, device="cpu")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("given", "name"),
+    ("values", "name"),
     [
         ({}, "rule"),
         ({"writer": "model", "llm": "some/lm"}, "model:some/lm"),
         ({"writer": "endpoint", "llm": "m", "url": "http://localhost/v1"}, "endpoint:m"),
     ],
 )
-def test_writer_names(given: dict[str, str], name: str) -> None:
-    made = make_writer(PairsSettings(**given), dataset=None, seed=0, device="cpu")  # type: ignore[arg-type]
-    assert made.name == name
+def test_writer_names(values: dict[str, str], name: str) -> None:
+    writer = make_writer(PairsSettings(**values), dataset=None, seed=0, device="cpu")  # type: ignore[arg-type]
+    assert writer.name == name
 
 
 def test_the_prompt_holds_task_question_and_answer() -> None:
-    (asked,) = requests(("It is red.",))
-    assert prompt_for(asked) == f"{TASK}\n\nQuestion: What is this?\nTrue answer: It is red.\nRewritten answer:"
+    (items,) = requests(("It is red.",))
+    assert prompt_for(items) == f"{TASK}\n\nQuestion: What is this?\nTrue answer: It is red.\nRewritten answer:"

@@ -1,7 +1,7 @@
 import pytest
 
 from spa3d.contracts.dataset import Fact, Record
-from spa3d.data.questions import with_options
+from spa3d.data.questions import append_options
 from spa3d.preferences.writers.contract import RewriteRequest
 from spa3d.preferences.writers.prompts import LONGER, TASK, parse_reply
 
@@ -9,7 +9,7 @@ SEAT = Fact("color", "seat", "What color is the seat?", "red", ("red", "blue"))
 CAPTION = "A red chair with four legs."
 
 
-def judged(reply: str, question: str = "What is this?", answer: str = CAPTION) -> tuple[str | None, str]:
+def parse(reply: str, question: str = "What is this?", answer: str = CAPTION) -> tuple[str | None, str]:
     record = Record(id="r", object_id="r", group="r", load=lambda: None, conversations=(), facts=(SEAT,))  # type: ignore[arg-type,return-value]
     return parse_reply(RewriteRequest("k", question, answer, record), reply)
 
@@ -27,7 +27,7 @@ def judged(reply: str, question: str = "What is this?", answer: str = CAPTION) -
     ],
 )
 def test_a_wrong_answer_is_taken_without_its_wrapping(reply: str) -> None:
-    assert judged(reply) == ("A blue chair with four legs.", "")
+    assert parse(reply) == ("A blue chair with four legs.", "")
 
 
 @pytest.mark.parametrize(
@@ -51,25 +51,25 @@ def test_a_wrong_answer_is_taken_without_its_wrapping(reply: str) -> None:
     ],
 )
 def test_parse_reply_refuses_other_replies_with_a_reason(reply: str, why: str) -> None:
-    text, reason = judged(reply)
+    text, reason = parse(reply)
     assert text is None
     assert why in reason
 
 
 def test_a_short_answer_may_become_a_longer_word() -> None:
-    assert judged("turquoise", answer="tan")[0] == "turquoise"
-    assert judged("x" * 37, answer="tan")[0] is None
+    assert parse("turquoise", answer="tan")[0] == "turquoise"
+    assert parse("x" * 37, answer="tan")[0] is None
 
 
 def test_parse_reply_refuses_the_true_value_of_the_fact() -> None:
-    asked = SEAT.question
-    assert judged("It is blue.", asked, "It is red.") == ("It is blue.", "")
-    assert "true value" in judged("The seat is red.", asked, "It is red.")[1]
+    question = SEAT.question
+    assert parse("It is blue.", question, "It is red.") == ("It is blue.", "")
+    assert "true value" in parse("The seat is red.", question, "It is red.")[1]
 
 
 def test_parse_reply_requires_another_shown_option() -> None:
-    asked = with_options(SEAT.question, ("red", "blue", "white"))
-    assert judged("white", asked, "red") == ("white", "")
-    assert "options shown" in judged("green", asked, "red")[1]
-    assert "options shown" in judged("a red one", asked, "red")[1]
-    assert judged("C", asked, "A") == ("C", "")
+    question = append_options(SEAT.question, ("red", "blue", "white"))
+    assert parse("white", question, "red") == ("white", "")
+    assert "options shown" in parse("green", question, "red")[1]
+    assert "options shown" in parse("a red one", question, "red")[1]
+    assert parse("C", question, "A") == ("C", "")

@@ -10,7 +10,7 @@ from spa3d_plugins.datasets.shapes_world.meshes import Mesh
 each = pytest.mark.parametrize("category", CATEGORIES, ids=lambda category: category.name)
 
 
-def usual(category: Category) -> Counts:
+def usual_counts(category: Category) -> Counts:
     return tuple(part.usual for part in category.parts)
 
 
@@ -52,7 +52,7 @@ def test_a_category_is_well_formed(category: Category) -> None:
 def test_counted_part_has_count_pieces(category: Category) -> None:
     for i, part in enumerate(category.parts):
         for count in part.counts:
-            counts = (*usual(category)[:i], count, *usual(category)[i + 1 :])
+            counts = (*usual_counts(category)[:i], count, *usual_counts(category)[i + 1 :])
             assert len(pieces(category.build((0.5,) * WOBBLES, counts)[i])) == count
 
 
@@ -69,10 +69,10 @@ def test_the_pieces_stand_apart(category: Category) -> None:
 
 @each
 def test_other_parts_do_not_depend_on_a_count(category: Category) -> None:
-    meshes = category.build((0.3,) * WOBBLES, usual(category))
+    meshes = category.build((0.3,) * WOBBLES, usual_counts(category))
     for i, part in enumerate(category.parts):
         for count in part.counts:
-            counts = (*usual(category)[:i], count, *usual(category)[i + 1 :])
+            counts = (*usual_counts(category)[:i], count, *usual_counts(category)[i + 1 :])
             for j, changed in enumerate(category.build((0.3,) * WOBBLES, counts)):
                 if j != i:
                     np.testing.assert_array_equal(changed, meshes[j])
@@ -81,17 +81,17 @@ def test_other_parts_do_not_depend_on_a_count(category: Category) -> None:
 @each
 @pytest.mark.parametrize("wobble", [-1.0, 1.0])
 def test_category_has_a_plausible_size_at_extreme_wobbles(category: Category, wobble: float) -> None:
-    corners = np.concatenate(category.build((wobble,) * WOBBLES, usual(category))).reshape(-1, 3)
+    corners = np.concatenate(category.build((wobble,) * WOBBLES, usual_counts(category))).reshape(-1, 3)
     assert np.isfinite(corners).all()
     assert 1.0 < np.ptp(corners, axis=0).max() < 3.0
 
 
 def test_colors_and_their_lighter_marks_keep_their_names() -> None:
-    from spa3d_plugins.datasets.shapes_world.textures import lighter
+    from spa3d_plugins.datasets.shapes_world.textures import lighten
 
     palette = np.array(list(COLORS.values()))
     apart = np.linalg.norm(palette[:, None] - palette, axis=-1) + np.eye(len(palette))
     assert apart.min() > 0.35, "seven standard deviations of the color noise"
     for i, name in enumerate(COLORS):
-        marks = np.linalg.norm(palette - lighter(name), axis=-1)
+        marks = np.linalg.norm(palette - lighten(name), axis=-1)
         assert np.delete(marks, i).min() > 0.25, f"stripes on {name} look like another color"

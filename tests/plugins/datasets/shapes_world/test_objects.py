@@ -10,7 +10,7 @@ from spa3d_plugins.datasets.shapes_world.category import Category
 from spa3d_plugins.datasets.shapes_world.objects import (
     Noise,
     Priors,
-    Sampled,
+    SampledCloud,
     Spec,
     change_spec,
     draw_spec,
@@ -26,7 +26,7 @@ def spec_of(category: Category, texture: str = "smooth") -> Spec:
     return replace(draw_spec(category, keyed_generator("spec", category.name), UNIFORM), texture=texture)
 
 
-def sampled(spec: Spec, *, noise: Noise = NOISE, key: str = "cloud", points: int = 1024) -> Sampled:
+def sample(spec: Spec, *, noise: Noise = NOISE, key: str = "cloud", points: int = 1024) -> SampledCloud:
     return sample_object(spec, keyed_generator(key), points, noise)
 
 
@@ -41,7 +41,7 @@ def nearest(rgb: np.ndarray) -> Counter[str]:
 def test_the_points_of_a_part_have_its_color(category: Category) -> None:
     for texture in TEXTURES:
         spec = spec_of(category, texture)
-        cloud, labels = (one := sampled(spec)).cloud, one.labels
+        cloud, labels = (one := sample(spec)).cloud, one.labels
         for i, color in enumerate(spec.colors):
             named = nearest(cloud[labels == i, 3:])
             marked = texture in ("striped", "spotted") and i == 0
@@ -53,30 +53,30 @@ def test_the_points_of_a_part_have_its_color(category: Category) -> None:
 @each
 def test_cloud_is_valid(category: Category) -> None:
     for number in range(5):
-        one = sampled(spec_of(category), key=f"cloud {number}")
+        one = sample(spec_of(category), key=f"cloud {number}")
         assert one.cloud.shape == (1024, 6)
         assert one.cloud.dtype == np.float32
         assert np.isfinite(one.cloud).all()
         assert 0 <= one.cloud[:, 3:].min() <= one.cloud[:, 3:].max() <= 1
         assert 0.7 < np.linalg.norm(one.cloud[:, :3], axis=1).max() < 1.35
-        found = np.bincount(one.labels) / 1024
-        np.testing.assert_allclose(found, [part.share for part in category.parts], atol=0.002)
+        result = np.bincount(one.labels) / 1024
+        np.testing.assert_allclose(result, [part.share for part in category.parts], atol=0.002)
 
 
 def test_order_of_points_is_random() -> None:
-    labels = sampled(spec_of(BY_NAME["chair"])).labels
+    labels = sample(spec_of(BY_NAME["chair"])).labels
     assert np.mean(labels[:-1] == labels[1:]) == pytest.approx(0.36**2 + 0.34**2 + 0.30**2, abs=0.05)
 
 
 def test_the_same_key_gives_the_same_cloud_and_another_key_another() -> None:
     spec = spec_of(BY_NAME["car"])
-    np.testing.assert_array_equal(sampled(spec).cloud, sampled(spec).cloud)
-    assert np.abs(sampled(spec).cloud - sampled(spec, key="other").cloud).max() > 0.1
+    np.testing.assert_array_equal(sample(spec).cloud, sample(spec).cloud)
+    assert np.abs(sample(spec).cloud - sample(spec, key="other").cloud).max() > 0.1
 
 
 def test_poses_turn_about_the_up_axis_alone() -> None:
     spec = spec_of(BY_NAME["sword"])
-    clouds = [sampled(spec, key=f"pose {i}", noise=Noise(0, 0)) for i in range(40)]
+    clouds = [sample(spec, key=f"pose {i}", noise=Noise(0, 0)) for i in range(40)]
     blades = [one.cloud[one.labels == 0, :3] for one in clouds]
     assert all(np.ptp(blade[:, 1]) > 3 * np.ptp(blade[:, 0]) for blade in blades), "the blade always points up"
     guards = [one.cloud[one.labels == 1][:, (0, 2)] for one in clouds]
@@ -92,8 +92,8 @@ def test_a_changed_color_changes_only_the_color_of_that_part(category: Category,
     for i, color in enumerate(spec.colors):
         other = next(name for name in COLORS if name != color)
         before, after = (
-            sampled(spec),
-            sampled(replace(spec, colors=(*spec.colors[:i], other, *spec.colors[i + 1 :]))),
+            sample(spec),
+            sample(replace(spec, colors=(*spec.colors[:i], other, *spec.colors[i + 1 :]))),
         )
         np.testing.assert_array_equal(before.cloud[:, :3], after.cloud[:, :3])
         np.testing.assert_array_equal(before.labels, after.labels)
@@ -108,7 +108,7 @@ def test_a_changed_count_moves_only_the_counted_points(category: Category) -> No
     for i, part in enumerate(category.parts):
         for count in set(part.counts) - {spec.counts[i]}:
             twin = replace(spec, counts=(*spec.counts[:i], count, *spec.counts[i + 1 :]))
-            before, after = sampled(spec), sampled(twin)
+            before, after = sample(spec), sample(twin)
             np.testing.assert_array_equal(before.labels, after.labels)
             np.testing.assert_array_equal(before.cloud[:, 3:], after.cloud[:, 3:])
             moved = (before.cloud[:, :3] != after.cloud[:, :3]).any(1)
@@ -119,10 +119,10 @@ def test_a_changed_count_moves_only_the_counted_points(category: Category) -> No
 @each
 def test_a_changed_texture_touches_only_the_main_part(category: Category) -> None:
     spec = spec_of(category)
-    smooth = sampled(spec)
+    smooth = sample(spec)
     rest = smooth.labels != 0
     for texture in TEXTURES[1:]:
-        other = sampled(replace(spec, texture=texture))
+        other = sample(replace(spec, texture=texture))
         np.testing.assert_array_equal(smooth.cloud[rest], other.cloud[rest])
         moved = (smooth.cloud[:, :3] != other.cloud[:, :3]).any(1)
         painted = (smooth.cloud[:, 3:] != other.cloud[:, 3:]).any(1)
@@ -135,7 +135,7 @@ def test_a_changed_texture_touches_only_the_main_part(category: Category) -> Non
 
 def test_roughness_is_bumps_of_known_depth() -> None:
     spec = spec_of(BY_NAME["table"], "rough")
-    smooth, rough = (sampled(replace(spec, texture=name), noise=Noise(0, 0)) for name in ("smooth", "rough"))
+    smooth, rough = (sample(replace(spec, texture=name), noise=Noise(0, 0)) for name in ("smooth", "rough"))
     shift = (rough.cloud - smooth.cloud)[smooth.labels == 0, :3]
     assert np.sqrt((shift**2).sum(1).mean()) == pytest.approx(0.05, rel=0.15)
 

@@ -37,17 +37,17 @@ def test_facts() -> None:
 
 def answers(spec: Spec, share: float) -> dict[str, set[str]]:
     """Everything that is answered to each question, over many conversations."""
-    found: dict[str, set[str]] = {}
+    result: dict[str, set[str]] = {}
     for number in range(200):
         for conversation in conversations_of(facts_of(spec), caption_of(spec), "test", number, choice_share=share):
             for turn in conversation.rounds:
-                found.setdefault(turn.question.split(" A) ")[0], set()).add(turn.answer)
-    return found
+                result.setdefault(turn.question.split(" A) ")[0], set()).add(turn.answer)
+    return result
 
 
 def test_open_questions_are_answered_in_a_sentence() -> None:
-    found = answers(PLANE, 0.0)
-    assert {question: one for question, (one,) in found.items()} == {
+    result = answers(PLANE, 0.0)
+    assert {question: one for question, (one,) in result.items()} == {
         "Describe this object.": caption_of(PLANE),
         "What does this object look like?": caption_of(PLANE),
         "Give a short description of this object.": caption_of(PLANE),
@@ -64,9 +64,9 @@ def test_open_questions_are_answered_in_a_sentence() -> None:
 
 
 def test_questions_with_options_are_answered_with_the_option() -> None:
-    found = answers(PLANE, 1.0)
+    result = answers(PLANE, 1.0)
     for fact in facts_of(PLANE):
-        assert found[fact.question] == {fact.answer}
+        assert result[fact.question] == {fact.answer}
 
 
 def test_a_conversation_is_a_caption_a_question_and_three_different_rounds() -> None:

@@ -7,7 +7,7 @@ from spa3d import Draws, Noise
 
 
 class Jitter(Noise):
-    """Gaussian noise on the positions; clouds have radius 1, so `level` is its standard deviation in radii."""
+    """Gaussian noise on the positions; `level` is its deviation in units of the cloud's radius."""
 
     def apply(self, points: Float[Tensor, "B N C"], draws: Draws) -> Float[Tensor, "B N C"]:
         noised = points.clone()

@@ -16,7 +16,7 @@ class Config(ComponentConfig):
 
 
 class Margin(Objective):
-    """Log p of the answer given the clean cloud must exceed that given the noised one by ``margin``."""
+    """Hinge on log p of the answer: clean must exceed noised by ``margin``."""
 
     Config = Config
     needs = (Need(view="clean"), Need(view="noised"))

@@ -1,4 +1,4 @@
-"""Encoder ``slabs``: points sorted by height, cut into equal slabs, each pooled by its maximum."""
+"""Encoder ``slabs``: points sorted by height, in equal slabs, each pooled by its maximum."""
 
 from typing import Any
 
@@ -52,5 +52,5 @@ class Slabs(Encoder):
         pooled = [slab.amax(dim=1) for slab in self.lift(rising).tensor_split(self.config.slabs, dim=1)]
         return self.mix(torch.stack(pooled, dim=1))
 
-    def pooled(self, points: Float[Tensor, "B N 7"]) -> Float[Tensor, "B D"]:
+    def pool(self, points: Float[Tensor, "B N 7"]) -> Float[Tensor, "B D"]:
         return self(points).amax(dim=1)
