@@ -10,10 +10,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import pluggy
 import pytest
@@ -130,6 +130,18 @@ def _is_allowed(value: float, field: FieldInfo) -> bool:
     return all(rules[name](type(value)(bound)) for name, bound in bounds)
 
 
+def lacks_bounds(annotation: Any, rules: Iterable[Any]) -> bool:
+    """Whether a number in an annotation lacks a lower or an upper bound."""
+    rules = [inner for rule in rules for inner in getattr(rule, "metadata", [rule])]
+    if get_origin(annotation) is Annotated:
+        inside, *inner = get_args(annotation)
+        return lacks_bounds(inside, [*inner, *rules])
+    if annotation in (int, float):
+        names = {name for rule in rules for name in ("ge", "gt", "le", "lt") if hasattr(rule, name)}
+        return not (names & {"ge", "gt"} and names & {"le", "lt"})
+    return any(lacks_bounds(inner, rules) for inner in get_args(annotation))
+
+
 @cache
 def settings(*argv: str) -> dict[tuple[str, ...], Any]:
     """All settings that result from a command line, by their keys."""
@@ -153,6 +165,12 @@ class TestSettings:
     def test_every_setting_of_a_component_is_described(self) -> None:
         assert [name for name, (_, _, field) in TAKEN.items() if not field.description] == []
 
+    def test_every_number_has_a_lower_and_an_upper_bound(self) -> None:
+        fields = {".".join(keys): field for keys, field in leaves(RunConfig)}
+        fields |= {name: field for name, (_, _, field) in TAKEN.items()}
+        assert len(fields) > 100
+        assert [name for name, field in fields.items() if lacks_bounds(field.annotation, field.metadata)] == []
+
     @pytest.mark.parametrize("keys", OWN, ids=".".join)
     def test_every_setting_of_a_run_has_a_flag(
         self, keys: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -161,10 +179,13 @@ class TestSettings:
         if keys in TYPED:
             assert settings(*TYPED[keys])[keys] != settings()[keys]
             return
-        before = settings()
+        partner = (*keys[:-1], "steps" if keys[-1] == "epochs" else "rank")  # without it the setting has no effect
+        on = {"steps": ("--" + ".".join(partner), "0"), "rank": ("--" + ".".join(partner), "2")}[partner[-1]]
+        needed = on if partner in OWN and partner != keys else ()
+        before = settings(*needed)
         typed = another(keys, OWN[keys], before[keys])
         flag = f"--{'.'.join((keys[0].replace('_', '-'), *keys[1:]))}"
-        after = settings(flag, typed)
+        after = settings(*needed, flag, typed)
         assert show(after[keys]) == typed
         assert {key for key in after if after[key] != before[key]} == {keys}
 

@@ -19,5 +19,5 @@ def write_rows(path: Path, rows: Sequence[PredictionRow]) -> None:
 
 
 def read_rows(path: Path) -> list[PredictionRow]:
-    """Read the rows of `write_rows`; raises `OSError` or `ValueError`."""
+    """Read the rows of `write_rows`; raises `DataError` or `ValueError`."""
     return [line.value() for line in read_lines(path)]

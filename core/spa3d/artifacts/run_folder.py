@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spa3d.artifacts.diff import differences
 from spa3d.errors import OutputError
+from spa3d.registry.located_yaml import read_located
+from spa3d.registry.plain_yaml import dump_yaml
 from spa3d.runtime.atomic_files import write_whole
 
 UNTRAINED_FILES = (
@@ -83,7 +83,7 @@ def _claim(output: Path, config: dict[str, Any], *, resume: bool) -> None:
         _check_same_run(output, inside, config, resume=resume)
         return
     try:
-        write_whole(saved, yaml.safe_dump(config, sort_keys=False))
+        write_whole(saved, dump_yaml(config))
     except OSError as error:
         raise OutputError(f"--output {output}: not writable ({error.strerror}); choose another folder") from error
 
@@ -111,10 +111,9 @@ def _check_same_run(output: Path, inside: list[str], config: dict[str, Any], *, 
 def read_saved_config(folder: Path) -> Mapping[str, Any] | None:
     """Read the configuration of the run in `folder`; None if it is missing or unreadable."""
     try:
-        saved = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return read_located(folder / "config.yaml", OutputError).values
+    except OutputError:
         return None
-    return saved if isinstance(saved, Mapping) else None
 
 
 def _is_untrained(output: Path, inside: list[str]) -> bool:

@@ -6,6 +6,7 @@ Modules that import torch are imported inside functions, so that listing the ver
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,8 +88,9 @@ def _read_arguments(arguments: Arguments) -> tuple[str, Path, int, tuple[float, 
     if len(files) != 1:
         errors.append(f"spa3d preview {subject}: name one file to write, as in: spa3d preview {subject} sheet.png")
     count = arguments.value("count") or str(COUNTS[subject])
-    if not count.isdecimal() or int(count) == 0:
-        errors.append(f"--count {count}: expected a whole number of records, at least 1")
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", count):
+        errors.append(f"--count {count}: expected a whole number of records, 1 to 999999")
+        count = "1"
     levels = _read_levels(arguments.value("level") or LEVELS, errors)
     if subject == "noise" and arguments.has("noise.level"):
         errors.append("--noise.level: a sheet shows several levels; give --level X,Y")

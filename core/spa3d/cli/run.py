@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from rich.table import Table
 
 from spa3d.cli import INTERRUPTED
@@ -14,6 +13,7 @@ from spa3d.cli.console import error_console, escape_text, is_first_process, make
 from spa3d.config.parse import Invocation, parse
 from spa3d.errors import DivergenceError
 from spa3d.pipeline.run_location import run_folder
+from spa3d.registry.plain_yaml import dump_yaml
 from spa3d.version import __version__
 
 
@@ -75,9 +75,7 @@ def show_plan(invocation: Invocation) -> None:
 
     console, config = output(), invocation.config
     planned = plan(config, invocation.registry)
-    console.print(
-        escape_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)), soft_wrap=True
-    )
+    console.print(escape_text(dump_yaml(config.model_dump(mode="json"))), soft_wrap=True)
     stages = Table("stage", "what", "state", title="Stages", title_justify="left")
     for stage in planned.stages:
         stages.add_row(

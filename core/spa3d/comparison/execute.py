@@ -17,7 +17,7 @@ from spa3d.comparison.document import Table
 from spa3d.comparison.grid import AXES, make_grid
 from spa3d.comparison.plan import plan_comparison
 from spa3d.config.resolve import load_registry_of
-from spa3d.config.sources import Settings
+from spa3d.config.sources import Settings, read_source
 from spa3d.errors import ConfigError, RegistryError, SpaError
 from spa3d.pipeline.execute import execute
 from spa3d.registry.fields import show
@@ -67,7 +67,8 @@ def compare(
         SpaError: any error of the settings. A failed cell raises nothing; its outcome has the reason.
 
     """
-    registry = load_registry_of(settings)
+    source = read_source(settings)
+    registry = load_registry_of(source)
     presets = registry.manifest.presets.compare
     if preset and preset not in presets:
         raise RegistryError(describe_missing("comparison", preset, presets, "spa3d compare --help"))
@@ -76,7 +77,7 @@ def compare(
     name = preset or "-".join(values.get("objectives", ("rows",)))
     grid = make_grid(name, chosen, values, seeds=seeds, budget=budget)
     folder = Path(output) if output is not None else Path("runs") / f"compare-{grid.name}"
-    comparison = plan_comparison([settings], grid, registry=registry, output=folder, preset=chosen)
+    comparison = plan_comparison([source], grid, registry=registry, output=folder, preset=chosen)
     outcomes: list[Outcome] = []
     run_cells(comparison.tasks, registry, reporter=lambda task: SilentReporter(), on_finish=outcomes.append)
     return ComparisonResult(folder, comparison.write(command="spa3d.compare(…)"), outcomes)

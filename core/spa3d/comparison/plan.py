@@ -107,7 +107,7 @@ def share_of(tasks: Sequence[Task], part: str) -> list[Task]:
         ConfigError: `part` is not ``i/n`` with 1 ≤ i ≤ n.
 
     """
-    match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", part)
+    match = re.fullmatch(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", part)
     if not match or int(match[1]) > int(match[2]):
         raise ConfigError(
             f"--cell {part}: expected i/n with i from 1 to n, such as 1/4: this process runs every n-th cell"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def _read_seeds(arguments: Arguments, errors: list[str]) -> list[int]:
     if text is None:
         return []
     words = [word.strip() for word in text.split(",")]
-    numbers = [int(word) for word in words if word.isascii() and word.isdecimal()]
+    numbers = [int(word) for word in words if re.fullmatch(r"[0-9]{1,10}", word)]
     if len(set(numbers)) < len(words):
         errors.append(f"--seeds {text}: expected different whole numbers, separated by commas, such as 0,1,2")
         return []

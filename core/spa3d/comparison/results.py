@@ -18,6 +18,8 @@ from spa3d.comparison.document import BenchmarkSubset
 from spa3d.errors import DataError
 from spa3d.evaluation.scored_units import ScoredUnits, Values, unit_sets
 from spa3d.evaluation.training_health import probe_ends
+from spa3d.registry.plain_yaml import parse_yaml
+from spa3d.runtime.text_files import read_text
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def read_cell(cell: Cell, seconds: float | None) -> CellResult:
     """
     folder = cell.folder
     report = _read_mapping(folder / "report.json", json.loads)
-    config = _read_mapping(folder / "config.yaml", yaml.safe_load)
+    config = _read_mapping(folder / "config.yaml", parse_yaml)
     metrics_log = [row for row in MetricsLog(folder / "metrics.jsonl").rows() if row.get("stage") == "post-train"]
     sets = {
         (name, subset): sides
@@ -124,8 +126,8 @@ def read_cell(cell: Cell, seconds: float | None) -> CellResult:
 
 def _read_mapping(path: Path, parse: Any) -> Mapping[str, Any]:
     try:
-        value = parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        value = parse(read_text(path))
+    except (ValueError, yaml.YAMLError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     if not isinstance(value, Mapping):
         raise DataError(f"{path}: contains no mapping")
@@ -140,7 +142,7 @@ def _read_sets(folder: Path, name: str, block: Mapping[str, Any]) -> dict[str, B
         hint = f"remove {folder / 'report.json'} and repeat the command, and the cell asks again"
         try:
             sets = unit_sets(read_rows(path))
-        except (OSError, ValueError, KeyError) as error:
+        except (DataError, ValueError, KeyError) as error:
             raise DataError(f"{path}: cannot be read ({error}); {hint}") from error
         figures = block.get(when, {})
         for subset, reported in {"test": figures, **figures}.items():

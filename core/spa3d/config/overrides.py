@@ -88,6 +88,9 @@ def scan(argv: Sequence[str], *, switches: Collection[str], repeatable: Containe
             guess = f"; did you mean --{near[0]}?" if near else f"; give it as --{name} VALUE or --{name}=VALUE"
             arguments.errors.append(f"--{name}: its value is missing{guess}")
             continue
+        if flag.value is not None and not flag.value.strip() and "." not in name:
+            arguments.errors.append(f"--{name}: its value is empty; leave it out, or give one")
+            continue
         if arguments.has(name) and name not in repeatable:
             arguments.errors.append(f"{flag}: --{name} is given twice; keep one of them")
         arguments.flags.append(flag)
@@ -95,8 +98,13 @@ def scan(argv: Sequence[str], *, switches: Collection[str], repeatable: Containe
 
 
 def scan_run(argv: Sequence[str]) -> Arguments:
-    """Split the arguments of a verb that takes the flags of a run."""
-    return scan(["--help" if word == "-h" else word for word in argv], switches=SWITCHES, repeatable={"plugin"})
+    """Split the arguments of a verb with the flags of a run; finds contradicting switches."""
+    arguments = scan(["--help" if word == "-h" else word for word in argv], switches=SWITCHES, repeatable={"plugin"})
+    for setting in dict.fromkeys(setting for setting, _ in TOGGLES.values()):
+        both = [f"--{name}" for name, (other, _) in TOGGLES.items() if other == setting and arguments.has(name)]
+        if len(both) > 1:
+            arguments.errors.append(f"{' and '.join(both)}: they contradict each other; keep one of them")
+    return arguments
 
 
 def source_of_flags(flags: Sequence[Flag]) -> Source:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spa3d.config.choices import Choices, choose
-from spa3d.config.overrides import OPTIONS, Arguments, scan_run, source_of_flags
+from spa3d.config.overrides import Arguments, scan_run, source_of_flags
 from spa3d.config.resolve import load_registry_of, resolve_choices
 from spa3d.config.run_file import read_run_file
 from spa3d.config.settings import RunConfig
@@ -80,5 +80,4 @@ def _read_flags(arguments: Arguments) -> Source:
     words = [
         f"{word!r} is not expected here; a flag begins with -- and its value follows it" for word in arguments.words
     ]
-    empty = [f"--{option}: its value is empty" for option in OPTIONS if arguments.value(option) == ""]
-    return replace(source, errors=(*arguments.errors, *words, *empty, *source.errors))
+    return replace(source, errors=(*arguments.errors, *words, *source.errors))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from spa3d.config.choices import Choice, Choices, choose
 from spa3d.config.hub_ids import is_hub_id
+from spa3d.config.idle import ExplicitSettings, idle_errors
 from spa3d.config.layers import Layers, Location
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
 from spa3d.config.sources import (
@@ -50,7 +51,8 @@ def resolve(*settings: Settings, registry: Registry | None = None) -> RunConfig:
         PluginError: one of the plugins cannot be loaded.
 
     """
-    return resolve_choices(choose([read_source(each) for each in settings], registry or load_registry_of(*settings)))
+    sources = [read_source(each) for each in settings]
+    return resolve_choices(choose(sources, registry or load_registry_of(*sources)))
 
 
 def load_registry_of(*settings: Settings) -> Registry:
@@ -87,7 +89,7 @@ class ConfigResolver:
         self.choices = choices
         self.manifest = choices.registry.manifest
         self.errors = list(choices.errors)
-        self.layers = Layers()
+        self.layers, self.explicit = Layers(), ExplicitSettings()
         self.resolved: dict[Keys, ResolvedName] = {}
         self.models: dict[Keys, type[BaseModel]] = {}
 
@@ -99,10 +101,11 @@ class ConfigResolver:
         for choice in self.choices.components:
             self._apply_component(choice)
         self._apply_run_preset()
-        for source in self.choices.sources:
+        for number, source in enumerate(self.choices.sources):
             for assignment in source.assignments:
                 if self._applies(source, assignment):
                     self._assign(assignment)
+                    self.explicit.add(assignment, number)
         self.errors += self.layers.errors
 
     def _apply_defaults(self) -> None:
@@ -209,10 +212,12 @@ class ConfigResolver:
                     values[choice.kind] = selection
         self._check_machine()
         try:
-            return RunConfig.model_validate(values)
+            config = RunConfig.model_validate(values)
         except ValidationError as error:
             self._add_errors(RunConfig, error, ())
             return None
+        self.errors += idle_errors(config, self.explicit, self.layers)
+        return config
 
     def _make_selection(self, choice: Choice) -> Selection:
         resolved, model = self.resolved[choice.keys], self.models[choice.keys]

@@ -6,12 +6,20 @@ builds objects from it. Functions below ``assemble`` take plain keyword values i
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from spa3d.registry.checked_values import refuse_conversion
+
 Part = Literal["encoder", "projector", "llm", "embeddings"]
+
+
+LARGEST_SEED = 2**32 - 1
+"""Largest seed that every generator of random numbers takes."""
+LARGEST_COUNT = 10**9
+"""More steps, records or questions than any run has."""
 
 
 class Settings(BaseModel):
@@ -20,6 +28,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+    _checked = field_validator("*", mode="before")(refuse_conversion)
 
 
 class Selection(Settings):
@@ -45,7 +54,7 @@ class EncoderSelection(Selection):
 class PointsSettings(Settings):
     """Preparation of a cloud before any encoder sees it."""
 
-    count: int = Field(0, ge=0)
+    count: int = Field(0, ge=0, le=10**7)
     """Points per cloud; 0 keeps what the dataset gives."""
     resample: Literal["fps", "random"] = "fps"
     """Way to reduce a larger cloud: farthest point sampling, or a keyed random subset."""
@@ -60,27 +69,27 @@ class LLMSettings(Settings):
 
     path: str = ""
     """Folder or hub name of a causal LM; empty: a fresh LLaMA of the shape below, pretrained in the base."""
-    hidden_size: int = Field(96, ge=8)
+    hidden_size: int = Field(96, ge=8, le=65536)
     """Width of the fresh LLaMA."""
-    layers: int = Field(3, ge=1)
+    layers: int = Field(3, ge=1, le=1000)
     """Decoder layers of the fresh LLaMA."""
-    heads: int = Field(3, ge=1)
+    heads: int = Field(3, ge=1, le=1024)
     """Attention heads of the fresh LLaMA."""
-    intermediate_size: int = Field(256, ge=8)
+    intermediate_size: int = Field(256, ge=8, le=2**20)
     """Width of its feed-forward layers."""
-    vocab_size: int = Field(2048, ge=300)
+    vocab_size: int = Field(2048, ge=300, le=10**6)
     """Largest vocabulary of the tokenizer trained on the training text (256 bytes included)."""
-    max_length: int = Field(512, ge=16)
+    max_length: int = Field(512, ge=16, le=2**20)
     """Longest prompt with answer, in tokens, point tokens included."""
     template: Literal["vicuna", "plain", "chat"] = "vicuna"
     """Conversation template; chat is the tokenizer's own."""
     system: str = ""
     """System prompt, put before the first turn."""
-    point_start: str = "<point_start>"
+    point_start: str = Field("<point_start>", min_length=1)
     """Token before the point tokens."""
-    point_patch: str = "<point_patch>"
+    point_patch: str = Field("<point_patch>", min_length=1)
     """Token that stands for one point embedding."""
-    point_end: str = "<point_end>"
+    point_end: str = Field("<point_end>", min_length=1)
     """Token after the point tokens."""
 
     @model_validator(mode="after")
@@ -96,28 +105,28 @@ class LLMSettings(Settings):
 class PartRates(Settings):
     """Learning rates of single parts; 0 leaves a part at the stage's own rate."""
 
-    encoder: float = Field(0.0, ge=0)
+    encoder: float = Field(0.0, ge=0, le=100)
     """Peak learning rate of the encoder."""
-    projector: float = Field(0.0, ge=0)
+    projector: float = Field(0.0, ge=0, le=100)
     """Peak learning rate of the projector."""
-    llm: float = Field(0.0, ge=0)
+    llm: float = Field(0.0, ge=0, le=100)
     """Peak learning rate of the LLM."""
-    embeddings: float = Field(0.0, ge=0)
+    embeddings: float = Field(0.0, ge=0, le=100)
     """Peak learning rate of the point tokens' embeddings, where they train without the LLM."""
 
 
 class StageSettings(Settings):
     """One stage of training; ``epochs`` is ignored if ``steps`` is not 0."""
 
-    epochs: float = Field(1.0, gt=0)
+    epochs: float = Field(1.0, gt=0, le=10**6)
     """Passes over the training records."""
-    steps: int = Field(0, ge=0)
+    steps: int = Field(0, ge=0, le=LARGEST_COUNT)
     """Optimizer steps; 0: as many as the epochs need."""
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(32, ge=1, le=10**6)
     """Samples per optimizer step, over all devices and accumulation steps."""
-    accumulation: int = Field(1, ge=1)
+    accumulation: int = Field(1, ge=1, le=10**6)
     """Micro-batches per optimizer step; divides batch_size."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, le=100)
     """Peak learning rate of AdamW."""
     rates: PartRates = PartRates()
     """Peak learning rates of single parts."""
@@ -125,17 +134,17 @@ class StageSettings(Settings):
     """Shape of the learning rate over the stage."""
     warmup: float = Field(0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises."""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0, le=100)
     """AdamW weight decay."""
     beta2: float = Field(0.98, gt=0, lt=1)
     """AdamW's second-moment decay."""
-    max_grad_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(1.0, gt=0, le=10**9)
     """Gradients are clipped to this norm."""
     train: tuple[Part, ...] = ()
     """Parts that train, of encoder, projector, llm, embeddings (of the point tokens); empty: the stage's usual ones."""
-    save_every: int = Field(50, ge=1)
+    save_every: int = Field(50, ge=1, le=LARGEST_COUNT)
     """Steps between checkpoints that a killed run resumes from."""
-    log_every: int = Field(5, ge=1)
+    log_every: int = Field(5, ge=1, le=LARGEST_COUNT)
     """Steps between lines in metrics.jsonl."""
 
 
@@ -144,7 +153,7 @@ class BaseSettings(Settings):
 
     path: str = ""
     """A complete 3D LLM to start from (folder of a saved model); empty: build one, or reuse it."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     """Seed of everything in the base, independent of the run's seed."""
     encoder: StageSettings = StageSettings()
     """Stand-in pretraining of an encoder without weights: predict the words of the captions."""
@@ -159,13 +168,13 @@ class BaseSettings(Settings):
 class LoRASettings(Settings):
     """Low-rank adapters in the LLM (peft); its own weights are frozen."""
 
-    rank: int = Field(0, ge=0)
+    rank: int = Field(0, ge=0, le=65536)
     """Rank of the adapters; 0: no adapters, the LLM's own weights train."""
-    alpha: float = Field(16.0, gt=0)
+    alpha: float = Field(16.0, gt=0, le=10**6)
     """The output of the adapters is scaled by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout before the adapters, in training only."""
-    targets: tuple[str, ...] = ()
+    targets: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Names of the layers with adapters, such as q_proj,v_proj; empty: every linear layer of the decoder."""
 
 
@@ -185,9 +194,9 @@ class TrainSettings(StageSettings):
     """Weights to keep: those of the last step, or of the probe with the highest held-out log p(y|x)."""
     save_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Data type of the weights in the saved model; training keeps float32 weights in any case."""
-    probe_every: int = Field(10, ge=1)
+    probe_every: int = Field(10, ge=1, le=LARGEST_COUNT)
     """Steps between scorings of the held-out slice (log p of clean and noised, margin; the watchdog's data)."""
-    probe_size: int = Field(64, ge=2)
+    probe_size: int = Field(64, ge=2, le=LARGEST_COUNT)
     """Records of the held-out slice, taken from the val split."""
 
     @model_validator(mode="after")
@@ -215,9 +224,9 @@ class PairsSettings(Settings):
     """Corruption: folder or hub name of the local LLM, or the endpoint's name of the model."""
     url: str = ""
     """Corruption: base URL of the endpoint, such as http://localhost:8000/v1; its key is read from OPENAI_API_KEY."""
-    limit: int = Field(0, ge=0)
+    limit: int = Field(0, ge=0, le=LARGEST_COUNT)
     """Largest number of pairs to make; 0: one per record that post-training uses."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(64, ge=1, le=10**6)
     """Answers generated at once."""
 
     @field_validator("url")
@@ -235,15 +244,15 @@ class PairsSettings(Settings):
 class EvaluateSettings(Settings):
     """Evaluation before and after post-training."""
 
-    split: str = "test"
+    split: str = Field("test", min_length=1)
     """Split that is reported; tune on val."""
-    limit: int = Field(0, ge=0)
+    limit: int = Field(0, ge=0, le=LARGEST_COUNT)
     """Largest number of questions per benchmark and split, sampled with a fixed seed; 0: all."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(64, ge=1, le=10**6)
     """Questions per forward."""
-    bootstrap: int = Field(2000, ge=100)
+    bootstrap: int = Field(2000, ge=100, le=10**5)
     """Resamples behind each interval."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     """Seed of the questions, independent of the run's seed, so that runs are compared on the same ones."""
 
 
@@ -252,11 +261,11 @@ class RunConfig(Settings):
 
     preset: str
     """Run preset of the settings."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     """Seed of post-training: order, noise, new questions."""
-    device: str = "auto"
+    device: str = Field("auto", min_length=1)
     """auto, cpu, cuda, cuda:1, mps; auto takes the best available device."""
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=1024)
     """CPU threads; 0: torch's default. A tiny model is fastest with one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the model (bfloat16: autocast); auto is bfloat16 on CUDA and float32 elsewhere."""
@@ -264,7 +273,7 @@ class RunConfig(Settings):
     """Train and evaluate without point clouds: the control of every claim about the encoder."""
     cache: bool = True
     """Keep the tokens of a frozen encoder on disk (--no-cache turns it off)."""
-    cache_limit_gb: float = Field(20.0, gt=0)
+    cache_limit_gb: float = Field(20.0, gt=0, le=10**6)
     """Size in GB at which the token cache stops growing."""
     on_bad_data: Literal["stop", "skip"] = "stop"
     """Treatment of a record that cannot be read: stop, or skip, count and list it."""
@@ -274,7 +283,7 @@ class RunConfig(Settings):
     objective: Selection
     dataset: Selection
     benchmark: tuple[Selection, ...]
-    ops: str = "auto"
+    ops: str = Field("auto", min_length=1)
     """Backend of the point operations; auto takes the fastest for the device."""
     llm_name: str = "tiny"
     """The preset or path given as --llm."""

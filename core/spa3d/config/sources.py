@@ -141,13 +141,13 @@ class _Reader:
         rest = {key: value for key, value in settings.items() if "." not in key}
         self._choose("preset", self._read_text(rest.pop("preset", None), "preset"), ("preset",))
         plugins = self._read_texts(rest.pop("plugins", None), "plugins")
-        registry = self._read_text(rest.pop("registry", None), "registry")
+        registry = self._read_text(rest.pop("registry", None) or None, "registry")  # a saved file has an empty one
         blocks = {kind: rest.pop(kind, None) for kind in CHOSEN_ONCE}
         lists = {kind: rest.pop(kind, None) for kind in CHOSEN_SEVERAL}
         llm = rest.pop("llm", None)
         saved_llm = self._read_text(rest.pop("llm_name", None), "llm_name")
         if isinstance(rest.get("base"), str):
-            rest["base"] = {"path": rest["base"]}
+            rest["base"] = {"path": self._read_text(rest["base"], "base")}
         self._assign((), rest, ())
         for kind, block in blocks.items():
             self._read_block(kind, block)
@@ -170,13 +170,15 @@ class _Reader:
             self.assignments.append(Assignment(keys, values, self._location_inside(at_keys)))
 
     def _read_text(self, value: Any, *keys: str | int) -> str:
-        if value is None or isinstance(value, str):
+        if value is None or (isinstance(value, str) and value.strip()):
             return value or ""
-        self.errors.append(f"{self.location(*keys)}: expected a name, found {value!r}")
+        found = "an empty text; leave it out" if isinstance(value, str) else repr(value)
+        self.errors.append(f"{self.location(*keys)}: expected a name, found {found}")
         return ""
 
     def _read_texts(self, value: Any, key: str) -> tuple[str, ...]:
-        return tuple(self._read_text(item, key, index) for index, item in enumerate(_list_items(value)))
+        texts = [self._read_text(item, key, index) for index, item in enumerate(_list_items(value))]
+        return tuple(text for text in texts if text)
 
     def _read_block(self, kind: str, value: Any) -> None:
         if kind == CHECKPOINT[0] and isinstance(value, Mapping):
@@ -196,7 +198,7 @@ class _Reader:
             if name.name:
                 chosen.append(name)
                 self._assign((kind, name.name), values, keys)
-            else:
+            elif not isinstance(item, str):
                 location = self.location(kind, index)
                 self.errors.append(f"{location}: no {kind} is named; write a name or {{name: …}}")
         return tuple(chosen)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.runtime.file_hashes import FileHashes
 
-Cloud = Float32[np.ndarray, "N 6"]
+Cloud = Float[np.ndarray, "N 6"]
+"""Points, xyz and rgb: float32, or float64 where the coordinates have more digits; `prepare` makes them float32."""
 CAPTION = "simple_description"
 """The conversation kind whose answer describes the whole object (PointLLM's name for it)."""
 POINT = "<point>"
@@ -79,7 +80,7 @@ class Record:
         id: unique per record over all splits.
         object_id: the object; several records may share one.
         group: look-alikes share a group, and a group never crosses a split.
-        load: reads or makes the cloud, ``(N, 6)`` float32: xyz in the units of the file, rgb in [0, 1].
+        load: reads or makes the cloud, ``(N, 6)`` float32 or float64: xyz in the units of the file, rgb in [0, 1].
         conversations: the fixed conversations, at least one.
         facts: true statements about it; empty if the dataset has none.
         category: name of the class, if known.
@@ -101,11 +102,20 @@ class Record:
         return self.load()
 
     @property
+    def has_cloud(self) -> bool:
+        """Whether any conversation is about the cloud; if none is, there may be no cloud."""
+        return not self.conversations or any(conversation.has_cloud for conversation in self.conversations)
+
+    @property
+    def caption_round(self) -> Round | None:
+        """Question and answer of the caption conversation about the cloud, if there is one."""
+        captions = (each for each in self.conversations if each.kind == CAPTION and each.has_cloud)
+        return next((each.rounds[0] for each in captions), None)
+
+    @property
     def caption(self) -> str | None:
-        """The answer of the caption conversation, if there is one."""
-        return next(
-            (conversation.rounds[0].answer for conversation in self.conversations if conversation.kind == CAPTION), None
-        )
+        """The answer of the caption conversation about the cloud, if there is one."""
+        return self.caption_round.answer if self.caption_round else None
 
 
 @dataclass(frozen=True)
@@ -125,17 +135,22 @@ OnBadData = Literal["stop", "skip"]
 
 
 class SkipLog:
-    """Log of skipped data, one line each, in order.
+    """Log of skipped data, and notes about data that are used otherwise than given.
 
-    Datasets and readers of clouds add to it; the report lists all lines.
+    Datasets and readers of clouds add to it; the report lists all lines and notes.
     """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.notes: list[str] = []
 
     def add(self, *lines: str) -> None:
         """Append `lines`: each names the skipped data and the reason."""
         self.lines.extend(lines)
+
+    def note(self, *notes: str) -> None:
+        """Append `notes`, each once: they name data that are ignored or converted."""
+        self.notes.extend(note for note in dict.fromkeys(notes) if note not in self.notes)
 
 
 class Dataset(ABC):

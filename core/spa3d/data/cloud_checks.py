@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float
 
+from spa3d.contracts.dataset import Cloud
 from spa3d.errors import DataError
 
 Colors = Literal["0-1", "0-255"]
 COLOR_SLACK = 1e-3
 """Tolerance for colors outside their range, as a share of it: rounding errors are clipped."""
+COARSE = 1e-3
+"""Largest rounding error of a coordinate, as a share of the cloud's radius (largest distance to the centroid)."""
 
 _BYTE = 255.0
 
 
-def from_array(array: np.ndarray, *, where: str, colors: Colors = "0-1") -> Float32[np.ndarray, "N 6"]:
+def from_array(array: np.ndarray, *, where: str, colors: Colors = "0-1") -> Cloud:
     """Build a cloud from an array of coordinates, with or without colors.
+
+    float16 becomes float32, which holds the same numbers. float64 stays float64, because coordinates far from the
+    origin, such as UTM, would lose their shape in float32: `spa3d.data.preparation.prepare` centers them first.
+    Integers are refused, because it is not known what a unit of them is.
 
     Args:
         array: ``(N, 6)``, or ``(N, 3)`` for a cloud without color (its rgb is then 0); floating point.
@@ -32,13 +39,13 @@ def from_array(array: np.ndarray, *, where: str, colors: Colors = "0-1") -> Floa
     if array.ndim != 2 or array.shape[1] not in (3, 6):
         raise DataError(f"{where}: shape {array.shape}; a cloud is (N, 6), xyz and rgb, or (N, 3) without color.")
     if not np.issubdtype(array.dtype, np.floating):
-        raise DataError(f"{where}: dtype {array.dtype}; a cloud holds floats (convert it with .astype('float32')).")
-    cloud = np.zeros((len(array), 6), dtype=np.float32)
-    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are rejected below
-        cloud[:, : array.shape[1]] = array
-    if array.shape[1] == 6 and np.isfinite(cloud).all():
+        raise DataError(f"{where}: dtype {array.dtype}; a cloud holds floats (convert it with .astype('float64')).")
+    cloud = np.zeros((len(array), 6), dtype=np.float64 if array.dtype.itemsize > 4 else np.float32)
+    cloud[:, : array.shape[1]] = array
+    if array.shape[1] == 6 and np.isfinite(cloud[:, 3:]).all():
         cloud[:, 3:] = _scale_colors(cloud[:, 3:], colors, where)
     _reject_invalid(cloud, where)
+    reject_coarse(cloud[:, :3], array.dtype, where)
     return cloud
 
 
@@ -46,15 +53,46 @@ def check(cloud: np.ndarray, *, source: Path | str, record_id: str) -> None:
     """Reject an array that is not a valid cloud of `Record.cloud`.
 
     Args:
-        cloud: expected ``(N, 6)`` float32, finite, with rgb in [0, 1].
+        cloud: expected ``(N, 6)`` float32 or float64, finite, with rgb in [0, 1].
         source: origin of the cloud: a file, or the name of a generator.
         record_id: id of the record.
 
     Raises:
-        DataError: wrong shape or dtype, no points, NaN or infinity, colors outside [0, 1].
+        DataError: wrong shape or dtype, no points, NaN or infinity, colors outside [0, 1], coordinates too coarse for
+            the extent.
 
     """
-    _reject_invalid(cloud, cloud_location(source, record_id))
+    where = cloud_location(source, record_id)
+    _reject_invalid(cloud, where)
+    reject_coarse(cloud[:, :3], cloud.dtype, where)
+
+
+def reject_coarse(xyz: Float[np.ndarray, "N 3"], dtype: np.dtype[Any], where: str) -> None:
+    """Reject coordinates so far from the origin that rounding to `dtype` changes the shape.
+
+    Args:
+        xyz: coordinates; at least one point.
+        dtype: the type that they were, or will be, rounded to.
+        where: name of the cloud in messages.
+
+    Raises:
+        DataError: the rounding error exceeds `COARSE`; the message has both figures.
+
+    """
+    largest = np.abs(xyz).max()
+    error = float(np.spacing(largest.astype(dtype))) / 2
+    radius = cloud_radius(xyz - xyz.mean(axis=0, dtype=np.float64))
+    if radius > 0 and not error <= COARSE * radius:
+        raise DataError(
+            f"{where}: {dtype.name} is too coarse for the coordinates: near {largest:.7g} it rounds by up to "
+            f"{error:.2g}, {error / radius:.2g} of the cloud's radius of {radius:.3g} (allowed: {COARSE:g}); subtract "
+            "the center before saving, or save float64."
+        )
+
+
+def cloud_radius(centered: Float[np.ndarray, "N 3"]) -> float:
+    """Largest distance to the origin, computed in float64."""
+    return float(np.sqrt(np.square(centered, dtype=np.float64).sum(axis=1).max()))
 
 
 def require_points(
@@ -83,11 +121,11 @@ def require_points(
 def _reject_invalid(cloud: np.ndarray, where: str) -> None:
     if cloud.ndim != 2 or cloud.shape[1] != 6:
         raise DataError(f"{where}: shape {cloud.shape}; a cloud is (N, 6), xyz and rgb.")
-    if cloud.dtype != np.float32:
-        raise DataError(f"{where}: dtype {cloud.dtype}; a cloud is float32.")
+    if cloud.dtype not in (np.float32, np.float64):
+        raise DataError(f"{where}: dtype {cloud.dtype}; a cloud is float32 or float64.")
     if not len(cloud):
         raise DataError(f"{where}: the cloud has no points.")
-    finite = np.isfinite(cloud).all(axis=1)
+    finite = (np.abs(cloud) <= np.finfo(np.float32).max).all(axis=1)  # nan compares false
     if not finite.all():
         invalid, first = int((~finite).sum()), int(np.argmin(finite))
         raise DataError(f"{where}: NaN or infinity in {invalid} of {len(cloud)} points, first in point {first}.")

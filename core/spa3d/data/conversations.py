@@ -16,8 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from spa3d.contracts.dataset import CAPTION, POINT, Conversation, Round
+from spa3d.data.keys import refuse_misspelled
 from spa3d.errors import DataError
+from spa3d.runtime.text_files import decode, read_bytes
 
+KEYS = ("object_id", "conversation_type", "conversations")
+"""Keys of an entry that are read."""
 KINDS = (CAPTION, "detailed_description", "single_round", "multi_round")
 """PointLLM's conversation types; an entry without one is a caption."""
 
@@ -42,10 +46,10 @@ class JsonArray:
 
     def __init__(self, path: Path, visit: Callable[[int, Any], None]) -> None:
         self.path = path
-        self._raw = _read(path).removeprefix(b"\xef\xbb\xbf")
+        self._raw = read_bytes(path)
         self.digest = hashlib.sha256(self._raw).hexdigest()
         self._spans = array("q")
-        text = _decode(self._raw, path)
+        text = decode(self._raw, path)
         seen = byte = 0
         for number, (start, end, value) in enumerate(_parse_entries(text, path)):
             first = byte + len(text[seen:start].encode())
@@ -95,6 +99,7 @@ def conversation(entry: dict[str, Any], where: str, *, allow_text_only: bool = F
             first question, a ``<point>`` elsewhere, or an empty question or answer.
 
     """
+    refuse_misspelled(entry, KEYS, where)
     kind = entry.get("conversation_type", CAPTION)
     if kind not in KINDS:
         raise DataError(f"{where}: conversation_type {kind!r}; it is one of {', '.join(KINDS)}.")
@@ -165,22 +170,6 @@ def _describe_json_error(path: Path, text: str, index: int, error: str) -> str:
 def _skip_space(text: str, index: int) -> int:
     match = _SPACE.match(text, index)
     return match.end() if match else index
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file.") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
-
-
-def _decode(raw: bytes, path: Path) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8.") from error
 
 
 def _json_type(value: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spa3d.contracts.dataset import Record
+from spa3d.data.keys import refuse_misspelled
 from spa3d.errors import DataError
 from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.jsonl import Line, format_lines, read_values
@@ -115,6 +116,7 @@ def _pair(line: Line, row: Any) -> Pair:
     where = line.where
     if not isinstance(row, dict):
         raise DataError(f"{where}: a line must be an object with {', '.join(TEXTS)}, not {line.excerpt}")
+    refuse_misspelled(row, (*TEXTS, "has_cloud", "made"), where)
     missing = [name for name in TEXTS if name not in row]
     if missing:
         raise DataError(f"{where}: {', '.join(missing)} missing; a pair has {', '.join(TEXTS)}")

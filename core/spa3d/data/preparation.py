@@ -1,8 +1,8 @@
 """Preparation of a cloud for an encoder.
 
-A cloud ``(N, 6)``, xyz and rgb, of a dataset is checked (`load_valid_cloud`), then resampled, normalized and colored
-once (`prepare`). Noise acts on this prepared cloud. `encoder_inputs` then selects the channels of the encoder: height
-is measured after the noise, and nothing is normalized again.
+A cloud ``(N, 6)``, xyz and rgb, of a dataset is checked (`load_valid_cloud`), then made float32, resampled, normalized
+and colored once (`prepare`). Noise acts on this prepared cloud. `encoder_inputs` then selects the channels of the
+encoder: height is measured after the noise, and nothing is normalized again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from spa3d import ops
 from spa3d.contracts.dataset import Cloud, Record
 from spa3d.contracts.encoder import Channel
-from spa3d.data.cloud_checks import check, require_points
+from spa3d.data.cloud_checks import check, cloud_radius, reject_coarse, require_points
 from spa3d.errors import DataError, error_context
 from spa3d.runtime.rng import Draws, Key
 
@@ -66,8 +66,13 @@ class Preparation:
     missing_color: float = 0.0
 
 
-def prepare(cloud: Cloud, preparation: Preparation = Preparation(), *, key: Key, has_color: bool = True) -> Cloud:
+def prepare(
+    cloud: Cloud, preparation: Preparation = Preparation(), *, key: Key, has_color: bool = True
+) -> Float32[np.ndarray, "N 6"]:
     """Prepare a cloud for models: resampled, normalized, with a color for every point.
+
+    float64 coordinates are normalized before they are rounded to float32, so their distance from the origin costs no
+    precision.
 
     Args:
         cloud: xyz in any unit and rgb in [0, 1], as from `load_valid_cloud`.
@@ -79,9 +84,11 @@ def prepare(cloud: Cloud, preparation: Preparation = Preparation(), *, key: Key,
         A new array, ``(preparation.count or N, 6)`` float32.
 
     Raises:
-        DataError: all points coincide, so the cloud cannot be scaled.
+        DataError: all points coincide, so the cloud cannot be scaled; or float64 coordinates are to stay where they
+            are, and float32 is too coarse for them.
 
     """
+    cloud = _as_float32(cloud, normalize=preparation.normalize)
     draws = Draws([("resample", *key)])
     ready = resample(cloud, preparation.count, preparation.method, draws) if preparation.count else cloud.copy()
     if preparation.normalize:
@@ -89,6 +96,18 @@ def prepare(cloud: Cloud, preparation: Preparation = Preparation(), *, key: Key,
     if not has_color:
         ready[:, 3:] = preparation.missing_color
     return ready
+
+
+def _as_float32(cloud: Cloud, *, normalize: bool) -> Float32[np.ndarray, "N 6"]:
+    """Round a float64 cloud to float32, normalized first if it may move."""
+    if cloud.dtype == np.float32:
+        return cloud
+    xyz = cloud[:, :3]
+    if not normalize:
+        reject_coarse(xyz, np.dtype(np.float32), "with --points.normalize false")
+    rounded = cloud.astype(np.float32)
+    rounded[:, :3] = normalize_cloud(xyz) if normalize else xyz
+    return rounded
 
 
 def resample(cloud: Cloud, count: int, method: Method, draws: Draws) -> Cloud:
@@ -109,10 +128,10 @@ def resample(cloud: Cloud, count: int, method: Method, draws: Draws) -> Cloud:
     return cloud[ops.farthest_point_sample(xyz, count)[0].numpy()]
 
 
-def normalize_cloud(xyz: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
-    """Normalize to mean 0 and largest distance 1 from it (PointLLM's ``pc_norm``)."""
+def normalize_cloud(xyz: Float[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
+    """Normalize to mean 0 and largest distance 1 from it (PointLLM's ``pc_norm``), in float64."""
     centered = xyz - xyz.mean(axis=0, dtype=np.float64)
-    radius = np.sqrt(np.square(centered).sum(axis=1).max())
+    radius = cloud_radius(centered)
     if not radius > np.finfo(np.float32).tiny:
         raise DataError(
             f"the {len(xyz)} points of the cloud all lie in one place; a cloud needs at least two different points."

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from spa3d.contracts.dataset import CAPTION, Fact, Record, Round
+from spa3d.contracts.dataset import Fact
 from spa3d.metrics.text_matching import mentions, words
 from spa3d.runtime.rng import keyed_generator
 
@@ -54,11 +54,6 @@ def keyed_sample(items: Sequence[Item], limit: int, *key: str | int) -> list[Ite
         return list(items)
     kept = keyed_generator("sample", *key).permutation(len(items))[:limit]
     return [items[i] for i in sorted(kept)]
-
-
-def caption_round(record: Record) -> Round | None:
-    """Question and answer of the record's caption conversation; None without a caption."""
-    return next((conversation.rounds[0] for conversation in record.conversations if conversation.kind == CAPTION), None)
 
 
 def split_options(question: str) -> tuple[str, dict[str, str]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from spa3d.contracts.dataset import Dataset
 from spa3d.data.preparation import load_valid_cloud
-from spa3d.errors import DataError
+from spa3d.errors import DataError, error_context
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.runtime.row_store import Rows, RowStore
 
@@ -47,4 +47,5 @@ class PreparedClouds:
             cloud = load_valid_cloud(record, min_points=self.min_points, requested_by=self.requested_by)
         except DataError as error:
             raise DataError(f"{error} --on-bad-data skip leaves such records out and lists them.") from error
-        return self.processor.prepare(cloud, "resample", record_id, has_color=record.has_color)
+        with error_context(record_id):
+            return self.processor.prepare(cloud, "resample", record_id, has_color=record.has_color)

@@ -24,7 +24,8 @@ class Sample:
 
     def tokens(self, text: Text, view: View) -> Tokens | None:
         """The text to be scored under `view`; None where this sample has no such text or view."""
-        if view.of_twin and not self.twin_id:
+        text_alone = view.prefix == "blind" or view.name == "clean"  # all that there is of a text-only conversation
+        if (view.of_twin and not self.twin_id) or not (self.has_cloud or text_alone):
             return None
         return self.texts.get((text, view.prefix))
 

@@ -169,7 +169,8 @@ class OtherView(CleanView):
         stream = keyed_generator(self.seed, epoch, record_id, self.name)
         for index in stream.permutation(len(self.records)):
             candidate = self.records[int(index)]
-            if candidate.group != mine.group and (candidate.category is None or candidate.category != mine.category):
+            same_category = candidate.category is not None and candidate.category == mine.category
+            if candidate.has_cloud and candidate.group != mine.group and not same_category:
                 return candidate.id
         raise DataError(f"record {record_id}: there is no object of another group and category for the view other")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any, Literal, Self
 
@@ -23,6 +24,18 @@ from spa3d.model.tokens import IGNORED, PromptPrefix, Tokens
 
 ANSWER = "A"
 """Stand-in for an answer that is to be generated."""
+
+
+class Spa3dInputs(BatchFeature):
+    """Inputs of `Spa3dModel`; ``to`` keeps ``points`` in float32, because rounding moves points."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Spa3dInputs:
+        """Move and cast as `BatchFeature.to`, but keep ``points`` in float32."""
+        points = self.data.get("points")
+        super().to(*args, **kwargs)
+        if points is not None:
+            self.data["points"] = points.to(self.data["points"].device)
+        return self
 
 
 class Spa3dProcessor(ProcessorMixin):
@@ -72,12 +85,13 @@ class Spa3dProcessor(ProcessorMixin):
         text: str | Sequence[str],
         clouds: Sequence[np.ndarray] | np.ndarray | None = None,
         colors: Colors = "0-1",
-    ) -> BatchFeature:
+    ) -> Spa3dInputs:
         """Make inputs of ``generate``, padded on the left, from questions with or without clouds.
 
         Args:
             text: one question or several; a cloud stands at the mark ``<point>``, or before the question.
             clouds: one per question: ``(N, 6)`` xyz in any unit and rgb, or ``(N, 3)`` without color; floating point.
+                float64 is normalized before it is rounded to float32.
             colors: the range of rgb; values are divided by 255 only for 0-255.
 
         Raises:
@@ -96,7 +110,7 @@ class Spa3dProcessor(ProcessorMixin):
             batch["points"] = torch.from_numpy(
                 np.stack([self._prepare_array(array, i, colors) for i, array in enumerate(arrays)])
             )
-        return BatchFeature(batch)
+        return Spa3dInputs(batch)
 
     def _prepare_array(self, array: np.ndarray, number: int, colors: Colors) -> Float32[np.ndarray, "N 6"]:
         cloud = from_array(array, where=f"cloud {number}", colors=colors)
@@ -142,8 +156,9 @@ class Spa3dProcessor(ProcessorMixin):
 
     def tokenize(self, conversation: Conversation, before: str) -> Tokens:
         """Tokenize a conversation, with labels on the answers; cut at ``max_length`` tokens."""
-        tokens, cut = self._tokens(conversation, before), slice(self.max_length)
-        return Tokens(tokens.ids[cut], tokens.labels[cut], tokens.rounds[cut])
+        whole, kept = self._tokens(conversation, before), slice(self.max_length)
+        tokens = Tokens(whole.ids[kept], whole.labels[kept], whole.rounds[kept])
+        return replace(tokens, cut=whole.answer_count - tokens.answer_count)
 
     def question_ids(self, question: str, prefix: PromptPrefix) -> list[int]:
         """Token ids of one question up to its answer; raises `DataError` if there are too many.

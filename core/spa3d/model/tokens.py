@@ -18,11 +18,15 @@ PromptPrefix = Literal["cloud", "blind"]
 
 @dataclass(frozen=True)
 class Tokens:
-    """A tokenized conversation: ids, labels (`IGNORED` outside answers), round of each label."""
+    """A tokenized conversation: ids, labels (`IGNORED` outside answers), round of each label.
+
+    ``cut`` is the number of answer tokens that were cut off, because they lie beyond the longest prompt.
+    """
 
     ids: list[int]
     labels: list[int]
     rounds: list[int]
+    cut: int = 0
 
     @property
     def answer_count(self) -> int:

@@ -166,17 +166,18 @@ class BaseBuilder:
         self, stage: StageName, job: TrainingJob, model: Spa3dModel, processor: Spa3dProcessor
     ) -> StageTrainer:
         seed = self.recipe.seed
-        stream = partial(TrainingDataset, self.records, job.steps * job.settings.batch_size, seed)
+        records = with_clouds(self.records) if stage in ("encoder", "align") else self.records
+        stream = partial(TrainingDataset, records, job.steps * job.settings.batch_size, seed)
         if stage == "encoder":
             torch.manual_seed(seed)
-            targets = Targets(self.records)
+            targets = Targets(records)
             bare = tokenize_example(processor, sft_example(captions), [])
             return EncoderTrainer(
                 job,
                 model=EncoderPretraining(model.encoder, targets),
                 samples=stream(bare),
                 clouds=self.caches.clouds(processor),
-                rows={record.id: targets.row(record) for record in self.records},
+                rows={record.id: targets.row(record) for record in records},
             )
         if stage == "llm":
             text = language_text(processor, self.conversation, seed)
@@ -241,6 +242,12 @@ def prefixes(parts: Iterable[Part]) -> tuple[str, ...]:
         "embeddings": "language_model.",
     }
     return tuple(start_by_part[part] for part in parts)
+
+
+def with_clouds(records: Sequence[Record]) -> Sequence[Record]:
+    """The records with a cloud: the others have text-only conversations alone."""
+    kept = [index for index, record in enumerate(records) if record.has_cloud]
+    return records if len(kept) == len(records) else [records[index] for index in kept]
 
 
 def training_text(records: Sequence[Record], conversation: ConversationSampler) -> Iterator[str]:

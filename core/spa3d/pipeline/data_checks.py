@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from spa3d.config.settings import EvaluateSettings, TrainSettings
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question, score_prediction
@@ -90,6 +93,19 @@ class DataChecks:
             raise DataError(f"--benchmark {', '.join(by_benchmark)}: dataset {name} has no question for any of them")
         return by_benchmark
 
+    def note_conversion(self, data: RunData) -> None:
+        """Note the type of the clouds, if it is converted: that of the first training record."""
+        record = next((record for record in data.split("train") if record.has_cloud), None)
+        if record is None or self.blind:
+            return
+        with suppress(DataError):  # raised where the cloud is needed
+            if record.cloud().dtype == np.float64:
+                self.dataset.skip_log.note(
+                    "the clouds are float64: each is normalized in float64 and then rounded to float32"
+                    if self.parts.preparation["normalize"]
+                    else "the clouds are float64: each is rounded to float32 where it stands (--points.normalize false)"
+                )
+
     def select_answerable(self, items: Sequence[EvaluationItem], data: RunData) -> list[EvaluationItem]:
         """The usable questions; of a pair both members or none."""
         left_out = set().union(*data.left_out.values())
@@ -122,7 +138,7 @@ class DataChecks:
 
     def _check(self, record: Record) -> None:
         """Raise `DataError` if training or evaluation would fail at `record`."""
-        if not self.blind:
+        if record.has_cloud and not self.blind:
             needs = f"encoder {self.parts.names['encoder']}"
             load_valid_cloud(record, min_points=self.parts.min_points, requested_by=needs)
         with error_context(record.id):

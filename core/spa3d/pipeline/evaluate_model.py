@@ -88,7 +88,7 @@ def evaluate(
         reporter: where progress goes.
 
     Raises:
-        ConfigError: a view does not exist.
+        ConfigError: a view does not exist, or two benchmarks have the same name.
         RegistryError: there is no component with a given name.
         DataError: there is no question, or a cloud or text is invalid.
         PluginError: a component breaks its contract.
@@ -116,15 +116,20 @@ def evaluate(
 
 
 def _name_benchmarks(benchmarks: Sequence[str | Benchmark] | Mapping[str, Benchmark]) -> Mapping[str, Benchmark]:
-    """Benchmarks by name; an object without a name gets the name of its class."""
+    """Benchmarks by name; an object without a name gets the name of its class.
+
+    Raises:
+        ConfigError: two of them have the same name.
+
+    """
     if isinstance(benchmarks, Mapping):
         return benchmarks
     named: dict[str, Benchmark] = {}
     for benchmark in benchmarks:
-        if isinstance(benchmark, str):
-            named[benchmark] = create("benchmark", benchmark)
-        else:
-            named[type(benchmark).__name__] = benchmark
+        name = benchmark if isinstance(benchmark, str) else type(benchmark).__name__
+        if name in named:
+            raise ConfigError(f"benchmarks: two are called {name!r}; give a mapping from names to benchmarks")
+        named[name] = create("benchmark", name) if isinstance(benchmark, str) else benchmark
     return named
 
 

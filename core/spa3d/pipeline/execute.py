@@ -13,7 +13,7 @@ from typing import Any
 from spa3d import ops
 from spa3d.config.resolve import load_registry_of, resolve
 from spa3d.config.settings import RunConfig
-from spa3d.config.sources import Settings
+from spa3d.config.sources import Settings, read_source
 from spa3d.errors import ConfigError, contain_exit
 from spa3d.pipeline.pairs_request import check_pairs_request
 from spa3d.pipeline.run import open_run
@@ -69,8 +69,9 @@ def run(
         SpaError: any error of the input; finished stages stay on disk.
 
     """
-    registry = registry or load_registry_of(settings)
-    config = resolve(settings, registry=registry)
+    source = read_source(settings)
+    registry = registry or load_registry_of(source)
+    config = resolve(source, registry=registry)
     if resume and output is None:
         raise ConfigError("resume: say which run with output")
     folder = Path(output) if output is not None else default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))
@@ -93,8 +94,9 @@ def make_pairs(
         SpaError: any error of the input; received answers stay in the workspace.
 
     """
-    registry, path = registry or load_registry_of(settings), Path(path)
-    config = resolve(settings, registry=registry)
+    source, path = read_source(settings), Path(path)
+    registry = registry or load_registry_of(source)
+    config = resolve(source, registry=registry)
     check_pairs_request(config, path)
     return execute_pairs(config, registry, path=path, reporter=reporter or SilentReporter())
 

@@ -105,6 +105,8 @@ def _select(
 def _load_clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Record, Cloud]]:
     """Yield each record with its cloud; bad ones raise or are skipped, as ``on_bad_data`` says."""
     for record in records:
+        if not record.has_cloud:
+            continue
         try:
             yield record, load_valid_cloud(record)
         except DataError as error:

@@ -59,6 +59,7 @@ class RunReport:
 
     def _document(self, rows: RowsByBenchmark, **state: Any) -> Document:
         config, dataset = self.config, self.caches.parts.dataset
+        metrics = MetricsLog(self.output / "metrics.jsonl").rows()
         data = ReportData(
             config=config.model_dump(mode="json"),
             passport=extend_passport(self.output),
@@ -66,10 +67,11 @@ class RunReport:
                 "dataset": self.caches.parts.names["dataset"],
                 "splits": {name: len(records) for name, records in self.data.splits.items()},
                 "skipped": list(dataset.skip_log.lines),
+                "notes": [*dataset.skip_log.notes, *dict.fromkeys(row["note"] for row in metrics if "note" in row)],
                 "up_axis": dataset.up_axis,
             },
             rows=rows,
-            metrics=MetricsLog(self.output / "metrics.jsonl").rows(),
+            metrics=metrics,
             timing=self.timing,
             **state,
         )

@@ -210,6 +210,7 @@ class Run:
         """Collect the questions, and raise the errors of the data before any work."""
         config, base = self.config, self.base
         checks = DataChecks(self.parts, self.special_tokens, blind=config.blind, reporter=self.reporter)
+        checks.note_conversion(self.data)
         self.questions = checks.questions(self.data, config.evaluate)
         self._held_out_records()
         refuse_twinless(self.parts, self.data.split("train"))
@@ -217,6 +218,8 @@ class Run:
             # The LLM of a base from --base may lack the layers of --train.lora.targets.
             adapters.planned_size(config.train.lora, describe(base.model_folder).text_config)
         self.pairs.check()
+        for note in self.parts.dataset.skip_log.notes:
+            self.reporter.warn(note)
 
     def make_pairs(self, path: Path) -> Pairs:
         """Make pairs without training; if the base generates the answers, build it first."""

@@ -12,6 +12,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from spa3d.registry.plain_yaml import parse_yaml
+
 COLLECTIONS = (tuple, list, set, frozenset)
 WORDS: dict[Any, str] = {
     bool: "true|false",
@@ -80,7 +82,7 @@ def from_text(text: str, field: FieldInfo) -> Any:
         return text
     if text[:1] in ("[", "{"):
         try:
-            return yaml.safe_load(text)
+            return parse_yaml(text)
         except yaml.YAMLError:
             return text
     return [part.strip() for part in text.split(",")] if text else []

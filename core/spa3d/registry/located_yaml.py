@@ -10,9 +10,12 @@ from typing import Any
 import yaml
 
 from spa3d.errors import SpaError
+from spa3d.registry.plain_yaml import Loader, construct, reject_deep
+from spa3d.runtime.text_files import read_text
 
 Keys = tuple[str | int, ...]
-Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MOST = 100_000
+"""Values of a file, with aliases written out; a few aliases of aliases stand for billions."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +45,22 @@ def read_located(path: Path, error_type: type[SpaError]) -> LocatedContent:
 
     Raises:
         SpaError: as `error_type`, with file and line: the file cannot be read, is not YAML, has a duplicate key, a key
-            that is not text, or a recursive alias.
+            that is not text, a recursive alias, too many values, or a value that is not what its tag says.
 
     """
+    text = read_text(path, error_type)
+    loader = None
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise error_type(f"{path}: cannot be read: {reason}") from error
-    loader = Loader(text)
-    try:
+        reject_deep(text)
+        loader = Loader(text)
         root = loader.get_single_node()
         lines = {} if root is None else _map_lines(path, root, error_type)
-        values = {} if root is None else loader.construct_document(root)
+        values = {} if root is None else construct(loader, root)
     except yaml.YAMLError as error:
         raise error_type(_describe_error(path, error)) from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     if not isinstance(values, dict):
         raise error_type(f"{path}: expected a block of `key: value` lines, found {type(values).__name__}")
     return LocatedContent(path, values, lines)
@@ -82,6 +84,8 @@ def _map_lines(path: Path, root: yaml.Node, error_type: type[SpaError]) -> dict[
                 first = lines[*keys, key]
                 raise error_type(f"{path}:{line}: key {key!r} is there twice, first in line {first}; keep one of them")
             lines[*keys, key] = line
+            if len(lines) > MOST:
+                raise error_type(f"{path}:{line}: more than {MOST:,} values, with aliases written out")
             stack.append(((*keys, key), value, (*ancestors, id(node))))
     return lines
 

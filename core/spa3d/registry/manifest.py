@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, create_model, field_validator
 
+from spa3d.registry.checked_values import refuse_conversion
 from spa3d.registry.component import NAME, Component, Preset, Weights
 from spa3d.registry.kinds import KINDS, SPECS, KindSpec
 from spa3d.registry.located_yaml import Keys, LocatedContent
@@ -41,6 +42,7 @@ class Entry(BaseModel):
     """Base of all entries: frozen, rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    _checked = field_validator("*", mode="before")(refuse_conversion)
 
 
 Model = TypeVar("Model", bound=Entry)
@@ -125,7 +127,7 @@ class ComparePreset(Entry):
     summary: str = ""
     rows: tuple[CompareRow, ...] = ()
     axes: dict[Axis, tuple[Scalar, ...]] = {}
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**32 - 1)], ...] = (0, 1, 2)
     budget: Budget = "steps"
     caption: str = ""
     paper: dict[str, dict[str, float]] = {}

@@ -83,7 +83,16 @@ def describe_benchmarks(document: Document) -> Iterator[str]:
 
 def list_skipped(document: Document) -> list[str]:
     """List the unreadable records, with a line each."""
-    lines = document.data.get("skipped")
+    return _list_lines(document, "skipped")
+
+
+def list_notes(document: Document) -> list[str]:
+    """List the data that were used otherwise than given: cut, converted or ignored."""
+    return _list_lines(document, "notes")
+
+
+def _list_lines(document: Document, key: str) -> list[str]:
+    lines = document.data.get(key)
     return [str(line) for line in lines] if isinstance(lines, list | tuple) else []
 
 
@@ -111,8 +120,8 @@ def _cells(line: ScoreLine) -> Iterator[str]:
 
 
 def _warnings(document: Document) -> Iterator[str]:
-    skipped = list_skipped(document)
-    if document.training.warnings or document.notes or skipped:
+    skipped, notes = list_skipped(document), list_notes(document)
+    if document.training.warnings or document.notes or skipped or notes:
         yield "## Warnings"
     if document.notes:
         yield render_bullets(map(escape_markdown, document.notes))
@@ -121,6 +130,9 @@ def _warnings(document: Document) -> Iterator[str]:
     if skipped:
         yield f"{format_count(len(skipped), 'record')} left out, unreadable:"
         yield render_bullets(map(escape_markdown, skipped))
+    if notes:
+        yield f"{format_count(len(notes), 'note')} on data that are cut, converted or ignored:"
+        yield render_bullets(map(escape_markdown, notes))
 
 
 def _examples(examples: Sequence[Example]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from spa3d.report.document import Document, collect_kind_lines, collect_score_li
 from spa3d.report.examples import Example
 from spa3d.report.figures import draw_chart
 from spa3d.report.glossary import GLOSSARY
-from spa3d.report.markdown import describe_benchmarks, list_skipped
+from spa3d.report.markdown import describe_benchmarks, list_notes, list_skipped
 from spa3d.report.run_details import format_llm, format_noise, format_title, read_reported_split, run_details
 from spa3d.report.tables import LEGEND, render_scores
 from spa3d.report.training_sentence import describe_health
@@ -76,14 +76,23 @@ def _head(document: Document) -> str:
 
 
 def _warnings(document: Document) -> str:
-    skipped = list_skipped(document)
+    skipped, notes = list_skipped(document), list_notes(document)
     items = [isolate_text(note) for note in document.notes]
     items += [f"<strong>Watchdog:</strong> {isolate_text(warning)}" for warning in document.training.warnings]
     if skipped:
-        listed = "".join(f"<li>{isolate_text(line)}</li>" for line in skipped)
-        summary = f"<strong>{format_count(len(skipped), 'record')} left out</strong>, unreadable"
-        items.append(f"<details><summary>{summary}</summary><ul>{listed}</ul></details>")
+        items.append(
+            _fold_list(f"<strong>{format_count(len(skipped), 'record')} left out</strong>, unreadable", skipped)
+        )
+    if notes:
+        count = format_count(len(notes), "note")
+        items.append(_fold_list(f"<strong>{count}</strong> on data that are cut, converted or ignored", notes))
     return render_warnings(items)
+
+
+def _fold_list(summary: str, lines: Sequence[str]) -> str:
+    """Format lines that are folded behind a summary."""
+    listed = "".join(f"<li>{isolate_text(line)}</li>" for line in lines)
+    return f"<details><summary>{summary}</summary><ul>{listed}</ul></details>"
 
 
 def _scores(document: Document) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from spa3d.errors import DataError
+from spa3d.runtime.text_files import read_text
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Line:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Read the non-blank lines of a UTF-8 file; raises `OSError` or `UnicodeDecodeError`."""
-    for number, text in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    """Read the non-blank lines of a UTF-8 file; raises `DataError` if it cannot be read."""
+    for number, text in enumerate(read_text(path).split("\n"), start=1):
         if text.strip():
             yield Line(f"{path}, line {number}", text)
 
@@ -53,15 +54,10 @@ def read_values(path: Path) -> Iterator[tuple[Line, Any]]:
         DataError: the file cannot be read, or a line is not JSON; the message names file and line.
 
     """
-    try:
-        lines = list(read_lines(path))
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error  # the text of an OSError repeats the file name
-        raise DataError(f"{path}: cannot be read ({why}); it should be JSON lines") from error
-    for line in lines:
+    for line in read_lines(path):
         try:
             value = line.value()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{line.where}: this is no JSON ({error}): {line.excerpt}") from error
         yield line, value
 

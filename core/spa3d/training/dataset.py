@@ -31,12 +31,16 @@ class TrainingDataset(TorchDataset[Sample], Generic[Item]):
         seed: seed of the order.
         text: function that makes the sample of a record or pair in an epoch.
 
+    Attributes:
+        cut: record and text → a line about an answer that is longer than the longest prompt, as first read.
+
     """
 
     def __init__(self, records: Sequence[Item], total: int, seed: int, text: Callable[[Item, int], Sample]) -> None:
         if not len(records):
             raise DataError("there is no record to train on; the training split is empty")
         self.records, self.total, self.seed, self.text = records, total, seed, text
+        self.cut: dict[tuple[str, str], str] = {}
         self._order: tuple[int, list[int]] = (-1, [])
 
     def __len__(self) -> int:
@@ -46,17 +50,22 @@ class TrainingDataset(TorchDataset[Sample], Generic[Item]):
         epoch, position = divmod(index, len(self.records))
         if self._order[0] != epoch:
             self._order = (epoch, order(len(self.records), epoch, self.seed))
-        record = self.records[self._order[1][position]]
-        return self.text(record, epoch)
+        sample = self.text(self.records[self._order[1][position]], epoch)
+        for (text, _), tokens in sample.texts.items():
+            if tokens.cut:
+                count = tokens.cut + tokens.answer_count
+                line = f"record {sample.record_id}: {tokens.cut} of {count} tokens of the {text} answer lie beyond "
+                self.cut.setdefault((sample.record_id, text), f"{line}--llm.max_length and are not trained on")
+        return sample
 
 
 def captions(record: Record, epoch: int) -> Conversation:
-    """The caption conversation, for alignment; records without one give their first round."""
-    for conversation in record.conversations:
+    """The caption conversation, for alignment; without one, the first round about the cloud."""
+    shown = [conversation for conversation in record.conversations if conversation.has_cloud] or record.conversations
+    for conversation in shown:
         if conversation.kind == CAPTION:
             return conversation
-    first = record.conversations[0]
-    return Conversation(CAPTION, first.rounds[:1], first.has_cloud)
+    return Conversation(CAPTION, shown[0].rounds[:1], shown[0].has_cloud)
 
 
 def instructions(dataset: Dataset, seed: int) -> ConversationSampler:

@@ -120,11 +120,21 @@ def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str]
 
 
 def _refuse_cut(tokens_by_text: dict[RequiredText, Tokens]) -> None:
-    """Refuse texts without answer tokens after the cut, or with fewer under one of the prefixes."""
+    """Refuse texts without answer tokens after the cut, or with fewer under one of the prefixes.
+
+    Also refuse two answers that differ only behind the cut: there is nothing to prefer.
+    """
     for (text, _), tokens in tokens_by_text.items():
         counts = {other.answer_count for (name, _), other in tokens_by_text.items() if name == text}
         if not tokens.answer_count or len(counts) > 1:
             left = "no answer token is" if not tokens.answer_count else "less of an answer than without a cloud is"
             raise DataError(
                 f"{left} left of a conversation of {len(tokens.ids)} tokens; raise --llm.max_length or shorten the text"
+            )
+    for (text, prefix), chosen in tokens_by_text.items():
+        rejected = tokens_by_text.get(("rejected", prefix))
+        if text == "chosen" and rejected is not None and chosen.cut and chosen.ids == rejected.ids:
+            raise DataError(
+                f"the chosen and the rejected answer are the same up to --llm.max_length ({len(chosen.ids)} tokens); "
+                "raise it or shorten the text"
             )

@@ -36,7 +36,7 @@ def fit(
     metrics_log.truncate_after(job.stage, step)
     with reporter.track(job.steps, job.stage) as advance:
         advance(step)
-        trainer.add_callback(MetricsCallback(job.stage, metrics_log, advance, trainer.log_metrics))
+        trainer.add_callback(MetricsCallback(trainer, metrics_log, advance))
         for callback in callbacks:
             trainer.add_callback(callback)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -45,5 +45,10 @@ def fit(
     if broken:
         raise DivergenceError(
             f"{job.stage} diverged: after step {last} {len(broken)} weights are not finite, such as {broken[0]}"
+        )
+    if trainer.samples.cut:
+        reporter.warn(
+            f"{job.stage}: {len(trainer.samples.cut)} answers are longer than --llm.max_length and are cut; the report "
+            "lists them"
         )
     return last

@@ -22,7 +22,7 @@ def count_units(batches: Sequence[Sequence[Sample]], needs: Sequence[Need], view
     """Count the units that divide the terms of a step; they follow from the masks alone."""
     chosen = next(need for need in needs if need.text == "chosen" and not views[need.view].of_twin)
     samples = [sample for batch in batches for sample in batch]
-    texts = [sample.tokens("chosen", views[chosen.view]) for sample in samples]
+    texts = [sample.texts.get(("chosen", views[chosen.view].prefix)) for sample in samples]
     return {
         "token": float(sum(text.answer_count for text in texts if text is not None)),
         "sequence": float(len(samples)),

@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from spa3d.contracts.dataset import Record
 from spa3d.contracts.encoder import Encoder
@@ -28,11 +28,11 @@ from spa3d.errors import DataError, error_context
 from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.inference.samples import Sample
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.tokens import IGNORED, Tokens, collate
+from spa3d.model.tokens import IGNORED, collate
 from spa3d.model.trained_parts import find_batch_statistics
 from spa3d.runtime.rng import Draws, keyed_generator
 from spa3d.training.arguments import TrainingJob, as_batch
-from spa3d.training.dataset import ConversationSampler
+from spa3d.training.dataset import ConversationSampler, TrainingDataset
 from spa3d.training.loss import Counts
 from spa3d.training.trainer import StageTrainer
 
@@ -144,7 +144,7 @@ class EncoderTrainer(StageTrainer):
         job: TrainingJob,
         *,
         model: EncoderPretraining,
-        samples: TorchDataset[Any],
+        samples: TrainingDataset[Any],
         clouds: PreparedClouds,
         rows: Mapping[str, TargetRow],
     ) -> None:
@@ -179,7 +179,7 @@ class EncoderTrainer(StageTrainer):
 class LanguageTrainer(StageTrainer):
     """Trainer of the LLM: next-token loss on text alone, for all tokens."""
 
-    def __init__(self, job: TrainingJob, *, model: nn.Module, samples: TorchDataset[Any], pad: int) -> None:
+    def __init__(self, job: TrainingJob, *, model: nn.Module, samples: TrainingDataset[Any], pad: int) -> None:
         super().__init__(job, model=model, samples=samples)
         self.pad = pad
 
@@ -207,7 +207,7 @@ def language_text(
         with error_context(record.id):
             tokens = processor.tokenize(sampler(record, epoch), before)
         supervised = [IGNORED, *tokens.ids[1:]]
-        tokens = Tokens(tokens.ids, supervised, tokens.rounds)
+        tokens = replace(tokens, labels=supervised)
         return Sample(record.id, epoch, {("chosen", "blind"): tokens}, has_cloud=False)
 
     return text

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset as TorchDataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
@@ -22,6 +21,7 @@ from spa3d.inference.views import Views
 from spa3d.model.adapters import has_adapters, trained_state
 from spa3d.runtime.progress import Advance
 from spa3d.training.arguments import TrainingJob, as_batch, training_arguments
+from spa3d.training.dataset import TrainingDataset
 from spa3d.training.loss import Counts, check_terms, count_units, total
 from spa3d.training.preference_metrics import level_metrics, mean_metrics, preference_metrics
 from spa3d.training.reference import Key, Reference, check_matches_policy
@@ -33,13 +33,13 @@ class StageTrainer(Trainer):
     Subclasses define the counts of a step (`count`) and its loss (`loss`); both get the samples before collation.
     """
 
-    def __init__(self, job: TrainingJob, *, model: nn.Module, samples: TorchDataset[Any]) -> None:
+    def __init__(self, job: TrainingJob, *, model: nn.Module, samples: TrainingDataset[Any]) -> None:
         arguments = training_arguments(job)
         # Only an encoder has parameters that a step may not use: other heads, or all of them in a text-only batch.
         # If no encoder trains, DDP need not search for unused parameters after every forward.
         arguments.ddp_find_unused_parameters = "encoder" in getattr(model, "trained", ("encoder",))
         super().__init__(model=model, args=arguments, data_collator=as_batch, train_dataset=samples)
-        self.job = job
+        self.job, self.samples = job, samples
         # The loss is divided by counts of the whole step here, so the Trainer must not divide it again.
         self.model_accepts_loss_kwargs = True
         self.seen: list[tuple[int, dict[str, float]]] = []
@@ -164,7 +164,7 @@ class ObjectiveTrainer(StageTrainer):
         self,
         job: TrainingJob,
         *,
-        samples: TorchDataset[Any],
+        samples: TrainingDataset[Any],
         objective: Objective,
         views: Views,
         reference: Reference | None = None,
@@ -228,10 +228,9 @@ class ObjectiveTrainer(StageTrainer):
 class MetricsCallback(TrainerCallback):
     """Callback that writes the metrics log and moves the progress bar."""
 
-    def __init__(
-        self, stage: str, metrics_log: MetricsLog, advance: Advance, metrics: Callable[[], dict[str, float]]
-    ) -> None:
-        self.stage, self.metrics_log, self.advance, self.metrics = stage, metrics_log, advance, metrics
+    def __init__(self, trainer: StageTrainer, metrics_log: MetricsLog, advance: Advance) -> None:
+        self.trainer, self.metrics_log, self.advance = trainer, metrics_log, advance
+        self.noted = 0
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Advance the progress bar by one optimizer step."""
@@ -245,14 +244,18 @@ class MetricsCallback(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Write one line to the metrics log; the Trainer's final summary is left out."""
-        logs = logs or {}
+        """Write a line to the metrics log, and one per newly cut answer; no final summary."""
+        logs, stage = logs or {}, self.trainer.job.stage
+        lines = list(self.trainer.samples.cut.values())
+        for line in lines[self.noted :]:
+            self.metrics_log.write(stage=stage, step=state.global_step, note=line)
+        self.noted = len(lines)
         if state.is_world_process_zero and "loss" in logs:
             self.metrics_log.write(
-                stage=self.stage,
+                stage=stage,
                 step=state.global_step,
                 loss=logs["loss"],
                 learning_rate=logs.get("learning_rate"),
                 grad_norm=logs.get("grad_norm"),
-                **self.metrics(),
+                **self.trainer.log_metrics(),
             )

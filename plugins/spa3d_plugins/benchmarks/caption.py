@@ -15,7 +15,7 @@ from pydantic import Field
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Dataset, Fact, Record, Round
-from spa3d.data.questions import caption_round, keyed_sample
+from spa3d.data.questions import keyed_sample
 from spa3d.metrics.text_matching import asserts_fact, stated_answers, token_f1, words
 
 FALSE_FACTS = "false_facts"
@@ -25,7 +25,7 @@ FALSE_FACTS = "false_facts"
 class Config(ComponentConfig):
     """Number of captions."""
 
-    limit: int = Field(400, ge=1)
+    limit: int = Field(400, ge=1, le=10**9)
     """Maximum number of captions per split (a keyed sample)."""
 
 
@@ -37,7 +37,7 @@ class Caption(Benchmark):
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
         """Make one question per captioned record, with the facts that its reference states."""
         records = dataset.records(split)
-        captioned = [(number, caption) for number, record in enumerate(records) if (caption := caption_round(record))]
+        captioned = [(number, caption) for number, record in enumerate(records) if (caption := record.caption_round)]
         kept = keyed_sample(captioned, self.config.limit, seed, split, "caption")
         return tuple(_question(records[number], caption) for number, caption in kept)
 

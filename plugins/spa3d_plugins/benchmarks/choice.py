@@ -19,7 +19,6 @@ from spa3d.data.questions import (
     LETTERS,
     OPTIONS,
     append_options,
-    caption_round,
     draw_options,
     draw_pair_options,
     keyed_sample,
@@ -31,9 +30,9 @@ from spa3d.runtime.rng import keyed_generator
 class Config(ComponentConfig):
     """Number of questions, and form of the answers."""
 
-    per_kind: int = Field(400, ge=1)
+    per_kind: int = Field(400, ge=1, le=10**9)
     """Maximum number of questions per kind (category, color, ...) and split (a keyed sample), to balance kinds."""
-    flips: int = Field(400, ge=0)
+    flips: int = Field(400, ge=0, le=10**9)
     """Maximum number of minimal pairs (an object and its twin) per split."""
     answer_style: Literal["text", "letter"] = "text"
     """Score the options' texts, or their letters; letters need an LLM trained to answer with letters."""
@@ -91,7 +90,7 @@ class Choice(Benchmark):
         return self._question(record.id, f"{index}-{fact.kind}", fact, options or fact.options)
 
     def _caption_questions(self, records: Sequence[Record], split: str, seed: int) -> tuple[Question, ...]:
-        captioned = [(record.id, record.group, caption) for record in records if (caption := caption_round(record))]
+        captioned = [(record.id, record.group, caption) for record in records if (caption := record.caption_round)]
         questions = []
         for record_id, group, caption in keyed_sample(captioned, self.config.per_kind, seed, split, "caption"):
             options = _other_captions(caption.answer, group, captioned, (seed, record_id))

@@ -25,7 +25,7 @@ class Config(ComponentConfig):
 
     prompt: str = ""
     """The question; empty: the dataset's own question about the category, or else "What is this?"."""
-    limit: int = Field(400, ge=1)
+    limit: int = Field(400, ge=1, le=10**9)
     """Maximum number of questions per split (a keyed sample)."""
 
 

@@ -70,9 +70,9 @@ class Config(ComponentConfig):
     """Draw new rounds in each epoch from facts and annotated rounds, for objects that have facts."""
     choice_share: float = Field(0.4, ge=0, le=1)
     """Share of newly drawn rounds that offer four options, where a fact allows it."""
-    min_category: int = Field(5, ge=1)
+    min_category: int = Field(5, ge=1, le=10**9)
     """Training objects that a category needs to be an option; rarer categories get open questions only."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=2**32 - 1)
     """Seed of the newly drawn rounds."""
 
     @field_validator("pattern")
@@ -177,7 +177,13 @@ class PointLLM(Dataset):
         if index.errors and self.on_bad_data == "stop":
             more = f" (And {len(index.errors) - 1} more errors.)" if len(index.errors) > 1 else ""
             raise DataError(f"{index.errors[0]}{more} --on-bad-data skip leaves such records out and lists them.")
-        self.skip_log.add(*index.errors, *index.notes)
+        self.skip_log.add(*index.errors, *index.corrupt)
+        others = {path.name for path in self._annotations.glob("facts*.json")} - {path.name for path in facts.values()}
+        names = ", ".join(path.name for path in facts.values())
+        self.skip_log.note(
+            *index.notes,
+            *(f"{self._annotations / name}: not read; facts are read from {names}." for name in sorted(others)),
+        )
         return index
 
     @cached_property
@@ -214,13 +220,16 @@ class PointLLM(Dataset):
 
     def _record(self, split: str, object_id: str) -> Record:
         index = self._index.splits[split]
+        conversations = index.conversations(object_id, allow_text_only=self.config.allow_text_only)
         known = index.known.get(object_id) or ObjectFacts(object_id=object_id)
+        if not any(conversation.has_cloud for conversation in conversations):  # facts are asked about a cloud
+            known = ObjectFacts(object_id=object_id, group=known.group)
         return Record(
             id=object_id,
             object_id=object_id,
             group=known.group or object_id,
             load=self._loader(object_id),
-            conversations=index.conversations(object_id, allow_text_only=self.config.allow_text_only),
+            conversations=conversations,
             facts=tuple(self._fact(kind, answer) for kind, answer in known.answers().items()),
             category=known.category,
             has_color=known.has_color and self._columns == 6,

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spa3d.contracts.dataset import Conversation
 from spa3d.data.conversations import JsonArray, conversation, object_of
+from spa3d.data.keys import refuse_misspelled
 from spa3d.errors import DataError
 
 SPLITS = ("train", "val", "test")
@@ -25,9 +26,9 @@ CORRUPT = frozenset({"6760e543e1d645d5aaacd3803bcae524", "b91c0711149d460a8004f9
 
 
 class ObjectFacts(BaseModel):
-    """Facts about one object from a facts file; unknown keys are ignored."""
+    """Facts about one object from a facts file; the index notes unknown keys."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", str_min_length=1)
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", str_min_length=1, str_strip_whitespace=True)
 
     object_id: str
     category: str | None = None
@@ -81,7 +82,8 @@ class AnnotationIndex:
     Attributes:
         splits: one index per split.
         errors: one line per entry or object left out, with file and record.
-        notes: one line per object known to be corrupt; it is left out without an error.
+        corrupt: one line per object known to be corrupt; it is left out without an error.
+        notes: one line per facts file with entries or keys that are not used.
 
     Raises:
         DataError: an annotation file is missing or is no JSON array.
@@ -98,6 +100,7 @@ class AnnotationIndex:
         allow_text_only: bool,
     ) -> None:
         self.errors: list[str] = []
+        self.corrupt: list[str] = []
         self.notes: list[str] = []
         self._clouds, self._cloud_name, self._allow_text_only = clouds, cloud_name, allow_text_only
         self._cloud_files = {entry.name for entry in os.scandir(clouds) if entry.is_file()}  # false for a broken link
@@ -110,8 +113,9 @@ class AnnotationIndex:
 
     def _index(self, split: str, paths: Sequence[Path], facts: Path) -> SplitIndex:
         index, shown = SplitIndex(), set[str]()
-        if facts.is_file():
-            index.digests.append(JsonArray(facts, self._fact_reader(index, facts)).digest)
+        unknown_keys = Counter[str]()
+        if os.path.lexists(facts):  # a folder or a broken link is an error, not a missing file
+            index.digests.append(JsonArray(facts, self._fact_reader(index, facts, unknown_keys)).digest)
         for number, path in enumerate(paths):
             index.files.append(JsonArray(path, self._entry_reader(index, shown, path, (number, len(paths)))))
             index.digests.append(index.files[-1].digest)
@@ -120,6 +124,7 @@ class AnnotationIndex:
             if error:
                 self.errors.append(error)
                 del index.entries[object_id]
+        self._note_unused_facts(facts, index, unknown_keys)
         groups = {self._group(object_id, index.known.get(object_id)) for object_id in index.entries}
         self._taken.update(dict.fromkeys(groups, split))
         return index
@@ -134,7 +139,7 @@ class AnnotationIndex:
             try:
                 object_id = object_of(entry, where)
                 if object_id in CORRUPT:
-                    self.notes.append(f"{where} (record {object_id}): known to have corrupt colors; left out.")
+                    self.corrupt.append(f"{where} (record {object_id}): known to have corrupt colors; left out.")
                     return
                 sampled = conversation(entry, f"{where} (record {object_id})", allow_text_only=self._allow_text_only)
             except DataError as error:
@@ -146,11 +151,24 @@ class AnnotationIndex:
 
         return read
 
-    def _fact_reader(self, index: SplitIndex, path: Path) -> Callable[[int, Any], None]:
+    def _note_unused_facts(self, path: Path, index: SplitIndex, unknown_keys: Mapping[str, int]) -> None:
+        """Note entries about objects without annotations, and keys that are not read."""
+        unused = [object_id for object_id in index.known if object_id not in index.entries]
+        if unused:
+            self.notes.append(
+                f"{path}: {len(unused)} of {len(index.known)} entries are about objects that the split does not have, "
+                f"the first about {unused[0]!r}; they are not used."
+            )
+        for key, count in unknown_keys.items():
+            self.notes.append(f"{path}: key {key!r}, in {count} entries, is not read.")
+
+    def _fact_reader(self, index: SplitIndex, path: Path, unknown_keys: Counter[str]) -> Callable[[int, Any], None]:
         def read(entry_number: int, entry: Any) -> None:
             where = f"{path}, entry {entry_number}"
             try:
                 object_id = object_of(entry, where)
+                refuse_misspelled(entry, ObjectFacts.model_fields, f"{where} (record {object_id})")
+                unknown_keys.update(entry.keys() - ObjectFacts.model_fields.keys())
                 known = ObjectFacts.model_validate(entry)
             except DataError as error:
                 self.errors.append(str(error))

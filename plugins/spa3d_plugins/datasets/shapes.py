@@ -40,7 +40,7 @@ class ShapesConfig(ComponentConfig):
     """Objects to report on."""
     counterfactual: int = Field(400, ge=1, lt=10**6)
     """Objects to report on whose colors, textures and counts do not depend on their category."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=2**32 - 1)
     """Seed of the objects and their text."""
     fresh: bool = True
     """Draw new questions in every epoch; false repeats those of the first epoch."""

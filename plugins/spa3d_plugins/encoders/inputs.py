@@ -17,7 +17,7 @@ def _check_order(inputs: tuple[Channel, ...]) -> tuple[Channel, ...]:
     return inputs
 
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=65536)]
 Inputs = Annotated[tuple[Channel, ...], AfterValidator(_check_order)]
 """Channels per point; the first three values are the coordinates."""
 

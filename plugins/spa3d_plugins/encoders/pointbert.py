@@ -35,19 +35,19 @@ class PointBERTConfig(ComponentConfig):
 
     inputs: Inputs = ("xyz", "rgb")
     """Channels per point, xyz first; positions come from xyz."""
-    width: int = Field(384, ge=1)
+    width: int = Field(384, ge=1, le=65536)
     """Width of the tokens."""
-    heads: int = Field(6, ge=1)
+    heads: int = Field(6, ge=1, le=1024)
     """Attention heads; must divide the width."""
-    depth: int = Field(12, ge=1)
+    depth: int = Field(12, ge=1, le=1000)
     """Transformer blocks."""
-    groups: int = Field(512, ge=1)
+    groups: int = Field(512, ge=1, le=10**6)
     """Local groups; each gives one token, in addition to the class token."""
-    group_size: int = Field(32, ge=1)
+    group_size: int = Field(32, ge=1, le=10**6)
     """Points per group (the nearest to its center); groups overlap."""
-    group_width: int = Field(256, ge=1)
+    group_width: int = Field(256, ge=1, le=65536)
     """Width of a group's feature, before the projection to the width of the tokens."""
-    group_hidden: int = Field(128, ge=1)
+    group_hidden: int = Field(128, ge=1, le=65536)
     """Width of the first layer on a group's points; the next layers are two and four times as wide."""
     drop_path: float = Field(0.1, ge=0, lt=1)
     """Drop-path rate of the last block in training; it grows linearly from 0 at the first block."""

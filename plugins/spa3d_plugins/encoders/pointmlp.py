@@ -39,15 +39,15 @@ class PointMLPConfig(ComponentConfig):
 
     inputs: Inputs = ("xyz",)
     """Channels per point, xyz first; all enter the embedding, positions come from xyz."""
-    points: int = Field(1024, ge=2)
+    points: int = Field(1024, ge=2, le=10**7)
     """Number of points that sets the stages' sizes, for any size of the cloud; each stage halves it."""
-    width: int = Field(64, ge=2)
+    width: int = Field(64, ge=2, le=65536)
     """Width of the embedding; each stage doubles it."""
-    stages: int = Field(4, ge=1)
+    stages: int = Field(4, ge=1, le=64)
     """Stages of grouping and residual blocks."""
-    k: int = Field(24, ge=1)
+    k: int = Field(24, ge=1, le=10**6)
     """Neighbors per group."""
-    blocks: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] = (2, 2)
+    blocks: tuple[Annotated[int, Field(ge=0, le=65536)], Annotated[int, Field(ge=0, le=65536)]] = (2, 2)
     """Residual blocks per stage: on the neighbors, and on the centers after the maximum over the neighbors."""
     head: tuple[Positive, ...] = Field((512, 256), min_length=1)
     """Widths of the head after the maximum over the centers; the last is the width of the pooled feature."""

@@ -33,7 +33,7 @@ class PointNet2Config(ComponentConfig):
     """Channels per point, xyz first; the others are features of the points."""
     centers: tuple[Positive, ...] = Field((512, 128), min_length=1)
     """Centers of each set abstraction, not increasing; the last number is the number of tokens."""
-    radius: tuple[Annotated[float, Field(gt=0)], ...] = (0.2, 0.4)
+    radius: tuple[Annotated[float, Field(gt=0, le=1000)], ...] = (0.2, 0.4)
     """Radius of the balls of each set abstraction, in units of the cloud's radius."""
     nsample: tuple[Positive, ...] = (32, 64)
     """Points per ball of each set abstraction."""

@@ -29,19 +29,19 @@ class PointNeXtConfig(ComponentConfig):
 
     inputs: Inputs = ("xyz", "height")
     """Channels per point, xyz first; positions come from xyz."""
-    width: int = Field(32, ge=1)
+    width: int = Field(32, ge=1, le=65536)
     """Channels after the stem; each down-sampling stage doubles them."""
     strides: tuple[Positive, ...] = Field((1, 2, 2, 2, 2, 1), min_length=3)
     """Input points / output points of each stage: 1 for the stem, ≥ 2 for set abstractions, 1 for the global stage."""
-    nsample: int = Field(32, ge=1)
+    nsample: int = Field(32, ge=1, le=10**6)
     """Points per ball."""
-    radius: float = Field(0.15, gt=0)
+    radius: float = Field(0.15, gt=0, le=1000)
     """Radius of the first stage's balls, in units of the cloud's radius."""
-    radius_scale: float = Field(1.5, gt=0)
+    radius_scale: float = Field(1.5, gt=0, le=1000)
     """Ratio of a stage's radius to the radius of the stage before."""
-    sa_layers: int = Field(2, ge=1)
+    sa_layers: int = Field(2, ge=1, le=1000)
     """Layers per set abstraction; all except the last have half the width."""
-    points: int = Field(0, ge=0)
+    points: int = Field(0, ge=0, le=10**7)
     """Number of points that sets the stages' sizes and fixes the number of tokens; 0: the points of each cloud."""
     head: tuple[Positive, ...] = Field((512, 256), min_length=1)
     """Widths of the head after the global stage; the last is the width of the pooled feature."""

@@ -20,9 +20,9 @@ class MaskConfig(NoiseConfig):
 
     level: float = Field(0.25, ge=0, le=1)
     """Share of the points removed, in whole patches; 0 removes none, 1 leaves one patch."""
-    patches: int = Field(64, ge=1)
+    patches: int = Field(64, ge=1, le=10**6)
     """Number of patches that cover the cloud (at most one per point)."""
-    patch_size: int = Field(0, ge=0)
+    patch_size: int = Field(0, ge=0, le=10**7)
     """Points per patch; 0: twice the points per patch, 2N / patches, so that neighboring patches overlap."""
 
 

@@ -14,9 +14,9 @@ from spa3d_plugins.objectives.preference import PAIR, difference, preference_los
 class CPOConfig(ComponentConfig):
     """Factor of the margin and weight of the cross-entropy."""
 
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, le=1000)
     """Factor of the margin, per nat of log p summed over an answer."""
-    alpha: float = Field(1.0, ge=0)
+    alpha: float = Field(1.0, ge=0, le=1000)
     """Weight of the chosen answer's token cross-entropy; 0: the preference term only."""
 
 

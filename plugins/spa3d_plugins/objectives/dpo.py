@@ -14,7 +14,7 @@ from spa3d_plugins.objectives.preference import PAIR, add_reference_needs, answe
 class DPOConfig(ComponentConfig):
     """Factor of the margin over the reference."""
 
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, le=1000)
     """Factor of the margin, per nat of log p summed over an answer; small values allow a larger change."""
 
 

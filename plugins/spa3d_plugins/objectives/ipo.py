@@ -15,7 +15,7 @@ from spa3d_plugins.objectives.preference import PAIR, add_reference_needs, diffe
 class IPOConfig(ComponentConfig):
     """Target size of the margin."""
 
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, le=1000)
     """Strength of the reference (the paper's τ): the target margin is 1 / (2 β) nats per token."""
 
 

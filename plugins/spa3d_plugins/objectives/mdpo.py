@@ -15,9 +15,9 @@ from spa3d_plugins.objectives.scene_dpo import NEEDS, answer_term, view_term
 class MDPOConfig(ComponentConfig):
     """Factor of the margins over the reference, and target of the anchor."""
 
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, le=1000)
     """Factor of the margins and of the anchored reward, per nat of log p summed over an answer."""
-    delta: float = 0.0
+    delta: float = Field(0.0, ge=-1000, le=1000)
     """Target reward of the chosen answer in the anchor; reward: β times its log-ratio to the reference."""
 
 

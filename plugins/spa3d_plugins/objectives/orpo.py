@@ -17,7 +17,7 @@ from spa3d_plugins.objectives.preference import PAIR, difference, preference_los
 class ORPOConfig(ComponentConfig):
     """Weight of the odds ratio."""
 
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, le=1000)
     """Weight of the odds ratio per sequence (the paper's λ)."""
 
 

@@ -14,9 +14,9 @@ from spa3d_plugins.objectives.preference import PAIR, add_reference_needs, answe
 class RDPOConfig(ComponentConfig):
     """Factor of the margin and weight of the length difference."""
 
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, le=1000)
     """Factor of the margin over the reference, per nat of log p summed over an answer."""
-    alpha: float = Field(0.05, ge=0)
+    alpha: float = Field(0.05, ge=0, le=1000)
     """Added to the margin for each token that the chosen answer has more than the rejected one; 0: plain DPO."""
 
 

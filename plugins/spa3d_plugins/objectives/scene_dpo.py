@@ -25,7 +25,7 @@ NEEDS = add_reference_needs(*PAIR, Need("chosen", "noised"))
 class SceneDPOConfig(ComponentConfig):
     """Factor of the margins over the reference."""
 
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, le=1000)
     """Factor of both margins, per nat of log p summed over an answer."""
 
 

@@ -14,9 +14,9 @@ from spa3d_plugins.objectives.preference import PAIR, difference, preference_los
 class SimPOConfig(ComponentConfig):
     """Factor and target of the margin."""
 
-    beta: float = Field(2.0, gt=0)
+    beta: float = Field(2.0, gt=0, le=1000)
     """Factor of the difference between the mean log p per token of both answers."""
-    gamma: float = Field(0.3, ge=0)
+    gamma: float = Field(0.3, ge=0, le=1000)
     """Target margin, after the factor: gamma of the paper and of TRL; the authors' code takes gamma / beta."""
 
 

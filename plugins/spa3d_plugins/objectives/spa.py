@@ -19,17 +19,17 @@ from spa3d_plugins.objectives.preference import add_reference_needs, difference,
 class SPAConfig(ComponentConfig):
     """Weights of contrast and anchor, and variants of the paper's loss (all off by default)."""
 
-    coefficient: float = Field(1.0, gt=0)
+    coefficient: float = Field(1.0, gt=0, le=1000)
     """Weight of the contrast, summed over an answer's tokens, per sequence."""
-    anchor: float = Field(0.0, ge=0)
+    anchor: float = Field(0.0, ge=0, le=1000)
     """Weight of the token cross-entropy, which penalizes a lower log p of the answer; 0: the paper's loss only."""
-    beta: float = Field(1.0, gt=0)
+    beta: float = Field(1.0, gt=0, le=1000)
     """Factor of the margin; with small values the loss saturates at larger margins."""
     normalize: Literal["none", "length"] = "none"
     """Divisor of the margin: none, or the number of the answer's tokens."""
     per_round: bool = False
     """Whether each round of a conversation has a margin of its own; the loss is their mean over the rounds."""
-    clip: float | None = Field(None, gt=0)
+    clip: float | None = Field(None, gt=0, le=10**6)
     """Largest margin that counts, in nats before the factor; above it there is no gradient; none: no limit."""
     detach: bool = False
     """Whether the worse view has no gradient, so that the loss cannot fall by lowering its log p."""

@@ -18,9 +18,9 @@ from spa3d_plugins.objectives.preference import difference, preference_loss
 class TwinContrastConfig(ComponentConfig):
     """Weight of the contrasts and factor of their margins."""
 
-    coefficient: float = Field(0.2, ge=0)
+    coefficient: float = Field(0.2, ge=0, le=1000)
     """Weight of the mean of the four contrasts, per sequence; 0: cross-entropy on objects and twins only."""
-    beta: float = Field(1.0, gt=0)
+    beta: float = Field(1.0, gt=0, le=1000)
     """Factor of the margins, per nat of log p summed over an answer."""
 
 

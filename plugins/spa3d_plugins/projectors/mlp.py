@@ -16,7 +16,7 @@ from spa3d.contracts.projector import Projector
 class MLPConfig(ComponentConfig):
     """Widths of the hidden layers."""
 
-    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field((1024, 2048), min_length=1)
+    widths: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = Field((1024, 2048), min_length=1)
     """Widths of the hidden layers; PointLLM's are 1024 and 2048."""
 
 

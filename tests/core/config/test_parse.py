@@ -143,7 +143,7 @@ class TestFlags:
 
     def test_base_is_short_for_its_path(self) -> None:
         Path("saved").mkdir()
-        assert config("--base", "saved", "--base.seed", "2").base.path == "saved"
+        assert config("--base", "saved").base.path == "saved"
         assert config("--config", write("base: saved\n")).base.path == "saved"
         assert error("--base", "gone").startswith("--base gone: no such folder")
         assert error("--config", write("base:\n  path: gone\n")).startswith("run.yaml:2 base.path: no such folder")

@@ -109,3 +109,47 @@ def test_resolve_reports_every_error_with_its_key() -> None:
 def test_resolve_error_messages(settings: Mapping[str, Any], words: str) -> None:
     (message,) = errors(settings)
     assert words in message
+
+
+@pytest.mark.parametrize("keys", ["seed", "train.steps", "threads", "train.learning_rate", "encoder.width"])
+def test_resolve_refuses_a_truth_value_for_a_number(keys: str) -> None:
+    for value in (True, False):
+        assert errors({keys: value})[0].startswith(f"{keys}: {value} is not allowed; possible: ")
+    head, *rest = keys.split(".")
+    nested: Any = True
+    for key in reversed(rest):
+        nested = {key: nested}
+    assert "True is not allowed" in errors({head: nested})[0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        ("seed", 2**32),
+        ("threads", 20_000),
+        ("llm.vocab_size", 10**9),
+        ("train.epochs", 1e308),
+        ("evaluate.bootstrap", 10**8),
+        ("train.steps", int("9" * 30)),
+        ("points.count", 10**30),
+    ],
+)
+def test_resolve_refuses_numbers_beyond_any_use(keys: str, value: float) -> None:
+    assert errors({keys: value})[0].startswith(f"{keys}: {value!r} is not allowed; possible: ")
+
+
+@pytest.mark.parametrize("kind", ["encoder", "objective", "preset", "llm", "base", "plugins"])
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_resolve_refuses_an_empty_name(kind: str, empty: str) -> None:
+    assert errors({kind: [empty] if kind == "plugins" else empty})[0].endswith(
+        "expected a name, found an empty text; leave it out"
+    )
+
+
+def test_resolve_refuses_an_empty_benchmark_among_others() -> None:
+    assert "expected a name, found an empty text" in errors({"benchmark": "pick,"})[0]
+
+
+@pytest.mark.parametrize("keys", ["device", "ops", "evaluate.split", "llm.point_patch"])
+def test_resolve_refuses_an_empty_text_where_a_name_is_needed(keys: str) -> None:
+    assert errors({keys: ""})[0].startswith(f"{keys}: ")

@@ -162,9 +162,46 @@ def test_require_points_error_names_both_numbers_and_the_component() -> None:
 
 def test_check_rejects_invalid_arrays() -> None:
     check(cloud(), source="the shapes world", record_id="a")
-    for bad in (cloud().astype("float64"), cloud()[:, :3], cloud()[0], cloud() * 300):
+    check(cloud().astype("float64"), source="", record_id="a")
+    for bad in (cloud().astype("int64"), cloud()[:, :3], cloud()[0], cloud() * 300):
         with pytest.raises(DataError, match=r"the shapes world \(record a\)"):
             check(bad, source="the shapes world", record_id="a")
+
+
+UTM = np.array([502345.5, 5432101.25, 110.0])
+"""An offset of geo-referenced scans, in meters; float32 is 0.5 m coarse there."""
+
+
+def small_object() -> np.ndarray:
+    """An object of 30 cm, float64."""
+    stored = cloud(512).astype("float64")
+    stored[:, :3] = (stored[:, :3] - 0.5) * 0.3
+    return stored
+
+
+@pytest.mark.parametrize("dtype", ["float32", ">f4", "float16"])
+def test_read_npy_refuses_coordinates_too_coarse_for_the_extent(tmp_path: Path, dtype: str) -> None:
+    stored = small_object()
+    stored[:, :3] += 100.0 if dtype == "float16" else UTM
+    np.save(tmp_path / "a.npy", stored.astype(dtype))
+    message = r"a\.npy \(record a\): float\d\d is too coarse .*: near [\d.e+]+ it rounds by up to 0\.\d"
+    with pytest.raises(DataError, match=message):
+        read_npy(tmp_path / "a.npy", record_id="a")
+
+
+def test_check_refuses_coordinates_too_coarse_for_the_extent() -> None:
+    moved = small_object()
+    moved[:, :3] += UTM
+    check(moved, source="", record_id="a")
+    with pytest.raises(DataError, match=r"record a: float32 is too coarse .* it rounds by up to 0\.25"):
+        check(moved.astype("float32"), source="", record_id="a")
+
+
+def test_read_npy_keeps_the_digits_of_float64(tmp_path: Path) -> None:
+    stored = small_object()
+    stored[:, :3] += UTM
+    np.save(tmp_path / "a.npy", stored)
+    np.testing.assert_array_equal(read_npy(tmp_path / "a.npy", record_id="a")[:, :3], stored[:, :3])
 
 
 @settings(max_examples=300, deadline=None)

@@ -56,11 +56,24 @@ def test_read_pairs_error_names_the_line(tmp_path: Path) -> None:
 
 
 def test_read_pairs_missing_or_binary_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.jsonl: cannot be read \(No such file or directory\); .*JSON lines"):
+    with pytest.raises(DataError, match=r"none\.jsonl: there is no such file"):
         read_pairs(tmp_path / "none.jsonl")
     (tmp_path / "p.jsonl").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"p\.jsonl: cannot be read"):
+    with pytest.raises(DataError, match=r"p\.jsonl: not UTF-8 at byte 0"):
         read_pairs(tmp_path / "p.jsonl")
+
+
+def test_read_pairs_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text("\ufeff" + line() + "\r\n" + line(record="b"), encoding="utf-8")
+    assert [pair.record_id for pair in read_pairs(tmp_path / "p.jsonl")][1] == "b"
+
+
+def test_read_pairs_refuses_a_misspelled_key(tmp_path: Path) -> None:
+    assert read_error(tmp_path, line(has_clouds=False)) == (
+        "FILE, line 1: no key 'has_clouds' is read; did you mean 'has_cloud'?"
+    )
+    (tmp_path / "p.jsonl").write_text(line(score=3), encoding="utf-8")
+    assert len(read_pairs(tmp_path / "p.jsonl")) == 1
 
 
 @pytest.mark.parametrize(

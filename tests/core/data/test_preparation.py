@@ -129,7 +129,7 @@ def test_load_valid_cloud_returns_the_same_array() -> None:
         (lambda c: c[:31], "record lamp-7: 31 points, but encoder pointnext needs at least 32"),
         (lambda c: np.full_like(c, np.nan), "record lamp-7: NaN or infinity in 40 of 40 points"),
         (lambda c: np.ones_like(c), "record lamp-7: the 40 points of the cloud all lie in one place"),
-        (lambda c: c.astype(np.float64), "record lamp-7: dtype float64"),
+        (lambda c: c.astype(np.int64), "record lamp-7: dtype int64"),
         (lambda c: c[:, :3], r"record lamp-7: shape \(40, 3\)"),
         (lambda c: c * 300, "record lamp-7: colors"),
     ],
@@ -137,3 +137,27 @@ def test_load_valid_cloud_returns_the_same_array() -> None:
 def test_load_valid_cloud_error_names_the_record(spoil: Callable[..., np.ndarray], message: str) -> None:
     with pytest.raises(DataError, match=message):
         load_valid_cloud(record(spoil(cloud(40))), min_points=32, requested_by="encoder pointnext")
+
+
+UTM = np.array([502345.5, 5432101.25, 110.0])
+"""An offset of geo-referenced scans, in meters."""
+
+
+@pytest.mark.parametrize("count", [0, 40])
+def test_prepare_does_not_depend_on_the_distance_of_float64_coordinates_from_the_origin(count: int) -> None:
+    near = cloud(300).astype(np.float64)
+    near[:, :3] *= 0.03
+    far = near.copy()
+    far[:, :3] += UTM
+    expected, ready = (prepare(each, Preparation(count=count), key=("a",)) for each in (near, far))
+    assert ready.dtype == np.float32
+    assert np.abs(ready - expected).max() < 1e-6
+    assert np.abs(prepare(near.astype(np.float32), key=("a",)) - prepare(far, key=("a",))).max() < 1e-6
+
+
+def test_prepare_without_normalization_refuses_float64_coordinates_that_float32_cannot_hold() -> None:
+    near = cloud(50).astype(np.float64)
+    np.testing.assert_array_equal(prepare(near, Preparation(normalize=False), key=("a",)), near.astype(np.float32))
+    near[:, :3] += 1e6 * UTM
+    with pytest.raises(DataError, match=r"with --points\.normalize false: float32 is too coarse"):
+        prepare(near, Preparation(normalize=False), key=("a",))

@@ -1,9 +1,7 @@
 from collections import Counter
 
-import numpy as np
-
-from spa3d.contracts.dataset import CAPTION, Conversation, Fact, Record, Round
-from spa3d.data.questions import append_options, caption_round, draw_options, draw_pair_options, keyed_sample
+from spa3d.contracts.dataset import Fact
+from spa3d.data.questions import append_options, draw_options, draw_pair_options, keyed_sample
 
 COLOR = Fact("color", "seat", "What color is the seat?", "red", ("red", "blue", "green", "white", "black"))
 
@@ -44,13 +42,3 @@ def test_keyed_sample_is_ordered_and_uniform() -> None:
         counts.update(some)
     assert all(80 < counts[i] < 160 for i in range(10))
     assert keyed_sample(range(10), 4, "a", 1) == keyed_sample(range(10), 4, "a", 1)
-
-
-def test_caption_round() -> None:
-    conversations = (
-        Conversation("single_round", (Round("Is it big?", "No."),)),
-        Conversation(CAPTION, (Round("What is this?", "A lamp."),)),
-    )
-    record = Record("a", "a", "a", lambda: np.zeros((1, 6), dtype=np.float32), conversations)
-    assert caption_round(record) == Round("What is this?", "A lamp.")
-    assert caption_round(Record("a", "a", "a", record.load, conversations[:1])) is None

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from spa3d.contracts.objective import Need, Objective, Scores, Term
+from spa3d.inference.samples import Sample
 from spa3d.inference.scoring import score
-from spa3d.inference.views import ViewEncoder, Views, built_in_views
+from spa3d.inference.views import CleanView, ViewEncoder, Views, built_in_views
 from spa3d.model.tokens import IGNORED, Tokens, collate
 from spa3d.registry.create import create
 from spa3d.runtime.row_store import RowStore
@@ -87,6 +88,50 @@ class Both(Objective):
 
 def gradients(model: Any) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+def text_only(sample: Sample) -> Sample:
+    """The sample as a text-only conversation, without a point block behind any prefix."""
+    return replace(sample, has_cloud=False, texts=dict.fromkeys(sample.texts, sample.texts["chosen", "blind"]))
+
+
+class Turned(CleanView):
+    """A view of one's own that shows a cloud."""
+
+    name = "turned"
+
+
+@pytest.mark.parametrize("view", ["noised", "other", "twin", "turned"])
+def test_text_only_conversations_are_absent_under_views_of_a_cloud(world: Any, toy_dataset: Any, view: str) -> None:
+    model, views, batch = world
+    built_in = built_in_views(views.encoder, noise=make_mask(), seed=3, others=toy_dataset.records("train"))
+    views = Views(views.encoder, [*built_in.values(), Turned(views.encoder)])
+    need = Need("chosen", view)
+    for alone in (text_only(batch[0]), replace(text_only(batch[0]), twin_id=batch[1].record_id)):
+        scores = score(model, [CLEAN, need], [alone], views).scores
+        assert scores["chosen", "clean"].present.tolist() == [True]
+        assert scores[need.key].present.tolist() == [False]
+        assert scores[need.key].logp.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("name", ["spa", "scene-dpo", "mdpo"])
+def test_text_only_conversations_add_nothing_to_contrasts_of_views(world: Any, name: str) -> None:
+    model, views, batch = world
+    objective = create("objective", name)
+    mixed = [batch[0], text_only(batch[1])]
+    policy = score(model, [need for need in objective.needs if need.model == "policy"], mixed, views).scores
+    scores = Scores({**policy, **{(text, view, "reference"): policy[text, view] for text, view, _ in policy}})
+    contrast = next(term for term in objective.terms(scores) if term.name in ("spa", "view"))
+    assert contrast.values[0] > 0
+    assert contrast.values[1] == 0
+
+
+def test_count_units_counts_the_tokens_of_text_only_conversations(world: Any) -> None:
+    _, views, batch = world
+    mixed = [batch[0], text_only(batch[1])]
+    counts = count_units([mixed], [NOISED], views)
+    tokens = sum(sample.texts["chosen", "blind"].answer_count for sample in mixed)
+    assert counts == {"token": float(tokens), "sequence": 2.0}
 
 
 @pytest.mark.parametrize("pieces", [2, 4, 8])

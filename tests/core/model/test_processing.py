@@ -184,3 +184,16 @@ def test_stop_ids_hold_the_end_token_of_the_chat_template(tokenizer: Any, any_te
     stops = {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(end)}
     assert Spa3dProcessor(tokenizer, conversation="chat").stop_ids == sorted(stops)
     assert Spa3dProcessor(tokenizer).stop_ids == [tokenizer.eos_token_id]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_inputs_keep_their_points_in_float32_whatever_they_are_cast_to(toy: Any, dtype: torch.dtype) -> None:
+    _, processor, _ = toy()
+    cloud = np.random.default_rng(0).random((16, 6), dtype=np.float32)
+    inputs = processor("What is this?", cloud)
+    points = inputs["points"].clone()
+    assert inputs.to(dtype) is inputs
+    assert inputs["points"].dtype == torch.float32
+    assert torch.equal(inputs["points"], points)
+    assert inputs.to("meta", dtype)["points"].device.type == "meta"
+    assert inputs["points"].dtype == torch.float32

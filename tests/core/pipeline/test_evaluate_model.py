@@ -65,6 +65,13 @@ def test_evaluate_under_zeroed_tokens_does_not_depend_on_the_cloud(toy: Any, toy
     assert all(len(result) == 1 for result in by_prompt.values())
 
 
+def test_evaluate_refuses_two_benchmarks_of_one_name(toy: Any, toy_dataset: Any, choice: Any) -> None:
+    model, processor, _ = toy()
+    for twice in (["choice", "choice"], [choice["choice"], choice["choice"]]):
+        with pytest.raises(ConfigError, match=r"two are called '[cC]hoice'; give a mapping from names to benchmarks"):
+            evaluate(model, processor, benchmarks=twice, dataset=toy_dataset, settings=SETTINGS)
+
+
 def test_evaluate_names_the_views_there_are(toy: Any, toy_dataset: Any, choice: Any) -> None:
     model, processor, _ = toy()
     with pytest.raises(ConfigError, match="no view 'noised'; there are: clean, twin, blind"):

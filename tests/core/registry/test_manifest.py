@@ -117,7 +117,7 @@ def test_load_manifest_rejects_lists_and_binary_files(tmp_path: Path) -> None:
     assert "expected a block" in load_error(tmp_path, "- a\n- b\n")
     path = tmp_path / "binary.yaml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RegistryError, match="not UTF-8 text"):
+    with pytest.raises(RegistryError, match="not UTF-8 at byte 0"):
         load_manifest(path)
     with pytest.raises(RegistryError, match="cannot be read"):
         load_manifest(tmp_path)

@@ -17,7 +17,7 @@ from spa3d.inference.scoring import score
 from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.model.tokens import IGNORED
 from spa3d.registry.create import create
-from spa3d.training.dataset import instructions
+from spa3d.training.dataset import TrainingDataset, instructions
 from spa3d.training.examples import (
     minimal_pair_example,
     preference_example,
@@ -124,6 +124,31 @@ def test_tokenize_example_refuses_answers_cut_under_one_prefix(world: Any, toy_d
     processor.max_length = len(make(record, 0).texts["chosen", "cloud"].ids) - 2
     with pytest.raises(DataError, match=r"train-2: less of an answer.*max_length"):
         make(record, 0)
+
+
+def test_training_dataset_lists_answers_that_are_cut(world: Any, toy_dataset: Any) -> None:
+    _, processor, _ = world
+    make = tokenize_example(processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "cloud")])
+    records = toy_dataset.records("train")
+    whole = {record.id: make(record, 0).texts["chosen", "cloud"] for record in records}
+    processor.max_length = max(len(tokens.ids) for tokens in whole.values()) - 2
+    samples = TrainingDataset(records, 3 * len(records), 0, make)
+    for index in range(len(samples)):
+        assert len(samples[index].texts["chosen", "cloud"].ids) <= processor.max_length
+    long = {name for name, tokens in whole.items() if len(tokens.ids) > processor.max_length}
+    assert {name for name, _ in samples.cut} >= long
+    lost = len(whole[min(long)].ids) - processor.max_length
+    line = samples.cut[min(long), "chosen"]
+    assert line.startswith(f"record {min(long)}: {lost} of {whole[min(long)].answer_count} tokens of the chosen answer")
+
+
+def test_tokenize_example_refuses_answers_that_differ_only_behind_the_cut(world: Any) -> None:
+    _, processor, _ = world
+    make = tokenize_example(processor, preference_example, [("chosen", "cloud"), ("rejected", "cloud")])
+    pair = Pair("train-3", "Which number?", "It is a long word " * 9 + "3.", "It is a long word " * 9 + "4.")
+    processor.max_length = 40
+    with pytest.raises(DataError, match=r"train-3: the chosen and the rejected answer are the same up to .*40 tokens"):
+        make(pair, 0)
 
 
 def test_samples_without_twins_have_empty_rows(world: Any, toy_dataset: Any) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import pickle
 import re
 from collections import Counter
@@ -318,6 +319,14 @@ def test_several_errors_are_counted_and_a_good_entry_keeps_its_object(folder: Fo
     [
         ({"object_id": "a", "category": 3}, "entry 0 (record a): category: input should be a valid string"),
         ({"object_id": "a", "shape": ""}, "entry 0 (record a): shape: string should have at least 1 character"),
+        (
+            {"object_id": "a", "category": "   "},
+            "entry 0 (record a): category: string should have at least 1 character",
+        ),
+        (
+            {"object_id": "a", "catgory": "chair"},
+            "entry 0 (record a): no key 'catgory' is read; did you mean 'category'?",
+        ),
         ({"category": "chair"}, "entry 0: object_id is missing"),
     ],
 )
@@ -327,6 +336,48 @@ def test_bad_facts_name_file_and_record(folder: Folder, entry: Any, message: str
     path = folder.write("facts_train", [entry])
     with pytest.raises(DataError, match=re.escape(f"{path}, {message}")):
         folder.open().records("train")
+
+
+def test_facts_that_are_not_used_are_noted(folder: Folder) -> None:
+    folder.cloud("a")
+    folder.write("brief_train", [caption("a")])
+    facts = [{"object_id": name, "category": " mug ", "weight": 3} for name in ("b", "a", "c")]
+    path, other = folder.write("facts_train", facts), folder.write("facts_valid", facts)
+    data = folder.open()
+    assert data.records("train")[0].category == "mug"
+    assert data.skip_log.lines == []
+    unknown = "2 of 3 entries are about objects that the split does not have, the first about 'b'; they are not used."
+    assert data.skip_log.notes == [
+        f"{path}: {unknown}",
+        f"{path}: key 'weight', in 3 entries, is not read.",
+        f"{other}: not read; facts are read from facts_train.json.",
+    ]
+
+
+def test_a_facts_file_that_is_a_folder_or_a_broken_link_is_an_error(folder: Folder) -> None:
+    folder.cloud("a")
+    folder.write("brief_train", [caption("a")])
+    path = folder.root / "anno_data" / "facts_train.json"
+    path.mkdir()
+    with pytest.raises(DataError, match=r"facts_train\.json: cannot be read: it is a folder"):
+        folder.open().records("train")
+    path.rmdir()
+    path.symlink_to("gone.json")
+    with pytest.raises(DataError, match=r"facts_train\.json: there is no such file"):
+        folder.open().records("train")
+
+
+def test_a_pipe_as_annotation_file_is_refused_instead_of_waited_for(folder: Folder) -> None:
+    os.mkfifo(folder.root / "anno_data" / "brief_train.json")
+    with pytest.raises(DataError, match="it is no regular file"):
+        folder.open().records("train")
+
+
+def test_text_only_objects_have_no_facts_and_need_no_cloud(folder: Folder) -> None:
+    folder.write("brief_train", [conversation("a", "What is a mug?", "A cup.")])
+    folder.write("facts_train", [{"object_id": "a", "category": "mug", "main_color": "red"}])
+    record = folder.open(allow_text_only=True).records("train")[0]
+    assert (record.has_cloud, record.caption, record.category, record.facts) == (False, None, None, ())
 
 
 def test_second_entry_of_facts_is_an_error(folder: Folder) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import Float32
 
+from spa3d.contracts.dataset import Cloud
 from spa3d.data.cloud_checks import Colors, cloud_location, from_array
 from spa3d.errors import DataError
 
@@ -22,10 +22,10 @@ _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000
 
 
-def read_npy(
-    path: Path, *, record_id: str, colors: Colors = "0-1", columns: int | None = None
-) -> Float32[np.ndarray, "N 6"]:
-    """Read a cloud, ``(N, 6)`` float32: xyz in the units of the file, rgb in [0, 1].
+def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1", columns: int | None = None) -> Cloud:
+    """Read a cloud, ``(N, 6)``: xyz in the units of the file, rgb in [0, 1].
+
+    The type is float64 if the file is float64, else float32.
 
     Args:
         path: a file of shape ``(N, 6)``, or ``(N, 3)`` for a cloud without color (its rgb is then 0).
@@ -112,7 +112,7 @@ def _float_dtype(descr: object, where: str) -> np.dtype[np.floating]:
         return np.dtype(descr)
     if isinstance(descr, str) and "O" in descr:
         raise DataError(f"{where}: pickled objects are never loaded; save the float32 array with numpy.save.")
-    raise DataError(f"{where}: dtype {descr!r}; a cloud holds floats (save it with .astype('float32')).")
+    raise DataError(f"{where}: dtype {descr!r}; a cloud holds floats (save it with .astype('float64')).")
 
 
 def _cloud_shape(shape: object, where: str) -> tuple[int, int]:
