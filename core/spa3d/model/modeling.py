@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -120,7 +121,7 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
         Autocast does not apply, so that all callers get the same tokens.
         """
         gradient = torch.is_grad_enabled() and "encoder" in self.trained
-        with torch.set_grad_enabled(gradient), torch.autocast(points.device.type, enabled=False):
+        with torch.set_grad_enabled(gradient), _without_autocast(points):
             return self.encoder(encoder_inputs(points, self.encoder.inputs, self.config.up_axis))
 
     def embed(
@@ -230,7 +231,7 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
         """
         head = self.get_output_embeddings()
         weights = {name: weight.float() for name, weight in head.named_parameters() if weight.dtype != torch.float32}
-        with torch.autocast(hidden.device.type, enabled=False):
+        with _without_autocast(hidden):
             logits: Tensor = functional_call(head, weights, (hidden.float(),)) if weights else head(hidden.float())
         return logits
 
@@ -272,3 +273,9 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
         if kwargs.get("is_first_iteration", False) or not kwargs.get("use_cache", True):
             inputs.update(points=points, point_tokens=point_tokens)
         return inputs
+
+
+def _without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
+    """Context in which autocast does not apply to the device of `tensor`."""
+    device = tensor.device.type
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
