@@ -75,11 +75,11 @@ class Workspace:
         """Hash of the names and contents of all files below `folder`, hidden ones left out."""
         paths = sorted(_files_below(folder))
         names = [path.relative_to(folder).as_posix() for path in paths]
-        return digest([*zip(names, self.file_hashes().of(paths), strict=True)])
+        return digest([*zip(names, self.file_hashes().hash_files(paths), strict=True)])
 
     def hash_files(self, paths: Sequence[Path]) -> str:
         """Hash of the contents of files, independent of their names."""
-        return digest(self.file_hashes().of(paths))
+        return digest(self.file_hashes().hash_files(paths))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -53,7 +53,7 @@ def load(
 def describe(folder: Path) -> Spa3dConfig:
     """Read the configuration of the 3D LLM in `folder`; `CheckpointError` if there is none."""
     problem = "its config.json is not that of a 3D LLM"
-    with foreign_folder(folder, weights=False, where=str(folder), problem=problem, cure=HINT):
+    with foreign_folder(folder, weights=False, where=str(folder), problem=problem, hint=HINT):
         values, _ = Spa3dConfig.get_config_dict(folder)
         kind = values.get("model_type")
         config: Spa3dConfig = Spa3dConfig.from_dict(values)
@@ -69,7 +69,7 @@ def read(
     """Load the model in `folder`, in eval mode; `CheckpointError` if it is incomplete."""
     parts: Any = {"config": config, "encoder": encoder, "projector": projector}
     problem = "the 3D LLM there cannot be read"
-    with foreign_folder(folder, weights=True, where=str(folder), problem=problem, cure="copy it again"):
+    with foreign_folder(folder, weights=True, where=str(folder), problem=problem, hint="copy it again"):
         loaded: Any = Spa3dModel.from_pretrained(folder, **parts, **SAFELY, **CHECKED)
         processor = Spa3dProcessor.from_pretrained(folder, **SAFELY)
     model, info = loaded

@@ -77,7 +77,7 @@ def read_outcome(task: Task) -> Outcome:
 
 
 def refuse_foreign_cells(tasks: Sequence[Task], output: Path) -> None:
-    """Raise if `output` has cells of the same names with other settings, or is no folder of a comparison.
+    """Raise if `output` has other files, or cells of the same names with other settings.
 
     Raises:
         OutputError: says what is there, and what to do.
@@ -110,7 +110,7 @@ def refuse_foreign_cells(tasks: Sequence[Task], output: Path) -> None:
 
 
 def _is_comparison(output: Path, cells: Collection[Path]) -> bool:
-    """Whether a comparison wrote into `output`: its table, a run in cells/, or empty folders of its cells alone."""
+    """Whether `output` has a comparison's table or run, or only new folders of `cells`."""
     if {"title", "rows", "budget"} <= _read_json(output / "compare.json").keys():
         return True
     inner = list(output.glob("cells/*"))

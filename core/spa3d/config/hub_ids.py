@@ -9,6 +9,6 @@ HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether `name` is ``owner/name`` on the hub; false for a folder, and for a name below one that is there."""
+    """Whether `name` is ``owner/name`` on the hub, and neither a folder nor below one."""
     path = Path(name)
     return HUB_ID.fullmatch(name) is not None and not path.is_dir() and not path.parent.is_dir()

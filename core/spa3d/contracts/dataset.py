@@ -199,8 +199,8 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """Hash of the data: configuration, annotations, and the contents of every cloud's file.
 
-        ``self.file_hashes.of(paths)`` reads only files that changed. The code of the dataset does not belong here: runs
-        add it where it matters.
+        ``self.file_hashes.hash_files(paths)`` reads only files that changed. The code of the dataset does not belong
+        here: runs add it where it matters.
         """
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:

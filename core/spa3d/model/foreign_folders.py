@@ -32,8 +32,8 @@ LONGEST = 300
 
 
 @contextmanager
-def foreign_folder(path: str | Path, *, weights: bool, where: str, problem: str, cure: str) -> Iterator[Path]:
-    """Context that reads a model folder: in silence, without a network, and with one kind of error.
+def foreign_folder(path: str | Path, *, weights: bool, where: str, problem: str, hint: str) -> Iterator[Path]:
+    """Context for reading a model folder: no output, no network, one kind of error.
 
     It gives the folder: `path`, or for a hub id its files on this machine, downloaded before if they are missing.
 
@@ -42,7 +42,7 @@ def foreign_folder(path: str | Path, *, weights: bool, where: str, problem: str,
         weights: whether the weights are read; else the settings of a hub id are enough.
         where: beginning of an error message: the flag and its value, or the folder.
         problem: what has failed if transformers raises any error.
-        cure: what to do then.
+        hint: what to do then.
 
     Raises:
         CheckpointError: anything failed inside; errors of spa3d pass unchanged.
@@ -59,7 +59,7 @@ def foreign_folder(path: str | Path, *, weights: bool, where: str, problem: str,
     except (SpaError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic in a library of Rust is no Exception
-        raise CheckpointError(f"{where}: {problem} ({_describe(error)}); {cure}") from error
+        raise CheckpointError(f"{where}: {problem} ({_describe(error)}); {hint}") from error
     finally:
         constants.HF_HUB_OFFLINE, verbosity, bars = before
         logging.set_verbosity(verbosity)
@@ -69,13 +69,13 @@ def foreign_folder(path: str | Path, *, weights: bool, where: str, problem: str,
 
 @cache
 def hub_commit(hub_id: str) -> str:
-    """Commit that a hub id stands for; the hub is asked once per process, and the user is told before."""
+    """Commit of a hub id; the hub is asked once per process, after a note to the user."""
     warnings.warn(Note(f"{hub_id}: no folder here has this name; asking the Hugging Face hub"), stacklevel=2)
     return Path(hf_hub_download(hub_id, "config.json")).parent.name
 
 
 def read_weight_index(index: Path) -> dict[str, str]:
-    """Read the file name of each tensor; raises `CheckpointError` unless all files lie beside the index."""
+    """Read the file name of each tensor; `CheckpointError` unless it is beside the index."""
     try:
         entries = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         files = {str(name): str(file) for name, file in entries.items()}

@@ -104,7 +104,7 @@ def load_causal_lm(path: str, *, flag: str, alternative: str) -> tuple[Any, Any]
 
 
 def check_causal_lm(path: str, *, flag: str, alternative: str) -> None:
-    """Raise the errors of `load_causal_lm`, before any work; of weights only names and shapes are read.
+    """Raise the errors of `load_causal_lm` without reading the values of the weights.
 
     Of an LLM on the hub only the settings are checked, because the rest may not have been downloaded.
     """
@@ -124,5 +124,5 @@ def _llm_folder(path: str, flag: str, alternative: str, *, weights: bool) -> Abs
         weights=weights,
         where=f"{flag} {path}",
         problem="transformers cannot load a causal LM from there",
-        cure=f"give a folder with config.json, weights and tokenizer, or {alternative}",
+        hint=f"give a folder with config.json, weights and tokenizer, or {alternative}",
     )

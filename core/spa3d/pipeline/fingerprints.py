@@ -170,7 +170,7 @@ def rewriting_fingerprint(
 
 
 def llm_content(path: str, workspace: Workspace) -> str:
-    """Identity of the LLM at `path`: hash of its folder, or hub id and commit; empty for a new LLM."""
+    """Hash of the LLM's folder, or hub id and commit; empty for a new LLM."""
     if not path:
         return ""
     if is_hub_id(path):

@@ -91,7 +91,7 @@ def open_run(
 
 
 def _compute_fingerprints(compute: Callable[..., Fingerprints], data: RunData) -> Fingerprints:
-    """Compute the fingerprints; the first of several processes reads new files, the others find their hashes."""
+    """Compute the fingerprints; only the first of several processes reads new files."""
     found: list[Fingerprints] = []
     distributed.run_in_first(lambda: found.append(compute(left_out=data.left_out)))
     return found[0] if found else compute(left_out=data.left_out)

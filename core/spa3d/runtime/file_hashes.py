@@ -46,21 +46,21 @@ class FileHashes:
     def __init__(self, store: Path | None = None, reporter: Reporter | None = None) -> None:
         self.store, self.reporter = store, reporter or SilentReporter()
 
-    def of(self, paths: Iterable[Path]) -> list[str]:
-        """Hexadecimal hashes of the contents of `paths`, in order; empty for what is no readable file."""
+    def hash_files(self, paths: Iterable[Path]) -> list[str]:
+        """Hashes of the contents of `paths`, in hexadecimal; empty for an unreadable one."""
         paths = list(paths)
         by_folder: dict[Path, set[str]] = defaultdict(set)
         for path in paths:
             by_folder[path.parent].add(path.name)
-        hashes = {folder: self.of_names(folder, names) for folder, names in by_folder.items()}
+        hashes = {folder: self.hash_names(folder, names) for folder, names in by_folder.items()}
         return [hashes[path.parent][path.name] for path in paths]
 
-    def of_names(self, folder: Path, names: Collection[str]) -> dict[str, str]:
+    def hash_names(self, folder: Path, names: Collection[str]) -> dict[str, str]:
         """The same for many files of one folder, by name."""
         start = f"{folder}/"
         found = {name: times for name in names if (times := _times(start + name))}
         key, hashes = os.fsencode(folder.resolve()), dict.fromkeys(names, "")
-        with self._opened() as database:
+        with self._open_store() as database:
             for name, size, modified, changed, content in _rows(database, key, names):
                 if found.get(name) == (size, modified, changed):
                     hashes[name] = content.hex()
@@ -83,7 +83,7 @@ class FileHashes:
                 advance(len(group))
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection | None]:
+    def _open_store(self) -> Iterator[sqlite3.Connection | None]:
         """The open store; None without one. A store that cannot be used only costs reading again."""
         try:
             database = self._open()
@@ -127,7 +127,7 @@ def _try_hash(path: Path) -> str:
 
 
 def _times(path: str) -> Times | None:
-    """Size and times of a regular file; None for anything else, such as a pipe, or if it is gone."""
+    """Size and times of a regular file; None for a pipe or other kind, or if it is gone."""
     try:
         status = os.stat(path)  # noqa: PTH116 - twice as fast as a Path for each of many files
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Text from data, models and file names, made safe to show: control characters become visible escapes."""
+"""Safe display of foreign text: control characters become visible escapes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ KEPT = "\n\u200c\u200d"
 
 
 def escape_controls(text: str) -> str:
-    r"""Replace control characters and marks of writing direction by escapes such as ``\x1b`` and ``\u202e``.
+    r"""Replace control characters and marks of direction by escapes such as ``\x1b``.
 
     A terminal would obey the first (colors, title, clipboard), and the second reverse the order of what follows.
     Line breaks stay.

@@ -164,7 +164,7 @@ class PointLLM(Dataset):
             "config": self.config.model_dump(mode="json", exclude={"root"}),
             "annotations": {split: index.digests for split, index in self._index.splits.items()},
             "records": {split: len(index.entries) for split, index in self._index.splits.items()},
-            "clouds": self.file_hashes.of_names(self._clouds, clouds),
+            "clouds": self.file_hashes.hash_names(self._clouds, clouds),
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""A model of somebody else is read without its code, without a network, and from its folder alone."""
+"""Foreign models are read without code, network or files outside of their folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spa3d.errors import CheckpointError, DataError, Note
 from spa3d.model import foreign_folders
 from spa3d.model.foreign_folders import foreign_folder, hub_commit, read_weight_index, refuse_partial
 
-ARGUMENTS: dict[str, Any] = {"weights": True, "where": "--llm x", "problem": "no", "cure": "give another"}
+ARGUMENTS: dict[str, Any] = {"weights": True, "where": "--llm x", "problem": "no", "hint": "give another"}
 
 
 def test_foreign_folder_is_read_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A foreign LLM is opened as its files have it; one that cannot be opened whole is named with its setting."""
+"""Loading of LLMs in the precision of their files; errors name the setting."""
 
 from __future__ import annotations
 

@@ -177,11 +177,11 @@ def test_base_key_follows_the_content_of_the_llm(
     assert len(keys) == 5
 
 
-def test_keys_follow_the_arithmetic(saved: Path, open_smoke: OpenSmoke) -> None:
+def test_keys_follow_the_arithmetic(saved_model: Path, open_smoke: OpenSmoke) -> None:
     """Of a given base, the key is that of its files; its answers depend on what computes them."""
 
     def answers(**settings: Any) -> Path:
-        return open_smoke({"base": str(saved), **settings}).measurement.shared("choice")
+        return open_smoke({"base": str(saved_model), **settings}).measurement.shared_file("choice")
 
     def key(**settings: Any) -> str:
         return str(open_smoke(settings).base.key)
@@ -197,10 +197,10 @@ def test_keys_follow_the_arithmetic(saved: Path, open_smoke: OpenSmoke) -> None:
 
 
 def test_given_base_of_pickled_weights_has_the_hash_of_their_content(
-    saved: Path, tmp_path: Path, open_smoke: OpenSmoke
+    saved_model: Path, tmp_path: Path, open_smoke: OpenSmoke
 ) -> None:
     folder = tmp_path / "given"
-    shutil.copytree(saved, folder)
+    shutil.copytree(saved_model, folder)
     state, keys = load_file(folder / "model.safetensors"), set()
     (folder / "model.safetensors").unlink()
     for change in (0.0, 1.0):
@@ -210,8 +210,10 @@ def test_given_base_of_pickled_weights_has_the_hash_of_their_content(
     assert len(keys) == 2
 
 
-def test_given_base_that_is_broken_is_named_with_its_flag(saved: Path, tmp_path: Path, open_smoke: OpenSmoke) -> None:
-    shutil.copytree(saved, tmp_path / "given")
+def test_given_base_that_is_broken_is_named_with_its_flag(
+    saved_model: Path, tmp_path: Path, open_smoke: OpenSmoke
+) -> None:
+    shutil.copytree(saved_model, tmp_path / "given")
     (tmp_path / "given" / "model.safetensors").write_bytes(b"<html>")
     with pytest.raises(CheckpointError, match=r"^--base .*given: .*given: the 3D LLM there cannot be read \("):
         _ = open_smoke({"base": str(tmp_path / "given")}).model_and_processor
