@@ -29,7 +29,7 @@ class PluginError(SpaError):
     """A plugin that cannot be imported or that breaks the contract of its kind."""
 
     @classmethod
-    def of(cls, component: object, message: str) -> Self:
+    def by(cls, component: object, message: str) -> Self:
         """The error of a built component, named by its class and its file."""
         kind = type(component)
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
@@ -77,9 +77,10 @@ class OtherProcessError(SystemExit):
 
 @contextmanager
 def contain_exit() -> Iterator[None]:
-    """Turn an attempt of a component to end the program into a `PluginError` that names its file and line.
+    """Turn an attempt of a component to end the program into a `PluginError`.
 
-    `SystemExit` in a component would end a run half way with its own exit code. Ctrl-C passes.
+    The message names file and line. `SystemExit` in a component would end a run half way with its own exit code.
+    Ctrl-C passes.
     """
     try:
         yield

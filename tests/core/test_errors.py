@@ -37,7 +37,7 @@ def test_contain_exit_lets_others_pass(error: BaseException) -> None:
 
 
 def test_plugin_error_of_a_component_names_class_and_file() -> None:
-    assert str(PluginError.of(Leave(), "it left")) == f"{__name__}.Leave ({__file__}): it left"
+    assert str(PluginError.by(Leave(), "it left")) == f"{__name__}.Leave ({__file__}): it left"
 
 
 def test_exit_codes_of_errors() -> None:

@@ -135,7 +135,7 @@ def _read_mapping(path: Path, parse: Any) -> Mapping[str, Any]:
 
 
 def _read_sets(folder: Path, name: str, block: Mapping[str, Any]) -> dict[str, BeforeAfter]:
-    """The sets of a benchmark; `block` has its figures in the report, which count what must be there."""
+    """Read the sets of a benchmark; `block` has its figures and counts in the report."""
     sides = []
     for when in ("before", "after"):
         path = folder / "predictions" / f"{name}.{when}.jsonl"

@@ -101,16 +101,16 @@ def check_questions(benchmark: Benchmark, questions: object) -> None:
 
     """
     if not isinstance(questions, Sequence) or not all(isinstance(question, Question) for question in questions):
-        raise PluginError.of(benchmark, f"expected a sequence of spa3d.Question, got {questions!r:.200}")
+        raise PluginError.by(benchmark, f"expected a sequence of spa3d.Question, got {questions!r:.200}")
     known: set[str] = set()
     for question in questions:
         wrong = _question_misfit(question) or ("another question has this id too" if question.id in known else "")
         if wrong:
-            raise PluginError.of(benchmark, f"question {question.id!r}: {wrong}")
+            raise PluginError.by(benchmark, f"question {question.id!r}: {wrong}")
         known.add(question.id)
         chance = benchmark.chance(question)
         if not _is_share(chance):
-            raise PluginError.of(benchmark, f"question {question.id!r}: its chance is {chance!r}; it must lie in 0..1")
+            raise PluginError.by(benchmark, f"question {question.id!r}: its chance is {chance!r}; it must lie in 0..1")
 
 
 def score_prediction(benchmark: Benchmark, question: Question, prediction: Prediction) -> Verdict:
@@ -122,7 +122,7 @@ def score_prediction(benchmark: Benchmark, question: Question, prediction: Predi
     """
     verdict: object = benchmark.score(question, prediction)
     if not isinstance(verdict, Verdict) or not _is_share(verdict.value) or not isinstance(verdict.valid, bool):
-        raise PluginError.of(
+        raise PluginError.by(
             benchmark,
             f"question {question.id!r}: its verdict is {verdict!r}; expected a spa3d.Verdict with a value in 0..1",
         )

@@ -14,7 +14,7 @@ NOT_FINITE = "expected finite numbers, got NaN or infinity"
 def tensor_misfit(
     value: object, shape: Sequence[int], *, dtype: torch.dtype | None = None, device: torch.device | None = None
 ) -> str:
-    """Describe how `value` differs from a floating-point tensor of `shape`; empty if it does not.
+    """Describe how `value` differs from a tensor of floats of `shape`; empty if it does not.
 
     Args:
         value: what a component returned.
@@ -35,7 +35,10 @@ def tensor_misfit(
 
 
 def not_finite(*values: Tensor) -> list[int]:
-    """Rows in which any of `values` ``(B, ...)`` has NaN or infinity; waits for the device once if there are none."""
+    """Rows in which any of `values` ``(B, ...)`` has NaN or infinity.
+
+    Waits for the device once if there are none.
+    """
     finite = torch.stack([value.isfinite().reshape(len(value), -1).all(dim=1) for value in values]).all(dim=0)
     return [] if bool(finite.all()) else (~finite).nonzero().flatten().tolist()
 

@@ -64,12 +64,12 @@ class Encoder(nn.Module, ABC):
         """Number C of input channels; raises `PluginError` if ``inputs`` are no channels."""
         wrong = _inputs_misfit(self.inputs)
         if wrong:
-            raise PluginError.of(self, wrong)
+            raise PluginError.by(self, wrong)
         return sum(CHANNELS[name] for name in self.inputs)
 
 
 def promise_misfits(encoder: Encoder, num_points: int) -> list[str]:
-    """Describe what is wrong with the statements of `encoder` about itself, for clouds of `num_points`."""
+    """Describe false statements of `encoder` about itself, for clouds of `num_points`."""
     misfits = [count_misfit("min_points", encoder.min_points), count_misfit("dim", encoder.dim)]
     if not misfits[0] and num_points >= encoder.min_points:
         misfits.append(count_misfit(f"num_tokens({num_points})", encoder.num_tokens(num_points)))
@@ -92,7 +92,7 @@ def check_tokens(encoder: Encoder, points: Tensor, tokens: Tensor, records: Sequ
     """
     wrong = tensor_misfit(tokens, (len(points), encoder.num_tokens(points.shape[1]), encoder.dim))
     if wrong:
-        raise PluginError.of(encoder, wrong)
+        raise PluginError.by(encoder, wrong)
     bad = not_finite(tokens) if finite else []
     if bad:
-        raise PluginError.of(encoder, f"{NOT_FINITE}, for record {records[bad[0]]}")
+        raise PluginError.by(encoder, f"{NOT_FINITE}, for record {records[bad[0]]}")

@@ -65,12 +65,12 @@ def apply_noise(
     noised = noise.apply(points, draws)
     wrong = tensor_misfit(noised, points.shape, dtype=points.dtype, device=points.device)
     if wrong:
-        raise PluginError.of(noise, f"apply: {wrong}")
+        raise PluginError.by(noise, f"apply: {wrong}")
     levels = noise.measure_level(points, noised)
     wrong = tensor_misfit(levels, (len(points),), device=points.device)
     if wrong:
-        raise PluginError.of(noise, f"measure_level: {wrong}")
+        raise PluginError.by(noise, f"measure_level: {wrong}")
     bad = not_finite(noised, levels)
     if bad:
-        raise PluginError.of(noise, f"{NOT_FINITE}, for record {draws.keys[bad[0]][-2]}")
+        raise PluginError.by(noise, f"{NOT_FINITE}, for record {draws.keys[bad[0]][-2]}")
     return noised, levels

@@ -83,7 +83,7 @@ def _answer_from(table: AnswerTable, question: Question) -> Prediction:
 
 
 def are_answers(rows: Sequence[Any], items: Sequence[EvaluationItem], views: Sequence[str], *, split: str) -> bool:
-    """Whether `rows`, read from a file, are what `evaluate_benchmark` returns for these questions."""
+    """Whether `rows` of a file are what `evaluate_benchmark` returns for these questions."""
     asked = [_question(item, split, view) for view in views for item in items]
     return len(rows) == len(asked) and all(
         isinstance(row, Mapping)
@@ -93,8 +93,8 @@ def are_answers(rows: Sequence[Any], items: Sequence[EvaluationItem], views: Seq
     )
 
 
-def unscored(rows: Sequence[PredictionRow]) -> int:
-    """Number of rows whose options have no log p that can be compared: NaN, or -infinity for all."""
+def count_unscored(rows: Sequence[PredictionRow]) -> int:
+    """Count the rows whose options have no log p to compare: NaN, or -infinity for all."""
     return sum(not _is_comparable(row["option_logp"]) for row in rows)
 
 
@@ -135,7 +135,7 @@ def _question(item: EvaluationItem, split: str, view: str) -> PredictionRow:
 
 
 def _answer(benchmark: Benchmark, question: Question, prediction: Prediction) -> PredictionRow:
-    """The keys of a row that say what was answered; no option is picked if log p is not a number."""
+    """The keys of a row that say what was answered; no pick if log p is not a number."""
     if _is_comparable(prediction.option_logp):
         text, verdict = prediction.text, score_prediction(benchmark, question, prediction)
     else:

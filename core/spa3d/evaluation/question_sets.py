@@ -79,6 +79,6 @@ def _pairs(benchmark: Benchmark, dataset: Dataset, split: str, seed: int) -> Seq
     """The checked minimal pairs of a benchmark."""
     pairs = benchmark.pairs(dataset, split, seed)
     if not isinstance(pairs, Sequence) or not all(isinstance(pair, Sequence) and len(pair) == 2 for pair in pairs):
-        raise PluginError.of(benchmark, f"pairs: expected a sequence of pairs of spa3d.Question, got {pairs!r:.200}")
+        raise PluginError.by(benchmark, f"pairs: expected a sequence of pairs of spa3d.Question, got {pairs!r:.200}")
     check_questions(benchmark, [question for pair in pairs for question in pair])
     return pairs

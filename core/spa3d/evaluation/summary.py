@@ -166,12 +166,10 @@ def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
     clean = [row for row in rows if row["view"] == "clean"]
     if not clean or not all(row["options"] and row["option_logp"] for row in clean):
         return None
-    right = [
-        row["valid"]  # false where log p is not a number
-        and row["options"][int(np.argmax(np.divide(row["option_logp"], row["option_lengths"])))] == row["answer"]
-        for row in clean
-    ]
-    return float(np.mean(right))
+    per_token = [np.divide(row["option_logp"], row["option_lengths"]) for row in clean]
+    picks = [row["options"][int(np.argmax(logp))] for row, logp in zip(clean, per_token, strict=True)]
+    # An answer is not valid where log p is not a number.
+    return float(np.mean([row["valid"] and pick == row["answer"] for row, pick in zip(clean, picks, strict=True)]))
 
 
 def _round_value(value: float) -> float:

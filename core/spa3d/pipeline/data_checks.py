@@ -161,7 +161,7 @@ class DataChecks:
 
 
 def _try_scoring(benchmark: Benchmark, question: Question) -> None:
-    """Let `benchmark` judge the right answer to one question; raises `PluginError` if the verdict is none."""
+    """Let `benchmark` judge the right answer; raises `PluginError` for a broken verdict."""
     options = question.options or ()
     logp = tuple(0.0 if option == question.answer else -1.0 for option in options)
     score_prediction(benchmark, question, Prediction(question.answer, logp, (1,) * len(options)))

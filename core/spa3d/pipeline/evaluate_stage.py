@@ -11,10 +11,10 @@ from spa3d.contracts.dataset import Record
 from spa3d.errors import DivergenceError
 from spa3d.evaluation.evaluate import (
     are_answers,
+    count_unscored,
     evaluate_benchmark,
     evaluate_text_table,
     make_answer_table,
-    unscored,
 )
 from spa3d.inference.predictor import Predictor
 from spa3d.metrics.text_floor import TEXT_TABLE, AnswerTable
@@ -94,13 +94,13 @@ class Measurement:
         """By benchmark, the rows before and after; empty where its questions are not answered yet."""
         return {
             name: (
-                self._saved(self.path(name, "before"), name, questions) or [],
-                self._saved(self.path(name, "after"), name, questions) or [],
+                self._read(self.path(name, "before"), name, questions) or [],
+                self._read(self.path(name, "after"), name, questions) or [],
             )
             for name in self.names
         }
 
-    def _saved(self, path: Path, name: str, questions: Questions) -> list[PredictionRow] | None:
+    def _read(self, path: Path, name: str, questions: Questions) -> list[PredictionRow] | None:
         """The rows in `path`; None if they are not the answers to all questions of a benchmark."""
         try:
             rows = read_rows(path)
@@ -111,8 +111,8 @@ class Measurement:
     def _collect(
         self, path: Path, name: str, when: str, predictor: Callable[[], Predictor], questions: Questions
     ) -> list[PredictionRow]:
-        """The saved answers to a benchmark in `path`; if they are missing or incomplete, ask the model."""
-        rows = self._saved(path, name, questions)
+        """Read the answers to a benchmark in `path`; if they are not whole, ask the model."""
+        rows = self._read(path, name, questions)
         if rows is None:
             if path.exists():
                 self.reporter.say(f"{path}: not the answers to all questions of {name}; they are asked again")
@@ -122,7 +122,7 @@ class Measurement:
 
     def _refuse_unscored(self, when: str, questions: Questions) -> None:
         rows = [row for sides in self.rows(questions).values() for row in sides[when == "after"]]
-        lost = unscored(rows)
+        lost = count_unscored(rows)
         if lost:
             raise DivergenceError(
                 f"the model {when} post-training diverged: in {lost} of {len(rows)} answers log p of the options is "

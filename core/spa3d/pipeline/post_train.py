@@ -113,8 +113,8 @@ class PostTraining:
         """Read the trained model back: what is measured is what was saved, bit for bit."""
         return load_base(self.folder, self.parts, self.caches.execution)
 
-    def notes(self, held_out: Sequence[Record]) -> list[str]:
-        """Sentences about what the report of the finished training lacks; each is shown as a warning, too."""
+    def describe_losses(self, held_out: Sequence[Record]) -> list[str]:
+        """Describe what the report of the finished training lacks; each note is a warning, too."""
         train = self.recipe.train
         steps = json.loads((self.folder / "done.json").read_text(encoding="utf-8"))["steps"]
         every = train.probe_every if held_out else 0

@@ -170,7 +170,7 @@ class Run:
         return model, processor
 
     @cached_property
-    def trained(self) -> tuple[Spa3dModel, Spa3dProcessor]:
+    def trained_parts(self) -> tuple[Spa3dModel, Spa3dProcessor]:
         """The trained model as it was saved: a resumed run measures the same."""
         return self.training.load()
 
@@ -267,7 +267,7 @@ class Run:
 
     def _predictor(self, batch_size: int, *, trained: bool = False) -> Predictor:
         """The predictor of the base, or of the trained model."""
-        model, processor = self.trained if trained else self.model_and_processor
+        model, processor = self.trained_parts if trained else self.model_and_processor
         views = self.caches.views(model, processor, seed=self.config.seed)
         return Predictor(model, processor, views, batch_size=batch_size, bf16=self.execution.bf16)
 
@@ -299,9 +299,9 @@ class Run:
 
     def _report(self) -> None:
         self.reporter.stage("report")
-        model, processor = self.trained
+        model, processor = self.trained_parts
         extend_passport(self.output, weights=part_hashes(model))
-        notes = self.training.notes(self._held_out_records())
+        notes = self.training.describe_losses(self._held_out_records())
         first = next(name for name, items in self.questions.items() if items)
         self.report.write(self.measurement.rows(self.questions), processor, shown=first, notes=notes)
 

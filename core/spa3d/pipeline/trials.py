@@ -1,4 +1,4 @@
-"""Trials of noise and objective on small made-up inputs: a broken contract is found before any work."""
+"""Trials of noise and objective on made-up inputs, before any work."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def try_objective(what: str, objective: Objective) -> None:
         if not wrong and not any(term.values.requires_grad for term in terms):
             wrong = "no term has a gradient, so nothing would be trained"
     if wrong:
-        raise PluginError(f"{what}: {PluginError.of(objective, wrong)}")
+        raise PluginError(f"{what}: {PluginError.by(objective, wrong)}")
 
 
 def made_up_scores(needs: Sequence[Need]) -> Scores:
@@ -75,7 +75,7 @@ def _learnable(values: Tensor, need: Need) -> Tensor | None:
 
 @contextmanager
 def trial(what: str, inputs: str) -> Iterator[None]:
-    """Turn an exception of a component into a `PluginError` that begins with `what` and names its `inputs`."""
+    """Turn an exception of a component into a `PluginError` about `what` and its `inputs`."""
     try:
         with contain_exit():
             yield

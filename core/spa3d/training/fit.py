@@ -18,7 +18,7 @@ from spa3d.training.trainer import MetricsCallback, StageTrainer
 def fit(
     trainer: StageTrainer, metrics_log: MetricsLog, reporter: Reporter, callbacks: Sequence[TrainerCallback] = ()
 ) -> int:
-    """Train the trainer's model in place, to the last step of its job; return the number of steps.
+    """Train the trainer's model in place to the last step; return the number of steps.
 
     Args:
         trainer: of the stage.

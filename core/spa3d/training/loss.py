@@ -45,10 +45,10 @@ def check_terms(objective: Objective, terms: Sequence[Term], scores: Scores, rec
     """
     wrong = terms_misfit(terms, scores)
     if wrong:
-        raise PluginError.of(objective, wrong)
+        raise PluginError.by(objective, wrong)
     bad = not_finite(*(term.values.detach() for term in terms))
     if bad and not not_finite(*(score.token_logp.detach() for score in scores.values())):
         names = [term.name for term in terms if not_finite(term.values.detach())]
-        raise PluginError.of(
+        raise PluginError.by(
             objective, f"term {names[0]!r}: {NOT_FINITE}, for record {records[bad[0]]}, on finite scores"
         )

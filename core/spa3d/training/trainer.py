@@ -110,7 +110,7 @@ class StageTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterable[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """Hook of transformers: fetch the micro-batches of a step and count their units over all ranks.
+        """Hook of transformers: fetch the micro-batches of a step, count units over all ranks.
 
         The loss of the step before travels with the counts, so that all ranks see at once when it is not finite.
         """

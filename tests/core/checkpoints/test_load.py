@@ -59,6 +59,16 @@ def save(folder: Path, *, tied: bool = False, **encoder: str) -> Spa3dModel:
     return model
 
 
+def test_load_refuses_weights_that_are_not_finite(tmp_path: Path) -> None:
+    save(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    name = next(name for name in state if name.startswith("projector."))
+    state[name][0] = float("nan")
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=rf"1 of its weights hold NaN or infinity, such as {name}; give another"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_load_returns_the_saved_model(tmp_path: Path, tied: bool) -> None:
     model = save(tmp_path, tied=tied)

@@ -89,6 +89,18 @@ def test_build_table_cell_without_predictions_failed(three_rows):
     assert row(table, "spa").errors[0].startswith("seed 1 failed: ")
 
 
+def test_build_table_cell_with_fewer_answers_than_its_report_failed(three_rows):
+    folder = three_rows.outcomes[0].cell.folder
+    path, report = folder / "predictions" / "choice.after.jsonl", json.loads((folder / "report.json").read_text())
+    report["benchmarks"]["choice"] = {"after": {"n": 80, "flip": {"n": 40}, "kinds": {"color": {"n": 80}}}}
+    (folder / "report.json").write_text(json.dumps(report))
+    assert not any(row.errors for row in three_rows.table().rows)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"test-0"' not in line))
+    (error,) = [error for row in three_rows.table().rows for error in row.errors]
+    assert "choice.after.jsonl: has 79 of the 80 answers of the set test; remove" in error
+
+
 def test_build_table_row_without_control_has_no_comparison(grid):
     grid.add("sft", "broken", control="", role="control").add("spa", {"choice": 0.6})
     table = grid.table()

@@ -11,7 +11,7 @@ from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
 
 
 class Sides(Benchmark):
-    """Asks which side an object is on; `spoil` changes the first question, `verdict` replaces every verdict."""
+    """Asks which side an object is on; `spoil` changes the first question."""
 
     spoil: Callable[[Question], Any] = staticmethod(lambda question: question)
     verdict: Any = None

@@ -14,10 +14,10 @@ from spa3d.contracts.benchmark import Prediction, Question, Verdict
 from spa3d.errors import PluginError
 from spa3d.evaluation.evaluate import (
     are_answers,
+    count_unscored,
     evaluate_benchmark,
     evaluate_text_table,
     make_answer_table,
-    unscored,
 )
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions
 from spa3d.evaluation.summary import summarize
@@ -36,7 +36,7 @@ class Fixed:
         return [Prediction((question.options or ())[0], self.logp, (1, 1)) for question in questions]
 
 
-def measured(sides: Any, dataset: Any, *logp: float) -> tuple[list[EvaluationItem], list[dict[str, Any]]]:
+def measure(sides: Any, dataset: Any, *logp: float) -> tuple[list[EvaluationItem], list[dict[str, Any]]]:
     items = [EvaluationItem(question, question.record_id, "test") for question in sides.questions(dataset, "test", 0)]
     predictor: Any = Fixed(*logp)
     return items, evaluate_benchmark(predictor, sides, items, VIEWS, split="test", advance=lambda units: None)
@@ -51,23 +51,23 @@ def test_evaluate_benchmark_names_the_question_of_a_broken_verdict(
 ) -> None:
     sides.verdict = verdict
     with pytest.raises(PluginError, match=r"Sides \(.*\): question 'test-0/side': its verdict is .* a value in 0..1"):
-        measured(sides, toy_dataset, -1.0, -2.0)
+        measure(sides, toy_dataset, -1.0, -2.0)
 
 
 @pytest.mark.parametrize("logp", [(math.nan, -1.0), (-1.0, math.nan), (-math.inf, -math.inf)])
 def test_evaluate_benchmark_picks_no_option_without_numbers(
     sides: Any, toy_dataset: Any, logp: tuple[float, float]
 ) -> None:
-    _, rows = measured(sides, toy_dataset, *logp)
+    _, rows = measure(sides, toy_dataset, *logp)
     assert {(row["text"], row["value"], row["valid"]) for row in rows} == {("", 0.0, False)}
-    assert unscored(rows) == len(rows) == 16
+    assert count_unscored(rows) == len(rows) == 16
     figures = summarize(rows, bootstrap=100, seed=0)
     assert (figures["score"], figures["invalid"], figures["normalized"]) == (0, 1, 0)
 
 
 def test_evaluate_benchmark_compares_an_impossible_option(sides: Any, toy_dataset: Any) -> None:
-    _, rows = measured(sides, toy_dataset, -1.0, -math.inf)
-    assert unscored(rows) == 0
+    _, rows = measure(sides, toy_dataset, -1.0, -math.inf)
+    assert count_unscored(rows) == 0
     assert {row["text"] for row in rows} == {"left"}
     assert sum(row["value"] for row in rows) == 8
 
@@ -89,7 +89,7 @@ def test_evaluate_benchmark_compares_an_impossible_option(sides: Any, toy_datase
 def test_are_answers_only_to_the_same_questions(
     sides: Any, toy_dataset: Any, spoil: Callable[[list[dict[str, Any]]], list[Any]]
 ) -> None:
-    items, rows = measured(sides, toy_dataset, -1.0, -2.0)
+    items, rows = measure(sides, toy_dataset, -1.0, -2.0)
     read = json.loads(json.dumps(rows))
     assert are_answers(read, items, VIEWS, split="test")
     assert not are_answers(spoil(copy.deepcopy(read)), items, VIEWS, split="test")

@@ -55,7 +55,7 @@ def test_noised_view_names_the_record_that_a_noise_breaks(toy: Any, tmp_path: Pa
 
     for folder in (None, tmp_path):
         with pytest.raises(PluginError, match=r"Rare \(.*test_views.py\): expected finite .* for record train-2$"):
-            noised(toy, folder, noise=Rare())
+            noised_tokens(toy, folder, noise=Rare())
 
 
 @pytest.mark.parametrize(

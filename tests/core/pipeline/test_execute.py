@@ -1,4 +1,4 @@
-"""Whole small runs: one that diverges, one that is measured again, one whose noise wants to leave."""
+"""Whole small runs that diverge, are measured again, or meet an exit."""
 
 from __future__ import annotations
 
