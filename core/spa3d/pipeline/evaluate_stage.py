@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spa3d.artifacts.predictions import PredictionRow, read_rows, write_rows
 from spa3d.contracts.dataset import Record
-from spa3d.errors import DivergenceError
+from spa3d.errors import DataError, DivergenceError
 from spa3d.evaluation.evaluate import (
     are_answers,
     count_unscored,
@@ -104,7 +104,7 @@ class Measurement:
         """The rows in `path`; None if they are not the answers to all questions of a benchmark."""
         try:
             rows = read_rows(path)
-        except (OSError, ValueError):
+        except (DataError, ValueError):
             return None
         return rows if are_answers(rows, questions[name], [*self.views, TEXT_TABLE], split=self.split) else None
 
