@@ -127,9 +127,10 @@ class BaseBuilder:
         return self._built
 
     def _report_precision(self) -> None:
-        stored = read_dtype(self.model_and_processor()[0].config.text_config)
+        model, _ = self.model_and_processor()
+        stored = f"LLM as stored {read_dtype(model.config.text_config)}, " if self.recipe.llm.path else ""
         arithmetic = describe_arithmetic(bf16=self.execution.bf16)
-        self.reporter.say(f"precision: arithmetic {arithmetic}, LLM as stored {stored}, trained weights float32")
+        self.reporter.say(f"precision: arithmetic {arithmetic}, {stored}trained weights float32")
 
     def _describe(self) -> None:
         write_whole(self.base.folder / "base.json", json.dumps(self.base.decisive, indent=1, default=str))
