@@ -48,7 +48,7 @@ def test_wheel_contains_exactly_the_two_packages(wheel: zipfile.ZipFile) -> None
 
 def test_wheel_contains_command_and_license(wheel: zipfile.ZipFile, project: dict[str, Any]) -> None:
     (info,) = {name.partition("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
-    assert "spa3d = spa3d.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
+    assert "spa3d = spa3d.__main__:main" in wheel.read(f"{info}/entry_points.txt").decode()
     assert b"Apache License" in wheel.read(f"{info}/licenses/LICENSE")
     metadata = Parser().parsestr(wheel.read(f"{info}/METADATA").decode())
     assert (metadata["Name"], metadata["Version"], metadata["License-Expression"]) == (

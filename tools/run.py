@@ -4,7 +4,7 @@
 import sys
 
 try:
-    from spa3d.cli import main
+    from spa3d.__main__ import main
 except ModuleNotFoundError as missing:
     sys.exit(f"tools/run.py: no module {missing.name!r} here; run `make setup`, then `.venv/bin/python tools/run.py`")
 except KeyboardInterrupt:

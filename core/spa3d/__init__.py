@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spa3d.registry.component import Component, Preset, Weights
-from spa3d.registry.markers import hookimpl
-from spa3d.version import __version__
+if TYPE_CHECKING:
+    from spa3d.registry.component import Component, Preset, Weights
+    from spa3d.registry.markers import hookimpl
+    from spa3d.version import __version__
 
 _LAZY = {
     "Benchmark": "spa3d.contracts.benchmark",
+    "Component": "spa3d.registry.component",
     "ComponentConfig": "spa3d.contracts.config",
     "Conversation": "spa3d.contracts.dataset",
     "Dataset": "spa3d.contracts.dataset",
@@ -27,6 +29,7 @@ _LAZY = {
     "Objective": "spa3d.contracts.objective",
     "Ops": "spa3d.contracts.ops",
     "Prediction": "spa3d.contracts.benchmark",
+    "Preset": "spa3d.registry.component",
     "Projector": "spa3d.contracts.projector",
     "Question": "spa3d.contracts.benchmark",
     "Record": "spa3d.contracts.dataset",
@@ -36,10 +39,13 @@ _LAZY = {
     "Term": "spa3d.contracts.objective",
     "Twin": "spa3d.contracts.dataset",
     "Verdict": "spa3d.contracts.benchmark",
+    "Weights": "spa3d.registry.component",
+    "__version__": "spa3d.version",
     "available": "spa3d.registry",
     "compare": "spa3d.comparison.execute",
     "create": "spa3d.registry",
     "evaluate": "spa3d.pipeline.evaluate_model",
+    "hookimpl": "spa3d.registry.markers",
     "load": "spa3d.checkpoints.load",
     "load_weights": "spa3d.checkpoints.encoder_weights",
     "make_pairs": "spa3d.pipeline.execute",
@@ -56,4 +62,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__})

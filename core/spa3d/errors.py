@@ -7,6 +7,7 @@ these is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import re
 import sys
 import sysconfig
 import traceback
@@ -48,17 +49,27 @@ class DataError(SpaError):
     """A file or a record that is not what it should be; the message names both."""
 
 
+class RecordError(DataError):
+    """A record whose cloud or text cannot be used; the other records may be usable."""
+
+
 @contextmanager
 def error_context(record_id: str) -> Iterator[None]:
-    """Let a `DataError` raised inside say whose data it is about."""
+    """Turn a `DataError` raised inside into a `RecordError` that names the record."""
     try:
         yield
     except DataError as error:
-        raise DataError(f"record {record_id}: {error}") from error
+        raise RecordError(f"record {record_id}: {error}") from error
 
 
 class OutputError(SpaError):
     """An unusable output folder: not empty, not writable, or of another configuration."""
+
+
+class DiskFullError(OutputError):
+    """A full disk while a run was writing; the run can be resumed."""
+
+    exit_code = 1
 
 
 class CheckpointError(SpaError):
@@ -100,6 +111,17 @@ def contain_exit() -> Iterator[None]:
 
 class Note(UserWarning):
     """A note to the user, for `warnings.warn`; the command line prints it as one line."""
+
+
+LONGEST = 400
+"""Characters of one error in the terminal."""
+
+
+def shorten_fault(line: str) -> str:
+    """Shorten the text of one error to `LONGEST` characters: long words first, then the middle."""
+    if len(line) > LONGEST:
+        line = re.sub(r"\S{101,}", lambda word: f"{word[0][:60]}…{word[0][-30:]}", line)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 141]} … {line[-138:]}"
 
 
 def first_line(error: BaseException) -> str:

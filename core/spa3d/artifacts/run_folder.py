@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def lock_run_folder(output: Path, config: Mapping[str, Any], *, resume: bool) ->
             running process; the message says which.
 
     """
+    refuse_unwritable(output, "--output")
     try:
         output.mkdir(parents=True, exist_ok=True)
         handle = os.open(output, os.O_RDONLY)
@@ -64,6 +65,8 @@ def refuse_unwritable(path: Path, flag: str) -> None:
 
     """
     try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()  # names that no file can have: too long, or with a NUL
         there = next(place for place in (path, *path.absolute().parents) if place.exists())
         problem = "" if there == path or there.is_dir() else f"{there} is a file"
         if not problem and not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):

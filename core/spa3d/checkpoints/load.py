@@ -57,6 +57,7 @@ def describe(folder: Path) -> Spa3dConfig:
         values, _ = Spa3dConfig.get_config_dict(folder)
         kind = values.get("model_type")
         config: Spa3dConfig = Spa3dConfig.from_dict(values)
+        embedding_width(config.text_config)  # builds the LLM without memory, which shows broken values
         named = all({"name", "config"} <= set(part) for part in (config.encoder, config.projector))
     if kind != Spa3dConfig.model_type or not named:
         raise CheckpointError(f"{folder}: holds a model of type {kind!r} and no 3D LLM; {HINT}")
@@ -74,6 +75,12 @@ def read(
         processor = Spa3dProcessor.from_pretrained(folder, **SAFELY)
     model, info = loaded
     refuse_partial(info, f"{folder}: its weights do not fit its parts")
+    ids = processor.tokenizer.convert_tokens_to_ids(processor.point_tokens)
+    if ids != config.point_ids:
+        raise CheckpointError(
+            f"{folder}: point_ids of its config.json are {config.point_ids}, and its tokenizer has {ids} for "
+            f"{', '.join(processor.point_tokens)}; copy it again"
+        )
     broken = not_finite_weights(model)
     if broken:
         raise CheckpointError(

@@ -6,6 +6,7 @@ input error, reported in one message; 130 interrupted. Any other error is a bug 
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +16,17 @@ from pkgutil import iter_modules
 from rich.table import Table
 
 from spa3d.cli.console import error_console, escape_text, output, show_warning
-from spa3d.errors import SpaError
+from spa3d.errors import SpaError, shorten_fault
 from spa3d.registry.fields import describe_unknown
 from spa3d.version import __version__
 
 Verb = Callable[[Sequence[str]], int]
 FAULT, INTERRUPTED = 2, 130
+MACHINE_ERRORS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EIO),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE),
+}
+"""Errors of files that are the machine's or the path's fault, wherever they are raised."""
 SHARED = {"console", "help"}
 """Modules of this package that are not verbs; modules ``VERB_output`` are not verbs either."""
 
@@ -41,12 +47,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SpaError as error:
         if "--debug" in words:
             raise
-        for line in str(error).splitlines():
-            error_console().print(escape_text("error: ", "bold red") + escape_text(line), soft_wrap=True)
+        _print_faults(str(error))
         return error.exit_code
+    except OSError as error:
+        if "--debug" in words or error.errno not in MACHINE_ERRORS:
+            raise
+        _print_faults(f"{error.filename or 'a file'}: {error.strerror}")
+        return FAULT
     except KeyboardInterrupt:
         error_console().print("interrupted")
         return INTERRUPTED
+
+
+def _print_faults(message: str) -> None:
+    """Print one error per line of `message`."""
+    for line in message.splitlines():
+        text = escape_text("error: ", "bold red") + escape_text(shorten_fault(line))
+        error_console().print(text, soft_wrap=True)
 
 
 def _verb(name: str) -> Verb:

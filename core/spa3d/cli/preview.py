@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from spa3d.artifacts.run_folder import refuse_unwritable
 from spa3d.cli.console import error_console, escape_text, output
 from spa3d.config.overrides import Arguments, Flag, scan_run, source_of_flags
 from spa3d.config.parse import parse_arguments, read
@@ -20,6 +21,7 @@ from spa3d.config.settings import RunConfig
 from spa3d.errors import ConfigError, OutputError
 from spa3d.registry.fields import describe_unknown
 from spa3d.registry.registry import Registry
+from spa3d.runtime.paths import folder_problem
 
 SPLIT = "test"
 COUNTS = {"dataset": 30, "noise": 1}
@@ -99,8 +101,9 @@ def _read_arguments(arguments: Arguments) -> tuple[str, Path, int, tuple[float, 
     path = Path(files[0])
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: the sheet is a PNG; choose a name that ends in .png")
-    if not path.parent.is_dir():
+    if folder_problem(path.parent):
         raise OutputError(f"{path}: there is no folder {path.parent}; create it first")
+    refuse_unwritable(path, "")
     return subject, path, int(count), levels
 
 

@@ -14,6 +14,7 @@ from spa3d.config.settings import RunConfig
 from spa3d.config.sources import Source
 from spa3d.errors import ConfigError
 from spa3d.registry.registry import Registry
+from spa3d.runtime.paths import file_problem
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ def _read_file(arguments: Arguments) -> Source:
     path = arguments.value("config")
     if not path:
         return Source({})
-    if not Path(path).is_file():
-        raise ConfigError(f"--config {path}: no such file; to start, copy the config.yaml of a run")
+    problem = file_problem(path)
+    if problem:
+        raise ConfigError(f"--config {path}: {problem}; to start, copy the config.yaml of a run")
     return read_run_file(Path(path))
 
 

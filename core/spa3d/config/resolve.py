@@ -7,7 +7,6 @@ for the objective < the given settings in their order (on a command line: YAML <
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -33,6 +32,7 @@ from spa3d.registry.kinds import CHOSEN, CHOSEN_ONCE, CHOSEN_SEVERAL, kind_spec
 from spa3d.registry.located_yaml import Keys
 from spa3d.registry.manifest import RunPreset, weights_source
 from spa3d.registry.registry import Registry, ResolvedName, describe_missing, load_registry
+from spa3d.runtime.paths import file_problem, folder_problem
 
 
 def resolve(*settings: Settings, registry: Registry | None = None) -> RunConfig:
@@ -126,7 +126,7 @@ class ConfigResolver:
             self.layers.set_value(
                 ("llm",), presets[choice.name].config, self._preset_location("llm", choice.name, "config")
             )
-        elif Path(choice.name).is_dir() or is_hub_id(choice.name):
+        elif not folder_problem(choice.name) or is_hub_id(choice.name):
             self.layers.set_value(("llm", "path"), choice.name, fixed_location(choice.location))
         else:
             error = describe_missing("llm", choice.name, presets, "tools/list llm")
@@ -236,9 +236,10 @@ class ConfigResolver:
 
     def _check_checkpoint(self, value: Any) -> str:
         """Check that the file of an encoder's weights exists; `pipeline.assemble` reads it."""
-        if isinstance(value, str) and (not value or Path(value).exists()):
+        if isinstance(value, str) and (not value or not (file_problem(value) and folder_problem(value))):
             return value
-        error = "no such file or folder" if isinstance(value, str) else f"{value!r} is no file"
+        error = file_problem(value) if isinstance(value, str) else f"{value!r} is no file"
+        error = error.replace("no such file", "no such file or folder")
         published = weights_source(self.manifest, self.resolved["encoder",].preset or "")
         self.errors.append(f"{self.layers.location(CHECKPOINT)}: {error}; {published or 'give a file of weights'}")
         return ""
@@ -253,8 +254,9 @@ class ConfigResolver:
     def _check_machine(self) -> None:
         """Check what depends on this machine: folders, devices, backends."""
         base = self.layers.block(("base",))["path"]
-        if base and isinstance(base, str) and not Path(base).is_dir():
-            self.errors.append(f"{self.layers.location(('base', 'path'))}: no such folder; a base is a saved 3D LLM")
+        problem = folder_problem(base) if base and isinstance(base, str) else ""
+        if problem:
+            self.errors.append(f"{self.layers.location(('base', 'path'))}: {problem}; a base is a saved 3D LLM")
         device, backend = self.layers.values["device"], self.layers.values["ops"]
         if device not in ("auto", "cpu"):
             self._try(("device",), lambda: _choose_device(str(device)))

@@ -15,7 +15,6 @@ from spa3d.registry.checked_values import refuse_conversion
 
 Part = Literal["encoder", "projector", "llm", "embeddings"]
 
-
 LARGEST_SEED = 2**32 - 1
 """Largest seed that every generator of random numbers takes."""
 LARGEST_COUNT = 10**9
@@ -93,7 +92,9 @@ class LLMSettings(Settings):
     """Token after the point tokens."""
 
     @model_validator(mode="after")
-    def _check_heads(self) -> Self:
+    def _check_together(self) -> Self:
+        if len({self.point_start, self.point_patch, self.point_end}) < 3:
+            raise ValueError("point_start, point_patch and point_end must be three different tokens")
         if not self.path and self.hidden_size % (2 * self.heads):
             raise ValueError(
                 f"hidden_size {self.hidden_size} cannot be split into {self.heads} heads of an even width; "

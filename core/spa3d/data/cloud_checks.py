@@ -36,6 +36,9 @@ def from_array(array: np.ndarray, *, where: str, colors: Colors = "0-1") -> Clou
         DataError: the array has another shape or dtype, or is not a valid cloud (see `check`).
 
     """
+    if not isinstance(array, np.ndarray):
+        hint = "read a .npy file with numpy.load, convert a tensor with .numpy() and a list with numpy.array"
+        raise DataError(f"{where}: a {type(array).__name__}; a cloud is a numpy array ({hint}).")
     if array.ndim != 2 or array.shape[1] not in (3, 6):
         raise DataError(f"{where}: shape {array.shape}; a cloud is (N, 6), xyz and rgb, or (N, 3) without color.")
     if not np.issubdtype(array.dtype, np.floating):

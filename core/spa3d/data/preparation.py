@@ -20,7 +20,7 @@ from spa3d import ops
 from spa3d.contracts.dataset import Cloud, Record
 from spa3d.contracts.encoder import Channel
 from spa3d.data.cloud_checks import check, cloud_radius, reject_coarse, require_points
-from spa3d.errors import DataError, error_context
+from spa3d.errors import DataError, RecordError, error_context
 from spa3d.runtime.rng import Draws, Key
 
 Axis = Literal["x", "y", "z"]
@@ -36,13 +36,16 @@ def load_valid_cloud(record: Record, *, min_points: int = 1, requested_by: str =
         requested_by: name of the component that sets the minimum: ``"encoder pointnext"``.
 
     Raises:
-        DataError: the source is unreadable, the array is not a cloud (see `spa3d.data.cloud_checks.check`), it has too
-            few points, or all points coincide; the message names the record.
+        RecordError: the source is unreadable, the array is not a cloud (see `spa3d.data.cloud_checks.check`), it has
+            too few points, or all points coincide; the message names the record.
 
     """
-    cloud = record.cloud()
-    check(cloud, source="", record_id=record.id)
-    require_points(cloud, min_points, record_id=record.id, requested_by=requested_by)
+    try:
+        cloud = record.cloud()
+        check(cloud, source="", record_id=record.id)
+        require_points(cloud, min_points, record_id=record.id, requested_by=requested_by)
+    except DataError as error:
+        raise RecordError(str(error)) from error
     with error_context(record.id):
         normalize_cloud(cloud[:, :3])
     return cloud

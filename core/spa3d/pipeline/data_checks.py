@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 
@@ -13,12 +14,14 @@ from spa3d.contracts.benchmark import Benchmark, Prediction, Question, score_pre
 from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_twins
 from spa3d.data.preparation import load_valid_cloud
-from spa3d.errors import ConfigError, DataError, error_context
+from spa3d.errors import ConfigError, DataError, RecordError, error_context
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions
 from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.parts import Parts
 from spa3d.runtime.progress import Reporter
 
+SHOWN = 20
+"""Errors of bad records that are listed at once."""
 Questions = Mapping[str, Sequence[EvaluationItem]]
 """The questions of each benchmark."""
 
@@ -120,6 +123,27 @@ class DataChecks:
                 raise DataError(
                     f"dataset {self.parts.names['dataset']} has no record {what} in split {split!r}; there are: {there}"
                 )
+
+    def raise_all(self, first: RecordError) -> NoReturn:
+        """Check all records, and raise the errors of up to `SHOWN` bad ones together."""
+        errors = {str(first): None}
+        for split in self.dataset.splits:
+            records = self.dataset.records(split)
+            with self.reporter.track(len(records), f"a bad record; checking {split} for others") as advance:
+                for record in records:
+                    if len(errors) < SHOWN:
+                        errors |= dict.fromkeys(self._list_errors(record))
+                    advance(1)
+        count = f"at least {SHOWN}" if len(errors) >= SHOWN else str(len(errors))
+        hint = f"{count} bad records; --on-bad-data skip leaves such records out and lists them"
+        raise DataError("\n".join([*list(errors)[:SHOWN], hint])) from first
+
+    def _list_errors(self, record: Record) -> list[str]:
+        try:
+            self._check(record)
+        except DataError as error:
+            return [str(error)]
+        return []
 
     def _select_usable(self, split: str) -> tuple[list[Record], frozenset[str]]:
         """The usable records of `split`, and the ids of the others."""

@@ -14,12 +14,14 @@ from spa3d import ops
 from spa3d.config.resolve import load_registry_of, resolve
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import Settings, read_source
-from spa3d.errors import ConfigError, contain_exit
+from spa3d.errors import ConfigError, RecordError, contain_exit
+from spa3d.pipeline.data_checks import DataChecks
 from spa3d.pipeline.pairs_request import check_pairs_request
 from spa3d.pipeline.run import open_run
 from spa3d.pipeline.run_location import default_folder
 from spa3d.preferences.generate import Pairs
 from spa3d.registry.registry import Registry
+from spa3d.runtime.disk_space import explain_full_disk
 from spa3d.runtime.progress import Reporter, SilentReporter
 
 
@@ -109,9 +111,14 @@ def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool
         SpaError: any error of the input; finished stages stay on disk.
 
     """
-    opened = open_run(config, registry, output=output, reporter=reporter)
-    with ops.use(*opened.execution.ops):
-        opened.run_all(resume=resume)
+    with explain_full_disk(output):
+        opened = open_run(config, registry, output=output, reporter=reporter)
+        with ops.use(*opened.execution.ops):
+            try:
+                opened.run_all(resume=resume)
+            except RecordError as error:
+                checks = DataChecks(opened.parts, opened.special_tokens, blind=config.blind, reporter=reporter)
+                checks.raise_all(error)
     return output
 
 
@@ -123,6 +130,7 @@ def execute_pairs(config: RunConfig, registry: Registry, *, path: Path, reporter
         SpaError: any error of the input; received answers stay in the workspace.
 
     """
-    opened = open_run(config, registry, output=path.parent, reporter=reporter)
-    with ops.use(*opened.execution.ops):
-        return opened.make_pairs(path)
+    with explain_full_disk(path.parent):
+        opened = open_run(config, registry, output=path.parent, reporter=reporter)
+        with ops.use(*opened.execution.ops):
+            return opened.make_pairs(path)

@@ -28,10 +28,10 @@ def check_pairs_request(config: RunConfig, path: Path) -> None:
         )
     if not config.pairs.mode:
         raise ConfigError(f"--pairs.mode: say how the pairs are made: {MODES}")
+    refuse_unwritable(path, "")
     if path.is_dir():
         raise OutputError(f"{path}: a folder; name the file to write, such as {path / 'pairs.jsonl'}")
     if path.exists():
         raise OutputError(f"{path}: there is one already; name another file, or delete it")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
-    refuse_unwritable(path, "")

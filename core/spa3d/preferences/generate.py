@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spa3d.data.preference_pairs import Pair
+from spa3d.data.preference_pairs import EMPTY, Pair
 from spa3d.errors import DataError
 from spa3d.inference.predictor import Predictor
 from spa3d.llm_clients.response_log import ResponseLog
@@ -25,6 +25,11 @@ HINTS = {
     "corruption": "take another --pairs.writer or --pairs.llm, or --pairs.mode augmentation",
 }
 """Hints for a mode that gave no pair."""
+UNTRAINED = (
+    "the base gives empty answers, because it is hardly trained (the preset smoke trains it for three steps); take "
+    "another --preset, more --base.instruct.steps, or --pairs.mode corruption"
+)
+"""Hint for a base without answers."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,9 @@ def make_pairs(
     pairs = _select(plan, log, special_tokens)
     if not pairs.kept:
         mode = plan.made["mode"]
-        raise DataError(f"--pairs.mode {mode}: {pairs}; nothing is left to train on: {HINTS[mode]}")
+        untrained = mode == "augmentation" and pairs.dropped.get(EMPTY) == pairs.requested
+        hint = UNTRAINED if untrained else HINTS[mode]
+        raise DataError(f"--pairs.mode {mode}: {pairs}; nothing is left to train on: {hint}")
     reporter.say(f"{pairs}; the answers are kept in {plan.path}")
     return pairs
 

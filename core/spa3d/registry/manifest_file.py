@@ -14,6 +14,7 @@ from spa3d.registry.fields import describe_unknown
 from spa3d.registry.kinds import KINDS, SPECS, KindSpec
 from spa3d.registry.located_yaml import Keys, read_located
 from spa3d.registry.manifest import OPS, Defaults, Manifest, Named, Plugins, error_text
+from spa3d.runtime.paths import file_problem
 
 VARIABLE = "SPA3D_REGISTRY"
 FILE = "registry.yaml"
@@ -35,8 +36,9 @@ def find_manifest(path: Path | None = None, environ: Mapping[str, str] = os.envi
     if environ.get(VARIABLE):
         requested.append((f"${VARIABLE} ", Path(environ[VARIABLE])))
     for origin, file in requested:
-        if not file.is_file():
-            raise RegistryError(f"{origin}{file}: no such file; leave it out to use the registry.yaml that ships")
+        problem = file_problem(file)
+        if problem:
+            raise RegistryError(f"{origin}{file}: {problem}; leave it out to use the registry.yaml that ships")
         return file
     package = Path(__file__).parents[1]
     checkout = package.parents[1]
@@ -64,8 +66,9 @@ def load_added(path: Path) -> Manifest:
         RegistryError: with file and line of every error.
 
     """
-    if not path.is_file():
-        raise RegistryError(f"--registry {path}: no such file; it adds rows to registry.yaml and has the same keys")
+    problem = file_problem(path)
+    if problem:
+        raise RegistryError(f"--registry {path}: {problem}; it adds rows to registry.yaml and has the same keys")
     return _read_manifest(path)
 
 

@@ -23,6 +23,7 @@ from spa3d.registry import hookspecs
 from spa3d.registry.component import NAME, Component, Preset
 from spa3d.registry.kinds import KINDS, kind_spec
 from spa3d.registry.manifest import Manifest, PresetRow, Row, error_text
+from spa3d.runtime.paths import file_problem
 from spa3d.version import __version__
 
 GROUP = "spa3d"
@@ -183,8 +184,9 @@ def _import_given(plugin: str) -> ModuleType:
     path = Path(plugin)
     if path.suffix != ".py" and len(path.parts) == 1:
         return importlib.import_module(plugin)
-    if not path.is_file():
-        raise _BrokenError("no such file")
+    problem = file_problem(path)
+    if problem:
+        raise _BrokenError(problem)
     path, name = path.resolve(), path.stem
     known = importlib.util.find_spec(name) if name.isidentifier() else None
     if known and known.origin and Path(known.origin).resolve() != path:

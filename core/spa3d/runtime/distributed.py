@@ -8,29 +8,45 @@ sets. torch is imported on first use, because the command line also needs the ra
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
-from spa3d.errors import OtherProcessError
+from spa3d.errors import ConfigError, OtherProcessError
 
 PATIENCE = timedelta(hours=12)
 """Time that the others wait for the first process, which may be evaluating a large model."""
+HINT = "torchrun and accelerate set it; without them, unset it"
+T = TypeVar("T")
 
 
 def world_size() -> int:
     """Number of processes of this run, from the launcher."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return _read_variable("WORLD_SIZE", 1, least=1)
 
 
 def rank() -> int:
     """Index of this process among all, from the launcher."""
-    return int(os.environ.get("RANK", "0"))
+    index, size = _read_variable("RANK", 0, least=0), world_size()
+    if index >= size:
+        raise ConfigError(f"RANK={index}: there are {size} processes (WORLD_SIZE); {HINT}")
+    return index
 
 
 def local_rank() -> int | None:
     """Index of this process on its machine; None without a launcher."""
-    value = os.environ.get("LOCAL_RANK")
-    return None if value is None else int(value)
+    return _read_variable("LOCAL_RANK", None, least=0)
+
+
+def _read_variable(name: str, default: T, *, least: int) -> int | T:
+    """Read a whole number from the environment; an empty variable counts as not set."""
+    text = os.environ.get(name)
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < least:
+        raise ConfigError(f"{name}={text!r}: expected a whole number, at least {least}; {HINT}")
+    return int(text)
 
 
 def join(*, cpu: bool) -> None:

@@ -31,6 +31,8 @@ from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets import cloud_edits
 from spa3d_plugins.datasets.pointllm_index import SPLITS, AnnotationIndex, ObjectFacts
 
+SHOWN = 20
+"""Errors that are listed at once."""
 ROUNDS = 3
 """Rounds of a newly drawn conversation."""
 TWIN = re.compile(r"(.+)~(\d{1,9})")
@@ -175,8 +177,9 @@ class PointLLM(Dataset):
             self._files, facts, self._clouds, self._cloud_name, allow_text_only=self.config.allow_text_only
         )
         if index.errors and self.on_bad_data == "stop":
-            more = f" (And {len(index.errors) - 1} more errors.)" if len(index.errors) > 1 else ""
-            raise DataError(f"{index.errors[0]}{more} --on-bad-data skip leaves such records out and lists them.")
+            more = f"{len(index.errors)} errors; " if len(index.errors) > 1 else ""
+            hint = f"{more}--on-bad-data skip leaves such records out and lists them."
+            raise DataError("\n".join([*index.errors[:SHOWN], hint]))
         self.skip_log.add(*index.errors, *index.corrupt)
         others = {path.name for path in self._annotations.glob("facts*.json")} - {path.name for path in facts.values()}
         names = ", ".join(path.name for path in facts.values())

@@ -17,9 +17,12 @@ import numpy as np
 from spa3d.contracts.dataset import Cloud
 from spa3d.data.cloud_checks import Colors, cloud_location, from_array
 from spa3d.errors import DataError
+from spa3d.runtime.paths import file_problem
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000
+_MOST_POINTS = 50_000_000
+"""Points of a file; they take 5 GB of memory while they are read."""
 
 
 def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1", columns: int | None = None) -> Cloud:
@@ -49,6 +52,8 @@ def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1", columns: int
         available = os.fstat(file.fileno()).st_size - file.tell()
         if available < header.size:
             raise DataError(f"{where}: truncated: {available} of {header.size} bytes of points; copy it again.")
+        if header.shape[0] > _MOST_POINTS:
+            raise DataError(f"{where}: {header.shape[0]:,} points; thin them out to at most {_MOST_POINTS:,}.")
         body = file.read(header.size)
     stored = np.frombuffer(body, header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
     return from_array(stored, where=where, colors=colors)
@@ -77,12 +82,10 @@ class _Header:
 
 
 def _open(path: Path, where: str) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except FileNotFoundError as error:
-        raise DataError(f"{where}: there is no such file.") from error
-    except OSError as error:
-        raise DataError(f"{where}: cannot be read: {error.strerror}.") from error
+    problem = file_problem(path)
+    if problem:
+        raise DataError(f"{where}: cannot be read: {problem}.")
+    return path.open("rb")
 
 
 def _read_header(file: BinaryIO, where: str) -> _Header:
@@ -117,6 +120,6 @@ def _float_dtype(descr: object, where: str) -> np.dtype[np.floating]:
 
 def _cloud_shape(shape: object, where: str) -> tuple[int, int]:
     match shape:
-        case (int(points), int(channels)) if points >= 0 and channels in (3, 6):
+        case (int(points), int(channels)) if type(points) is int and points >= 0 and channels in (3, 6):
             return points, channels
     raise DataError(f"{where}: shape {shape!r}; a cloud is (N, 6), xyz and rgb, or (N, 3) without color.")

@@ -1,0 +1,37 @@
+"""Paths that a user gives: why a file or a folder there cannot be read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+
+def file_problem(path: str | Path) -> str:
+    """Describe why there is no readable file at `path`; empty if there is one."""
+    mode, problem = _stat(path, "no such file")
+    if problem:
+        return problem
+    if not stat.S_ISREG(mode):  # reading a pipe would wait for its writer
+        return "it is a folder" if stat.S_ISDIR(mode) else "it is no regular file"
+    return "" if os.access(path, os.R_OK) else "it may not be read"
+
+
+def folder_problem(path: str | Path) -> str:
+    """Describe why there is no readable folder at `path`; empty if there is one."""
+    mode, problem = _stat(path, "no such folder")
+    if problem:
+        return problem
+    if not stat.S_ISDIR(mode):
+        return "it is no folder"
+    return "" if os.access(path, os.R_OK | os.X_OK) else "it may not be read"
+
+
+def _stat(path: str | Path, missing: str) -> tuple[int, str]:
+    """Mode of a file, and why it has none."""
+    try:
+        return Path(path).stat().st_mode, ""
+    except FileNotFoundError:
+        return 0, missing
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        return 0, (getattr(error, "strerror", None) or str(error)).lower()
