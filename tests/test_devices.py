@@ -144,7 +144,9 @@ def test_scoring_stays_on_the_device_of_the_model(toy: Any, toy_dataset: Any) ->
     with fake_tensors():
         move(model)
         noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
-        noise.realized = lambda points, noised: np.zeros(len(points))  # its value is read, but fake tensors have none
+        noise.measure_level = lambda points, noised: np.zeros(
+            len(points)
+        )  # its value is read, but fake tensors have none
         scores = score(model, needs, batch, built_in_views(ViewEncoder(model, clouds), noise=noise)).scores
         for need in needs:
             assert scores[need.text, need.view].logp.device == ELSEWHERE

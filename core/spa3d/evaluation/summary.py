@@ -48,11 +48,11 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
     units, key = _questions(tests), ("score", seed)
     majority = _majority(tests)
     result = _score(units, bootstrap, key) | {
-        "majority": _round_value(majority.mean()),
-        "invalid": _round_value(1 - units.valid.mean()),
+        "majority": _round(majority.mean()),
+        "invalid": _round(1 - units.valid.mean()),
         "records": len(set(units.records)),
         "kinds": {
-            kind: _score(units.select(mask), bootstrap, key) | {"majority": _round_value(majority[mask].mean())}
+            kind: _score(units.select(mask), bootstrap, key) | {"majority": _round(majority[mask].mean())}
             for kind, mask in units.by_kind().items()
         },
     }
@@ -62,7 +62,7 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
         result["blind_only"] = True
     normalized = _length_normalized_score(tests)
     if normalized is not None:
-        result["normalized"] = _round_value(normalized)
+        result["normalized"] = _round(normalized)
     return result | {name: _score(other, bootstrap, key) for name, other in _other_sets(rows).items()}
 
 
@@ -169,9 +169,9 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
     for view, values in units.values.items():
         interval = mean_interval(values, units.records, resamples=bootstrap, key=key)
         summaries[view] = {
-            "score": _round_value(values.mean()),
-            "ci95": [_round_value(end) for end in interval],
-            "chance": _round_value(units.chance.mean()),
+            "score": _round(values.mean()),
+            "ci95": [_round(end) for end in interval],
+            "chance": _round(units.chance.mean()),
             "n": len(units.ids),
         }
         if view != CLEAN and units.clean is not None:
@@ -237,14 +237,14 @@ def _other_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
 
 def _score(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
     def interval(values: Values) -> list[float]:
-        return [_round_value(end) for end in mean_interval(values, units.records, resamples=bootstrap, key=key)]
+        return [_round(end) for end in mean_interval(values, units.records, resamples=bootstrap, key=key)]
 
     return {
-        "score": _round_value(units.score_values.mean()),
+        "score": _round(units.score_values.mean()),
         "ci95": interval(units.score_values),
-        "blind": _round_value(units.blind.mean()),
+        "blind": _round(units.blind.mean()),
         "blind_ci95": interval(units.blind),
-        "chance": _round_value(units.chance.mean()),
+        "chance": _round(units.chance.mean()),
         "n": len(units.ids),
     }
 
@@ -255,15 +255,15 @@ def _change(old: ScoredUnits, new: ScoredUnits, bootstrap: int, key: Key) -> dic
         raise ValueError(f"before and after answered different questions: {len(odd)} differ, the first is {odd[0]!r}")
     moved = new.score_values - old.score_values
     return _shift(moved, old.records, bootstrap, key) | {
-        "blind": _round_value((new.blind - old.blind).mean()),
-        "p": _round_value(sign_flip_p(moved, old.records, resamples=bootstrap, key=key)),
+        "blind": _round((new.blind - old.blind).mean()),
+        "p": _round(sign_flip_p(moved, old.records, resamples=bootstrap, key=key)),
     }
 
 
 def _shift(differences: Values, records: np.ndarray, bootstrap: int, key: Key) -> dict[str, Any]:
     """Mean difference with its paired interval."""
     low, high = paired_interval(differences, records, resamples=bootstrap, key=key)
-    return {"score": _round_value(differences.mean()), "ci95": [_round_value(low), _round_value(high)]}
+    return {"score": _round(differences.mean()), "ci95": [_round(low), _round(high)]}
 
 
 def _majority(rows: Sequence[PredictionRow]) -> Values:
@@ -276,13 +276,11 @@ def _majority(rows: Sequence[PredictionRow]) -> Values:
     for row in questions.values():
         answers[row["kind"]][row["answer"]] += 1
 
-    def majority_option(row: PredictionRow) -> str:
+    def pick(row: PredictionRow) -> str:
         frequency = answers[row["kind"]]
         return max(row["options"] or sorted(frequency), key=lambda option: frequency[option])  # ties to the first
 
-    return np.array(
-        [float(majority_option(questions[name]) == questions[name]["answer"]) for name in sorted(questions)]
-    )
+    return np.array([float(pick(questions[name]) == questions[name]["answer"]) for name in sorted(questions)])
 
 
 def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
@@ -297,5 +295,5 @@ def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
     return float(np.mean(right))
 
 
-def _round_value(value: float) -> float:
+def _round(value: float) -> float:
     return round(float(value), DIGITS)
