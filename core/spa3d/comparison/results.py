@@ -89,6 +89,7 @@ TRAINING = {
     "steps": "optimizer steps of post-training",
     "seconds": "wall time of post-training",
     "learning_rate": "peak learning rate",
+    "level": "noise level that was reached on the training clouds, mean over the logged steps",
     "margin": "log p of held-out answers, clean minus noised, nats per answer, of the final weights",
     "saturation": "share of held-out answers whose margin is so wide that the contrast has no effect, final weights",
     "drift": "log p of held-out answers on clean clouds, nats per token, of the final weights minus the base",
@@ -159,11 +160,13 @@ def _collect_training(
     metrics_log: Sequence[Mapping[str, Any]], report: Mapping[str, Any], config: Mapping[str, Any]
 ) -> dict[str, float]:
     first, last = probe_ends(metrics_log) or ({}, {})
+    levels = [row["noise_level"] for row in metrics_log if "noise_level" in row]
     health = report.get("training", {}).get("health", {})
     values = {
         "steps": max((row["step"] for row in metrics_log if "step" in row), default=None),
         "seconds": report.get("timing", {}).get("post-train"),
         "learning_rate": config.get("train", {}).get("learning_rate"),
+        "level": float(np.mean(levels)) if levels else None,
         "margin": last.get("margin"),
         "saturation": last.get("saturation"),
         "repetition": health.get("repetition", {}).get("last"),
