@@ -144,9 +144,8 @@ def test_scoring_stays_on_the_device_of_the_model(toy: Any, toy_dataset: Any) ->
     with fake_tensors():
         move(model)
         noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
-        noise.measure_level = lambda points, noised: np.zeros(
-            len(points)
-        )  # its value is read, but fake tensors have none
+        # The measured level is read, but fake tensors have no values.
+        noise.measure_level = lambda points, noised: np.zeros(len(points))
         scores = score(model, needs, batch, built_in_views(ViewEncoder(model, clouds), noise=noise)).scores
         for need in needs:
             assert scores[need.text, need.view].logp.device == ELSEWHERE
