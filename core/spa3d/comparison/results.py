@@ -24,7 +24,7 @@ from spa3d.runtime.text_files import read_text
 
 @dataclass(frozen=True)
 class QuestionValues:
-    """One number per question of a cell, sorted by question id; ``groups`` are the clusters of intervals."""
+    """One number per question of a cell, sorted by id; ``groups`` are the clusters of intervals."""
 
     ids: np.ndarray
     groups: np.ndarray
@@ -148,9 +148,9 @@ def _read_sets(folder: Path, name: str, block: Mapping[str, Any]) -> dict[str, B
         figures = block.get(when, {})
         for subset, reported in {"test": figures, **figures}.items():
             expected = reported.get("n") if isinstance(reported, Mapping) and subset != "kinds" else None
-            found = len(sets[subset].ids) if subset in sets else 0
-            if expected is not None and found != expected:
-                raise DataError(f"{path}: has {found} of the {expected} answers of the set {subset}; {hint}")
+            result = len(sets[subset].ids) if subset in sets else 0
+            if expected is not None and result != expected:
+                raise DataError(f"{path}: has {result} of the {expected} answers of the set {subset}; {hint}")
         sides.append(sets)
     before, after = sides
     return {subset: BeforeAfter(before[subset], units) for subset, units in after.items() if subset in before}
