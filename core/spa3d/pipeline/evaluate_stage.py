@@ -117,7 +117,8 @@ class Measurement:
         return rows
 
     def _refuse_unscored(self, when: str, questions: Questions) -> None:
-        rows = [row for sides in self.rows(questions).values() for row in sides[when == "after"]]
+        both = [row for sides in self.rows(questions).values() for row in sides[when == "after"]]
+        rows = [row for row in both if row["view"] != TEXT_TABLE]
         lost = count_unscored(rows)
         if lost:
             raise DivergenceError(
