@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     if "--help" in argv or "-h" in argv:
         _print_usage()
         return 0
-    arguments = scan_run(argv)
+    arguments = scan_run(argv, own=OWN_FLAGS["noise"])
     subject, path, count, levels = _read_arguments(arguments)
     settings = arguments.drop_flags(OWN_FLAGS[subject])
     if subject == "noise":
