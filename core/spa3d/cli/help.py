@@ -33,7 +33,7 @@ RUN_FLAGS: tuple[Row, ...] = (
     ("--output", "folder", "", "folder of the run; default runs/<time>-<encoder>-<noise>-<objective>-s<seed>"),
     ("--resume", "", "", "continue the run of this configuration"),
     ("--dry-run", "", "", "print the complete configuration and the plan, without running"),
-    ("--blind", "", "", "train and evaluate without point clouds: the control of every claim about the encoder"),
+    ("--blind", "", "", "train and evaluate without point clouds: a control that shows what the text alone gives"),
     ("--no-cache", "", "", "do not keep the tokens of a frozen encoder on disk"),
     ("--plugin", "file|module", "", "load an unpackaged plugin; may be repeated"),
     ("--registry", "file", "", "add the rows of a file to registry.yaml: components, presets, defaults"),

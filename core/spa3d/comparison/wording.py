@@ -19,7 +19,7 @@ TRAINING_HEADS = {
 LEGEND = (
     "Shares in %, differences in points; all are means over seeds. The 95 % interval of a difference is paired: each "
     "question's differences are averaged over the seeds, then whole records are resampled. It covers the choice of "
-    "questions, not the choice of seeds. The smallest and largest difference of a single seed show the latter."
+    "questions, not the choice of seeds; see “over seeds” for those."
 )
 DETAILS = (
     "Margin: log p of held-out answers on clean minus noised clouds, nats per answer, at the end. Log p drift: "

@@ -240,8 +240,8 @@ class ConfigResolver:
         if isinstance(value, str) and (not value or Path(value).exists()):
             return value
         error = "no such file or folder" if isinstance(value, str) else f"{value!r} is no file"
-        published = weights_source(self.manifest, self.resolved["encoder",].preset or "")
-        self.errors.append(f"{self.layers.location(CHECKPOINT)}: {error}; {published or 'give a file of weights'}")
+        source = weights_source(self.manifest, self.resolved["encoder",].preset or "")
+        self.errors.append(f"{self.layers.location(CHECKPOINT)}: {error}; {source or 'give a file of weights'}")
         return ""
 
     def _add_errors(self, model: type[BaseModel], error: ValidationError, start: Keys) -> None:

@@ -112,7 +112,7 @@ class PartRates(Settings):
     llm: float = Field(0.0, ge=0, le=100)
     """Peak learning rate of the LLM."""
     embeddings: float = Field(0.0, ge=0, le=100)
-    """Peak learning rate of the point tokens' embeddings, where they train without the LLM."""
+    """Peak learning rate of the point tokens' embeddings, if they train without the LLM."""
 
 
 class StageSettings(Settings):
@@ -156,7 +156,7 @@ class BaseSettings(Settings):
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     """Seed of everything in the base, independent of the run's seed."""
     encoder: StageSettings = StageSettings()
-    """Stand-in pretraining of an encoder without weights: predict the words of the captions."""
+    """Pretraining of an encoder without published weights: predict the words of the captions."""
     llm: StageSettings = StageSettings()
     """Pretraining of a fresh LLM on the training text."""
     align: StageSettings = StageSettings()
@@ -270,7 +270,7 @@ class RunConfig(Settings):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the model (bfloat16: autocast); auto is bfloat16 on CUDA and float32 elsewhere."""
     blind: bool = False
-    """Train and evaluate without point clouds: the control of every claim about the encoder."""
+    """Train and evaluate without point clouds: a control that shows what the text alone gives."""
     cache: bool = True
     """Keep the tokens of a frozen encoder on disk (--no-cache turns it off)."""
     cache_limit_gb: float = Field(20.0, gt=0, le=10**6)

@@ -144,7 +144,7 @@ def _examples(document: Document, examples: Sequence[Example]) -> str:
 def _example(example: Example, up_axis: str, noise: str) -> str:
     make_rng = partial(keyed_generator, "report", example.record_id)
     pair = build_scene(example.clean, example.noised, up_axis=up_axis, make_rng=make_rng)
-    about = example.reference or example.record_id
+    label = example.reference or example.record_id
     answers = [("Reference", example.reference), ("Before", example.before), ("After", example.after)]
     answers.append(("Blind", example.blind))
     listed = render_definitions(
@@ -154,7 +154,7 @@ def _example(example: Example, up_axis: str, noise: str) -> str:
     )
     return (
         f'<article data-yaw="{pair.yaw:.1f}" data-pitch="{PITCH:g}" data-grain="{pair.grain:.5f}"><div class="clouds">'
-        + _cloud(pair.clean, "clean", f"Point cloud of {example.record_id}: {about}")
+        + _cloud(pair.clean, "clean", f"Point cloud of {example.record_id}: {label}")
         + _cloud(pair.noised, f"noised: {noise}", f"The same cloud with noise ({noise})")
         + f'</div><div class="said"><p class="question">{_question(example.question)}</p>{listed}'
         f'<p class="meta">{isolate_text(example.record_id)}</p></div></article>'
