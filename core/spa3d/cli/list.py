@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from spa3d.cli import FAULT
-from spa3d.cli.console import error_console, escape_text, output
+from spa3d.cli.console import error_console, escape_text, output, page, print_meanings
 from spa3d.config.catalog import (
     BROKEN,
     IMPORTS,
@@ -53,11 +53,13 @@ def main(argv: Sequence[str]) -> int:
         explanations = explain(registry, name, section)
         _print_json([asdict(each) for each in explanations]) if arguments.has("json") else _print_why(explanations)
         return 0
-    entries = catalog(registry, SECTIONS if section is None else (section,), check=check)
+    sections = SECTIONS if section is None else (section,)
+    entries = catalog(registry, sections, check=check)
     if arguments.has("json"):
         _print_json(_make_document(registry, entries))
     else:
         _print_table(entries)
+        _print_empty(sections, entries)
         if section == "ops":
             backends = ", ".join(f"{name} on {device}" for device, name in _find_automatic(registry, entries).items())
             output().print(
@@ -86,16 +88,25 @@ def _read_section(arguments: Arguments) -> str | None:
 
 
 def _print_usage() -> None:
-    console = output()
+    console = page()
     console.print("usage: spa3d list [KIND] [FLAGS]\n", markup=False)
     console.print(f"KIND  {', '.join(SECTIONS)}\n")
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for flag, meaning in FLAGS.items():
-        table.add_row(escape_text(flag, "bold cyan"), meaning)
-    console.print(table)
+    print_meanings(console, FLAGS)
+
+
+def _print_empty(sections: Sequence[str], entries: Sequence[Entry]) -> None:
+    """Say which sections are empty, and where components come from."""
+    for section in sections:
+        if not any(entry.section == section for entry in entries):
+            text = (
+                f"there is no {section} yet; plugins bring them: a package, or a file with --plugin (docs/plugins.md)"
+            )
+            output().print(escape_text(text), soft_wrap=True)
 
 
 def _print_table(entries: Sequence[Entry]) -> None:
+    if not entries:
+        return
     table = Table("kind", "name", "summary", "origin", "status", box=None, pad_edge=False, header_style="bold")
     last = ""
     for entry in entries:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spa3d.config.foreign_flags import describe_pointer
-from spa3d.config.settings import RunConfig
 from spa3d.config.sources import BLOCKS, PLAIN, Assignment, Name, Source, fixed_location, split_key
 from spa3d.registry.fields import is_block
 from spa3d.registry.kinds import CHOSEN, CHOSEN_ONCE, CHOSEN_SEVERAL
@@ -183,6 +182,8 @@ def _is_flag(flag: Flag) -> bool:
 
 def list_flags() -> list[str]:
     """List the names of the flags of a run, except those of the components."""
+    from spa3d.config.settings import RunConfig  # takes 0.1 s, only needed for an error
+
     blocks = [name for block in BLOCKS for name in _list_settings(block, RunConfig.model_fields[block].annotation)]
     return [*CHOSEN, "llm", *PLAIN, *OPTIONS, *SWITCHES, "base", *blocks]
 

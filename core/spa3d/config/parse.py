@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spa3d.config.choices import Choices, choose
-from spa3d.config.overrides import SWITCH_WORDS, YAML, Arguments, scan_run, source_of_flags
+from spa3d.config.overrides import Arguments, scan_run, source_of_flags
 from spa3d.config.resolve import load_registry_of, resolve_choices
 from spa3d.config.run_file import read_run_file
 from spa3d.config.settings import RunConfig
@@ -18,14 +18,13 @@ from spa3d.registry.registry import Registry
 
 @dataclass(frozen=True)
 class Invocation:
-    """A parsed command line; `only_yaml`: a dry run prints the configuration alone."""
+    """A parsed command line."""
 
     config: RunConfig
     registry: Registry
     output: Path | None
     resume: bool
     dry_run: bool
-    only_yaml: bool = False
 
 
 def parse(argv: Sequence[str]) -> Invocation:
@@ -37,7 +36,7 @@ def parse(argv: Sequence[str]) -> Invocation:
         PluginError: a ``--plugin`` cannot be loaded.
 
     """
-    return parse_arguments(scan_run(argv, switch_words=SWITCH_WORDS))
+    return parse_arguments(scan_run(argv))
 
 
 def parse_arguments(arguments: Arguments) -> Invocation:
@@ -51,7 +50,6 @@ def parse_arguments(arguments: Arguments) -> Invocation:
         output=Path(output) if output else None,
         resume=arguments.has("resume"),
         dry_run=arguments.has("dry-run"),
-        only_yaml=arguments.value("dry-run") == YAML,
     )
 
 

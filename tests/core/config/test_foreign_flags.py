@@ -15,8 +15,8 @@ from spa3d.registry.registry import Registry, load_registry
 NAMED = re.compile(r"--([a-z][a-z0-9_.-]*[a-z0-9])")
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Registry:
+@pytest.fixture(scope="module", name="registry")
+def load_shipped_registry() -> Registry:
     return load_registry()
 
 
@@ -28,9 +28,9 @@ def has_flag(registry: Registry, flag: str) -> bool:
 
 
 @pytest.mark.parametrize("name", POINTERS)
-def test_pointers_name_flags_that_exist(name: str, shipped: Registry) -> None:
+def test_pointers_name_flags_that_exist(name: str, registry: Registry) -> None:
     flags = NAMED.findall(POINTERS[name])
-    assert [flag for flag in flags if not has_flag(shipped, flag)] == []
+    assert [flag for flag in flags if not has_flag(registry, flag)] == []
     assert flags or POINTERS[name] in {POINTERS[key] for key in ("optim", "report_to", "deepspeed", "push_to_hub")}
 
 
