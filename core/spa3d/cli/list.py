@@ -25,9 +25,8 @@ from spa3d.config.catalog import (
     explain,
 )
 from spa3d.config.overrides import Arguments, scan
-from spa3d.errors import ConfigError
+from spa3d.errors import ConfigError, describe_unknown
 from spa3d.ops.selection import REFERENCE
-from spa3d.registry.fields import describe_unknown
 from spa3d.registry.registry import Registry, describe_missing, open_registry
 
 STYLES = {READY: "green", IMPORTS: "green", WORKS: "green", UNAVAILABLE: "yellow", BROKEN: "bold red"}

@@ -15,8 +15,7 @@ from spa3d.config.overrides import Arguments, Flag, scan_run, source_of_flags
 from spa3d.config.parse import parse_arguments, read
 from spa3d.config.resolve import resolve
 from spa3d.config.settings import RunConfig
-from spa3d.errors import ConfigError, OutputError
-from spa3d.registry.fields import describe_unknown
+from spa3d.errors import ConfigError, OutputError, describe_unknown
 from spa3d.registry.registry import Registry
 
 SPLIT = "test"
