@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pkgutil import get_data, iter_modules
 
-from spa3d.cli.console import error_console, escape_text, output, page, print_meanings, show_warning
+from spa3d.cli.console import error_console, escape_text, output, page, print_meanings, print_sentence, show_warning
 from spa3d.errors import SpaError, describe_unknown
 from spa3d.version import __version__
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--debug" in words:
             raise
         for line in str(error).splitlines():
-            error_console().print(escape_text("error: ", "bold red") + escape_text(line), soft_wrap=True)
+            print_sentence(error_console(), escape_text("error: ", "bold red") + escape_text(line))
         return error.exit_code
     except KeyboardInterrupt:
         error_console().print("interrupted")
@@ -59,9 +59,9 @@ def _list_verbs() -> Iterator[tuple[str, str]]:
     """List the verbs, each with the first line of its ``main`` docstring; imports none of them."""
     for module in iter_modules(__path__):
         if module.name not in SHARED and not module.name.endswith("_output"):
-            functions = ast.parse(get_data(__name__, f"{module.name}.py") or b"").body
-            texts = (ast.get_docstring(node) for node in functions if getattr(node, "name", "") == "main")
-            yield module.name, (next(texts, None) or "").partition("\n")[0]
+            nodes = ast.parse(get_data(__name__, f"{module.name}.py") or b"").body
+            mains = (node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == "main")
+            yield module.name, "".join(ast.get_docstring(main) or "" for main in mains).partition("\n")[0]
 
 
 def _print_verbs() -> None:

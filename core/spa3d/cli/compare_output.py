@@ -8,7 +8,7 @@ from statistics import fmean
 
 from rich.table import Table
 
-from spa3d.cli.console import escape_text, output
+from spa3d.cli.console import escape_text, output, print_sentence
 from spa3d.comparison.cells import Outcome, Task, read_outcome
 from spa3d.comparison.document import Score
 from spa3d.comparison.document import Table as ComparisonTable
@@ -76,11 +76,11 @@ def show_table(comparison: ComparisonTable, folder: Path) -> None:
         table.add_row(escape_text(row.label), done, *(word for score in scores for word in _format_score(score)))
     console = output()
     for sentence in comparison.verdict:
-        console.print(escape_text(sentence, "bold"), soft_wrap=True)
+        print_sentence(console, escape_text(sentence, "bold"))
     console.print(table)
     for row in comparison.rows:
         for error in row.errors:
-            console.print(escape_text(f"{row.label}, {error}", "red"), soft_wrap=True)
+            print_sentence(console, escape_text(f"{row.label}, {error}", "red"))
     console.print(f"\nshares in %, means over seeds; {AGAINST[comparison.budget]}", style="dim")
     console.print(
         escape_text("  ".join(str(folder / f"compare.{kind}") for kind in ("html", "md", "json"))), soft_wrap=True

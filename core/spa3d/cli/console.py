@@ -69,6 +69,11 @@ def make_page_table(width: int | None = None) -> Table:
     return table
 
 
+def print_sentence(console: Console, sentence: Text) -> None:
+    """Print a sentence: a terminal breaks its lines between words, a file or pipe gets one line."""
+    console.print(sentence, soft_wrap=not console.is_terminal)
+
+
 def show_warning(
     message: Warning | str,
     category: type[Warning],
@@ -80,7 +85,7 @@ def show_warning(
     """Show a warning for Python: a `Note` as one line, others in the usual format."""
     if issubclass(category, Note):
         if is_first_process():
-            error_console().print(escape_text("note: ", "yellow") + escape_text(message), soft_wrap=True)
+            print_sentence(error_console(), escape_text("note: ", "yellow") + escape_text(message))
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         (file or sys.stderr).write(escape_controls(text))

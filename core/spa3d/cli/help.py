@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
-from spa3d.cli.console import error_console, escape_text, make_page_table, page
+from spa3d.cli.console import error_console, escape_text, make_page_table, page, print_sentence
 from spa3d.config.choices import Choice, Choices
 from spa3d.config.overrides import ALL, Arguments
 from spa3d.config.parse import read
@@ -77,7 +77,7 @@ def show_help(arguments: Arguments) -> None:
     if not every:
         console.print("\n--help all also lists the flags of each stage of the base", style="dim")
     for error in dict.fromkeys(resolver.errors):
-        error_console().print(escape_text("error: ", "bold red") + escape_text(error), soft_wrap=True)
+        print_sentence(error_console(), escape_text("error: ", "bold red") + escape_text(error))
 
 
 def show_block(block: str, *, without: Container[str] = ()) -> None:

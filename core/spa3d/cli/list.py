@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from spa3d.cli import FAULT
-from spa3d.cli.console import error_console, escape_text, output, page, print_meanings
+from spa3d.cli.console import error_console, escape_text, output, page, print_meanings, print_sentence
 from spa3d.config.catalog import (
     BROKEN,
     IMPORTS,
@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
             )
         _print_plugins(registry)
     for clash in registry.clashes:
-        error_console().print(escape_text("error: ", "bold red") + escape_text(clash), soft_wrap=True)
+        print_sentence(error_console(), escape_text("error: ", "bold red") + escape_text(clash))
     broken = bool(registry.broken) or any(entry.status.word == BROKEN for entry in entries)
     return FAULT if registry.clashes else int(check and broken)
 
@@ -100,7 +100,7 @@ def _print_empty(sections: Sequence[str], entries: Sequence[Entry]) -> None:
             text = (
                 f"there is no {section} yet; plugins bring them: a package, or a file with --plugin (docs/plugins.md)"
             )
-            output().print(escape_text(text), soft_wrap=True)
+            print_sentence(output(), escape_text(text))
 
 
 def _print_table(entries: Sequence[Entry]) -> None:
@@ -131,10 +131,10 @@ def _print_plugins(registry: Registry) -> None:
     for plugin in registry.plugins:
         if plugin.imports_torch:
             text = f"{plugin.origin.plugin} ({plugin.origin}) imports torch to be listed: {plugin.seconds:.1f} s"
-            console.print(escape_text("slow plugin: ", "yellow") + escape_text(text), soft_wrap=True)
+            print_sentence(console, escape_text("slow plugin: ", "yellow") + escape_text(text))
     for broken in registry.broken:
         text = f"{broken.origin.plugin} ({broken.origin}): {broken.cause}"
-        console.print(escape_text("broken plugin: ", "bold red") + escape_text(text), soft_wrap=True)
+        print_sentence(console, escape_text("broken plugin: ", "bold red") + escape_text(text))
 
 
 def _print_why(explanations: Sequence[Explanation]) -> None:

@@ -137,7 +137,10 @@ def _examples(document: Document, examples: Sequence[Example]) -> str:
         return ""
     up_axis, noise = str(document.data.get("up_axis", "y")), format_noise(document) or "noise"
     cards = "".join(_example(example, up_axis, noise) for example in examples)
-    hint = '<p class="legend">Drag a cloud, or use the arrow keys, to turn both clouds of an example.</p>'
+    hint = (
+        '<p class="legend">Questions whose answer training changed come first. Drag a cloud, or use the arrow keys, to '
+        "turn both clouds of an example.</p>"
+    )
     return render_section("Examples", hint + cards, "examples")
 
 
