@@ -73,9 +73,15 @@ def draw_position_axis(frame: Frame, positions: Iterable[tuple[float, str]]) -> 
         yield draw_text(frame.x(value), frame.bottom + TICK_DROP, f"{value:g}", "tick", anchor=anchor)
 
 
-def draw_end_labels(labels: Iterable[EndLabel], x: float) -> Iterator[str]:
-    """Draw escaped names of lines from `x` on, moved down where they would overlap."""
-    lowest = -math.inf
-    for label in sorted(labels, key=lambda label: label.y):
-        lowest = max(label.y + TICK_RISE, lowest + LABEL_GAP)
-        yield draw_text(x, lowest, escape(label.name), f"label {label.style}")
+def draw_end_labels(labels: Iterable[EndLabel], x: float, bottom: float) -> Iterator[str]:
+    """Draw escaped names of lines from `x` on, moved apart where they would overlap, above `bottom`."""
+    ordered = sorted(labels, key=lambda label: label.y)
+    places: list[float] = []
+    for label in ordered:
+        places.append(max(label.y + TICK_RISE, places[-1] + LABEL_GAP if places else -math.inf))
+    highest = bottom + TICK_RISE
+    for number in reversed(range(len(places))):
+        places[number] = min(places[number], highest)
+        highest = places[number] - LABEL_GAP
+    for label, place in zip(ordered, places, strict=True):
+        yield draw_text(x, round(place, 1), escape(label.name), f"label {label.style}")

@@ -119,7 +119,7 @@ def _training(metrics: Sequence[Mapping[str, Any]]) -> str:
     blocks = []
     if after:
         held_out = any(line.held_out for chart in after for line in chart.series)
-        styles = "Faint lines are training batches, dotted lines held-out records. " if held_out else ""
+        styles = "Faint lines are training batches, lines with dots are held-out records. " if held_out else ""
         blocks.append(f'<p class="legend">{styles}From left to right: optimizer steps.</p>')
         blocks.append(_charts(draw_chart(chart) for chart in after))
     if base:
