@@ -88,13 +88,13 @@ def contain_exit() -> Iterator[None]:
     except (Exception, KeyboardInterrupt, GeneratorExit, OtherProcessError):
         raise
     except BaseException as error:
-        frames = traceback.extract_tb(error.__traceback__)
+        stack = traceback.extract_tb(error.__traceback__)
         library = sysconfig.get_path("stdlib")
-        own = [frame for frame in frames if not frame.filename.startswith(library) or "-packages" in frame.filename]
-        place = (own or frames)[-1]
+        own = [frame for frame in stack if not frame.filename.startswith(library) or "-packages" in frame.filename]
+        frame = (own or stack)[-1]
         cause = f"{type(error).__name__}: {error}"
         raise PluginError(
-            f"{place.filename}, line {place.lineno}, in {place.name}: a component may not end the program ({cause}); "
+            f"{frame.filename}, line {frame.lineno}, in {frame.name}: a component may not end the program ({cause}); "
             "raise an exception that says what is wrong instead"
         ) from error
 

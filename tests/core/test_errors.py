@@ -18,10 +18,10 @@ def leave(error: BaseException) -> None:
     raise error
 
 
-@pytest.mark.parametrize(("error", "said"), [(SystemExit(0), "SystemExit: 0"), (Leave("bye"), "Leave: bye")])
-def test_contain_exit_names_file_and_line(error: BaseException, said: str) -> None:
+@pytest.mark.parametrize(("error", "message"), [(SystemExit(0), "SystemExit: 0"), (Leave("bye"), "Leave: bye")])
+def test_contain_exit_names_file_and_line(error: BaseException, message: str) -> None:
     line = leave.__code__.co_firstlineno + 1
-    with pytest.raises(PluginError, match=rf"test_errors.py, line {line}, in leave: .*\({said}\)"), contain_exit():
+    with pytest.raises(PluginError, match=rf"test_errors.py, line {line}, in leave: .*\({message}\)"), contain_exit():
         leave(error)
 
 

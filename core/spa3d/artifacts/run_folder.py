@@ -64,7 +64,7 @@ def refuse_unwritable(path: Path, flag: str) -> None:
 
     """
     try:
-        there = next(place for place in (path, *path.absolute().parents) if place.exists())
+        there = next(location for location in (path, *path.absolute().parents) if location.exists())
         problem = "" if there == path or there.is_dir() else f"{there} is a file"
         if not problem and not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
             problem = f"{there} may not be written"

@@ -169,8 +169,8 @@ def _render_score_row(row: TableRow, score: Score | None, scale: BarScale) -> st
     if score.gap:
         moved = f"<small>{format_points(score.gap_change.mean)} by training</small>" if score.gap_change else ""
         gap = f"<b>{format_points(score.gap.mean)}</b>{moved}"
-    before, blind = format_percent(score.before.mean), format_percent(score.blind.mean)
-    details = f"<small>before {before}</small><small>blind {blind}</small>"
+    before, blind, floor = (format_percent(spread.mean) for spread in (score.before, score.blind, score.text_floor))
+    details = f"<small>before {before}</small><small>blind {blind}</small><small>text floor {floor}</small>"
     contents = (
         f"<b>{format_percent(score.after.mean)}</b>{details}",
         _format_estimate(score.change),

@@ -154,7 +154,7 @@ def _shift(differences: Values, groups: np.ndarray, bootstrap: int, key: Key) ->
 
 
 def _mean_measures(rows: Sequence[PredictionRow]) -> dict[str, float]:
-    """Mean of each further figure, over the answers that have it, with the cloud where there is one."""
+    """Mean of each further figure, over the answers with the cloud that have it."""
     shown = [row for row in rows if row["view"] == CLEAN] or [row for row in rows if row["view"] == BLIND]
     measures = [row.get("measures", {}) for row in shown]
     names = dict.fromkeys(name for some in measures for name in some)

@@ -16,8 +16,8 @@ from spa3d.config.resolve import load_registry_of, resolve
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import Settings, read_source
 from spa3d.errors import ConfigError, contain_exit
+from spa3d.pipeline.open_run import open_run
 from spa3d.pipeline.pairs_request import check_pairs_request
-from spa3d.pipeline.run import open_run
 from spa3d.pipeline.run_location import default_folder
 from spa3d.preferences.generate import Pairs
 from spa3d.registry.registry import Registry

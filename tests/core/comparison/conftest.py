@@ -52,6 +52,7 @@ def finish_cell(folder: Path, shares, *, seed=0, drift=-0.01, warnings=(), sets=
         {"stage": "post-train", "step": step, "probe": True, "logp_clean": logp, "margin": margin, "saturation": 0.25}
         for step, logp, margin in ((0, -0.3, 0.5), (20, -0.3 + drift, 1.5))
     ]
+    probes += [{"stage": "post-train", "step": step, "noise_level": level} for step, level in ((10, 0.24), (20, 0.28))]
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in probes), encoding="utf-8")
     (folder / "config.yaml").write_text(yaml.safe_dump({"train": {"learning_rate": 1e-5}}), encoding="utf-8")

@@ -73,8 +73,11 @@ def test_refuse_foreign_cells_accepts_a_comparison(
 
 def test_refuse_foreign_cells_where_no_folder_can_be(config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for output, said in ((tmp_path / "file", "a file; choose another folder"), (tmp_path / "file" / "c", "is a file")):
-        with pytest.raises(OutputError, match=rf"^--output {output}: .*{said}"):
+    for output, message in (
+        (tmp_path / "file", "a file; choose another folder"),
+        (tmp_path / "file" / "c", "is a file"),
+    ):
+        with pytest.raises(OutputError, match=rf"^--output {output}: .*{message}"):
             refuse_foreign_cells(tasks(config, output), output)
 
 
