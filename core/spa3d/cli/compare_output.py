@@ -29,7 +29,7 @@ AGAINST = {
 
 
 def show_cells(tasks: Sequence[Task], share: Sequence[Task]) -> None:
-    """List every cell with the state of those in `share`, and times if finished cells have measured any."""
+    """List every cell with the state of those in `share`, and its time if it was measured."""
     chosen = {task.cell.index for task in share}
     outcomes = [read_outcome(task) for task in tasks]
     times = estimate_times(outcomes)
@@ -55,7 +55,7 @@ def show_cells(tasks: Sequence[Task], share: Sequence[Task]) -> None:
 
 
 def estimate_times(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Estimate the seconds of a cell by the label of its row: the mean of the row's finished cells."""
+    """Estimate the seconds of a cell, by row: the mean of the finished cells of the row."""
     measured: dict[str, list[float]] = {}
     for outcome in outcomes:
         if outcome.duration is not None:

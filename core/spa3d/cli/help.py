@@ -1,4 +1,4 @@
-"""Pages of help; ``spa3d run --help`` has the flags of the chosen components, with their current values."""
+"""``spa3d run --help``: the flags of the chosen components, with their current values."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def run(invocation: Invocation, folder: Path) -> None:
 
 
 def show(folder: Path) -> None:
-    """Show the result of the run in `folder` and link ``runs/latest`` to it, once among all processes."""
+    """Show the result in `folder` and link ``runs/latest`` to it, in the first process."""
     from spa3d.cli.run_output import show_result
 
     if is_first_process():

@@ -38,7 +38,7 @@ def flatten(stages: Iterable[Stage]) -> Iterator[Stage]:
 
 
 def run_stages(stages: Iterable[Stage], timing: MutableMapping[str, float]) -> None:
-    """Run `stages` in order; `timing` gets the wall seconds of those that were not done, by name."""
+    """Run `stages` in order; `timing` gets the wall seconds of those that were not done."""
     for stage in stages:
         start, was_done = time.perf_counter(), stage.done()
         if stage.every_process:

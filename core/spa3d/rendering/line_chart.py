@@ -74,14 +74,14 @@ def draw_position_axis(frame: Frame, positions: Iterable[tuple[float, str]]) -> 
 
 
 def draw_end_labels(labels: Iterable[EndLabel], x: float, bottom: float) -> Iterator[str]:
-    """Draw escaped names of lines from `x` on, moved apart where they would overlap, above `bottom`."""
+    """Draw escaped names of lines from `x` on, above `bottom`, moved apart if they overlap."""
     ordered = sorted(labels, key=lambda label: label.y)
-    places: list[float] = []
+    positions: list[float] = []
     for label in ordered:
-        places.append(max(label.y + TICK_RISE, places[-1] + LABEL_GAP if places else -math.inf))
+        positions.append(max(label.y + TICK_RISE, positions[-1] + LABEL_GAP if positions else -math.inf))
     highest = bottom + TICK_RISE
-    for number in reversed(range(len(places))):
-        places[number] = min(places[number], highest)
-        highest = places[number] - LABEL_GAP
-    for label, place in zip(ordered, places, strict=True):
-        yield draw_text(x, round(place, 1), escape(label.name), f"label {label.style}")
+    for number in reversed(range(len(positions))):
+        positions[number] = min(positions[number], highest)
+        highest = positions[number] - LABEL_GAP
+    for label, position in zip(ordered, positions, strict=True):
+        yield draw_text(x, round(position, 1), escape(label.name), f"label {label.style}")

@@ -72,7 +72,7 @@ def test_draw_chart_watchdog_warning():
 
 def test_draw_chart_gives_every_name_a_style_of_its_own() -> None:
     lines = [
-        Series(name, "plain", held, (0, 1), (0.1, 0.2)) for name in ("loss", "sft", "spa") for held in (False, True)
+        Series(name, "plain", probe, (0, 1), (0.1, 0.2)) for name in ("loss", "sft", "spa") for probe in (False, True)
     ]
     figure = draw_chart(Chart("Loss", "", (*lines, Series("clean", "clean", False, (0, 1), (0.1, 0.2)))))
     styles = re.findall(r'class="label ([^"]*)"[^>]*>([^<]*)<', figure)
