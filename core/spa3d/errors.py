@@ -7,10 +7,11 @@ these is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import difflib
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, Self
 
@@ -105,3 +106,11 @@ class Note(UserWarning):
 def first_line(error: BaseException) -> str:
     """First line of the text of `error`."""
     return str(error).strip().partition("\n")[0]
+
+
+def describe_unknown(what: str, name: str, there: Iterable[str]) -> str:
+    """Describe an unknown name, with similar names and all possible ones."""
+    there = list(there)
+    near = difflib.get_close_matches(name, there, n=3)
+    guess = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
+    return f"no {what} {name!r}{guess} possible: {', '.join(there) or 'none'}"

@@ -1,4 +1,4 @@
-"""Run folders: lock, saved configuration, passport, and link to the latest run."""
+"""Run folders: lock, saved configuration, passport, checkpoints, and link to the latest run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +131,28 @@ def _clear(output: Path) -> None:
 
 
 def link_latest(output: Path) -> None:
-    """Link ``runs/latest`` to `output`, if its parent folder is called runs."""
-    folder = output.resolve()
-    link = folder.parent / "latest"
-    if folder.parent.name != "runs" or (link.exists() and not link.is_symlink()):
+    """Link ``runs/latest`` to `output`, wherever that lies, if the link can be made."""
+    runs = Path("runs")
+    link, fresh = runs / "latest", runs / f".latest-{os.getpid()}"
+    if link.exists() and not link.is_symlink():
         return
-    fresh = folder.parent / f".latest-{os.getpid()}"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(folder.name)
-    fresh.replace(link)  # atomic: two runs may end at the same time
+    with suppress(OSError):
+        runs.mkdir(exist_ok=True)
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(
+            os.path.relpath(output.resolve(), runs.resolve()) if _is_in(output, runs) else output.resolve()
+        )
+        fresh.replace(link)  # atomic: two runs may end at the same time
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def drop_checkpoints(output: Path) -> None:
+    """Remove what only a run that is not finished needs; the trained model is in ``model/``."""
+    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    (output / "best.safetensors").unlink(missing_ok=True)
 
 
 def issue_passport(output: Path, passport: dict[str, object]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spa3d.config.choices import Choice, Choices, choose
+from spa3d.config.foreign_flags import describe_pointer
 from spa3d.config.hub_ids import is_hub_id
 from spa3d.config.idle import ExplicitSettings, idle_errors
 from spa3d.config.layers import Layers, Location
@@ -248,7 +249,9 @@ class ConfigResolver:
             keys: Keys = (*start, *each["loc"])
             dotted = ".".join(map(str, keys))
             what = f"--{dotted} " if each["type"] == "missing" else ""
-            self.errors.append(f"{self.layers.location(keys) or dotted}: {what}{describe_error(model, each)}")
+            pointer = describe_pointer(dotted) if each["type"] == "extra_forbidden" else ""
+            text = f"no such setting; {pointer}" if pointer else f"{what}{describe_error(model, each)}"
+            self.errors.append(f"{self.layers.location(keys) or dotted}: {text}")
 
     def _check_machine(self) -> None:
         """Check what depends on this machine: folders, devices, backends."""

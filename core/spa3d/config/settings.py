@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from spa3d.registry.checked_values import refuse_conversion
 
 Part = Literal["encoder", "projector", "llm", "embeddings"]
-
-
 LARGEST_SEED = 2**32 - 1
 """Largest seed that every generator of random numbers takes."""
 LARGEST_COUNT = 10**9
@@ -192,6 +190,8 @@ class TrainSettings(StageSettings):
     """Stop when the watchdog warns that held-out log p(y|x) has fallen."""
     keep: Literal["last", "best"] = "last"
     """Weights to keep: those of the last step, or of the probe with the highest held-out log p(y|x)."""
+    keep_checkpoints: bool = False
+    """Keep the checkpoints of a finished run; a run that is not finished has them in any case."""
     save_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Data type of the weights in the saved model; training keeps float32 weights in any case."""
     probe_every: int = Field(10, ge=1, le=LARGEST_COUNT)

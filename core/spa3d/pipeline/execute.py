@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spa3d import ops
+from spa3d.artifacts.run_folder import link_latest
 from spa3d.config.resolve import load_registry_of, resolve
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import Settings, read_source
@@ -76,6 +77,8 @@ def run(
         raise ConfigError("resume: say which run with output")
     folder = Path(output) if output is not None else default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))
     execute(config, registry, output=folder, resume=resume, reporter=reporter or SilentReporter())
+    if output is None:
+        link_latest(folder)
     return RunResult(folder)
 
 

@@ -209,7 +209,7 @@ class Run:
         if self.config.base.path:
             self.reporter.stage("base", f"given: {self.config.base.path}")
         elif self.base.is_finished:
-            self.reporter.stage("base", f"there: {self.base.folder}")
+            self.reporter.stage("base", f"reused: {self.base.folder}")
         else:
             changed = explain_cache_miss(self.base, self.execution.workspace)
             if changed:

@@ -119,7 +119,7 @@ def _training(metrics: Sequence[Mapping[str, Any]]) -> str:
     blocks = []
     if after:
         held_out = any(line.held_out for chart in after for line in chart.series)
-        styles = "Faint lines are training batches, dotted lines held-out records. " if held_out else ""
+        styles = "Faint lines are training batches, lines with dots are held-out records. " if held_out else ""
         blocks.append(f'<p class="legend">{styles}From left to right: optimizer steps.</p>')
         blocks.append(_charts(draw_chart(chart) for chart in after))
     if base:
@@ -137,7 +137,10 @@ def _examples(document: Document, examples: Sequence[Example]) -> str:
         return ""
     up_axis, noise = str(document.data.get("up_axis", "y")), format_noise(document) or "noise"
     cards = "".join(_example(example, up_axis, noise) for example in examples)
-    hint = '<p class="legend">Drag a cloud, or use the arrow keys, to turn both clouds of an example.</p>'
+    hint = (
+        '<p class="legend">Questions whose answer training changed come first. Drag a cloud, or use the arrow keys, to '
+        "turn both clouds of an example.</p>"
+    )
     return render_section("Examples", hint + cards, "examples")
 
 

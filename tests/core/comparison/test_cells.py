@@ -29,7 +29,7 @@ def test_read_outcome_is_done_if_complete_with_the_same_configuration(
     finish(task, status="interrupted")
     assert read_outcome(task).status == "to do"
     finish(task)
-    assert read_outcome(task) == Outcome(task.cell, "done", seconds=1.5)
+    assert read_outcome(task) == Outcome(task.cell, "done", seconds=1.5, duration=4.0)
     other = Task(task.cell, config.model_copy(update={"seed": 9}))
     assert read_outcome(other).status == "to do"
 

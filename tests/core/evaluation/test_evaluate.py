@@ -21,7 +21,7 @@ from spa3d.evaluation.evaluate import (
 )
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions
 from spa3d.evaluation.summary import summarize
-from spa3d.registry import create
+from spa3d.registry.create import create
 
 VIEWS = ("clean", "blind")
 
