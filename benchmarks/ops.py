@@ -202,8 +202,8 @@ def three_rows(data: str, query: Tensor, xyz: Tensor) -> list[Row]:
     return rows
 
 
-def check(found: Tensor, expected: Tensor, what: str) -> None:
-    if not torch.equal(found, expected):
+def check(actual: Tensor, expected: Tensor, what: str) -> None:
+    if not torch.equal(actual, expected):
         raise SystemExit(f"{what}: the indices differ from the reference")
 
 

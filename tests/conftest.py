@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from spa3d.runtime import torchvision_guard as torchvision_guard
 
 torch.set_num_threads(1)
+gc.collect()
+gc.freeze()  # every stage of training collects garbage, and would look at all imported modules again
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from spa3d.cli import main
 from spa3d.contracts.objective import Score, Scores
 from spa3d.runtime.rng import Draws
 
@@ -79,12 +77,11 @@ def load(home: Path) -> Callable[[str], ModuleType]:
 
 def run(home: Path, *argv: str, output: str) -> dict:
     """The report of a short run in `home`."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("SPA3D_")}
-    paths = os.pathsep.join([str(ROOT / "core"), str(ROOT / "plugins")])
-    more = {"PYTHONPATH": paths, "SPA3D_PLUGINS": "", "SPA3D_BASES": str(home / "bases"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "tools" / "run.py"), *SHORT.split(), *argv, "--output", output]
-    done = subprocess.run(command, cwd=home, env={**kept, **more}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("SPA3D_PLUGINS", "")
+        patch.setenv("SPA3D_BASES", str(home / "bases"))
+        assert main(["run", *SHORT.split(), *argv, "--output", output]) == 0
     return json.loads((home / output / "report.json").read_text(encoding="utf-8"))
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from spa3d.cli import main
 from spa3d.config.parse import parse
 from spa3d.runtime.rng import Draws
 
@@ -89,12 +88,11 @@ def finished_run(home: Path) -> Path:
     """One run on these clouds with both plugins."""
     argv = "--dataset pointllm --dataset.root my_clouds --plugin dusk.py --noise dusk --noise.level 0.5 "
     argv += "--plugin hinge.py --objective hinge --objective.margin 2 --output runs/mine"
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("SPA3D_")}
-    paths = os.pathsep.join([str(ROOT / "core"), str(ROOT / "plugins")])
-    more = {"PYTHONPATH": paths, "SPA3D_PLUGINS": "", "SPA3D_BASES": str(home / "bases"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "tools" / "run.py"), *SHORT.split(), *argv.split()]
-    done = subprocess.run(command, cwd=home, env={**kept, **more}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("SPA3D_PLUGINS", "")
+        patch.setenv("SPA3D_BASES", str(home / "bases"))
+        assert main(["run", *SHORT.split(), *argv.split()]) == 0
     return home / "runs" / "mine"
 
 

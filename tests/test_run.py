@@ -275,7 +275,7 @@ def test_blind_run_reads_no_cloud(bases: Path, tmp_path: Path) -> None:
     folder = tmp_path / "blind"
     run([*SMOKE, "--objective", "sft", "--blind", "--output", str(folder)], bases)
     rows = [json.loads(line) for line in (folder / "predictions" / "choice.after.jsonl").read_text().splitlines()]
-    assert {row["view"] for row in rows} == {"blind"}
+    assert {row["view"] for row in rows} == {"blind", "text-table"}
     stages = {json.loads(row)["stage"] for row in (folder / "metrics.jsonl").read_text().splitlines()}
     assert stages == {"base.llm", "base.instruct", "post-train"}
     assert yaml.safe_load((folder / "config.yaml").read_text())["blind"] is True

@@ -7,11 +7,12 @@ these is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, Self
 
@@ -98,13 +99,13 @@ def contain_exit() -> Iterator[None]:
     except (Exception, KeyboardInterrupt, GeneratorExit, OtherProcessError):
         raise
     except BaseException as error:
-        frames = traceback.extract_tb(error.__traceback__)
+        stack = traceback.extract_tb(error.__traceback__)
         library = sysconfig.get_path("stdlib")
-        own = [frame for frame in frames if not frame.filename.startswith(library) or "-packages" in frame.filename]
-        place = (own or frames)[-1]
+        own = [frame for frame in stack if not frame.filename.startswith(library) or "-packages" in frame.filename]
+        frame = (own or stack)[-1]
         cause = f"{type(error).__name__}: {error}"
         raise PluginError(
-            f"{place.filename}, line {place.lineno}, in {place.name}: a component may not end the program ({cause}); "
+            f"{frame.filename}, line {frame.lineno}, in {frame.name}: a component may not end the program ({cause}); "
             "raise an exception that says what is wrong instead"
         ) from error
 
@@ -127,3 +128,11 @@ def shorten_fault(line: str) -> str:
 def first_line(error: BaseException) -> str:
     """First line of the text of `error`."""
     return str(error).strip().partition("\n")[0]
+
+
+def describe_unknown(what: str, name: str, there: Iterable[str]) -> str:
+    """Describe an unknown name, with similar names and all possible ones."""
+    there = list(there)
+    near = difflib.get_close_matches(name, there, n=3)
+    guess = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
+    return f"no {what} {name!r}{guess} possible: {', '.join(there) or 'none'}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spa3d.errors import DivergenceError, OtherProcessError, PluginError, SpaError, contain_exit
+from spa3d.errors import DivergenceError, OtherProcessError, PluginError, SpaError, contain_exit, describe_unknown
 
 
 class Leave(BaseException):
@@ -18,10 +18,10 @@ def leave(error: BaseException) -> None:
     raise error
 
 
-@pytest.mark.parametrize(("error", "said"), [(SystemExit(0), "SystemExit: 0"), (Leave("bye"), "Leave: bye")])
-def test_contain_exit_names_file_and_line(error: BaseException, said: str) -> None:
+@pytest.mark.parametrize(("error", "message"), [(SystemExit(0), "SystemExit: 0"), (Leave("bye"), "Leave: bye")])
+def test_contain_exit_names_file_and_line(error: BaseException, message: str) -> None:
     line = leave.__code__.co_firstlineno + 1
-    with pytest.raises(PluginError, match=rf"test_errors.py, line {line}, in leave: .*\({said}\)"), contain_exit():
+    with pytest.raises(PluginError, match=rf"test_errors.py, line {line}, in leave: .*\({message}\)"), contain_exit():
         leave(error)
 
 
@@ -42,3 +42,8 @@ def test_plugin_error_of_a_component_names_class_and_file() -> None:
 
 def test_exit_codes_of_errors() -> None:
     assert (SpaError.exit_code, PluginError.exit_code, DivergenceError.exit_code) == (2, 2, 1)
+
+
+def test_describe_unknown_lists_names_without_a_similar_one() -> None:
+    assert describe_unknown("verb", "zzz", ["list", "run"]) == "no verb 'zzz'; possible: list, run"
+    assert describe_unknown("judge", "zzz", []) == "no judge 'zzz'; possible: none"

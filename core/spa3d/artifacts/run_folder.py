@@ -1,4 +1,4 @@
-"""Run folders: lock, saved configuration, passport, and link to the latest run."""
+"""Run folders: lock, saved configuration, passport, checkpoints, and link to the latest run."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def refuse_unwritable(path: Path, flag: str) -> None:
     try:
         with suppress(FileNotFoundError, NotADirectoryError):
             path.lstat()  # names that no file can have: too long, or with a NUL
-        there = next(place for place in (path, *path.absolute().parents) if place.exists())
+        there = next(location for location in (path, *path.absolute().parents) if location.exists())
         problem = "" if there == path or there.is_dir() else f"{there} is a file"
         if not problem and not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
             problem = f"{there} may not be written"
@@ -134,15 +134,28 @@ def _clear(output: Path) -> None:
 
 
 def link_latest(output: Path) -> None:
-    """Link ``runs/latest`` to `output`, if its parent folder is called runs."""
-    folder = output.resolve()
-    link = folder.parent / "latest"
-    if folder.parent.name != "runs" or (link.exists() and not link.is_symlink()):
+    """Link ``runs/latest`` to `output`, wherever that lies, if the link can be made."""
+    runs = Path("runs")
+    link, fresh = runs / "latest", runs / f".latest-{os.getpid()}"
+    if link.exists() and not link.is_symlink():
         return
-    fresh = folder.parent / f".latest-{os.getpid()}"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(folder.name)
-    fresh.replace(link)  # atomic: two runs may end at the same time
+    with suppress(OSError):
+        runs.mkdir(exist_ok=True)
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(
+            os.path.relpath(output.resolve(), runs.resolve()) if _is_in(output, runs) else output.resolve()
+        )
+        fresh.replace(link)  # atomic: two runs may end at the same time
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def drop_checkpoints(output: Path) -> None:
+    """Remove what only a run that is not finished needs; the trained model is in ``model/``."""
+    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    (output / "best.safetensors").unlink(missing_ok=True)
 
 
 def issue_passport(output: Path, passport: dict[str, object]) -> None:

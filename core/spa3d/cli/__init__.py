@@ -6,18 +6,16 @@ input error, reported in one message; 130 interrupted. Any other error is a bug 
 
 from __future__ import annotations
 
+import ast
 import errno
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import get_data, iter_modules
 
-from rich.table import Table
-
-from spa3d.cli.console import error_console, escape_text, output, show_warning
-from spa3d.errors import SpaError, shorten_fault
-from spa3d.registry.fields import describe_unknown
+from spa3d.cli.console import error_console, escape_text, output, page, print_meanings, print_sentence, show_warning
+from spa3d.errors import SpaError, describe_unknown, shorten_fault
 from spa3d.version import __version__
 
 Verb = Callable[[Sequence[str]], int]
@@ -63,29 +61,28 @@ def _print_faults(message: str) -> None:
     """Print one error per line of `message`."""
     for line in message.splitlines():
         text = escape_text("error: ", "bold red") + escape_text(shorten_fault(line))
-        error_console().print(text, soft_wrap=True)
+        print_sentence(error_console(), text)
 
 
 def _verb(name: str) -> Verb:
-    names = [module.name for module in iter_modules(__path__)]
-    verb = getattr(import_module(f"{__name__}.{name}"), "main", None) if name in names else None
-    if verb is None:
-        verbs = [known for known, _ in _list_verbs()]
+    verbs = [known for known, _ in _list_verbs()]
+    if name not in verbs:
         raise SpaError(f"spa3d {name}: {describe_unknown('verb', name, verbs)}")
+    verb: Verb = import_module(f"{__name__}.{name}").main
     return verb
 
 
-def _list_verbs() -> Iterator[tuple[str, Verb]]:
+def _list_verbs() -> Iterator[tuple[str, str]]:
+    """List the verbs, each with the first line of its ``main`` docstring; imports none of them."""
     for module in iter_modules(__path__):
         if module.name not in SHARED and not module.name.endswith("_output"):
-            yield module.name, import_module(f"{__name__}.{module.name}").main
+            nodes = ast.parse(get_data(__name__, f"{module.name}.py") or b"").body
+            mains = (node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == "main")
+            yield module.name, "".join(ast.get_docstring(main) or "" for main in mains).partition("\n")[0]
 
 
 def _print_verbs() -> None:
-    table = Table(box=None, show_header=False, padding=(0, 2))
-    for name, verb in _list_verbs():
-        table.add_row(escape_text(name, "bold cyan"), escape_text((verb.__doc__ or "").partition("\n")[0]))
-    console = output()
+    console = page()
     console.print(f"spa3d {__version__}: post-training and honest measurement of 3D multimodal LLMs\n")
     console.print("usage: spa3d VERB …      spa3d VERB --help shows its flags\n", markup=False)
-    console.print(table)
+    print_meanings(console, dict(_list_verbs()))

@@ -11,10 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Self
 
-from rich.table import Table
-
 from spa3d.cli import INTERRUPTED
-from spa3d.cli.console import Bars, error_console, escape_text, make_reporter, output
+from spa3d.cli.console import Bars, error_console, escape_text, make_reporter, page, print_meanings
 from spa3d.config.overrides import Arguments, scan_run
 from spa3d.registry.registry import load_registry
 from spa3d.runtime.progress import Advance
@@ -36,7 +34,7 @@ FLAGS = {
     "compute: SFT for as many steps as cost the same (default: steps)",
     "--cell i/n": "run only every n-th cell, starting with the i-th, for job arrays; the table has all finished cells",
     "--output DIR": "folder of cells and table (default: runs/compare-NAME); the same command continues a stopped grid",
-    "--dry-run": "list the cells and their state, without running any",
+    "--dry-run": "list the cells with their state, and the time of each whose row was measured; run none",
 }
 
 
@@ -136,12 +134,8 @@ class CellReporter:
 
 
 def _print_usage(arguments: Arguments) -> None:
-    console = output()
+    console = page()
     console.print("usage: spa3d compare [NAME] [flags]      flags of `spa3d run` go to every cell\n", markup=False)
-    table = Table(box=None, show_header=False, padding=(0, 2))
     registry = load_registry(added=arguments.value("registry"), plugins=arguments.values("plugin"))
-    for name, preset in registry.manifest.presets.compare.items():
-        table.add_row(escape_text(name, "bold cyan"), escape_text(preset.summary))
-    for flag, meaning in FLAGS.items():
-        table.add_row(escape_text(flag, "bold cyan"), escape_text(meaning))
-    console.print(table)
+    presets = {name: preset.summary for name, preset in registry.manifest.presets.compare.items()}
+    print_meanings(console, {**presets, **FLAGS})

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from rich.table import Table
 
-from spa3d.cli.console import escape_text, output
-from spa3d.comparison.cells import Task, read_outcome
+from spa3d.cli.console import escape_text, output, print_sentence
+from spa3d.comparison.cells import Outcome, Task, read_outcome
 from spa3d.comparison.document import Score
 from spa3d.comparison.document import Table as ComparisonTable
-from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
+from spa3d.rendering.numbers import (
+    NOTHING,
+    format_count,
+    format_duration,
+    format_percent,
+    format_points,
+    format_points_interval,
+)
 
 AGAINST = {
     "steps": "differences in points against SFT of as many steps, paired 95 % intervals",
@@ -21,16 +29,38 @@ AGAINST = {
 
 
 def show_cells(tasks: Sequence[Task], share: Sequence[Task]) -> None:
-    """List every cell, with the state of those in `share`."""
+    """List every cell with the state of those in `share`, and its time if it was measured."""
     chosen = {task.cell.index for task in share}
+    outcomes = [read_outcome(task) for task in tasks]
+    times = estimate_times(outcomes)
     table = Table("cell", "row", "control", "seed", "steps", "lr", "state", box=None, pad_edge=False)
-    for task in tasks:
+    if times:
+        table.add_column("time", justify="right")
+    for task, outcome in zip(tasks, outcomes, strict=True):
         cell, train = task.cell, task.config.train
-        state = read_outcome(task).status if cell.index in chosen else "another process"
+        state = outcome.status if cell.index in chosen else "another process"
         row = cell.row
         values = [row.label, row.control or "(is SFT)", str(cell.seed), str(train.steps), f"{train.learning_rate:g}"]
-        table.add_row(str(cell.index + 1), *map(escape_text, values), state)
+        cells = [*map(escape_text, values), escape_text(state)]
+        if times:
+            sign = "" if outcome.status == "done" else "~ "
+            cells.append(escape_text(sign + format_duration(times[row.label]) if row.label in times else NOTHING))
+        table.add_row(str(cell.index + 1), *cells)
     output().print(table)
+    left = [each for each in outcomes if each.status != "done" and each.cell.index in chosen]
+    known = [times[each.cell.row.label] for each in left if each.cell.row.label in times]
+    if known:
+        total = f"~ {format_duration(sum(known))} for {len(known)} of {format_count(len(left), 'cell')} to do"
+        output().print(f"\n{total}, as long as finished cells of the same row took", style="dim")
+
+
+def estimate_times(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Estimate the seconds of a cell, by row: the mean of the finished cells of the row."""
+    measured: dict[str, list[float]] = {}
+    for outcome in outcomes:
+        if outcome.duration is not None:
+            measured.setdefault(outcome.cell.row.label, []).append(outcome.duration)
+    return {label: fmean(seconds) for label, seconds in measured.items()}
 
 
 def show_table(comparison: ComparisonTable, folder: Path) -> None:
@@ -46,11 +76,11 @@ def show_table(comparison: ComparisonTable, folder: Path) -> None:
         table.add_row(escape_text(row.label), done, *(word for score in scores for word in _format_score(score)))
     console = output()
     for sentence in comparison.verdict:
-        console.print(escape_text(sentence, "bold"), soft_wrap=True)
+        print_sentence(console, escape_text(sentence, "bold"))
     console.print(table)
     for row in comparison.rows:
         for error in row.errors:
-            console.print(escape_text(f"{row.label}, {error}", "red"), soft_wrap=True)
+            print_sentence(console, escape_text(f"{row.label}, {error}", "red"))
     console.print(f"\nshares in %, means over seeds; {AGAINST[comparison.budget]}", style="dim")
     console.print(
         escape_text("  ".join(str(folder / f"compare.{kind}") for kind in ("html", "md", "json"))), soft_wrap=True

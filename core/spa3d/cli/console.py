@@ -1,8 +1,8 @@
 """Output of the command line: two consoles, and two reporters of a run's progress.
 
 Results go to stdout, progress and errors to stderr. A terminal gets colors and bars; a file or pipe gets plain lines
-without wrapping. Text from data, plugins or users is never interpreted as markup, and its control characters are
-escaped.
+without wrapping, except for pages of help. Text from data, plugins or users is never interpreted as markup, and its
+control characters are escaped.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from spa3d.errors import Note
@@ -26,6 +27,8 @@ from spa3d.runtime.progress import Advance, Reporter, SilentReporter
 
 PLAIN_WIDTH = 200
 """Columns of a file or pipe: wide enough that a table row stays on one line."""
+PAGE_WIDTH = 80
+"""Columns of a page of help in a file or pipe."""
 PLAIN_PAUSE = 60.0
 """Seconds between two progress lines of the same task in a log."""
 
@@ -33,6 +36,11 @@ PLAIN_PAUSE = 60.0
 def output() -> Console:
     """The console of results, on stdout."""
     return _make_console(sys.stdout)
+
+
+def page() -> Console:
+    """The console of a page of help, on stdout."""
+    return _make_console(sys.stdout, PAGE_WIDTH)
 
 
 def error_console() -> Console:
@@ -43,6 +51,27 @@ def error_console() -> Console:
 def escape_text(text: object, style: str = "") -> Text:
     """Make text for rich without markup; control characters are escaped."""
     return Text(escape_controls(str(text)), style=style)
+
+
+def print_meanings(console: Console, meanings: Mapping[str, str]) -> None:
+    """Print words, such as flags, each beside its meaning."""
+    table = make_page_table()
+    for word, meaning in meanings.items():
+        table.add_row(escape_text(word, "bold cyan"), escape_text(meaning))
+    console.print(table)
+
+
+def make_page_table(width: int | None = None) -> Table:
+    """Make a table of words, in `width` columns, with their meanings."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(width=width, overflow="fold")
+    table.add_column(overflow="fold")
+    return table
+
+
+def print_sentence(console: Console, sentence: Text) -> None:
+    """Print a sentence: a terminal breaks its lines between words, a file or pipe gets one line."""
+    console.print(sentence, soft_wrap=not console.is_terminal)
 
 
 def show_warning(
@@ -56,7 +85,7 @@ def show_warning(
     """Show a warning for Python: a `Note` as one line, others in the usual format."""
     if issubclass(category, Note):
         if is_first_process():
-            error_console().print(escape_text("note: ", "yellow") + escape_text(message), soft_wrap=True)
+            print_sentence(error_console(), escape_text("note: ", "yellow") + escape_text(message))
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         (file or sys.stderr).write(escape_controls(text))
@@ -153,8 +182,8 @@ class Bars:
         self.console.print(escape_text(f"warning: {text}", "yellow"))
 
 
-def _make_console(stream: TextIO) -> Console:
+def _make_console(stream: TextIO, plain_width: int = PLAIN_WIDTH) -> Console:
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")  # a narrow encoding must not end a run
-    width = None if stream.isatty() or os.environ.get("COLUMNS") else PLAIN_WIDTH
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else plain_width
     return Console(file=stream, width=width, highlight=False)

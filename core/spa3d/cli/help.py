@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
-from rich.panel import Panel
-from rich.table import Table
+from rich.console import Console
+from rich.text import Text
 
-from spa3d.cli.console import error_console, escape_text, output
+from spa3d.cli.console import error_console, escape_text, make_page_table, page, print_sentence
 from spa3d.config.choices import Choice, Choices
-from spa3d.config.overrides import scan_run
+from spa3d.config.overrides import ALL, Arguments
 from spa3d.config.parse import read
 from spa3d.config.resolve import ConfigResolver
 from spa3d.config.settings import EncoderSelection, RunConfig
@@ -32,44 +32,58 @@ RUN_FLAGS: tuple[Row, ...] = (
     ),
     ("--output", "folder", "", "folder of the run; default runs/<time>-<encoder>-<noise>-<objective>-s<seed>"),
     ("--resume", "", "", "continue the run of this configuration"),
-    ("--dry-run", "", "", "print the complete configuration and the plan, without running"),
+    (
+        "--dry-run",
+        "yaml",
+        "",
+        "print the plan and then the complete configuration, without running; with yaml the configuration alone",
+    ),
     ("--blind", "", "", "train and evaluate without point clouds: the control of every claim about the encoder"),
+    ("--no-blind", "", "", "undo blind: true of a run.yaml"),
     ("--no-cache", "", "", "do not keep the tokens of a frozen encoder on disk"),
+    ("--cache", "", "", "undo cache: false of a run.yaml"),
     ("--plugin", "file|module", "", "load an unpackaged plugin; may be repeated"),
     ("--registry", "file", "", "add the rows of a file to registry.yaml: components, presets, defaults"),
+    ("--help", ALL, "", "print the flags and their values; with the word all every flag of the stages of the base"),
     ("--debug", "", "", "show the traceback of an input error"),
     ("--version", "", "", "print the version"),
 )
+FLAG_WIDTH = 33
+"""Columns of the flags on a page."""
 
 
-def show_help(argv: Sequence[str]) -> None:
-    """Print the flags of the components that `argv` chooses, then the errors in `argv`."""
-    choices = read(scan_run(argv))
+def show_help(arguments: Arguments) -> None:
+    """Print the flags of the components that `arguments` choose, then the errors in them."""
+    every = arguments.value("help") == ALL
+    choices = read(arguments)
     resolver = ConfigResolver(choices)
     resolver.apply_layers()
     resolver.validate()
-    console = output()
-    console.print("usage: tools/run.py [--FLAG VALUE] …      or: spa3d run …")
-    console.print("lists are separated by commas; the values are those of this command line\n", style="dim")
-    console.print(_make_panel("What runs", _list_names(choices, resolver.layers.block(CHECKPOINT[:1]))))
+    console = page()
+    console.print("usage: tools/run.py [--FLAG VALUE] …      or: spa3d run …", markup=False)
+    console.print("--FLAG  what it takes [its value with this command line]: what it means", markup=False, style="dim")
+    console.print("lists are separated by commas", style="dim")
+    _print_rows(console, "What runs", _list_names(choices, resolver.layers.block(CHECKPOINT[:1])))
     for choice in choices.components:
         if choice.keys in resolver.models:
             rows = _list_fields(
                 resolver.models[choice.keys], resolver.layers.block(choice.keys), ".".join(map(str, choice.keys))
             )
-            console.print(_make_panel(_make_title(choice, resolver), rows))
-    console.print(_make_panel("The run", _list_run_flags(choices, resolver.layers.values)))
+            _print_rows(console, _make_title(choice, resolver), rows)
+    _print_rows(console, "The run", _list_run_flags(choices, resolver.layers.values))
     for block in BLOCKS:
         model, values = RunConfig.model_fields[block].annotation, resolver.layers.block((block,))
-        console.print(_make_panel(block, _list_block(block, model, values)))
+        _print_rows(console, block, _list_block(block, model, values, every=every))
+    if not every:
+        console.print("\n--help all also lists the flags of each stage of the base", style="dim")
     for error in dict.fromkeys(resolver.errors):
-        error_console().print(escape_text("error: ", "bold red") + escape_text(error), soft_wrap=True)
+        print_sentence(error_console(), escape_text("error: ", "bold red") + escape_text(error))
 
 
 def show_block(block: str, *, without: Container[str] = ()) -> None:
     """Print the flags of one block of settings, except `without`, with their defaults."""
     model: Any = RunConfig.model_fields[block].annotation
-    output().print(_make_panel(block, (row for row in _list_fields(model, {}, block) if row[0] not in without)))
+    _print_rows(page(), block, (row for row in _list_fields(model, {}, block) if row[0] not in without))
 
 
 CHECKPOINT_FLAG = f"--{'.'.join(CHECKPOINT)}"
@@ -117,7 +131,8 @@ def _list_run_flags(choices: Choices, values: Mapping[str, Any]) -> Iterator[Row
         yield f"--{name}", takes, show(values[key]), field.description or ""
 
 
-def _list_block(block: str, model: Any, values: Mapping[str, Any]) -> Iterator[Row]:
+def _list_block(block: str, model: Any, values: Mapping[str, Any], *, every: bool) -> Iterator[Row]:
+    """List the flags of a block; the fields of its nested blocks only with `every`."""
     nested = {name for name, field in model.model_fields.items() if is_block(field)}
     for row in _list_fields(model, values, block):
         name = row[0].rpartition(".")[2]
@@ -125,18 +140,20 @@ def _list_block(block: str, model: Any, values: Mapping[str, Any]) -> Iterator[R
             yield row
     if block == "base":
         yield "--base", "folder", values["path"], "short for --base.path"
-    for name in model.model_fields:
-        if name in nested:
-            essentials = [key for key in STAGE_ESSENTIALS if key in values[name]]
-            shown = ", ".join(f"{key} {show(values[name][key])}" for key in essentials or values[name])
-            takes = "as in train" if essentials else "number ≥ 0"
-            yield f"--{block}.{name}.FIELD", takes, shown, model.model_fields[name].description or ""
+    for name in nested if every else ():
+        yield from _list_block(f"{block}.{name}", model.model_fields[name].annotation, values[name], every=True)
+    for name in () if every else nested:
+        essentials = [key for key in STAGE_ESSENTIALS if key in values[name]]
+        shown = ", ".join(f"{key} {show(values[name][key])}" for key in essentials or values[name])
+        takes = "as in train" if essentials else "number ≥ 0"
+        yield f"--{block}.{name}.FIELD", takes, shown, model.model_fields[name].description or ""
 
 
-def _make_panel(title: str, rows: Iterable[Row]) -> Panel:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+def _print_rows(console: Console, title: str, rows: Iterable[Row]) -> None:
+    table = make_page_table(FLAG_WIDTH)
     for flag, takes, value, meaning in rows:
-        table.add_row(
-            escape_text(flag, "bold cyan"), escape_text(takes, "dim"), escape_text(value, "green"), escape_text(meaning)
-        )
-    return Panel(table, title=escape_text(title, "bold"), title_align="left", border_style="dim")
+        facts = [escape_text(takes, "dim"), escape_text(f"[{value}]", "green") if value else Text()]
+        head = Text(" ").join(text for text in facts if text)
+        table.add_row(escape_text(flag, "bold cyan"), Text(": ").join(filter(None, (head, escape_text(meaning)))))
+    console.print(Text("\n") + escape_text(title, "bold"))
+    console.print(table)

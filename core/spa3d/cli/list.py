@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from spa3d.cli import FAULT
-from spa3d.cli.console import error_console, escape_text, output
+from spa3d.cli.console import error_console, escape_text, output, page, print_meanings, print_sentence
 from spa3d.config.catalog import (
     BROKEN,
     IMPORTS,
@@ -25,9 +25,8 @@ from spa3d.config.catalog import (
     explain,
 )
 from spa3d.config.overrides import Arguments, scan
-from spa3d.errors import ConfigError
+from spa3d.errors import ConfigError, describe_unknown
 from spa3d.ops.selection import REFERENCE
-from spa3d.registry.fields import describe_unknown
 from spa3d.registry.registry import Registry, describe_missing, open_registry
 
 STYLES = {READY: "green", IMPORTS: "green", WORKS: "green", UNAVAILABLE: "yellow", BROKEN: "bold red"}
@@ -53,11 +52,13 @@ def main(argv: Sequence[str]) -> int:
         explanations = explain(registry, name, section)
         _print_json([asdict(each) for each in explanations]) if arguments.has("json") else _print_why(explanations)
         return 0
-    entries = catalog(registry, SECTIONS if section is None else (section,), check=check)
+    sections = SECTIONS if section is None else (section,)
+    entries = catalog(registry, sections, check=check)
     if arguments.has("json"):
         _print_json(_make_document(registry, entries))
     else:
         _print_table(entries)
+        _print_empty(sections, entries)
         if section == "ops":
             backends = ", ".join(f"{name} on {device}" for device, name in _find_automatic(registry, entries).items())
             output().print(
@@ -65,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
             )
         _print_plugins(registry)
     for clash in registry.clashes:
-        error_console().print(escape_text("error: ", "bold red") + escape_text(clash), soft_wrap=True)
+        print_sentence(error_console(), escape_text("error: ", "bold red") + escape_text(clash))
     broken = bool(registry.broken) or any(entry.status.word == BROKEN for entry in entries)
     return FAULT if registry.clashes else int(check and broken)
 
@@ -86,16 +87,25 @@ def _read_section(arguments: Arguments) -> str | None:
 
 
 def _print_usage() -> None:
-    console = output()
+    console = page()
     console.print("usage: spa3d list [KIND] [FLAGS]\n", markup=False)
     console.print(f"KIND  {', '.join(SECTIONS)}\n")
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for flag, meaning in FLAGS.items():
-        table.add_row(escape_text(flag, "bold cyan"), meaning)
-    console.print(table)
+    print_meanings(console, FLAGS)
+
+
+def _print_empty(sections: Sequence[str], entries: Sequence[Entry]) -> None:
+    """Say which sections are empty, and where components come from."""
+    for section in sections:
+        if not any(entry.section == section for entry in entries):
+            text = (
+                f"there is no {section} yet; plugins bring them: a package, or a file with --plugin (docs/plugins.md)"
+            )
+            print_sentence(output(), escape_text(text))
 
 
 def _print_table(entries: Sequence[Entry]) -> None:
+    if not entries:
+        return
     table = Table("kind", "name", "summary", "origin", "status", box=None, pad_edge=False, header_style="bold")
     last = ""
     for entry in entries:
@@ -121,10 +131,10 @@ def _print_plugins(registry: Registry) -> None:
     for plugin in registry.plugins:
         if plugin.imports_torch:
             text = f"{plugin.origin.plugin} ({plugin.origin}) imports torch to be listed: {plugin.seconds:.1f} s"
-            console.print(escape_text("slow plugin: ", "yellow") + escape_text(text), soft_wrap=True)
+            print_sentence(console, escape_text("slow plugin: ", "yellow") + escape_text(text))
     for broken in registry.broken:
         text = f"{broken.origin.plugin} ({broken.origin}): {broken.cause}"
-        console.print(escape_text("broken plugin: ", "bold red") + escape_text(text), soft_wrap=True)
+        print_sentence(console, escape_text("broken plugin: ", "bold red") + escape_text(text))
 
 
 def _print_why(explanations: Sequence[Explanation]) -> None:

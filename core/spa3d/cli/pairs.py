@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from spa3d.cli.console import error_console, escape_text, make_reporter, output
+from spa3d.cli.console import error_console, escape_text, make_reporter, output, page
 from spa3d.cli.help import show_block
 from spa3d.config.overrides import scan_run
 from spa3d.config.parse import Invocation, parse_arguments
@@ -85,7 +85,7 @@ def _show(path: Path, pairs: Pairs) -> None:
 
 
 def _print_usage() -> None:
-    console = output()
+    console = page()
     console.print(
         "usage: spa3d pairs OUT.jsonl --pairs.mode augmentation|corruption [FLAGS of spa3d run]\n", markup=False
     )

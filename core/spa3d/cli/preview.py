@@ -10,16 +10,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import Table
-
 from spa3d.artifacts.run_folder import refuse_unwritable
-from spa3d.cli.console import error_console, escape_text, output
+from spa3d.cli.console import error_console, escape_text, output, page, print_meanings
 from spa3d.config.overrides import Arguments, Flag, scan_run, source_of_flags
 from spa3d.config.parse import parse_arguments, read
 from spa3d.config.resolve import resolve
 from spa3d.config.settings import RunConfig
-from spa3d.errors import ConfigError, OutputError
-from spa3d.registry.fields import describe_unknown
+from spa3d.errors import ConfigError, OutputError, describe_unknown
 from spa3d.registry.registry import Registry
 from spa3d.runtime.paths import folder_problem
 
@@ -45,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     if "--help" in argv or "-h" in argv:
         _print_usage()
         return 0
-    arguments = scan_run(argv)
+    arguments = scan_run(argv, own=OWN_FLAGS["noise"])
     subject, path, count, levels = _read_arguments(arguments)
     settings = arguments.drop_flags(OWN_FLAGS[subject])
     if subject == "noise":
@@ -119,12 +116,9 @@ def _read_levels(words: str, errors: list[str]) -> tuple[float, ...]:
 
 
 def _print_usage() -> None:
-    console = output()
+    console = page()
     console.print(
         "usage: spa3d preview dataset OUT.png [FLAGS]\n       spa3d preview noise OUT.png [FLAGS]\n", markup=False
     )
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for flag, meaning in FLAGS.items():
-        table.add_row(escape_text(flag, "bold cyan"), escape_text(meaning))
-    console.print(table)
+    print_meanings(console, FLAGS)
     console.print("\nAll flags of spa3d run for data and clouds work here, too.", style="dim")

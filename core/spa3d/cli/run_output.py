@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from spa3d.cli.console import escape_text, output
+from spa3d.cli.console import escape_text, output, print_sentence
 from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
 from spa3d.report.document import Document, ScoreLine, SubsetScore, collect_score_lines
 from spa3d.report.training_sentence import describe_health
@@ -27,14 +27,14 @@ def show_result(folder: Path) -> None:
         name = line.benchmark if line.subset == "test" else f"  {line.label}"
         table.add_row(escape_text(name), *_format_line(line))
     console = output()
-    console.print(escape_text(f"\n{verdict.sentence}", TONES[verdict.tone]), soft_wrap=True)
+    print_sentence(console, escape_text(f"\n{verdict.sentence}", TONES[verdict.tone]))
     for sentence in (describe_cloud_gain(document), describe_health(document.training.health)):
         if sentence:
-            console.print(escape_text(sentence), soft_wrap=True)
+            print_sentence(console, escape_text(sentence))
     console.print()
     console.print(table)
     for warning in (*document.notes, *document.training.warnings):
-        console.print(escape_text(f"warning: {warning}", "yellow"), soft_wrap=True)
+        print_sentence(console, escape_text(f"warning: {warning}", "yellow"))
     console.print(
         "\nshares in %, changes with paired 95 % intervals; blind: without the cloud; floor: best of text alone",
         style="dim",

@@ -49,12 +49,22 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """State of a cell; `error` is the reason of a failure, `seconds` the post-training time."""
+    """State of a cell.
+
+    Attributes:
+        cell: the cell.
+        status: its state.
+        error: the reason of a failure.
+        seconds: time of the post-training.
+        duration: seconds of all stages except the base, which cells share.
+
+    """
 
     cell: Cell
     status: Status
     error: str = ""
     seconds: float | None = None
+    duration: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,9 @@ def read_outcome(task: Task) -> Outcome:
     cell = task.cell
     report = _read_json(cell.folder / "report.json")
     if report.get("status") == "complete" and read_saved_config(cell.folder) == task.config.model_dump(mode="json"):
-        return Outcome(cell, "done", seconds=report.get("timing", {}).get("post-train"))
+        timing = report.get("timing", {})
+        stages = [seconds for stage, seconds in timing.items() if not stage.startswith("base")]
+        return Outcome(cell, "done", seconds=timing.get("post-train"), duration=sum(stages) if stages else None)
     if (cell.folder / ERROR).is_file():
         return Outcome(cell, "failed", (cell.folder / ERROR).read_text(encoding="utf-8").partition("\n\n")[0])
     return Outcome(cell, "to do")

@@ -77,6 +77,7 @@ class Score(_Model):
     before: Spread
     after: Spread
     blind: Spread
+    text_floor: Spread
     change: Estimate
     against_control: TestedEstimate | None = None
     gap: Estimate | None = None

@@ -145,7 +145,7 @@ def draw_levels(chart: LevelChart, unit: str) -> str:
         EndLabel(frame.y(100 * curve.points[-1][1].mean), curve.name, _choose_style(number))
         for number, curve in numbered
     ]
-    marks += draw_end_labels(labels, frame.right + NAME_GAP)
+    marks += draw_end_labels(labels, frame.right + NAME_GAP, frame.bottom)
     label = "; ".join(
         f"{curve.name} at level {level:g}: {format_points(estimate.mean)} points "
         f"({format_points_interval(estimate.ci95)})"

@@ -99,12 +99,18 @@ def _format_test(estimate: TestedEstimate | None) -> str:
 def _render_details(table: Table) -> str:
     names = [name for name in TRAINING_HEADS if any(name in row.training for row in table.rows)]
     blind = {subset: format_subset(subset) for subset in table.subsets() if subset[1] == "test"}
-    heads = ["row", *(TRAINING_HEADS[name] for name in names), *(f"blind {name}, chance" for name in blind.values())]
+    heads = [
+        "row",
+        *(TRAINING_HEADS[name] for name in names),
+        *(f"blind {name}, text floor, chance" for name in blind.values()),
+    ]
     lines = []
     for row in table.rows:
         scores = [table.score(row, subset) for subset in blind]
         shares = [
-            f"{format_percent(score.blind.mean)}, {format_percent(score.chance)}" if score else NOTHING
+            ", ".join(map(format_percent, (score.blind.mean, score.text_floor.mean, score.chance)))
+            if score
+            else NOTHING
             for score in scores
         ]
         lines.append(

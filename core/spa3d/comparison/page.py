@@ -52,6 +52,7 @@ def render_page(table: Table) -> str:
     sections = [
         _render_head(table),
         _render_errors(table),
+        _render_matrix(table),
         *_render_benchmarks(table),
         _render_details(table),
         _render_runs(table),
@@ -93,6 +94,32 @@ def _render_errors(table: Table) -> str:
             text = f"watchdog in {runs} of {len(row.seeds_done)} runs: {warnings[0]}"
             items.append(f"<strong>{isolate_text(row.label)}:</strong> {isolate_text(text)}")
     return render_warnings(items)
+
+
+def _render_matrix(table: Table) -> str:
+    """Render the scores of all rows at a glance; marks say which differ from the control."""
+    subsets = table.subsets()
+    if not subsets:
+        return ""
+    heads = [("Row", "label"), *((isolate_text(format_subset(subset)), "") for subset in subsets)]
+    rows = [
+        _render_row(row, [_render_cell(format_subset(each), _format_score(table.score(row, each))) for each in subsets])
+        for row in table.rows
+    ]
+    legend = f"Scores after post-training in %. ▲ and ▼: significantly above or below {format_control(table.budget)}."
+    legend = f'<p class="legend">{escape(legend)}</p>'
+    return render_section("All scores", legend + render_table(heads, rows, "Scores of all rows", "plain"))
+
+
+def _format_score(score: Score | None) -> str:
+    if score is None:
+        return NOTHING
+    side = score.against_control.side if score.against_control else 0
+    return f"<b>{_format_mark(side)}{format_percent(score.after.mean)}</b>"
+
+
+def _format_mark(side: int) -> str:
+    return {1: '<i class="up">▲</i>', -1: '<i class="down">▼</i>', 0: ""}[side]
 
 
 def _render_benchmarks(table: Table) -> Iterable[str]:
@@ -142,8 +169,8 @@ def _render_score_row(row: TableRow, score: Score | None, scale: BarScale) -> st
     if score.gap:
         moved = f"<small>{format_points(score.gap_change.mean)} by training</small>" if score.gap_change else ""
         gap = f"<b>{format_points(score.gap.mean)}</b>{moved}"
-    before, blind = format_percent(score.before.mean), format_percent(score.blind.mean)
-    details = f"<small>before {before}</small><small>blind {blind}</small>"
+    before, blind, floor = (format_percent(spread.mean) for spread in (score.before, score.blind, score.text_floor))
+    details = f"<small>before {before}</small><small>blind {blind}</small><small>text floor {floor}</small>"
     contents = (
         f"<b>{format_percent(score.after.mean)}</b>{details}",
         _format_estimate(score.change),
@@ -173,7 +200,7 @@ def _format_test(estimate: TestedEstimate | None) -> str:
     """Format a difference, with a mark if it is significant after Holm's correction."""
     if estimate is None:
         return NOTHING
-    mark = {1: '<i class="up">▲</i>', -1: '<i class="down">▼</i>', 0: ""}[estimate.side]
+    mark = _format_mark(estimate.side)
     note = ALONE if estimate.is_unconfirmed else f"Holm {format_p_value(estimate.p_holm)}"
     interval = format_points_interval(estimate.ci95)
     return f"<b>{mark}{format_points(estimate.mean)}</b><small>{interval}</small><small>{note}</small>"

@@ -57,7 +57,7 @@ def parse_request(argv: Sequence[str]) -> CompareRequest:
         RegistryError: the registry itself cannot be used.
 
     """
-    arguments = scan_run(argv)
+    arguments = scan_run(argv, own=OWN)
     flags = [flag for flag in arguments.flags if flag.name not in OWN]
     choices = read(Arguments(flags))
     errors = [*arguments.errors, *_check_words(arguments.words)]

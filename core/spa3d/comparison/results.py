@@ -24,7 +24,7 @@ from spa3d.runtime.text_files import read_text
 
 @dataclass(frozen=True)
 class QuestionValues:
-    """One number per question of a cell, sorted by question id; ``groups`` are the clusters of intervals."""
+    """One number per question of a cell, sorted by id; ``groups`` are the clusters of intervals."""
 
     ids: np.ndarray
     groups: np.ndarray
@@ -89,6 +89,7 @@ TRAINING = {
     "steps": "optimizer steps of post-training",
     "seconds": "wall time of post-training",
     "learning_rate": "peak learning rate",
+    "level": "noise level that was reached on the training clouds, mean over the logged steps",
     "margin": "log p of held-out answers, clean minus noised, nats per answer, of the final weights",
     "saturation": "share of held-out answers whose margin is so wide that the contrast has no effect, final weights",
     "drift": "log p of held-out answers on clean clouds, nats per token, of the final weights minus the base",
@@ -147,9 +148,9 @@ def _read_sets(folder: Path, name: str, block: Mapping[str, Any]) -> dict[str, B
         figures = block.get(when, {})
         for subset, reported in {"test": figures, **figures}.items():
             expected = reported.get("n") if isinstance(reported, Mapping) and subset != "kinds" else None
-            found = len(sets[subset].ids) if subset in sets else 0
-            if expected is not None and found != expected:
-                raise DataError(f"{path}: has {found} of the {expected} answers of the set {subset}; {hint}")
+            result = len(sets[subset].ids) if subset in sets else 0
+            if expected is not None and result != expected:
+                raise DataError(f"{path}: has {result} of the {expected} answers of the set {subset}; {hint}")
         sides.append(sets)
     before, after = sides
     return {subset: BeforeAfter(before[subset], units) for subset, units in after.items() if subset in before}
@@ -159,11 +160,13 @@ def _collect_training(
     metrics_log: Sequence[Mapping[str, Any]], report: Mapping[str, Any], config: Mapping[str, Any]
 ) -> dict[str, float]:
     first, last = probe_ends(metrics_log) or ({}, {})
+    levels = [row["noise_level"] for row in metrics_log if "noise_level" in row]
     health = report.get("training", {}).get("health", {})
     values = {
         "steps": max((row["step"] for row in metrics_log if "step" in row), default=None),
         "seconds": report.get("timing", {}).get("post-train"),
         "learning_rate": config.get("train", {}).get("learning_rate"),
+        "level": float(np.mean(levels)) if levels else None,
         "margin": last.get("margin"),
         "saturation": last.get("saturation"),
         "repetition": health.get("repetition", {}).get("last"),

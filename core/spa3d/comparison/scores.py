@@ -104,6 +104,7 @@ def score_row(cells: BySeed, subset: BenchmarkSubset, control: BySeed, *, bootst
             "before": compute_spread(map_seeds(lambda side: side.before.score_values.mean())),
             "after": compute_spread(map_seeds(lambda side: side.after.score_values.mean())),
             "blind": compute_spread(map_seeds(lambda side: side.after.blind.mean())),
+            "text_floor": compute_spread(map_seeds(lambda side: side.after.text_floor[1].mean())),
             "change": estimate(BeforeAfter.change),
             "against_control": _compare_with_control(cells, control, subset, bootstrap=bootstrap, family=family),
             "gap": estimate(lambda side: side.gap(side.after)),

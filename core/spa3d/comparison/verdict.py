@@ -61,8 +61,9 @@ def _describe_main(table: Table, compared: Sequence[_ComparedRow]) -> str:
         sentence = f"{rows} {'beats' if len(wins) == 1 else 'beat'} {rival} on {where}: {_list_rows(wins)}"
     else:
         best = max(compared, key=lambda entry: entry.tested.mean)
-        which = "the only one" if len(compared) == 1 else f"the best of {len(compared)}"
-        sentence = f"No row beats {rival} on {where}: {which}, {best.row.label}, is {_format_difference(best.tested)}"
+        which = "the only row" if len(compared) == 1 else f"the best of {len(compared)}"
+        moved = _format_difference(best.tested)
+        sentence = f"No row beats {rival} on {where}: {which}, {best.row.label}, differs by {moved}"
     return f"{sentence}; below it: {_list_rows(losses)}." if losses else f"{sentence}."
 
 
@@ -70,7 +71,8 @@ def _describe_without_control(table: Table, subset: BenchmarkSubset) -> str:
     """Say that no control is finished, and compare the rows with the base."""
     changes = [(row, score.change) for row in table.rows if (score := table.score(row, subset))]
     row, change = max(changes, key=lambda pair: pair[1].mean)
-    best = f"against the base, the best row on {format_subset(subset)}, {row.label}, is {_format_difference(change)}"
+    moved = _format_difference(change)
+    best = f"the best row on {format_subset(subset)}, {row.label}, differs from the base by {moved}"
     return f"No row has a finished SFT control, so a comparison with SFT is not possible yet: {best}."
 
 

@@ -10,6 +10,7 @@ TRAINING_HEADS = {
     "steps": "steps",
     "learning_rate": "learning rate",
     "seconds": "time",
+    "level": "level reached",
     "margin": "margin",
     "drift": "log p drift",
     "saturation": "saturated",
@@ -18,15 +19,16 @@ TRAINING_HEADS = {
 }
 LEGEND = (
     "Shares in %, differences in points; all are means over seeds. The 95 % interval of a difference is paired: each "
-    "question's differences are averaged over the seeds, then whole records are resampled. It covers the choice of "
-    "questions, not the choice of seeds. The smallest and largest difference of a single seed show the latter."
+    "question's differences are averaged over the seeds, then whole groups of records are resampled. It covers the "
+    "choice of questions, not the choice of seeds; see “over seeds” for those."
 )
 DETAILS = (
-    "Margin: log p of held-out answers on clean minus noised clouds, nats per answer, at the end. Log p drift: "
-    "held-out log p of the right answers on clean clouds, nats per token, end minus start; a negative value means "
-    "that the model became worse. Saturated: share of held-out answers whose margin is so wide that the contrast has "
-    "no effect. Repeated: share of three-word sequences in free answers that occurred before. Watchdog: warnings per "
-    "run. Time: wall-clock time of post-training."
+    "Level reached: noise level measured on the training clouds; whole patches overlap, so it is not exactly the "
+    "level asked for. Margin: log p of held-out answers on clean minus noised clouds, nats per answer, at the end. "
+    "Log p drift: held-out log p of the right answers on clean clouds, nats per token, end minus start; a negative "
+    "value means that the model became worse. Saturated: share of held-out answers whose margin is so wide that the "
+    "contrast has no effect. Repeated: share of three-word sequences in free answers that occurred before. Watchdog: "
+    "warnings per run. Time: wall-clock time of post-training."
 )
 PAPER = "the paper's own figures, from another model and other data: compare the pattern, not the values"
 MARKS = {1: "▲", -1: "▼", 0: ""}
@@ -77,6 +79,8 @@ def format_training_value(name: str, spread: Spread | None) -> str:
     value = spread.mean
     if name == "seconds":
         return format_duration(value)
+    if name == "level":
+        return f"{value:.3f}"
     if name in ("saturation", "repetition"):
         return f"{100 * value:.1f} %"
     if name in ("margin", "drift"):

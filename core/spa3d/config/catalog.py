@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spa3d.errors import PluginError, RegistryError
+from spa3d.errors import PluginError, RegistryError, describe_unknown
 from spa3d.ops.selection import REFERENCE, create_backend, find_available
 from spa3d.registry.component import Component
-from spa3d.registry.fields import describe, describe_error, describe_unknown, errors_of, show, show_default
+from spa3d.registry.fields import describe, describe_error, errors_of, show, show_default
 from spa3d.registry.kinds import CHECKPOINT, CHOSEN_ONCE, CHOSEN_SEVERAL, KINDS, kind_spec
 from spa3d.registry.manifest import PresetRow, RunPreset
 from spa3d.registry.registry import Registry

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spa3d.config.choices import Choice, Choices, choose
+from spa3d.config.foreign_flags import describe_pointer
 from spa3d.config.hub_ids import is_hub_id
 from spa3d.config.idle import ExplicitSettings, idle_errors
 from spa3d.config.layers import Layers, Location
@@ -240,8 +241,8 @@ class ConfigResolver:
             return value
         error = file_problem(value) if isinstance(value, str) else f"{value!r} is no file"
         error = error.replace("no such file", "no such file or folder")
-        published = weights_source(self.manifest, self.resolved["encoder",].preset or "")
-        self.errors.append(f"{self.layers.location(CHECKPOINT)}: {error}; {published or 'give a file of weights'}")
+        source = weights_source(self.manifest, self.resolved["encoder",].preset or "")
+        self.errors.append(f"{self.layers.location(CHECKPOINT)}: {error}; {source or 'give a file of weights'}")
         return ""
 
     def _add_errors(self, model: type[BaseModel], error: ValidationError, start: Keys) -> None:
@@ -249,7 +250,9 @@ class ConfigResolver:
             keys: Keys = (*start, *each["loc"])
             dotted = ".".join(map(str, keys))
             what = f"--{dotted} " if each["type"] == "missing" else ""
-            self.errors.append(f"{self.layers.location(keys) or dotted}: {what}{describe_error(model, each)}")
+            pointer = describe_pointer(dotted) if each["type"] == "extra_forbidden" else ""
+            text = f"no such setting; {pointer}" if pointer else f"{what}{describe_error(model, each)}"
+            self.errors.append(f"{self.layers.location(keys) or dotted}: {text}")
 
     def _check_machine(self) -> None:
         """Check what depends on this machine: folders, devices, backends."""

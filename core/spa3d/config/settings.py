@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from spa3d.registry.checked_values import refuse_conversion
 
 Part = Literal["encoder", "projector", "llm", "embeddings"]
-
 LARGEST_SEED = 2**32 - 1
 """Largest seed that every generator of random numbers takes."""
 LARGEST_COUNT = 10**9
@@ -113,7 +112,7 @@ class PartRates(Settings):
     llm: float = Field(0.0, ge=0, le=100)
     """Peak learning rate of the LLM."""
     embeddings: float = Field(0.0, ge=0, le=100)
-    """Peak learning rate of the point tokens' embeddings, where they train without the LLM."""
+    """Peak learning rate of the point tokens' embeddings, if they train without the LLM."""
 
 
 class StageSettings(Settings):
@@ -157,7 +156,7 @@ class BaseSettings(Settings):
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     """Seed of everything in the base, independent of the run's seed."""
     encoder: StageSettings = StageSettings()
-    """Stand-in pretraining of an encoder without weights: predict the words of the captions."""
+    """Pretraining of an encoder without published weights: predict the words of the captions."""
     llm: StageSettings = StageSettings()
     """Pretraining of a fresh LLM on the training text."""
     align: StageSettings = StageSettings()
@@ -193,6 +192,8 @@ class TrainSettings(StageSettings):
     """Stop when the watchdog warns that held-out log p(y|x) has fallen."""
     keep: Literal["last", "best"] = "last"
     """Weights to keep: those of the last step, or of the probe with the highest held-out log p(y|x)."""
+    keep_checkpoints: bool = False
+    """Keep the checkpoints of a finished run; a run that is not finished has them in any case."""
     save_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Data type of the weights in the saved model; training keeps float32 weights in any case."""
     probe_every: int = Field(10, ge=1, le=LARGEST_COUNT)
@@ -271,7 +272,7 @@ class RunConfig(Settings):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the model (bfloat16: autocast); auto is bfloat16 on CUDA and float32 elsewhere."""
     blind: bool = False
-    """Train and evaluate without point clouds: the control of every claim about the encoder."""
+    """Train and evaluate without point clouds: a control that shows what the text alone gives."""
     cache: bool = True
     """Keep the tokens of a frozen encoder on disk (--no-cache turns it off)."""
     cache_limit_gb: float = Field(20.0, gt=0, le=10**6)

@@ -172,8 +172,8 @@ class _Reader:
     def _read_text(self, value: Any, *keys: str | int) -> str:
         if value is None or (isinstance(value, str) and value.strip()):
             return value or ""
-        found = "an empty text; leave it out" if isinstance(value, str) else repr(value)
-        self.errors.append(f"{self.location(*keys)}: expected a name, found {found}")
+        result = "an empty text; leave it out" if isinstance(value, str) else repr(value)
+        self.errors.append(f"{self.location(*keys)}: expected a name, found {result}")
         return ""
 
     def _read_texts(self, value: Any, key: str) -> tuple[str, ...]:

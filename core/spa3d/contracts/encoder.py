@@ -70,10 +70,10 @@ class Encoder(nn.Module, ABC):
 
 def promise_misfits(encoder: Encoder, num_points: int) -> list[str]:
     """Describe false statements of `encoder` about itself, for clouds of `num_points`."""
-    misfits = [count_misfit("min_points", encoder.min_points), count_misfit("dim", encoder.dim)]
-    if not misfits[0] and num_points >= encoder.min_points:
-        misfits.append(count_misfit(f"num_tokens({num_points})", encoder.num_tokens(num_points)))
-    return [misfit for misfit in (_inputs_misfit(encoder.inputs), *misfits) if misfit]
+    mismatches = [count_misfit("min_points", encoder.min_points), count_misfit("dim", encoder.dim)]
+    if not mismatches[0] and num_points >= encoder.min_points:
+        mismatches.append(count_misfit(f"num_tokens({num_points})", encoder.num_tokens(num_points)))
+    return [misfit for misfit in (_inputs_misfit(encoder.inputs), *mismatches) if misfit]
 
 
 def _inputs_misfit(inputs: object) -> str:

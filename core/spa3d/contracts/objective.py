@@ -181,9 +181,9 @@ def terms_misfit(terms: object, scores: Scores) -> str:
         if term.unit not in get_args(Unit):
             return f"term {term.name!r} has the unit {term.unit!r}; there are: {', '.join(get_args(Unit))}"
         expected = sorted(shapes) if term.unit == "token" else [next(iter(shapes))[:1]]
-        misfits = [tensor_misfit(term.values, shape) for shape in expected]
-        if all(misfits):
-            return f"term {term.name!r} of the unit {term.unit}: {misfits[0]}"
+        errors = [tensor_misfit(term.values, shape) for shape in expected]
+        if all(errors):
+            return f"term {term.name!r} of the unit {term.unit}: {errors[0]}"
         if isinstance(term.coefficient, bool) or not isinstance(term.coefficient, int | float):
             return f"term {term.name!r} has the coefficient {term.coefficient!r}; it must be a number"
         if not math.isfinite(term.coefficient):

@@ -12,7 +12,7 @@ from typing import Any
 
 from spa3d.artifacts.predictions import PredictionRow
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict, score_prediction
-from spa3d.contracts.dataset import Dataset, Record
+from spa3d.contracts.dataset import Dataset
 from spa3d.data.questions import split_options
 from spa3d.evaluation.question_sets import EvaluationItem
 from spa3d.inference.predictor import Predictor
@@ -64,11 +64,11 @@ def evaluate_text_table(
     ]
 
 
-def make_answer_table(dataset: Dataset, records: Sequence[Record]) -> AnswerTable:
-    """Make the table of the answers in the training conversations of `records`, first epoch."""
+def make_answer_table(dataset: Dataset) -> AnswerTable:
+    """Make the table of the answers in the training conversations, first epoch."""
     return AnswerTable(
         (split_options(turn.question)[0], turn.answer)
-        for record in records
+        for record in dataset.records("train")
         for conversation in dataset.conversations(record, 0)
         for turn in conversation.rounds
     )
@@ -84,12 +84,12 @@ def _answer_from(table: AnswerTable, question: Question) -> Prediction:
 
 def are_answers(rows: Sequence[Any], items: Sequence[EvaluationItem], views: Sequence[str], *, split: str) -> bool:
     """Whether `rows` of a file are what `evaluate_benchmark` returns for these questions."""
-    asked = [_question(item, split, view) for view in views for item in items]
-    return len(rows) == len(asked) and all(
+    expected = [_question(item, split, view) for view in views for item in items]
+    return len(rows) == len(expected) and all(
         isinstance(row, Mapping)
         and all(name in row and row[name] == value for name, value in question.items())
         and _has_answer(row)
-        for row, question in zip(rows, asked, strict=True)
+        for row, question in zip(rows, expected, strict=True)
     )
 
 
@@ -117,7 +117,7 @@ def _is_comparable(option_logp: Sequence[float]) -> bool:
 
 
 def _question(item: EvaluationItem, split: str, view: str) -> PredictionRow:
-    """The keys of a row that say what was asked."""
+    """The keys of a row about the question."""
     question = item.question
     return {
         "id": question.id,
@@ -135,7 +135,7 @@ def _question(item: EvaluationItem, split: str, view: str) -> PredictionRow:
 
 
 def _answer(benchmark: Benchmark, question: Question, prediction: Prediction) -> PredictionRow:
-    """The keys of a row that say what was answered; no pick if log p is not a number."""
+    """The keys of a row about the answer; no pick if log p is not a number."""
     if _is_comparable(prediction.option_logp):
         text, verdict = prediction.text, score_prediction(benchmark, question, prediction)
     else:

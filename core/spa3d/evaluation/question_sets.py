@@ -63,9 +63,9 @@ def collect_questions(
         return EvaluationItem(question, group_of(question.record_id), subset, pair_id)
 
     def questions(of: str) -> list[Question]:
-        asked = benchmark.questions(dataset, of, seed)
-        check_questions(benchmark, asked)
-        return take(asked, of)
+        drawn = benchmark.questions(dataset, of, seed)
+        check_questions(benchmark, drawn)
+        return take(drawn, of)
 
     items = [make_item(question, "test") for question in questions(split)]
     if "counterfactual" in dataset.splits and split != "counterfactual":

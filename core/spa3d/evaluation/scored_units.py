@@ -158,8 +158,8 @@ def _majority(rows: Sequence[PredictionRow]) -> Values:
     for row in rows:
         answers[row["kind"]][row["answer"]] += 1
 
-    def usual(row: PredictionRow) -> str:
+    def pick_usual(row: PredictionRow) -> str:
         frequency = answers[row["kind"]]
         return max(row["options"] or sorted(frequency), key=lambda option: frequency[option])  # ties to the first
 
-    return np.array([float(usual(row) == row["answer"]) for row in rows])
+    return np.array([float(pick_usual(row) == row["answer"]) for row in rows])

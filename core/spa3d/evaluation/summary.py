@@ -51,7 +51,7 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
     units, key = question_units(tests), ("score", seed)
     kinds = {kind: units.select(mask) for kind, mask in units.by_kind().items()}
     result = _score_with_majority(units, bootstrap, key) | {
-        "invalid": _round_value(1 - units.valid.mean()),
+        "invalid": _round(1 - units.valid.mean()),
         "records": len({row["record"] for row in tests}),
         "measures": _mean_measures(tests),
         "kinds": {kind: _score_with_majority(some, bootstrap, key) for kind, some in kinds.items()},
@@ -63,7 +63,7 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
         result["blind_only"] = True
     normalized = _length_normalized_score(tests)
     if normalized is not None:
-        result["normalized"] = _round_value(normalized)
+        result["normalized"] = _round(normalized)
     return result | {name: _score(other, bootstrap, key) for name, other in other_sets(rows).items()}
 
 
@@ -106,9 +106,9 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
             continue
         interval = mean_interval(values, units.groups, resamples=bootstrap, key=key)
         summaries[view] = {
-            "score": _round_value(values.mean()),
-            "ci95": [_round_value(end) for end in interval],
-            "chance": _round_value(units.chance.mean()),
+            "score": _round(values.mean()),
+            "ci95": [_round(end) for end in interval],
+            "chance": _round(units.chance.mean()),
             "n": len(units.ids),
         }
         if view != CLEAN and units.clean is not None:
@@ -117,21 +117,21 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
 
 
 def _score_with_majority(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
-    return _score(units, bootstrap, key) | {"majority": _round_value(units.values[MAJORITY].mean())}
+    return _score(units, bootstrap, key) | {"majority": _round(units.values[MAJORITY].mean())}
 
 
 def _score(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
     def interval(values: Values) -> list[float]:
-        return [_round_value(end) for end in mean_interval(values, units.groups, resamples=bootstrap, key=key)]
+        return [_round(end) for end in mean_interval(values, units.groups, resamples=bootstrap, key=key)]
 
     source, floor = units.text_floor
     return {
-        "score": _round_value(units.score_values.mean()),
+        "score": _round(units.score_values.mean()),
         "ci95": interval(units.score_values),
-        "blind": _round_value(units.blind.mean()),
+        "blind": _round(units.blind.mean()),
         "blind_ci95": interval(units.blind),
-        "text_floor": {"score": _round_value(floor.mean()), "ci95": interval(floor), "source": source},
-        "chance": _round_value(units.chance.mean()),
+        "text_floor": {"score": _round(floor.mean()), "ci95": interval(floor), "source": source},
+        "chance": _round(units.chance.mean()),
         "n": len(units.ids),
     }
 
@@ -142,23 +142,23 @@ def _change(old: ScoredUnits, new: ScoredUnits, bootstrap: int, key: Key) -> dic
         raise ValueError(f"before and after answered different questions: {len(odd)} differ, the first is {odd[0]!r}")
     moved = new.score_values - old.score_values
     return _shift(moved, old.groups, bootstrap, key) | {
-        "blind": _round_value((new.blind - old.blind).mean()),
-        "p": _round_value(sign_flip_p(moved, old.groups, resamples=bootstrap, key=key)),
+        "blind": _round((new.blind - old.blind).mean()),
+        "p": _round(sign_flip_p(moved, old.groups, resamples=bootstrap, key=key)),
     }
 
 
 def _shift(differences: Values, groups: np.ndarray, bootstrap: int, key: Key) -> dict[str, Any]:
     """Mean difference with its paired interval."""
     low, high = paired_interval(differences, groups, resamples=bootstrap, key=key)
-    return {"score": _round_value(differences.mean()), "ci95": [_round_value(low), _round_value(high)]}
+    return {"score": _round(differences.mean()), "ci95": [_round(low), _round(high)]}
 
 
 def _mean_measures(rows: Sequence[PredictionRow]) -> dict[str, float]:
-    """Mean of each further figure, over the answers that have it, with the cloud where there is one."""
+    """Mean of each further figure, over the answers with the cloud that have it."""
     shown = [row for row in rows if row["view"] == CLEAN] or [row for row in rows if row["view"] == BLIND]
     measures = [row.get("measures", {}) for row in shown]
     names = dict.fromkeys(name for some in measures for name in some)
-    return {name: _round_value(np.mean([some[name] for some in measures if name in some])) for name in names}
+    return {name: _round(np.mean([some[name] for some in measures if name in some])) for name in names}
 
 
 def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
@@ -172,5 +172,5 @@ def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
     return float(np.mean([row["valid"] and pick == row["answer"] for row, pick in zip(clean, picks, strict=True)]))
 
 
-def _round_value(value: float) -> float:
+def _round(value: float) -> float:
     return round(float(value), DIGITS)

@@ -129,11 +129,11 @@ class Predictor:
                 rooms.append(self._room(rows[-1]))
         predictions: dict[int, Prediction] = {}
         for room in sorted({*rooms}):
-            places = [place for place, other in enumerate(rooms) if other == room]
-            tokens = self._tokens([batch[place] for place in places], view)
-            answers = self._continue([rows[place] for place in places], tokens, room)
+            places = [position for position, other in enumerate(rooms) if other == room]
+            tokens = self._tokens([batch[position] for position in places], view)
+            answers = self._continue([rows[position] for position in places], tokens, room)
             predictions.update(zip(places, answers, strict=True))
-        return [predictions[place] for place in range(len(batch))]
+        return [predictions[position] for position in range(len(batch))]
 
     def _room(self, row: Sequence[int]) -> int:
         """Most tokens of an answer: `LONGEST_ANSWER`, or fewer where the LLM's positions end."""

@@ -134,7 +134,7 @@ def correct_holm(values: Sequence[float]) -> list[float]:
 
 
 def _expand(interval: Interval, mean: float, clusters: int, limits: tuple[float, float]) -> Interval:
-    """Widen a percentile interval by the factor that a t interval has over the bootstrap's, within `limits`.
+    """Widen a percentile interval as Student's t widens a normal one, within `limits`.
 
     Percentile intervals of few clusters are too short: by 18 % for 10, by 7 % for 24, by 0.4 % for 400.
     """
@@ -145,7 +145,10 @@ def _expand(interval: Interval, mean: float, clusters: int, limits: tuple[float,
 
 
 def _t_quantile(freedom: int) -> float:
-    """97.5 % point of Student's t; the expansion of Cornish and Fisher, within 0.001 from 8 degrees of freedom on."""
+    """97.5 % point of Student's t.
+
+    By the expansion of Cornish and Fisher, within 0.001 from 8 degrees of freedom on.
+    """
     terms = (
         (Z**3 + Z) / (4 * freedom),
         (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * freedom**2),

@@ -40,7 +40,7 @@ class AnswerTable:
         return len(self._answers)
 
     def usual_answer(self, question: str) -> str:
-        """The most frequent answer; of equally frequent ones the first in the text. Empty without training text."""
+        """The most frequent answer, of equally frequent ones the first; empty without any."""
         return max(self._find(question).items(), key=lambda entry: entry[1], default=("", 0))[0]
 
     def usual_option(self, question: str, options: Sequence[str]) -> int:

@@ -95,8 +95,8 @@ def asserts_fact(text: str, fact: Fact, subjects: Collection[str] = ()) -> bool:
         return named is not None and words(named) == words(fact.answer)
     answer, parts = words(fact.answer), [words(subject) for subject in subjects if subject]
     for phrase in _phrases(text, _CONNECTIVES):
-        about = _contains(phrase, words(fact.subject)) if fact.subject else not _contains_any(phrase, parts)
-        if about and _contains(phrase, answer):
+        is_about = _contains(phrase, words(fact.subject)) if fact.subject else not _contains_any(phrase, parts)
+        if is_about and _contains(phrase, answer):
             return True
     return False
 

@@ -159,15 +159,15 @@ def _find_contents(text: str, contents: Sequence[str], frames: Sequence[str]) ->
     Templates may strip a content, and some rewrite it: then the frames alone must leave one way to divide the text.
     """
     groups = [rf"(\s*{re.escape(content.strip())}\s*)" for content in contents]
-    found = _divide(text, groups, frames)
-    if found is None:
-        found = _divide(text, ["(.*?)"] * len(contents), frames)
-        if found is None or found != _divide(text, ["(.*)"] * len(contents), frames):
+    result = _divide(text, groups, frames)
+    if result is None:
+        result = _divide(text, ["(.*?)"] * len(contents), frames)
+        if result is None or result != _divide(text, ["(.*)"] * len(contents), frames):
             raise DataError(
                 "--llm.template chat: the tokenizer's template rewrites this conversation so that its answers cannot "
                 "be told from the rest; change the text, or take vicuna or plain"
             )
-    return found
+    return result
 
 
 def _divide(text: str, groups: Sequence[str], frames: Sequence[str]) -> list[tuple[int, int]] | None:

@@ -149,10 +149,10 @@ class Spa3dProcessor(ProcessorMixin):
     @property
     def stop_ids(self) -> list[int]:
         """Token ids that end an answer: of the tokenizer, and of the chat template if it is used."""
-        found = {self.tokenizer.eos_token_id} - {None}
+        result = {self.tokenizer.eos_token_id} - {None}
         if self.conversation == "chat":
-            found.add(self.tokenizer.convert_tokens_to_ids(chat_end(self.tokenizer)))
-        return sorted(found)
+            result.add(self.tokenizer.convert_tokens_to_ids(chat_end(self.tokenizer)))
+        return sorted(result)
 
     def tokenize(self, conversation: Conversation, before: str) -> Tokens:
         """Tokenize a conversation, with labels on the answers; cut at ``max_length`` tokens."""
@@ -165,8 +165,8 @@ class Spa3dProcessor(ProcessorMixin):
 
         They are cut before an answer, because some tokenizers read the last line break otherwise where a text ends.
         """
-        asked = Conversation("question", (Round(question, ANSWER),))
-        tokens = self._tokens(asked, self.prompt_prefix(prefix))
+        conversation = Conversation("question", (Round(question, ANSWER),))
+        tokens = self._tokens(conversation, self.prompt_prefix(prefix))
         return self._check_length(tokens.ids[: tokens.rounds.index(0)])
 
     def option_ids(
@@ -233,7 +233,7 @@ def _rounds_of(offsets: Offsets, spans: Sequence[tuple[int, int]]) -> list[int]:
     """
     rounds = [-1] * len(offsets)
     for index, (first, last) in enumerate(spans):
-        inside = [place for place, (start, end) in enumerate(offsets) if end > first and start < last]
+        inside = [position for position, (start, end) in enumerate(offsets) if end > first and start < last]
         if not inside:
             continue
         begin = inside[0]

@@ -92,7 +92,7 @@ class TrainedParts(nn.Module):
 def find_batch_statistics(module: nn.Module) -> list[nn.Module]:
     """Find modules that in train mode take statistics over a batch."""
     return [
-        found
-        for found in module.modules()
-        if isinstance(found, _BatchNorm) or (isinstance(found, _NormBase) and found.track_running_stats)
+        result
+        for result in module.modules()
+        if isinstance(result, _BatchNorm) or (isinstance(result, _NormBase) and result.track_running_stats)
     ]

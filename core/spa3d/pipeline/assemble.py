@@ -133,11 +133,11 @@ def describe_weights(parts: Parts, config: RunConfig, manifest: Manifest) -> str
     """Describe the source of the encoder's weights, used or available; empty if there is none."""
     if parts.encoder_weights:
         return f"encoder weights: {parts.encoder_weights}"
-    published = weights_source(manifest, config.encoder.preset)
-    if not published or config.encoder.checkpoint or config.base.path:
+    source = weights_source(manifest, config.encoder.preset)
+    if not source or config.encoder.checkpoint or config.base.path:
         return ""
     name = config.encoder.requested
-    return f"encoder {name} starts from fresh weights: {published}; --encoder.checkpoint FILE reads them"
+    return f"encoder {name} starts from fresh weights: {source}; --encoder.checkpoint FILE reads them"
 
 
 def owners(config: RunConfig, registry: Registry) -> dict[str, str]:

@@ -125,10 +125,10 @@ def load_base(folder: Path, parts: Parts, execution: Execution) -> tuple[Spa3dMo
     projector = parts.make_projector(encoder.dim, embedding_width(config.text_config))
     model, processor = read(folder, config, encoder, projector)
     _refuse_differences(folder, differences({"points": processor.points}, {"points": dict(parts.preparation)}))
-    return place(model, execution), processor
+    return move_model(model, execution), processor
 
 
-def place(model: Spa3dModel, execution: Execution) -> Spa3dModel:
+def move_model(model: Spa3dModel, execution: Execution) -> Spa3dModel:
     """Move a model to the device of a run; for float32 arithmetic make it float32.
 
     Under bfloat16 autocast frozen weights may stay in half precision, as they are stored.

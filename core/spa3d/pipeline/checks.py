@@ -25,8 +25,8 @@ def weights_errors(config: RunConfig) -> list[str]:
     """Errors about where the encoder's weights come from."""
     if not config.base.path or not config.encoder.checkpoint:
         return []
-    given = f"--encoder.checkpoint {config.encoder.checkpoint}"
-    return [f"{given}: --base {config.base.path} brings the weights of its own encoder; give one of the two"]
+    flag = f"--encoder.checkpoint {config.encoder.checkpoint}"
+    return [f"{flag}: --base {config.base.path} brings the weights of its own encoder; give one of the two"]
 
 
 def objective_errors(config: RunConfig, parts: Parts) -> list[str]:
@@ -65,8 +65,8 @@ def stage_errors(config: RunConfig) -> list[str]:
         for name, stage in (("encoder", config.base.encoder), ("llm", config.base.llm))
         if stage.train not in ((), (name,))
     ]
-    given = None if config.base.path else config.llm
-    errors += adapter_errors(config.train.lora, trained_parts("post-train", config.train), given)
+    llm = None if config.base.path else config.llm
+    errors += adapter_errors(config.train.lora, trained_parts("post-train", config.train), llm)
     return errors + [
         f"--{name}.batch_size {stage.batch_size} cannot be split into --{name}.accumulation {stage.accumulation}{split}"
         for name, stage in {**stages, "train": config.train}.items()

@@ -19,7 +19,7 @@ from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.inference.views import View, ViewEncoder, Views, built_in_views
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.registry import create
+from spa3d.registry.create import create
 from spa3d.runtime.progress import Reporter, SilentReporter
 from spa3d.runtime.row_store import RowStore
 

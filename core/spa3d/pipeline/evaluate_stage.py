@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 from spa3d.artifacts.predictions import PredictionRow, read_rows, write_rows
-from spa3d.contracts.dataset import Record
 from spa3d.errors import DataError, DivergenceError
 from spa3d.evaluation.evaluate import (
     are_answers,
@@ -31,7 +30,6 @@ class Measurement:
         base_key: of the base.
         split: the evaluated split.
         views: names of the views; every question is asked under each.
-        records: training records, whose answers give the text floor.
         output: the run's folder.
         reporter: where progress goes.
 
@@ -44,19 +42,17 @@ class Measurement:
         *,
         split: str,
         views: Sequence[str],
-        records: Sequence[Record],
         output: Path,
         reporter: Reporter,
     ) -> None:
         self.caches, self.base_key, self.split, self.views = caches, base_key, split, views
         self.folder, self.reporter = output / "predictions", reporter
-        self.records = records
         self.names = list(caches.parts.benchmarks)
 
     @cached_property
     def answer_table(self) -> AnswerTable:
         """The answers of the training text."""
-        return make_answer_table(self.caches.parts.dataset, self.records)
+        return make_answer_table(self.caches.parts.dataset)
 
     def shared_file(self, name: str) -> Path:
         """File of the base's answers to a benchmark."""
@@ -121,7 +117,8 @@ class Measurement:
         return rows
 
     def _refuse_unscored(self, when: str, questions: Questions) -> None:
-        rows = [row for sides in self.rows(questions).values() for row in sides[when == "after"]]
+        both = [row for sides in self.rows(questions).values() for row in sides[when == "after"]]
+        rows = [row for row in both if row["view"] != TEXT_TABLE]
         lost = count_unscored(rows)
         if lost:
             raise DivergenceError(

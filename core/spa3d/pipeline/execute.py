@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from spa3d import ops
+from spa3d.artifacts.run_folder import link_latest
 from spa3d.config.resolve import load_registry_of, resolve
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import Settings, read_source
 from spa3d.errors import ConfigError, RecordError, contain_exit
 from spa3d.pipeline.data_checks import DataChecks
+from spa3d.pipeline.open_run import open_run
 from spa3d.pipeline.pairs_request import check_pairs_request
-from spa3d.pipeline.run import open_run
 from spa3d.pipeline.run_location import default_folder
 from spa3d.preferences.generate import Pairs
 from spa3d.registry.registry import Registry
@@ -78,6 +79,8 @@ def run(
         raise ConfigError("resume: say which run with output")
     folder = Path(output) if output is not None else default_folder(config, time=time.strftime("%Y%m%d-%H%M%S"))
     execute(config, registry, output=folder, resume=resume, reporter=reporter or SilentReporter())
+    if output is None:
+        link_latest(folder)
     return RunResult(folder)
 
 

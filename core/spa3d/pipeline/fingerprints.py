@@ -54,7 +54,7 @@ def run_fingerprints(
     """
     modules = {kind: _component_module(registry, kind, getattr(config, kind).component) for kind in BASE_KINDS}
     records, skipped = parts.dataset.fingerprint(), sorted(set().union(*left_out.values()))
-    arithmetic = execution.arithmetic
+    arithmetic, encoder = execution.arithmetic, _dump_selection(config, "encoder")
     data = digest([records, _hash_modules(preparation, modules["dataset"])])
     clouds = digest([data, dict(parts.preparation), parts.min_points])
     base_files = source_files(build_base, *modules.values())
@@ -65,15 +65,7 @@ def run_fingerprints(
             config, parts, execution, data=data, left_out=left_out.get("train", ()), sources=hash_sources(base_files)
         ),
         clouds=clouds,
-        tokens=digest(
-            [
-                _dump_selection(config, "encoder"),
-                _hash_modules(modules["encoder"]),
-                parts.dataset.up_axis,
-                arithmetic,
-                clouds,
-            ]
-        ),
+        tokens=digest([encoder, _hash_modules(modules["encoder"]), parts.dataset.up_axis, arithmetic, clouds]),
         reference=digest([_hash_modules(modeling, modules["encoder"], modules["projector"]), arithmetic, clouds]),
         noise=_hash_modules(_module_of(parts.noise)),
         answers={

@@ -77,10 +77,10 @@ def _try_prompts(processor: Spa3dProcessor) -> None:
     tokens = processor.tokenize(Conversation("trial", ROUNDS), "")
     for number, turn in enumerate(ROUNDS):
         labels = [label for label, index in zip(tokens.labels, tokens.rounds, strict=True) if index == number]
-        found = processor.decode_answer([label for label in labels if label not in processor.stop_ids])
-        if found != turn.answer:
+        result = processor.decode_answer([label for label in labels if label not in processor.stop_ids])
+        if result != turn.answer:
             raise CheckpointError(
-                f"in --llm.template {template} its tokenizer reads the answer {turn.answer!r} as {found!r}; choose "
+                f"in --llm.template {template} its tokenizer reads the answer {turn.answer!r} as {result!r}; choose "
                 "another template or LLM"
             )
 
@@ -95,8 +95,8 @@ def _try_scores(model: Spa3dModel, processor: Spa3dProcessor) -> None:
     questions = [Question(turn.question, "trial", turn.question, OPTIONS, OPTIONS[0], "trial") for turn in ROUNDS]
     answers = predictor.answer(questions, "blind", lambda units: None)
     for question, prediction in zip(questions, answers, strict=True):
-        asked = [Conversation("trial", (Round(question.prompt, option),)) for option in OPTIONS]
-        rows = [processor.tokenize(conversation, "") for conversation in asked]
+        wording = [Conversation("trial", (Round(question.prompt, option),)) for option in OPTIONS]
+        rows = [processor.tokenize(conversation, "") for conversation in wording]
         _compare(model, "options", prediction.option_logp or (), rows)
 
 

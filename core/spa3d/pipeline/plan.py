@@ -14,7 +14,8 @@ from spa3d.config.stages import stages_of, trained_parts
 from spa3d.errors import contain_exit
 from spa3d.model.adapters import planned_size
 from spa3d.model.llm import llm_config
-from spa3d.pipeline.run import Run, open_run
+from spa3d.pipeline.open_run import open_run
+from spa3d.pipeline.run import Run
 from spa3d.pipeline.run_location import default_folder
 from spa3d.pipeline.stages import flatten
 from spa3d.registry.registry import Registry

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -20,6 +22,9 @@ from spa3d.registry.registry import Registry
 from spa3d.rendering.point_cloud import rotate_y_up
 from spa3d.rendering.sheets import Strip, draw_comparison_sheet, draw_contact_sheet
 from spa3d.runtime.rng import Draws, Key
+
+LONGEST_ID = 16
+"""Letters of an id in a label."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,15 @@ class _SelectedRecords:
     objects: list[tuple[Record, Cloud]]
     summary: str
 
+    @property
+    def labels(self) -> list[str]:
+        """Short id and text of each record."""
+        texts = [record.caption or record.category or "" for record, _ in self.objects]
+        return [
+            f"{name}  {text}"
+            for name, text in zip(shorten_ids([record.id for record, _ in self.objects]), texts, strict=True)
+        ]
+
 
 @contain_exit()
 def draw_dataset(
@@ -55,7 +69,7 @@ def draw_dataset(
     selected = _select(config, registry, request, skipped)
     clouds = [rotate_y_up(cloud, selected.dataset.up_axis) for _, cloud in selected.objects]
     with _naming_write_errors(request.path):
-        draw_contact_sheet(clouds, [_label(record) for record, _ in selected.objects], request.path)
+        draw_contact_sheet(clouds, selected.labels, request.path)
     return selected.summary
 
 
@@ -73,7 +87,7 @@ def draw_noise(
     """
     selected = _select(configs[0], registry, request, skipped)
     axis, parts = selected.dataset.up_axis, []
-    for record, cloud in selected.objects:
+    for (record, cloud), label in zip(selected.objects, selected.labels, strict=True):
         clean = _prepare_cloud(record, cloud, configs[0])
         key = [(configs[0].seed, 0, record.id, "noised")]
         strips = [
@@ -82,7 +96,7 @@ def draw_noise(
             )
             for config in configs
         ]
-        parts.append((_label(record), strips))
+        parts.append((label, strips))
     with _naming_write_errors(request.path):
         draw_comparison_sheet(parts, request.path)
     names = ", ".join(config.noise.requested for config in configs)
@@ -145,5 +159,10 @@ def _naming_write_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
 
 
-def _label(record: Record) -> str:
-    return f"{record.id}  {record.caption or record.category or ''}"
+def shorten_ids(ids: Sequence[str]) -> list[str]:
+    """Shorten ids for labels: drop the words they share at the start, cut long ones."""
+    words = [re.split(r"(?<=[-_/.])", each) for each in ids]
+    same = takewhile(lambda several: len({*several}) == 1, zip(*words, strict=False)) if len(ids) > 1 else ()
+    shared = len([*same])
+    tails = ["".join(each[shared:]) or "".join(each) for each in words]
+    return [tail if len(tail) <= LONGEST_ID else tail[: LONGEST_ID - 1] + "…" for tail in tails]

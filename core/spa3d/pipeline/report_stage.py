@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spa3d.artifacts.metrics_log import MetricsLog
-from spa3d.artifacts.run_folder import extend_passport, link_latest
+from spa3d.artifacts.run_folder import drop_checkpoints, extend_passport
 from spa3d.config.settings import RunConfig
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pipeline.caches import Caches
@@ -50,12 +50,12 @@ class RunReport:
         document = self._document(rows, notes=notes)
         clouds, noise = self.caches.clouds(processor), self.caches.parts.noise
         write_report(self.output, document, select_examples(*rows[shown], clouds, noise, seed=self.config.seed))
-        link_latest(self.output)
+        if not self.config.train.keep_checkpoints:
+            drop_checkpoints(self.output)
 
     def write_diverged(self, rows: RowsByBenchmark, reason: str) -> None:
         """Write the report of a run that diverged, with what was measured before."""
         write_report(self.output, self._document(rows, status="diverged", reason=reason), ())
-        link_latest(self.output)
 
     def _document(self, rows: RowsByBenchmark, **state: Any) -> Document:
         config, dataset = self.config, self.caches.parts.dataset

@@ -5,15 +5,11 @@ Every step saves its result and is skipped if the result exists, so ``--resume``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
 
-import torch
-from transformers.utils import logging as transformers_logging
-
-from spa3d import ops
 from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.artifacts.run_folder import extend_passport, issue_passport, lock_run_folder
 from spa3d.checkpoints.load import describe
@@ -28,7 +24,7 @@ from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.special_tokens import special_token_names
 from spa3d.pipeline import pairs_stage
-from spa3d.pipeline.assemble import assemble, describe_weights, make_execution, owners
+from spa3d.pipeline.assemble import describe_weights, owners
 from spa3d.pipeline.base import explain_cache_miss, find_base, load_base, of_given_base, part_hashes
 from spa3d.pipeline.build_base import BaseBuilder, BaseRecipe
 from spa3d.pipeline.caches import Caches
@@ -38,13 +34,10 @@ from spa3d.pipeline.data_checks import (
     RunData,
     held_out_records,
     refuse_twinless,
-    unchecked_data,
 )
 from spa3d.pipeline.evaluate_stage import Measurement
-from spa3d.pipeline.fingerprints import run_fingerprints
 from spa3d.pipeline.llm_trial import try_llm
 from spa3d.pipeline.pairs_stage import PairSource
-from spa3d.pipeline.parts import Fingerprints
 from spa3d.pipeline.passport import make_passport
 from spa3d.pipeline.post_train import PostTraining, PostTrainingRecipe
 from spa3d.pipeline.report_stage import RunReport
@@ -53,48 +46,7 @@ from spa3d.preferences.generate import Pairs
 from spa3d.registry.registry import Registry
 from spa3d.runtime import distributed
 from spa3d.runtime.device import free_memory
-from spa3d.runtime.progress import Reporter, SilentReporter
-
-
-def open_run(
-    config: RunConfig,
-    registry: Registry,
-    *,
-    output: Path,
-    reporter: Reporter | None = None,
-    check_data: bool = True,
-) -> Run:
-    """Build the components of a run and check its records; nothing is written yet.
-
-    Args:
-        config: of the run.
-        registry: source of its components.
-        output: the run's folder.
-        reporter: where progress goes.
-        check_data: with ``on_bad_data`` ``skip``, read each record and leave bad ones out; false: keep all.
-
-    """
-    # Bars and notices of transformers would hide the messages of the run.
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    execution, progress = make_execution(config, registry), reporter or SilentReporter()
-    parts = assemble(config, registry, execution)
-    distributed.join(cpu=execution.device.type == "cpu")
-    checks = DataChecks(parts, special_token_names(config.llm), blind=config.blind, reporter=progress)
-    with ops.use(*execution.ops):
-        data = checks.read() if check_data else unchecked_data(parts)
-    parts.dataset.file_hashes = execution.workspace.file_hashes(progress)
-    fingerprints = _compute_fingerprints(partial(run_fingerprints, config, registry, parts, execution), data)
-    return Run(config, registry, Caches(parts, execution, fingerprints), data, output, progress)
-
-
-def _compute_fingerprints(compute: Callable[..., Fingerprints], data: RunData) -> Fingerprints:
-    """Compute the fingerprints; only the first of several processes reads new files."""
-    found: list[Fingerprints] = []
-    distributed.run_in_first(lambda: found.append(compute(left_out=data.left_out)))
-    return found[0] if found else compute(left_out=data.left_out)
+from spa3d.runtime.progress import Reporter
 
 
 class Run:
@@ -141,7 +93,6 @@ class Run:
             self.base.key,
             split=self.config.evaluate.split,
             views=["blind"] if self.config.blind else ["clean", "blind"],
-            records=self.data.split("train"),
             output=self.output,
             reporter=self.reporter,
         )
@@ -258,7 +209,7 @@ class Run:
         if self.config.base.path:
             self.reporter.stage("base", f"given: {self.config.base.path}")
         elif self.base.is_finished:
-            self.reporter.stage("base", f"there: {self.base.folder}")
+            self.reporter.stage("base", f"reused: {self.base.folder}")
         else:
             changed = explain_cache_miss(self.base, self.execution.workspace)
             if changed:

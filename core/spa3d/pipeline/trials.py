@@ -61,12 +61,12 @@ def made_up_scores(needs: Sequence[Need]) -> Scores:
     lengths = torch.arange(SAMPLES, device="cpu")[:, None] + 2
     mask = (torch.arange(COLUMNS, device="cpu")[None, :] > 0) & (torch.arange(COLUMNS, device="cpu") < lengths)
     rounds = torch.where(mask, 0, -1)
-    found = {}
+    result = {}
     for need in needs:
         drawn = torch.rand(SAMPLES, COLUMNS, VOCABULARY, generator=generator, device="cpu").log_softmax(dim=-1)
         logp, whole = (drawn[..., 0] * mask).requires_grad_(need.grad), _learnable(drawn[mask], need)
-        found[need.key] = Score(logp, mask, rounds, whole)
-    return Scores(found)
+        result[need.key] = Score(logp, mask, rounds, whole)
+    return Scores(result)
 
 
 def _learnable(values: Tensor, need: Need) -> Tensor | None:

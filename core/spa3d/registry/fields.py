@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from spa3d.errors import describe_unknown
 from spa3d.registry.plain_yaml import parse_yaml
 
 COLLECTIONS = (tuple, list, set, frozenset)
@@ -122,14 +123,6 @@ def describe_error(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     value = error["input"] if isinstance(error["input"], (str, int, float)) else type(error["input"]).__name__
     near = _suggest(value, field)
     return f"{value!r} is not allowed{near or ';'} possible: {describe(field)}{purpose}"
-
-
-def describe_unknown(what: str, name: str, there: Iterable[str]) -> str:
-    """Describe an unknown name, with similar names and all possible ones."""
-    there = list(there)
-    near = difflib.get_close_matches(name, there, n=3)
-    guess = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
-    return f"no {what} {name!r}{guess} possible: {', '.join(there) or 'none'}"
 
 
 def _suggest(value: Any, field: FieldInfo) -> str:

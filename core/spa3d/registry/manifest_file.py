@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from spa3d.errors import RegistryError
-from spa3d.registry.fields import describe_unknown
+from spa3d.errors import RegistryError, describe_unknown
 from spa3d.registry.kinds import KINDS, SPECS, KindSpec
 from spa3d.registry.located_yaml import Keys, read_located
 from spa3d.registry.manifest import OPS, Defaults, Manifest, Named, Plugins, error_text

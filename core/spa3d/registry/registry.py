@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spa3d.errors import PluginError, RegistryError, contain_exit
+from spa3d.errors import PluginError, RegistryError, contain_exit, describe_unknown
 from spa3d.registry.component import Component, Preset
-from spa3d.registry.fields import describe_unknown
 from spa3d.registry.kinds import KINDS, KindSpec, kind_spec
 from spa3d.registry.manifest import Manifest, Named, PresetRow
 from spa3d.registry.manifest_file import FILE, check_added, extend_manifest, find_manifest, load_added, load_manifest

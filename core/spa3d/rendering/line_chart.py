@@ -73,9 +73,15 @@ def draw_position_axis(frame: Frame, positions: Iterable[tuple[float, str]]) -> 
         yield draw_text(frame.x(value), frame.bottom + TICK_DROP, f"{value:g}", "tick", anchor=anchor)
 
 
-def draw_end_labels(labels: Iterable[EndLabel], x: float) -> Iterator[str]:
-    """Draw escaped names of lines from `x` on, moved down where they would overlap."""
-    lowest = -math.inf
-    for label in sorted(labels, key=lambda label: label.y):
-        lowest = max(label.y + TICK_RISE, lowest + LABEL_GAP)
-        yield draw_text(x, lowest, escape(label.name), f"label {label.style}")
+def draw_end_labels(labels: Iterable[EndLabel], x: float, bottom: float) -> Iterator[str]:
+    """Draw escaped names of lines from `x` on, above `bottom`, moved apart if they overlap."""
+    ordered = sorted(labels, key=lambda label: label.y)
+    positions: list[float] = []
+    for label in ordered:
+        positions.append(max(label.y + TICK_RISE, positions[-1] + LABEL_GAP if positions else -math.inf))
+    highest = bottom + TICK_RISE
+    for number in reversed(range(len(positions))):
+        positions[number] = min(positions[number], highest)
+        highest = positions[number] - LABEL_GAP
+    for label, position in zip(ordered, positions, strict=True):
+        yield draw_text(x, round(position, 1), escape(label.name), f"label {label.style}")

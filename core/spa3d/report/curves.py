@@ -32,7 +32,7 @@ class Series(NamedTuple):
     """
 
     name: str
-    style: Style
+    style: str
     held_out: bool
     steps: tuple[float, ...]
     values: tuple[float, ...]

@@ -38,7 +38,7 @@ class _Model(BaseModel):
 
 
 class TextFloor(_Model):
-    """Best score that text alone gives, and its source: ``blind``, ``text-table`` or ``majority``."""
+    """Best score of text alone, and its source: ``blind``, ``text-table`` or ``majority``."""
 
     score: Share
     ci95: ShareInterval
@@ -46,7 +46,7 @@ class TextFloor(_Model):
 
 
 class SubsetScore(_Model):
-    """Score on one set of questions, the blind score (the same model without the cloud) and the text floor."""
+    """Score on one set of questions, beside the blind score and the text floor."""
 
     score: Share
     ci95: ShareInterval

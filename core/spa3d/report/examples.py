@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,12 +47,13 @@ class Example:
 def select_examples(
     before: Sequence[PredictionRow], after: Sequence[PredictionRow], clouds: PreparedClouds, noise: Noise, *, seed: int
 ) -> list[Example]:
-    """Select questions about different records; equal lists of questions give equal examples."""
+    """Select questions about different records, first those whose answer training changed."""
     later = {row["id"]: row for row in after if row["view"] == "clean"}
     blind = {row["id"]: row["text"] for row in after if row["view"] == "blind" and row["set"] == "test"}
     rows = [row for row in before if row["view"] == "clean" and row["set"] == "test" and row["id"] in later]
     shown = []
-    for row in _choose_varied(rows):
+    changed = {row["id"] for row in rows if row["text"] != later[row["id"]]["text"]}
+    for row in _choose_varied(rows, first=changed):
         clean = torch.from_numpy(clouds.get([row["record"]]))
         noised = noise.apply(clean, Draws([(seed, 0, row["record"], "noised")]))
         shown.append(
@@ -70,12 +71,13 @@ def select_examples(
     return shown
 
 
-def _choose_varied(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
-    """Choose rows of different records and, if possible, kinds, by a keyed permutation."""
+def _choose_varied(rows: Sequence[PredictionRow], *, first: Container[str]) -> list[PredictionRow]:
+    """Choose rows of different records and, if possible, kinds; ids in `first` come first."""
     left = [rows[int(index)] for index in keyed_generator("examples").permutation(len(rows))]
     picked: list[PredictionRow] = []
     while left and len(picked) < EXAMPLES:
         kinds, records = {row["kind"] for row in picked}, {row["record"] for row in picked}
         left = [row for row in left if row["record"] not in records]
-        picked += ([row for row in left if row["kind"] not in kinds] or left)[:1]
+        ahead = [row for row in left if row["id"] in first] or left
+        picked += ([row for row in ahead if row["kind"] not in kinds] or ahead)[:1]
     return picked

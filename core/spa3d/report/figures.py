@@ -17,6 +17,8 @@ from spa3d.report.curves import Chart, Series
 from spa3d.report.document import SubsetScore
 
 BAR_HEIGHT = 44
+EXTRA_STYLES = ("extra-1", "extra-2", "extra-3")
+"""Styles of the lines of a chart whose own style another line has."""
 SHARES = BarScale((0.0, 0.5, 1.0), ("0", "50", "100"), edge=8)
 BOTTOM = 24
 NAME_GAP = 7
@@ -59,6 +61,7 @@ def draw_score_scale() -> str:
 
 def draw_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
     """Draw a chart with caption; the page's script adds the values under the pointer."""
+    chart = _give_own_styles(chart)
     frame = _frame(chart, width, height)
     probed = {line.name for line in chart.series if line.held_out}
     marks = [*draw_value_axis(frame), *draw_position_axis(frame, ((frame.first, "start"), (frame.last, "end")))]
@@ -77,6 +80,15 @@ def draw_chart(chart: Chart, *, width: int = 440, height: int = 220) -> str:
         f'data-box="{LEFT} {frame.right} {TOP} {frame.bottom}"><figcaption>{escape(chart.title)}{unit}</figcaption>'
         f"{draw_picture('chart', width, height, escape(f'{chart.title}: {label}'), marks)}<output></output></figure>"
     )
+
+
+def _give_own_styles(chart: Chart) -> Chart:
+    """Give every name a style of its own; the first with a style keeps it."""
+    styles: dict[str, str] = {}
+    for line in chart.series:
+        free = [style for style in (line.style, *EXTRA_STYLES) if style not in styles.values()]
+        styles.setdefault(line.name, free[0] if free else line.style)
+    return chart._replace(series=tuple(line._replace(style=styles[line.name]) for line in chart.series))
 
 
 def _frame(chart: Chart, width: int, height: int) -> Frame:
@@ -112,7 +124,7 @@ def _end_labels(series: Sequence[Series], frame: Frame) -> Iterator[str]:
     """
     ends = {line.name: line for line in sorted(series, key=lambda line: line.held_out)}
     labels = [EndLabel(frame.y(line.values[-1]), line.name, line.style) for line in ends.values()]
-    return draw_end_labels(labels if len(ends) > 1 else (), frame.right + NAME_GAP)
+    return draw_end_labels(labels if len(ends) > 1 else (), frame.right + NAME_GAP, frame.bottom)
 
 
 def _name(line: Series) -> str:

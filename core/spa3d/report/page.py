@@ -119,7 +119,7 @@ def _training(metrics: Sequence[Mapping[str, Any]]) -> str:
     blocks = []
     if after:
         held_out = any(line.held_out for chart in after for line in chart.series)
-        styles = "Faint lines are training batches, dotted lines held-out records. " if held_out else ""
+        styles = "Faint lines are training batches, lines with dots are held-out records. " if held_out else ""
         blocks.append(f'<p class="legend">{styles}From left to right: optimizer steps.</p>')
         blocks.append(_charts(draw_chart(chart) for chart in after))
     if base:
@@ -137,14 +137,17 @@ def _examples(document: Document, examples: Sequence[Example]) -> str:
         return ""
     up_axis, noise = str(document.data.get("up_axis", "y")), format_noise(document) or "noise"
     cards = "".join(_example(example, up_axis, noise) for example in examples)
-    hint = '<p class="legend">Drag a cloud, or use the arrow keys, to turn both clouds of an example.</p>'
+    hint = (
+        '<p class="legend">Questions whose answer training changed come first. Drag a cloud, or use the arrow keys, to '
+        "turn both clouds of an example.</p>"
+    )
     return render_section("Examples", hint + cards, "examples")
 
 
 def _example(example: Example, up_axis: str, noise: str) -> str:
     make_rng = partial(keyed_generator, "report", example.record_id)
     pair = build_scene(example.clean, example.noised, up_axis=up_axis, make_rng=make_rng)
-    about = example.reference or example.record_id
+    label = example.reference or example.record_id
     answers = [("Reference", example.reference), ("Before", example.before), ("After", example.after)]
     answers.append(("Blind", example.blind))
     listed = render_definitions(
@@ -154,7 +157,7 @@ def _example(example: Example, up_axis: str, noise: str) -> str:
     )
     return (
         f'<article data-yaw="{pair.yaw:.1f}" data-pitch="{PITCH:g}" data-grain="{pair.grain:.5f}"><div class="clouds">'
-        + _cloud(pair.clean, "clean", f"Point cloud of {example.record_id}: {about}")
+        + _cloud(pair.clean, "clean", f"Point cloud of {example.record_id}: {label}")
         + _cloud(pair.noised, f"noised: {noise}", f"The same cloud with noise ({noise})")
         + f'</div><div class="said"><p class="question">{_question(example.question)}</p>{listed}'
         f'<p class="meta">{isolate_text(example.record_id)}</p></div></article>'

@@ -37,9 +37,17 @@ def run_details(document: Document) -> list[tuple[str, str]]:
         ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
         ("Versions", _versions(document.passport)),
         ("Date", str(document.passport.get("created", "")).replace("T", " ")),
-        ("Time", ", ".join(f"{stage} {format_duration(seconds)}" for stage, seconds in document.timing.items())),
+        ("Time", _format_times(document)),
     ]
     return [(name, value) for name, value in pairs if value]
+
+
+def _format_times(document: Document) -> str:
+    """Format the time of each stage; a base without a time was there before."""
+    times = [f"{stage}: {format_duration(seconds)}" for stage, seconds in document.timing.items()]
+    if times and "base" not in document.timing:
+        times.insert(0, "base: given" if _as_mapping(document.config.get("base")).get("path") else "base: reused")
+    return ", ".join(times)
 
 
 def format_title(document: Document) -> str:

@@ -58,16 +58,16 @@ class FileHashes:
     def hash_names(self, folder: Path, names: Collection[str]) -> dict[str, str]:
         """The same for many files of one folder, by name."""
         start = f"{folder}/"
-        found = {name: times for name in names if (times := _times(start + name))}
+        result = {name: times for name in names if (times := _times(start + name))}
         key, hashes = os.fsencode(folder.resolve()), dict.fromkeys(names, "")
         with self._open_store() as database:
             for name, size, modified, changed, content in _rows(database, key, names):
-                if found.get(name) == (size, modified, changed):
+                if result.get(name) == (size, modified, changed):
                     hashes[name] = content.hex()
-            missing = [name for name in found if not hashes[name]]
-            for fresh in self._read(folder, missing, sum(found[name][0] for name in missing)):
+            missing = [name for name in result if not hashes[name]]
+            for fresh in self._read(folder, missing, sum(result[name][0] for name in missing)):
                 hashes |= fresh
-                _remember(database, key, [(name, *found[name], fresh[name]) for name in fresh if fresh[name]])
+                _remember(database, key, [(name, *result[name], fresh[name]) for name in fresh if fresh[name]])
         return hashes
 
     def _read(self, folder: Path, names: Sequence[str], size: int) -> Iterator[dict[str, str]]:

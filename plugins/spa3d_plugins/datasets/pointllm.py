@@ -71,7 +71,7 @@ class Config(ComponentConfig):
     fresh: bool = True
     """Draw new rounds in each epoch from facts and annotated rounds, for objects that have facts."""
     choice_share: float = Field(0.4, ge=0, le=1)
-    """Share of newly drawn rounds that offer four options, where a fact allows it."""
+    """Share of newly drawn rounds that offer four options, if the fact has options."""
     min_category: int = Field(5, ge=1, le=10**9)
     """Training objects that a category needs to be an option; rarer categories get open questions only."""
     seed: int = Field(0, ge=0, le=2**32 - 1)

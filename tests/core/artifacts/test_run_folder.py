@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spa3d.artifacts.run_folder import issue_passport, link_latest, lock_run_folder
+from spa3d.artifacts.run_folder import drop_checkpoints, issue_passport, link_latest, lock_run_folder
 from spa3d.config.settings import RunConfig
 from spa3d.errors import OutputError
 from spa3d.runtime.atomic_files import write_whole
@@ -89,22 +89,37 @@ def test_issue_passport_rejects_changes(tmp_path: Path) -> None:
         issue_passport(tmp_path, {**PASSPORT, "data": "e"})
 
 
-def test_link_latest_points_at_the_last_run(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / "runs" / name).mkdir(parents=True)
-        link_latest(tmp_path / "runs" / name)
-    assert (tmp_path / "runs" / "latest").resolve().name == "two"
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["latest", "one", "two"]
-    (tmp_path / "elsewhere").mkdir()
-    link_latest(tmp_path / "elsewhere")
-    assert not (tmp_path / "latest").exists()
+def test_link_latest_points_at_the_last_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    link = Path("runs/latest")
+    for output, target in [("runs/one", "one"), ("runs/deep/two", "deep/two"), ("other", str(tmp_path / "other"))]:
+        Path(output).mkdir(parents=True)
+        link_latest(Path(output))
+        assert (link.resolve(), link.readlink()) == (tmp_path / output, Path(target))
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["deep", "latest", "one"]
 
 
-def test_link_latest_preserves_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "runs" / "latest").mkdir(parents=True)
-    (tmp_path / "runs" / "one").mkdir()
-    link_latest(tmp_path / "runs" / "one")
-    assert not (tmp_path / "runs" / "latest").is_symlink()
+def test_link_latest_preserves_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs/latest").mkdir(parents=True)
+    link_latest(tmp_path / "one")
+    assert not Path("runs/latest").is_symlink()
+
+
+def test_link_latest_stops_no_run_where_it_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").touch()
+    link_latest(tmp_path)
+    assert Path("runs").is_file()
+
+
+def test_drop_checkpoints_leaves_the_model(tmp_path: Path) -> None:
+    for name in ("checkpoints/checkpoint-3/model.safetensors", "best.safetensors", "model/model.safetensors"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    drop_checkpoints(tmp_path)
+    drop_checkpoints(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_write_whole_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

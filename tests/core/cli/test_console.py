@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from spa3d.cli import console
-from spa3d.cli.console import Bars, Lines, escape_text, make_reporter, show_warning
+from spa3d.cli.console import Bars, Lines, escape_text, make_reporter, print_sentence, show_warning
 from spa3d.errors import Note
 from spa3d.ops.selection import SlowerBackend
 from spa3d.runtime.progress import Reporter, SilentReporter
@@ -22,6 +22,16 @@ def log(terminal: bool = False) -> tuple[Console, io.StringIO]:
 def test_escape_text_escapes_markup_and_control_characters() -> None:
     assert escape_text(HOSTILE).plain == HOSTILE
     assert escape_text("a\x1b[2Jb\r\u202ec\nd").plain == "a\\x1b[2Jb\\r\\u202ec\nd"
+
+
+def test_print_sentence_breaks_lines_between_words_of_a_terminal_only() -> None:
+    sentence = "words of eight letters " * 9
+    for terminal, lines in ((False, 1), (True, 3)):
+        target, stream = log(terminal)
+        print_sentence(target, escape_text(sentence))
+        printed = stream.getvalue().splitlines()
+        assert len(printed) == lines
+        assert " ".join(line.strip() for line in printed) == sentence.strip()
 
 
 @pytest.mark.parametrize("terminal", [False, True])

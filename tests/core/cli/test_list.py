@@ -39,6 +39,14 @@ def test_list_one_line_per_entry(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_list_says_where_components_of_an_empty_kind_come_from(capsys: pytest.CaptureFixture[str]) -> None:
+    message = "there is no judge yet; plugins bring them: a package, or a file with --plugin (docs/plugins.md)\n"
+    assert list_output(capsys, "judge") == message
+    assert list_output(capsys).count(message) == 1
+    assert "there is no" not in list_output(capsys, "noise")
+    assert json.loads(list_output(capsys, "judge", "--json"))["entries"] == []
+
+
 def test_list_json(capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(list_output(capsys, "encoder", "--json"))
     assert document["schema"] == 1

@@ -12,6 +12,7 @@ import spa3d.pipeline.execute
 import spa3d.pipeline.plan
 from spa3d.cli import main
 from spa3d.cli.run import resume_command
+from spa3d.config.overrides import list_flags
 from spa3d.config.resolve import resolve
 from spa3d.errors import OutputError
 from spa3d.pipeline.plan import Plan, PlannedPart, PlannedStage
@@ -91,14 +92,32 @@ class TestRun:
         assert not calls
         assert not Path("runs").exists()
         printed = capsys.readouterr().out
-        text, _, tables = printed.partition("Stages")
+        tables, _, text = printed.partition("Configuration")
         assert yaml.safe_load(text) == resolve({"noise.level": 0.5}).model_dump(mode="json")
         rows = [" ".join(word for word in line.split() if word.isascii()) for line in tables.splitlines()]
         assert "base: llm 300 steps there" in rows
         assert "post-train [red]3 steps to do" in rows
         assert "llm small 725,664 base: llm" in rows
         assert "encoder plain 3 never: frozen" in rows
-        assert rows[-1] == "encoder weights: [red]w.pt"
+        assert "encoder weights: [red]w.pt" in rows
+        for argv in (["--dry-run", "yaml"], ["--dry-run=yaml"]):
+            assert main(["run", *argv, "--noise.level", "0.5"]) == 0
+            assert capsys.readouterr().out == text.lstrip()
+
+    def test_run_dry_run_takes_no_other_word(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["run", "--dry-run=json"]) == 2
+        assert capsys.readouterr().err == "error: --dry-run=json: --dry-run takes no value but yaml\n"
+        assert main(["compare", "--objectives", "fit", "--dry-run", "yaml"]) == 2
+        assert "no comparison 'yaml'" in capsys.readouterr().err
+
+    def test_run_links_runs_latest_to_any_output(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        self.fake(monkeypatch, None)
+        for folder in (tmp_path / "elsewhere" / "one", Path("runs/two")):
+            assert main(["run", "--output", str(folder)]) == 0
+            assert Path("runs/latest").resolve() == folder.resolve()
+        assert Path("runs/latest").readlink() == Path("two")
 
 
 FLOOR = {"score": 0.46, "ci95": [0.44, 0.48], "source": "text-table"}
@@ -115,9 +134,20 @@ BENCHMARKS = {
 
 
 class TestHelp:
-    def print_help(self, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-        assert main(["run", *argv, "--help"]) == 0
+    def print_help(self, capsys: pytest.CaptureFixture[str], *argv: str, word: str = "") -> str:
+        assert main(["run", *argv, "--help", *filter(None, [word])]) == 0
         return capsys.readouterr().out
+
+    def rows(self, capsys: pytest.CaptureFixture[str], *argv: str, word: str = "") -> dict[str, str]:
+        """Flags of the page, and the text beside each."""
+        rows: dict[str, str] = {}
+        for line in self.print_help(capsys, *argv, word=word).splitlines():
+            if line.startswith("--"):
+                flag = line.split()[0]
+                rows[flag] = line.removeprefix(flag).strip()
+            elif line.startswith("  ") and rows:
+                rows[flag] += " " + line.strip()
+        return rows
 
     def test_help_shows_only_chosen_components(self, capsys: pytest.CaptureFixture[str]) -> None:
         printed = self.print_help(capsys, "--benchmark", "pick", "--encoder", "plain-wide")
@@ -133,18 +163,31 @@ class TestHelp:
         assert "encoder plain, preset plain-wide" in printed
 
     def test_help_shows_values_of_the_command_line(self, capsys: pytest.CaptureFixture[str]) -> None:
-        lines = self.print_help(capsys, "--encoder.width", "16", "--train.steps", "77").splitlines()
-        assert any("--encoder.width" in line and " 16 " in line and "Channels" in line for line in lines)
-        assert any("--train.steps" in line and " 77 " in line for line in lines)
-        assert any("preset plain-tiny (stands in for plain)" in line for line in lines)
+        rows = self.rows(capsys, "--encoder.width", "16", "--train.steps", "77")
+        assert "[16]: Channels" in rows["--encoder.width"]
+        assert "[77]: Optimizer steps" in rows["--train.steps"]
+        assert "preset plain-tiny (stands in for plain)" in self.print_help(capsys)
 
     def test_help_shows_the_checkpoint_of_the_encoder(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("w.pt").touch()
-        lines = self.print_help(capsys, "--encoder.checkpoint", "w.pt").splitlines()
-        (row,) = [number for number, line in enumerate(lines) if "--encoder.checkpoint" in line]
-        assert "--encoder " in lines[row - 1]
-        assert " w.pt " in lines[row]
-        assert "Published weights" in lines[row]
+        rows = self.rows(capsys, "--encoder.checkpoint", "w.pt")
+        assert [*rows].index("--encoder.checkpoint") == [*rows].index("--encoder") + 1
+        assert "[w.pt]: Published weights" in rows["--encoder.checkpoint"]
+
+    def test_help_all_lists_every_flag(self, capsys: pytest.CaptureFixture[str]) -> None:
+        every = {f"--{name.replace('-', '_')}" for name in list_flags()}
+        shown = {flag.replace("-", "_").replace("__", "--", 1) for flag in self.rows(capsys, word="all")}
+        assert every - shown == set()
+        assert "--base.llm.steps" not in self.rows(capsys)
+        assert "--base.llm.FIELD" in self.rows(capsys)
+
+    @pytest.mark.parametrize("word", ["", "all"])
+    def test_help_fits_80_columns_of_a_pipe_and_the_width_of_a_terminal(
+        self, word: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert max(map(len, self.print_help(capsys, word=word).splitlines())) == 80
+        monkeypatch.setenv("COLUMNS", "120")
+        assert 100 < max(map(len, self.print_help(capsys, word=word).splitlines())) <= 120
 
     def test_help_is_shown_with_errors(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["run", "-h", "--encoder", "gone", "--dataset", "files"]) == 0

@@ -52,6 +52,7 @@ def finish_cell(folder: Path, shares, *, seed=0, drift=-0.01, warnings=(), sets=
         {"stage": "post-train", "step": step, "probe": True, "logp_clean": logp, "margin": margin, "saturation": 0.25}
         for step, logp, margin in ((0, -0.3, 0.5), (20, -0.3 + drift, 1.5))
     ]
+    probes += [{"stage": "post-train", "step": step, "noise_level": level} for step, level in ((10, 0.24), (20, 0.28))]
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in probes), encoding="utf-8")
     (folder / "config.yaml").write_text(yaml.safe_dump({"train": {"learning_rate": 1e-5}}), encoding="utf-8")
@@ -122,6 +123,7 @@ def finish() -> Callable[..., None]:
     def finish(task: Task, *, status: str = "complete") -> None:
         task.cell.folder.mkdir(parents=True, exist_ok=True)
         (task.cell.folder / "config.yaml").write_text(yaml.safe_dump(task.config.model_dump(mode="json")))
-        (task.cell.folder / "report.json").write_text(json.dumps({"status": status, "timing": {"post-train": 1.5}}))
+        timing = {"base": 90.0, "base: llm": 80.0, "evaluate before": 2.5, "post-train": 1.5}
+        (task.cell.folder / "report.json").write_text(json.dumps({"status": status, "timing": timing}))
 
     return finish

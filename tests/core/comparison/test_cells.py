@@ -29,7 +29,7 @@ def test_read_outcome_is_done_if_complete_with_the_same_configuration(
     finish(task, status="interrupted")
     assert read_outcome(task).status == "to do"
     finish(task)
-    assert read_outcome(task) == Outcome(task.cell, "done", seconds=1.5)
+    assert read_outcome(task) == Outcome(task.cell, "done", seconds=1.5, duration=4.0)
     other = Task(task.cell, config.model_copy(update={"seed": 9}))
     assert read_outcome(other).status == "to do"
 
@@ -73,8 +73,11 @@ def test_refuse_foreign_cells_accepts_a_comparison(
 
 def test_refuse_foreign_cells_where_no_folder_can_be(config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for output, said in ((tmp_path / "file", "a file; choose another folder"), (tmp_path / "file" / "c", "is a file")):
-        with pytest.raises(OutputError, match=rf"^--output {output}: .*{said}"):
+    for output, message in (
+        (tmp_path / "file", "a file; choose another folder"),
+        (tmp_path / "file" / "c", "is a file"),
+    ):
+        with pytest.raises(OutputError, match=rf"^--output {output}: .*{message}"):
             refuse_foreign_cells(tasks(config, output), output)
 
 

@@ -45,6 +45,20 @@ def test_render_page_colors_the_head_for_a_winner_only(three_rows, grid):
     assert '<header class="even">' in render_page(grid.table())
 
 
+def test_render_page_begins_with_all_scores_of_all_rows(three_rows):
+    table = three_rows.table()
+    first = re.search(r"<table.*?</table>", render_page(table), re.DOTALL)[0]
+    heads = re.findall(r"<th[^>]*scope=.col.[^>]*>", first)
+    assert len(heads) == 1 + len(table.subsets())
+    for label in ("sft", "spa", "twins"):
+        for subset in table.subsets():
+            share = next(row for row in table.rows if row.label == label)
+            assert f"{100 * table.score(share, subset).after.mean:.1f}" in first
+    winner = table.score(next(row for row in table.rows if row.label == "twins"), CHOICE)
+    assert winner.against_control.side == 1
+    assert f'<b><i class="up">▲</i>{100 * winner.after.mean:.1f}</b>' in first
+
+
 def test_draw_forest_positions_of_intervals(three_rows):
     result = score(three_rows.table(), "twins")
     axis = make_points_scale((-50.0, 0.0, 50.0))

@@ -43,8 +43,8 @@ def test_build_table_blind_gap_and_chance(three_rows):
 def test_build_table_training_figures(three_rows):
     result = {name: numbers.mean for name, numbers in row(three_rows.table(), "twins").training.items()}
     assert result == {
-        "steps": 20, "seconds": 12.5, "learning_rate": 1e-5, "margin": 1.5, "saturation": 0.25, "drift": -0.01,
-        "repetition": 0.04, "warnings": 1,
+        "steps": 20, "seconds": 12.5, "learning_rate": 1e-5, "level": 0.26, "margin": 1.5, "saturation": 0.25,
+        "drift": -0.01, "repetition": 0.04, "warnings": 1,
     }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def test_judge_table_names_winner_and_losses(three_rows):
 def test_judge_table_names_best_and_losers(grid):
     grid.add("sft", {"choice": 0.6}, control="", role="control").add("spa", {"choice": 0.6}).add("bad", {"choice": 0.2})
     first = grid.table().verdict[0]
-    assert first.startswith("No row beats SFT of equal compute on choice: the best of 2, spa, is ")
+    assert first.startswith("No row beats SFT of equal compute on choice: the best of 2, spa, differs by ")
     assert f"; below it: bad by {MINUS}" in first
 
 

@@ -10,7 +10,7 @@ import pytest
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict
 
 
-class Sides(Benchmark):
+class SideBenchmark(Benchmark):
     """Asks which side an object is on; `spoil` changes the first question."""
 
     spoil: Callable[[Question], Any] = staticmethod(lambda question: question)
@@ -32,5 +32,5 @@ class Sides(Benchmark):
 
 
 @pytest.fixture
-def sides() -> Sides:
-    return Sides()
+def sides() -> SideBenchmark:
+    return SideBenchmark()

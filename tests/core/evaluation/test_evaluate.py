@@ -1,4 +1,4 @@
-"""Rows of an evaluation: verdicts in 0..1, no pick without numbers, torn files, and the table of training answers."""
+"""Rows of an evaluation: verdicts, torn files, and the table of training answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spa3d.evaluation.evaluate import (
 )
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions
 from spa3d.evaluation.summary import summarize
-from spa3d.registry import create
+from spa3d.registry.create import create
 
 VIEWS = ("clean", "blind")
 
@@ -50,7 +50,9 @@ def test_evaluate_benchmark_names_the_question_of_a_broken_verdict(
     sides: Any, toy_dataset: Any, verdict: object
 ) -> None:
     sides.verdict = verdict
-    with pytest.raises(PluginError, match=r"Sides \(.*\): question 'test-0/side': its verdict is .* a value in 0..1"):
+    with pytest.raises(
+        PluginError, match=r"SideBenchmark \(.*\): question 'test-0/side': its verdict is .* a value in 0..1"
+    ):
         measure(sides, toy_dataset, -1.0, -2.0)
 
 
@@ -99,7 +101,7 @@ def test_are_answers_only_to_the_same_questions(
 
 def test_evaluate_text_table_answers_every_question(toy_dataset: Any) -> None:
     # "Which side?": left and right are equally frequent among the training answers, and left was the second one.
-    table = make_answer_table(toy_dataset, toy_dataset.records("train"))
+    table = make_answer_table(toy_dataset)
     choice = create("benchmark", "choice")
     items = collect_questions(choice, toy_dataset, split="test", seed=0, limit=0)
     rows = evaluate_text_table(table, choice, items, split="test")
@@ -110,7 +112,7 @@ def test_evaluate_text_table_answers_every_question(toy_dataset: Any) -> None:
 
 
 def test_evaluate_text_table_reads_letters_as_options(toy_dataset: Any) -> None:
-    table = make_answer_table(toy_dataset, toy_dataset.records("train"))
+    table = make_answer_table(toy_dataset)
     letters = create("benchmark", "choice", answer_style="letter")
     texts = create("benchmark", "choice")
     picked = []

@@ -22,7 +22,7 @@ def test_collect_questions_of_a_benchmark_that_keeps_its_contract(sides: Any, to
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda q: replace(q, id="test-1/side"), "question 'test-1/side': another question has this id"),
         (lambda q: replace(q, id=7), "question 7: id is 7 and no text"),
@@ -36,10 +36,10 @@ def test_collect_questions_of_a_benchmark_that_keeps_its_contract(sides: Any, to
     ],
 )
 def test_collect_questions_names_benchmark_and_question(
-    sides: Any, toy_dataset: Any, spoil: Callable[[Question], Any], said: str
+    sides: Any, toy_dataset: Any, spoil: Callable[[Question], Any], message: str
 ) -> None:
     sides.spoil = spoil
-    with pytest.raises(PluginError, match=rf"Sides \(.*conftest.py\): .*{said}"):
+    with pytest.raises(PluginError, match=rf"SideBenchmark \(.*conftest.py\): .*{message}"):
         collect(sides, toy_dataset)
 
 
@@ -52,11 +52,11 @@ def test_collect_questions_refuses_chances_outside_0_to_1(sides: Any, toy_datase
 
 def test_collect_questions_checks_minimal_pairs(sides: Any, toy_dataset: Any) -> None:
     one, two, *_ = sides.questions(toy_dataset, "test", 0)
-    for pairs, said in (
+    for pairs, message in (
         ([one, two], "sequence of pairs"),
         ([(one, one)], "another question has this id"),
         (None, "None"),
     ):
         sides.pairs = lambda *_, pairs=pairs: pairs
-        with pytest.raises(PluginError, match=said):
+        with pytest.raises(PluginError, match=message):
             collect(sides, toy_dataset)

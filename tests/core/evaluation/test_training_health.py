@@ -20,8 +20,8 @@ def test_repetition_of_trigrams() -> None:
 
 def test_measure_health_leaves_out_numbers_that_are_not_finite() -> None:
     probe = {"stage": "post-train", "probe": True, "logp_clean": -0.3, "margin": 1.0}
-    found = measure_health([probe, {**probe, "logp_clean": -0.4, "margin": float("nan")}], [], [])
-    assert found == {"logp_clean": {"first": -0.3, "last": -0.4}}
+    result = measure_health([probe, {**probe, "logp_clean": -0.4, "margin": float("nan")}], [], [])
+    assert result == {"logp_clean": {"first": -0.3, "last": -0.4}}
 
 
 def test_missing_steps_counts_lost_losses_and_probes() -> None:

@@ -110,13 +110,13 @@ def test_an_answer_stops_at_every_end_token(answerer: Predictor) -> None:
 
 
 def test_an_answer_ends_with_the_positions_of_the_llm(answerer: Predictor) -> None:
-    asked, processor = questions(None), answerer.processor
-    longest = max(len(processor.question_ids(question.prompt, "cloud")) for question in asked)
+    wording, processor = questions(None), answerer.processor
+    longest = max(len(processor.question_ids(question.prompt, "cloud")) for question in wording)
     answerer.model.config.text_config.max_position_embeddings = longest + 5
-    together = answerer.answer(asked, "clean", lambda units: None)
-    for question, prediction in zip(asked, together, strict=True):
+    together = answerer.answer(wording, "clean", lambda units: None)
+    for question, prediction in zip(wording, together, strict=True):
         assert answerer.answer([question], "clean", lambda units: None) == [prediction]
     assert together[1].text == processor.decode_answer(greedy(answerer, 1, 5))
     answerer.model.config.text_config.max_position_embeddings = longest
     with pytest.raises(DataError, match=r"test-1: a question of \d+ tokens leaves no room .*; shorten it"):
-        answerer.answer(asked, "clean", lambda units: None)
+        answerer.answer(wording, "clean", lambda units: None)

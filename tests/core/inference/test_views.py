@@ -59,7 +59,7 @@ def test_noised_view_names_the_record_that_a_noise_breaks(toy: Any, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda tokens: tokens[:1], r"shape \(3, 4, 8\), got \(1, 4, 8\)"),
         (lambda tokens: tokens[:, :3], r"got \(3, 3, 8\)"),
@@ -68,13 +68,13 @@ def test_noised_view_names_the_record_that_a_noise_breaks(toy: Any, tmp_path: Pa
     ],
 )
 def test_encode_checks_the_tokens_of_an_encoder(
-    toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, said: str
+    toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, message: str
 ) -> None:
     model, _, clouds = toy()
     forward = model.encoder.forward
     monkeypatch.setattr(model.encoder, "forward", lambda points: change(forward(points)))
     for store in (None, RowStore(tmp_path, (4, 8))):
-        with pytest.raises(PluginError, match=rf"Averages \(.*\): .*{said}"):
+        with pytest.raises(PluginError, match=rf"Averages \(.*\): .*{message}"):
             ViewEncoder(model, clouds, store).encode(IDS, IDS)
 
 

@@ -60,14 +60,14 @@ KINDS = ("byte level", "trimmed offsets", "prefix space", "appended end", "sente
 
 def build(kind: str) -> PreTrainedTokenizerFast:
     """A small tokenizer of a `kind` with the marks of the templates."""
-    found = PreTrainedTokenizerFast(
+    result = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(train_vocabulary(kind)),
         bos_token="<s>",
         eos_token="</s>",
         unk_token="<unk>",
     )
-    found.add_tokens([AddedToken(mark, special="think" not in mark, normalized=False) for mark in MARKS])
-    return found
+    result.add_tokens([AddedToken(mark, special="think" not in mark, normalized=False) for mark in MARKS])
+    return result
 
 
 @cache

@@ -50,13 +50,13 @@ def test_chat_spans_are_the_answers_with_their_end_token(tokenizer: Any, any_tem
     tokenizer.chat_template, end = any_template
     for rounds in (ROUNDS, TRICKY, TRICKY[:1]):
         whole = chat(tokenizer)(rounds, "<cloud>\n", "", False)
-        found = [whole.text[first:last] for first, last in whole.answers]
-        assert [text.removesuffix(end).strip() for text in found] == [turn.answer.strip() for turn in rounds]
-        assert all(text.endswith(end) for text in found)
+        result = [whole.text[first:last] for first, last in whole.answers]
+        assert [text.removesuffix(end).strip() for text in result] == [turn.answer.strip() for turn in rounds]
+        assert all(text.endswith(end) for text in result)
         assert f"<cloud>\n{rounds[0].question}" in whole.text
-        asked = chat(tokenizer)([*rounds[:-1], Round(rounds[-1].question, "")], "<cloud>\n", "", True)
-        assert asked.text == whole.text[: whole.answers[-1][0]]
-        assert asked.answers == whole.answers[:-1]
+        wording = chat(tokenizer)([*rounds[:-1], Round(rounds[-1].question, "")], "<cloud>\n", "", True)
+        assert wording.text == whole.text[: whole.answers[-1][0]]
+        assert wording.answers == whole.answers[:-1]
     assert chat_end(tokenizer) == end
 
 

@@ -57,7 +57,7 @@ def test_foreign_folder_passes_other_exceptions(tmp_path: Path, error: BaseExcep
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("model.safetensors.index.json", {"weight_map": {"a": "../stolen.safetensors"}}, r"names \.\./stolen"),
         ("pytorch_model.bin.index.json", {"weight_map": {"a": "/etc/x.bin"}}, "names /etc/x.bin"),
@@ -68,9 +68,9 @@ def test_foreign_folder_passes_other_exceptions(tmp_path: Path, error: BaseExcep
         ("config.json", "{", "JSONDecodeError"),
     ],
 )
-def test_foreign_folder_refuses_what_leads_out_of_it(tmp_path: Path, name: str, content: Any, said: str) -> None:
+def test_foreign_folder_refuses_what_leads_out_of_it(tmp_path: Path, name: str, content: Any, message: str) -> None:
     (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
-    with pytest.raises(CheckpointError, match=said), foreign_folder(tmp_path, **ARGUMENTS):
+    with pytest.raises(CheckpointError, match=message), foreign_folder(tmp_path, **ARGUMENTS):
         pass
 
 

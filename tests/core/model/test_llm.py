@@ -138,10 +138,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_check_and_load_refuse_a_broken_llm(tmp_path: Path, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", lambda *_: "yes")
     folder = save(tmp_path / "llm")
-    spoil, said = BROKEN[error]
+    spoil, text = BROKEN[error]
     spoil(folder)
     for attempt in (check_causal_lm, load_causal_lm):
-        with pytest.raises(CheckpointError, match=rf"^--llm {folder}: [^\n]*{said}[^\n]*$"):
+        with pytest.raises(CheckpointError, match=rf"^--llm {folder}: [^\n]*{text}[^\n]*$"):
             attempt(str(folder), flag="--llm", alternative="nothing")
     assert not (folder / "it ran").exists()
 

@@ -116,12 +116,12 @@ HARD = ("A mug.  It is 猫.", "猫", " red", "red\n\nand  blue ", "x", "\N{GRINN
 
 def spans(tokens: Tokens) -> list[tuple[int, int]]:
     """First and last place of each round, which has all places between them."""
-    found = []
+    result = []
     for number in sorted({*tokens.rounds} - {-1}):
-        places = [place for place, index in enumerate(tokens.rounds) if index == number]
+        places = [position for position, index in enumerate(tokens.rounds) if index == number]
         assert places == [*range(places[0], places[-1] + 1)]
-        found.append((places[0], places[-1]))
-    return found
+        result.append((places[0], places[-1]))
+    return result
 
 
 @pytest.mark.parametrize("conversation", ["vicuna", "plain", "chat"])

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from spa3d.config.resolve import resolve
-from spa3d.pipeline.run import Run, open_run
+from spa3d.pipeline.open_run import open_run
+from spa3d.pipeline.run import Run
 from spa3d.registry.registry import load_registry
 
 SMOKE = {"preset": "smoke", "device": "cpu"}

@@ -109,7 +109,7 @@ def test_a_batch_must_go_evenly_to_all_processes(monkeypatch: pytest.MonkeyPatch
 def test_part_errors_refuses_numbers_of_tokens_that_are_no_count(
     monkeypatch: pytest.MonkeyPatch, part: type, number: object
 ) -> None:
-    monkeypatch.setattr(part, "num_tokens", lambda self, given: number)
+    monkeypatch.setattr(part, "num_tokens", lambda self, settings_given: number)
     with pytest.raises(ConfigError, match=rf"num_tokens\(\d+\) is {number!r}; it must be a whole number above 0"):
         build()
 

@@ -83,7 +83,7 @@ def test_answers_that_are_not_whole_are_asked_again(
     ask(lambda: third, questions)
     assert (first.asked, again.asked, third.asked) == (total, total, 0)
     assert made.rows(questions) == rows
-    assert len(rows["choice"][when == "after"]) == total
+    assert len(rows["choice"][when == "after"]) == total + len(questions["choice"])  # the table of training answers
     assert [line.partition(": ")[0] for line in notes.lines] == [str(path)] * there
 
 
@@ -99,4 +99,4 @@ def test_answers_without_numbers_end_the_run_and_stay_on_disk(measurement: Any) 
     total = 2 * len(questions["choice"])
     with pytest.raises(DivergenceError, match=rf"after post-training diverged: in {total} of {total} answers log p"):
         made.collect_after(lambda: Counting(float("nan")), questions)
-    assert len(made.rows(questions)["choice"][1]) == total
+    assert len(made.rows(questions)["choice"][1]) == total + len(questions["choice"])

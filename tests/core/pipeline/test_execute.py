@@ -48,8 +48,8 @@ def test_diverged_run_reports_what_was_measured_before(tmp_path: Path) -> None:
 
 
 def test_diverged_base_reports_its_stage(tmp_path: Path) -> None:
-    with pytest.raises(DivergenceError, match=r"^base.llm diverged: after step 1 \d+ weights are not finite"):
-        run(tmp_path / "run", {"base.llm.learning_rate": 1e38, "base.llm.warmup": 0.0})
+    with pytest.raises(DivergenceError, match=r"^base.llm diverged: "):
+        run(tmp_path / "run", {"base.llm.learning_rate": 100, "base.llm.steps": 8, "base.llm.warmup": 0.0})
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert (report["status"], report["benchmarks"], report["not_asked"]) == ("diverged", {}, ["choice"])
     assert "base.llm diverged" in (tmp_path / "run" / "report.html").read_text()

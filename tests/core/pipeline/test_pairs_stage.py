@@ -23,8 +23,8 @@ from spa3d.inference.predictor import Predictor
 from spa3d.model.llm import make_llm
 from spa3d.pipeline import fingerprints
 from spa3d.pipeline.base import Base
+from spa3d.pipeline.open_run import open_run
 from spa3d.pipeline.pairs_stage import PairSource
-from spa3d.pipeline.run import open_run
 from spa3d.preferences.generate import GenerationPlan
 from spa3d.registry.registry import load_registry
 

@@ -18,7 +18,7 @@ OpenSmoke = Callable[..., Run]
 
 @pytest.mark.parametrize("trained", ["projector,llm", "projector"])
 @pytest.mark.parametrize("save_dtype", ["float32", "bfloat16"])
-def test_run_saves_the_asked_data_type_and_returns_what_it_saved(
+def test_run_saves_the_requested_data_type(
     tmp_path: Path, open_smoke: OpenSmoke, trained: str, save_dtype: str
 ) -> None:
     model, processor = open_smoke().builder.model_and_processor()
@@ -28,9 +28,10 @@ def test_run_saves_the_asked_data_type_and_returns_what_it_saved(
     run = open_smoke({**settings, "train.save_dtype": save_dtype}, output=tmp_path / "run")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "passport.json").write_text("{}")
-    found = run.training.run(*run.model_and_processor)
+    run.training.run(*run.model_and_processor)
+    result, _ = run.training.load()
     saved = load_file(tmp_path / "run" / "model" / "model.safetensors")
-    for name, weight in found.named_parameters():
+    for name, weight in result.named_parameters():
         assert saved[name].dtype == getattr(torch, save_dtype)
         assert torch.equal(weight, saved[name].float())
     assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["dtype"] == save_dtype

@@ -12,7 +12,7 @@ from PIL import Image
 
 from spa3d.config.resolve import resolve
 from spa3d.errors import OutputError, PluginError
-from spa3d.pipeline.preview import PreviewRequest, draw_dataset, draw_noise
+from spa3d.pipeline.preview import PreviewRequest, draw_dataset, draw_noise, shorten_ids
 from spa3d.registry.registry import Registry, load_registry
 from spa3d_plugins.noise.mask import Mask
 
@@ -28,6 +28,20 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 def ignore(line: str) -> None:
     raise AssertionError(f"nothing is left out, but {line}")
+
+
+@pytest.mark.parametrize(
+    ("ids", "short"),
+    [
+        (["shapes-0-test-000001", "shapes-0-test-000012"], ["000001", "000012"]),
+        (["chair-1", "chart-2"], ["chair-1", "chart-2"]),
+        (["shapes-0-test-000001"], ["shapes-0-test-0…"]),
+        (["a-", "a-b"], ["a-", "b"]),
+        ([], []),
+    ],
+)
+def test_shorten_ids_drops_shared_words_and_cuts_long_ids(ids: list[str], short: list[str]) -> None:
+    assert shorten_ids(ids) == short
 
 
 def test_draw_dataset_says_what_is_on_the_sheet(registry: Registry, tmp_path: Path) -> None:

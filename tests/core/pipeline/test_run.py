@@ -19,8 +19,9 @@ from spa3d.model.saving import save_model
 from spa3d.pipeline.assemble import owners
 from spa3d.pipeline.data_checks import DataChecks, RunData
 from spa3d.pipeline.execute import execute
+from spa3d.pipeline.open_run import open_run
 from spa3d.pipeline.passport import make_passport
-from spa3d.pipeline.run import Run, open_run
+from spa3d.pipeline.run import Run
 from spa3d.registry.registry import load_registry
 from spa3d.runtime.progress import SilentReporter
 from spa3d_plugins.benchmarks.classify import Classify

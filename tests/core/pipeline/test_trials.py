@@ -27,7 +27,7 @@ def noise_of(change: Callable[[Tensor], object], level: Callable[[Tensor], objec
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda points: None, "expected a tensor, got NoneType"),
         (lambda points: [points], "expected a tensor, got list"),
@@ -41,8 +41,8 @@ def noise_of(change: Callable[[Tensor], object], level: Callable[[Tensor], objec
         (lambda points: exec("raise SystemExit(0)"), r"a component may not end the program \(SystemExit: 0\)"),
     ],
 )
-def test_try_noise_names_the_broken_contract(change: Callable[[Tensor], object], said: str) -> None:
-    with pytest.raises(PluginError, match=rf"(?s)^--noise wobble: .*{said}"):
+def test_try_noise_names_the_broken_contract(change: Callable[[Tensor], object], message: str) -> None:
+    with pytest.raises(PluginError, match=rf"(?s)^--noise wobble: .*{message}"):
         try_noise("--noise wobble", noise_of(change), 16)
 
 
@@ -67,7 +67,7 @@ def term(values: Callable[[Tensor], object], unit: Any = "token", **more: Any) -
 
 
 @pytest.mark.parametrize(
-    ("terms", "said"),
+    ("terms", "message"),
     [
         (lambda scores: [], r"terms\(\) returns \[\]; it must return a sequence of at least one spa3d.Term"),
         (lambda scores: None, r"terms\(\) returns None"),
@@ -87,13 +87,13 @@ def term(values: Callable[[Tensor], object], unit: Any = "token", **more: Any) -
         (lambda scores: scores["chosen", "noised"], "it fails on made-up scores of its needs: KeyError"),
     ],
 )
-def test_try_objective_names_the_broken_contract(terms: Callable[[Scores], object], said: str) -> None:
-    with pytest.raises(PluginError, match=rf"^--objective odd: .*{said}"):
+def test_try_objective_names_the_broken_contract(terms: Callable[[Scores], object], message: str) -> None:
+    with pytest.raises(PluginError, match=rf"^--objective odd: .*{message}"):
         try_objective("--objective odd", objective_of(terms))
 
 
 @pytest.mark.parametrize(
-    ("needs", "said"),
+    ("needs", "message"),
     [
         ((), r"needs is \(\)"),
         (None, "needs is None"),
@@ -103,8 +103,8 @@ def test_try_objective_names_the_broken_contract(terms: Callable[[Scores], objec
         ((Need(text="rejected"), Need(view="twin")), "no chosen text of the policy"),
     ],
 )
-def test_try_objective_checks_the_needs(needs: Sequence[Need], said: str) -> None:
-    with pytest.raises(PluginError, match=said):
+def test_try_objective_checks_the_needs(needs: Sequence[Need], message: str) -> None:
+    with pytest.raises(PluginError, match=message):
         try_objective("--objective odd", objective_of(term(lambda values: values), needs))
 
 

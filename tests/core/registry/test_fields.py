@@ -5,16 +5,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spa3d.registry.fields import (
-    describe,
-    describe_error,
-    describe_unknown,
-    errors_of,
-    field_at,
-    from_text,
-    show,
-    show_default,
-)
+from spa3d.registry.fields import describe, describe_error, errors_of, field_at, from_text, show, show_default
 
 
 class Inner(BaseModel):
@@ -132,8 +123,3 @@ def test_describe_error_missing_value_and_unknown_field() -> None:
 def test_show_formats_values_as_typed() -> None:
     values = (None, False, (1, 2), ((1, 2), (3,)), "", 0.1)
     assert [show(value) for value in values] == ["none", "false", "1,2", "[[1,2], [3]]", '""', "0.1"]
-
-
-def test_describe_unknown_lists_names_without_a_similar_one() -> None:
-    assert describe_unknown("verb", "zzz", ["list", "run"]) == "no verb 'zzz'; possible: list, run"
-    assert describe_unknown("judge", "zzz", []) == "no judge 'zzz'; possible: none"

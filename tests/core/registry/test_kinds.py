@@ -155,7 +155,7 @@ import json, sys
 import spa3d
 from spa3d.config.catalog import SECTIONS, catalog, explain
 from spa3d.errors import ConfigError, SpaError
-from spa3d.registry import load_registry
+from spa3d.registry.registry import load_registry
 
 def error(attempt):
     try:
@@ -209,7 +209,7 @@ from spa3d.config.choices import choose
 from spa3d.config.overrides import scan_run
 from spa3d.config.parse import read
 from spa3d.config.sources import read_source
-from spa3d.registry import load_registry
+from spa3d.registry.registry import load_registry
 
 def names(choices):
     return [choice.name for choice in choices.components if choice.kind == "flavor"]

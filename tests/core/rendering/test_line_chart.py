@@ -25,5 +25,15 @@ def test_draw_position_axis_labels_stand_below_the_box():
 
 
 def test_draw_end_labels_pushes_names_apart_and_escapes_them():
-    drawn = "".join(draw_end_labels([EndLabel(21.0, "<b>", "noised"), EndLabel(20.0, "clean", "clean")], 250))
+    drawn = "".join(draw_end_labels([EndLabel(21.0, "<b>", "noised"), EndLabel(20.0, "clean", "clean")], 250, 200))
     assert re.findall(r'y="([^"]*)">([^<]*)<', drawn) == [("23.5", "clean"), ("36.5", "&lt;b&gt;")]
+
+
+def test_draw_end_labels_stay_above_the_bottom():
+    drawn = "".join(draw_end_labels([EndLabel(y, f"at {y}", "clean") for y in (20, 195, 197, 199)], 250, 200))
+    assert re.findall(r'y="([^"]*)">([^<]*)<', drawn) == [
+        ("23.5", "at 20"),
+        ("177.5", "at 195"),
+        ("190.5", "at 197"),
+        ("203.5", "at 199"),
+    ]

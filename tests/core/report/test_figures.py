@@ -68,3 +68,12 @@ def test_draw_chart_names_do_not_overlap_and_are_escaped():
 def test_draw_chart_watchdog_warning():
     figure = ET.fromstring(draw_chart(Chart("Loss", "", (line(),), alarms=(5,))))
     assert float(figure.find(".//line[@class='alarm']").attrib["x1"]) == 235.0
+
+
+def test_draw_chart_gives_every_name_a_style_of_its_own() -> None:
+    lines = [
+        Series(name, "plain", probe, (0, 1), (0.1, 0.2)) for name in ("loss", "sft", "spa") for probe in (False, True)
+    ]
+    figure = draw_chart(Chart("Loss", "", (*lines, Series("clean", "clean", False, (0, 1), (0.1, 0.2)))))
+    styles = re.findall(r'class="label ([^"]*)"[^>]*>([^<]*)<', figure)
+    assert sorted(styles) == [("clean", "clean"), ("extra-1", "sft"), ("extra-2", "spa"), ("plain", "loss")]

@@ -5,6 +5,7 @@ from markdown_it import MarkdownIt
 
 from spa3d.rendering.markdown import escape_markdown
 from spa3d.report.markdown import render_markdown
+from spa3d.runtime.plain_text import escape_controls
 
 
 @pytest.fixture
@@ -59,10 +60,11 @@ def test_render_markdown_escapes_hostile_text(document, example, hostile_text, p
     heads = texts(tokens, "th_open")
     row = texts(tokens, "td_open")[-6:]
     assert heads[-6:] == ["record", "question", "reference", "before", "after", "blind"]
-    assert row[0] == row[2] == row[3] == row[4] == hostile_text
+    shown = escape_controls(hostile_text)
+    assert row[0] == row[2] == row[3] == row[4] == shown
     lines = [plain(token) for token in tokens if token.type == "inline"]
-    assert f"Watchdog: {hostile_text}" in lines
-    assert hostile_text in lines
+    assert f"Watchdog: {shown}" in lines
+    assert shown in lines
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\n\n  b", "a\tb"])

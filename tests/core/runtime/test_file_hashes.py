@@ -110,11 +110,11 @@ def test_hash_files_reports_long_reading_only(tmp_path: Path, monkeypatch: pytes
         def __getattr__(self, name: str) -> object:
             return getattr(file_hashes.SilentReporter(), name)
 
-    said, paths = Said(), write(tmp_path / "clouds", 3)
-    FileHashes(None, said).hash_files(paths)  # type: ignore[arg-type]
-    assert said.lines == []
+    message, paths = Said(), write(tmp_path / "clouds", 3)
+    FileHashes(None, message).hash_files(paths)  # type: ignore[arg-type]
+    assert message.lines == []
     monkeypatch.setattr(file_hashes, "WORTH_SHOWING", 15)
-    FileHashes(None, said).hash_files(paths)  # type: ignore[arg-type]
-    assert said.lines == [
+    FileHashes(None, message).hash_files(paths)  # type: ignore[arg-type]
+    assert message.lines == [
         f"reading 3 files in {tmp_path / 'clouds'} (0.0 GB) to see whether they changed",
     ]

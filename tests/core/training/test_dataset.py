@@ -47,8 +47,8 @@ def test_labels_cover_the_answers_and_the_end_token_of_every_round(toy: Any, toy
     sample = tokenize_example(
         processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "cloud"), ("chosen", "blind")]
     )(record, 0)
-    for opening, patches in (("cloud", 4), ("blind", 0)):
-        tokens = sample.texts["chosen", opening]
+    for view, patches in (("cloud", 4), ("blind", 0)):
+        tokens = sample.texts["chosen", view]
         answers: dict[int, list[int]] = {}
         for label, number in zip(tokens.labels, tokens.rounds, strict=True):
             assert (label == IGNORED) == (number == -1)

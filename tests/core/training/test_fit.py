@@ -26,7 +26,7 @@ def train(toy: Any, dataset: Any, folder: Path, *, steps: int, rate: float) -> i
     model, processor, clouds = toy()
     model.set_trained("projector", "llm")
     text = tokenize_example(processor, sft_example(instructions(dataset, 0)), [("chosen", "cloud")])
-    settings = StageSettings(batch_size=4, learning_rate=rate, log_every=1, warmup=0.0)
+    settings = StageSettings(batch_size=4, log_every=1, warmup=0.0).model_copy(update={"learning_rate": rate})
     job = TrainingJob("base.align", settings, steps, folder, seed=0, device=torch.device("cpu"))
     samples = TrainingDataset(dataset.records("train"), steps * 4, 0, text)
     views = built_in_views(ViewEncoder(model, clouds))

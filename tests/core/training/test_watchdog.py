@@ -55,7 +55,9 @@ def train(
     noise = create("noise", "mask", level=0.5, patches=4, patch_size=8)
     views = built_in_views(ViewEncoder(model, clouds), noise=noise)
     text = tokenize_example(processor, sft_example(instructions(dataset, 0)), [("chosen", "cloud")])
-    settings = StageSettings(batch_size=8, learning_rate=rate, log_every=5, save_every=how.get("save_every", 1000))
+    settings = StageSettings(batch_size=8, log_every=5, save_every=how.get("save_every", 1000)).model_copy(
+        update={"learning_rate": rate}  # beyond the bounds of the setting
+    )
     metrics_log = MetricsLog(folder / "metrics.jsonl")
     probe = HeldOutWatchdog(
         views,

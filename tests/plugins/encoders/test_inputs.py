@@ -26,7 +26,7 @@ def encoder(request: pytest.FixtureRequest) -> Encoder:
     return built
 
 
-@pytest.fixture(params=["forward", "pooled"])
+@pytest.fixture(params=["forward", "pool"])
 def encode(request: pytest.FixtureRequest, encoder: Encoder) -> Callable[[Tensor], Tensor]:
     method: Callable[[Tensor], Tensor] = getattr(encoder, request.param)
     return method

@@ -68,8 +68,8 @@ class RuleWriter:
             if (claim := _Claim(fact, facts, fact is question_fact)).is_stated_in(request.answer)
         ]
         # If the question is about one fact, that fact is changed; in a description, any.
-        about = [claim for claim in stated if claim.requested] or stated
-        changes = (self._changes(request.answer, claim, stream) for claim in _shuffle(about, stream))
+        possible = [claim for claim in stated if claim.requested] or stated
+        changes = (self._changes(request.answer, claim, stream) for claim in _shuffle(possible, stream))
         return next((text for texts in changes for text in texts), None)
 
     def _changes(self, answer: str, claim: _Claim, stream: np.random.Generator) -> Iterator[str]:
@@ -128,11 +128,11 @@ class _Claim:
 
         The color of another part is false for a part, but may be true for the whole object.
         """
-        about = {"", self.fact.subject}
+        subjects = {"", self.fact.subject}
         rivals = [
             other.answer
             for other in self.facts
-            if other.kind == self.fact.kind and (not self.fact.subject or other.subject in about)
+            if other.kind == self.fact.kind and (not self.fact.subject or other.subject in subjects)
         ]
         return any(mentions(value, answer) or mentions(answer, value) for answer in rivals)
 
