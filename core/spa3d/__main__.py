@@ -1,4 +1,4 @@
-"""The process of ``spa3d`` and ``python -m spa3d``: the command line, and the signals that end it."""
+"""Process of ``spa3d`` and ``python -m spa3d``: command line, and signals that end it."""
 
 from __future__ import annotations
 

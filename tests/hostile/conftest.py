@@ -1,4 +1,4 @@
-"""Command line in this process, up to the first training step, on folders that are then spoiled."""
+"""Command line in this process, up to the first training step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Accepted(AssertionError):
 class Refuse(Protocol):
     """Runs a command line that must be refused, and returns the message."""
 
-    def __call__(self, *argv: str, faults: int = 1, code: int = 2) -> str: ...
+    def __call__(self, *argv: str, messages: int = 1, code: int = 2) -> str: ...
 
 
 @pytest.fixture(autouse=True)
@@ -60,13 +60,13 @@ def refuse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
 
     monkeypatch.setattr(module.Run, "run_all", load_only)
 
-    def check(*argv: str, faults: int = 1, code: int = 2) -> str:
+    def check(*argv: str, messages: int = 1, code: int = 2) -> str:
         before = {path.name for path in workplace.iterdir()}
         assert main(argv) == code
         printed = capsys.readouterr()
         lines = [line for line in printed.err.splitlines() if line.startswith("error: ")]
         assert "Traceback" not in printed.err
-        assert len(lines) <= faults, printed.err
+        assert len(lines) <= messages, printed.err
         for line in lines:
             assert len(line) <= LONGEST + len("error: "), f"{len(line)} characters: {line}"
             assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", line), line
@@ -84,8 +84,8 @@ def refuse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
 def refuse_run(refuse: Refuse) -> Refuse:
     """The same for a run of seconds with more flags."""
 
-    def check(*argv: str, faults: int = 1, code: int = 2) -> str:
-        return refuse(*SMOKE, *argv, faults=faults, code=code)
+    def check(*argv: str, messages: int = 1, code: int = 2) -> str:
+        return refuse(*SMOKE, *argv, messages=messages, code=code)
 
     return check
 

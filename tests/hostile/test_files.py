@@ -17,7 +17,7 @@ PAIRS = ("--objective", "dpo")
 
 def make_place(kind: str) -> str:
     """Make something that is no file of any use, and return its path."""
-    path = Path("place")
+    path = Path("location")
     if kind == "pipe":
         os.mkfifo(path)
     elif kind == "loop":
@@ -30,7 +30,7 @@ def make_place(kind: str) -> str:
         path.mkdir()
     elif kind == "below a file":
         path.touch()
-        return "place/x"
+        return "location/x"
     elif kind == "long name":
         return "x" * 300
     elif kind == "long path":
@@ -64,8 +64,8 @@ USES = {
 def test_run_refuses_a_path(refuse_run: Callable[..., str], use: str, kind: str) -> None:
     if (use, kind) == ("config", "empty file"):
         pytest.skip("an empty file sets nothing")
-    place = make_place(kind)
-    refuse_run(*(place if word == "PLACE" else word for word in USES[use]))
+    location = make_place(kind)
+    refuse_run(*(location if word == "PLACE" else word for word in USES[use]))
 
 
 @pytest.mark.parametrize("kind", ["pipe", "loop", "below a file", "long name", "long path", "nul", "device"])
@@ -83,8 +83,8 @@ def test_run_refuses_a_path(refuse_run: Callable[..., str], use: str, kind: str)
 def test_verb_refuses_an_output(refuse: Callable[..., str], argv: tuple[str, ...], kind: str) -> None:
     if (argv[0] == "preview" and kind in ("pipe", "loop", "device")) or (argv[0], kind) == ("pairs", "loop"):
         pytest.skip("that is a name that can be written")
-    place = make_place(kind)
-    refuse(*(word.replace("PLACE", place) for word in argv), faults=2)
+    location = make_place(kind)
+    refuse(*(word.replace("PLACE", location) for word in argv), messages=2)
 
 
 def npy(fields: object, body: bytes = b"") -> bytes:
@@ -174,7 +174,7 @@ def test_run_refuses_a_cloud_that_is_no_file(
     if kind == "loop":
         path.unlink()
         path.symlink_to(path)
-    assert "train3" in refuse_run(*DATA, faults=2)
+    assert "train3" in refuse_run(*DATA, messages=2)
 
 
 def entry(**values: Any) -> dict[str, Any]:
@@ -228,7 +228,7 @@ ANNOTATIONS = {
 @pytest.mark.parametrize("content", ANNOTATIONS.values(), ids=ANNOTATIONS)
 def test_run_refuses_annotations(refuse_run: Callable[..., str], folder: Callable[[str], Path], content: str) -> None:
     (folder("data") / "anno_data" / "x_train.json").write_text(content)
-    refuse_run(*DATA, faults=21)
+    refuse_run(*DATA, messages=21)
 
 
 FACTS = {
@@ -246,7 +246,7 @@ def test_run_refuses_facts(
     refuse_run: Callable[..., str], folder: Callable[[str], Path], facts: dict[str, Any]
 ) -> None:
     (folder("data") / "anno_data" / "facts_test.json").write_text(json.dumps([{"object_id": "test0", **facts}]))
-    refuse_run(*DATA, faults=2)
+    refuse_run(*DATA, messages=2)
 
 
 def pair(**values: Any) -> str:

@@ -1,4 +1,4 @@
-"""Model folders of somebody else that are damaged or hostile, and leftovers of runs and bases."""
+"""Model folders that are damaged or hostile, and leftovers of runs and bases."""
 
 from __future__ import annotations
 

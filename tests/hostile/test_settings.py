@@ -63,7 +63,7 @@ def test_run_refuses_a_fraction(refuse_run: Callable[..., str], name: str, value
     ids=lambda flags: "".join(flags)[:40].encode("ascii", "backslashreplace").decode(),
 )
 def test_run_refuses_flags(refuse_run: Callable[..., str], flags: tuple[str, ...]) -> None:
-    refuse_run(*flags, faults=3)
+    refuse_run(*flags, messages=3)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_run_refuses_flags(refuse_run: Callable[..., str], flags: tuple[str, ...
     ids=lambda argv: " ".join(word[:12] for word in argv).encode("unicode_escape").decode(),
 )
 def test_other_verbs_refuse(refuse: Callable[..., str], argv: tuple[str, ...]) -> None:
-    refuse(*argv, faults=3)
+    refuse(*argv, messages=3)
 
 
 ALIASES = "\n".join(["a0: &a0 x"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)])
@@ -147,7 +147,7 @@ def test_run_refuses_a_config_file(refuse_run: Callable[..., str], content: str)
 @pytest.mark.parametrize("content", [value for value in YAML.values() if "seed: 9" not in value], ids=lambda x: x[:9])
 def test_run_refuses_a_registry(refuse_run: Callable[..., str], content: str) -> None:
     Path("more.yaml").write_text(content)
-    assert "more.yaml" in refuse_run("--registry", "more.yaml", faults=3)
+    assert "more.yaml" in refuse_run("--registry", "more.yaml", messages=3)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"\x80\x81", b"\x00" * 100, "seed: é".encode("latin-1")])

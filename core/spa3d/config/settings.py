@@ -1,7 +1,6 @@
 """Settings of a run: one frozen, complete model that can be saved and read back.
 
-`spa3d.config.resolve` makes a `RunConfig` from ``argv + run.yaml + registry.yaml`` or from mappings; ``assemble``
-builds objects from it. Functions below ``assemble`` take plain keyword values instead of a configuration.
+`spa3d.config.resolve` makes a `RunConfig` from flags and files or from mappings; ``assemble`` builds objects from it.
 """
 
 from __future__ import annotations

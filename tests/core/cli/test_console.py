@@ -77,6 +77,7 @@ def test_bars_disappear_and_can_be_shown_again() -> None:
 
 def test_make_reporter_only_the_first_process_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(make_reporter(), Lines)
+    monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     assert isinstance(make_reporter(), SilentReporter)
 
@@ -101,6 +102,7 @@ def test_show_warning_notes_ours_and_leaves_others(capsys: pytest.CaptureFixture
 def test_show_warning_notes_only_in_the_first_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     show_warning(SlowerBackend("slow"), SlowerBackend, "file.py", 3)
     assert not capsys.readouterr().err
