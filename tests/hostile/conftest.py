@@ -129,7 +129,7 @@ def _write_models(root: Path) -> None:
     from spa3d.config.settings import LLMSettings
     from spa3d.model.llm import make_llm
     from spa3d.model.saving import save_model
-    from spa3d.pipeline.run import open_run
+    from spa3d.pipeline.open_run import open_run
     from spa3d.registry.registry import load_registry
 
     shape = LLMSettings(hidden_size=16, layers=1, heads=2, intermediate_size=16, vocab_size=300)
