@@ -38,8 +38,9 @@ def test_estimate_times_is_the_mean_of_finished_cells_of_a_row() -> None:
 
 
 def test_show_cells_gives_times_only_if_some_were_measured(
-    tmp_path: Path, toy_registry: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, toy_registry: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # folders of tests are long
     tasks = make_tasks(tmp_path)
     show_cells(tasks, tasks)
     printed = capsys.readouterr().out
