@@ -78,7 +78,7 @@ def test_lock_run_folder_excludes_a_second_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unusable", ["file/run", "file"])
 def test_lock_run_folder_unusable_path(tmp_path: Path, unusable: str) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be (created or read|made there)"), claim(tmp_path / unusable):
+    with pytest.raises(OutputError, match=r"cannot be (created or read|made there)"), claim(tmp_path / unusable):
         pass
 
 
