@@ -61,7 +61,8 @@ def test_resumed_run_uses_the_reference_of_its_start(way: str, bases: Path, tmp_
     rows = [{"record": one.id, "question": "What is it?", "chosen": "a cube", "rejected": "no idea"} for one in records]
     pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
     arguments = ["--preset", "smoke", "--benchmark", "choice", "--device", "cpu", "--objective", "dpo"]
-    arguments += ["--pairs.path", str(pairs), "--train.learning_rate", "1e-2", "--output", str(folder), *WAYS[way]]
+    arguments += ["--pairs.path", str(pairs), "--train.learning_rate", "1e-2", "--train.keep_checkpoints", "true"]
+    arguments += ["--output", str(folder), *WAYS[way]]
     assert MESSAGES[way] in run(arguments, bases)
     assert any((bases / ".reference").rglob("*.rows")) or "precomputed" not in way
     undisturbed = steps(folder)
