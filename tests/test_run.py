@@ -1,8 +1,9 @@
-"""Whole runs from the command line: tools/run.py in a subprocess, with the `smoke` preset."""
+"""Whole runs from the command line, with the `smoke` preset."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from safetensors.torch import load_file
 
 import spa3d
 from spa3d.checkpoints.encoder_weights import load_weights
+from spa3d.cli import main
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ["--preset", "smoke", "--benchmark", "choice,classify", "--device", "cpu"]
@@ -57,6 +60,15 @@ def run(arguments: Sequence[str], bases: Path) -> str:
     text, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, text
     return text
+
+
+def call(arguments: Sequence[str], bases: Path) -> tuple[int, str]:
+    """Exit code and output of the same command in this process, which has its imports done."""
+    text = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(text), redirect_stderr(text):
+        patch.setenv("SPA3D_BASES", str(bases))
+        code = main(["run", *arguments])
+    return code, text.getvalue()
 
 
 def interrupt_when(process: subprocess.Popen[str], ready: Callable[[], bool], how: signal.Signals) -> int:
@@ -142,7 +154,8 @@ def test_the_same_command_gives_the_same_numbers(complete_run: Path, bases: Path
 
 def test_saved_configuration_can_be_run_again(complete_run: Path, bases: Path, tmp_path: Path) -> None:
     saved = complete_run / "config.yaml"
-    text = run(["--config", str(saved), "--output", str(tmp_path / "x"), "--dry-run"], bases)
+    code, text = call(["--config", str(saved), "--output", str(tmp_path / "x"), "--dry-run"], bases)
+    assert code == 0
     assert "post-train" in text
     assert not (tmp_path / "x").exists()
 
@@ -203,9 +216,8 @@ def test_used_output_folder_is_rejected_with_the_difference(
     complete_run: Path, bases: Path, change: list[str], message: str
 ) -> None:
     before = numbers(complete_run)
-    process = start([*SMOKE, *LONGER, *change, "--output", str(complete_run)], bases)
-    text, _ = process.communicate(timeout=DEADLINE)
-    assert process.returncode == 2
+    code, text = call([*SMOKE, *LONGER, *change, "--output", str(complete_run)], bases)
+    assert code == 2
     assert message in text
     assert "Traceback" not in text
     assert numbers(complete_run) == before
@@ -213,9 +225,8 @@ def test_used_output_folder_is_rejected_with_the_difference(
 
 def test_output_folder_with_other_files_is_rejected(bases: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    process = start([*SMOKE, "--output", str(tmp_path)], bases)
-    text, _ = process.communicate(timeout=DEADLINE)
-    assert process.returncode == 2
+    code, text = call([*SMOKE, "--output", str(tmp_path)], bases)
+    assert code == 2
     assert "thesis.tex" in text
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -227,7 +238,8 @@ def test_encoder_checkpoint_is_used_in_the_whole_run(bases: Path, tmp_path: Path
     weights, folder = tmp_path / "checkpoint.pt", tmp_path / "run"
     torch.save({"state_dict": state, "args": argparse.Namespace(npoints=128), "best_acc1": 1.0}, weights)
     chosen = [*SMOKE, "--encoder", "pointnext-tiny", "--encoder.checkpoint", str(weights)]
-    text = run([*chosen, "--output", str(folder)], bases)
+    code, text = call([*chosen, "--output", str(folder)], bases)
+    assert code == 0
     assert f"encoder weights: {weights} (ULIP layout, {len(encoder_state)} tensors)" in text
     stages = {json.loads(row)["stage"] for row in (folder / "metrics.jsonl").read_text().splitlines()}
     assert stages == {"base.llm", "base.align", "base.instruct", "post-train"}
@@ -235,7 +247,8 @@ def test_encoder_checkpoint_is_used_in_the_whole_run(bases: Path, tmp_path: Path
     assert all(saved[f"encoder.{name}"].equal(value) for name, value in encoder_state.items())
     weights_entry = json.loads((folder / "passport.json").read_text())["encoder_weights"]
     assert (weights_entry["file"], weights_entry["layout"], len(weights_entry["hash"])) == ("checkpoint.pt", "ULIP", 16)
-    again = run(["--config", str(folder / "config.yaml"), "--output", str(folder), "--resume"], bases)
+    code, again = call(["--config", str(folder / "config.yaml"), "--output", str(folder), "--resume"], bases)
+    assert code == 0
     assert "base.llm" not in again
     load_weights(spa3d.create("encoder", "pointnext-tiny"), folder)
 
@@ -263,9 +276,8 @@ def test_invalid_encoder_checkpoint_stops_the_run_before_it_starts(
     weights, fired = tmp_path / "checkpoint.pt", tmp_path / "fired"
     state = {f"module.point_encoder.{n}": v for n, v in spa3d.create("encoder", "pointnext").state_dict().items()}
     torch.save({"state_dict": state, "args": Hostile(fired) if kind == "hostile" else None}, weights)
-    process = start([*SMOKE, "--encoder.checkpoint", str(weights), "--output", str(tmp_path / "run")], bases)
-    text, _ = process.communicate(timeout=DEADLINE)
-    assert process.returncode == 2
+    code, text = call([*SMOKE, "--encoder.checkpoint", str(weights), "--output", str(tmp_path / "run")], bases)
+    assert code == 2
     assert text.startswith(f"error: --encoder.checkpoint {weights}: {message}")
     assert text.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt"}
@@ -273,7 +285,7 @@ def test_invalid_encoder_checkpoint_stops_the_run_before_it_starts(
 
 def test_blind_run_reads_no_cloud(bases: Path, tmp_path: Path) -> None:
     folder = tmp_path / "blind"
-    run([*SMOKE, "--objective", "sft", "--blind", "--output", str(folder)], bases)
+    assert call([*SMOKE, "--objective", "sft", "--blind", "--output", str(folder)], bases)[0] == 0
     rows = [json.loads(line) for line in (folder / "predictions" / "choice.after.jsonl").read_text().splitlines()]
     assert {row["view"] for row in rows} == {"blind", "text-table"}
     stages = {json.loads(row)["stage"] for row in (folder / "metrics.jsonl").read_text().splitlines()}
