@@ -35,10 +35,7 @@ def show_result(folder: Path) -> None:
     console.print(table)
     for warning in (*document.notes, *document.training.warnings):
         print_sentence(console, escape_text(f"warning: {warning}", "yellow"))
-    console.print(
-        "\nshares in %, changes with paired 95 % intervals; blind: without the cloud; floor: best of text alone",
-        style="dim",
-    )
+    console.print(f"\n{LEGEND}", style="dim")
     console.print(escape_text(f"{folder / 'report.html'}  {folder / 'report.md'}"), soft_wrap=True)
 
 
