@@ -71,16 +71,19 @@ class Measurement:
             DivergenceError: log p of some options is not a number.
 
         """
+        answered: list[PredictionRow] = []
         for name in self.names:
             rows = self._collect(self.shared_file(name), name, "before", predictor, questions)
             write_rows(self.path(name, "before"), rows)
-        self._refuse_unscored("before", questions)
+            answered += rows
+        _refuse_unscored("before", answered)
 
     def collect_after(self, predictor: Callable[[], Predictor], questions: Questions) -> None:
         """Collect the answers of the trained model; raises as `collect_before`."""
+        answered: list[PredictionRow] = []
         for name in self.names:
-            self._collect(self.path(name, "after"), name, "after", predictor, questions)
-        self._refuse_unscored("after", questions)
+            answered += self._collect(self.path(name, "after"), name, "after", predictor, questions)
+        _refuse_unscored("after", answered)
 
     def path(self, name: str, when: str) -> Path:
         """File of the run's own copy of the answers to a benchmark."""
@@ -116,16 +119,6 @@ class Measurement:
             write_rows(path, rows)
         return rows
 
-    def _refuse_unscored(self, when: str, questions: Questions) -> None:
-        both = [row for sides in self.rows(questions).values() for row in sides[when == "after"]]
-        rows = [row for row in both if row["view"] != TEXT_TABLE]
-        lost = count_unscored(rows)
-        if lost:
-            raise DivergenceError(
-                f"the model {when} post-training diverged: in {lost} of {len(rows)} answers log p of the options is "
-                "not a number"
-            )
-
     def _measure(
         self, name: str, when: str, predictor: Callable[[], Predictor], questions: Questions
     ) -> list[PredictionRow]:
@@ -136,3 +129,13 @@ class Measurement:
         with self.reporter.track(len(items) * len(self.views), name) as advance:
             rows = evaluate_benchmark(predictor(), benchmark, items, self.views, split=self.split, advance=advance)
         return rows + evaluate_text_table(self.answer_table, benchmark, items, split=self.split)
+
+
+def _refuse_unscored(when: str, answered: Sequence[PredictionRow]) -> None:
+    rows = [row for row in answered if row["view"] != TEXT_TABLE]
+    lost = count_unscored(rows)
+    if lost:
+        raise DivergenceError(
+            f"the model {when} post-training diverged: in {lost} of {len(rows)} answers log p of the options is not a "
+            "number"
+        )
