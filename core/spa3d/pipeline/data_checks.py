@@ -131,8 +131,9 @@ class DataChecks:
             records = self.dataset.records(split)
             with self.reporter.track(len(records), f"a bad record; checking {split} for others") as advance:
                 for record in records:
-                    if len(errors) < SHOWN:
-                        errors |= dict.fromkeys(self._list_errors(record))
+                    if len(errors) >= SHOWN:
+                        break
+                    errors |= dict.fromkeys(self._list_errors(record))
                     advance(1)
         count = f"at least {SHOWN}" if len(errors) >= SHOWN else str(len(errors))
         hint = f"{count} bad records; --on-bad-data skip leaves such records out and lists them"
