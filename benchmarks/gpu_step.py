@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from training import VOCABULARY, batch_of, model_of, make_step
+from training import VOCABULARY, batch_of, make_step, model_of
 
 from spa3d import create
 from spa3d.config.settings import LoRASettings
