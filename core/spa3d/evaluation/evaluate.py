@@ -127,6 +127,7 @@ def _question(item: EvaluationItem, split: str, view: str) -> PredictionRow:
         "split": "counterfactual" if item.subset == "counterfactual" else split,
         "set": item.subset,
         "pair": item.pair_id,
+        "unseen": item.unseen,
         "prompt": question.prompt,
         "options": list(question.options) if question.options else None,
         "answer": question.answer,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
 from spa3d.contracts.benchmark import Benchmark, Question, check_questions
-from spa3d.contracts.dataset import Dataset
+from spa3d.contracts.dataset import Dataset, Record
 from spa3d.data.questions import keyed_sample
 from spa3d.errors import PluginError
 
 Item = TypeVar("Item")
+FactValues = frozenset[tuple[str, str, str]]
+"""Kind, subject and answer of every fact of a record."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class EvaluationItem:
         group: the group of look-alikes of its record, the unit of intervals.
         subset: the set it belongs to: ``test``, ``counterfactual`` or ``flip``.
         pair_id: the minimal pair it belongs to; None outside of ``flip``.
+        unseen: whether no training object has all the facts of its object; false if that has no facts.
 
     """
 
@@ -32,10 +35,17 @@ class EvaluationItem:
     group: str
     subset: str
     pair_id: str | None = None
+    unseen: bool = False
 
 
 def collect_questions(
-    benchmark: Benchmark, dataset: Dataset, *, split: str, seed: int, limit: int
+    benchmark: Benchmark,
+    dataset: Dataset,
+    *,
+    split: str,
+    seed: int,
+    limit: int,
+    is_unseen: Callable[[str], bool] | None = None,
 ) -> list[EvaluationItem]:
     """Collect the questions of a benchmark: reported split, counterfactual split, minimal pairs.
 
@@ -45,6 +55,7 @@ def collect_questions(
         split: name of the reported split; the minimal pairs come from it too.
         seed: seed of the questions and of the sample.
         limit: largest number of questions (or pairs) per subset, drawn as a keyed sample; 0 keeps all.
+        is_unseen: tells by id whether a record is unseen, from `make_unseen_test`; None: none is.
 
     Raises:
         PluginError: the questions break the contract of a benchmark.
@@ -60,7 +71,8 @@ def collect_questions(
         return dataset.record(record_id).group
 
     def make_item(question: Question, subset: str, pair_id: str | None = None) -> EvaluationItem:
-        return EvaluationItem(question, group_of(question.record_id), subset, pair_id)
+        unseen = subset == "test" and is_unseen is not None and is_unseen(question.record_id)
+        return EvaluationItem(question, group_of(question.record_id), subset, pair_id, unseen)
 
     def questions(of: str) -> list[Question]:
         drawn = benchmark.questions(dataset, of, seed)
@@ -73,6 +85,28 @@ def collect_questions(
     for before, after in take(_pairs(benchmark, dataset, split, seed), "flip"):
         items += [make_item(before, "flip", before.id), make_item(after, "flip", before.id)]
     return items
+
+
+def make_unseen_test(dataset: Dataset) -> Callable[[str], bool]:
+    """Make a function that tells by id whether no training record has all the facts of a record.
+
+    Records without facts are never unseen. The training records are read at the first question.
+    """
+
+    @cache
+    def training_facts() -> set[FactValues]:
+        return {_fact_values(record) for record in dataset.records("train")}
+
+    @cache
+    def is_unseen(record_id: str) -> bool:
+        values = _fact_values(dataset.record(record_id))
+        return bool(values) and values not in training_facts()
+
+    return is_unseen
+
+
+def _fact_values(record: Record) -> FactValues:
+    return frozenset((fact.kind, fact.subject, fact.answer) for fact in record.facts)
 
 
 def _pairs(benchmark: Benchmark, dataset: Dataset, split: str, seed: int) -> Sequence[tuple[Question, Question]]:

@@ -1,9 +1,10 @@
 """Figures of one benchmark in report.json, computed from prediction rows.
 
 There are three sets of questions: the reported split (``test``), the split that breaks the usual patterns
-(``counterfactual``), and minimal pairs (``flip``). A pair is right when both of its members are right. Every score
-has a 95 % interval over groups of look-alike records. Beside it stand the score of the same model without the cloud
-and the *text floor*: the best score that text alone gives.
+(``counterfactual``), and minimal pairs (``flip``). A pair is right when both of its members are right. ``unseen`` is
+the part of the reported split about objects whose facts together no training object has. Every score has a 95 %
+interval over groups of look-alike records. Beside it stand the score of the same model without the cloud and the *text
+floor*: the best score that text alone gives.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
     normalized = _length_normalized_score(tests)
     if normalized is not None:
         result["normalized"] = _round(normalized)
-    return result | {name: _score(other, bootstrap, key) for name, other in other_sets(rows).items()}
+    return result | {name: _score(other, bootstrap, key) for name, other in _subsets(rows).items()}
 
 
 def change(
@@ -81,7 +82,7 @@ def change(
     key = ("change", seed)
     old, new = (question_units([row for row in rows if row["set"] == "test"]) for rows in (before, after))
     result = _change(old, new, bootstrap, key)
-    masks, old_sets, new_sets = old.by_kind(), other_sets(before), other_sets(after)
+    masks, old_sets, new_sets = old.by_kind(), _subsets(before), _subsets(after)
     if old_sets.keys() != new_sets.keys():
         raise ValueError(f"before has the sets {sorted(old_sets)}, after {sorted(new_sets)}")
     result["kinds"] = {
@@ -114,6 +115,14 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
         if view != CLEAN and units.clean is not None:
             summaries[view]["change"] = _shift(values - units.clean, units.groups, bootstrap, key)
     return summaries
+
+
+def _subsets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
+    """Build the units beside those of the whole reported split; ``unseen`` only if it is a proper part of that."""
+    tests = [row for row in rows if row["set"] == "test"]
+    unseen = [row for row in tests if row.get("unseen")]
+    part = {"unseen": question_units(unseen)} if 0 < len(unseen) < len(tests) else {}
+    return part | other_sets(rows)
 
 
 def _score_with_majority(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:

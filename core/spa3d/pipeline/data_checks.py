@@ -15,7 +15,7 @@ from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_twins
 from spa3d.data.preparation import load_valid_cloud
 from spa3d.errors import ConfigError, DataError, RecordError, error_context
-from spa3d.evaluation.question_sets import EvaluationItem, collect_questions
+from spa3d.evaluation.question_sets import EvaluationItem, collect_questions, make_unseen_test
 from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.parts import Parts
 from spa3d.runtime.progress import Reporter
@@ -83,9 +83,15 @@ class DataChecks:
         """
         self._refuse_empty(data, settings.split)
         name, by_benchmark = self.parts.names["dataset"], dict[str, list[EvaluationItem]]()
+        is_unseen = make_unseen_test(self.dataset)
         for benchmark, asks in self.parts.benchmarks.items():
             items = collect_questions(
-                asks, self.dataset, split=settings.split, seed=settings.seed, limit=settings.limit
+                asks,
+                self.dataset,
+                split=settings.split,
+                seed=settings.seed,
+                limit=settings.limit,
+                is_unseen=is_unseen,
             )
             by_benchmark[benchmark] = self.select_answerable(items, data)
             if by_benchmark[benchmark]:

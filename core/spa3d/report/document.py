@@ -31,6 +31,9 @@ DifferenceInterval = Annotated[tuple[Difference, Difference], AfterValidator(_ch
 Rows = Sequence[PredictionRow]
 RowsByBenchmark = Mapping[str, tuple[Rows, Rows]]
 """Prediction rows before and after post-training, per benchmark; both may be empty."""
+Subset = Literal["unseen", "counterfactual", "flip"]
+SUBSETS: tuple[Subset, ...] = ("unseen", "counterfactual", "flip")
+"""Sets of questions with a line of their own, in order."""
 
 
 class _Model(BaseModel):
@@ -88,6 +91,7 @@ class BenchmarkScore(KindScore):
     worth: Shift | None = None
     normalized: Share | None = None
     blind_only: bool = False
+    unseen: SubsetScore | None = None
     counterfactual: SubsetScore | None = None
     flip: SubsetScore | None = None
 
@@ -96,6 +100,7 @@ class Change(TestedShift):
     """Changes by post-training on one benchmark."""
 
     kinds: dict[str, TestedShift]
+    unseen: TestedShift | None = None
     counterfactual: TestedShift | None = None
     flip: TestedShift | None = None
 
@@ -161,7 +166,7 @@ class ScoreLine(NamedTuple):
     """Line of a score table: a benchmark, one of its subsets, or one of its kinds."""
 
     benchmark: str
-    subset: Literal["test", "counterfactual", "flip", "kind"]
+    subset: Subset | Literal["test", "kind"]
     label: str
     before: SubsetScore | None
     after: SubsetScore | None
@@ -234,8 +239,7 @@ def collect_score_lines(document: Document) -> Iterator[ScoreLine]:
     """Collect the lines of the main table: each benchmark, then its subsets."""
     for name, block in document.benchmarks.items():
         yield ScoreLine(name, "test", name, block.before, block.after, block.change)
-        subsets: tuple[Literal["counterfactual", "flip"], ...] = ("counterfactual", "flip")
-        for subset in subsets:
+        for subset in SUBSETS:
             before, after, moved = (getattr(side, subset, None) for side in (block.before, block.after, block.change))
             if before or after:
                 yield ScoreLine(name, subset, subset, before, after, moved)

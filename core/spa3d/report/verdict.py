@@ -1,10 +1,10 @@
 """Verdict on a run in one sentence: the first line of every report.
 
-The verdict uses the changes of all benchmark scores and counterfactual scores. A change counts if its paired 95 %
-interval excludes 0 and its p value, corrected by Holm's method for the number of these scores, is at most 0.05. So at
-most one run in twenty in which nothing happened gets another verdict than *no measurable change*. Post-training *hurt*
-if a score fell, or if the watchdog warned. Otherwise it *helped* if a score rose. A run that diverged is called so,
-whatever was measured.
+The verdict uses the changes of all benchmark scores and counterfactual scores. ``unseen`` and ``flip`` are left out:
+they are about the same objects again. A change counts if its paired 95 % interval excludes 0 and its p value, corrected
+by Holm's method for the number of these scores, is at most 0.05. So at most one run in twenty in which nothing happened
+gets another verdict than *no measurable change*. Post-training *hurt* if a score fell, or if the watchdog warned.
+Otherwise it *helped* if a score rose. A run that diverged is called so, whatever was measured.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Verdict(NamedTuple):
 
 def judge_run(document: Document) -> Verdict:
     """Judge a run by its changes and by the watchdog."""
-    lines = [line for line in collect_score_lines(document) if line.subset != "flip"]
+    lines = [line for line in collect_score_lines(document) if line.subset not in ("unseen", "flip")]
     moved = [(_name(line), line.change) for line in lines if line.change]
     alarm = (WATCHDOG,) if document.training.warnings else ()
     if not moved or document.status == DIVERGED:

@@ -10,7 +10,7 @@ import pytest
 
 from spa3d.contracts.benchmark import Question
 from spa3d.errors import PluginError
-from spa3d.evaluation.question_sets import collect_questions
+from spa3d.evaluation.question_sets import collect_questions, make_unseen_test
 
 
 def collect(benchmark: Any, dataset: Any) -> list[str]:
@@ -60,3 +60,22 @@ def test_collect_questions_checks_minimal_pairs(sides: Any, toy_dataset: Any) ->
         sides.pairs = lambda *_, pairs=pairs: pairs
         with pytest.raises(PluginError, match=message):
             collect(sides, toy_dataset)
+
+
+def test_unseen_questions_are_about_objects_with_other_facts_than_any_training_object(
+    sides: Any, toy_dataset: Any
+) -> None:
+    of_split = toy_dataset.records
+
+    def records(split: str) -> Any:  # training objects are on the left only
+        return of_split(split)[1::2] if split == "train" else of_split(split)
+
+    toy_dataset.records = records
+    try:
+        items = collect_questions(
+            sides, toy_dataset, split="test", seed=0, limit=0, is_unseen=make_unseen_test(toy_dataset)
+        )
+    finally:
+        del toy_dataset.records
+    assert {item.question.answer for item in items if item.unseen} == {"right"}
+    assert {item.question.answer for item in items if not item.unseen} == {"left"}

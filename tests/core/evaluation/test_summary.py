@@ -199,3 +199,14 @@ def test_summarize_averages_measures_over_the_answers_that_have_them():
         *both_views("q3", 1, 1, record="c"),
     ]
     assert summarize(rows, bootstrap=100, seed=0)["measures"] == {"false_facts": 0.25}
+
+
+def test_unseen_is_a_part_of_the_reported_split():
+    rows = [one | {"unseen": one["record"] in ("a", "b")} for one in FOUR]
+    result = summarize(rows, bootstrap=200, seed=0)
+    assert (result["score"], result["n"]) == (0.75, 4)
+    assert (result["unseen"]["score"], result["unseen"]["blind"], result["unseen"]["n"]) == (1.0, 0.5, 2)
+    worse = [one | {"value": 0.0} if one["record"] == "a" else one for one in rows]
+    assert change(rows, worse, bootstrap=200, seed=0)["unseen"]["score"] == -0.5
+    everything = [one | {"unseen": True} for one in FOUR]
+    assert "unseen" not in summarize(everything, bootstrap=200, seed=0)
