@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from spa3d.checkpoints.pointllm import describe_pointllm, read_pointllm
+from spa3d.config.pointllm_parts import MODEL_TYPE, read_config
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
 from spa3d.errors import CheckpointError
@@ -17,18 +19,18 @@ from spa3d.model.llm import CHECKED, embedding_width
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.parts import create_part
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.registry.registry import load_registry
+from spa3d.registry.registry import Registry, load_registry
 
-HINT = "give the model/ folder of a finished run"
+HINT = "give the model/ folder of a finished run, or a PointLLM folder"
 
 
 def load(
     folder: str | Path, *, plugins: Sequence[str] = (), registry: str | Path | None = None
 ) -> tuple[Spa3dModel, Spa3dProcessor]:
-    """Load the post-trained 3D LLM of a run and its processor, in eval mode on the CPU.
+    """Load the 3D LLM of a run, or a PointLLM, and its processor, in eval mode on the CPU.
 
     Args:
-        folder: the folder of the run, or its ``model/`` folder.
+        folder: the folder of the run, its ``model/`` folder, or a PointLLM v1.1 or v1.2 in the Hugging Face layout.
         plugins: unpackaged plugins (a file or a module each) that the model's parts come from. Only plugins listed
             here are loaded, never those that a model names: a downloaded model must not run code.
         registry: the file of ``--registry`` that the model's parts come from. A file that a model names is not read.
@@ -44,17 +46,29 @@ def load(
             f"{requested}: no 3D LLM there (neither {requested / 'model' / 'config.json'} nor "
             f"{requested / 'config.json'} exists); give the folder of a finished run"
         )
-    config, components = describe(model_folder), load_registry(added=registry, plugins=plugins)
+    components = load_registry(added=registry, plugins=plugins)
+    config = describe(model_folder, components)
     encoder = create_part(components, "encoder", config.encoder)
     widths = {"dim": encoder.dim, "hidden": embedding_width(config.text_config)}
     return read(model_folder, config, encoder, create_part(components, "projector", config.projector, **widths))
 
 
-def describe(folder: Path) -> Spa3dConfig:
-    """Read the configuration of the 3D LLM in `folder`; `CheckpointError` if there is none."""
+def describe(folder: Path, registry: Registry | None = None) -> Spa3dConfig:
+    """Read the configuration of the 3D LLM in `folder`; `CheckpointError` if there is none.
+
+    `registry` is the source of a PointLLM's encoder and projector; None: shipped and installed components.
+    """
     problem = "its config.json is not that of a 3D LLM"
     with foreign_folder(folder, weights=False, where=str(folder), problem=problem, hint=HINT):
         values, _ = Spa3dConfig.get_config_dict(folder)
+        if "auto_map" in values:
+            raise CheckpointError(
+                f"{folder}: its config.json names code of its own (auto_map), and none of it was run; delete that entry"
+            )
+        if values.get("model_type") == MODEL_TYPE:
+            pointllm = describe_pointllm(folder, values, registry or load_registry())
+            embedding_width(pointllm.text_config)
+            return pointllm
         kind = values.get("model_type")
         config: Spa3dConfig = Spa3dConfig.from_dict(values)
         embedding_width(config.text_config)  # builds the LLM without memory, which shows broken values
@@ -71,11 +85,12 @@ def read(
     parts: Any = {"config": config, "encoder": encoder, "projector": projector}
     problem = "the 3D LLM there cannot be read"
     with foreign_folder(folder, weights=True, where=str(folder), problem=problem, hint="copy it again"):
-        loaded: Any = Spa3dModel.from_pretrained(folder, **parts, **SAFELY, **CHECKED)
-        processor = Spa3dProcessor.from_pretrained(folder, **SAFELY)
-    model, info = loaded
-    refuse_partial(info, f"{folder}: its weights do not fit its parts")
-    ids = processor.tokenizer.convert_tokens_to_ids(processor.point_tokens)
+        values = read_config(folder)
+        if values.get("model_type") == MODEL_TYPE:
+            model, processor = read_pointllm(folder, **parts, values=values)
+        else:
+            model, processor = _read_own(folder, parts)
+    ids = processor.point_ids
     if ids != config.point_ids:
         raise CheckpointError(
             f"{folder}: point_ids of its config.json are {config.point_ids}, and its tokenizer has {ids} for "
@@ -87,3 +102,12 @@ def read(
             f"{folder}: {len(broken)} of its weights hold NaN or infinity, such as {broken[0]}; give another model"
         )
     return model.eval(), processor
+
+
+def _read_own(folder: Path, parts: dict[str, Any]) -> tuple[Spa3dModel, Spa3dProcessor]:
+    """Read a model that spa3d saved."""
+    loaded: Any = Spa3dModel.from_pretrained(folder, **parts, **SAFELY, **CHECKED)
+    processor = Spa3dProcessor.from_pretrained(folder, **SAFELY)
+    model, info = loaded
+    refuse_partial(info, f"{folder}: its weights do not fit its parts")
+    return model, processor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -36,3 +38,32 @@ def create_part(registry: Registry, kind: str, entry: dict[str, Any], **widths: 
         raise CheckpointError(
             f"{kind} {entry['name']!r} does not take the settings of the saved model: {error}"
         ) from error
+
+
+def describe_part(registry: Registry, kind: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Entry of a part in the configuration of a saved model.
+
+    Args:
+        registry: source of the part.
+        kind: ``encoder`` or ``projector``.
+        name: of a component, or of a preset, whose values `values` override.
+        values: fields of the component's Config; defaults for those left out.
+
+    Raises:
+        CheckpointError: the part does not take these values.
+
+    """
+    resolved = registry.resolve(kind, name)
+    component = resolved.component
+    origin = registry.origin(component)
+    try:
+        config = registry.target(component).Config.model_validate({**resolved.config, **values})
+    except ValidationError as error:
+        raise CheckpointError(f"{kind} {name!r} does not take the settings of the model: {error}") from error
+    entry = {
+        "name": component.name,
+        "distribution": origin.distribution,
+        "version": origin.version,
+        "config": json.loads(json.dumps(config.model_dump(mode="json"))),  # tuples become lists, as in a file
+    }
+    return entry if origin.distribution else {**entry, "plugin": origin.plugin}

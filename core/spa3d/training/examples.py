@@ -99,8 +99,7 @@ def tokenize_example(
             for text, prefix in texts:
                 conversation = conversations[text]
                 if conversation is not None:
-                    shown = processor.prompt_prefix("cloud" if prefix == "cloud" and has_cloud else "blind")
-                    made[text, prefix] = processor.tokenize(conversation, shown)
+                    made[text, prefix] = processor.tokenize(conversation, cloud=prefix == "cloud" and has_cloud)
             _refuse_cut(made)
         return Sample(current.record_id, current.epoch, made, has_cloud, current.twin_id)
 
