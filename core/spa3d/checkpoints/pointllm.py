@@ -1,7 +1,7 @@
 """PointLLM folders (v1.1, v1.2; Hugging Face layout) as models of spa3d, with the same logits.
 
-The weights keep their values and data type; only their names change. Left out are the rotary frequencies that each layer
-stores, because they follow from the configuration; they are compared with it.
+The weights keep their values and data type; only their names change. Left out are the rotary frequencies that each
+layer stores, because they follow from the configuration; they are compared with it.
 """
 
 from __future__ import annotations

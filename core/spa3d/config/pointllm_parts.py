@@ -54,6 +54,8 @@ FIELDS = {
     "drop_path_rate": "drop_path",
 }
 """Entries of the block, and the settings of encoder ``pointbert`` that they are."""
+FIXED = {"group_hidden": 128, "drop_path": 0.1, "fps": "plain", "random_start": False}
+"""Settings of encoder ``pointbert`` that are in PointLLM's code, or its defaults. It samples from a random point."""
 SINGLE_LAYER = "model.point_proj.weight"
 """Name of the projector's weight if it is one layer, as in v1.1."""
 POINTS = 8192
@@ -93,7 +95,7 @@ def read_parts(folder: Path, values: Mapping[str, Any]) -> PointLLMParts:
     if kind != "PointBERT":
         raise CheckpointError(f"{folder}: point_backbone of its config.json is {kind!r}; only PointBERT is known")
     name, block, num_points = _backbone(folder, values)
-    config = {ours: block[theirs] for theirs, ours in FIELDS.items() if theirs in block}
+    config = FIXED | {ours: block[theirs] for theirs, ours in FIELDS.items() if theirs in block}
     config["inputs"] = ["xyz", "rgb"] if values.get("use_color", False) else ["xyz"]
     hidden = list(block.get("projection_hidden_dim", ()))[: int(block.get("projection_hidden_layer", 0))]
     return PointLLMParts(
@@ -136,8 +138,8 @@ def _point_tokens(folder: Path, values: Mapping[str, Any]) -> tuple[str, str, st
     missing = [f"DEFAULT_POINT_{part}_TOKEN" for part, name in names.items() if not isinstance(name, str)]
     if missing or not names["PATCH"]:
         raise CheckpointError(
-            f"{folder}: its config.json has no {', '.join(missing) or 'DEFAULT_POINT_PATCH_TOKEN'}; take the config.json "
-            "of the trained PointLLM, which names its tokens"
+            f"{folder}: its config.json has no {', '.join(missing) or 'DEFAULT_POINT_PATCH_TOKEN'}; take that of the "
+            "trained PointLLM, which names its tokens"
         )
     return str(names["START"]), str(names["PATCH"]), str(names["END"])
 

@@ -15,7 +15,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from spa3d.errors import CheckpointError
+from spa3d.model.tokenizer import BOS, EOS
 
+UNK = "<unk>"
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 """SentencePiece's stand-in for a space."""
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
@@ -54,8 +56,9 @@ def read_sentencepiece(path: Path) -> PreTrainedTokenizerFast:
         if value != expected:
             raise CheckpointError(f"{path}: {name} is {value!r} where LLaMA has {expected!r}; give LLaMA's tokenizer")
     names = {kind: [text for text, _, its in pieces if its == kind] for kind in (UNKNOWN, CONTROL)}
-    if names[UNKNOWN] != ["<unk>"] or names[CONTROL] != ["<s>", "</s>"]:
-        raise CheckpointError(f"{path}: its special tokens are {names}, not <unk>, <s> and </s>")
+    special = [*names[UNKNOWN], *names[CONTROL]]
+    if special != [UNK, BOS, EOS]:
+        raise CheckpointError(f"{path}: its special tokens are {special}, and LLaMA's are {[UNK, BOS, EOS]}")
     return _make_tokenizer(pieces)
 
 
@@ -69,17 +72,15 @@ def _make_tokenizer(pieces: list[tuple[str, float, int]]) -> PreTrainedTokenizer
         if text[:cut] in scores and text[cut:] in scores
     ]
     merges = [pair for *_, pair in sorted(parts)]
-    model = models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    model = models.BPE(vocab=vocabulary, merges=merges, unk_token=UNK, fuse_unk=True, byte_fallback=True)
     backend = Tokenizer(model)
     backend.normalizer = normalizers.Sequence([normalizers.Prepend(SPACE), normalizers.Replace(" ", SPACE)])
     backend.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    start = ("<s>", vocabulary["<s>"])
-    backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[start])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<unk>"
-    )
+    start = (BOS, vocabulary[BOS])
+    backend.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[start])
+    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token=BOS, eos_token=EOS, unk_token=UNK, pad_token=UNK)
 
 
 def _piece(message: Mapping[int, Any]) -> tuple[str, float, int]:
