@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+from transformers import GenerationConfig
+from transformers.utils import GENERATION_CONFIG_NAME
+
 from spa3d.checkpoints.pointllm import describe_pointllm, read_pointllm
 from spa3d.config.pointllm_parts import MODEL_TYPE, read_config
 from spa3d.contracts.encoder import Encoder
@@ -19,6 +23,7 @@ from spa3d.model.llm import CHECKED, embedding_width
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.parts import create_part
 from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.trained_parts import find_batch_statistics
 from spa3d.registry.registry import Registry, load_registry
 
 HINT = "give the model/ folder of a finished run, or a PointLLM folder"
@@ -39,18 +44,23 @@ def load(
         CheckpointError: the folder holds no finished model, or a plugin that it needs is missing.
 
     """
-    requested = Path(folder)
+    model_folder = find_model_folder(Path(folder))
+    components = load_registry(added=registry, plugins=plugins)
+    config = describe(model_folder, components)
+    encoder = create_part(components, "encoder", config.encoder)
+    widths = {"dim": encoder.dim, "hidden": embedding_width(config.text_config)}
+    return read(model_folder, config, encoder, create_part(components, "projector", config.projector, **widths))
+
+
+def find_model_folder(requested: Path) -> Path:
+    """Find the folder with the config.json of a 3D LLM: `requested`, or the ``model/`` of a run."""
     model_folder = next((path for path in (requested / "model", requested) if (path / "config.json").exists()), None)
     if model_folder is None:
         raise CheckpointError(
             f"{requested}: no 3D LLM there (neither {requested / 'model' / 'config.json'} nor "
             f"{requested / 'config.json'} exists); give the folder of a finished run"
         )
-    components = load_registry(added=registry, plugins=plugins)
-    config = describe(model_folder, components)
-    encoder = create_part(components, "encoder", config.encoder)
-    widths = {"dim": encoder.dim, "hidden": embedding_width(config.text_config)}
-    return read(model_folder, config, encoder, create_part(components, "projector", config.projector, **widths))
+    return model_folder
 
 
 def describe(folder: Path, registry: Registry | None = None) -> Spa3dConfig:
@@ -83,13 +93,16 @@ def read(
 ) -> tuple[Spa3dModel, Spa3dProcessor]:
     """Load the model in `folder`, in eval mode; `CheckpointError` if it is incomplete."""
     parts: Any = {"config": config, "encoder": encoder, "projector": projector}
+    # Without a generation config of its own, transformers looks for one with these parts as its settings.
+    parts["generation_config"] = GenerationConfig.from_model_config(config)
     problem = "the 3D LLM there cannot be read"
     with foreign_folder(folder, weights=True, where=str(folder), problem=problem, hint="copy it again"):
         values = read_config(folder)
         if values.get("model_type") == MODEL_TYPE:
-            model, processor = read_pointllm(folder, **parts, values=values)
+            model, processor = read_pointllm(folder, values, parts)
         else:
             model, processor = _read_own(folder, parts)
+    _restore_counts(model)
     ids = processor.point_ids
     if ids != config.point_ids:
         raise CheckpointError(
@@ -106,8 +119,18 @@ def read(
 
 def _read_own(folder: Path, parts: dict[str, Any]) -> tuple[Spa3dModel, Spa3dProcessor]:
     """Read a model that spa3d saved."""
+    if (folder / GENERATION_CONFIG_NAME).is_file():
+        parts["generation_config"] = GenerationConfig.from_pretrained(folder, local_files_only=True)
     loaded: Any = Spa3dModel.from_pretrained(folder, **parts, **SAFELY, **CHECKED)
     processor = Spa3dProcessor.from_pretrained(folder, **SAFELY)
     model, info = loaded
     refuse_partial(info, f"{folder}: its weights do not fit its parts")
     return model, processor
+
+
+def _restore_counts(model: Spa3dModel) -> None:
+    """Make the batch counts of normalizations integers again, which transformers loads as floats."""
+    for module in find_batch_statistics(model):
+        count = getattr(module, "num_batches_tracked", None)
+        if isinstance(count, Tensor):
+            module.num_batches_tracked = count.long()

@@ -19,8 +19,6 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from spa3d.checkpoints.tensor_files import read_tensors
 from spa3d.config.pointllm_parts import PointLLMParts, read_parts
-from spa3d.contracts.encoder import Encoder
-from spa3d.contracts.projector import Projector
 from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.foreign_folders import SAFELY, refuse_partial
@@ -93,43 +91,36 @@ def describe_pointllm(folder: Path, values: Mapping[str, Any], registry: Registr
 
 
 def read_pointllm(
-    folder: Path, config: Spa3dConfig, encoder: Encoder, projector: Projector, values: Mapping[str, Any]
+    folder: Path, values: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> tuple[Spa3dModel, Spa3dProcessor]:
     """Load the PointLLM in `folder`.
 
     Args:
         folder: of the model.
-        config: from `describe_pointllm`; its point ids and data type are set.
-        encoder: with fresh weights.
-        projector: with fresh weights.
         values: those of its config.json.
+        arguments: of ``from_pretrained``: ``config`` from `describe_pointllm`, whose point ids and data type are set,
+            and ``encoder`` and ``projector`` with fresh weights.
 
     Raises:
         CheckpointError: weights, configuration or tokenizer do not fit each other.
 
     """
-    parts = read_parts(folder, values)
+    parts, config = read_parts(folder, values), arguments["config"]
     processor = _read_processor(folder, parts, config)
     config.point_ids = processor.point_ids
     tensors = read_tensors(folder)
     _check_frequencies(folder, tensors, config.text_config)
-    dtype = _stored_dtype(folder, tensors)
-    config.dtype = config.text_config.dtype = dtype
-    del tensors
+    config.dtype = config.text_config.dtype = _stored_dtype(folder, tensors)
+    del tensors  # closes the files
     mapping = {f"^{re.escape(theirs)}": ours for theirs, ours in prefixes(parts.projector).items()}
     loaded: Any = Spa3dModel.from_pretrained(
-        folder,
-        config=config,
-        encoder=encoder,
-        projector=projector,
-        key_mapping=mapping,
-        dtype=dtype,
-        **SAFELY,
-        **CHECKED,
+        folder, key_mapping=mapping, dtype=config.dtype, **arguments, **SAFELY, **CHECKED
     )
     model, info = loaded
     del model._weight_conversions  # save_pretrained would undo the renaming
     _refuse_misfits(folder, info, parts)
+    for name in info["missing_keys"]:  # counts, which some files lack
+        model.get_buffer(name).zero_()
     processor.num_point_tokens = model.num_point_tokens()
     return model, processor
 
