@@ -17,7 +17,7 @@ from tokenizers import AddedToken
 from torch import Tensor
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
-from spa3d.checkpoints.tensor_files import read_tensors
+from spa3d.checkpoints.tensor_files import files_of, read_tensors
 from spa3d.config.pointllm_parts import PointLLMParts, read_parts
 from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
@@ -76,14 +76,21 @@ def describe_pointllm(folder: Path, values: Mapping[str, Any], registry: Registr
 
     """
     parts = read_parts(folder, values)
-    known = LlamaConfig().to_dict().keys() | {"rope_theta", "rope_scaling"}
+    try:
+        encoder = describe_part(registry, "encoder", parts.encoder, parts.encoder_config)
+        projector = describe_part(registry, "projector", parts.projector, parts.projector_config)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+    if values.get("rope_scaling"):
+        raise CheckpointError(f"{folder}: its config.json states rope_scaling, which PointLLM's LLaMA does not have")
+    known = LlamaConfig().to_dict().keys() | {"rope_theta"}
     llama = {key: value for key, value in values.items() if key in known and key not in ("model_type", "dtype")}
     if (llama.get("pad_token_id") or 0) < 0:  # LLaMA's first conversions state -1
         del llama["pad_token_id"]
     return Spa3dConfig(
         text_config=LlamaConfig(**llama),
-        encoder=describe_part(registry, "encoder", parts.encoder, parts.encoder_config),
-        projector=describe_part(registry, "projector", parts.projector, parts.projector_config),
+        encoder=encoder,
+        projector=projector,
         num_points=parts.num_points,
         dtype=values.get("dtype") or values.get("torch_dtype"),
         architectures=[Spa3dModel.__name__],
@@ -108,10 +115,7 @@ def read_pointllm(
     parts, config = read_parts(folder, values), arguments["config"]
     processor = _read_processor(folder, parts, config)
     config.point_ids = processor.point_ids
-    tensors = read_tensors(folder)
-    _check_frequencies(folder, tensors, config.text_config)
-    config.dtype = config.text_config.dtype = _stored_dtype(folder, tensors)
-    del tensors  # closes the files
+    config.dtype = config.text_config.dtype = _stored_dtype(folder)
     mapping = {f"^{re.escape(theirs)}": ours for theirs, ours in prefixes(parts.projector).items()}
     loaded: Any = Spa3dModel.from_pretrained(
         folder, key_mapping=mapping, dtype=config.dtype, **arguments, **SAFELY, **CHECKED
@@ -119,6 +123,7 @@ def read_pointllm(
     model, info = loaded
     del model._weight_conversions  # save_pretrained would undo the renaming
     _refuse_misfits(folder, info, parts)
+    _check_frequencies(folder, config.text_config)
     for name in info["missing_keys"]:  # counts, which some files lack
         model.get_buffer(name).zero_()
     processor.num_point_tokens = model.num_point_tokens()
@@ -199,20 +204,24 @@ def rotary_frequencies(config: Any) -> Tensor:
     return 1.0 / (theta ** (torch.arange(0, width, 2).float() / width))
 
 
-def _check_frequencies(folder: Path, tensors: Mapping[str, Tensor], config: Any) -> None:
-    """Refuse frequencies that are not those of the configuration, up to rounding to half precision."""
-    expected = rotary_frequencies(config)
+def _check_frequencies(folder: Path, config: Any) -> None:
+    """Refuse stored frequencies that are not those of the configuration, up to rounding to half precision."""
+    expected, tensors = rotary_frequencies(config), read_tensors(folder)
     for name in (name for name in tensors if name.endswith(FREQUENCIES)):
         stored = tensors[name].float()
         if stored.shape != expected.shape or not torch.allclose(stored, expected, rtol=1e-2, atol=1e-6):
+            heads, theta = config.num_attention_heads, config.rope_parameters["rope_theta"]
             raise CheckpointError(
-                f"{folder}: {name} is not that of its config.json (rope_theta {config.rope_parameters['rope_theta']}); "
+                f"{folder}: {name} is not that of {heads} heads and a rope_theta of {theta}, as its config.json has; "
                 "give the config.json of these weights"
             )
 
 
-def _stored_dtype(folder: Path, tensors: Mapping[str, Tensor]) -> torch.dtype:
-    name = "model.embed_tokens.weight"
+def _stored_dtype(folder: Path) -> torch.dtype:
+    """Data type of the LLM's weights; every file of weights is opened, so that a broken one is named."""
+    tensors, name = read_tensors(folder), "model.embed_tokens.weight"
+    for file in files_of(folder, tensors, tensors):
+        read_tensors(file)
     if name not in tensors:
         raise CheckpointError(f"{folder}: its weights lack {name}, so they are no PointLLM; get the folder again")
     return tensors[name].dtype
@@ -226,8 +235,14 @@ def _refuse_misfits(folder: Path, info: Mapping[str, Any], parts: PointLLMParts)
         "unexpected_keys": info["unexpected_keys"],
         "mismatched_keys": [(pointllm_name(key, parts.projector), *rest) for key, *rest in info["mismatched_keys"]],
     }
-    hint = ""
-    if len(named["missing_keys"]) > 1 and all(".point_" in name for name in named["missing_keys"]):
-        hint = "; an `init` folder holds the LLM alone, and its encoder is a file for --encoder.checkpoint"
+    if (
+        named["missing_keys"]
+        and all(".point_" in name for name in named["missing_keys"])
+        and not any(named[key] for key in ("unexpected_keys", "mismatched_keys"))
+    ):
+        raise CheckpointError(
+            f"{folder}: its weights have no encoder and projector, only the LLM, as PointLLM's `init` folders; give "
+            "the folder of a trained PointLLM"
+        )
     chosen = f"encoder {parts.encoder}, projector {parts.projector}"
-    refuse_partial(named, f"{folder}: its weights are not those of its config.json ({chosen}{hint})")
+    refuse_partial(named, f"{folder}: its weights are not those of its config.json ({chosen})")

@@ -113,7 +113,7 @@ def refuse_partial(info: Mapping[str, Any], problem: str) -> None:
 def _compare_shapes(name: str, *shapes: Any) -> str:
     """Name of a weight, with its shape in the file and in the model."""
     there, here = (tuple(shape) for shape in shapes)
-    return f"{name} ({there} there, {here} by its config.json)"
+    return f"{_shorten(name)} ({there} there, {here} here)"
 
 
 def _find_folder(path: str, *, weights: bool) -> Path:
@@ -185,7 +185,7 @@ def _describe(error: BaseException) -> str:
 
 def _list(keys: Any) -> str:
     names = sorted(map(str, keys))
-    return ", ".join(map(_shorten, names[:3])) + (", …" if len(names) > 3 else "")
+    return ", ".join(_shorten(name, 160) for name in names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _shorten(text: str, most: int = 80) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from spa3d.errors import CheckpointError, RegistryError
+from spa3d.registry.fields import describe_error, errors_of
 from spa3d.registry.registry import Registry
 
 
@@ -55,11 +56,14 @@ def describe_part(registry: Registry, kind: str, name: str, values: Mapping[str,
     """
     resolved = registry.resolve(kind, name)
     component = resolved.component
-    origin = registry.origin(component)
+    origin, model = registry.origin(component), registry.target(component).Config
     try:
-        config = registry.target(component).Config.model_validate({**resolved.config, **values})
+        config = model.model_validate({**resolved.config, **values})
     except ValidationError as error:
-        raise CheckpointError(f"{kind} {name!r} does not take the settings of the model: {error}") from error
+        reasons = "; ".join(
+            f"{'.'.join(map(str, each['loc']))} {describe_error(model, each)}" for each in errors_of(error)
+        )
+        raise CheckpointError(f"{kind} {name!r} does not take the settings of the model: {reasons.strip()}") from error
     entry = {
         "name": component.name,
         "distribution": origin.distribution,

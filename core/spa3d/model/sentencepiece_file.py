@@ -109,8 +109,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
         if key & 7 == 0:
             yield key >> 3, integer()
             continue
-        length = {1: lambda: 8, 2: integer, 5: lambda: 4}[key & 7]()
+        length = integer() if key & 7 == 2 else {1: 8, 5: 4}.get(key & 7, len(data))
         if position + length > len(data):
-            raise ValueError("it ends inside a field")
+            raise ValueError("a field goes beyond its end")
         yield key >> 3, data[position : position + length]
         position += length
