@@ -23,7 +23,6 @@ from spa3d.model.tokenizer import BOS, EOS
 
 CUSTOM = "PointTransformer_custom"
 """Name of the YAML file of an encoder that is none of PointLLM's."""
-SHARD = "9GB"
 LLAMA_ENTRIES = (
     *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "hidden_act"),
     *("max_position_embeddings", "initializer_range", "rms_norm_eps", "use_cache", "tie_word_embeddings"),
@@ -70,7 +69,7 @@ def _llm_misfits(llm: Any) -> Iterator[str]:
         yield "with heads of another width than hidden size / heads"
 
 
-def write_pointllm(model: Spa3dModel, processor: Spa3dProcessor, folder: Path) -> None:
+def write_pointllm(model: Spa3dModel, processor: Spa3dProcessor, folder: Path, *, shard_size: str = "9GB") -> None:
     """Write `model` to `folder` in PointLLM's layout: config.json, safetensors, tokenizer.
 
     A weight that float32 arithmetic left with values of the LLM's data type is written in that type. The rotary
@@ -92,7 +91,7 @@ def write_pointllm(model: Spa3dModel, processor: Spa3dProcessor, folder: Path) -
     _write_json(folder / "config.json", _config_entries(model, processor, backbone))
     _write_json(folder / "generation_config.json", _special_ids(model.config.text_config))
     _write_tokenizer(processor, folder)
-    _write_weights(model, folder)
+    _write_weights(model, folder, shard_size)
 
 
 def _backbone(config: Spa3dConfig) -> tuple[str, Mapping[str, Any]]:
@@ -153,9 +152,9 @@ def _write_tokenizer(processor: Spa3dProcessor, folder: Path) -> None:
     )
 
 
-def _write_weights(model: Spa3dModel, folder: Path) -> None:
+def _write_weights(model: Spa3dModel, folder: Path, shard_size: str) -> None:
     state = dict(_renamed_weights(model))
-    split = split_torch_state_dict_into_shards(state, max_shard_size=SHARD)
+    split = split_torch_state_dict_into_shards(state, max_shard_size=shard_size)
     for name, tensors in split.filename_to_tensors.items():
         shard = {tensor: state[tensor].contiguous() for tensor in tensors}
         save_file(shard, folder / name, metadata={"format": "pt"})
