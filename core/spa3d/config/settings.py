@@ -141,6 +141,8 @@ class StageSettings(Settings):
     """Gradients are clipped to this norm."""
     train: tuple[Part, ...] = ()
     """Parts that train, of encoder, projector, llm, embeddings (of the point tokens); empty: the stage's usual ones."""
+    truncate: bool = False
+    """Cut conversations that are longer than the longest prompt, and list them; otherwise they are refused."""
     save_every: int = Field(50, ge=1, le=LARGEST_COUNT)
     """Steps between checkpoints that a killed run resumes from."""
     log_every: int = Field(5, ge=1, le=LARGEST_COUNT)
