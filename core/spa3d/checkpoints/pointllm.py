@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,8 @@ def prefixes(projector: str) -> dict[str, str]:
 
 
 def pointllm_name(name: str, projector: str) -> str:
-    """The name in PointLLM of one of our tensors."""
-    theirs, ours = next(pair for pair in prefixes(projector).items() if name.startswith(pair[1]))
+    """The name in PointLLM of one of our tensors; of any other tensor its own."""
+    theirs, ours = next((pair for pair in prefixes(projector).items() if name.startswith(pair[1])), ("", ""))
     return theirs + name.removeprefix(ours)
 
 
@@ -229,20 +229,20 @@ def _stored_dtype(folder: Path) -> torch.dtype:
 
 def _refuse_misfits(folder: Path, info: Mapping[str, Any], parts: PointLLMParts) -> None:
     """Refuse weights that do not fit the configuration, under PointLLM's names."""
-    missing = [name for name in info["missing_keys"] if not name.endswith(COUNTS)]
-    named = {
-        "missing_keys": [pointllm_name(name, parts.projector) for name in missing],
-        "unexpected_keys": info["unexpected_keys"],
-        "mismatched_keys": [(pointllm_name(key, parts.projector), *rest) for key, *rest in info["mismatched_keys"]],
-    }
-    if (
-        named["missing_keys"]
-        and all(".point_" in name for name in named["missing_keys"])
-        and not any(named[key] for key in ("unexpected_keys", "mismatched_keys"))
-    ):
+
+    def rename(names: Iterable[str]) -> list[str]:
+        return [pointllm_name(name, parts.projector) for name in names]
+
+    missing = rename(name for name in info["missing_keys"] if not name.endswith(COUNTS))
+    unexpected = rename(info["unexpected_keys"])
+    shapes = [(*rename([name]), *rest) for name, *rest in info["mismatched_keys"]]
+    if missing and not unexpected and not shapes and all(".point_" in name for name in missing):
         raise CheckpointError(
             f"{folder}: its weights have no encoder and projector, only the LLM, as PointLLM's `init` folders; give "
             "the folder of a trained PointLLM"
         )
     chosen = f"encoder {parts.encoder}, projector {parts.projector}"
-    refuse_partial(named, f"{folder}: its weights are not those of its config.json ({chosen})")
+    refuse_partial(
+        {"missing_keys": missing, "unexpected_keys": unexpected, "mismatched_keys": shapes},
+        f"{folder}: its weights are not those of its config.json ({chosen})",
+    )
