@@ -1,4 +1,4 @@
-"""Peak memory of loading a 3D LLM of a billion weights from shards, beside the size of its weights.
+"""Peak memory of loading a 3D LLM of a billion weights, beside the size of its files.
 
     .venv/bin/python benchmarks/loading.py [--layers 20]
 
@@ -92,8 +92,8 @@ def measure(folder: Path) -> dict[str, Any]:
     before, start = resident(peak=False), time.perf_counter()
     model, _ = loading.load(folder)
     seconds = time.perf_counter() - start
-    held = sum(tensor.nbytes for tensor in model.state_dict().values())
-    return {"peak": resident(peak=True) - before, "held": held, "seconds": seconds}
+    loaded = sum(tensor.nbytes for tensor in model.state_dict().values())
+    return {"peak": resident(peak=True) - before, "loaded": loaded, "seconds": seconds}
 
 
 def report(what: str, folder: Path) -> bool:
@@ -103,7 +103,7 @@ def report(what: str, folder: Path) -> bool:
     size = size_of(folder)
     ratio, number = result["peak"] / size, len([*folder.glob("*.safetensors")])
     print(
-        f"{what:10} {size / MEGABYTE:7.0f} MB in {number} files, {result['held'] / MEGABYTE:7.0f} MB loaded, peak "
+        f"{what:10} {size / MEGABYTE:7.0f} MB in {number} files, {result['loaded'] / MEGABYTE:7.0f} MB loaded, peak "
         f"{result['peak'] / MEGABYTE:7.0f} MB = {ratio:.2f} x the files (aim {AIM}), {result['seconds']:.1f} s"
     )
     return bool(ratio <= AIM)

@@ -1,4 +1,4 @@
-"""Models of tests: a toy 3D LLM of averages of points and a LLaMA of two layers, and golden PointLLM folders."""
+"""A toy 3D LLM of point averages and a LLaMA of two layers, and golden PointLLM folders."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def golden_shapes(kind: str) -> dict[str, Sequence[int]]:
 
 @pytest.fixture(scope="session")
 def make_pointllm() -> Callable[..., dict[str, Tensor]]:
-    """Write a PointLLM folder of golden weights, and return them; `values` override its config.json."""
+    """Write a PointLLM folder of golden weights; `values` override its config.json."""
 
     def write(
         folder: Path,

@@ -1,4 +1,4 @@
-"""Writes the model of a run to a folder of its own, for spa3d and transformers or for PointLLM."""
+"""Writes the model of a run to a folder of its own, in spa3d's or PointLLM's layout."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def export(
         save_model(model, processor, target)
     inner = find_model_folder(source)
     for name in COPIED:
-        found = next((place / name for place in (inner, source) if (place / name).is_file()), None)
-        if found is not None:
-            shutil.copyfile(found, target / name)
+        file = next((parent / name for parent in (inner, source) if (parent / name).is_file()), None)
+        if file is not None:
+            shutil.copyfile(file, target / name)
     return target

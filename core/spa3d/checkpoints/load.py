@@ -129,7 +129,7 @@ def _read_own(folder: Path, parts: dict[str, Any]) -> tuple[Spa3dModel, Spa3dPro
 
 
 def _restore_counts(model: Spa3dModel) -> None:
-    """Make the batch counts of normalizations integers again, which transformers loads as floats."""
+    """Make the batch counts of normalizations integers, which transformers loads as floats."""
     for module in find_batch_statistics(model):
         count = getattr(module, "num_batches_tracked", None)
         if isinstance(count, Tensor):

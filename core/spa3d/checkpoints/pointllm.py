@@ -1,4 +1,4 @@
-"""PointLLM folders (v1.1, v1.2; Hugging Face layout) as models of spa3d, with the same logits.
+"""PointLLM folders (v1.1 and v1.2) as models of spa3d, with the same logits.
 
 The weights keep their values and data type; only their names change. Left out are the rotary frequencies that each
 layer stores, because they follow from the configuration; they are compared with it.
@@ -154,7 +154,7 @@ def read_pointllm_tokenizer(folder: Path, point_tokens: tuple[str, str, str]) ->
 
 
 def _added_tokens(folder: Path, size: int) -> list[str]:
-    """Names in ``added_tokens.json`` behind the `size` tokens of the file, in the order of their ids."""
+    """Names in ``added_tokens.json`` with ids from `size` on, in the order of their ids."""
     path = folder / "added_tokens.json"
     if not path.exists():
         return []
@@ -205,7 +205,7 @@ def rotary_frequencies(config: Any) -> Tensor:
 
 
 def _check_frequencies(folder: Path, config: Any) -> None:
-    """Refuse stored frequencies that are not those of the configuration, up to rounding to half precision."""
+    """Refuse frequencies that are not those of the configuration, rounded or not."""
     expected, tensors = rotary_frequencies(config), read_tensors(folder)
     for name in (name for name in tensors if name.endswith(FREQUENCIES)):
         stored = tensors[name].float()
@@ -218,7 +218,7 @@ def _check_frequencies(folder: Path, config: Any) -> None:
 
 
 def _stored_dtype(folder: Path) -> torch.dtype:
-    """Data type of the LLM's weights; every file of weights is opened, so that a broken one is named."""
+    """Data type of the LLM's weights; all files are opened, so that a broken one is named."""
     tensors, name = read_tensors(folder), "model.embed_tokens.weight"
     for file in files_of(folder, tensors, tensors):
         read_tensors(file)

@@ -31,30 +31,36 @@ LLAMA_ENTRIES = (
 """Entries of config.json that the LLaMA of transformers 4.28 reads."""
 
 
-def list_misfits(config: Spa3dConfig, processor: Spa3dProcessor) -> list[str]:
+def unsupported_features(config: Spa3dConfig, processor: Spa3dProcessor) -> list[str]:
     """What PointLLM cannot hold of a model; empty if it can hold everything."""
-    encoder, projector, llm = config.encoder, config.projector, config.text_config
-    misfits = []
-    if encoder["name"] != "pointbert":
-        misfits.append(f"encoder {encoder['name']} (its encoder is pointbert)")
+    encoder, projector = config.encoder, config.projector
+    unsupported = []
+    if encoder["name"] == "pointbert":
+        unsupported += _unsupported_in_encoder(encoder["config"])
     else:
-        odd = {key: encoder["config"].get(key) for key in FIXED if key != "drop_path"}
-        misfits += [f"encoder {key} {value} (fixed: {FIXED[key]})" for key, value in odd.items() if value != FIXED[key]]
-        if encoder["config"]["inputs"] not in (["xyz"], ["xyz", "rgb"]):
-            misfits.append(f"encoder inputs {', '.join(encoder['config']['inputs'])} (it takes xyz, or xyz and rgb)")
+        unsupported.append(f"encoder {encoder['name']} (its encoder is pointbert)")
     if projector["name"] not in ("mlp", "linear"):
-        misfits.append(f"projector {projector['name']} (its projectors are mlp and linear)")
-    misfits += [f"an LLM {what}" for what in _llm_misfits(llm)]
+        unsupported.append(f"projector {projector['name']} (its projectors are mlp and linear)")
+    unsupported += [f"an LLM {what}" for what in _unsupported_in_llm(config.text_config)]
     if processor.sentencepiece is None:
-        misfits.append(f"a tokenizer that was not read from LLaMA's {TOKENIZER}")
+        unsupported.append(f"a tokenizer that was not read from LLaMA's {TOKENIZER}")
     if (processor.conversation, processor.system) != ("vicuna", SYSTEM):
-        misfits.append("another conversation template or system prompt than Vicuna v1.1's")
+        unsupported.append("another conversation template or system prompt than Vicuna v1.1's")
     if not processor.points.get("normalize"):
-        misfits.append("clouds that are not normalized")
-    return misfits
+        unsupported.append("clouds that are not normalized")
+    return unsupported
 
 
-def _llm_misfits(llm: Any) -> Iterator[str]:
+def _unsupported_in_encoder(config: Mapping[str, Any]) -> Iterator[str]:
+    """Settings of encoder ``pointbert`` that are fixed in PointLLM."""
+    for key, fixed in FIXED.items():
+        if key != "drop_path" and config[key] != fixed:
+            yield f"encoder {key} {config[key]} (fixed: {fixed})"
+    if config["inputs"] not in (["xyz"], ["xyz", "rgb"]):
+        yield f"encoder inputs {', '.join(config['inputs'])} (it takes xyz, or xyz and rgb)"
+
+
+def _unsupported_in_llm(llm: Any) -> Iterator[str]:
     """What the LLaMA of transformers 4.28 does not have."""
     if llm.model_type != "llama":
         yield f"of type {llm.model_type} (its LLM is LLaMA)"
@@ -79,10 +85,10 @@ def write_pointllm(model: Spa3dModel, processor: Spa3dProcessor, folder: Path, *
         CheckpointError: PointLLM cannot hold it; every reason is named.
 
     """
-    misfits = list_misfits(model.config, processor)
-    if misfits:
+    unsupported = unsupported_features(model.config, processor)
+    if unsupported:
         raise CheckpointError(
-            f"PointLLM's layout cannot hold this model: it has {'; '.join(misfits)}; take --format hf"
+            f"PointLLM's layout cannot hold this model: it has {'; '.join(unsupported)}; take --format hf"
         )
     folder.mkdir(parents=True, exist_ok=True)
     backbone, block = _backbone(model.config)

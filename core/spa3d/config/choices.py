@@ -55,9 +55,9 @@ class Choices:
 
 
 def choose(sources: Sequence[Source], registry: Registry) -> Choices:
-    """Choose every name: that of the strongest source, or of ``--base``, or the default of registry.yaml."""
-    given = base_source(sources)
-    sources = sources if given is None else (given, *sources)
+    """Choose every name: of the strongest source, ``--base``, or the defaults of registry.yaml."""
+    base = base_source(sources)
+    sources = sources if base is None else (base, *sources)
     chooser = _Chooser(sources, registry)
     preset = chooser.preset()
     components = [choice for kind in CHOSEN_ONCE if (choice := chooser.choose_one(kind))]

@@ -1,4 +1,4 @@
-"""Settings that the model of ``--base`` decides: its encoder, projector, clouds and point tokens."""
+"""Settings that the model of ``--base`` decides: encoder, projector, clouds, point tokens."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ def base_source(sources: Sequence[Source]) -> Source | None:
     if folder is None:
         return None
     values = read_config(folder)
+    read = _pointllm_settings if values.get("model_type") == MODEL_TYPE else _saved_settings
     try:
-        settings = (
-            _pointllm_settings(folder, values) if values.get("model_type") == MODEL_TYPE else _own(folder, values)
-        )
+        settings = read(folder, values)
     except (CheckpointError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return read_source(settings, lambda *keys: f"--base {path}")
@@ -50,7 +49,7 @@ def _base_path(sources: Sequence[Source]) -> str:
     return path
 
 
-def _own(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+def _saved_settings(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a model that spa3d saved."""
     processor = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
     start, patch, end = processor["point_tokens"]

@@ -1,4 +1,4 @@
-"""Encoder and projector of a PointLLM folder, from its config.json, in the names of spa3d's components.
+"""Encoder and projector of a PointLLM folder in the names of spa3d's components.
 
 PointLLM keeps the shape of its encoder in a YAML file that config.json names; v1.1 had one file and named none. Weights
 are not read here: `spa3d.checkpoints.pointllm` compares their shapes with these settings.

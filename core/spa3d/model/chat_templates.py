@@ -96,8 +96,8 @@ def _template(*, head: str, question: str, answer: str, empty: str = "", role: s
     def render(rounds: Sequence[Round], prefix: str, system: str, open_ended: bool) -> Prompt:
         text, spans = head.format(system) if system else "", []
         for number, turn in enumerate(rounds):
-            asked = place_cloud(turn.question, prefix) if number == 0 else turn.question
-            text += (question.format(asked) if asked or not role else empty) + role
+            content = place_cloud(turn.question, prefix) if number == 0 else turn.question
+            text += (question.format(content) if content or not role else empty) + role
             if open_ended and number == len(rounds) - 1:
                 break
             start = len(text)

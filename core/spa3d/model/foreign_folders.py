@@ -131,7 +131,7 @@ def _find_folder(path: str, *, weights: bool) -> Path:
 
 
 def _check_folder(folder: Path, where: str, *, weights: bool) -> None:
-    """Refuse files that would make transformers read something else than this folder, or not all of it."""
+    """Refuse files that would make transformers read something else than this whole folder."""
     for index in sorted(folder.glob("*.index.json")):
         try:
             files = {*read_weight_index(index).values()}

@@ -92,7 +92,7 @@ class Spa3dProcessor(ProcessorMixin):
         return processor
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
-        """Save as every processor of transformers does, with the `sentencepiece` file if there is one."""
+        """Save as every processor of transformers, with the `sentencepiece` file if there is one."""
         result = super().save_pretrained(save_directory, *args, **kwargs)
         if self.sentencepiece is not None:
             (Path(save_directory) / SENTENCEPIECE).write_bytes(self.sentencepiece)
@@ -100,7 +100,7 @@ class Spa3dProcessor(ProcessorMixin):
 
     @property
     def point_ids(self) -> list[int]:
-        """Token ids of start, patch and end token; a prompt without start and end has the patch's in their place."""
+        """Token ids of start, patch and end token; that of the patch for a token without a name."""
         vocabulary, patch = self.tokenizer.get_vocab(), self.point_tokens[1]
         return [vocabulary.get(name or patch, -1) for name in self.point_tokens]
 
@@ -151,7 +151,7 @@ class Spa3dProcessor(ProcessorMixin):
         return start + patch * self.num_point_tokens + end
 
     def prompt(self, rounds: Sequence[Round], *, cloud: bool, open_ended: bool) -> Prompt:
-        """Format the conversation in the template; with `cloud`, the point block is at the mark or in front.
+        """Format the conversation in the template, with `cloud` with the point block.
 
         Raises:
             DataError: a question or an answer contains a special token, or there are more marks than one.

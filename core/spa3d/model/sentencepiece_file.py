@@ -1,4 +1,4 @@
-"""LLaMA's tokenizer file (SentencePiece BPE) as a fast tokenizer with exactly SentencePiece's tokens.
+"""LLaMA's tokenizer file (SentencePiece BPE) as a fast tokenizer with the same tokens.
 
 The file is a protocol buffer of three messages (pieces, trainer, normalizer); the few fields that decide the tokens are
 read here, so that neither sentencepiece nor protobuf is needed.
@@ -36,10 +36,11 @@ LLAMA = {
 
 
 def read_sentencepiece(path: Path) -> PreTrainedTokenizerFast:
-    """Read LLaMA's ``tokenizer.model``: a space before each text, bos in front, unknown bytes as byte tokens.
+    """Read LLaMA's ``tokenizer.model``.
 
-    The tokens are those of ``LlamaTokenizer`` of transformers 4 (slow): each piece of text between special tokens gets
-    its own space. Merges have the order of the scores, and those of one piece the order of their parts.
+    There is a space before each text and bos in front, and unknown characters are bytes. The tokens are those of
+    ``LlamaTokenizer`` of transformers 4 (slow): each piece of text between special tokens gets its own space. Merges
+    have the order of the scores, and those of one piece the order of their parts.
 
     Raises:
         CheckpointError: the file is broken, or no BPE model with LLaMA's settings.

@@ -207,8 +207,8 @@ def language_text(
         conversation = sampler(record, epoch)
         if described and record.caption:
             first, *rest = conversation.rounds
-            told = replace(first, question=place_cloud(first.question, f"{record.caption}\n"))
-            conversation = replace(conversation, rounds=(told, *rest))
+            described_turn = replace(first, question=place_cloud(first.question, f"{record.caption}\n"))
+            conversation = replace(conversation, rounds=(described_turn, *rest))
         with error_context(record.id):
             tokens = processor.tokenize(conversation, cloud=False)
         supervised = [IGNORED, *tokens.ids[1:]]

@@ -1,4 +1,4 @@
-"""Exports load where they are meant to: here with the same weights, in PointLLM bit for bit; or are refused."""
+"""Exports have the same weights, in PointLLM's layout bit for bit, or are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import spa3d
 import spa3d.auto
 from spa3d.checkpoints.export import export
-from spa3d.checkpoints.pointllm_export import list_misfits
+from spa3d.checkpoints.pointllm_export import unsupported_features
 from spa3d.errors import CheckpointError, OutputError
 
 
@@ -56,13 +56,13 @@ def test_an_export_for_transformers_is_read_by_its_auto_classes(tmp_path: Path, 
     assert (folder / "README.md").read_text() == "a card"
 
 
-def test_list_misfits_names_what_pointllm_cannot_hold(toy: Any) -> None:
+def test_unsupported_features_names_what_pointllm_cannot_hold(toy: Any) -> None:
     model, processor, _ = toy()
     model.config.encoder = {"name": "pointnext", "config": {}}
     model.config.projector = {"name": "qformer", "config": {}}
     model.config.text_config.num_key_value_heads = 1
     model.config.text_config.tie_word_embeddings = True
-    assert list_misfits(model.config, processor) == [
+    assert unsupported_features(model.config, processor) == [
         "encoder pointnext (its encoder is pointbert)",
         "projector qformer (its projectors are mlp and linear)",
         "an LLM with fewer heads for keys and values than for queries",

@@ -1,4 +1,4 @@
-"""PointLLM folders give the original's prompts, logits, gradients and answers, or are refused in one message."""
+"""PointLLM folders give the original's prompts, logits and gradients, or are refused."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_prompts_and_labels_are_the_originals(tiny: Any, tmp_path: Path, saved: 
         tokens, ids = processor.tokenize(case["conversation"], cloud=True), expand(case["input_ids_rle"])
         assert tokens.ids == ids, case["name"]
         if not case["all_ignored"]:
-            labeled = {place for span in case["supervised_token_spans"] for place in range(*span)}
+            labeled = {i for span in case["supervised_token_spans"] for i in range(*span)}
             assert tokens.labels == [ids[i] if i in labeled else -100 for i in range(len(ids))], case["name"]
     assert refused == {*REFUSED}
     for name, value in before.items():
@@ -294,10 +294,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", BROKEN)
-def test_load_refuses_what_does_not_fit(tmp_path: Path, make_pointllm: Any, fault: str) -> None:
+@pytest.mark.parametrize("defect", BROKEN)
+def test_load_refuses_what_does_not_fit(tmp_path: Path, make_pointllm: Any, defect: str) -> None:
     make_pointllm(tmp_path)
-    spoil, message = BROKEN[fault]
+    spoil, message = BROKEN[defect]
     spoil(tmp_path)
     with pytest.raises(CheckpointError, match=message):
         spa3d.load(tmp_path)

@@ -1,4 +1,4 @@
-"""Settings that the base decides: weaker than any given ones, and none from a folder that cannot be read."""
+"""Settings that the base decides, and none from a folder that cannot be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PointLLM's config.json in spa3d's names: the two published encoders, found by name or by the projector's layers."""
+"""PointLLM's two encoders are found by name, or by the layers of the projector."""
 
 from __future__ import annotations
 

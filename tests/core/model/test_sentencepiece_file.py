@@ -1,4 +1,4 @@
-"""LLaMA's tokenizer file: a space before every piece of text, bytes for unknown characters, nothing else accepted."""
+"""LLaMA's tokenizer file gives the ids of sentencepiece; other files are refused."""
 
 from __future__ import annotations
 
