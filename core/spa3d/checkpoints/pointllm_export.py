@@ -34,7 +34,7 @@ LLAMA_ENTRIES = (
 def unsupported_features(config: Spa3dConfig, processor: Spa3dProcessor) -> list[str]:
     """What PointLLM cannot hold of a model; empty if it can hold everything."""
     encoder, projector = config.encoder, config.projector
-    unsupported = []
+    unsupported: list[str] = []
     if encoder["name"] == "pointbert":
         unsupported += _unsupported_in_encoder(encoder["config"])
     else:
