@@ -44,6 +44,7 @@ _LAZY = {
     "available": "spa3d.registry.create",
     "compare": "spa3d.comparison.execute",
     "create": "spa3d.registry.create",
+    "export": "spa3d.checkpoints.export",
     "evaluate": "spa3d.pipeline.evaluate_model",
     "hookimpl": "spa3d.registry.markers",
     "load": "spa3d.checkpoints.load",

@@ -87,7 +87,7 @@ def test_generation_with_a_cache_says_what_it_says_without(toy: Any, accelerator
         for parameter in model.language_model.parameters():
             parameter.mul_(3)
     model.eval()
-    rows = [processor.question_ids(text, "cloud") for text in ("Which side?", "Which side, left or right?", "What?")]
+    rows = [processor.question_ids(text, cloud=True) for text in ("Which side?", "Which side, left or right?", "What?")]
     prompt = {name: value.to(accelerator) for name, value in processor.pad(rows, side="left").items()}
     tokens = views["clean"].tokens([("test-0", 0), ("test-1", 0), ("test-2", 0)]).tokens
     written = [

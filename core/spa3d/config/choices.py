@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from spa3d.config.given_base import base_source
 from spa3d.config.sources import Name, Source
 from spa3d.registry.kinds import CHOSEN_ONCE, CHOSEN_SEVERAL, settings_keys
 from spa3d.registry.located_yaml import Keys
@@ -54,7 +55,9 @@ class Choices:
 
 
 def choose(sources: Sequence[Source], registry: Registry) -> Choices:
-    """Choose every name: that of the strongest source, or else the default of registry.yaml."""
+    """Choose every name: of the strongest source, ``--base``, or the defaults of registry.yaml."""
+    base = base_source(sources)
+    sources = sources if base is None else (base, *sources)
     chooser = _Chooser(sources, registry)
     preset = chooser.preset()
     components = [choice for kind in CHOSEN_ONCE if (choice := chooser.choose_one(kind))]

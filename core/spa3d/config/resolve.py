@@ -1,7 +1,7 @@
 """Resolve settings: fill one configuration layer by layer, and validate it as a whole.
 
 From weak to strong: defaults of `RunConfig` < the LLM's and the components' presets < the run preset < its settings
-for the objective < the given settings in their order (on a command line: YAML < flags).
+for the objective < the model of ``--base`` < the given settings in their order (on a command line: YAML < flags).
 """
 
 from __future__ import annotations

@@ -95,8 +95,7 @@ class LLMSettings(Settings):
             raise ValueError("point_start, point_patch and point_end must be three different tokens")
         if not self.path and self.hidden_size % (2 * self.heads):
             raise ValueError(
-                f"hidden_size {self.hidden_size} cannot be split into {self.heads} heads of an even width; "
-                f"take a multiple of {2 * self.heads}"
+                f"hidden_size {self.hidden_size} is no multiple of {2 * self.heads}, as {self.heads} heads need"
             )
         return self
 
@@ -141,6 +140,8 @@ class StageSettings(Settings):
     """Gradients are clipped to this norm."""
     train: tuple[Part, ...] = ()
     """Parts that train, of encoder, projector, llm, embeddings (of the point tokens); empty: the stage's usual ones."""
+    truncate: bool = False
+    """Cut conversations that are longer than the longest prompt, and list them; else they are refused."""
     save_every: int = Field(50, ge=1, le=LARGEST_COUNT)
     """Steps between checkpoints that a killed run resumes from."""
     log_every: int = Field(5, ge=1, le=LARGEST_COUNT)
@@ -204,8 +205,7 @@ class TrainSettings(StageSettings):
     def _check_adapters_off(self) -> Self:
         if self.reference == "adapters-off" and not self.lora.rank:
             raise ValueError(
-                "--train.reference adapters-off: there are no adapters; give --train.lora.rank, or take precomputed "
-                "or copy"
+                "--train.reference adapters-off: there are no adapters; give --train.lora.rank, or precomputed or copy"
             )
         return self
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,25 @@ def conversation(entry: dict[str, Any], where: str, *, allow_text_only: bool = F
             raise DataError(f"{where}: empty {'answer' if number % 2 else 'question'} in turn {number}.")
     rounds = zip(texts[::2], texts[1::2], strict=True)
     return Conversation(kind, tuple(Round(question, answer) for question, answer in rounds), has_cloud)
+
+
+def from_turns(turns: Sequence[Mapping[str, str]]) -> Conversation:
+    """Make a conversation of PointLLM's turns, with their texts unchanged.
+
+    Args:
+        turns: ``{"from": "human" or "gpt", "value": text}`` in turn; a first one of gpt is dropped, as in PointLLM.
+
+    Raises:
+        DataError: the turns do not alternate, or the last question has no answer.
+
+    """
+    kept = turns[1:] if turns and turns[0].get("from") == "gpt" else turns
+    wrong = next((i for i, turn in enumerate(kept) if turn.get("from") != ("human", "gpt")[i % 2]), len(kept))
+    if not kept or len(kept) % 2 or wrong < len(kept):
+        raise DataError(f"{len(turns)} turns from {[turn.get('from') for turn in turns][:8]}; human and gpt alternate")
+    texts = [turn["value"] for turn in kept]
+    rounds = tuple(Round(question, answer) for question, answer in zip(texts[::2], texts[1::2], strict=True))
+    return Conversation("single_round" if len(rounds) == 1 else "multi_round", rounds, POINT in texts[0])
 
 
 def _parse_turn(turn: Any, number: int, where: str) -> str:

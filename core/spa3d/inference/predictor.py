@@ -70,7 +70,8 @@ class Predictor:
         encoded = []
         for question in batch:
             with error_context(question.record_id):
-                encoded.append(self.processor.option_ids(question.prompt, question.options or (), view.prefix))
+                options, cloud = question.options or (), view.prefix == "cloud"
+                encoded.append(self.processor.option_ids(question.prompt, options, cloud=cloud))
         tails = [tail for _, options in encoded for tail in options]
         logp = self._tail_logp([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
         predictions = []
@@ -125,7 +126,7 @@ class Predictor:
         rows, rooms = [], []
         for question in batch:
             with error_context(question.record_id):
-                rows.append(self.processor.question_ids(question.prompt, view.prefix))
+                rows.append(self.processor.question_ids(question.prompt, cloud=view.prefix == "cloud"))
                 rooms.append(self._room(rows[-1]))
         predictions: dict[int, Prediction] = {}
         for room in sorted({*rooms}):

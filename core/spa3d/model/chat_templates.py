@@ -35,8 +35,11 @@ Template = Callable[[Sequence[Round], str, str, bool], Prompt]
 
 
 def vicuna(eos: str) -> Template:
-    """Template Vicuna v1.1, as in PointLLM: ``SYSTEM USER: q ASSISTANT: a</s>USER: …``."""
-    return _template(head="{} ", question="USER: {} ASSISTANT:", answer=" {}" + eos)
+    """Template Vicuna v1.1, as in PointLLM: ``SYSTEM USER: q ASSISTANT: a</s>USER: …``.
+
+    Of an empty question or answer only the role is written, without a space or an end token.
+    """
+    return _template(head="{} ", question="USER: {} ", answer=" {}" + eos, empty="USER:", role="ASSISTANT:")
 
 
 def plain(eos: str) -> Template:
@@ -83,20 +86,22 @@ def place_cloud(question: str, block: str) -> str:
     return re.sub(rf" ?{POINT}", "", question).lstrip()
 
 
-def _template(*, head: str, question: str, answer: str) -> Template:
+def _template(*, head: str, question: str, answer: str, empty: str = "", role: str = "") -> Template:
     """Make a template from the frames of system prompt, question and answer.
 
-    An empty system prompt is left out with its frame.
+    An empty system prompt is left out with its frame. With `role`, which precedes each answer, so is an empty answer,
+    and an empty question becomes `empty`.
     """
 
     def render(rounds: Sequence[Round], prefix: str, system: str, open_ended: bool) -> Prompt:
         text, spans = head.format(system) if system else "", []
         for number, turn in enumerate(rounds):
-            text += question.format(place_cloud(turn.question, prefix) if number == 0 else turn.question)
+            content = place_cloud(turn.question, prefix) if number == 0 else turn.question
+            text += (question.format(content) if content or not role else empty) + role
             if open_ended and number == len(rounds) - 1:
                 break
             start = len(text)
-            text += answer.format(turn.answer)
+            text += answer.format(turn.answer) if turn.answer or not role else ""
             spans.append((start, len(text)))
         return Prompt(text, tuple(spans))
 

@@ -8,10 +8,13 @@ from torch import nn
 
 def not_finite_weights(module: nn.Module) -> list[str]:
     """Names of the parameters with NaN or infinity; waits for the device once if there are none."""
-    named = [(name, value.detach()) for name, value in module.named_parameters() if value.is_floating_point()]
+    parameters = ((name, value.detach()) for name, value in module.named_parameters())
+    named = [(name, value) for name, value in parameters if value.is_floating_point() and value.numel()]
     if not named:
         return []
-    finite = torch.stack([value.isfinite().all().to(named[0][1].device) for _, value in named])
+    # NaN is passed on by the extremes, which need no memory of the weight's size as `isfinite` does.
+    each = (torch.stack(value.aminmax()).isfinite().all() for _, value in named)
+    finite = torch.stack([good.to(named[0][1].device) for good in each])
     if bool(finite.all()):
         return []
     return [name for (name, _), good in zip(named, finite.tolist(), strict=True) if not good]

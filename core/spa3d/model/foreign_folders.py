@@ -54,7 +54,7 @@ def foreign_folder(path: str | Path, *, weights: bool, where: str, problem: str,
         constants.HF_HUB_OFFLINE = True
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        _check_folder(folder, where)
+        _check_folder(folder, where, weights=weights)
         yield folder
     except (SpaError, KeyboardInterrupt, SystemExit):
         raise
@@ -103,11 +103,17 @@ def refuse_partial(info: Mapping[str, Any], problem: str) -> None:
     groups = {
         "missing": info["missing_keys"],
         "left over": info["unexpected_keys"],
-        "of another shape": [key for key, *_ in info["mismatched_keys"]],
+        "of another shape": [_compare_shapes(*entry) for entry in info["mismatched_keys"]],
     }
     parts = [f"{len(keys)} {what}, such as {_list(keys)}" for what, keys in groups.items() if keys]
     if parts:
         raise CheckpointError(f"{problem}: {'; '.join(parts)}; {AGAIN}")
+
+
+def _compare_shapes(name: str, *shapes: Any) -> str:
+    """Name of a weight, with its shape in the file and in the model."""
+    there, here = (tuple(shape) for shape in shapes)
+    return f"{_shorten(name)} ({there} there, {here} here)"
 
 
 def _find_folder(path: str, *, weights: bool) -> Path:
@@ -124,13 +130,19 @@ def _find_folder(path: str, *, weights: bool) -> Path:
     return folder
 
 
-def _check_folder(folder: Path, where: str) -> None:
-    """Refuse files that would make transformers read something else than this folder."""
+def _check_folder(folder: Path, where: str, *, weights: bool) -> None:
+    """Refuse files that would make transformers read something else than this whole folder."""
     for index in sorted(folder.glob("*.index.json")):
         try:
-            read_weight_index(index)
+            files = {*read_weight_index(index).values()}
         except CheckpointError as error:
             raise CheckpointError(f"{where}: {error}") from error
+        missing = sorted(file for file in files if not (folder / file).is_file())
+        if weights and missing and index == _index_of(folder):
+            raise CheckpointError(
+                f"{where}: {len(missing)} of its {len(files)} files of weights are missing, such as "
+                f"{_shorten(missing[0])}; {AGAIN}"
+            )
     if (folder / "adapter_config.json").exists():
         raise CheckpointError(
             f"{where}: holds adapters (adapter_config.json) of a model that may lie anywhere; merge them into it, and "
@@ -144,6 +156,13 @@ def _check_folder(folder: Path, where: str) -> None:
                     f"{where}: its config.json asks for code from a hub ({key}: {_shorten(str(value))}); delete that "
                     f"entry, and the model runs with the code of transformers"
                 )
+
+
+def _index_of(folder: Path) -> Path | None:
+    """The index that transformers follows in `folder`; None if the weights are in one file."""
+    names = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+    first = next((folder / name for name in names if (folder / name).is_file()), None)
+    return first if first is not None and first.suffix == ".json" else None
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
@@ -166,7 +185,7 @@ def _describe(error: BaseException) -> str:
 
 def _list(keys: Any) -> str:
     names = sorted(map(str, keys))
-    return ", ".join(map(_shorten, names[:3])) + (", …" if len(names) > 3 else "")
+    return ", ".join(_shorten(name, 160) for name in names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _shorten(text: str, most: int = 80) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from spa3d.errors import CheckpointError, RegistryError
+from spa3d.registry.fields import describe_error, errors_of
 from spa3d.registry.registry import Registry
 
 
@@ -36,3 +39,35 @@ def create_part(registry: Registry, kind: str, entry: dict[str, Any], **widths: 
         raise CheckpointError(
             f"{kind} {entry['name']!r} does not take the settings of the saved model: {error}"
         ) from error
+
+
+def describe_part(registry: Registry, kind: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Entry of a part in the configuration of a saved model.
+
+    Args:
+        registry: source of the part.
+        kind: ``encoder`` or ``projector``.
+        name: of a component, or of a preset, whose values `values` override.
+        values: fields of the component's Config; defaults for those left out.
+
+    Raises:
+        CheckpointError: the part does not take these values.
+
+    """
+    resolved = registry.resolve(kind, name)
+    component = resolved.component
+    origin, model = registry.origin(component), registry.target(component).Config
+    try:
+        config = model.model_validate({**resolved.config, **values})
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"{'.'.join(map(str, each['loc']))} {describe_error(model, each)}" for each in errors_of(error)
+        )
+        raise CheckpointError(f"{kind} {name!r} does not take the settings of the model: {reasons.strip()}") from error
+    entry = {
+        "name": component.name,
+        "distribution": origin.distribution,
+        "version": origin.version,
+        "config": json.loads(json.dumps(config.model_dump(mode="json"))),  # tuples become lists, as in a file
+    }
+    return entry if origin.distribution else {**entry, "plugin": origin.plugin}

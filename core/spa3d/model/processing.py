@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,13 +16,15 @@ from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
 
 from spa3d.contracts.dataset import POINT, Conversation, Round
 from spa3d.data.cloud_checks import Colors, from_array
+from spa3d.data.conversations import from_turns
 from spa3d.data.preparation import Preparation, prepare
 from spa3d.errors import DataError
 from spa3d.llm_clients.prompt_ids import Offsets, encode_prompt
 from spa3d.model.chat_templates import Prompt, Template, chat, chat_end, plain, vicuna
 from spa3d.model.special_tokens import reject_special_tokens, special_tokens_of
-from spa3d.model.tokens import IGNORED, PromptPrefix, Tokens
+from spa3d.model.tokens import IGNORED, Tokens
 
+SENTENCEPIECE = "tokenizer.model"
 ANSWER = "A"
 """Stand-in for an answer that is to be generated."""
 
@@ -47,8 +50,11 @@ class Spa3dProcessor(ProcessorMixin):
         points: preparation of clouds, the arguments of `spa3d.data.preparation.prepare`.
         conversation: ``vicuna``, ``plain`` or ``chat`` (the tokenizer's own chat template).
         system: system prompt.
-        point_tokens: names of start, patch and end token.
+        point_tokens: names of start, patch and end token; start and end may be empty.
         max_length: longest prompt with answer, in tokens.
+
+    Attributes:
+        sentencepiece: content of the file that `tokenizer` was made of; kept for an export to PointLLM's layout.
 
     """
 
@@ -73,12 +79,30 @@ class Spa3dProcessor(ProcessorMixin):
         self.system = system
         self.point_tokens = list(point_tokens)
         self.max_length = max_length
+        self.sentencepiece: bytes | None = None
 
     @classmethod
-    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Self:
         """Read a saved processor; its tokenizer never brings code of its own."""
-        processor: Self = super().from_pretrained(*args, **{**kwargs, "trust_remote_code": False})
+        processor: Self = super().from_pretrained(
+            pretrained_model_name_or_path, *args, **{**kwargs, "trust_remote_code": False}
+        )
+        file = Path(pretrained_model_name_or_path) / SENTENCEPIECE
+        processor.sentencepiece = file.read_bytes() if file.is_file() else None
         return processor
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
+        """Save as every processor of transformers, with the `sentencepiece` file if there is one."""
+        result = super().save_pretrained(save_directory, *args, **kwargs)
+        if self.sentencepiece is not None:
+            (Path(save_directory) / SENTENCEPIECE).write_bytes(self.sentencepiece)
+        return result
+
+    @property
+    def point_ids(self) -> list[int]:
+        """Token ids of start, patch and end token; that of the patch for a token without a name."""
+        vocabulary, patch = self.tokenizer.get_vocab(), self.point_tokens[1]
+        return [vocabulary.get(name or patch, -1) for name in self.point_tokens]
 
     def __call__(
         self,
@@ -99,8 +123,8 @@ class Spa3dProcessor(ProcessorMixin):
 
         """
         questions = [text] if isinstance(text, str) else list(text)
-        prefix: PromptPrefix = "blind" if clouds is None else "cloud"
-        batch = self.pad([self.question_ids(question, prefix) for question in questions], side="left")
+        rows = [self.question_ids(question, cloud=clouds is not None) for question in questions]
+        batch = self.pad(rows, side="left")
         if clouds is not None:
             arrays = [clouds] if isinstance(clouds, np.ndarray) and clouds.ndim == 2 else list(clouds)
             if len(arrays) != len(questions):
@@ -120,25 +144,26 @@ class Spa3dProcessor(ProcessorMixin):
         """Prepare one cloud: resampled, normalized, with a color in every point."""
         return prepare(cloud, Preparation(**self.points), key=key, has_color=has_color)
 
-    def prompt_prefix(self, prefix: PromptPrefix) -> str:
-        """Prefix of the first question: the point block, or the empty string."""
-        if prefix == "blind":
-            return ""
+    @property
+    def point_block(self) -> str:
+        """The point tokens of one cloud, start and end token included."""
         start, patch, end = self.point_tokens
-        return start + patch * self.num_point_tokens + end + "\n"
+        return start + patch * self.num_point_tokens + end
 
-    def prompt(self, rounds: Sequence[Round], before: str, *, open_ended: bool) -> Prompt:
-        """Format the conversation in the template, with `before` at the mark of the first question.
+    def prompt(self, rounds: Sequence[Round], *, cloud: bool, open_ended: bool) -> Prompt:
+        """Format the conversation in the template, with `cloud` with the point block.
 
         Raises:
-            DataError: a question or an answer contains a special token, or more marks than one.
+            DataError: a question or an answer contains a special token, or there are more marks than one.
 
         """
-        reject_special_tokens(rounds, special_tokens_of(self.tokenizer) | {*self.point_tokens})
+        reject_special_tokens(rounds, special_tokens_of(self.tokenizer) | {*filter(None, self.point_tokens)})
         for number, turn in enumerate(rounds):
             if turn.question.count(POINT) > (number == 0):
                 raise DataError(f"the question {turn.question[:80]!r}: {POINT} may occur once, in the first question")
-        return self._template()(rounds, before, self.system, open_ended)
+            if cloud and POINT in turn.answer:
+                raise DataError(f"the answer {turn.answer[:80]!r}: {POINT} may occur once, in the first question")
+        return self._template()(rounds, f"{self.point_block}\n" if cloud else "", self.system, open_ended)
 
     @property
     def pad_id(self) -> int:
@@ -154,32 +179,38 @@ class Spa3dProcessor(ProcessorMixin):
             result.add(self.tokenizer.convert_tokens_to_ids(chat_end(self.tokenizer)))
         return sorted(result)
 
-    def tokenize(self, conversation: Conversation, before: str) -> Tokens:
-        """Tokenize a conversation, with labels on the answers; cut at ``max_length`` tokens."""
-        whole, kept = self._tokens(conversation, before), slice(self.max_length)
+    def tokenize(self, conversation: Conversation | Sequence[Mapping[str, str]], *, cloud: bool) -> Tokens:
+        """Tokenize a conversation, with labels on the answers; cut at ``max_length`` tokens.
+
+        Args:
+            conversation: a conversation, or PointLLM's turns ``{"from": "human" or "gpt", "value": text}``.
+            cloud: show the cloud, if the conversation is about one.
+
+        """
+        if not isinstance(conversation, Conversation):
+            conversation = from_turns(conversation)
+        whole, kept = self._tokens(conversation, cloud=cloud), slice(self.max_length)
         tokens = Tokens(whole.ids[kept], whole.labels[kept], whole.rounds[kept])
         return replace(tokens, cut=whole.answer_count - tokens.answer_count)
 
-    def question_ids(self, question: str, prefix: PromptPrefix) -> list[int]:
+    def question_ids(self, question: str, *, cloud: bool) -> list[int]:
         """Token ids of one question up to its answer; raises `DataError` if there are too many.
 
         They are cut before an answer, because some tokenizers read the last line break otherwise where a text ends.
         """
         conversation = Conversation("question", (Round(question, ANSWER),))
-        tokens = self._tokens(conversation, self.prompt_prefix(prefix))
+        tokens = self._tokens(conversation, cloud=cloud)
         return self._check_length(tokens.ids[: tokens.rounds.index(0)])
 
-    def option_ids(
-        self, question: str, options: Sequence[str], prefix: PromptPrefix
-    ) -> tuple[list[int], list[list[int]]]:
+    def option_ids(self, question: str, options: Sequence[str], *, cloud: bool) -> tuple[list[int], list[list[int]]]:
         """Token ids of the common prompt, and of the rest with each option and its end token.
 
         Each option is tokenized inside its prompt, as in training; prompt and rest together are the ids of that text.
         The common prompt ends before the first answer token, or earlier where an option changes the tokens before it.
         Raises `DataError` if an option does not fit, because a cut option would get the score of its beginning.
         """
-        before = self.prompt_prefix(prefix)
-        texts = [self._tokens(Conversation("option", (Round(question, option),)), before) for option in options]
+        rounds = ((Round(question, option),) for option in options)
+        texts = [self._tokens(Conversation("option", each), cloud=cloud) for each in rounds]
         rows = [self._check_length(tokens.up_to_end()) for tokens in texts]
         shared = min((tokens.rounds.index(0) for tokens in texts), default=0)
         columns = zip(*(row[:shared] for row in rows), strict=True)
@@ -201,8 +232,9 @@ class Spa3dProcessor(ProcessorMixin):
         """Decode generated ids to text without special tokens."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
-    def _tokens(self, conversation: Conversation, before: str) -> Tokens:
-        prompt = self.prompt(conversation.rounds, before, open_ended=False)
+    def _tokens(self, conversation: Conversation, *, cloud: bool) -> Tokens:
+        shown = cloud and conversation.has_cloud
+        prompt = self.prompt(conversation.rounds, cloud=shown, open_ended=False)
         ids, offsets = self._encode(prompt.text)
         rounds = _rounds_of(offsets, prompt.answers)
         labels = [token if index >= 0 else IGNORED for token, index in zip(ids, rounds, strict=True)]

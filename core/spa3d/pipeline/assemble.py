@@ -6,7 +6,6 @@ device.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.noise import Noise
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError, contain_exit
 from spa3d.model.llm import PRESET, check_causal_lm
+from spa3d.model.parts import describe_part
 from spa3d.ops.selection import backends_for
 from spa3d.pipeline.checks import objective_errors, part_errors, split_errors, stage_errors, weights_errors
 from spa3d.pipeline.parts import Execution, Parts
@@ -77,7 +77,8 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         encoder_weights=_load_weights(config, registry, encoder),
         names={kind: getattr(config, kind).requested for kind in CHOSEN},
         described={
-            kind: _describe_component(registry, kind, getattr(config, kind)) for kind in ("encoder", "projector")
+            kind: describe_part(registry, kind, getattr(config, kind).component, getattr(config, kind).config)
+            for kind in ("encoder", "projector")
         },
         preparation=preparation_kwargs(config, count=config.points.count or int(getattr(dataset.config, "points", 0))),
         min_points=encoder.min_points,
@@ -179,16 +180,3 @@ def _load_weights(config: RunConfig, registry: Registry, encoder: Encoder) -> Lo
         return load_weights(encoder, selection.checkpoint, name=name, registry=registry, run_preset=config.preset)
     except CheckpointError as error:
         raise CheckpointError(f"--encoder.checkpoint {error}") from error
-
-
-def _describe_component(registry: Registry, kind: str, selection: Selection) -> dict[str, Any]:
-    """Entry of a component in the configuration of a saved model."""
-    component = registry.get(kind, selection.component)
-    origin = registry.origin(component)
-    entry = {
-        "name": component.name,
-        "distribution": origin.distribution,
-        "version": origin.version,
-        "config": json.loads(json.dumps(selection.config)),  # tuples become lists, as in a file
-    }
-    return entry if origin.distribution else {**entry, "plugin": origin.plugin}

@@ -148,12 +148,10 @@ def _read_config(folder: Path, parts: Parts) -> Spa3dConfig:
     """Read the configuration of the 3D LLM in `folder`; its parts must be those of the run."""
     config = describe(folder)
     saved = {"encoder": config.encoder, "projector": config.projector}
-    actual = {**_compared_entries(saved), "points.count": config.num_points, "dataset.up_axis": config.up_axis}
-    expected = {
-        **_compared_entries(parts.described),
-        "points.count": parts.num_points,
-        "dataset.up_axis": parts.dataset.up_axis,
-    }
+    actual = {**_compared_entries(saved), "points.count": config.num_points}
+    expected = {**_compared_entries(parts.described), "points.count": parts.num_points}
+    if "height" in parts.inputs:
+        actual["dataset.up_axis"], expected["dataset.up_axis"] = config.up_axis, parts.dataset.up_axis
     _refuse_differences(folder, differences(actual, expected))
     return config
 

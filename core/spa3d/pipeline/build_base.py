@@ -184,7 +184,13 @@ class BaseBuilder:
             text = language_text(processor, self.conversation, seed)
             return LanguageTrainer(job, model=model, samples=stream(text), pad=processor.pad_id)
         conversation = captions if stage == "align" else self.conversation
-        texts = tokenize_example(processor, sft_example(conversation), [("chosen", "cloud")], blind=self.recipe.blind)
+        texts = tokenize_example(
+            processor,
+            sft_example(conversation),
+            [("chosen", "cloud")],
+            blind=self.recipe.blind,
+            truncate=job.settings.truncate,
+        )
         views = built_in_views(self.caches.encoder(model, processor))
         return ObjectiveTrainer(job, samples=stream(texts), objective=self.parts.sft, views=views)
 

@@ -71,10 +71,12 @@ def _try_prompts(processor: Spa3dProcessor) -> None:
             "tokenizer_config.json, or take --llm.template chat"
         )
     try:
-        reject_special_tokens([Round(processor.system, "")], special_tokens_of(tokenizer) | {*processor.point_tokens})
+        reject_special_tokens(
+            [Round(processor.system, "")], special_tokens_of(tokenizer) | {*filter(None, processor.point_tokens)}
+        )
     except DataError as error:
         raise CheckpointError(f"--llm.system: {error}") from error
-    tokens = processor.tokenize(Conversation("trial", ROUNDS), "")
+    tokens = processor.tokenize(Conversation("trial", ROUNDS), cloud=False)
     for number, turn in enumerate(ROUNDS):
         labels = [label for label, index in zip(tokens.labels, tokens.rounds, strict=True) if index == number]
         result = processor.decode_answer([label for label in labels if label not in processor.stop_ids])
@@ -87,7 +89,7 @@ def _try_prompts(processor: Spa3dProcessor) -> None:
 
 def _try_scores(model: Spa3dModel, processor: Spa3dProcessor) -> None:
     """Compare likelihoods of options and of training text with those of the LLM's own forward."""
-    rows = [processor.tokenize(Conversation("trial", ROUNDS[:count]), "") for count in (1, 2)]
+    rows = [processor.tokenize(Conversation("trial", ROUNDS[:count]), cloud=False) for count in (1, 2)]
     batch = collate(rows, processor.pad_id, model.device)
     del batch["rounds"]
     _compare(model, "training text", model(**batch).answer_logp.sum(dim=1).tolist(), rows)
@@ -96,7 +98,7 @@ def _try_scores(model: Spa3dModel, processor: Spa3dProcessor) -> None:
     answers = predictor.answer(questions, "blind", lambda units: None)
     for question, prediction in zip(questions, answers, strict=True):
         wording = [Conversation("trial", (Round(question.prompt, option),)) for option in OPTIONS]
-        rows = [processor.tokenize(conversation, "") for conversation in wording]
+        rows = [processor.tokenize(conversation, cloud=False) for conversation in wording]
         _compare(model, "options", prediction.option_logp or (), rows)
 
 

@@ -152,7 +152,7 @@ class PostTraining:
         self._report_precision(model)
         views = self._views(model, processor)
         texts = required_texts(self.parts.objective.needs, views)
-        make = tokenize_example(processor, example, texts, blind=self.recipe.blind)
+        make = tokenize_example(processor, example, texts, blind=self.recipe.blind, truncate=train.truncate)
         samples = TrainingDataset(items, steps * train.batch_size, self.recipe.seed, make)
         trainer = ObjectiveTrainer(
             TrainingJob("post-train", train, steps, self.output, self.recipe.seed, execution.device, execution.bf16),
@@ -213,7 +213,7 @@ class PostTraining:
             return []
         train = self.recipe.train
         example = sft_example(instructions(self.parts.dataset, 0))
-        text = tokenize_example(views.encoder.processor, example, [("chosen", "cloud")])
+        text = tokenize_example(views.encoder.processor, example, [("chosen", "cloud")], truncate=train.truncate)
         indices = keyed_generator("probe").permutation(len(records))[: train.probe_size]
         return [
             HeldOutWatchdog(

@@ -80,13 +80,16 @@ def tokenize_example(
     texts: Collection[RequiredText],
     *,
     blind: bool = False,
+    truncate: bool = False,
 ) -> Callable[[Item, int], Sample]:
     """Make a function that tokenizes examples to samples: those of `texts` that an example has.
 
-    With `blind` no sample has a cloud, whatever its prompt prefix: the control that is trained without clouds.
+    With `blind` no sample has a cloud, whatever its prompt prefix: the control that is trained without clouds. With
+    `truncate` conversations are cut at the longest prompt.
 
     Raises:
-        DataError: in the returned function, if ``--llm.max_length`` cuts off too much of a sample.
+        DataError: in the returned function, if an answer is empty, or a conversation is longer than the longest prompt
+            and `truncate` is false or would leave too little of it.
 
     """
 
@@ -99,9 +102,9 @@ def tokenize_example(
             for text, prefix in texts:
                 conversation = conversations[text]
                 if conversation is not None:
-                    shown = processor.prompt_prefix("cloud" if prefix == "cloud" and has_cloud else "blind")
-                    made[text, prefix] = processor.tokenize(conversation, shown)
-            _refuse_cut(made)
+                    _refuse_empty_answers(conversation)
+                    made[text, prefix] = processor.tokenize(conversation, cloud=prefix == "cloud" and has_cloud)
+            _refuse_cut(made, truncate=truncate)
         return Sample(current.record_id, current.epoch, made, has_cloud, current.twin_id)
 
     return sample
@@ -119,12 +122,25 @@ def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str]
     return TrainingExample(record.id, epoch, true, false, twin.record.id)
 
 
-def _refuse_cut(tokens_by_text: dict[RequiredText, Tokens]) -> None:
+def _refuse_empty_answers(conversation: Conversation) -> None:
+    """Refuse a conversation of which a round would silently not be trained on."""
+    empty = next((turn for turn in conversation.rounds if not turn.answer), None)
+    if empty is not None:
+        raise DataError(f"the answer to {empty.question[:80]!r} is empty, so there is nothing to learn; leave it out")
+
+
+def _refuse_cut(tokens_by_text: dict[RequiredText, Tokens], *, truncate: bool) -> None:
     """Refuse texts without answer tokens after the cut, or with fewer under one of the prefixes.
 
-    Also refuse two answers that differ only behind the cut: there is nothing to prefer.
+    Without `truncate` refuse any text that is cut. Also refuse two answers that differ only behind the cut: there is
+    nothing to prefer.
     """
     for (text, _), tokens in tokens_by_text.items():
+        if tokens.cut and not truncate:
+            raise DataError(
+                f"{tokens.cut} tokens of the {text} conversation lie beyond the longest prompt of {len(tokens.ids)}; "
+                "shorten the text, raise --llm.max_length, or cut it with --train.truncate (of the stage)"
+            )
         counts = {other.answer_count for (name, _), other in tokens_by_text.items() if name == text}
         if not tokens.answer_count or len(counts) > 1:
             left = "no answer token is" if not tokens.answer_count else "less of an answer than without a cloud is"

@@ -27,6 +27,7 @@ from spa3d.data.preparation import encoder_inputs
 from spa3d.errors import DataError, error_context
 from spa3d.inference.prepared_clouds import PreparedClouds
 from spa3d.inference.samples import Sample
+from spa3d.model.chat_templates import place_cloud
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.tokens import IGNORED, collate
 from spa3d.model.trained_parts import find_batch_statistics
@@ -203,9 +204,13 @@ def language_text(
 
     def text(record: Record, epoch: int) -> Sample:
         described = keyed_generator("described", seed, epoch, record.id).random() < DESCRIBED
-        before = f"{record.caption}\n" if described and record.caption else ""
+        conversation = sampler(record, epoch)
+        if described and record.caption:
+            first, *rest = conversation.rounds
+            described_turn = replace(first, question=place_cloud(first.question, f"{record.caption}\n"))
+            conversation = replace(conversation, rounds=(described_turn, *rest))
         with error_context(record.id):
-            tokens = processor.tokenize(sampler(record, epoch), before)
+            tokens = processor.tokenize(conversation, cloud=False)
         supervised = [IGNORED, *tokens.ids[1:]]
         tokens = replace(tokens, labels=supervised)
         return Sample(record.id, epoch, {("chosen", "blind"): tokens}, has_cloud=False)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spa3d.contracts.dataset import Conversation, Round
-from spa3d.data.conversations import JsonArray, conversation, object_of
+from spa3d.data.conversations import JsonArray, conversation, from_turns, object_of
 from spa3d.errors import DataError
 
 
@@ -137,3 +137,16 @@ def test_conversation_errors(error: dict[str, Any], message: str) -> None:
 def test_object_of_rejects_invalid_entries(bad: Any) -> None:
     with pytest.raises(DataError, match="here: "):
         object_of(bad, "here")
+
+
+def test_from_turns_keeps_texts_and_drops_a_first_answer() -> None:
+    pairs = [("gpt", "Welcome."), ("human", "<point>\nWhat? "), ("gpt", " A mug."), ("human", ""), ("gpt", "Red.")]
+    whole = from_turns([{"from": speaker, "value": text} for speaker, text in pairs])
+    assert whole == Conversation("multi_round", (Round("<point>\nWhat? ", " A mug."), Round("", "Red.")))
+    assert not from_turns([{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ho"}]).has_cloud
+
+
+@pytest.mark.parametrize("speakers", [[], ["human"], ["gpt"], ["human", "human"], ["human", "gpt", "gpt", "human"]])
+def test_from_turns_refuses_turns_that_do_not_alternate(speakers: list[str]) -> None:
+    with pytest.raises(DataError, match="human and gpt alternate"):
+        from_turns([{"from": speaker, "value": "text"} for speaker in speakers])

@@ -38,12 +38,12 @@ def test_an_options_likelihood_is_that_of_a_plain_forward(answerer: Predictor, v
     options = ("left", "on the right hand side", "It is 3.", "top")
     items = questions(options)
     result = answerer.answer(items, view, lambda units: None)
-    prefix = answerer.processor.prompt_prefix(answerer.views[view].prefix)
+    cloud = answerer.views[view].prefix == "cloud"
     for question, prediction in zip(items, result, strict=True):
         by_hand, lengths = [], []
         for option in options:
             conversation = Conversation("x", (Round(question.prompt, option),))
-            tokens = answerer.processor.tokenize(conversation, prefix)
+            tokens = answerer.processor.tokenize(conversation, cloud=cloud)
             clouds = answerer.views[view].tokens([(question.record_id, 0)]).tokens
             output = answerer.model(
                 input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), point_tokens=clouds
@@ -69,7 +69,7 @@ def test_neighbors_in_the_batch_change_nothing(answerer: Predictor, view: str, o
 def test_a_free_answer_is_the_likeliest_token_by_token(answerer: Predictor) -> None:
     [prediction] = answerer.answer(questions(None)[:1], "clean", lambda units: None)
     processor = answerer.processor
-    ids, clouds = processor.question_ids(PROMPTS[0], "cloud"), answerer.views["clean"].tokens([("test-0", 0)]).tokens
+    ids, clouds = processor.question_ids(PROMPTS[0], cloud=True), answerer.views["clean"].tokens([("test-0", 0)]).tokens
     start = len(ids)
     while len(ids) < start + 64 and ids[-1] != processor.tokenizer.eos_token_id:
         ids.append(int(answerer.model(input_ids=torch.tensor([ids]), point_tokens=clouds).logits[0, -1].argmax()))
@@ -93,7 +93,7 @@ def test_answer_takes_the_first_of_equal_options(answerer: Predictor) -> None:
 
 def greedy(answerer: Predictor, number: int, count: int) -> list[int]:
     """The likeliest `count` tokens behind a prompt, one forward each."""
-    ids = answerer.processor.question_ids(PROMPTS[number], "cloud")
+    ids = answerer.processor.question_ids(PROMPTS[number], cloud=True)
     clouds, start = answerer.views["clean"].tokens([(f"test-{number}", 0)]).tokens, len(ids)
     for _ in range(count):
         ids.append(int(answerer.model(input_ids=torch.tensor([ids]), point_tokens=clouds).logits[0, -1].argmax()))
@@ -111,7 +111,7 @@ def test_an_answer_stops_at_every_end_token(answerer: Predictor) -> None:
 
 def test_an_answer_ends_with_the_positions_of_the_llm(answerer: Predictor) -> None:
     wording, processor = questions(None), answerer.processor
-    longest = max(len(processor.question_ids(question.prompt, "cloud")) for question in wording)
+    longest = max(len(processor.question_ids(question.prompt, cloud=True)) for question in wording)
     answerer.model.config.text_config.max_position_embeddings = longest + 5
     together = answerer.answer(wording, "clean", lambda units: None)
     for question, prediction in zip(wording, together, strict=True):

@@ -26,7 +26,7 @@ SETTINGS = LoRASettings(rank=4, alpha=8.0)
 def world(toy: Callable[..., Any]) -> tuple[Any, dict[str, Tensor]]:
     """The toy model and a batch: a question with its cloud, and its labels."""
     model, processor, clouds = toy()
-    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
+    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], cloud=True)
     points = torch.from_numpy(clouds.get(["train-0"]))
     return model, {"input_ids": torch.tensor([tokens.ids]), "labels": torch.tensor([tokens.labels]), "points": points}
 

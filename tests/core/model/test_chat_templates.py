@@ -21,6 +21,12 @@ def test_vicuna_is_written_as_published() -> None:
     )
 
 
+def test_vicuna_writes_only_the_role_of_an_empty_turn() -> None:
+    prompt = vicuna("</s>")([Round("What?", "A mug."), Round("", "Red."), Round("Sure?", "")], "", "", False)
+    assert prompt.text == "USER: What? ASSISTANT: A mug.</s>USER:ASSISTANT: Red.</s>USER: Sure? ASSISTANT:"
+    assert [prompt.text[a:b] for a, b in prompt.answers] == [" A mug.</s>", " Red.</s>", ""]
+
+
 @pytest.mark.parametrize("template", [vicuna, plain])
 def test_spans_hold_the_answers_with_their_end_token(template) -> None:
     prompt = template("</s>")(ROUNDS, "", "", False)

@@ -23,14 +23,14 @@ def test_the_loss_is_the_mean_nll_of_the_labels(toy: Any) -> None:
 
 def test_patch_tokens_and_clouds_must_agree(toy: Any) -> None:
     model, processor, clouds = toy()
-    ids = torch.tensor([processor.question_ids("What?", "blind")])
+    ids = torch.tensor([processor.question_ids("What?", cloud=False)])
     with pytest.raises(ValueError, match="0 patch tokens in the text for 1 clouds of 4"):
         model(input_ids=ids, points=torch.from_numpy(clouds.get(["train-0"])))
 
 
 def test_embed_does_not_count_patch_tokens_again(toy: Any) -> None:
     model, processor, clouds = toy()
-    ids = torch.tensor([processor.question_ids("What?", "cloud")])
+    ids = torch.tensor([processor.question_ids("What?", cloud=True)])
     tokens = model.encode(torch.from_numpy(clouds.get(["train-0"])))
     assert torch.equal(model.embed(ids, tokens, patch_count=4), model.embed(ids, tokens))
     with pytest.raises(ValueError, match="3 patch tokens in the text for 1 clouds of 4"):
@@ -41,7 +41,7 @@ def test_a_text_only_batch_runs_the_projector_while_it_trains(toy: Any) -> None:
     model, processor, _ = toy()
     model.set_trained("projector", "llm")
     model.train()
-    ids = torch.tensor([processor.question_ids("What?", "blind")])
+    ids = torch.tensor([processor.question_ids("What?", cloud=False)])
     model(input_ids=ids, labels=ids).loss.backward()
     gradients = [parameter.grad for parameter in model.projector.parameters()]
     assert all(gradient is not None and float(gradient.abs().sum()) == 0 for gradient in gradients)

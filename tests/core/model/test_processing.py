@@ -21,32 +21,32 @@ def test_text_with_a_special_token_is_refused(toy: Any, mark: str, where: str) -
     texts = {"question": "What?", "answer": "A thing.", where: f"Look: {mark}!"}
     conversation = Conversation("single_round", (Round(**texts),))
     with pytest.raises(DataError, match=f"'Look: {mark}!' holds '{mark}'"):
-        processor.tokenize(conversation, processor.prompt_prefix("cloud"))
+        processor.tokenize(conversation, cloud=True)
 
 
 def test_other_markup_is_text_like_any_other(toy: Any) -> None:
     _, processor, _ = toy()
     text = "[/red]<script>|<point><|im_end|>\u2028 < s >"
-    tokens = processor.tokenize(Conversation("single_round", (Round("What?", text),)), "")
+    tokens = processor.tokenize(Conversation("single_round", (Round("What?", text),)), cloud=False)
     answer_ids = [label for label in tokens.labels if label >= 0]
     assert processor.tokenizer.decode(answer_ids) == f" {text}</s>"
 
 
 def test_option_ids_refuses_an_option_that_does_not_fit(toy: Any) -> None:
     _, processor, _ = toy()
-    prefix, tails = processor.option_ids("Which?", ("left", "right"), "cloud")
+    prefix, tails = processor.option_ids("Which?", ("left", "right"), cloud=True)
     processor.max_length = len(prefix) + max(map(len, tails))
-    assert processor.option_ids("Which?", ("left", "right"), "cloud") == (prefix, tails)
+    assert processor.option_ids("Which?", ("left", "right"), cloud=True) == (prefix, tails)
     processor.max_length -= 1
     with pytest.raises(DataError, match=f"a question of {processor.max_length + 1} tokens; raise --llm.max_length"):
-        processor.option_ids("Which?", ("left", "right"), "cloud")
+        processor.option_ids("Which?", ("left", "right"), cloud=True)
 
 
 def test_question_ids_refuses_a_question_that_does_not_fit(toy: Any) -> None:
     _, processor, _ = toy()
-    processor.max_length = len(processor.question_ids("What is this?", "cloud")) - 1
+    processor.max_length = len(processor.question_ids("What is this?", cloud=True)) - 1
     with pytest.raises(DataError, match=r"raise --llm\.max_length"):
-        processor.question_ids("What is this?", "cloud")
+        processor.question_ids("What is this?", cloud=True)
 
 
 def test_a_cloud_without_color_gets_the_filling_and_bytes_are_divided_on_request_only(toy: Any) -> None:
@@ -94,20 +94,20 @@ def test_processor_puts_the_cloud_at_its_mark(toy: Any) -> None:
     _, processor, clouds = toy()
     cloud = clouds.dataset.record("train-0").cloud()
     decode = processor.tokenizer.decode
-    block = processor.prompt_prefix("cloud").rstrip("\n")
+    block = processor.point_block
     ids = processor("Look at <point> and tell.", cloud)["input_ids"][0]
     assert decode(ids) == f"<s>USER: Look at {block} and tell. ASSISTANT:"
     assert decode(processor("Look at <point> and tell.")["input_ids"][0]) == "<s>USER: Look at and tell. ASSISTANT:"
     for texts in (("<point> or <point>?",), ("What?", "And <point>?")):
         rounds = tuple(Round(text, "A thing.") for text in texts)
         with pytest.raises(DataError, match="<point> may occur once, in the first question"):
-            processor.tokenize(Conversation("multi_round", rounds), block)
+            processor.tokenize(Conversation("multi_round", rounds), cloud=True)
 
 
 def test_text_with_a_special_token_that_no_attribute_names_is_refused(tokenizer: Any) -> None:
     assert "<|eot|>" not in tokenizer.all_special_tokens
     with pytest.raises(DataError, match=r"holds '<\|eot\|>'"):
-        Spa3dProcessor(tokenizer).question_ids("Is <|eot|> here?", "blind")
+        Spa3dProcessor(tokenizer).question_ids("Is <|eot|> here?", cloud=False)
 
 
 HARD = ("A mug.  It is 猫.", "猫", " red", "red\n\nand  blue ", "x", "\N{GRINNING FACE}")
@@ -132,7 +132,7 @@ def test_tokenize_labels_every_token_of_an_answer(
     processor = Spa3dProcessor(any_tokenizer, conversation=conversation)
     end = end if conversation == "chat" else "</s>"
     rounds = tuple(Round("What is this?", text) for text in HARD)
-    tokens = processor.tokenize(Conversation("multi_round", rounds), "")
+    tokens = processor.tokenize(Conversation("multi_round", rounds), cloud=False)
     assert any_tokenizer.decode(tokens.ids).count(end) >= len(rounds)
     for (first, last), text in zip(spans(tokens), HARD, strict=True):
         assert tokens.labels[first : last + 1] == tokens.ids[first : last + 1]
@@ -147,8 +147,8 @@ def test_a_question_is_asked_as_it_is_trained(
     any_tokenizer.chat_template, _ = any_template
     processor = Spa3dProcessor(any_tokenizer, conversation=conversation)
     for text in map(str.strip, HARD):
-        tokens = processor.tokenize(Conversation("single_round", (Round("What is this?", text),)), "")
-        assert processor.question_ids("What is this?", "blind") == tokens.ids[: tokens.rounds.index(0)]
+        tokens = processor.tokenize(Conversation("single_round", (Round("What is this?", text),)), cloud=False)
+        assert processor.question_ids("What is this?", cloud=False) == tokens.ids[: tokens.rounds.index(0)]
 
 
 def test_option_ids_are_the_ids_of_each_option_in_its_prompt(any_tokenizer: Any, any_template: tuple[str, str]) -> None:
@@ -156,15 +156,15 @@ def test_option_ids_are_the_ids_of_each_option_in_its_prompt(any_tokenizer: Any,
     for conversation in ("vicuna", "plain", "chat"):
         processor = Spa3dProcessor(any_tokenizer, conversation=conversation)
         for options in (HARD, HARD[::-1]):
-            head, tails = processor.option_ids("Which?", options, "blind")
+            head, tails = processor.option_ids("Which?", options, cloud=False)
             for option, tail in zip(options, tails, strict=True):
-                tokens = processor.tokenize(Conversation("option", (Round("Which?", option),)), "")
+                tokens = processor.tokenize(Conversation("option", (Round("Which?", option),)), cloud=False)
                 end = spans(tokens)[0][1] + 1
                 assert head + tail == tokens.ids[:end], "what stands behind the end token is not scored"
 
 
 def test_a_prompt_never_ends_with_the_end_token(any_tokenizer: Any) -> None:
-    ids = Spa3dProcessor(any_tokenizer).question_ids("What?", "blind")
+    ids = Spa3dProcessor(any_tokenizer).question_ids("What?", cloud=False)
     assert any_tokenizer.eos_token_id not in ids
     assert ids[0] == any_tokenizer.bos_token_id
     assert any_tokenizer.decode(ids).endswith("ASSISTANT:")

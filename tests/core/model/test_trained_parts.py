@@ -22,7 +22,7 @@ def test_frozen_parts_stay_in_eval_mode_and_bit_identical(toy: Any) -> None:
     assert not model.language_model.training
     assert model.projector.training
     before = state(model)
-    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
+    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], cloud=True)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
     for _ in range(2):
         points = torch.from_numpy(clouds.get(["train-0"]))
@@ -37,7 +37,7 @@ def test_only_the_point_tokens_embeddings_move_when_embeddings_train(toy: Any) -
     model, processor, clouds = toy()
     model.set_trained("projector", "embeddings")
     before = model.get_input_embeddings().weight.detach().clone()
-    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
+    tokens = processor.tokenize(clouds.dataset.record("train-0").conversations[0], cloud=True)
     points = torch.from_numpy(clouds.get(["train-0"]))
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.0)
     model(input_ids=torch.tensor([tokens.ids]), labels=torch.tensor([tokens.labels]), points=points).loss.backward()
@@ -78,7 +78,7 @@ def test_small_steps_move_a_model_stored_in_half_precision(toy: Any) -> None:
         model.language_model.to(torch.bfloat16).to(dtype)
         before = state(model.language_model)
         model.set_trained("projector", "llm")
-        text = processor.tokenize(clouds.dataset.record("train-0").conversations[0], processor.prompt_prefix("cloud"))
+        text = processor.tokenize(clouds.dataset.record("train-0").conversations[0], cloud=True)
         points = torch.from_numpy(clouds.get(["train-0"]))
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-6)
         model(input_ids=torch.tensor([text.ids]), labels=torch.tensor([text.labels]), points=points).loss.backward()

@@ -322,3 +322,33 @@ def test_keep_saves_an_llm_with_tied_embeddings(bases: Path, open_smoke: OpenSmo
     next(stage for stage in making.stages() if stage.name == "base: llm").run()
     assert (llm.lm_head.weight == kept).all()
     assert llm.lm_head.weight is llm.get_input_embeddings().weight
+
+
+def test_a_base_chooses_its_parts_if_nobody_else_does(saved_model: Path, open_smoke: OpenSmoke) -> None:
+    settings = json.loads((saved_model / "processor_config.json").read_text())["points"]
+    config = open_smoke({"base": str(saved_model), "preset": "embedded"}).config
+    assert config.points.count == settings["count"] == 128
+    assert config.projector.config == {"widths": [128]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"points.count": 65}, r"points.count: 64 → 65"),
+        ({"encoder": "pointbert-tiny"}, r"encoder.config.width: 24 → 128"),
+    ],
+)
+def test_a_pointllm_is_a_base(
+    tmp_path: Path, make_pointllm: Any, open_smoke: OpenSmoke, change: Mapping[str, Any], message: str
+) -> None:
+    make_pointllm(tmp_path / "theirs", DEFAULT_POINT_PATCH_TOKEN="<dot>")
+    settings = {"base": str(tmp_path / "theirs"), "dataset.points": 64}
+    run = open_smoke(settings)
+    model, processor = run.model_and_processor
+    encoder = run.config.encoder
+    assert (encoder.component, encoder.config["width"], run.parts.num_points) == ("pointbert", 24, 64)
+    assert "<dot>" in run.special_tokens
+    assert processor.point_tokens == ["<point_start>", "<dot>", "<point_end>"]
+    assert model.num_point_tokens() == 9
+    with pytest.raises(CheckpointError, match=message):
+        open_smoke({**settings, **change})

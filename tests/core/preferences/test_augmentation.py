@@ -51,7 +51,7 @@ def ask(predictor: Predictor, toy_dataset: Any, *, own_answers: bool) -> tuple[l
 
 def greedy(predictor: Predictor, request: Request, view: str) -> str:
     """Token by token, by hand."""
-    ids = predictor.processor.question_ids(request.question, "cloud")
+    ids = predictor.processor.question_ids(request.question, cloud=True)
     clouds, start = predictor.views[view].tokens([(request.record.id, 0)]).tokens, len(ids)
     while len(ids) < start + 64 and ids[-1] != predictor.processor.tokenizer.eos_token_id:
         logits = predictor.model(input_ids=torch.tensor([ids]), point_tokens=clouds).logits

@@ -118,7 +118,7 @@ def test_required_texts_of_needs(world: Any) -> None:
 def test_tokenize_example_refuses_answers_cut_under_one_prefix(world: Any, toy_dataset: Any) -> None:
     _, processor, _ = world
     make = tokenize_example(
-        processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "blind"), ("chosen", "cloud")]
+        processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "blind"), ("chosen", "cloud")], truncate=True
     )
     record = toy_dataset.record("train-2")
     processor.max_length = len(make(record, 0).texts["chosen", "cloud"].ids) - 2
@@ -128,7 +128,8 @@ def test_tokenize_example_refuses_answers_cut_under_one_prefix(world: Any, toy_d
 
 def test_training_dataset_lists_answers_that_are_cut(world: Any, toy_dataset: Any) -> None:
     _, processor, _ = world
-    make = tokenize_example(processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "cloud")])
+    sampler = sft_example(instructions(toy_dataset, 0))
+    make = tokenize_example(processor, sampler, [("chosen", "cloud")], truncate=True)
     records = toy_dataset.records("train")
     whole = {record.id: make(record, 0).texts["chosen", "cloud"] for record in records}
     processor.max_length = max(len(tokens.ids) for tokens in whole.values()) - 2
@@ -142,9 +143,26 @@ def test_training_dataset_lists_answers_that_are_cut(world: Any, toy_dataset: An
     assert line.startswith(f"record {min(long)}: {lost} of {whole[min(long)].answer_count} tokens of the chosen answer")
 
 
-def test_tokenize_example_refuses_answers_that_differ_only_behind_the_cut(world: Any) -> None:
+def test_tokenize_example_cuts_on_request_only(world: Any, toy_dataset: Any) -> None:
+    _, processor, _ = world
+    make = tokenize_example(processor, sft_example(instructions(toy_dataset, 0)), [("chosen", "cloud")])
+    record = toy_dataset.record("train-2")
+    processor.max_length = len(make(record, 0).texts["chosen", "cloud"].ids) - 2
+    with pytest.raises(DataError, match=r"train-2: 2 tokens of the chosen conversation lie .*--train\.truncate"):
+        make(record, 0)
+
+
+def test_tokenize_example_refuses_an_empty_answer(world: Any) -> None:
     _, processor, _ = world
     make = tokenize_example(processor, preference_example, [("chosen", "cloud"), ("rejected", "cloud")])
+    with pytest.raises(DataError, match=r"train-3: the answer to 'Which number\?' is empty"):
+        make(Pair("train-3", "Which number?", "3.", ""), 0)
+
+
+def test_tokenize_example_refuses_answers_that_differ_only_behind_the_cut(world: Any) -> None:
+    _, processor, _ = world
+    texts = [("chosen", "cloud"), ("rejected", "cloud")]
+    make = tokenize_example(processor, preference_example, texts, truncate=True)
     pair = Pair("train-3", "Which number?", "It is a long word " * 9 + "3.", "It is a long word " * 9 + "4.")
     processor.max_length = 40
     with pytest.raises(DataError, match=r"train-3: the chosen and the rejected answer are the same up to .*40 tokens"):
