@@ -50,6 +50,7 @@ _LAZY = {
     "load_weights": "spa3d.checkpoints.encoder_weights",
     "make_pairs": "spa3d.pipeline.execute",
     "run": "spa3d.pipeline.execute",
+    "session": "spa3d.inference.session",
 }
 
 __all__ = ["Component", "Preset", "Weights", "__version__", "hookimpl", *_LAZY]

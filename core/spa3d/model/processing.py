@@ -161,13 +161,17 @@ class Spa3dProcessor(ProcessorMixin):
         return replace(tokens, cut=whole.answer_count - tokens.answer_count)
 
     def question_ids(self, question: str, prefix: PromptPrefix) -> list[int]:
-        """Token ids of one question up to its answer; raises `DataError` if there are too many.
+        """Token ids of one question up to its answer; raises `DataError` if there are too many."""
+        return self._check_length(self.prompt_ids((), question, prefix))
+
+    def prompt_ids(self, history: Sequence[Round], question: str, prefix: PromptPrefix) -> list[int]:
+        """Token ids of a conversation of any length up to the answer to `question`.
 
         They are cut before an answer, because some tokenizers read the last line break otherwise where a text ends.
         """
-        conversation = Conversation("question", (Round(question, ANSWER),))
+        conversation = Conversation("question", (*history, Round(question, ANSWER)))
         tokens = self._tokens(conversation, self.prompt_prefix(prefix))
-        return self._check_length(tokens.ids[: tokens.rounds.index(0)])
+        return tokens.ids[: tokens.rounds.index(len(history))]
 
     def option_ids(
         self, question: str, options: Sequence[str], prefix: PromptPrefix
