@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from spa3d.artifacts.model_folder import find_model_folder
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
 from spa3d.errors import CheckpointError
@@ -37,13 +38,7 @@ def load(
         CheckpointError: the folder holds no finished model, or a plugin that it needs is missing.
 
     """
-    requested = Path(folder)
-    model_folder = next((path for path in (requested / "model", requested) if (path / "config.json").exists()), None)
-    if model_folder is None:
-        raise CheckpointError(
-            f"{requested}: no 3D LLM there (neither {requested / 'model' / 'config.json'} nor "
-            f"{requested / 'config.json'} exists); give the folder of a finished run"
-        )
+    model_folder = find_model_folder(folder)
     config, components = describe(model_folder), load_registry(added=registry, plugins=plugins)
     encoder = create_part(components, "encoder", config.encoder)
     widths = {"dim": encoder.dim, "hidden": embedding_width(config.text_config)}

@@ -74,9 +74,9 @@ class Session:
         item = CloudQuestion(question, shown, tuple(options))
         return self.answer([item], blind=blind, decoding=decoding, on_text=on_text)[0]
 
-    def chat(self, cloud: CloudSource | None) -> Chat:
-        """Begin a conversation of several rounds about one cloud."""
-        return Chat(self, None if cloud is None else self.encode(cloud))
+    def chat(self, cloud: CloudSource | None, *, colors: Colors = "0-1") -> Chat:
+        """Begin a conversation of several rounds about one cloud, or without one."""
+        return Chat(self, None if cloud is None else self.encode(cloud, colors=colors))
 
     def encode(self, cloud: CloudSource, *, colors: Colors = "0-1") -> Tensor:
         """Read, check, prepare and encode one cloud: tokens ``(M, D)`` on the model's device.
