@@ -7,6 +7,9 @@ from pathlib import Path
 from spa3d.errors import CheckpointError
 from spa3d.runtime.paths import folder_problem
 
+DOCUMENTS = ("README.md", "passport.json")
+"""Files beside a model that describe it: its card, and what made it. They change no answer."""
+
 
 def find_model_folder(folder: str | Path) -> Path:
     """Find the folder with the config.json: ``model/`` of a run, or the folder itself.

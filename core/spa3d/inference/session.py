@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from spa3d.checkpoints.load import load
 from spa3d.contracts.benchmark import Prediction, Question
 from spa3d.contracts.dataset import Round
-from spa3d.contracts.encoder import check_tokens
-from spa3d.data.cloud_checks import Colors, from_array, require_points
-from spa3d.data.formats.read import read_cloud
-from spa3d.errors import DataError
+from spa3d.data.cloud_checks import Colors
+from spa3d.data.preparation import Preparation
 from spa3d.inference.answers import Answer, BlindAnswer, CloudQuestion
+from spa3d.inference.cloud_encoder import CloudEncoder, CloudSource, load_encoder
 from spa3d.inference.generation import Decoding, Generator, OnText, Prompt
 from spa3d.inference.predictor import Predictor
 from spa3d.inference.views import BlindView, Shown, View, ViewTokens
@@ -27,8 +25,6 @@ from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.tokens import PromptPrefix
 from spa3d.runtime.device import choose_device
 
-CloudSource = str | Path | np.ndarray
-"""A file of a cloud, or an array ``(N, 6)`` or ``(N, 3)``."""
 GREEDY = Decoding()
 
 
@@ -45,6 +41,8 @@ class Session:
     def __init__(self, model: Spa3dModel, processor: Spa3dProcessor, *, bf16: bool = False) -> None:
         self.model, self.processor = model.eval(), processor
         self.generator = Generator(model, processor, bf16)
+        preparation = Preparation(**processor.points)
+        self.encoder = CloudEncoder(model.encoder, preparation, up_axis=model.config.up_axis)
 
     def ask(
         self,
@@ -85,29 +83,23 @@ class Session:
             DataError: it is no cloud, or one that the encoder cannot take; the message names the file.
 
         """
-        if isinstance(cloud, np.ndarray):
-            where, points = "the cloud", from_array(cloud, where="the cloud", colors=colors)
-            has_color = cloud.shape[1] == 6
-        else:
-            where, (points, has_color) = str(cloud), read_cloud(cloud, colors=colors)
-        require_points(points, self.model.encoder.min_points, record_id="", requested_by="the encoder", source=where)
-        try:
-            # The draws of `Spa3dProcessor.__call__`, the same for every cloud: the tokens depend on the cloud alone.
-            ready = self.processor.prepare(points, "call", 0, has_color=has_color)
-        except DataError as error:
-            raise DataError(f"{where}: {error}") from error
-        batch = torch.from_numpy(ready[None]).to(self.model.device)
-        with torch.no_grad():
-            tokens = self.model.encode(batch)
-        check_tokens(self.model.encoder, batch, tokens, [where], finite=True)
-        return tokens[0]
+        return self.encoder.encode([cloud], colors=colors)[0]
 
-    def check(self, question: CloudQuestion, most: int) -> None:
-        """Raise `DataError` if the question is too long for an answer, or holds a special token."""
-        if question.options:
-            self.processor.option_ids(question.question, question.options, _prefix(question))
+    def check(self, question: str, options: Sequence[str], *, cloud: bool, most: int) -> None:
+        """Raise `DataError` if a question is too long for an answer, or holds a special token.
+
+        Args:
+            question: its text.
+            options: candidate answers; empty: a free answer.
+            cloud: whether it is asked with a cloud.
+            most: most tokens of a free answer.
+
+        """
+        prefix: PromptPrefix = "cloud" if cloud else "blind"
+        if options:
+            self.processor.option_ids(question, options, prefix)
         else:
-            self.generator.room(self._prompt(question).ids, most)
+            self.generator.room(self.processor.prompt_ids((), question, prefix), most)
 
     def answer(
         self,
@@ -201,6 +193,46 @@ class Chat:
         return answer
 
 
+@dataclass(frozen=True)
+class ModelSource:
+    """A saved 3D LLM and how to load it.
+
+    Attributes:
+        path: the folder of a run or of a model; `spa3d.load` explains it, `plugins` and `registry`.
+        device: ``auto`` takes CUDA, then MPS, then the CPU.
+        dtype: the arithmetic: float32, or bfloat16 by autocast; ``auto`` takes bfloat16 on CUDA.
+        plugins: unpackaged plugins that the model's parts come from.
+        registry: the file of ``--registry`` that the model's parts come from.
+
+    """
+
+    path: str | Path
+    device: str = "auto"
+    dtype: str = "auto"
+    plugins: Sequence[str] = ()
+    registry: str | Path | None = None
+
+    def open(self) -> Session:
+        """Load the model.
+
+        Raises:
+            CheckpointError: the folder holds no finished model, or a plugin that it needs is missing.
+            ConfigError: there is no such device.
+
+        """
+        device = choose_device(self.device)
+        bf16 = uses_bf16(self.dtype, device)
+        model, processor = load(self.path, plugins=self.plugins, registry=self.registry)
+        return Session(move_model(model, device, bf16=bf16), processor, bf16=bf16)
+
+    def open_encoder(self) -> CloudEncoder:
+        """Load the encoder alone; raises as `open`."""
+        device = choose_device(self.device)
+        loaded = load_encoder(self.path, plugins=self.plugins, registry=self.registry)
+        loaded.encoder.to(device)
+        return loaded
+
+
 def session(
     path: str | Path,
     *,
@@ -209,24 +241,8 @@ def session(
     plugins: Sequence[str] = (),
     registry: str | Path | None = None,
 ) -> Session:
-    """Load a 3D LLM to ask it questions; `spa3d.load` explains `path`, `plugins` and `registry`.
-
-    Args:
-        path: the folder of a run, or of a model.
-        device: ``auto`` takes CUDA, then MPS, then the CPU.
-        dtype: the arithmetic: float32, or bfloat16 by autocast; ``auto`` takes bfloat16 on CUDA.
-        plugins: unpackaged plugins that the model's parts come from.
-        registry: the file of ``--registry`` that the model's parts come from.
-
-    Raises:
-        CheckpointError: the folder holds no finished model, or a plugin that it needs is missing.
-        ConfigError: there is no such device.
-
-    """
-    place = choose_device(device)
-    bf16 = uses_bf16(dtype, place)
-    model, processor = load(path, plugins=plugins, registry=registry)
-    return Session(move_model(model, place, bf16=bf16), processor, bf16=bf16)
+    """Load a 3D LLM to ask it questions; `ModelSource` has the arguments and the errors."""
+    return ModelSource(path, device, dtype, plugins, registry).open()
 
 
 class _GivenTokens(View):
