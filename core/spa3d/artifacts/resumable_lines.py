@@ -64,27 +64,28 @@ class ResumableLines:
             OutputError: another process is writing the file.
 
         """
-        self.part.parent.mkdir(parents=True, exist_ok=True)
-        with self.part.open("ab") as file:
+        with self._open_part() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise OutputError(f"{self.flag} {self.path}: another process is writing it; wait for it") from error
             values, size = self._read_part()
             file.truncate(size)
+            file.seek(size)
             self._file = file
-            if not size:
-                append_durably(file, [{KEY: self.request}])
             try:
                 yield values
             finally:
                 self._file = None
+                if not file.tell():
+                    self.part.unlink(missing_ok=True)
 
     def add(self, values: Sequence[Any]) -> None:
         """Append lines, and wait until they are on disk; only inside `write`."""
         if self._file is None:
             raise ValueError("lines are added only inside write()")
-        append_durably(self._file, values)
+        first = [] if self._file.tell() else [{KEY: self.request}]
+        append_durably(self._file, [*first, *values])
 
     def finish(self, **more: Any) -> None:
         """Give the complete file its name, and mark it; `more` goes into the marker."""
@@ -96,6 +97,15 @@ class ResumableLines:
         """Write `text` as the complete file, and mark it; `more` goes into the marker."""
         write_whole(self.path, text)
         write_whole(self.marker, json.dumps({"request": self.request, **more}, indent=1) + "\n")
+
+    def _open_part(self) -> IO[bytes]:
+        try:
+            self.part.parent.mkdir(parents=True, exist_ok=True)
+            return self.part.open("ab")
+        except OSError as error:
+            raise OutputError(
+                f"{self.flag} {self.path}: cannot be written ({error.strerror}); choose another"
+            ) from error
 
     def _read_part(self) -> tuple[list[Any], int]:
         """Values of the lines that are there, and their length in bytes with the first line."""
@@ -111,6 +121,8 @@ class ResumableLines:
         first = values[0].get(KEY) if isinstance(values[0], Mapping) else None
         if not isinstance(first, Mapping):
             raise OutputError(f"{self.part}: was not written by this command; choose another {self.flag}")
+        if len(values) == 1:  # nothing was done yet
+            return [], 0
         self._refuse_changes(first, self.part)
         return values[1:], size
 

@@ -22,6 +22,7 @@ from spa3d.cli.flags import (
 )
 from spa3d.config.overrides import Arguments
 from spa3d.errors import ConfigError
+from spa3d.rendering.numbers import format_count
 from spa3d.runtime.paths import file_problem, folder_problem
 from spa3d.runtime.shards import Shard
 
@@ -61,8 +62,8 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         error_console().print("what is done so far is saved; the same command continues")
         raise
-    kind = "clouds" if arguments.has("features") else "questions"
-    text = f"{result.path}: {result.lines:,} {kind}"
+    noun = "cloud" if arguments.has("features") else "question"
+    text = f"{result.path}: {format_count(result.lines, noun)}"
     if result.new < result.lines:
         text += f", {result.lines - result.new:,} of them there before"
     if result.missing:

@@ -138,7 +138,7 @@ def describe_source(path: Path, root: Path | None, model: str | Path, reporter: 
     """Hashes of the file of requests and of the model, and the folder of the clouds."""
     hashes = FileHashes(reporter=reporter)
     return {
-        "input": hash_file(path),
+        "input": hash_file(path)[:16],
         "root": str((root or path.parent).resolve()),
         "model": hash_folder(find_model_folder(model), hashes),
     }
