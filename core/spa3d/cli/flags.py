@@ -69,7 +69,7 @@ def read_choice(arguments: Arguments, name: str, choices: Collection[str]) -> st
     text = arguments.value(name)
     if text is not None and text not in choices:
         arguments.errors.append(f"--{name} {text}: possible: {', '.join(choices)}")
-    return text if text in choices else next(iter(choices))
+    return text if text is not None and text in choices else next(iter(choices))
 
 
 def read_decoding(arguments: Arguments) -> dict[str, Any]:

@@ -120,8 +120,8 @@ def _predict(arguments: Arguments, model: dict[str, Any], settings: dict[str, An
     if kind:
         from spa3d.pipeline.features import FeatureSettings, extract_features
 
-        features: Any = FeatureSettings(kind, form, **settings)
-        return extract_features(*files, settings=features, **call)
+        chosen: Any = {"kind": kind, "format": form, **settings}
+        return extract_features(*files, settings=FeatureSettings(**chosen), **call)
     from spa3d.pipeline.predict import PredictionSettings, predict
 
     asked = PredictionSettings(blind=arguments.has("blind"), decoding=Decoding(**decoding), **settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,18 +63,18 @@ class CloudEncoder:
 
     def check(self, cloud: CloudSource, *, colors: Colors = "0-1") -> None:
         """Read one cloud, and raise the errors of `encode` without encoding it."""
-        points, _ = self._read(cloud, colors)
-        with _errors_of(cloud):
-            normalize_cloud(points[:, :3])
+        self._read(cloud, colors)
 
     def _read(self, cloud: CloudSource, colors: Colors) -> tuple[Cloud, bool]:
-        """A cloud with enough points, and whether it has colors of its own."""
+        """A cloud with enough points, not all in one place, and whether it has colors of its own."""
         where = _name(cloud)
         if isinstance(cloud, np.ndarray):
             points, has_color = from_array(cloud, where=where, colors=colors), cloud.shape[1] == 6
         else:
             points, has_color = read_cloud(cloud, colors=colors)
         require_points(points, self.encoder.min_points, record_id="", requested_by="the encoder", source=where)
+        with _errors_of(cloud):
+            normalize_cloud(points[:, :3])
         return points, has_color
 
     def _prepare(self, cloud: CloudSource, colors: Colors) -> np.ndarray:
@@ -113,8 +114,9 @@ def load_encoder(
     config = describe(model_folder)
     encoder: Encoder = create_part(load_registry(added=registry, plugins=plugins), "encoder", config.encoder)
     load_weights(encoder, model_folder, name=config.encoder["name"])
+    up_axis: Any = config.up_axis
     points = Spa3dProcessor.from_pretrained(model_folder, **SAFELY).points
-    return CloudEncoder(encoder, Preparation(**points), up_axis=config.up_axis)
+    return CloudEncoder(encoder, Preparation(**points), up_axis=up_axis)
 
 
 @contextmanager
