@@ -98,7 +98,7 @@ def test_name_clash_stops_list_and_run(site: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def packaged(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def package_run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with the encoder, the noise and the objective of the sample package."""
     folder = tmp_path_factory.mktemp("packaged")
     argv = [*SHORT.split(), "--objective", "margin", "--output", "run"]
@@ -140,8 +140,8 @@ print(json.dumps(result))
 """
 
 
-def test_model_of_a_package_loads_in_a_fresh_process(site: Path, packaged: Path, tmp_path: Path) -> None:
-    shutil.copytree(packaged / "model", tmp_path / "model")
+def test_model_of_a_package_loads_in_a_fresh_process(site: Path, package_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(package_run / "model", tmp_path / "model")
     command = [sys.executable, "-c", AUTO, str(tmp_path / "model")]
     ended = subprocess.run(
         command, env=environment(site, "good"), cwd=tmp_path, capture_output=True, text=True, check=False
@@ -157,13 +157,13 @@ def test_model_of_a_package_loads_in_a_fresh_process(site: Path, packaged: Path,
         "encoder 'slabs': the model was saved with spa3d-good 0.2.0, and here is spa3d-good 0.3.1; its answers may "
         "differ"
     )
-    card = (packaged / "model" / "README.md").read_text(encoding="utf-8")
+    card = (package_run / "model" / "README.md").read_text(encoding="utf-8")
     assert "spa3d-good 0.3.1 (entry point good)" in card
     assert "- encoder slabs: MIT" in card
 
 
-def test_packaged_components_and_a_plugin_file_run(site: Path, packaged: Path, tmp_path: Path) -> None:
-    report = json.loads((packaged / "report.json").read_text())
+def test_packaged_components_and_a_plugin_file_run(site: Path, package_run: Path, tmp_path: Path) -> None:
+    report = json.loads((package_run / "report.json").read_text())
     assert report["status"] == "complete"
     assert [report["config"][kind]["component"] for kind in ("encoder", "noise", "objective")] == [
         "slabs",

@@ -22,10 +22,10 @@ def find_model_folder(folder: str | Path) -> Path:
     problem = folder_problem(requested)
     if problem:
         raise CheckpointError(f"{requested}: no 3D LLM there ({problem}); give the folder of a finished run")
-    found = next((path for path in (requested / "model", requested) if (path / "config.json").exists()), None)
-    if found is None:
+    model_folder = next((path for path in (requested / "model", requested) if (path / "config.json").exists()), None)
+    if model_folder is None:
         raise CheckpointError(
             f"{requested}: no 3D LLM there (neither {requested / 'model' / 'config.json'} nor "
             f"{requested / 'config.json'} exists); give the folder of a finished run"
         )
-    return found
+    return model_folder

@@ -82,7 +82,10 @@ class Workspace:
 
 
 def hash_folder(folder: Path, hashes: FileHashes) -> str:
-    """Hash of names and contents of all files below `folder`, without hidden ones and `DOCUMENTS`."""
+    """Hash of names and contents of all files below `folder`.
+
+    Hidden files and `DOCUMENTS` are left out.
+    """
     paths = sorted(_files_below(folder))
     names = [path.relative_to(folder).as_posix() for path in paths]
     return digest([*zip(names, hashes.hash_files(paths), strict=True)])

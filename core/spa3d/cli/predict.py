@@ -124,8 +124,8 @@ def _predict(arguments: Arguments, model: dict[str, Any], settings: dict[str, An
         return extract_features(*files, settings=FeatureSettings(**chosen), **call)
     from spa3d.pipeline.predict import PredictionSettings, predict
 
-    asked = PredictionSettings(blind=arguments.has("blind"), decoding=Decoding(**decoding), **settings)
-    return predict(*files, settings=asked, **call)
+    answers = PredictionSettings(blind=arguments.has("blind"), decoding=Decoding(**decoding), **settings)
+    return predict(*files, settings=answers, **call)
 
 
 def _print_usage() -> None:

@@ -160,7 +160,7 @@ def _describe_range_error(low: float, high: float, top: float) -> str:
 
 
 def cloud_location(source: Path | str, record_id: str) -> str:
-    """Location of a cloud for messages: file and record, or one of them where the other is empty."""
+    """Location of a cloud for messages: file and record; either may be empty."""
     if not record_id:
         return str(source)
     return f"{source} (record {record_id})" if str(source) else f"record {record_id}"

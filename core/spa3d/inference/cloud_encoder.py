@@ -102,9 +102,9 @@ class CloudEncoder:
 def load_encoder(
     folder: str | Path, *, plugins: Sequence[str] = (), registry: str | Path | None = None
 ) -> CloudEncoder:
-    """Load the encoder of a saved 3D LLM, with its preparation of clouds, and nothing of its LLM.
+    """Load the encoder of a saved 3D LLM, without its LLM.
 
-    The arguments are those of `spa3d.load`.
+    The preparation of clouds is that of the model. The arguments are those of `spa3d.load`.
 
     Raises:
         CheckpointError: the folder holds no 3D LLM, or a plugin that it needs is missing.

@@ -44,7 +44,7 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt that is to be continued: its ids, and the encoder tokens ``(M, D)`` of its cloud, if any.
+    """A prompt that is to be continued: its ids, and its cloud as encoder tokens ``(M, D)``.
 
     ``key`` makes the draws of its answer different from those of other prompts.
     """

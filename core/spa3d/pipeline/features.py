@@ -55,7 +55,9 @@ def extract_features(
     settings: FeatureSettings | None = None,
     reporter: Reporter | None = None,
 ) -> LineResult:
-    """Encode the clouds in a file of JSON lines, without the LLM; the same call continues a killed one.
+    """Encode the clouds in a file of JSON lines, without the LLM.
+
+    The same call continues a killed one.
 
     Args:
         model: the folder of a run or of a model, or a `ModelSource` with its device.

@@ -57,9 +57,9 @@ def read_license(path: str) -> str:
 
 def _read_base_licenses(folder: Path) -> str:
     """Licenses in the passport of a base, in one line."""
-    for place in (folder / "model", folder):
+    for parent in (folder / "model", folder):
         try:
-            saved = json.loads((place / "passport.json").read_text(encoding="utf-8"))["licenses"]
+            saved = json.loads((parent / "passport.json").read_text(encoding="utf-8"))["licenses"]
             return "; ".join(f"{name}: {text}" for name, text in saved.items())
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue

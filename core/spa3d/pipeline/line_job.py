@@ -1,4 +1,4 @@
-"""Work on the lines of a file: in batches, in several goes, and in shards for several processes."""
+"""Work on the lines of a file: in batches, in several goes, and in shards."""
 
 from __future__ import annotations
 

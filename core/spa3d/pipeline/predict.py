@@ -47,9 +47,10 @@ def predict(
     settings: PredictionSettings | None = None,
     reporter: Reporter | None = None,
 ) -> LineResult:
-    """Answer the questions in a file of JSON lines, in order; the same call continues a killed one.
+    """Answer the questions in a file of JSON lines, in order.
 
-    Lines and clouds are checked before the model is loaded, and lengths before the first answer.
+    The same call continues a killed one. Lines and clouds are checked before the model is loaded, and lengths before
+    the first answer.
 
     Args:
         model: the folder of a run or of a model, or a `ModelSource` with its device.

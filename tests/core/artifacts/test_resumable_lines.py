@@ -1,4 +1,4 @@
-"""Files of lines that grow in several goes: a kill loses nothing, another request is refused."""
+"""Files of lines that grow in several goes: nothing is lost, another request is refused."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ SHORT = ["--device", "cpu", "--max-tokens", "5"]
 
 
 @pytest.fixture
-def talk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model_folder: Path):
+def converse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model_folder: Path):
     def run(text: str, *argv: object) -> list[str]:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8"))
         assert main(["chat", str(model_folder), *map(str, argv), *SHORT]) == 0
@@ -26,7 +26,7 @@ def talk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mo
     return run
 
 
-def test_chat_answers_shows_clouds_and_ends(talk, model_folder: Path, cloud_files: Path) -> None:
+def test_chat_answers_shows_clouds_and_ends(converse, model_folder: Path, cloud_files: Path) -> None:
     session = spa3d.session(model_folder, device="cpu")
     five = Decoding(max_tokens=5)
     first = session.chat(cloud_files / "0.npy")
@@ -35,7 +35,7 @@ def test_chat_answers_shows_clouds_and_ends(talk, model_folder: Path, cloud_file
     assert other.blind is not None
     with_cloud, without = (format_signed(value, 2) for value in (other.logp, other.blind.logp))
     cut = "  cut after 5 tokens; --max-tokens N allows more"
-    lines = talk(
+    lines = converse(
         f"What is this?\nWhich color?\n\n/cloud {cloud_files / '3.npy'}\n/blind\nWhat is this?\n/quit\nno more\n",
         cloud_files / "0.npy",
     )
@@ -53,12 +53,12 @@ def test_chat_answers_shows_clouds_and_ends(talk, model_folder: Path, cloud_file
     ]
 
 
-def test_chat_goes_on_after_a_mistake(talk, tmp_path: Path) -> None:
+def test_chat_goes_on_after_a_mistake(converse, tmp_path: Path) -> None:
     np.save(tmp_path / "flat.npy", np.zeros((50, 6), np.float32))
     text = (
         f"/cloud no.npy\n/cloud {tmp_path / 'flat.npy'}\n/clod x\n/cloud\n/new now\n<point_patch>\n/new\n/help\nWhat?"
     )
-    lines = talk(text, "--blind")
+    lines = converse(text, "--blind")
     assert lines[0] == "  no cloud is shown; /cloud FILE shows one, /help lists the commands"
     errors = [line for line in lines if line.startswith("error: ")]
     assert errors[0] == "error: no.npy: cannot be read: no such file."
@@ -70,8 +70,8 @@ def test_chat_goes_on_after_a_mistake(talk, tmp_path: Path) -> None:
     assert lines[-1] == "  no cloud is shown, so there is nothing to compare"
 
 
-def test_chat_names_the_way_out_of_a_long_conversation(talk, cloud_files: Path) -> None:
-    lines = talk("What is this?\n" + "color " * 100 + "\n", cloud_files / "0.npy")
+def test_chat_names_the_way_out_of_a_long_conversation(converse, cloud_files: Path) -> None:
+    lines = converse("What is this?\n" + "color " * 100 + "\n", cloud_files / "0.npy")
     assert lines[-1].startswith("error: a question of ")
     assert lines[-1].endswith("shorten it; /new begins a new conversation")
 

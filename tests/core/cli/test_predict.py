@@ -1,4 +1,4 @@
-"""``spa3d predict``: messages of the command; tests/core/pipeline/test_predict.py has its answers."""
+"""``spa3d predict``: its messages and its files."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_read_requests_finds_clouds_beside_the_file_or_below_the_root(tmp_path: 
     assert (second.cloud, second.options) == (Path("/far/b.npy"), ("x", "y"))
     assert third.cloud is None
     assert third.where == f"{path}, line 3"
-    assert read_requests(path, Path("/root"))[0].cloud == Path("/root/a.npy")
+    assert read_requests(path, Path("/elsewhere"))[0].cloud == Path("/elsewhere/a.npy")
     assert read_requests(write(tmp_path, {"id": 1, "cloud": "a.npy"}), None, questions=False)[0].question == ""
 
 

@@ -1,4 +1,4 @@
-"""A card beside a model is saved and uploaded with it, and never replaced by one of transformers."""
+"""A card beside a model is saved and uploaded with it, and never replaced."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Hub:
 
 
 @pytest.fixture
-def pushed(monkeypatch: pytest.MonkeyPatch) -> Hub:
+def uploads(monkeypatch: pytest.MonkeyPatch) -> Hub:
     here = Hub()
     monkeypatch.setattr(hub, "hf_api", lambda: here)
 
@@ -65,15 +65,15 @@ def test_save_pretrained_copies_card_and_passport(folder: Path, tmp_path: Path) 
     assert not {path.name for path in (tmp_path / "bare").iterdir()} & {"README.md", "passport.json"}
 
 
-def test_push_to_hub_sends_the_card_of_the_model(folder: Path, tmp_path: Path, pushed: Hub) -> None:
+def test_push_to_hub_sends_the_card_of_the_model(folder: Path, tmp_path: Path, uploads: Hub) -> None:
     model, processor = spa3d.load(folder)
     model.push_to_hub("me/mine")
-    assert pushed.files.keys() >= FILES
-    assert pushed.files["README.md"].decode() == CARD
-    assert pushed.files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
+    assert uploads.files.keys() >= FILES
+    assert uploads.files["README.md"].decode() == CARD
+    assert uploads.files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
     processor.push_to_hub("me/mine")
     (tmp_path / "back").mkdir()
-    for name, content in {**pushed.files, "README.md": CARD.encode()}.items():
+    for name, content in {**uploads.files, "README.md": CARD.encode()}.items():
         (tmp_path / "back" / name).write_bytes(content)
     again, _ = spa3d.load(tmp_path / "back")
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True))

@@ -1,4 +1,4 @@
-"""Answers to files of questions: any batch size, any number of goes and shards gives the same file."""
+"""Answers to files of questions: the same for any batch size, number of goes and shards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The card of a model: scores beside their floors, recipe, licenses; nothing private, nothing that renders."""
+"""The card of a model: scores beside their floors, recipe and licenses, and nothing private."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def test_render_model_card_has_scores_with_floors_and_intervals(document, rows):
 
 
 def test_render_model_card_names_no_folder_and_no_machine(document):
-    config = {"llm_name": "/home/me/secret/llama", "base": {"path": ""}, "preset": "x"}
-    machine = {"device": "cpu", "name": "my-machine", "argv": ["--llm", "/home/me/secret/llama"]}
-    passport = {"machine": machine, "components": {"encoder": "/home/me/plugin.py", "projector": "spa3d 1"}}
+    config = {"llm_name": "/data/me/secret/llama", "base": {"path": ""}, "preset": "x"}
+    machine = {"device": "cpu", "name": "my-machine", "argv": ["--llm", "/data/me/secret/llama"]}
+    passport = {"machine": machine, "components": {"encoder": "/data/me/plugin.py", "projector": "spa3d 1"}}
     text = render_model_card(document(config=config, passport=passport))
     assert "LLM: llama" in text
     assert "from plugin.py and spa3d 1" in text
-    assert "/home/me" not in text
+    assert "/data/me" not in text
     assert "my-machine" not in text
     assert "all parts: not stated" in text
 
