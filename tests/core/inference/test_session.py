@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import spa3d
 from spa3d.contracts.dataset import Conversation, Round
 from spa3d.errors import ConfigError, DataError
 from spa3d.inference.answers import CloudQuestion
-from spa3d.inference.generation import Decoding
+from spa3d.inference.generation import Decoding, Generator
 from spa3d.inference.session import Session
 
 SHORT = Decoding(max_tokens=6)
@@ -124,6 +126,29 @@ def test_encode_names_the_file_of_a_bad_cloud(
         session.ask(tmp_path / "bad.npy", QUESTION)
     with pytest.raises(DataError, match=rf"^the cloud: .*{message}"):
         session.ask(array, QUESTION)
+
+
+def test_examples_of_the_page_run(
+    model_folder: Path, cloud_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "using-models.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Generator, "room", lambda self, prompt, most: 4)  # random weights never end an answer
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "latest").symlink_to(model_folder)
+    (tmp_path / "mug.npy").symlink_to(cloud_files / "0.npy")
+    (tmp_path / "chair.npy").symlink_to(cloud_files / "1.npy")
+    weights = spa3d.create("encoder", "pointnext-tiny").state_dict()
+    torch.save(weights, tmp_path / "point_bert_v1.2.pt")
+    names: dict[str, Any] = {}
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    for block in blocks:
+        exec(block.replace("pointbert-pointllm", "pointnext-tiny"), names)
+    assert len(blocks) == 3
+    assert names["answer"].blind is not None
+    assert names["choice"].text in ("A mug.", "A chair.")
+    assert tuple(names["features"][1].shape) == (128,)
+    assert len(names["chat"].rounds) == 2
 
 
 def test_session_refuses_a_missing_device(model_folder: Path) -> None:
