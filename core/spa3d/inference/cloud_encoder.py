@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from transformers.utils import PROCESSOR_NAME
 
 from spa3d.artifacts.model_folder import find_model_folder
 from spa3d.checkpoints.encoder_weights import load_weights
@@ -19,10 +21,8 @@ from spa3d.contracts.encoder import Encoder, check_tokens
 from spa3d.data.cloud_checks import Colors, from_array, require_points
 from spa3d.data.formats.read import read_cloud
 from spa3d.data.preparation import Axis, Preparation, encoder_inputs, normalize_cloud, prepare
-from spa3d.errors import DataError
-from spa3d.model.foreign_folders import SAFELY
+from spa3d.errors import CheckpointError, DataError
 from spa3d.model.parts import create_part
-from spa3d.model.processing import Spa3dProcessor
 from spa3d.registry.registry import load_registry
 
 CloudSource = str | Path | np.ndarray
@@ -115,8 +115,18 @@ def load_encoder(
     encoder: Encoder = create_part(load_registry(added=registry, plugins=plugins), "encoder", config.encoder)
     load_weights(encoder, model_folder, name=config.encoder["name"])
     up_axis: Any = config.up_axis
-    points = Spa3dProcessor.from_pretrained(model_folder, **SAFELY).points
-    return CloudEncoder(encoder, Preparation(**points), up_axis=up_axis)
+    return CloudEncoder(encoder, _read_preparation(model_folder, config.num_points), up_axis=up_axis)
+
+
+def _read_preparation(folder: Path, count: int) -> Preparation:
+    """Preparation that a saved processor states; without one, `count` points, normalized."""
+    file = folder / PROCESSOR_NAME
+    if not file.exists():
+        return Preparation(count=count)
+    try:
+        return Preparation(**json.loads(file.read_text(encoding="utf-8"))["points"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{file}: does not say how clouds are prepared ({error}); copy it again") from error
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 import spa3d
 from spa3d.data.preparation import Preparation
+from spa3d.errors import CheckpointError
 
 
 def test_load_encoder_gives_the_tokens_of_the_whole_model(
@@ -42,3 +44,14 @@ def test_cloud_encoder_of_a_component_with_weights(tmp_path: Path, cloud_files: 
     torch.testing.assert_close(tokens[0], spa3d.CloudEncoder(trained).encode(files)[0])
     few = spa3d.CloudEncoder(encoder, Preparation(count=64)).encode(files)
     assert [len(each) for each in few] == [encoder.num_tokens(64)] * 2
+
+
+def test_load_encoder_refuses_a_broken_preparation(model_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(model_folder / "model", tmp_path / "model")
+    file = tmp_path / "model" / "processor_config.json"
+    for broken in ("{", "{}", '{"points": {"counts": 3}}', '{"points": 3}'):
+        file.write_text(broken)
+        with pytest.raises(CheckpointError, match=r"processor_config\.json: does not say how clouds are prepared"):
+            spa3d.load_encoder(tmp_path)
+    file.unlink()
+    assert spa3d.load_encoder(tmp_path).preparation == Preparation(count=128)
