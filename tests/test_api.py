@@ -35,9 +35,10 @@ def test_python_examples_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
     names: dict[str, Any] = {}
-    run, question, evaluate, audit, pairs, compare = BLOCKS
+    run, session, question, evaluate, audit, pairs, compare = BLOCKS
     for block in (
         run.replace('"preset": "smoke",', f'"preset": "smoke", **{SHORT},'),
+        session,
         question,
         evaluate,
         audit,
@@ -47,6 +48,7 @@ def test_python_examples_run(
         exec(block, names)
     assert (tmp_path / "runs" / "mine" / "report.html").is_file()
     assert names["result"].scores["choice"]["before"]["chance"] == 0.25
+    assert names["answer"].blind_logp < 0
     assert list(names["answers"].scores["choice"]) == ["clean", "blind", "noised"]
     assert list(names["audit"].scores["choice"]) == ["clean", "zeroed"]
     assert len(names["pairs"].kept) == len((tmp_path / "pairs.jsonl").read_text(encoding="utf-8").splitlines()) > 0

@@ -118,6 +118,11 @@ def test_run_writes_all_documented_files(complete_run: Path) -> None:
     inside = {path.name for path in complete_run.iterdir()}
     assert {"config.yaml", "passport.json", "metrics.jsonl", "predictions", "model"} <= inside
     assert {"report.json", "report.md", "report.html"} <= inside
+    model = {path.name for path in (complete_run / "model").iterdir()}
+    assert {"README.md", "passport.json", "config.json", "model.safetensors", "tokenizer.json"} <= model
+    passport = json.loads((complete_run / "model" / "passport.json").read_text())
+    assert passport == json.loads((complete_run / "passport.json").read_text())
+    assert passport["licenses"]["LLM tiny"] == "trained from nothing by this run"
     report = json.loads((complete_run / "report.json").read_text())
     assert report["schema"] == 1
     assert report["status"] == "complete"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,16 +49,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tool(name: str, *argv: str, site: Path, plugins: str | None, cwd: Path, code: int = 0) -> str:
-    """Run tools/NAME with the packages on PYTHONPATH; return its output."""
+def environment(site: Path, plugins: str | None) -> dict[str, str]:
+    """Environment of a process with the packages on PYTHONPATH; `plugins`: which are loaded."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SPA3D_") and key != "COLUMNS"}
     homes = [str(Path(package.__path__[0]).parent) for package in (spa3d, spa3d_plugins)]
     path = os.pathsep.join([str(site), *homes])
     more = {"PYTHONPATH": path, "SPA3D_BASES": str(site / "bases"), "OMP_NUM_THREADS": "1"}
     if plugins is not None:
         more["SPA3D_PLUGINS"] = plugins
+    return {**kept, **more}
+
+
+def tool(name: str, *argv: str, site: Path, plugins: str | None, cwd: Path, code: int = 0) -> str:
+    """Run tools/NAME with the packages on PYTHONPATH; return its output."""
     command = [sys.executable, str(ROOT / "tools" / name), *argv]
-    done = subprocess.run(command, env={**kept, **more}, cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment(site, plugins), cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stdout + done.stderr
 
@@ -110,21 +116,75 @@ def test_name_clash_stops_list_and_run(site: Path, tmp_path: Path) -> None:
         assert "spa3d-clash 2.1.0 (entry point clash)" in message
 
 
-def test_packaged_components_and_a_plugin_file_run(
-    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tool(
-        "run.py",
-        *SHORT.split(),
-        "--objective",
-        "margin",
-        "--output",
-        "packaged",
-        site=site,
-        plugins="good",
-        cwd=tmp_path,
+@pytest.fixture(scope="session")
+def package_run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with the encoder, the noise and the objective of the sample package."""
+    folder = tmp_path_factory.mktemp("packaged")
+    argv = [*SHORT.split(), "--objective", "margin", "--output", "run"]
+    tool("run.py", *argv, site=site, plugins="good", cwd=folder)
+    return folder / "run"
+
+
+AUTO = """
+import json, os, sys, warnings
+from pathlib import Path
+import spa3d.auto
+from transformers import AutoModelForCausalLM, AutoProcessor
+from spa3d.errors import CheckpointError, Note
+
+folder = Path(sys.argv[1])
+warnings.simplefilter("error", Note)
+model = AutoModelForCausalLM.from_pretrained(folder).eval()
+processor = AutoProcessor.from_pretrained(folder)
+inputs = processor("What is this?", spa3d.create("dataset", "shapes-smoke").records("test")[0].cloud())
+written = model.generate(**inputs, max_new_tokens=2, do_sample=False)
+result = {"encoder": type(model.encoder).__module__, "tokens": written.shape[1] - inputs["input_ids"].shape[1]}
+
+os.environ["SPA3D_PLUGINS"] = ""
+for name, load in (("auto", AutoModelForCausalLM.from_pretrained), ("spa3d", spa3d.load)):
+    try:
+        load(folder)
+    except CheckpointError as error:
+        result["missing " + name] = str(error)
+
+os.environ["SPA3D_PLUGINS"] = "good"
+config = json.loads((folder / "config.json").read_text())
+config["encoder"]["version"] = "0.2.0"
+(folder / "config.json").write_text(json.dumps(config))
+with warnings.catch_warnings(record=True) as notes:
+    warnings.simplefilter("always")
+    AutoModelForCausalLM.from_pretrained(folder)
+result["other"] = [str(note.message) for note in notes if issubclass(note.category, Note)]
+print(json.dumps(result))
+"""
+
+
+def test_model_of_a_package_loads_in_a_fresh_process(site: Path, package_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(package_run / "model", tmp_path / "model")
+    command = [sys.executable, "-c", AUTO, str(tmp_path / "model")]
+    ended = subprocess.run(
+        command, env=environment(site, "good"), cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    report = json.loads((tmp_path / "packaged" / "report.json").read_text())
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert result["encoder"] == "spa3d_good.slabs"
+    assert 1 <= result["tokens"] <= 2
+    missing = "the model needs encoder 'slabs' of spa3d-good 0.3.1, which is not here; ask its authors where to get it"
+    assert result["missing auto"] == result["missing spa3d"] == missing
+    (note,) = result["other"]
+    assert note == (
+        "encoder 'slabs': the model was saved with spa3d-good 0.2.0, and here is spa3d-good 0.3.1; its answers may "
+        "differ"
+    )
+    card = (package_run / "model" / "README.md").read_text(encoding="utf-8")
+    assert "spa3d-good 0.3.1 (entry point good)" in card
+    assert "- encoder slabs: MIT" in card
+
+
+def test_packaged_components_and_a_plugin_file_run(
+    site: Path, package_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = json.loads((package_run / "report.json").read_text())
     assert report["status"] == "complete"
     assert [report["config"][kind]["component"] for kind in ("encoder", "noise", "objective")] == [
         "slabs",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "Benchmark": "spa3d.contracts.benchmark",
+    "CloudEncoder": "spa3d.inference.cloud_encoder",
     "Component": "spa3d.registry.component",
     "ComponentConfig": "spa3d.contracts.config",
     "Conversation": "spa3d.contracts.dataset",
@@ -46,11 +47,15 @@ _LAZY = {
     "create": "spa3d.registry.create",
     "export": "spa3d.checkpoints.export",
     "evaluate": "spa3d.pipeline.evaluate_model",
+    "extract_features": "spa3d.pipeline.features",
     "hookimpl": "spa3d.registry.markers",
     "load": "spa3d.checkpoints.load",
+    "load_encoder": "spa3d.inference.cloud_encoder",
     "load_weights": "spa3d.checkpoints.encoder_weights",
     "make_pairs": "spa3d.pipeline.execute",
+    "predict": "spa3d.pipeline.predict",
     "run": "spa3d.pipeline.execute",
+    "session": "spa3d.inference.session",
 }
 
 __all__ = ["Component", "Preset", "Weights", "__version__", "hookimpl", *_LAZY]

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import spa3d
@@ -223,6 +224,60 @@ def toy_registry(toys_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SPA3D_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
     return path
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small 3D LLM with random weights, as a run saves it: ``run/model/``; returns ``run``."""
+    import torch
+
+    from spa3d.config.settings import LLMSettings
+    from spa3d.model.configuration import Spa3dConfig
+    from spa3d.model.llm import make_llm
+    from spa3d.model.modeling import Spa3dModel
+    from spa3d.model.processing import Spa3dProcessor
+    from spa3d.model.saving import save_model
+    from spa3d.model.special_tokens import point_tokens
+
+    torch.manual_seed(3)
+    settings = LLMSettings(hidden_size=16, layers=2, heads=2, intermediate_size=32, vocab_size=320, max_length=128)
+    texts = ["What is this? It is a red chair with four legs.", "Which color does it have? A blue table."]
+    llm, tokenizer, ids = make_llm(settings, lambda: iter(texts))
+    part = spa3d.create("encoder", "pointnext-tiny")
+    origin = {"distribution": "spa3d", "version": spa3d.__version__}
+    config = Spa3dConfig(
+        text_config=llm.config,
+        encoder={"name": "pointnext", "config": part.config.model_dump(mode="json"), **origin},
+        projector={"name": "linear", "config": {}, **origin},
+        num_points=128,
+        point_ids=ids,
+    )
+    model = Spa3dModel(config, part, None, llm).eval()
+    with torch.no_grad():  # sharper than fresh weights are, so that clouds make a difference
+        for parameter in model.language_model.parameters():
+            parameter.mul_(4)
+        model.projector.layer.weight.mul_(50)
+    processor = Spa3dProcessor(
+        tokenizer,
+        num_point_tokens=model.num_point_tokens(),
+        points={"count": 128, "method": "random"},
+        point_tokens=point_tokens(settings),
+        max_length=128,
+    )
+    run = tmp_path_factory.mktemp("run")
+    save_model(model, processor, run / "model")
+    return run
+
+
+@pytest.fixture(scope="session")
+def cloud_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of four clouds of 150 points, ``0.npy`` to ``3.npy``; the last one without color."""
+    folder = tmp_path_factory.mktemp("clouds")
+    stream = np.random.Generator(np.random.Philox(key=7))
+    for number in range(4):
+        cloud = stream.random((150, 6), dtype=np.float32) * np.array([number + 1, 1, 2, 1, 1, 1], np.float32)
+        np.save(folder / f"{number}.npy", cloud if number < 3 else cloud[:, :3])
+    return folder
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spa3d.artifacts.hashing import digest
+from spa3d.artifacts.model_folder import DOCUMENTS
 from spa3d.errors import OutputError
 from spa3d.runtime.file_hashes import FileHashes
 from spa3d.runtime.progress import Reporter
@@ -72,17 +73,25 @@ class Workspace:
         return FileHashes(self.folder / ".file-hashes.sqlite", reporter)
 
     def hash_folder(self, folder: Path) -> str:
-        """Hash of the names and contents of all files below `folder`, hidden ones left out."""
-        paths = sorted(_files_below(folder))
-        names = [path.relative_to(folder).as_posix() for path in paths]
-        return digest([*zip(names, self.file_hashes().hash_files(paths), strict=True)])
+        """Hash of a model's folder; see `hash_folder`."""
+        return hash_folder(folder, self.file_hashes())
 
     def hash_files(self, paths: Sequence[Path]) -> str:
         """Hash of the contents of files, independent of their names."""
         return digest(self.file_hashes().hash_files(paths))
 
 
+def hash_folder(folder: Path, hashes: FileHashes) -> str:
+    """Hash of names and contents of all files below `folder`.
+
+    Hidden files and `DOCUMENTS` are left out.
+    """
+    paths = sorted(_files_below(folder))
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return digest([*zip(names, hashes.hash_files(paths), strict=True)])
+
+
 def _files_below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, name) for name in names if not name.startswith("."))
+        yield from (Path(parent, name) for name in names if not name.startswith(".") and name not in DOCUMENTS)

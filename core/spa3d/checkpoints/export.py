@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from spa3d.checkpoints.load import find_model_folder, load
+from spa3d.artifacts.model_folder import DOCUMENTS, find_model_folder
+from spa3d.checkpoints.load import load
 from spa3d.checkpoints.pointllm_export import write_pointllm
 from spa3d.errors import CheckpointError, OutputError
 from spa3d.model.saving import save_model
 
 Format = Literal["hf", "pointllm"]
 FORMATS: tuple[Format, ...] = ("hf", "pointllm")
-COPIED = ("README.md", "passport.json")
-"""Files of a model or of its run that are copied unchanged."""
 
 
 def export(
@@ -62,7 +61,7 @@ def export(
     else:
         save_model(model, processor, target)
     inner = find_model_folder(source)
-    for name in COPIED:
+    for name in DOCUMENTS:
         file = next((parent / name for parent in (inner, source) if (parent / name).is_file()), None)
         if file is not None:
             shutil.copyfile(file, target / name)

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 from transformers.utils import GENERATION_CONFIG_NAME
 
+from spa3d.artifacts.model_folder import find_model_folder
 from spa3d.checkpoints.pointllm import describe_pointllm, read_pointllm
 from spa3d.config.pointllm_parts import MODEL_TYPE, read_config
 from spa3d.contracts.encoder import Encoder
@@ -44,23 +45,12 @@ def load(
         CheckpointError: the folder holds no finished model, or a plugin that it needs is missing.
 
     """
-    model_folder = find_model_folder(Path(folder))
+    model_folder = find_model_folder(folder)
     components = load_registry(added=registry, plugins=plugins)
     config = describe(model_folder, components)
     encoder = create_part(components, "encoder", config.encoder)
     widths = {"dim": encoder.dim, "hidden": embedding_width(config.text_config)}
     return read(model_folder, config, encoder, create_part(components, "projector", config.projector, **widths))
-
-
-def find_model_folder(requested: Path) -> Path:
-    """Find the folder with the config.json of a 3D LLM: `requested`, or the ``model/`` of a run."""
-    model_folder = next((path for path in (requested / "model", requested) if (path / "config.json").exists()), None)
-    if model_folder is None:
-        raise CheckpointError(
-            f"{requested}: no 3D LLM there (neither {requested / 'model' / 'config.json'} nor "
-            f"{requested / 'config.json'} exists); give the folder of a finished run"
-        )
-    return model_folder
 
 
 def describe(folder: Path, registry: Registry | None = None) -> Spa3dConfig:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from spa3d.cli import FAULT
 from spa3d.cli.console import error_console, escape_text, output, page, print_meanings, print_sentence
+from spa3d.cli.flags import scan_flags
 from spa3d.config.catalog import (
     BROKEN,
     IMPORTS,
@@ -24,8 +25,8 @@ from spa3d.config.catalog import (
     catalog,
     explain,
 )
-from spa3d.config.overrides import Arguments, scan
-from spa3d.errors import ConfigError, describe_unknown
+from spa3d.config.overrides import Arguments
+from spa3d.errors import ConfigError
 from spa3d.ops.selection import REFERENCE
 from spa3d.registry.registry import Registry, describe_missing, open_registry
 
@@ -41,8 +42,8 @@ FLAGS = {
 
 def main(argv: Sequence[str]) -> int:
     """List components and presets, or explain one name."""
-    arguments = scan(argv, switches={"json", "check", "help", "debug"}, repeatable={"plugin"})
-    if arguments.has("help") or "-h" in argv:
+    arguments = scan_flags(argv, FLAGS)
+    if arguments.has("help"):
         _print_usage()
         return 0
     section = _read_section(arguments)
@@ -73,10 +74,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _read_section(arguments: Arguments) -> str | None:
     """Find the section to list; raises `ConfigError` with all errors of the arguments."""
-    errors, flags = [*arguments.errors], [*(flag.partition(" ")[0] for flag in FLAGS), "--help", "--debug"]
-    for flag in arguments.flags:
-        if f"--{flag.name}" not in flags:
-            errors.append(f"{flag}: {describe_unknown('flag', f'--{flag.name}', flags)}")
+    errors = [*arguments.errors]
     errors += [f"{word!r} is one kind too many; give one, or none for all" for word in arguments.words[1:]]
     section = arguments.words[0] if arguments.words else None
     if section not in (None, *SECTIONS):

@@ -22,6 +22,7 @@ from spa3d.errors import ConfigError, SpaError, contain_exit
 from spa3d.pipeline.assemble import assemble, make_execution
 from spa3d.registry.manifest import ComparePreset
 from spa3d.registry.registry import Registry
+from spa3d.runtime.shards import Shard
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,8 @@ def share_of(tasks: Sequence[Task], part: str) -> list[Task]:
         ConfigError: `part` is not ``i/n`` with 1 ≤ i ≤ n.
 
     """
-    match = re.fullmatch(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", part)
-    if not match or int(match[1]) > int(match[2]):
-        raise ConfigError(
-            f"--cell {part}: expected i/n with i from 1 to n, such as 1/4: this process runs every n-th cell"
-        )
-    first, every = int(match[1]), int(match[2])
-    return [task for task in tasks if task.cell.index % every == first - 1]
+    shard = Shard.parse(part, "--cell", "this process runs every n-th cell")
+    return [task for task in tasks if task.cell.index % shard.count == shard.number - 1]
 
 
 @dataclass(frozen=True)

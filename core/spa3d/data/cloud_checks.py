@@ -144,16 +144,23 @@ def _scale_colors(rgb: np.ndarray, colors: Colors, where: str) -> np.ndarray:
     if low < -COLOR_SLACK * top or high > top * (1 + COLOR_SLACK):
         raise DataError(f"{where}: {_describe_range_error(low, high, top)}")
     if colors == "0-255" and 0 < high <= 1 and (rgb % 1 != 0).any():
-        raise DataError(f"{where}: colors look like 0-1 (largest {high:.3g}); drop --dataset.colors 0-255.")
+        raise DataError(
+            f"{where}: colors look like 0-1 (largest {high:.3g}); drop --dataset.colors 0-255, or --colors."
+        )
     return np.clip(rgb / np.float32(top), 0, 1)
 
 
 def _describe_range_error(low: float, high: float, top: float) -> str:
     if top == 1 and low >= 0 and high <= _BYTE:
-        return f"colors look like 0-255 (largest {high:.4g}); divide by 255 or pass --dataset.colors 0-255."
+        return (
+            f"colors look like 0-255 (largest {high:.4g}); divide by 255 or pass --dataset.colors 0-255 "
+            "(chat and predict: --colors 0-255)."
+        )
     return f"colors reach from {low:.4g} to {high:.4g}, expected 0 to {top:.0f}; are the columns x y z r g b?"
 
 
 def cloud_location(source: Path | str, record_id: str) -> str:
-    """Location of a cloud for messages: file and record."""
+    """Location of a cloud for messages: file and record; either may be empty."""
+    if not record_id:
+        return str(source)
     return f"{source} (record {record_id})" if str(source) else f"record {record_id}"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
 import torch
@@ -13,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from spa3d.contracts.benchmark import Prediction, Question
-from spa3d.errors import CheckpointError, DataError, error_context
+from spa3d.errors import CheckpointError, error_context
+from spa3d.inference.generation import Decoding, Generator, Prompt
 from spa3d.inference.views import View
-from spa3d.model.llm import max_positions, stop_ids
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.runtime.progress import Advance
@@ -42,6 +40,11 @@ class Predictor:
     batch_size: int = 64
     bf16: bool = False
 
+    @property
+    def generator(self) -> Generator:
+        """The generator of free answers."""
+        return Generator(self.model, self.processor, self.bf16)
+
     def answer(self, questions: Sequence[Question], view: str, advance: Advance) -> list[Prediction]:
         """Predict the answer to each question, in order, under the named view."""
         shown = self.views[view]
@@ -50,7 +53,7 @@ class Predictor:
         for indices in self._batches(questions):
             batch = [questions[index] for index in indices]
             ask = self._score_options if batch[0].options else self._generate
-            with torch.no_grad(), self._precision():
+            with torch.no_grad(), self.generator.precision():
                 predictions = ask(batch, shown)
             predictions_by_index.update(zip(indices, predictions, strict=True))
             advance(len(batch))
@@ -123,50 +126,14 @@ class Predictor:
 
     def _generate(self, batch: Sequence[Question], view: View) -> list[Prediction]:
         """Generate answers greedily: equal questions get equal answers."""
-        rows, rooms = [], []
-        for question in batch:
+        clouds, prompts = self._tokens(batch, view), list[Prompt]()
+        for i, question in enumerate(batch):
             with error_context(question.record_id):
-                rows.append(self.processor.question_ids(question.prompt, cloud=view.prefix == "cloud"))
-                rooms.append(self._room(rows[-1]))
-        predictions: dict[int, Prediction] = {}
-        for room in sorted({*rooms}):
-            places = [position for position, other in enumerate(rooms) if other == room]
-            tokens = self._tokens([batch[position] for position in places], view)
-            answers = self._continue([rows[position] for position in places], tokens, room)
-            predictions.update(zip(places, answers, strict=True))
-        return [predictions[position] for position in range(len(batch))]
-
-    def _room(self, row: Sequence[int]) -> int:
-        """Most tokens of an answer: `LONGEST_ANSWER`, or fewer where the LLM's positions end."""
-        positions = max_positions(self.model.config.text_config) or len(row) + LONGEST_ANSWER
-        if positions <= len(row):
-            raise DataError(
-                f"a question of {len(row)} tokens leaves no room for an answer in the {positions} positions of the "
-                "LLM; shorten it"
-            )
-        return min(LONGEST_ANSWER, positions - len(row))
-
-    def _continue(self, rows: Sequence[list[int]], point_tokens: Tensor | None, room: int) -> list[Prediction]:
-        """Continue each row greedily by at most `room` tokens, up to a token that ends an answer."""
-        prompt = {name: value.to(self.model.device) for name, value in self.processor.pad(rows, side="left").items()}
-        model: Any = self.model
-        stops = stop_ids(model, *self.processor.stop_ids)
-        written = model.generate(
-            **prompt,
-            point_tokens=point_tokens,
-            max_new_tokens=room,
-            do_sample=False,
-            eos_token_id=stops or None,
-            pad_token_id=self.processor.pad_id,
-        )
-        answers = written[:, prompt["input_ids"].shape[1] :].tolist()
-        return [
-            Prediction(self.processor.decode_answer([*takewhile(lambda token: token not in stops, answer)]))
-            for answer in answers
-        ]
+                ids = self.processor.question_ids(question.prompt, cloud=view.prefix == "cloud")
+                self.generator.room(ids, LONGEST_ANSWER)
+            prompts.append(Prompt(ids, None if clouds is None else clouds[i]))
+        answers = self.generator.generate(prompts, Decoding(max_tokens=LONGEST_ANSWER))
+        return [Prediction(self.generator.decode(answer)) for answer in answers]
 
     def _tokens(self, batch: Sequence[Question], view: View) -> Float[Tensor, "B M D"] | None:
         return view.tokens([(question.record_id, 0) for question in batch]).tokens
-
-    def _precision(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.model.device.type, torch.bfloat16) if self.bf16 else nullcontext()

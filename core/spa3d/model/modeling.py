@@ -25,6 +25,7 @@ from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
 from spa3d.data.preparation import encoder_inputs
 from spa3d.model.configuration import Spa3dConfig
+from spa3d.model.documents import Documented
 from spa3d.model.parts import create_part
 from spa3d.model.tokens import IGNORED, check_patches, score_answers
 from spa3d.model.trained_parts import TrainedParts
@@ -43,7 +44,7 @@ class Spa3dOutput(CausalLMOutputWithPast):
     answer_vocabulary: Tensor | None = None
 
 
-class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
+class Spa3dModel(Documented, TrainedParts, PreTrainedModel, GenerationMixin):
     """A point-cloud encoder, a projector and a causal LM.
 
     Parts may be passed (`pipeline.assemble` does); otherwise they are built through the registry by the names in

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from spa3d.errors import CheckpointError, RegistryError
+from spa3d.errors import CheckpointError, Note, RegistryError
 from spa3d.registry.fields import describe_error, errors_of
+from spa3d.registry.plugins import Origin
 from spa3d.registry.registry import Registry
 
 
@@ -33,6 +35,7 @@ def create_part(registry: Registry, kind: str, entry: dict[str, Any], **widths: 
         raise CheckpointError(
             f"the model needs {kind} {entry['name']!r} of {origin}, which is not here; {hint}"
         ) from error
+    _note_other_version(registry.origin(component), kind, entry)
     try:
         return registry.target(component)(**widths, **entry["config"])
     except (ValidationError, TypeError) as error:
@@ -71,3 +74,17 @@ def describe_part(registry: Registry, kind: str, name: str, values: Mapping[str,
         "config": json.loads(json.dumps(config.model_dump(mode="json"))),  # tuples become lists, as in a file
     }
     return entry if origin.distribution else {**entry, "plugin": origin.plugin}
+
+
+def _note_other_version(origin: Origin, kind: str, entry: dict[str, Any]) -> None:
+    """Note that a part was saved by another package or version than the one that is here."""
+    saved, here = (
+        f"{distribution} {version}".strip()
+        for distribution, version in (
+            (entry.get("distribution"), entry.get("version")),
+            (origin.distribution, origin.version),
+        )
+    )
+    if entry.get("distribution") and here and saved != here:
+        text = f"{kind} {entry['name']!r}: the model was saved with {saved}, and here is {here}; its answers may differ"
+        warnings.warn(Note(text), stacklevel=3)

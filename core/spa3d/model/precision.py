@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedConfig
 
@@ -25,6 +26,20 @@ def describe_precision(model: Spa3dModel, *, bf16: bool) -> dict[str, str]:
     for name, part in model.parts.items():
         described[f"frozen {name}"] = _name_dtypes(weight for weight in part.parameters() if not weight.requires_grad)
     return {what: dtypes for what, dtypes in described.items() if dtypes}
+
+
+def uses_bf16(dtype: str, device: torch.device) -> bool:
+    """Whether ``--dtype`` means bfloat16 autocast; ``auto`` does on CUDA."""
+    return dtype == "bfloat16" or (dtype == "auto" and device.type == "cuda")
+
+
+def move_model(model: Spa3dModel, device: torch.device, *, bf16: bool) -> Spa3dModel:
+    """Move a model to a device; for float32 arithmetic make it float32.
+
+    Under bfloat16 autocast frozen weights may stay in half precision, as they are stored.
+    """
+    model.to(device)  # type: ignore[arg-type]  # transformers' wrapper hides the signature
+    return model if bf16 else model.float()
 
 
 def describe_arithmetic(*, bf16: bool) -> str:

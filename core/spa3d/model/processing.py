@@ -194,13 +194,17 @@ class Spa3dProcessor(ProcessorMixin):
         return replace(tokens, cut=whole.answer_count - tokens.answer_count)
 
     def question_ids(self, question: str, *, cloud: bool) -> list[int]:
-        """Token ids of one question up to its answer; raises `DataError` if there are too many.
+        """Token ids of one question up to its answer; raises `DataError` if there are too many."""
+        return self._check_length(self.prompt_ids((), question, cloud=cloud))
+
+    def prompt_ids(self, history: Sequence[Round], question: str, *, cloud: bool) -> list[int]:
+        """Token ids of a conversation of any length up to the answer to `question`.
 
         They are cut before an answer, because some tokenizers read the last line break otherwise where a text ends.
         """
-        conversation = Conversation("question", (Round(question, ANSWER),))
+        conversation = Conversation("question", (*history, Round(question, ANSWER)))
         tokens = self._tokens(conversation, cloud=cloud)
-        return self._check_length(tokens.ids[: tokens.rounds.index(0)])
+        return tokens.ids[: tokens.rounds.index(len(history))]
 
     def option_ids(self, question: str, options: Sequence[str], *, cloud: bool) -> tuple[list[int], list[list[int]]]:
         """Token ids of the common prompt, and of the rest with each option and its end token.

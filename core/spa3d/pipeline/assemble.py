@@ -21,6 +21,7 @@ from spa3d.contracts.noise import Noise
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError, contain_exit
 from spa3d.model.llm import PRESET, check_causal_lm
 from spa3d.model.parts import describe_part
+from spa3d.model.precision import uses_bf16
 from spa3d.ops.selection import backends_for
 from spa3d.pipeline.checks import objective_errors, part_errors, split_errors, stage_errors, weights_errors
 from spa3d.pipeline.parts import Execution, Parts
@@ -45,7 +46,7 @@ def make_execution(config: RunConfig, registry: Registry, workspace: Workspace |
     device = choose_device(config.device)
     return Execution(
         device=device,
-        bf16=config.dtype == "bfloat16" or (config.dtype == "auto" and device.type == "cuda"),
+        bf16=uses_bf16(config.dtype, device),
         threads=config.threads or torch.get_num_threads(),
         ops=backends_for(config.ops, device.type, registry),
         workspace=workspace or Workspace.from_environment(),

@@ -20,6 +20,7 @@ from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.llm import embedding_width
 from spa3d.model.modeling import Spa3dModel
+from spa3d.model.precision import move_model
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pipeline.parts import Execution, Fingerprints, Parts
 
@@ -125,16 +126,7 @@ def load_base(folder: Path, parts: Parts, execution: Execution) -> tuple[Spa3dMo
     projector = parts.make_projector(encoder.dim, embedding_width(config.text_config))
     model, processor = read(folder, config, encoder, projector)
     _refuse_differences(folder, differences({"points": processor.points}, {"points": dict(parts.preparation)}))
-    return move_model(model, execution), processor
-
-
-def move_model(model: Spa3dModel, execution: Execution) -> Spa3dModel:
-    """Move a model to the device of a run; for float32 arithmetic make it float32.
-
-    Under bfloat16 autocast frozen weights may stay in half precision, as they are stored.
-    """
-    model.to(execution.device)  # type: ignore[arg-type]  # transformers' wrapper hides the signature
-    return model if execution.bf16 else model.float()
+    return move_model(model, execution.device, bf16=execution.bf16), processor
 
 
 def part_hashes(model: Spa3dModel) -> dict[str, str]:

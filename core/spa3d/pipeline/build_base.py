@@ -25,11 +25,11 @@ from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.finite import not_finite_weights
 from spa3d.model.llm import make_llm, stop_ids
 from spa3d.model.modeling import Spa3dModel
-from spa3d.model.precision import describe_arithmetic, read_dtype
+from spa3d.model.precision import describe_arithmetic, move_model, read_dtype
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.saving import save_model
 from spa3d.model.special_tokens import point_tokens
-from spa3d.pipeline.base import Base, move_model, part_hashes
+from spa3d.pipeline.base import Base, part_hashes
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.llm_trial import try_llm
 from spa3d.pipeline.parts import Parts
@@ -217,7 +217,7 @@ class BaseBuilder:
             point_ids=ids,
         )
         model = Spa3dModel(described, encoder, projector, llm)
-        move_model(model, self.execution)
+        move_model(model, self.execution.device, bf16=self.execution.bf16)
         processor = Spa3dProcessor(
             tokenizer,
             num_point_tokens=model.num_point_tokens(),

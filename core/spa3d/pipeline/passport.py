@@ -11,19 +11,22 @@ from spa3d.checkpoints.load import describe
 from spa3d.config.settings import RunConfig
 from spa3d.model.llm import llm_config
 from spa3d.model.precision import read_dtype
+from spa3d.pipeline.assemble import owners
 from spa3d.pipeline.base import Base
 from spa3d.pipeline.caches import Caches
+from spa3d.pipeline.licenses import find_licenses
 from spa3d.pipeline.parts import Parts
+from spa3d.registry.registry import Registry
 
 
-def make_passport(config: RunConfig, caches: Caches, base: Base, components: dict[str, str]) -> dict[str, object]:
+def make_passport(config: RunConfig, registry: Registry, caches: Caches, base: Base) -> dict[str, object]:
     """Make the passport of a run before its work; hashes of the final weights are added later.
 
     Args:
         config: of the run.
+        registry: source of its components.
         caches: hold its components, execution and fingerprints.
         base: the base of post-training.
-        components: origin of each component.
 
     """
     parts, execution, fingerprints = caches.parts, caches.execution, caches.fingerprints
@@ -35,7 +38,8 @@ def make_passport(config: RunConfig, caches: Caches, base: Base, components: dic
         "revision": revision(),
         "versions": versions(),
         "machine": machine(execution.device),
-        "components": components,
+        "components": owners(config, registry),
+        "licenses": find_licenses(config, registry),
         "clouds": {
             **parts.preparation,
             "inputs": list(parts.inputs),

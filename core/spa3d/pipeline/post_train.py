@@ -270,7 +270,11 @@ class PostTraining:
 
 
 def let_train(model: Spa3dModel, settings: TrainSettings, *, seed: int) -> None:
-    """Make the trained parts trainable; with a rank, the LLM through adapters."""
+    """Make the trained parts trainable; with a rank, the LLM through adapters.
+
+    The card of a given base is dropped: it is about other weights.
+    """
+    model.documents = {}
     parts = trained_parts("post-train", settings)
     if settings.lora.rank:
         adapters.attach(model, parts, settings.lora, seed=seed)

@@ -13,7 +13,7 @@ from spa3d.config.settings import RunConfig
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.data_checks import RunData
-from spa3d.report import Document, ReportData, build_document, write_report
+from spa3d.report import Document, ReportData, build_document, write_model_card, write_report
 from spa3d.report.document import RowsByBenchmark
 from spa3d.report.examples import select_examples
 
@@ -49,6 +49,7 @@ class RunReport:
         """
         document = self._document(rows, notes=notes)
         clouds, noise = self.caches.clouds(processor), self.caches.parts.noise
+        write_model_card(self.output / "model", document)
         write_report(self.output, document, select_examples(*rows[shown], clouds, noise, seed=self.config.seed))
         if not self.config.train.keep_checkpoints:
             drop_checkpoints(self.output)

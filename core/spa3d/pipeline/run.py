@@ -24,7 +24,7 @@ from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.special_tokens import special_token_names
 from spa3d.pipeline import pairs_stage
-from spa3d.pipeline.assemble import describe_weights, owners
+from spa3d.pipeline.assemble import describe_weights
 from spa3d.pipeline.base import explain_cache_miss, find_base, load_base, of_given_base, part_hashes
 from spa3d.pipeline.build_base import BaseBuilder, BaseRecipe
 from spa3d.pipeline.caches import Caches
@@ -187,8 +187,7 @@ class Run:
         return describe_weights(self.parts, self.config, self.registry.manifest)
 
     def _issue_passport(self) -> None:
-        passport = make_passport(self.config, self.caches, self.base, owners(self.config, self.registry))
-        issue_passport(self.output, passport)
+        issue_passport(self.output, make_passport(self.config, self.registry, self.caches, self.base))
 
     def _base_stage(self) -> Stage:
         path = self.config.base.path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,17 @@ from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.report.document import Document, ReportData, build_document
 from spa3d.report.examples import Example
 from spa3d.report.markdown import render_markdown
+from spa3d.report.model_card import render_model_card
 from spa3d.report.page import render_page
 from spa3d.runtime.atomic_files import write_whole
 
-__all__ = ["Document", "Example", "ReportData", "build_document", "write_report"]
+__all__ = ["Document", "Example", "ReportData", "build_document", "write_model_card", "write_report"]
+
+
+def write_model_card(folder: Path, document: Document) -> None:
+    """Write card (README.md) and passport of the model in `folder`, for the run that trained it."""
+    write_whole(folder / "README.md", render_model_card(document))
+    write_whole(folder / "passport.json", json.dumps(document.passport, indent=1))
 
 
 def write_report(folder: Path, document: Document, examples: Sequence[Example]) -> None:

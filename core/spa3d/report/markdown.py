@@ -42,7 +42,7 @@ def render_markdown(document: Document, examples: Sequence[Example]) -> str:
     blocks = [f"**{escape_markdown(judge_run(document).sentence)}**", escape_markdown(describe_cloud_gain(document))]
     blocks += [escape_markdown(describe_health(document.training.health))]
     blocks += _warnings(document)
-    blocks += ["## Scores", _table("", collect_score_lines(document)), LEGEND]
+    blocks += ["## Scores", render_score_table(document), LEGEND]
     blocks += [escape_markdown(note) for note in describe_benchmarks(document)]
     for name, block in document.benchmarks.items():
         lines = list(collect_kind_lines(block))
@@ -60,6 +60,11 @@ def render_markdown(document: Document, examples: Sequence[Example]) -> str:
         "[`config.yaml`](config.yaml), all versions and hashes in [`passport.json`](passport.json)."
     )
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def render_score_table(document: Document) -> str:
+    """Render the main table: each score beside its blind score, text floor, chance and interval."""
+    return _table("", collect_score_lines(document))
 
 
 def describe_benchmarks(document: Document) -> Iterator[str]:

@@ -13,13 +13,14 @@ from safetensors.torch import load_file, save_file
 
 from spa3d.checkpoints.load import load
 from spa3d.config.settings import LLMSettings
-from spa3d.errors import CheckpointError
+from spa3d.errors import CheckpointError, Note
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.llm import make_llm
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.special_tokens import point_tokens
 from spa3d.registry.create import create
+from spa3d.version import __version__
 
 PLUGIN = """
 from pathlib import Path
@@ -46,8 +47,8 @@ def save(folder: Path, *, tied: bool = False, **encoder: str) -> Spa3dModel:
     values = part.config.model_dump(mode="json")
     config = Spa3dConfig(
         text_config=llm.config,
-        encoder={"name": "pointnext", "distribution": "spa3d", "version": "1", "config": values, **encoder},
-        projector={"name": "linear", "distribution": "spa3d", "version": "1", "config": {}},
+        encoder={"name": "pointnext", "distribution": "spa3d", "version": __version__, "config": values, **encoder},
+        projector={"name": "linear", "distribution": "spa3d", "version": __version__, "config": {}},
         num_points=128,
         point_ids=ids,
     )
@@ -123,6 +124,16 @@ def test_load_refuses_an_incomplete_model(tmp_path: Path, error: str) -> None:
     spoil, message = BROKEN[error]
     spoil(tmp_path)
     with pytest.raises(CheckpointError, match=message):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("origin", "saved"), [({"version": "9.9"}, "spa3d 9.9"), ({"distribution": "theirs", "version": "2"}, "theirs 2")]
+)
+def test_load_notes_another_version_of_a_part(tmp_path: Path, origin: dict[str, str], saved: str) -> None:
+    save(tmp_path, **origin)
+    message = rf"encoder 'pointnext': the model was saved with {saved}, and here is spa3d {__version__}; its answers"
+    with pytest.warns(Note, match=message):
         load(tmp_path)
 
 

@@ -123,7 +123,7 @@ def test_list_escapes_third_party_text(tmp_path: Path, capsys: pytest.CaptureFix
     [
         (["nois"], "no kind 'nois'; did you mean 'noise'?"),
         (["noise", "encoder"], "'encoder' is one kind too many"),
-        (["--jsn"], "--jsn: its value is missing"),
+        (["--jsn"], "no flag '--jsn'; did you mean '--json'?"),
         (["--jsn", "x"], "no flag '--jsn'; did you mean '--json'?"),
         (["--why"], "--why: its value is missing"),
         (["--why", "plane"], "did you mean 'plain'"),

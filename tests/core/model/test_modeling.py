@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from spa3d.model.tokens import IGNORED
+from spa3d.version import __version__
 
 
 def test_the_loss_is_the_mean_nll_of_the_labels(toy: Any) -> None:
@@ -100,8 +101,8 @@ def test_a_saved_model_comes_back_through_the_registry(tmp_path: Path) -> None:
     values = encoder.config.model_dump(mode="json")
     config = Spa3dConfig(
         text_config=llm.config,
-        encoder={"name": "pointnext", "distribution": "spa3d", "version": "", "config": values},
-        projector={"name": "linear", "distribution": "spa3d", "version": "", "config": {}},
+        encoder={"name": "pointnext", "distribution": "spa3d", "version": __version__, "config": values},
+        projector={"name": "linear", "distribution": "spa3d", "version": __version__, "config": {}},
         num_points=128,
         point_ids=ids,
     )

@@ -16,7 +16,6 @@ from spa3d.config.resolve import resolve
 from spa3d.contracts.benchmark import Question
 from spa3d.errors import ConfigError, DataError, OutputError
 from spa3d.model.saving import save_model
-from spa3d.pipeline.assemble import owners
 from spa3d.pipeline.data_checks import DataChecks, RunData
 from spa3d.pipeline.execute import execute
 from spa3d.pipeline.open_run import open_run
@@ -154,7 +153,7 @@ def test_select_answerable_drops_both_members_of_a_pair(open_smoke: OpenSmoke) -
 
 
 def passport(run: Run) -> dict[str, Any]:
-    return make_passport(run.config, run.caches, run.base, owners(run.config, run.registry))
+    return make_passport(run.config, run.registry, run.caches, run.base)
 
 
 def test_a_passport_says_how_clouds_were_prepared(tmp_path: Path) -> None:

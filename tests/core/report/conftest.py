@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from spa3d.report import Example, ReportData, build_document
 from spa3d.runtime.rng import keyed_generator
@@ -95,3 +96,8 @@ def metrics():
 @pytest.fixture
 def hostile_text():
     return HOSTILE
+
+
+@pytest.fixture
+def parser():
+    return MarkdownIt("commonmark").enable("table").parse

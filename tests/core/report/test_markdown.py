@@ -1,16 +1,10 @@
 """report.md, read back with a Markdown parser."""
 
 import pytest
-from markdown_it import MarkdownIt
 
 from spa3d.rendering.markdown import escape_markdown
 from spa3d.report.markdown import render_markdown
 from spa3d.runtime.plain_text import escape_controls
-
-
-@pytest.fixture
-def parser():
-    return MarkdownIt("commonmark").enable("table").parse
 
 
 def plain(inline):
