@@ -15,9 +15,10 @@ from torch import Tensor
 from spa3d.contracts.benchmark import Prediction, Question
 from spa3d.errors import CheckpointError, DataError, error_context
 from spa3d.inference.views import View
-from spa3d.model.llm import max_positions, stop_ids
+from spa3d.model.llm import keeps_keys_and_values, max_positions, stop_ids
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.tokens import IGNORED, Tokens, collate
 from spa3d.runtime.progress import Advance
 
 LONGEST_ANSWER = 64
@@ -72,7 +73,9 @@ class Predictor:
             with error_context(question.record_id):
                 encoded.append(self.processor.option_ids(question.prompt, question.options or (), view.prefix))
         tails = [tail for _, options in encoded for tail in options]
-        logp = self._tail_logp([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
+        shared = keeps_keys_and_values(self.model.language_model)
+        score = self._tail_logp if shared else self._row_logp
+        logp = score([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
         predictions = []
         for i, question in enumerate(batch):
             options = question.options or ()
@@ -118,6 +121,22 @@ class Predictor:
         logits = torch.cat([first.logits.repeat_interleave(share, dim=0), rest.logits[:, :-1]], dim=1).float()
         logp = torch.log_softmax(logits, dim=-1).gather(2, ids.unsqueeze(2)).squeeze(2)
         sums: list[float] = (logp * real).sum(dim=1).tolist()  # one copy from the device, not one per element
+        return sums
+
+    def _row_logp(
+        self, prefixes: Sequence[list[int]], tails: Sequence[list[int]], point_tokens: Tensor | None
+    ) -> list[float]:
+        """Log p of each tail after its prefix, nats, with a forward over every whole row."""
+        share = len(tails) // len(prefixes)
+        starts = [prefixes[number // share] for number in range(len(tails))]
+        rows = [
+            Tokens([*start, *tail], [*([IGNORED] * len(start)), *tail], [])
+            for start, tail in zip(starts, tails, strict=True)
+        ]
+        inputs = collate(rows, self.processor.pad_id, self.model.device)
+        del inputs["rounds"]
+        clouds = None if point_tokens is None else point_tokens.repeat_interleave(share, dim=0)
+        sums: list[float] = self.model(**inputs, point_tokens=clouds).answer_logp.sum(dim=1).tolist()
         return sums
 
     def _generate(self, batch: Sequence[Question], view: View) -> list[Prediction]:
