@@ -280,7 +280,7 @@ def _check_generation(model: Any, processor: Any, points: torch.Tensor) -> None:
     def write(some: list[list[int]], seen: torch.Tensor, **more: Any) -> Any:
         inputs = processor.pad(some, side="left")
         return model.generate(
-            **inputs, point_tokens=seen, max_new_tokens=5, do_sample=False, eos_token_id=None, pad_token_id=0,
+            **inputs, point_tokens=seen, max_new_tokens=3, do_sample=False, eos_token_id=None, pad_token_id=0,
             output_logits=True, return_dict_in_generate=True, **more,
         )  # fmt: skip
 

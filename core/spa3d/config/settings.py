@@ -117,8 +117,8 @@ class PartRates(Settings):
 class StageSettings(Settings):
     """One stage of training; ``epochs`` is ignored if ``steps`` is not 0."""
 
-    epochs: float = Field(1.0, gt=0, le=10**6)
-    """Passes over the training records."""
+    epochs: float = Field(1.0, ge=0, le=10**6)
+    """Passes over the training records; 0 leaves a stage of the base out."""
     steps: int = Field(0, ge=0, le=LARGEST_COUNT)
     """Optimizer steps; 0: as many as the epochs need."""
     batch_size: int = Field(32, ge=1, le=10**6)
@@ -199,6 +199,12 @@ class TrainSettings(StageSettings):
     """Steps between scorings of the held-out slice (log p of clean and noised, margin; the watchdog's data)."""
     probe_size: int = Field(64, ge=2, le=LARGEST_COUNT)
     """Records of the held-out slice, taken from the val split."""
+
+    @model_validator(mode="after")
+    def _check_length(self) -> Self:
+        if not (self.steps or self.epochs):
+            raise ValueError("--train.epochs 0: there would be no post-training; raise it, or give --train.steps")
+        return self
 
     @model_validator(mode="after")
     def _check_adapters_off(self) -> Self:
