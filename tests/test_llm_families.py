@@ -1,4 +1,4 @@
-"""Families of LLMs: every score is the LLM's own, padding and cache change nothing, or the trial refuses.
+"""Families of LLMs: their scores under padding and with a cache, or the reason of the refusal.
 
 The table in docs/llms.md is written from `FAMILIES`; each row is measured here. ``SPA3D_UPDATE_DOCS=1`` writes it.
 """
@@ -192,7 +192,7 @@ def families(chosen: list[Family]) -> Any:
 
 
 def make_world(toy: Any, family: Family, **changes: Any) -> Any:
-    """The toy model with a tiny LLM of a family, whose vocabulary is larger than that of the tokenizer."""
+    """The toy model with a tiny LLM of a family; its vocabulary is larger than the tokenizer's."""
     model, processor, clouds = toy()
     torch.manual_seed(0)
     config = AutoConfig.for_model(family.kind, **{**family.sizes, **changes})
@@ -273,7 +273,7 @@ def _check_options(model: Any, processor: Any, views: Any, points: torch.Tensor)
 
 
 def _check_generation(model: Any, processor: Any, points: torch.Tensor) -> None:
-    """Greedy answers: left-padded with a cache, the same without one, each row alone; and their likelihoods."""
+    """Greedy answers in a padded batch with a cache, without a cache, and of each row alone."""
     rows = [tokenize(processor, question, "x") for question in QUESTIONS]
     prompts = [row.ids[: row.rounds.index(0)] for row in rows]
 

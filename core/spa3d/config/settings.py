@@ -201,18 +201,12 @@ class TrainSettings(StageSettings):
     """Records of the held-out slice, taken from the val split."""
 
     @model_validator(mode="after")
-    def _check_length(self) -> Self:
+    def _check_together(self) -> Self:
         if not (self.steps or self.epochs):
             raise ValueError("--train.epochs 0: there would be no post-training; raise it, or give --train.steps")
-        return self
-
-    @model_validator(mode="after")
-    def _check_adapters_off(self) -> Self:
         if self.reference == "adapters-off" and not self.lora.rank:
-            raise ValueError(
-                "--train.reference adapters-off: there are no adapters; give --train.lora.rank, or take precomputed "
-                "or copy"
-            )
+            hint = "give --train.lora.rank, or take precomputed or copy"
+            raise ValueError(f"--train.reference adapters-off: there are no adapters; {hint}")
         return self
 
 

@@ -26,7 +26,7 @@ def trained_parts(stage: str, settings: StageSettings) -> tuple[Part, ...]:
 
 
 def stages_of(config: RunConfig) -> list[StageName]:
-    """The stages that build the base, in order; none if the base is a given folder, or all are left out."""
+    """The stages that build the base, in order; empty if the base is a given folder."""
     if config.base.path:
         return []
     stages: list[StageName] = [] if config.blind or config.encoder.checkpoint else ["encoder"]

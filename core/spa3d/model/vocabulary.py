@@ -1,4 +1,4 @@
-"""Vocabulary of a loaded LLM: its tokenizer must fit its embeddings, and new tokens get rows of their own."""
+"""Vocabulary of a loaded LLM: a tokenizer that fits its embeddings, and rows of new tokens."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def add_tokens(llm: Any, tokenizer: Any, names: Sequence[str], *, end: bool) -> 
 
 
 def _add_end_token(llm: Any, tokenizer: Any) -> None:
-    """Let the tokenizer end answers with the first special token that ends a generation of the LLM."""
+    """Give the tokenizer the end token of the LLM, if that is a special token, or a new one."""
     own = llm.generation_config.eos_token_id
     ids = own if isinstance(own, list) else [own]
     known = tokenizer.get_vocab().values()

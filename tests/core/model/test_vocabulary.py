@@ -34,7 +34,7 @@ def make_llm(rows: int, *, tied: bool = False) -> Any:
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("padding", [0, 2, 9])
 def test_add_tokens_gives_new_rows_the_mean_of_the_others(tied: bool, padding: int) -> None:
-    """Also where the vocabulary is padded beyond the tokenizer: then no row is added, or fewer are."""
+    """Also where the vocabulary is padded beyond the tokenizer, so that fewer rows are added."""
     tokenizer = make_tokenizer()
     count = len(tokenizer)
     llm = make_llm(count + padding, tied=tied)
