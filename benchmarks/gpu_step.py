@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from training import VOCABULARY, batch_of, model_of, our_step
+from training import VOCABULARY, batch_of, make_step, model_of
 
 from spa3d import create
 from spa3d.config.settings import LoRASettings
@@ -131,7 +131,7 @@ def measure_batch(name: str, model: Spa3dModel, shape: Shape, batch: int) -> dic
     """Median time, MFU and peak memory of a step of `batch` samples."""
     cuda, objective = model.device.type == "cuda", create("objective", name)
     samples = batch_of(batch, model.num_point_tokens(), shape.question, shape.answer)
-    step = our_step(model, objective, samples, make_views(model, shape, batch), bf16=True)
+    step = make_step(model, objective, samples, make_views(model, shape, batch), bf16=True)
     work = Work(shape, sum(p.numel() for n, p in model.get_decoder().named_parameters() if is_dense(n)))
     hook = model.get_decoder().register_forward_pre_hook(work.count, with_kwargs=True)
     durations = []

@@ -89,6 +89,11 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
         """Whether ``generate`` works: always true."""
         return True
 
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """False: the LLM is of transformers, which leaves some buffers of foreign code without values."""
+        return False
+
     def _init_weights(self, module: nn.Module) -> None:
         """Leave encoder and projector as their constructors made them; the LLM initializes itself."""
 
@@ -203,8 +208,9 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
                 point_tokens = self.encode(points)
             if input_ids is None:
                 raise ValueError("give input_ids or inputs_embeds")
-            if point_tokens is None and _goes_on(input_ids, attention_mask):
-                patch_count = 0  # the cache has the clouds
+            behind_cache = attention_mask is not None and attention_mask.shape[1] > input_ids.shape[1]
+            if point_tokens is None and behind_cache:
+                patch_count = 0  # a generation goes on; its cache has the clouds
             inputs_embeds = self.embed(input_ids, point_tokens, patch_count)
         elif points is not None or point_tokens is not None:
             raise ValueError("give clouds with input_ids; inputs_embeds have them already")
@@ -282,13 +288,7 @@ class Spa3dModel(TrainedParts, PreTrainedModel, GenerationMixin):
 
     def _supports_default_dynamic_cache(self) -> bool:  # type: ignore[override]  # of the LLM, not of this class
         """Transformers' hook: whether ``generate`` makes the cache; some LLMs make their own."""
-        llm = self.language_model
-        return takes(llm, "past_key_values") and bool(llm._supports_default_dynamic_cache())
-
-
-def _goes_on(input_ids: Tensor, attention_mask: Tensor | None) -> bool:
-    """Whether the mask counts more tokens than are given: a generation goes on behind its cache."""
-    return attention_mask is not None and attention_mask.shape[1] > input_ids.shape[1]
+        return takes(self.language_model, "past_key_values") and self.language_model._supports_default_dynamic_cache()
 
 
 def _without_autocast(tensor: Tensor) -> AbstractContextManager[object]:

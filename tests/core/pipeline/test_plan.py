@@ -107,7 +107,7 @@ def test_plan_of_the_recipes_of_papers(
 ) -> None:
     registry = load_registry()
     settings = {"preset": preset, "device": "cpu", "objective": objective}
-    config = resolve({**settings, "encoder": "pointnext-tiny", "points.count": 512}, registry=registry)
+    config = resolve({**settings, "encoder": "pointnext-tiny", "dataset": "shapes-smoke"}, registry=registry)
     assert train == config.train.model_dump(include={*train})
     assert (config.train.train, config.train.beta2, config.train.weight_decay) == (trained, 0.999, 0)
     assert registry.manifest.presets.run[preset].source
