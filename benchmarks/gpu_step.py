@@ -110,7 +110,7 @@ def build_model(shape: Shape, device: str) -> Spa3dModel:
             llm = LlamaForCausalLM(config)
     finally:
         torch.set_default_dtype(usual)
-    model = model_of(llm, create("encoder", shape.encoder), shape.points).to(device)
+    model = model_of(llm, create("encoder", shape.encoder), shape.points, trained=()).to(device)
     attach(model, {"projector", "llm"}, LoRASettings(rank=16), seed=0)
     return model.train()
 
@@ -160,7 +160,7 @@ def make_views(model: Spa3dModel, shape: Shape, batch: int) -> Views:
     clouds = torch.rand(batch, shape.points, 6, generator=torch.Generator().manual_seed(2)) * 2 - 1
     prepared: Any = SimpleNamespace(
         get=lambda names: clouds[[int(name[1:]) for name in names]].numpy(),
-        processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)),
+        processor=SimpleNamespace(pad_id=0),
     )
     return built_in_views(ViewEncoder(model, prepared), noise=create("noise", "mask"))
 
