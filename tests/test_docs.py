@@ -193,6 +193,8 @@ def preset_parts(registry: Registry) -> Iterator[str]:
 def preset_key(section: str, key: str) -> str:
     """Flag that a key of a run or LLM preset sets, or a description of the key."""
     head, _, rest = key.partition(".")
+    if key == "source":
+        return "source"
     if head == "objectives":
         objective, _, setting = rest.partition(".")
         return f"objectives: {code(objective)}: {code(f'--train.{setting}')}"

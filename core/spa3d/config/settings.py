@@ -116,8 +116,8 @@ class PartRates(Settings):
 class StageSettings(Settings):
     """One stage of training; ``epochs`` is ignored if ``steps`` is not 0."""
 
-    epochs: float = Field(1.0, gt=0, le=10**6)
-    """Passes over the training records."""
+    epochs: float = Field(1.0, ge=0, le=10**6)
+    """Passes over the training records; 0 leaves a stage of the base out."""
     steps: int = Field(0, ge=0, le=LARGEST_COUNT)
     """Optimizer steps; 0: as many as the epochs need."""
     batch_size: int = Field(32, ge=1, le=10**6)
@@ -202,11 +202,12 @@ class TrainSettings(StageSettings):
     """Records of the held-out slice, taken from the val split."""
 
     @model_validator(mode="after")
-    def _check_adapters_off(self) -> Self:
+    def _check_together(self) -> Self:
+        if not (self.steps or self.epochs):
+            raise ValueError("--train.epochs 0: there would be no post-training; raise it, or give --train.steps")
         if self.reference == "adapters-off" and not self.lora.rank:
-            raise ValueError(
-                "--train.reference adapters-off: there are no adapters; give --train.lora.rank, or precomputed or copy"
-            )
+            hint = "give --train.lora.rank, or take precomputed or copy"
+            raise ValueError(f"--train.reference adapters-off: there are no adapters; {hint}")
         return self
 
 

@@ -32,9 +32,15 @@ def stages_of(config: RunConfig) -> list[StageName]:
     stages: list[StageName] = [] if config.blind or config.encoder.checkpoint else ["encoder"]
     stages += [] if config.llm.path else ["llm"]
     stages += [] if config.blind else ["align"]
-    return [*stages, "instruct"]
+    return [name for name in (*stages, "instruct") if _is_wanted(getattr(config.base, name))]
+
+
+def _is_wanted(settings: StageSettings) -> bool:
+    return bool(settings.steps or settings.epochs)
 
 
 def optimizer_steps(settings: StageSettings, records: int) -> int:
-    """Steps of a stage: as configured, or as many as its epochs need."""
+    """Steps of a stage: as configured, or as many as its epochs need; 0 if it is left out."""
+    if not _is_wanted(settings):
+        return 0
     return settings.steps or max(1, math.ceil(settings.epochs * records / settings.batch_size))

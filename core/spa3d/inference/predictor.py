@@ -12,8 +12,9 @@ from torch import Tensor
 
 from spa3d.contracts.benchmark import Prediction, Question
 from spa3d.errors import CheckpointError, error_context
-from spa3d.inference.generation import Decoding, Generator, Prompt
+from spa3d.inference.generation import AnswerIds, Decoding, Generator, Prompt
 from spa3d.inference.views import View
+from spa3d.model.llm import keeps_keys_and_values
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.runtime.progress import Advance
@@ -76,7 +77,9 @@ class Predictor:
                 options, cloud = question.options or (), view.prefix == "cloud"
                 encoded.append(self.processor.option_ids(question.prompt, options, cloud=cloud))
         tails = [tail for _, options in encoded for tail in options]
-        logp = self._tail_logp([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
+        shared = keeps_keys_and_values(self.model.language_model)
+        score = self._tail_logp if shared else self._row_logp
+        logp = score([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
         predictions = []
         for i, question in enumerate(batch):
             options = question.options or ()
@@ -123,6 +126,15 @@ class Predictor:
         logp = torch.log_softmax(logits, dim=-1).gather(2, ids.unsqueeze(2)).squeeze(2)
         sums: list[float] = (logp * real).sum(dim=1).tolist()  # one copy from the device, not one per element
         return sums
+
+    def _row_logp(
+        self, prefixes: Sequence[list[int]], tails: Sequence[list[int]], point_tokens: Tensor | None
+    ) -> list[float]:
+        """Log p of each tail after its prefix, nats, with a forward over every whole row."""
+        share = len(tails) // len(prefixes)
+        clouds = [None] * len(prefixes) if point_tokens is None else [*point_tokens]
+        prompts = [Prompt(prefix, cloud) for prefix, cloud in zip(prefixes, clouds, strict=True) for _ in range(share)]
+        return self.generator.score(prompts, [AnswerIds(tail, stopped=True) for tail in tails])
 
     def _generate(self, batch: Sequence[Question], view: View) -> list[Prediction]:
         """Generate answers greedily: equal questions get equal answers."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,23 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    DynamicCache,
     LlamaConfig,
     PreTrainedConfig,
 )
+from transformers.cache_utils import LinearAttentionCacheLayerMixin
 
 from spa3d.config.hub_ids import is_hub_id
 from spa3d.config.settings import LLMSettings
+from spa3d.errors import CheckpointError
 from spa3d.model.foreign_folders import SAFELY, foreign_folder, refuse_partial
 from spa3d.model.special_tokens import point_tokens
 from spa3d.model.tokenizer import add_point_tokens, train_tokenizer
+from spa3d.model.vocabulary import add_tokens, refuse_misfit
 
 PRESET = "the preset tiny"
 """Names that ``--llm`` takes beside a path."""
+SLOW = "its tokenizer does not say where its tokens stand in a text (a slow tokenizer); a tokenizer.json is needed"
 CHECKED: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
 """Arguments with which transformers says which weights did not fit, instead of drawing them in silence."""
 
@@ -46,14 +53,27 @@ def llm_config(settings: LLMSettings, vocab_size: int = 0) -> PreTrainedConfig:
 
 def embedding_width(config: PreTrainedConfig) -> int:
     """Width of the token embeddings of an LLM; some have narrower ones than their hidden states."""
-    with torch.device("meta"):
-        llm: Any = AutoModelForCausalLM.from_config(config)
-    return int(llm.get_input_embeddings().embedding_dim)
+    return int(_build_on_meta(config).get_input_embeddings().embedding_dim)
 
 
 def max_positions(config: PreTrainedConfig) -> int | None:
     """Number of positions of an LLM; None if its configuration names none."""
     return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def takes(llm: Any, argument: str) -> bool:
+    """Whether the forward of an LLM names `argument`; others it may take and ignore."""
+    return argument in inspect.signature(llm.forward).parameters
+
+
+def keeps_keys_and_values(llm: Any) -> bool:
+    """Whether the cache of an LLM holds keys and values alone, which several answers can share.
+
+    A recurrent state goes on token by token only.
+    """
+    cache = DynamicCache(config=llm.config.get_text_config(decoder=True))
+    states = any(isinstance(layer, LinearAttentionCacheLayerMixin) for layer in cache.layers)
+    return takes(llm, "past_key_values") and not states
 
 
 def stop_ids(llm: Any, *more: int | None) -> list[int]:
@@ -69,10 +89,7 @@ def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple
     """
     if settings.path:
         llm, tokenizer = load_causal_lm(settings.path, flag="--llm", alternative=PRESET)
-        ids = add_point_tokens(tokenizer, point_tokens(settings))
-        vocabulary = max(tokenizer.get_vocab().values()) + 1
-        if vocabulary > llm.get_input_embeddings().num_embeddings:
-            llm.resize_token_embeddings(vocabulary)
+        ids = add_tokens(llm, tokenizer, point_tokens(settings), end=settings.template != "chat")
         return llm, tokenizer, ids
     tokenizer = train_tokenizer(texts(), vocab_size=settings.vocab_size)
     ids = add_point_tokens(tokenizer, point_tokens(settings))
@@ -100,29 +117,64 @@ def load_causal_lm(path: str, *, flag: str, alternative: str) -> tuple[Any, Any]
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, **SAFELY)
     llm, info = loaded
     refuse_partial(info, f"{flag} {path}: its weights are not those of its config.json")
+    refuse_misfit(llm, tokenizer, f"{flag} {path}")
     return llm, tokenizer
 
 
-def check_causal_lm(path: str, *, flag: str, alternative: str) -> None:
+def check_causal_lm(path: str, *, flag: str, alternative: str) -> tuple[Any, Any]:
     """Raise the errors of `load_causal_lm` without reading the values of the weights.
 
     Of an LLM on the hub only the settings are checked, because the rest may not have been downloaded.
+
+    Returns:
+        The LLM on the meta device, and its tokenizer.
+
     """
-    hub = is_hub_id(path)
     with _llm_folder(path, flag, alternative, weights=False) as folder:
-        AutoConfig.from_pretrained(folder, **SAFELY)
-        AutoTokenizer.from_pretrained(folder, **SAFELY)
-        if hub:
-            return
-        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, device_map="meta", **SAFELY, **CHECKED)
-    refuse_partial(loaded[1], f"{flag} {path}: its weights are not those of its config.json")
+        config = AutoConfig.from_pretrained(folder, **SAFELY)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **SAFELY)
+        if is_hub_id(path):
+            llm, info = _build_on_meta(config), {"missing_keys": (), "unexpected_keys": (), "mismatched_keys": ()}
+        else:
+            loaded: Any = AutoModelForCausalLM.from_pretrained(folder, device_map="meta", **SAFELY, **CHECKED)
+            llm, info = loaded
+    refuse_partial(info, f"{flag} {path}: its weights are not those of its config.json")
+    refuse_misfit(llm, tokenizer, f"{flag} {path}")
+    return llm, tokenizer
+
+
+def check_llm(path: str) -> None:
+    """Raise the errors of an LLM of ``--llm`` that show before its weights are read.
+
+    Raises:
+        CheckpointError: those of `check_causal_lm`, a decoder that takes no embeddings, or a slow tokenizer.
+
+    """
+    llm, tokenizer = check_causal_lm(path, flag="--llm", alternative=PRESET)
+    if not takes(llm, "inputs_embeds"):
+        raise CheckpointError(
+            f"--llm {path}: a cloud reaches an LLM as embeddings, and a {type(llm).__name__} takes token ids alone; "
+            "choose another LLM"
+        )
+    if not tokenizer.is_fast:
+        raise CheckpointError(f"--llm {path}: {SLOW}")
+
+
+def _build_on_meta(config: PreTrainedConfig) -> Any:
+    """Build an LLM without memory for its weights."""
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
 def _llm_folder(path: str, flag: str, alternative: str, *, weights: bool) -> AbstractContextManager[Path]:
+    hint = f"give a folder with config.json, weights and tokenizer, or {alternative}"
+    alone = (Path(path) / "tokenizer.model").is_file() and not (Path(path) / "tokenizer.json").is_file()
+    if alone and find_spec("sentencepiece") is None:
+        hint = f"if it is its tokenizer.model, pip install sentencepiece protobuf; else {hint}"
     return foreign_folder(
         path,
         weights=weights,
         where=f"{flag} {path}",
         problem="transformers cannot load a causal LM from there",
-        hint=f"give a folder with config.json, weights and tokenizer, or {alternative}",
+        hint=hint,
     )

@@ -26,6 +26,7 @@ from spa3d.contracts.projector import Projector
 from spa3d.data.preparation import encoder_inputs
 from spa3d.model.configuration import Spa3dConfig
 from spa3d.model.documents import Documented
+from spa3d.model.llm import takes
 from spa3d.model.parts import create_part
 from spa3d.model.tokens import IGNORED, check_patches, score_answers
 from spa3d.model.trained_parts import TrainedParts
@@ -37,11 +38,13 @@ class Spa3dOutput(CausalLMOutputWithPast):
     """Model output with the log-probabilities of labeled tokens, in nats and float32.
 
     ``answer_logp`` ``(B, T)``: log p of each labeled token, 0 elsewhere. ``answer_vocabulary`` ``(A, V)``, if
-    requested: log p of every token of the vocabulary at the labeled positions, in row-major order.
+    requested: log p of every token of the vocabulary at the labeled positions, in row-major order. ``cache_params``:
+    the state of an LLM that names its cache so (Mamba); ``generate`` hands it on.
     """
 
     answer_logp: Tensor | None = None
     answer_vocabulary: Tensor | None = None
+    cache_params: Any = None
 
 
 class Spa3dModel(Documented, TrainedParts, PreTrainedModel, GenerationMixin):
@@ -86,6 +89,11 @@ class Spa3dModel(Documented, TrainedParts, PreTrainedModel, GenerationMixin):
     def can_generate(cls) -> bool:
         """Whether ``generate`` works: always true."""
         return True
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """False: the LLM is of transformers, which leaves some buffers of foreign code without values."""
+        return False
 
     def _init_weights(self, module: nn.Module) -> None:
         """Leave encoder and projector as their constructors made them; the LLM initializes itself."""
@@ -201,7 +209,8 @@ class Spa3dModel(Documented, TrainedParts, PreTrainedModel, GenerationMixin):
                 point_tokens = self.encode(points)
             if input_ids is None:
                 raise ValueError("give input_ids or inputs_embeds")
-            if point_tokens is None and past_key_values is not None and past_key_values.get_seq_length():
+            behind_cache = attention_mask is not None and attention_mask.shape[1] > input_ids.shape[1]
+            if point_tokens is None and behind_cache:
                 patch_count = 0  # a generation goes on; its cache has the clouds
             inputs_embeds = self.embed(input_ids, point_tokens, patch_count)
         elif points is not None or point_tokens is not None:
@@ -223,7 +232,8 @@ class Spa3dModel(Documented, TrainedParts, PreTrainedModel, GenerationMixin):
         if isinstance(logits_to_keep, int):
             kept = slice(-logits_to_keep or None, None)
         outputs = self._run_llm(lambda hidden: hidden[:, kept], inputs)
-        return Spa3dOutput(logits=outputs.logits, past_key_values=getattr(outputs, "past_key_values", None))
+        caches = {name: getattr(outputs, name, None) for name in ("past_key_values", "cache_params")}
+        return Spa3dOutput(logits=outputs.logits, **caches)
 
     def project(self, hidden: Float[Tensor, "*places H"]) -> Float[Tensor, "*places V"]:
         """Logits of the vocabulary, computed in float32.
@@ -261,7 +271,8 @@ class Spa3dModel(Documented, TrainedParts, PreTrainedModel, GenerationMixin):
 
     def _refuse_unknown(self, arguments: dict[str, Any]) -> None:
         """Refuse arguments that the LLM would ignore."""
-        known = inspect.signature(self.language_model.forward).parameters.keys() | TransformersKwargs.__annotations__
+        named = inspect.signature(self.language_model.forward).parameters.keys()
+        known = named | TransformersKwargs.__annotations__ | {"use_cache"}
         unknown = sorted(arguments.keys() - known)
         if unknown:
             raise TypeError(f"the 3D LLM takes no argument {', '.join(unknown)}; clouds are given as points")
@@ -269,11 +280,16 @@ class Spa3dModel(Documented, TrainedParts, PreTrainedModel, GenerationMixin):
     def prepare_inputs_for_generation(  # type: ignore[override]  # multimodal models add their own inputs
         self, input_ids: Any, points: Tensor | None = None, point_tokens: Tensor | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """Transformers' hook: clouds go in with the prompt, not with every new token behind a cache."""
-        inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)  # type: ignore[misc]
-        if kwargs.get("is_first_iteration", False) or not kwargs.get("use_cache", True):
+        """Transformers' hook: that of the LLM; clouds go in with the whole prompt only."""
+        inputs: dict[str, Any] = self.language_model.prepare_inputs_for_generation(input_ids, **kwargs)
+        ids = inputs.get("input_ids")
+        if ids is not None and ids.shape[1] == input_ids.shape[1]:
             inputs.update(points=points, point_tokens=point_tokens)
         return inputs
+
+    def _supports_default_dynamic_cache(self) -> bool:  # type: ignore[override]  # of the LLM, not of this class
+        """Transformers' hook: whether ``generate`` makes the cache; some LLMs make their own."""
+        return takes(self.language_model, "past_key_values") and self.language_model._supports_default_dynamic_cache()
 
 
 def _without_autocast(tensor: Tensor) -> AbstractContextManager[object]:

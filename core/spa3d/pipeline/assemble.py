@@ -19,7 +19,7 @@ from spa3d.contracts.dataset import Dataset, SkipLog
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.noise import Noise
 from spa3d.errors import CheckpointError, ConfigError, PluginError, SpaError, contain_exit
-from spa3d.model.llm import PRESET, check_causal_lm
+from spa3d.model.llm import check_llm
 from spa3d.model.parts import describe_part
 from spa3d.model.precision import uses_bf16
 from spa3d.ops.selection import backends_for
@@ -86,7 +86,7 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         inputs=encoder.inputs,
     )
     if config.llm.path and not config.base.path:
-        check_causal_lm(config.llm.path, flag="--llm", alternative=PRESET)
+        check_llm(config.llm.path)
     try_objective(f"--objective {parts.names['objective']}", objective)
     with ops.use(*execution.ops):
         errors = part_errors(parts, encoder.eval(), config.llm, base=config.base.path)

@@ -1,7 +1,7 @@
 """Trial of an LLM and its tokenizer, once, before any training.
 
 Whatever a run will ask of them is asked here in a small way: a conversation in the template, the likelihood of options
-and of training text, an answer. The likelihoods must be those of the LLM's own forward.
+and of training text, answers. The likelihoods must be those of the LLM's own forward.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from spa3d.contracts.dataset import Conversation, Round
 from spa3d.errors import CheckpointError, DataError, SpaError, first_line
 from spa3d.inference.predictor import Predictor
 from spa3d.inference.views import BlindView
+from spa3d.model.llm import SLOW
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.model.special_tokens import reject_special_tokens, special_tokens_of
@@ -23,7 +24,9 @@ from spa3d.model.tokens import IGNORED, Tokens, collate
 
 ROUNDS = (Round("What is this?", "A small red mug."), Round("Which color?", "red"))
 OPTIONS = ("red", "a dark green")
-EXACT, ROUNDED = 1e-3, 0.1
+QUESTIONS = ("What?", "What is this small thing, and which color does it have?")
+"""Questions of different lengths, so that one of them is padded."""
+EXACT, ROUNDED = 1e-4, 0.1
 """Largest difference of a log-likelihood, relative to 1 + its size, in float32 and in half precision."""
 
 
@@ -45,8 +48,7 @@ def try_llm(model: Spa3dModel, processor: Spa3dProcessor, requested_by: str) -> 
             _try_prompts(processor)
             model.eval()
             _try_scores(model, processor)
-            llm: Any = model
-            llm.generate(**processor(ROUNDS[0].question).to(model.device), max_new_tokens=2, do_sample=False)
+            _try_answers(model, processor)
     except CheckpointError as error:
         raise CheckpointError(f"{requested_by}: {error}") from error
     except SpaError:
@@ -64,7 +66,7 @@ def _try_prompts(processor: Spa3dProcessor) -> None:
     """Check the tokenizer, the system prompt, and the labels of a conversation."""
     tokenizer, template = processor.tokenizer, processor.conversation
     if not tokenizer.is_fast:
-        raise CheckpointError("its tokenizer gives no positions of tokens; a tokenizer.json is needed")
+        raise CheckpointError(SLOW)
     if tokenizer.eos_token is None and template != "chat":
         raise CheckpointError(
             f"its tokenizer has no end token, which --llm.template {template} puts behind an answer; set eos_token in "
@@ -100,6 +102,30 @@ def _try_scores(model: Spa3dModel, processor: Spa3dProcessor) -> None:
         wording = [Conversation("trial", (Round(question.prompt, option),)) for option in OPTIONS]
         rows = [processor.tokenize(conversation, cloud=False) for conversation in wording]
         _compare(model, "options", prediction.option_logp or (), rows)
+
+
+def _try_answers(model: Spa3dModel, processor: Spa3dProcessor) -> None:
+    """Compare the likelihoods of generated answers, in a padded batch, with those of the LLM."""
+    llm: Any = model
+    batch = processor(QUESTIONS).to(model.device)
+    prompts = [ids[real.bool()].tolist() for ids, real in zip(batch["input_ids"], batch["attention_mask"], strict=True)]
+    written = llm.generate(
+        **batch,
+        max_new_tokens=3,
+        do_sample=False,
+        eos_token_id=None,
+        pad_token_id=processor.pad_id,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    ids = written.sequences[:, batch["input_ids"].shape[1] :]
+    logp = torch.stack(written.logits, dim=1).float().log_softmax(dim=-1)
+    sums = logp.gather(2, ids[..., None]).sum(dim=(1, 2)).tolist()
+    answers = [
+        Tokens([*prompt, *answer], [*[IGNORED] * len(prompt), *answer], [])
+        for prompt, answer in zip(prompts, ids.tolist(), strict=True)
+    ]
+    _compare(model, "answers", sums, answers)
 
 
 def _compare(model: Spa3dModel, what: str, scored: Sequence[float], rows: Sequence[Tokens]) -> None:

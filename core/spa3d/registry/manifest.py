@@ -106,6 +106,7 @@ class RunPreset(Entry):
     """Settings of a whole run; `RunConfig` validates them when they are used."""
 
     summary: str = ""
+    source: str = ""
     default_presets: dict[Kind, dict[Name, Name]] = {}
     settings: dict[str, Any] = {}
     objectives: dict[Name, dict[str, Any]] = {}

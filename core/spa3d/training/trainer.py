@@ -85,7 +85,7 @@ class StageTrainer(Trainer):
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Transformers' hook: weight decay reaches matrices only, no biases, scales or tokens."""
-        shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+        shapes = {name: parameter.shape for name, parameter in model.named_parameters(remove_duplicate=False)}
         names: list[str] = super().get_decay_parameter_names(model)
         return [name for name in names if sum(size > 1 for size in shapes[name]) > 1]
 

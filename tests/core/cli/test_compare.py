@@ -85,7 +85,7 @@ def test_compare_dry_run_lists_cells_and_writes_nothing(tmp_path: Path, capsys: 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("preset", "cells"), [("table2", 13), ("figure3", 20)])
+@pytest.mark.parametrize(("preset", "cells"), [("table2", 13), ("figure3", 20), ("table-a1", 17)])
 def test_compare_plans_the_grids_of_the_paper(preset: str, cells: int, capsys: pytest.CaptureFixture[str]) -> None:
     lines = dry_run(capsys, preset, "--seeds", "0").splitlines()
     assert sum(line[:1].isdigit() for line in lines) == cells  # a long row may take two lines

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, CTRLTokenizer
 
 from spa3d.config.settings import LLMSettings
 from spa3d.errors import CheckpointError
-from spa3d.model.llm import check_causal_lm, llm_config, load_causal_lm, make_llm
+from spa3d.model.llm import check_causal_lm, check_llm, llm_config, load_causal_lm, make_llm
 
 TINY = LLMSettings(hidden_size=16, layers=1, heads=2, intermediate_size=16, vocab_size=300)
 
@@ -105,6 +106,12 @@ def bring_a_model(folder: Path) -> None:
     configure(model_type="theirs", auto_map=auto_map)(folder)
 
 
+def add_a_token(folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["<more>"])
+    tokenizer.save_pretrained(folder)
+
+
 def cut(name: str, content: str | None = None) -> Callable[[Path], object]:
     def change(folder: Path) -> None:
         old = (folder / name).read_bytes()
@@ -129,6 +136,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "odd dtype": (configure(dtype="float99"), "float99"),
     "outside": (point_outside, r"names \.\./stolen\.safetensors, which is no file beside it"),
     "pickle": (hide_code, "pickle with more than tensors, which could run code; nothing of it was loaded"),
+    "too many tokens": (add_a_token, r"has ids up to \d+ \(the token '<more>'\), and its embeddings have \d+ rows"),
     "their model": (bring_a_model, "contains custom code"),
     "their tokenizer": (bring_a_tokenizer, "contains custom code"),
 }
@@ -158,3 +166,44 @@ def test_check_causal_lm_accepts_a_whole_llm(tmp_path: Path, kind: str) -> None:
         (folder / "model.safetensors").unlink(missing_ok=True)
     check_causal_lm(str(folder), flag="--llm", alternative="")
     assert load_causal_lm(str(folder), flag="--llm", alternative="")[0].num_parameters() > 0
+
+
+def test_check_llm_refuses_a_decoder_that_takes_no_embeddings(tmp_path: Path) -> None:
+    folder = save(tmp_path)
+    config = AutoConfig.for_model(
+        "cpmant", hidden_size=16, num_attention_heads=2, dim_head=8, dim_ff=32, num_hidden_layers=1, vocab_size=400
+    )
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    message = (
+        rf"^--llm {folder}: a cloud reaches an LLM as embeddings, and a CpmAntForCausalLM takes token ids alone; ch"
+    )
+    with pytest.raises(CheckpointError, match=message):
+        check_llm(str(folder))
+
+
+def test_check_llm_refuses_a_slow_tokenizer(tmp_path: Path) -> None:
+    folder = save(tmp_path)
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps({"<unk>": 0, "a": 1, "b</w>": 2}))
+    (folder / "merges.txt").write_text("#version\na b</w>\n")
+    CTRLTokenizer(folder / "vocab.json", folder / "merges.txt").save_pretrained(folder)
+    with pytest.raises(
+        CheckpointError, match=r"^--llm .*: its tokenizer does not say where .* a tokenizer\.json is ne"
+    ):
+        check_llm(str(folder))
+
+
+def test_check_llm_says_how_a_sentencepiece_tokenizer_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save(tmp_path)
+    (folder / "tokenizer.json").rename(folder / "tokenizer.model")
+    monkeypatch.setattr("spa3d.model.llm.find_spec", lambda _: None)
+    with pytest.raises(
+        CheckpointError, match=r"; if it is its tokenizer\.model, pip install sentencepiece protobuf; e"
+    ):
+        check_llm(str(folder))
+
+
+def test_check_llm_takes_a_usual_llm(tmp_path: Path) -> None:
+    check_llm(str(save(tmp_path)))

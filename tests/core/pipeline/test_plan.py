@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -84,3 +85,48 @@ def test_adapters_are_planned_as_they_will_be(tmp_path: Path, open_smoke: OpenSm
     attach(model, ("llm",), config.train.lora, seed=0)
     trains = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert parts["adapters"].parameters == trains
+
+
+STAGE_1 = {"epochs": 3, "batch_size": 128, "learning_rate": 2e-3, "schedule": "cosine", "warmup": 0.03}
+STAGE_2 = {"epochs": 3, "batch_size": 32, "learning_rate": 2e-5, "schedule": "cosine", "warmup": 0.03}
+PROJECTOR = {"epochs": 1, "batch_size": 24, "learning_rate": 2e-3, "schedule": "constant_with_warmup", "warmup": 0.0}
+ADAPTERS = {"epochs": 1, "batch_size": 32, "learning_rate": 5e-6, "schedule": "cosine", "warmup": 0.03}
+
+
+@pytest.mark.parametrize(
+    ("preset", "objective", "train", "trained", "stages"),
+    [
+        ("pointllm-stage1", "sft", STAGE_1, ("projector", "embeddings"), []),
+        ("pointllm-stage2", "sft", STAGE_2, ("projector", "llm"), ["align"]),
+        ("projector-only", "sft", PROJECTOR, ("projector",), []),
+        ("spa-posttrain", "spa", ADAPTERS, ("projector", "llm"), ["align", "instruct"]),
+    ],
+)
+def test_plan_of_the_recipes_of_papers(
+    preset: str, objective: str, train: dict[str, Any], trained: tuple[str, ...], stages: list[str]
+) -> None:
+    registry = load_registry()
+    settings = {"preset": preset, "device": "cpu", "objective": objective}
+    config = resolve({**settings, "encoder": "pointnext-tiny", "dataset": "shapes-smoke"}, registry=registry)
+    assert train == config.train.model_dump(include={*train})
+    assert (config.train.train, config.train.beta2, config.train.weight_decay) == (trained, 0.999, 0)
+    assert registry.manifest.presets.run[preset].source
+    names = [stage.name for stage in plan(config, registry).stages]
+    assert names == [
+        *(f"base: {name}" for name in ("encoder", "llm", *stages)),
+        *("evaluate before", "post-train", "evaluate after", "report"),
+    ]
+    assert resolve({**settings, "encoder": "pointbert"}).encoder.preset == "pointbert-pointllm"
+
+
+def test_the_stages_of_pointllm_are_one_recipe() -> None:
+    """Stage 2 without a base makes one with stage 1, and SPA without a base one with both."""
+    first, second, last = (
+        resolve({"preset": name, "objective": "sft"})
+        for name in ("pointllm-stage1", "pointllm-stage2", "spa-posttrain")
+    )
+    compared = {"epochs", "batch_size", "learning_rate", "schedule", "warmup", "beta2", "train"}
+    assert first.train.model_dump(include=compared) == second.base.align.model_dump(include=compared)
+    assert second.base.align == last.base.align
+    assert second.train.model_dump(include=compared) == last.base.instruct.model_dump(include=compared)
+    assert first.llm == second.llm == last.llm

@@ -44,6 +44,17 @@ def test_weight_decay_reaches_matrices_only(toy: Any, toy_dataset: Any, tmp_path
     assert set(made.get_decay_parameter_names(made.model)) == names
 
 
+def test_tied_embeddings_are_one_parameter_of_the_optimizer(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
+    made = trainer(toy, toy_dataset, tmp_path, PartRates(), ("llm",), weight_decay=0.1)
+    llm = made.model.language_model
+    llm.lm_head.weight = llm.get_input_embeddings().weight
+    groups = made.create_optimizer().param_groups
+    found = [group for group in groups if any(each is llm.lm_head.weight for each in group["params"])]
+    assert [group["weight_decay"] for group in found] == [0.1]
+    made.train()
+    assert llm.lm_head.weight is llm.get_input_embeddings().weight
+
+
 def test_frozen_embeddings_survive_weight_decay_and_momentum(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
     made = trainer(toy, toy_dataset, tmp_path, PartRates(), ("projector", "embeddings"), weight_decay=0.5)
     weight = made.model.get_input_embeddings().weight
