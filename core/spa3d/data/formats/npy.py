@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -81,11 +83,17 @@ class _Header:
         return self.shape[0] * self.shape[1] * self.dtype.itemsize
 
 
-def _open(path: Path, where: str) -> BinaryIO:
+@contextmanager
+def _open(path: Path, where: str) -> Iterator[BinaryIO]:
+    """Open a file; raises `DataError` if it or its bytes cannot be read."""
     problem = file_problem(path)
     if problem:
         raise DataError(f"{where}: cannot be read: {problem}.")
-    return path.open("rb")
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {(error.strerror or str(error)).lower()}.") from error
 
 
 def _read_header(file: BinaryIO, where: str) -> _Header:
@@ -115,7 +123,7 @@ def _float_dtype(descr: object, where: str) -> np.dtype[np.floating]:
         return np.dtype(descr)
     if isinstance(descr, str) and "O" in descr:
         raise DataError(f"{where}: pickled objects are never loaded; save the float32 array with numpy.save.")
-    raise DataError(f"{where}: dtype {descr!r}; a cloud holds floats (save it with .astype('float64')).")
+    raise DataError(f"{where}: dtype {descr!r}; a cloud holds float16, float32 or float64.")
 
 
 def _cloud_shape(shape: object, where: str) -> tuple[int, int]:
