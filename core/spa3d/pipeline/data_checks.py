@@ -18,8 +18,10 @@ from spa3d.errors import ConfigError, DataError, error_context
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions
 from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.parts import Parts
-from spa3d.runtime.progress import Reporter
+from spa3d.runtime.progress import Reporter, SilentReporter
 
+WORTH_SHOWING = 50_000
+"""Records from which on the progress of reading their texts is reported."""
 Questions = Mapping[str, Sequence[EvaluationItem]]
 """The questions of each benchmark."""
 
@@ -121,10 +123,25 @@ class DataChecks:
             cloud = load_valid_cloud(record, min_points=self.parts.min_points, requested_by=needs)
             if not self.parts.preparation["normalize"]:
                 reject_coarse(cloud[:, :3], np.dtype(np.float32), f"record {record.id}: with --points.normalize false")
+        self._check_texts(record)
+
+    def check_texts(self, data: RunData) -> None:
+        """Raise `RecordError` at a text of ``train`` or ``val`` with a special token."""
+        if self.dataset.on_bad_data == "skip":  # done by `read`
+            return
+        for split in ("train", "val"):
+            records = data.split(split)
+            reporter = self.reporter if len(records) >= WORTH_SHOWING else SilentReporter()
+            with reporter.track(len(records), f"reading the texts of {split}") as advance:
+                for record in records:
+                    self._check_texts(record)
+                    advance(1)
+
+    def _check_texts(self, record: Record) -> None:
+        rounds = (turn for conversation in record.conversations for turn in conversation.rounds)
+        facts = (Round(fact.question, fact.full_answer) for fact in record.facts)
         with error_context(record.id):
-            reject_special_tokens(
-                (turn for conversation in record.conversations for turn in conversation.rounds), self.special_tokens
-            )
+            reject_special_tokens((*rounds, *facts), self.special_tokens)
 
     def _refuse_empty(self, data: RunData, reported: str) -> None:
         for what, split in (("to train on", "train"), ("to report on (--evaluate.split)", reported)):

@@ -101,7 +101,7 @@ def tokenize_example(
                 if conversation is not None:
                     shown = processor.prompt_prefix("cloud" if prefix == "cloud" and has_cloud else "blind")
                     made[text, prefix] = processor.tokenize(conversation, shown)
-            _refuse_cut(made)
+        _refuse_cut(made, current.record_id)
         return Sample(current.record_id, current.epoch, made, has_cloud, current.twin_id)
 
     return sample
@@ -119,7 +119,7 @@ def _minimal_pair(record: Record, twin: Twin, epoch: int, options: Sequence[str]
     return TrainingExample(record.id, epoch, true, false, twin.record.id)
 
 
-def _refuse_cut(tokens_by_text: dict[RequiredText, Tokens]) -> None:
+def _refuse_cut(tokens_by_text: dict[RequiredText, Tokens], record_id: str) -> None:
     """Refuse texts without answer tokens after the cut, or with fewer under one of the prefixes.
 
     Also refuse two answers that differ only behind the cut: there is nothing to prefer.
@@ -129,12 +129,13 @@ def _refuse_cut(tokens_by_text: dict[RequiredText, Tokens]) -> None:
         if not tokens.answer_count or len(counts) > 1:
             left = "no answer token is" if not tokens.answer_count else "less of an answer than without a cloud is"
             raise DataError(
-                f"{left} left of a conversation of {len(tokens.ids)} tokens; raise --llm.max_length or shorten the text"
+                f"record {record_id}: {left} left of a conversation of {len(tokens.ids)} tokens; raise "
+                "--llm.max_length or shorten the text"
             )
     for (text, prefix), chosen in tokens_by_text.items():
         rejected = tokens_by_text.get(("rejected", prefix))
         if text == "chosen" and rejected is not None and chosen.cut and chosen.ids == rejected.ids:
             raise DataError(
-                f"the chosen and the rejected answer are the same up to --llm.max_length ({len(chosen.ids)} tokens); "
-                "raise it or shorten the text"
+                f"record {record_id}: the chosen and the rejected answer are the same up to --llm.max_length "
+                f"({len(chosen.ids)} tokens); raise it or shorten the text"
             )
