@@ -21,7 +21,7 @@ Encoded = Mapping[str, Mapping[int, Tensor]]
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """Scores of a batch, and by view the mean measured level of its noise and the number of clouds."""
+    """Scores of a batch, and by view the mean measured level of its noise and how many it is of."""
 
     scores: Scores
     levels: Mapping[str, tuple[float, int]]
@@ -46,7 +46,7 @@ def score(model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Vie
 def _encode(
     needs: Sequence[Need], batch: Sequence[Sample], views: Views
 ) -> tuple[Encoded, dict[str, tuple[float, int]]]:
-    """Encode every needed view of the batch once; returns the tokens and the noise levels with their numbers."""
+    """Encode every needed view of the batch once; returns the tokens and the noise levels."""
     encoded: dict[str, dict[int, Tensor]] = {}
     levels: dict[str, tuple[float, int]] = {}
     for name in sorted({need.view for need in needs}):

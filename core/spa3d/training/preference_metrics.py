@@ -79,7 +79,7 @@ def _rewards(scores: Scores) -> dict[str, Mean]:
 
 
 def mean_metrics(batches: Sequence[Mapping[str, Mean]]) -> dict[str, float]:
-    """Mean of each metric over all tokens or samples that have it, however they are split into batches."""
+    """Mean of each metric over all tokens or samples that have it, for any split into batches."""
     means: dict[str, float] = {}
     for name in dict.fromkeys(name for metrics in batches for name in metrics):
         parts = [metrics[name] for metrics in batches if name in metrics]

@@ -49,7 +49,7 @@ class StageTrainer(Trainer):
             self.remove_callback(quiet)
 
     def log_metrics(self) -> dict[str, Any]:
-        """Metrics of the latest step over the micro-batches of all ranks; every rank must call it."""
+        """Metrics of the latest step over all ranks, each of which must call this."""
         return mean_metrics(gather_object(self.seen))
 
     def count(self, batches: Sequence[Any]) -> Counts:
@@ -172,7 +172,7 @@ class ObjectiveTrainer(StageTrainer):
         self.step_terms: dict[str, float] = {}
 
     def log_metrics(self) -> dict[str, Any]:
-        """Metrics of the step, and with several terms the loss of each; every rank must call it."""
+        """Metrics of the step, and with several terms the loss of each, over all ranks."""
         ranks = gather_object([self.step_terms])
         terms = {name: sum(rank[name] for rank in ranks) for name in self.step_terms}
         return super().log_metrics() | ({"terms": terms} if terms else {})
