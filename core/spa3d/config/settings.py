@@ -118,7 +118,7 @@ class StageSettings(Settings):
     """One stage of training; ``epochs`` is ignored if ``steps`` is not 0."""
 
     epochs: float = Field(1.0, gt=0, le=10**6)
-    """Passes over the training records."""
+    """Passes over the training records. Set without steps, they replace the steps of a preset."""
     steps: int = Field(0, ge=0, le=LARGEST_COUNT)
     """Optimizer steps; 0: as many as the epochs need."""
     batch_size: int = Field(32, ge=1, le=10**6)

@@ -14,7 +14,7 @@ from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_twins
 from spa3d.data.cloud_checks import reject_coarse
 from spa3d.data.preparation import load_valid_cloud
-from spa3d.errors import ConfigError, DataError, error_context
+from spa3d.errors import ConfigError, DataError, PluginError, error_context
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions
 from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.parts import Parts
@@ -125,16 +125,28 @@ class DataChecks:
                 reject_coarse(cloud[:, :3], np.dtype(np.float32), f"record {record.id}: with --points.normalize false")
         self._check_texts(record)
 
-    def check_texts(self, data: RunData) -> None:
-        """Raise `RecordError` at a text of ``train`` or ``val`` with a special token."""
-        if self.dataset.on_bad_data == "skip":  # done by `read`
-            return
-        for split in ("train", "val"):
-            records = data.split(split)
+    def check_records(self, data: RunData) -> None:
+        """Check the ids of all records, and the texts of train and val; no cloud is read.
+
+        Raises:
+            PluginError: an id is not unique.
+            RecordError: a text holds a special token.
+
+        """
+        splits = dict[str, str]()
+        for split, records in data.splits.items():
             reporter = self.reporter if len(records) >= WORTH_SHOWING else SilentReporter()
+            # `read` has checked the texts with --on-bad-data skip, and `questions` checks those of the other splits.
+            texts = self.dataset.on_bad_data == "stop" and split in ("train", "val")
             with reporter.track(len(records), f"reading the texts of {split}") as advance:
                 for record in records:
-                    self._check_texts(record)
+                    if record.id in splits:
+                        places = " and ".join(dict.fromkeys([f"split {splits[record.id]}", f"split {split}"]))
+                        wrong = f"two records of {places} have the id {record.id!r}; ids are unique over all splits"
+                        raise PluginError.by(self.dataset, wrong)
+                    splits[record.id] = split
+                    if texts:
+                        self._check_texts(record)
                     advance(1)
 
     def _check_texts(self, record: Record) -> None:

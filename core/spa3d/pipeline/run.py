@@ -162,7 +162,7 @@ class Run:
         config, base = self.config, self.base
         checks = DataChecks(self.parts, self.special_tokens, blind=config.blind, reporter=self.reporter)
         checks.note_conversion(self.data)
-        checks.check_texts(self.data)
+        checks.check_records(self.data)
         self.questions = checks.questions(self.data, config.evaluate)
         self._held_out_records()
         refuse_twinless(self.parts, self.data.split("train"))

@@ -39,7 +39,7 @@ def guard() -> None:
 
 
 def describe_problem() -> str:
-    """Describe why torchvision does not load, what that costs, and what to do; empty if it loads."""
+    """Describe why torchvision does not load, and what to do; empty if it loads."""
     if not _errors:
         return ""
     return (
