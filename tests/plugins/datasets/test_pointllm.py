@@ -363,7 +363,7 @@ def test_a_facts_file_that_is_a_folder_or_a_broken_link_is_an_error(folder: Fold
         folder.open().records("train")
     path.rmdir()
     path.symlink_to("gone.json")
-    with pytest.raises(DataError, match=r"facts_train\.json: there is no such file"):
+    with pytest.raises(DataError, match=r"facts_train\.json: cannot be read: no such file"):
         folder.open().records("train")
 
 

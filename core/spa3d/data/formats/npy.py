@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +17,7 @@ import numpy as np
 from spa3d.contracts.dataset import Cloud
 from spa3d.data.cloud_checks import Colors, cloud_location, from_array
 from spa3d.errors import DataError
-from spa3d.runtime.paths import file_problem
+from spa3d.runtime.paths import open_file
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000
@@ -44,7 +42,7 @@ def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1", columns: int
 
     """
     where = cloud_location(path, record_id)
-    with _open(path, where) as file:
+    with open_file(path, where, DataError) as file:
         header = _read_header(file, where)
         if columns is not None and columns != header.shape[1]:
             raise DataError(
@@ -67,7 +65,7 @@ def columns(path: Path, *, record_id: str) -> int:
     Raises `DataError` as `read_npy` does.
     """
     where = cloud_location(path, record_id)
-    with _open(path, where) as file:
+    with open_file(path, where, DataError) as file:
         return _read_header(file, where).shape[1]
 
 
@@ -81,19 +79,6 @@ class _Header:
     def size(self) -> int:
         """Bytes of the array behind the header."""
         return self.shape[0] * self.shape[1] * self.dtype.itemsize
-
-
-@contextmanager
-def _open(path: Path, where: str) -> Iterator[BinaryIO]:
-    """Open a file; raises `DataError` if it or its bytes cannot be read."""
-    problem = file_problem(path)
-    if problem:
-        raise DataError(f"{where}: cannot be read: {problem}.")
-    try:
-        with path.open("rb") as file:
-            yield file
-    except OSError as error:
-        raise DataError(f"{where}: cannot be read: {(error.strerror or str(error)).lower()}.") from error
 
 
 def _read_header(file: BinaryIO, where: str) -> _Header:
