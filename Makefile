@@ -21,6 +21,8 @@ $(READY): pyproject.toml constraints.txt
 		$(BIN)/pip install -q --no-deps --retries 0 --timeout 10 -c constraints.txt --index-url $(CPU_TORCH) torch torchvision \
 		2>/dev/null || $(BIN)/pip install -q --no-deps -c constraints.txt torch torchvision
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -c 'import sys; from spa3d.runtime.torchvision_guard import describe_problem as problem; \
+		sys.stderr.write(problem() and f"note: {problem()}\n")'
 	touch $@
 
 run: $(READY)

@@ -103,3 +103,7 @@ def test_one_process_two_processes_and_accumulation_give_equal_steps(tmp_path: P
         for single, other in zip(result["one"], result[way], strict=True):
             assert single["loss"] == pytest.approx(other["loss"], rel=1e-5)
             assert single["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)
+            logged = {key: value for key, value in single.items() if key.startswith("logp_") or key.endswith("margin")}
+            assert logged
+            assert logged == pytest.approx({key: other[key] for key in logged}, abs=1e-4)
+            assert single.get("terms", {}) == pytest.approx(other.get("terms", {}), rel=1e-4, abs=1e-6)

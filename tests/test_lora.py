@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,10 +14,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
 from safetensors.torch import load_file
 
-import spa3d
 from spa3d.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -102,15 +101,27 @@ def test_killed_and_resumed_run_gives_the_same_weights(complete_run: Path, bases
         assert (folder / path).read_text() == (complete_run / path).read_text()
 
 
-def test_peft_loads_the_adapter_onto_the_base(complete_run: Path, bases: Path) -> None:
-    merged, processor = spa3d.load(complete_run)
-    base, _ = spa3d.load(base_of(complete_run, bases))
-    inputs = processor("What is this?", spa3d.create("dataset", "shapes-smoke").records("test")[0].cloud())
-    with torch.no_grad():
-        expected, before = merged(**inputs).logits, base(**inputs).logits
-        result = PeftModel.from_pretrained(base, complete_run / "adapter").eval()(**inputs).logits
-    torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
-    assert not torch.allclose(before, expected, atol=1e-3)
+CHECK = """
+import torch
+inputs = processor("What is this?", spa3d.create("dataset", "shapes-smoke").records("test")[0].cloud())
+with torch.no_grad():
+    expected, result = spa3d.load(RUN)[0](**inputs).logits, model.eval()(**inputs).logits
+    with model.disable_adapter():
+        before = model(**inputs).logits
+torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
+assert not torch.allclose(before, expected, atol=1e-3)
+"""
+
+
+def test_example_in_the_docs_loads_the_adapter_onto_the_base(complete_run: Path, bases: Path) -> None:
+    example = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "adapters.md").read_text(), re.M | re.S)
+    assert len(example) == 1
+    code = example[0]
+    key = json.loads((complete_run / "passport.json").read_text())["base"]
+    for written, here in (("runs/.bases/KEY", bases / key), ("runs/adapted/adapter", complete_run / "adapter")):
+        assert written in code
+        code = code.replace(written, str(here))
+    finish(start(["-c", code + CHECK.replace("RUN", repr(str(complete_run)))], bases))
 
 
 def test_without_peft_models_load_and_lora_rank_is_rejected_early(

@@ -16,6 +16,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, Self
 
+LONGEST = 400
+"""Characters of one error in the terminal."""
+SHOWN = 20
+"""Errors of records that are listed at once."""
+
 
 class SpaError(Exception):
     """An error of the input, not of the program: one message, exit code 2."""
@@ -51,7 +56,29 @@ class DataError(SpaError):
 
 
 class RecordError(DataError):
-    """A record whose cloud or text cannot be used; the other records may be usable."""
+    """Records whose clouds or texts cannot be used; the other records may be usable.
+
+    Args:
+        errors: one line for each record.
+        hint: the last line of the message.
+
+    """
+
+    def __init__(self, errors: str | Sequence[str], hint: str = "") -> None:
+        self.errors: tuple[str, ...] = (errors,) if isinstance(errors, str) else tuple(errors)
+        super().__init__("\n".join([*self.errors[:SHOWN], *filter(None, [hint])]))
+
+
+def bad_records(errors: Sequence[str], *, complete: bool = True) -> RecordError:
+    """Make the error of a data set: the first `SHOWN` errors, their number, what to do.
+
+    Args:
+        errors: one line for each record.
+        complete: whether there can be no others.
+
+    """
+    count = f"{'' if complete else 'at least '}{len(errors)} error{'s' * (len(errors) > 1)}"
+    return RecordError(errors, f"{count}; --on-bad-data skip leaves such records out and lists them.")
 
 
 @contextmanager
@@ -112,10 +139,6 @@ def contain_exit() -> Iterator[None]:
 
 class Note(UserWarning):
     """A note to the user, for `warnings.warn`; the command line prints it as one line."""
-
-
-LONGEST = 400
-"""Characters of one error in the terminal."""
 
 
 def shorten_fault(line: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spa3d.cli import main
+
 pytestmark = pytest.mark.slow
 PAIRS = ("--objective", "dpo")
 
@@ -154,14 +156,22 @@ DATA = ("--dataset", "pointllm", "--dataset.root", "data", "--objective", "sft",
 def test_preview_refuses_a_cloud(refuse: Callable[..., str], folder: Callable[[str], Path], content: bytes) -> None:
     (folder("data") / "8192_npy" / "test2_8192.npy").write_bytes(content)
     argv = ("preview", "dataset", "x.png", "--count", "6", *DATA[:4])
-    assert "test2" in refuse(*argv)
+    assert "test2" in refuse(*argv, messages=2)
 
 
 def test_preview_refuses_a_cloud_larger_than_memory(refuse: Callable[..., str], folder: Callable[[str], Path]) -> None:
     path = folder("data") / "8192_npy" / "test2_8192.npy"
     path.write_bytes(shape((10**9, 6)))
     os.truncate(path, 24 * 10**9 + 1000)
-    assert "test2" in refuse("preview", "dataset", "x.png", "--count", "6", *DATA[:4])
+    assert "test2" in refuse("preview", "dataset", "x.png", "--count", "6", *DATA[:4], messages=2)
+
+
+def test_preview_draws_the_largest_coordinates(
+    folder: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder("data") / "8192_npy" / "test2_8192.npy").write_bytes(with_value(3e38))
+    assert main(("preview", "dataset", "x.png", "--count", "6", *DATA[:4])) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("kind", ["loop", "dead link", "pipe", "folder"])
@@ -222,6 +232,8 @@ ANNOTATIONS = {
     "wrong speaker": json.dumps([entry(conversations=[{"from": "robot", "value": "<point>\nWhat?"}] * 2)]),
     "type": json.dumps([entry(conversation_type=["x"])]),
     "misspelled": json.dumps([{"object_id": "train0", "conversation": []}]),
+    "end token": json.dumps([turns("<point>\nWhat?", "A </s> chair.")]),
+    "point token": json.dumps([turns("<point>\nWhat is <point_patch>?", "A chair.")]),
 }
 
 

@@ -18,7 +18,7 @@ from spa3d.contracts.projector import Projector
 from spa3d.errors import CheckpointError
 from spa3d.model import auto_classes as auto_classes
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.finite import not_finite_weights
+from spa3d.model.finite import refuse_not_finite
 from spa3d.model.foreign_folders import SAFELY, foreign_folder, refuse_partial
 from spa3d.model.llm import CHECKED, embedding_width
 from spa3d.model.modeling import Spa3dModel
@@ -99,11 +99,7 @@ def read(
             f"{folder}: point_ids of its config.json are {config.point_ids}, and its tokenizer has {ids} for "
             f"{', '.join(processor.point_tokens)}; copy it again"
         )
-    broken = not_finite_weights(model)
-    if broken:
-        raise CheckpointError(
-            f"{folder}: {len(broken)} of its weights hold NaN or infinity, such as {broken[0]}; give another model"
-        )
+    refuse_not_finite(model, str(folder))
     return model.eval(), processor
 
 

@@ -66,6 +66,8 @@ def main(argv: Sequence[str]) -> int:
                 escape_text(f"--ops auto takes {backends}, and {REFERENCE} on any other device; all give the same.")
             )
         _print_plugins(registry)
+        if check:
+            _print_torchvision()
     for clash in registry.clashes:
         print_sentence(error_console(), escape_text("error: ", "bold red") + escape_text(clash))
     broken = bool(registry.broken) or any(entry.status.word == BROKEN for entry in entries)
@@ -133,6 +135,14 @@ def _print_plugins(registry: Registry) -> None:
     for broken in registry.broken:
         text = f"{broken.origin.plugin} ({broken.origin}): {broken.cause}"
         print_sentence(console, escape_text("broken plugin: ", "bold red") + escape_text(text))
+
+
+def _print_torchvision() -> None:
+    from spa3d.runtime.torchvision_guard import describe_problem  # imports torch, which a list without --check does not
+
+    problem = describe_problem()
+    if problem:
+        print_sentence(output(), escape_text("note: ", "yellow") + escape_text(problem))
 
 
 def _print_why(explanations: Sequence[Explanation]) -> None:

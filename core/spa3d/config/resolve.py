@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from spa3d.config.choices import Choice, Choices, choose
 from spa3d.config.foreign_flags import describe_pointer
 from spa3d.config.hub_ids import is_hub_id
-from spa3d.config.idle import ExplicitSettings, idle_errors
+from spa3d.config.idle import STAGES, ExplicitSettings, idle_errors
 from spa3d.config.layers import Layers, Location
 from spa3d.config.settings import EncoderSelection, RunConfig, Selection
 from spa3d.config.sources import (
@@ -107,6 +107,10 @@ class ConfigResolver:
                 if self._applies(source, assignment):
                     self._assign(assignment)
                     self.explicit.add(assignment, number)
+        for stage in STAGES:
+            epochs, steps = (*stage, "epochs"), (*stage, "steps")
+            if epochs in self.explicit.sources and steps not in self.explicit.sources:  # not those of a preset
+                self.layers.set_value(steps, 0, fixed_location(self.layers.location(epochs)))
         self.errors += self.layers.errors
 
     def _apply_defaults(self) -> None:

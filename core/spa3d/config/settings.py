@@ -117,7 +117,7 @@ class StageSettings(Settings):
     """One stage of training; ``epochs`` is ignored if ``steps`` is not 0."""
 
     epochs: float = Field(1.0, ge=0, le=10**6)
-    """Passes over the training records; 0 leaves a stage of the base out."""
+    """Passes over the records; 0 leaves a stage of the base out. Set without steps, they replace those of a preset."""
     steps: int = Field(0, ge=0, le=LARGEST_COUNT)
     """Optimizer steps; 0: as many as the epochs need."""
     batch_size: int = Field(32, ge=1, le=10**6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -36,6 +36,8 @@ def from_array(array: np.ndarray, *, where: str, colors: Colors = "0-1") -> Clou
         DataError: the array has another shape or dtype, or is not a valid cloud (see `check`).
 
     """
+    if colors not in get_args(Colors):
+        raise DataError(f"colors: {colors!r}; possible: {', '.join(get_args(Colors))}")
     if not isinstance(array, np.ndarray):
         hint = "read a .npy file with numpy.load, convert a tensor with .numpy() and a list with numpy.array"
         raise DataError(f"{where}: a {type(array).__name__}; a cloud is a numpy array ({hint}).")

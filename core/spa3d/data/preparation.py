@@ -135,7 +135,7 @@ def normalize_cloud(xyz: Float[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]
     """Normalize to mean 0 and largest distance 1 from it (PointLLM's ``pc_norm``), in float64."""
     centered = xyz - xyz.mean(axis=0, dtype=np.float64)
     radius = cloud_radius(centered)
-    if not radius > np.finfo(np.float32).tiny:
+    if not radius > float(np.finfo(np.float32).tiny):
         raise DataError(
             f"the {len(xyz)} points of the cloud all lie in one place; a cloud needs at least two different points."
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from spa3d.contracts.dataset import Dataset
 from spa3d.data.preparation import load_valid_cloud
-from spa3d.errors import DataError, error_context
+from spa3d.errors import error_context
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.runtime.row_store import Rows, RowStore
 
@@ -38,14 +38,11 @@ class PreparedClouds:
         self.min_points, self.requested_by = min_points, requested_by
 
     def get(self, record_ids: Sequence[str]) -> Rows:
-        """Prepared clouds, ``(B, N, 6)`` float32; raises `DataError` with file and record."""
+        """Prepared clouds, ``(B, N, 6)`` float32; raises `RecordError` with file and record."""
         return self.store.fetch(record_ids, lambda missing: np.stack([self._make(record_ids[i]) for i in missing]))
 
     def _make(self, record_id: str) -> Rows:
         record = self.dataset.record(record_id)
-        try:
-            cloud = load_valid_cloud(record, min_points=self.min_points, requested_by=self.requested_by)
-        except DataError as error:
-            raise DataError(f"{error} --on-bad-data skip leaves such records out and lists them.") from error
+        cloud = load_valid_cloud(record, min_points=self.min_points, requested_by=self.requested_by)
         with error_context(record_id):
             return self.processor.prepare(cloud, "resample", record_id, has_color=record.has_color)

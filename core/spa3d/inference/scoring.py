@@ -21,10 +21,10 @@ Encoded = Mapping[str, Mapping[int, Tensor]]
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """Scores of a batch, and by view the mean measured level of its noise."""
+    """Scores of a batch, and by view the mean measured level of its noise and how many it is of."""
 
     scores: Scores
-    levels: Mapping[str, float]
+    levels: Mapping[str, tuple[float, int]]
 
 
 def score(model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> ScoredBatch:
@@ -43,10 +43,12 @@ def score(model: Any, needs: Sequence[Need], batch: Sequence[Sample], views: Vie
     return ScoredBatch(Scores(scores), levels)
 
 
-def _encode(needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> tuple[Encoded, dict[str, float]]:
+def _encode(
+    needs: Sequence[Need], batch: Sequence[Sample], views: Views
+) -> tuple[Encoded, dict[str, tuple[float, int]]]:
     """Encode every needed view of the batch once; returns the tokens and the noise levels."""
     encoded: dict[str, dict[int, Tensor]] = {}
-    levels: dict[str, float] = {}
+    levels: dict[str, tuple[float, int]] = {}
     for name in sorted({need.view for need in needs}):
         view = views[name]
         texts = {need.text for need in needs if need.view == name}
@@ -59,7 +61,7 @@ def _encode(needs: Sequence[Need], batch: Sequence[Sample], views: Views) -> tup
         if shown.tokens is not None:
             encoded[name] = dict(zip(indices, shown.tokens, strict=True))
         if shown.level is not None:
-            levels[name] = shown.level
+            levels[name] = (shown.level, len(indices))
     return encoded, levels
 
 

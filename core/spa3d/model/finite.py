@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from spa3d.errors import CheckpointError
+
 
 def not_finite_weights(module: nn.Module) -> list[str]:
     """Names of the parameters with NaN or infinity; waits for the device once if there are none."""
@@ -18,3 +20,12 @@ def not_finite_weights(module: nn.Module) -> list[str]:
     if bool(finite.all()):
         return []
     return [name for (name, _), good in zip(named, finite.tolist(), strict=True) if not good]
+
+
+def refuse_not_finite(module: nn.Module, where: str) -> None:
+    """Raise `CheckpointError`, which begins with `where`, if a weight is NaN or infinite."""
+    broken = not_finite_weights(module)
+    if broken:
+        raise CheckpointError(
+            f"{where}: {len(broken)} of its weights hold NaN or infinity, such as {broken[0]}; give another model"
+        )

@@ -23,9 +23,10 @@ from transformers.cache_utils import LinearAttentionCacheLayerMixin
 from spa3d.config.hub_ids import is_hub_id
 from spa3d.config.settings import LLMSettings
 from spa3d.errors import CheckpointError
+from spa3d.model.finite import refuse_not_finite
 from spa3d.model.foreign_folders import SAFELY, foreign_folder, refuse_partial
-from spa3d.model.special_tokens import point_tokens
-from spa3d.model.tokenizer import add_point_tokens, train_tokenizer
+from spa3d.model.special_tokens import point_tokens, special_tokens_of
+from spa3d.model.tokenizer import BOS, EOS, PAD, add_point_tokens, train_tokenizer
 from spa3d.model.vocabulary import add_tokens, refuse_misfit
 
 PRESET = "the preset tiny"
@@ -109,7 +110,7 @@ def load_causal_lm(path: str, *, flag: str, alternative: str) -> tuple[Any, Any]
 
     Raises:
         CheckpointError: there is no causal LM that transformers can load without code of its own, or some of its
-            weights are missing.
+            weights are missing, NaN or infinite.
 
     """
     with _llm_folder(path, flag, alternative, weights=True) as folder:
@@ -118,7 +119,18 @@ def load_causal_lm(path: str, *, flag: str, alternative: str) -> tuple[Any, Any]
     llm, info = loaded
     refuse_partial(info, f"{flag} {path}: its weights are not those of its config.json")
     refuse_misfit(llm, tokenizer, f"{flag} {path}")
+    refuse_not_finite(llm, f"{flag} {path}")
     return llm, tokenizer
+
+
+def special_tokens(settings: LLMSettings) -> list[str]:
+    """Special tokens of the 3D LLM of `settings`, which no text of the data may contain."""
+    names = {*point_tokens(settings)}
+    if not settings.path:
+        return sorted(names | {BOS, EOS, PAD})
+    with _llm_folder(settings.path, "--llm", PRESET, weights=False) as folder:
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **SAFELY)
+    return sorted(names | special_tokens_of(tokenizer))
 
 
 def check_causal_lm(path: str, *, flag: str, alternative: str) -> tuple[Any, Any]:

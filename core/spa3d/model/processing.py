@@ -113,32 +113,34 @@ class Spa3dProcessor(ProcessorMixin):
         """Make inputs of ``generate``, padded on the left, from questions with or without clouds.
 
         Args:
-            text: one question or several; a cloud stands at the mark ``<point>``, or before the question.
-            clouds: one per question: ``(N, 6)`` xyz in any unit and rgb, or ``(N, 3)`` without color; floating point.
-                float64 is normalized before it is rounded to float32.
+            text: one question or a list of them; a cloud stands at the mark ``<point>``, or before the question.
+            clouds: one array, or one per question: ``(N, 6)`` xyz in any unit and rgb, or ``(N, 3)`` without color;
+                floating point. float64 is normalized before it is rounded to float32.
             colors: the range of rgb; values are divided by 255 only for 0-255.
 
         Raises:
-            DataError: an array is not a valid cloud, or there are more or fewer clouds than questions.
+            DataError: a question is no text, a cloud is no array or no valid cloud (a path is not read), or there are
+                more or fewer clouds than questions.
 
         """
-        questions = [text] if isinstance(text, str) else list(text)
+        questions = _questions(text)
         rows = [self.question_ids(question, cloud=clouds is not None) for question in questions]
         batch = self.pad(rows, side="left")
         if clouds is not None:
-            arrays = [clouds] if isinstance(clouds, np.ndarray) and clouds.ndim == 2 else list(clouds)
-            if len(arrays) != len(questions):
+            points = [self._prepare_array(array, i, colors) for i, array in enumerate(_arrays(clouds))]
+            if len(points) != len(questions):
                 raise DataError(
-                    f"{len(questions)} questions and {len(arrays)} clouds; give one cloud for each question, or none"
+                    f"{len(questions)} questions and {len(points)} clouds; give one cloud for each question, or none"
                 )
-            batch["points"] = torch.from_numpy(
-                np.stack([self._prepare_array(array, i, colors) for i, array in enumerate(arrays)])
-            )
+            batch["points"] = torch.from_numpy(np.stack(points))
         return Spa3dInputs(batch)
 
     def _prepare_array(self, array: np.ndarray, number: int, colors: Colors) -> Float32[np.ndarray, "N 6"]:
         cloud = from_array(array, where=f"cloud {number}", colors=colors)
-        return self.prepare(cloud, "call", number, has_color=array.shape[1] == 6)
+        try:
+            return self.prepare(cloud, "call", number, has_color=array.shape[1] == 6)
+        except DataError as error:
+            raise DataError(f"cloud {number}: {error}") from error
 
     def prepare(self, cloud: np.ndarray, *key: str | int, has_color: bool = True) -> Float32[np.ndarray, "N 6"]:
         """Prepare one cloud: resampled, normalized, with a color in every point."""
@@ -259,6 +261,22 @@ class Spa3dProcessor(ProcessorMixin):
         if self.conversation == "chat":
             return chat(self.tokenizer)
         return {"vicuna": vicuna, "plain": plain}[self.conversation](self.tokenizer.eos_token)
+
+
+def _questions(text: str | Sequence[str]) -> list[str]:
+    """The questions of a call; raises `DataError` if there is none, or one is no text."""
+    questions: list[Any] = list(text) if isinstance(text, list | tuple) else [text]
+    wrong = [type(question).__name__ for question in questions if not isinstance(question, str)]
+    if wrong or not questions:
+        what = f"got {wrong[0]}, which is no text" if wrong else "the list is empty"
+        raise DataError(f"text: {what}; give a question or a list of questions")
+    return questions
+
+
+def _arrays(clouds: Sequence[np.ndarray] | np.ndarray) -> list[Any]:
+    """The clouds of a call: those of a list or of a batch, otherwise `clouds` as the only one."""
+    is_batch = isinstance(clouds, np.ndarray) and (clouds.ndim == 3 or (clouds.ndim == 1 and clouds.dtype == object))
+    return list(clouds) if is_batch or isinstance(clouds, list | tuple) else [clouds]
 
 
 def _rounds_of(offsets: Offsets, spans: Sequence[tuple[int, int]]) -> list[int]:

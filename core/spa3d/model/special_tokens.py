@@ -8,7 +8,6 @@ from typing import Any
 from spa3d.config.settings import LLMSettings
 from spa3d.contracts.dataset import Round
 from spa3d.errors import DataError
-from spa3d.model.tokenizer import BOS, EOS, PAD
 
 
 def reject_special_tokens(rounds: Iterable[Round], marks: Collection[str]) -> None:
@@ -36,8 +35,3 @@ def special_tokens_of(tokenizer: Any) -> set[str]:
 def point_tokens(settings: LLMSettings) -> list[str]:
     """Names of the tokens for start, patch and end of a cloud."""
     return [settings.point_start, settings.point_patch, settings.point_end]
-
-
-def special_token_names(settings: LLMSettings) -> list[str]:
-    """Special tokens known before the LLM is loaded; data that contain them are rejected."""
-    return [*point_tokens(settings), *([] if settings.path else (BOS, EOS, PAD))]

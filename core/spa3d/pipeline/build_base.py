@@ -18,11 +18,9 @@ from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.config.settings import LLMSettings, Part, StageSettings
 from spa3d.config.stages import StageName, optimizer_steps, trained_parts
 from spa3d.contracts.dataset import Record
-from spa3d.errors import CheckpointError
 from spa3d.inference.views import built_in_views
 from spa3d.model.chat_templates import place_cloud
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.finite import not_finite_weights
 from spa3d.model.llm import make_llm, stop_ids
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.precision import describe_arithmetic, move_model, read_dtype
@@ -201,11 +199,6 @@ class BaseBuilder:
         parts.load_encoder_weights(encoder)
         torch.manual_seed(seed)
         llm, tokenizer, ids = make_llm(settings, lambda: training_text(self.records, self.conversation))
-        broken = not_finite_weights(llm)
-        if broken:
-            raise CheckpointError(
-                f"--llm {settings.path}: {len(broken)} of its weights hold NaN or infinity, such as {broken[0]}"
-            )
         torch.manual_seed(seed)
         projector = parts.make_projector(encoder.dim, llm.get_input_embeddings().embedding_dim)
         described = Spa3dConfig(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 import numpy as np
 
@@ -13,15 +12,16 @@ from spa3d.config.settings import EvaluateSettings, TrainSettings
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question, score_prediction
 from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_twins
+from spa3d.data.cloud_checks import reject_coarse
 from spa3d.data.preparation import load_valid_cloud
-from spa3d.errors import ConfigError, DataError, RecordError, error_context
+from spa3d.errors import ConfigError, DataError, PluginError, error_context
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions, make_unseen_test
 from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.parts import Parts
-from spa3d.runtime.progress import Reporter
+from spa3d.runtime.progress import Reporter, SilentReporter
 
-SHOWN = 20
-"""Errors of bad records that are listed at once."""
+WORTH_SHOWING = 50_000
+"""Records from which on the progress of reading their texts is reported."""
 Questions = Mapping[str, Sequence[EvaluationItem]]
 """The questions of each benchmark."""
 
@@ -122,6 +122,45 @@ class DataChecks:
         ids, pairs = {item.question.id for item in lost}, {item.pair_id for item in lost if item.pair_id is not None}
         return [item for item in items if item.question.id not in ids and item.pair_id not in pairs]
 
+    def check(self, record: Record) -> None:
+        """Raise `DataError` if training or evaluation would fail at `record`."""
+        if record.has_cloud and not self.blind:
+            needs = f"encoder {self.parts.names['encoder']}"
+            cloud = load_valid_cloud(record, min_points=self.parts.min_points, requested_by=needs)
+            if not self.parts.preparation["normalize"]:
+                reject_coarse(cloud[:, :3], np.dtype(np.float32), f"record {record.id}: with --points.normalize false")
+        self._check_texts(record)
+
+    def check_records(self, data: RunData) -> None:
+        """Check the ids of all records, and the texts of train and val; no cloud is read.
+
+        Raises:
+            PluginError: an id is not unique.
+            RecordError: a text holds a special token.
+
+        """
+        splits = dict[str, str]()
+        for split, records in data.splits.items():
+            reporter = self.reporter if len(records) >= WORTH_SHOWING else SilentReporter()
+            # `read` has checked the texts with --on-bad-data skip, and `questions` checks those of the other splits.
+            texts = self.dataset.on_bad_data == "stop" and split in ("train", "val")
+            with reporter.track(len(records), f"reading the texts of {split}") as advance:
+                for record in records:
+                    if record.id in splits:
+                        places = " and ".join(dict.fromkeys([f"split {splits[record.id]}", f"split {split}"]))
+                        wrong = f"two records of {places} have the id {record.id!r}; ids are unique over all splits"
+                        raise PluginError.by(self.dataset, wrong)
+                    splits[record.id] = split
+                    if texts:
+                        self._check_texts(record)
+                    advance(1)
+
+    def _check_texts(self, record: Record) -> None:
+        rounds = (turn for conversation in record.conversations for turn in conversation.rounds)
+        facts = (Round(fact.question, fact.full_answer) for fact in record.facts)
+        with error_context(record.id):
+            reject_special_tokens((*rounds, *facts), self.special_tokens)
+
     def _refuse_empty(self, data: RunData, reported: str) -> None:
         for what, split in (("to train on", "train"), ("to report on (--evaluate.split)", reported)):
             if not data.split(split):
@@ -130,28 +169,6 @@ class DataChecks:
                     f"dataset {self.parts.names['dataset']} has no record {what} in split {split!r}; there are: {there}"
                 )
 
-    def raise_all(self, first: RecordError) -> NoReturn:
-        """Check all records, and raise the errors of up to `SHOWN` bad ones together."""
-        errors = {str(first): None}
-        for split in self.dataset.splits:
-            records = self.dataset.records(split)
-            with self.reporter.track(len(records), f"a bad record; checking {split} for others") as advance:
-                for record in records:
-                    if len(errors) >= SHOWN:
-                        break
-                    errors |= dict.fromkeys(self._list_errors(record))
-                    advance(1)
-        count = f"at least {SHOWN}" if len(errors) >= SHOWN else str(len(errors))
-        hint = f"{count} bad records; --on-bad-data skip leaves such records out and lists them"
-        raise DataError("\n".join([*list(errors)[:SHOWN], hint])) from first
-
-    def _list_errors(self, record: Record) -> list[str]:
-        try:
-            self._check(record)
-        except DataError as error:
-            return [str(error)]
-        return []
-
     def _select_usable(self, split: str) -> tuple[list[Record], frozenset[str]]:
         """The usable records of `split`, and the ids of the others."""
         records = self.dataset.records(split)
@@ -159,23 +176,13 @@ class DataChecks:
         with self.reporter.track(len(records), f"checking {split}") as advance:
             for record in records:
                 try:
-                    self._check(record)
+                    self.check(record)
                     usable.append(record)
                 except DataError as error:
                     skipped.add(record.id)
                     self.dataset.skip_log.add(str(error))
                 advance(1)
         return usable, frozenset(skipped)
-
-    def _check(self, record: Record) -> None:
-        """Raise `DataError` if training or evaluation would fail at `record`."""
-        if record.has_cloud and not self.blind:
-            needs = f"encoder {self.parts.names['encoder']}"
-            load_valid_cloud(record, min_points=self.parts.min_points, requested_by=needs)
-        with error_context(record.id):
-            reject_special_tokens(
-                (turn for conversation in record.conversations for turn in conversation.rounds), self.special_tokens
-            )
 
     def _is_fit(self, question: Question) -> bool:
         """Whether the text is usable; if not, raise `DataError` or add to the skip log."""

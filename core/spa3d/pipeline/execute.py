@@ -15,8 +15,8 @@ from spa3d.artifacts.run_folder import link_latest
 from spa3d.config.resolve import load_registry_of, resolve
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import Settings, read_source
-from spa3d.errors import ConfigError, RecordError, contain_exit
-from spa3d.pipeline.data_checks import DataChecks
+from spa3d.errors import ConfigError, contain_exit
+from spa3d.pipeline.bad_records import list_bad_records
 from spa3d.pipeline.open_run import open_run
 from spa3d.pipeline.pairs_request import check_pairs_request
 from spa3d.pipeline.run_location import default_folder
@@ -114,14 +114,10 @@ def execute(config: RunConfig, registry: Registry, *, output: Path, resume: bool
         SpaError: any error of the input; finished stages stay on disk.
 
     """
-    with explain_full_disk(output):
+    with explain_full_disk(output), list_bad_records(config, registry, reporter):
         opened = open_run(config, registry, output=output, reporter=reporter)
         with ops.use(*opened.execution.ops):
-            try:
-                opened.run_all(resume=resume)
-            except RecordError as error:
-                checks = DataChecks(opened.parts, opened.special_tokens, blind=config.blind, reporter=reporter)
-                checks.raise_all(error)
+            opened.run_all(resume=resume)
     return output
 
 
@@ -133,7 +129,7 @@ def execute_pairs(config: RunConfig, registry: Registry, *, path: Path, reporter
         SpaError: any error of the input; received answers stay in the workspace.
 
     """
-    with explain_full_disk(path.parent):
+    with explain_full_disk(path.parent), list_bad_records(config, registry, reporter):
         opened = open_run(config, registry, output=path.parent, reporter=reporter)
         with ops.use(*opened.execution.ops):
             return opened.make_pairs(path)

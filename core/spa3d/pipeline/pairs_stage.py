@@ -15,7 +15,7 @@ from spa3d.contracts.objective import asks_for_pairs
 from spa3d.data.preference_pairs import Pair, format_pairs, read_pairs, select_pairs, write_pairs
 from spa3d.errors import ConfigError, DataError, OutputError, error_context
 from spa3d.inference.predictor import Predictor
-from spa3d.model.llm import check_causal_lm
+from spa3d.model.llm import check_causal_lm, load_causal_lm
 from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.base import Base
 from spa3d.pipeline.caches import Caches
@@ -122,8 +122,8 @@ class PairSource:
         """Raise the errors of the pairs before any work is done."""
         if self.is_needed and self.settings.path:
             self.load()
-        elif self.is_needed:
-            self.plan.open_log()  # raises if the log is broken
+        elif self.is_needed and not self.plan.is_complete and self.settings.writer == "model" and self.plan.writer:
+            load_causal_lm(self.settings.llm, **SETTING)  # it is needed much later
 
     def collect(self, output: Path, predictor: Callable[[], Predictor]) -> dict[str, Any]:
         """Read or make the pairs, copy them to `output`, and return their passport entries.

@@ -153,6 +153,8 @@ class PostTraining:
         views = self._views(model, processor)
         texts = required_texts(self.parts.objective.needs, views)
         make = tokenize_example(processor, example, texts, blind=self.recipe.blind, truncate=train.truncate)
+        for pair in pairs:  # raises the errors of all before the first step
+            make(pair, 0)
         samples = TrainingDataset(items, steps * train.batch_size, self.recipe.seed, make)
         trainer = ObjectiveTrainer(
             TrainingJob("post-train", train, steps, self.output, self.recipe.seed, execution.device, execution.bf16),

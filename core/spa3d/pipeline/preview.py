@@ -15,7 +15,7 @@ from spa3d.config.settings import RunConfig
 from spa3d.contracts.dataset import Cloud, Dataset, Record
 from spa3d.contracts.noise import Noise, apply_noise
 from spa3d.data.preparation import Preparation, load_valid_cloud, prepare
-from spa3d.errors import DataError, OutputError, contain_exit
+from spa3d.errors import DataError, OutputError, bad_records, contain_exit
 from spa3d.pipeline.assemble import make_dataset, make_noise, preparation_kwargs
 from spa3d.pipeline.trials import trial
 from spa3d.registry.registry import Registry
@@ -118,15 +118,17 @@ def _select(
 
 def _load_clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Record, Cloud]]:
     """Yield each record with its cloud; bad ones raise or are skipped, as ``on_bad_data`` says."""
+    errors = list[str]()
     for record in records:
         if not record.has_cloud:
             continue
         try:
             yield record, load_valid_cloud(record)
         except DataError as error:
-            if dataset.on_bad_data == "stop":
-                raise
-            dataset.skip_log.add(str(error))
+            errors.append(str(error))
+    if errors and dataset.on_bad_data == "stop":
+        raise bad_records(errors)
+    dataset.skip_log.add(*errors)
 
 
 def _prepare_cloud(record: Record, cloud: Cloud, config: RunConfig) -> Cloud:

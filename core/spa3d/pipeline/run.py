@@ -20,9 +20,9 @@ from spa3d.data.preference_pairs import Pair, read_pairs
 from spa3d.errors import DivergenceError
 from spa3d.inference.predictor import Predictor
 from spa3d.model import adapters
+from spa3d.model.llm import special_tokens
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.special_tokens import special_token_names
 from spa3d.pipeline import pairs_stage
 from spa3d.pipeline.assemble import describe_weights
 from spa3d.pipeline.base import explain_cache_miss, find_base, load_base, of_given_base, part_hashes
@@ -68,7 +68,7 @@ class Run:
         self.config, self.registry, self.caches, self.data = config, registry, caches, data
         self.parts, self.execution = caches.parts, caches.execution
         self.output, self.reporter = output, reporter
-        self.special_tokens = special_token_names(config.llm)
+        self.special_tokens = special_tokens(config.llm)
         self.base = find_base(config.base.path, caches.parts, caches.execution, caches.fingerprints)
         self.recipe = PostTrainingRecipe(config.train, config.seed, config.blind, config.base.instruct)
         self.training = PostTraining(self.recipe, self.parts, caches, data.splits, output, reporter)
@@ -162,6 +162,7 @@ class Run:
         config, base = self.config, self.base
         checks = DataChecks(self.parts, self.special_tokens, blind=config.blind, reporter=self.reporter)
         checks.note_conversion(self.data)
+        checks.check_records(self.data)
         self.questions = checks.questions(self.data, config.evaluate)
         self._held_out_records()
         refuse_twinless(self.parts, self.data.split("train"))

@@ -70,7 +70,8 @@ def rotate_y_up(cloud: Float[np.ndarray, "N 6"], up_axis: str) -> Float[np.ndarr
 
 def choose_yaw(cloud: Float[np.ndarray, "N C"]) -> float:
     """Choose a view of the broad side, from a corner, with high parts behind; yaw in degrees."""
-    spread = cloud[:, :3] - cloud[:, :3].mean(0)
+    xyz = cloud[:, :3].astype(np.float64)  # squares of valid float32 coordinates may be infinite in float32
+    spread = xyz - xyz.mean(0)
     flat = spread[:, (0, 2)]
     x, z = np.linalg.eigh(flat.T @ flat)[1][:, -1]
     broad = math.degrees(math.atan2(-z, x))
@@ -85,6 +86,7 @@ def choose_yaw(cloud: Float[np.ndarray, "N C"]) -> float:
 
 def median_spacing(xyz: Float[np.ndarray, "N 3"], *, probes: int = PROBES) -> float:
     """Median distance to the third nearest neighbor, measured at about `probes` of the points."""
+    xyz = xyz.astype(np.float64)
     few = xyz[:: max(1, len(xyz) // probes)]
     apart = np.sqrt(((few[:, None] - xyz) ** 2).sum(-1))
     nearest = min(3, len(xyz) - 1)
@@ -93,6 +95,7 @@ def median_spacing(xyz: Float[np.ndarray, "N 3"], *, probes: int = PROBES) -> fl
 
 def enclosing_sphere(xyz: Float[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, " 3"], float]:
     """Center of the bounding box, and largest distance to it (1 if that is 0)."""
+    xyz = xyz.astype(np.float64)
     middle = (xyz.max(0) + xyz.min(0)) / 2
     radius = float(np.sqrt(((xyz - middle) ** 2).sum(1)).max())
     return middle, radius if radius > 0 else 1.0

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from spa3d.errors import SpaError
 
 
 def file_problem(path: str | Path) -> str:
@@ -15,6 +20,19 @@ def file_problem(path: str | Path) -> str:
     if not stat.S_ISREG(mode):  # reading a pipe would wait for its writer
         return "it is a folder" if stat.S_ISDIR(mode) else "it is no regular file"
     return "" if os.access(path, os.R_OK) else "it may not be read"
+
+
+@contextmanager
+def open_file(path: Path, where: str, error_type: type[SpaError]) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; raises `error_type` about `where` if it or its bytes cannot be read."""
+    problem = file_problem(path)
+    if problem:
+        raise error_type(f"{where}: cannot be read: {problem}.")
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise error_type(f"{where}: cannot be read: {(error.strerror or str(error)).lower()}.") from error
 
 
 def folder_problem(path: str | Path) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import stat
 from pathlib import Path
 
 from spa3d.errors import DataError, SpaError
+from spa3d.runtime.paths import open_file
 
 
 def read_text(path: Path, error_type: type[SpaError] = DataError) -> str:
@@ -21,14 +21,8 @@ def read_text(path: Path, error_type: type[SpaError] = DataError) -> str:
 
 def read_bytes(path: Path, error_type: type[SpaError] = DataError) -> bytes:
     """Read a text file undecoded, without its byte order mark; raises as `read_text` does."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for its writer
-            raise error_type(f"{path}: cannot be read: it is {'a folder' if path.is_dir() else 'no regular file'}.")
-        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    except FileNotFoundError as error:
-        raise error_type(f"{path}: there is no such file.") from error
-    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
-        raise error_type(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    with open_file(path, str(path), error_type) as file:
+        return file.read().removeprefix(codecs.BOM_UTF8)
 
 
 def decode(raw: bytes, path: Path, error_type: type[SpaError] = DataError) -> str:

@@ -151,6 +151,6 @@ def _refuse_cut(tokens_by_text: dict[RequiredText, Tokens], *, truncate: bool) -
         rejected = tokens_by_text.get(("rejected", prefix))
         if text == "chosen" and rejected is not None and chosen.cut and chosen.ids == rejected.ids:
             raise DataError(
-                f"the chosen and the rejected answer are the same up to --llm.max_length ({len(chosen.ids)} tokens); "
-                "raise it or shorten the text"
+                f"the chosen and the rejected answer are the same up to --llm.max_length "
+                f"({len(chosen.ids)} tokens); raise it or shorten the text"
             )

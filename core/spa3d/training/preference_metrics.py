@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from spa3d.contracts.objective import Scores
 
@@ -15,7 +17,14 @@ NOISED = "noised"
 """The view whose metrics carry no name: SPA's own negative."""
 
 
-def preference_metrics(scores: Scores, negatives: Collection[str] = (NOISED, "other")) -> dict[str, float]:
+class Mean(NamedTuple):
+    """Mean of a metric over a batch, and the number of tokens or samples that it is of."""
+
+    value: float
+    weight: int
+
+
+def preference_metrics(scores: Scores, negatives: Collection[str] = (NOISED, "other")) -> dict[str, Mean]:
     """Log p per token of each text; margin, sign accuracy and saturation of each contrast.
 
     ``margin`` is log p of the chosen answer under the clean cloud minus its log p under the noised one.
@@ -26,28 +35,33 @@ def preference_metrics(scores: Scores, negatives: Collection[str] = (NOISED, "ot
         negatives: views under which the chosen answer should be less likely.
 
     """
-    metrics: dict[str, float] = {}
+    metrics: dict[str, Mean] = {}
     for (text, view, model), score in scores.items():
         if model == "policy" and score.present.any():
             name = f"logp_{view}" if text == "chosen" else f"logp_{text}" if view == "clean" else f"logp_{text}_{view}"
-            metrics[name] = float((score.logp.sum() / score.length.sum()).detach())
+            tokens = score.length.sum()
+            metrics[name] = Mean(float((score.logp.sum() / tokens).detach()), int(tokens))
     contrasts = [("" if view == NOISED else f"{view}_", "chosen", view) for view in negatives]
     for prefix, text, view in [*contrasts, ("pair_", "rejected", "clean")]:
         worse, better = scores.get((text, view, "policy")), scores.get(("chosen", "clean", "policy"))
         if better is not None and worse is not None and worse.present.any():
             margin = (better.logp - worse.logp)[worse.present].detach()
-            metrics[f"{prefix}margin"] = float(margin.mean())
-            metrics[f"{prefix}sign_accuracy"] = float((margin > 0).float().mean())
-            metrics[f"{prefix}saturation"] = float((torch.sigmoid(margin) > SATURATED).float().mean())
+            metrics[f"{prefix}margin"] = _mean(margin)
+            metrics[f"{prefix}sign_accuracy"] = _mean(margin > 0)
+            metrics[f"{prefix}saturation"] = _mean(torch.sigmoid(margin) > SATURATED)
     return metrics | _rewards(scores)
 
 
-def level_metrics(levels: Mapping[str, float]) -> dict[str, float]:
+def level_metrics(levels: Mapping[str, tuple[float, int]]) -> dict[str, Mean]:
     """Measured noise levels: ``noise_level``, and ``<view>_level`` for other views."""
-    return {"noise_level" if view == NOISED else f"{view}_level": level for view, level in levels.items()}
+    return {"noise_level" if view == NOISED else f"{view}_level": Mean(*level) for view, level in levels.items()}
 
 
-def _rewards(scores: Scores) -> dict[str, float]:
+def _mean(values: Tensor) -> Mean:
+    return Mean(float(values.float().mean()), len(values))
+
+
+def _rewards(scores: Scores) -> dict[str, Mean]:
     """Margin and accuracy of rewards: log p(chosen) − log p(rejected), minus the reference's.
 
     The margin, in nats, is DPO's implicit reward margin without β.
@@ -61,13 +75,13 @@ def _rewards(scores: Scores) -> dict[str, float]:
         return {}
     moved = (chosen.logp - rejected.logp) - (known_chosen.logp - known_rejected.logp)
     margin = moved[both].detach()
-    return {"reward_margin": float(margin.mean()), "reward_accuracy": float((margin > 0).float().mean())}
+    return {"reward_margin": _mean(margin), "reward_accuracy": _mean(margin > 0)}
 
 
-def mean_metrics(rows: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
-    """Mean of each metric over the batches that have it, weighted with their numbers of samples."""
+def mean_metrics(batches: Sequence[Mapping[str, Mean]]) -> dict[str, float]:
+    """Mean of each metric over all tokens or samples that have it, for any split into batches."""
     means: dict[str, float] = {}
-    for name in dict.fromkeys(name for _, metrics in rows for name in metrics):
-        values = [(size, metrics[name]) for size, metrics in rows if name in metrics]
-        means[name] = sum(size * value for size, value in values) / sum(size for size, _ in values)
+    for name in dict.fromkeys(name for metrics in batches for name in metrics):
+        parts = [metrics[name] for metrics in batches if name in metrics]
+        means[name] = sum(part.value * part.weight for part in parts) / sum(part.weight for part in parts)
     return means

@@ -98,7 +98,7 @@ class EncoderPretraining(nn.Module):
         super().__init__()
         self.encoder = encoder
         dim = encoder.dim
-        self.words = nn.Linear(2 * dim, len(targets.words))
+        self.words = nn.Linear(2 * dim, len(targets.words)) if targets.words else None
         self.sizes = [len(values) for values in targets.facts.values()]
         self.queries = nn.Parameter(torch.randn(len(self.sizes), dim) / math.sqrt(dim))
         self.norm = nn.LayerNorm(dim)
@@ -115,7 +115,7 @@ class EncoderPretraining(nn.Module):
         tokens = self.norm(self.encoder(points).float())
         pooled = torch.cat([tokens.mean(dim=1), tokens.amax(dim=1)], dim=-1)
         loss = points.new_zeros(len(points))
-        if words.shape[1]:
+        if self.words is not None:
             loss = loss + WORD_WEIGHT * F.binary_cross_entropy_with_logits(
                 self.words(pooled), words, reduction="none"
             ).mean(dim=1)

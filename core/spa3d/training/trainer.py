@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -23,7 +24,7 @@ from spa3d.runtime.progress import Advance
 from spa3d.training.arguments import TrainingJob, as_batch, training_arguments
 from spa3d.training.dataset import TrainingDataset
 from spa3d.training.loss import Counts, check_terms, count_units, total
-from spa3d.training.preference_metrics import level_metrics, mean_metrics, preference_metrics
+from spa3d.training.preference_metrics import Mean, level_metrics, mean_metrics, preference_metrics
 from spa3d.training.reference import Key, Reference, check_matches_policy
 
 
@@ -42,19 +43,14 @@ class StageTrainer(Trainer):
         self.job, self.samples = job, samples
         # The loss is divided by counts of the whole step here, so the Trainer must not divide it again.
         self.model_accepts_loss_kwargs = True
-        self.seen: list[tuple[int, dict[str, float]]] = []
+        self.seen: list[dict[str, Mean]] = []
         self.losses: list[Tensor] = []
         for quiet in (PrinterCallback, ProgressCallback):
             self.remove_callback(quiet)
 
-    @property
-    def step_metrics(self) -> dict[str, float]:
-        """Metrics of this rank in the latest step, averaged over its micro-batches."""
-        return mean_metrics(self.seen)
-
     def log_metrics(self) -> dict[str, Any]:
-        """Metrics of the latest step, for the metrics log."""
-        return self.step_metrics
+        """Metrics of the latest step over all ranks, each of which must call this."""
+        return mean_metrics(gather_object(self.seen))
 
     def count(self, batches: Sequence[Any]) -> Counts:
         """Count the units of this step on this rank; they divide the loss."""
@@ -176,8 +172,10 @@ class ObjectiveTrainer(StageTrainer):
         self.step_terms: dict[str, float] = {}
 
     def log_metrics(self) -> dict[str, Any]:
-        """Metrics of the step, and with several terms the loss of each."""
-        return self.step_metrics | ({"terms": dict(self.step_terms)} if self.step_terms else {})
+        """Metrics of the step, and with several terms the loss of each, over all ranks."""
+        ranks = gather_object([self.step_terms])
+        terms = {name: sum(rank[name] for rank in ranks) for name in self.step_terms}
+        return super().log_metrics() | ({"terms": terms} if terms else {})
 
     def count(self, batches: Sequence[Any]) -> Counts:
         """Count answer tokens and sequences; resets the sums of the terms for the new step."""
@@ -191,8 +189,7 @@ class ObjectiveTrainer(StageTrainer):
         policy = [need for need in self.objective.needs if need.model == "policy"]
         scored = score(model, policy, samples, self.views)
         scores = Scores({**scored.scores, **known})
-        metrics = preference_metrics(scores, self.views.negatives) | level_metrics(scored.levels)
-        self.seen.append((len(samples), metrics))
+        self.seen.append(preference_metrics(scores, self.views.negatives) | level_metrics(scored.levels))
         terms = self.objective.terms(scores)
         check_terms(self.objective, terms, scores, [sample.record_id for sample in samples])
         if len(terms) > 1:  # one is the loss itself, which the Trainer logs
@@ -200,12 +197,9 @@ class ObjectiveTrainer(StageTrainer):
         return total(terms, counts)
 
     def _add_terms(self, terms: Sequence[Term], counts: Counts) -> None:
-        """Sum this process's share of the terms over the step.
-
-        The logged loss is the mean over processes.
-        """
+        """Sum this process's share of the terms over the step."""
         for term in terms:
-            share = float(total([term], counts).detach()) * self.accelerator.num_processes
+            share = float(total([term], counts).detach())
             self.step_terms[term.name] = self.step_terms.get(term.name, 0.0) + share
 
     def _reference_scores(self, model: nn.Module, samples: Sequence[Sample]) -> Mapping[Key, Score]:
@@ -250,12 +244,15 @@ class MetricsCallback(TrainerCallback):
         for line in lines[self.noted :]:
             self.metrics_log.write(stage=stage, step=state.global_step, note=line)
         self.noted = len(lines)
-        if state.is_world_process_zero and "loss" in logs:
+        if "loss" not in logs:
+            return
+        metrics = self.trainer.log_metrics()  # of all ranks
+        if state.is_world_process_zero:
             self.metrics_log.write(
                 stage=stage,
                 step=state.global_step,
                 loss=logs["loss"],
                 learning_rate=logs.get("learning_rate"),
                 grad_norm=logs.get("grad_norm"),
-                **self.trainer.log_metrics(),
+                **metrics,
             )

@@ -152,7 +152,7 @@ class HeldOutWatchdog(TrainerCallback):
                 scores = score(model, self.needs, batch, self.views).scores
                 clean = scores["chosen", "clean"]
                 per_sample.append((clean.logp / clean.length).cpu().numpy())
-                rows.append((len(batch), preference_metrics(scores, self.views.negatives)))
+                rows.append(preference_metrics(scores, self.views.negatives))
         model.train(training)
         self.metrics_log.write(stage="post-train", step=step, probe=True, **mean_metrics(rows))
         logp_per_sample = np.concatenate(per_sample)

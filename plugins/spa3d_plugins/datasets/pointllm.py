@@ -25,14 +25,12 @@ from spa3d.data.cloud_checks import Colors
 from spa3d.data.formats.npy import columns, read_npy
 from spa3d.data.lazy_records import LazyRecords
 from spa3d.data.questions import append_options, draw_options
-from spa3d.errors import DataError
+from spa3d.errors import DataError, bad_records
 from spa3d.metrics.text_matching import mentions
 from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets import cloud_edits
 from spa3d_plugins.datasets.pointllm_index import SPLITS, AnnotationIndex, ObjectFacts
 
-SHOWN = 20
-"""Errors that are listed at once."""
 ROUNDS = 3
 """Rounds of a newly drawn conversation."""
 TWIN = re.compile(r"(.+)~(\d{1,9})")
@@ -177,9 +175,7 @@ class PointLLM(Dataset):
             self._files, facts, self._clouds, self._cloud_name, allow_text_only=self.config.allow_text_only
         )
         if index.errors and self.on_bad_data == "stop":
-            more = f"{len(index.errors)} errors; " if len(index.errors) > 1 else ""
-            hint = f"{more}--on-bad-data skip leaves such records out and lists them."
-            raise DataError("\n".join([*index.errors[:SHOWN], hint]))
+            raise bad_records(index.errors)
         self.skip_log.add(*index.errors, *index.corrupt)
         others = {path.name for path in self._annotations.glob("facts*.json")} - {path.name for path in facts.values()}
         names = ", ".join(path.name for path in facts.values())

@@ -16,9 +16,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spa3d.contracts.dataset import Conversation
+from spa3d.data.cloud_checks import cloud_location
 from spa3d.data.conversations import JsonArray, conversation, object_of
 from spa3d.data.keys import refuse_misspelled
 from spa3d.errors import DataError
+from spa3d.runtime.paths import file_problem
 
 SPLITS = ("train", "val", "test")
 CORRUPT = frozenset({"6760e543e1d645d5aaacd3803bcae524", "b91c0711149d460a8004f9c06d3b7f38"})
@@ -103,7 +105,7 @@ class AnnotationIndex:
         self.corrupt: list[str] = []
         self.notes: list[str] = []
         self._clouds, self._cloud_name, self._allow_text_only = clouds, cloud_name, allow_text_only
-        self._cloud_files = {entry.name for entry in os.scandir(clouds) if entry.is_file()}  # false for a broken link
+        self._cloud_files = {entry.name for entry in os.scandir(clouds) if _is_file(entry)}
         self._taken: dict[str, str] = {}
         # Held-out splits come first: an object that is also in train, or whose group is, is removed from train.
         indexed = {split: self._index(split, annotations[split], facts[split]) for split in reversed(list(annotations))}
@@ -185,13 +187,13 @@ class AnnotationIndex:
 
     def _split_error(self, object_id: str, split: str, known: ObjectFacts | None, shown: set[str]) -> str | None:
         """Reason to leave an object with good entries out of a split; None without one."""
-        name = self._cloud_name(object_id)
-        if object_id in shown and name not in self._cloud_files:
-            return f"{self._clouds / name} (record {object_id}): there is no such file."
+        path = self._clouds / self._cloud_name(object_id)
+        where = cloud_location(path, object_id)
+        if object_id in shown and path.name not in self._cloud_files:
+            return f"{where}: cannot be read: {file_problem(path)}."
         group = self._group(object_id, known)
         if group in self._taken:
             subject = "the object" if group == object_id else f"its group {group!r}"
-            where = f"{self._clouds / name} (record {object_id})"
             return f"{where}: in {split}, but {subject} is held out in {self._taken[group]}."
         return None
 
@@ -208,3 +210,11 @@ class AnnotationIndex:
             for object_id in index.entries
             if object_id in index.known and kind in (answers := index.known[object_id].answers())
         )
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether a directory entry is a regular file or leads to one."""
+    try:
+        return entry.is_file()
+    except OSError:  # links in a circle
+        return False

@@ -141,7 +141,7 @@ def test_compare_registry_file_adds_comparisons(capsys: pytest.CaptureFixture[st
         ("--objectives spa --resume", "--resume: a comparison always continues"),
         ("--objectives sft,spa --objective spa", "--objective: the comparison sets it row by row; give --objectives"),
         ("--objectives sft,dpo", "dpo: --objective dpo: it needs rejected answers"),
-        ("--objectives sft,dpo --pairs.path none.jsonl", "dpo: none.jsonl: there is no such file"),
+        ("--objectives sft,dpo --pairs.path none.jsonl", "dpo: none.jsonl: cannot be read: no such file"),
         ("--objectives sft,spa --train.stepz 3", "no field 'stepz'; did you mean 'steps'"),
     ],
 )

@@ -33,6 +33,15 @@ def test_epochs_are_refused_where_steps_override_them() -> None:
     assert parse(["--config", "run.yaml", "--train.epochs", "3", "--train.steps", "0"]).config.train.epochs == 3
 
 
+def test_epochs_or_steps_of_the_user_replace_those_of_a_preset() -> None:
+    assert parse([]).config.train.steps == 3
+    Path("run.yaml").write_text("train: {epochs: 2.5}\nbase: {encoder: {steps: 8}}")
+    for config in (parse(["--config", "run.yaml"]).config, resolve({"train.epochs": 2.5, "base.encoder.steps": 8})):
+        assert (config.train.epochs, config.train.steps) == (2.5, 0)
+        assert config.base.encoder.steps == 8
+    assert parse(["--preset", "long", "--train.steps", "4"]).config.train.steps == 4
+
+
 def test_a_saved_configuration_may_repeat_what_has_no_effect() -> None:
     config = resolve({"train": {"steps": 7}})
     assert resolve(config.model_dump(mode="json")) == config

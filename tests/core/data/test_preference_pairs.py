@@ -56,7 +56,7 @@ def test_read_pairs_error_names_the_line(tmp_path: Path) -> None:
 
 
 def test_read_pairs_missing_or_binary_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.jsonl: there is no such file"):
+    with pytest.raises(DataError, match=r"none\.jsonl: cannot be read: no such file"):
         read_pairs(tmp_path / "none.jsonl")
     (tmp_path / "p.jsonl").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"p\.jsonl: not UTF-8 at byte 0"):

@@ -166,7 +166,8 @@ def test_noise_level_is_known_for_cached_tokens(world: Any, tmp_path: Any) -> No
     model, views, batch = world
     levels = [score(model, [NOISED], batch, store_views(views, tmp_path)).levels["noised"] for _ in range(2)]
     assert levels[0] == levels[1]
-    assert 0 < levels[0] < 1
+    assert 0 < levels[0][0] < 1
+    assert levels[0][1] == len(batch)
 
 
 def test_score_passes_the_number_of_patch_tokens(world: Any) -> None:

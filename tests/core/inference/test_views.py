@@ -28,7 +28,7 @@ def test_too_few_points_are_not_hidden_by_resampling(toy: Any, toy_dataset: Any)
     clouds = PreparedClouds(
         toy_dataset, processor, RowStore(None, (64, 6)), min_points=33, requested_by="encoder averages"
     )
-    with pytest.raises(DataError, match=r"record train-1: 32 points, but encoder averages needs .* --on-bad-data skip"):
+    with pytest.raises(DataError, match=r"record train-1: 32 points, but encoder averages needs at least 33"):
         clouds.get(["train-1"])
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import AddedToken
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, CTRLTokenizer
 
 from spa3d.config.settings import LLMSettings
 from spa3d.errors import CheckpointError
-from spa3d.model.llm import check_causal_lm, check_llm, llm_config, load_causal_lm, make_llm
+from spa3d.model.llm import check_causal_lm, check_llm, llm_config, load_causal_lm, make_llm, special_tokens
 
 TINY = LLMSettings(hidden_size=16, layers=1, heads=2, intermediate_size=16, vocab_size=300)
 
@@ -207,3 +208,13 @@ def test_check_llm_says_how_a_sentencepiece_tokenizer_can_be_read(
 
 def test_check_llm_takes_a_usual_llm(tmp_path: Path) -> None:
     check_llm(str(save(tmp_path)))
+
+
+def test_special_tokens_are_those_of_the_llm(tmp_path: Path) -> None:
+    _, tokenizer, _ = make_llm(TINY, lambda: iter(["a red chair"] * 3))
+    tokenizer.add_tokens([AddedToken("<|eot|>", special=True)], special_tokens=True)
+    save(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    points = {"<point_start>", "<point_patch>", "<point_end>"}
+    assert {*special_tokens(LLMSettings(path=str(tmp_path)))} == points | {"<s>", "</s>", "<pad>", "<|eot|>"}
+    assert {*special_tokens(TINY)} == points | {"<s>", "</s>", "<pad>"}

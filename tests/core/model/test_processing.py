@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,6 +77,52 @@ def test_processor_refuses_an_invalid_cloud(toy: Any, cloud: np.ndarray, message
     _, processor, clouds = toy()
     with pytest.raises(DataError, match=message):
         processor(["What?", "What?"], [clouds.dataset.record("train-0").cloud(), cloud])
+
+
+CLOUD = np.random.default_rng(0).random((32, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("text", "clouds", "message"),
+    [
+        ("What?", "x.ply", "cloud 0: a str; a cloud is a numpy array (read a .npy file with numpy.load"),
+        ("What?", Path("x.npy"), "cloud 0: a PosixPath; a cloud is a numpy array"),
+        (["What?"] * 2, ["x.ply", "y.ply"], "cloud 0: a str; a cloud is a numpy array"),
+        (["What?"] * 2, [CLOUD, "y.ply"], "cloud 1: a str; a cloud is a numpy array"),
+        ("What?", torch.from_numpy(CLOUD), "cloud 0: a Tensor; a cloud is a numpy array"),
+        ("What?", CLOUD.tolist(), "cloud 0: a list; a cloud is a numpy array"),
+        ("What?", {"points": CLOUD}, "cloud 0: a dict; a cloud is a numpy array"),
+        ("What?", [None], "cloud 0: a NoneType; a cloud is a numpy array"),
+        ("What?", np.float32(1), "cloud 0: a float32; a cloud is a numpy array"),
+        ("What?", CLOUD[0], "cloud 0: shape (6,); a cloud is (N, 6)"),
+        ("What?", CLOUD[None, None], "cloud 0: shape (1, 1, 32, 6); a cloud is (N, 6)"),
+        ("What?", CLOUD.astype(object), "cloud 0: dtype object; a cloud holds floats"),
+        ("What?", CLOUD * 0, "cloud 0: the 32 points of the cloud all lie in one place"),
+        ("What?", np.stack([CLOUD] * 3), "1 questions and 3 clouds; give one cloud for each question"),
+        (["What?"] * 2, CLOUD, "2 questions and 1 clouds; give one cloud for each question"),
+        (None, CLOUD, "text: got NoneType, which is no text; give a question or a list of questions"),
+        (["What?", 3], None, "text: got int, which is no text; give a question or a list of questions"),
+        ([], None, "text: the list is empty; give a question or a list of questions"),
+    ],
+)
+def test_processor_refuses_what_is_no_question_or_no_cloud(toy: Any, text: Any, clouds: Any, message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
+        toy()[1](text, clouds)
+
+
+def test_processor_takes_one_array_a_list_or_a_batch(toy: Any) -> None:
+    _, processor, _ = toy()
+    one = processor("What?", CLOUD)["points"]
+    for clouds in ([CLOUD], (CLOUD,), CLOUD[None]):
+        assert torch.equal(processor(["What?"], clouds)["points"], one)
+    ragged = np.empty(2, dtype=object)
+    ragged[:] = [CLOUD, CLOUD]
+    assert processor(["What?", "Which?"], ragged)["points"].shape == (2, *one.shape[1:])
+
+
+def test_processor_refuses_an_unknown_range_of_colors(toy: Any) -> None:
+    with pytest.raises(DataError, match="colors: 'rgb'; possible: 0-1, 0-255"):
+        toy()[1]("What?", CLOUD, colors="rgb")
 
 
 def test_processor_refuses_arguments_that_it_does_not_know(toy: Any) -> None:

@@ -75,14 +75,29 @@ def test_plan_asks_a_paid_endpoint_once_whatever_the_code_is(monkeypatch: pytest
     assert plan(CORRUPTION, endpoint).path == paid
 
 
-def test_plan_depends_on_the_content_of_the_local_llm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def save_llm(folder: Path, weight: float) -> None:
+    """Save a small LLM whose weights all have one value."""
     settings = LLMSettings(hidden_size=16, layers=1, heads=2, intermediate_size=16, vocab_size=300)
-    for name in ("a", "b"):
-        llm, tokenizer, _ = make_llm(settings, lambda: iter(["a red chair"] * 3))
-        for parameter in llm.parameters():
-            torch.nn.init.constant_(parameter, 0.5 if name == "a" else 0.25)
-        llm.save_pretrained(tmp_path / name)
-        tokenizer.save_pretrained(tmp_path / name)
+    llm, tokenizer, _ = make_llm(settings, lambda: iter(["a red chair"] * 3))
+    for parameter in llm.parameters():
+        torch.nn.init.constant_(parameter, weight)
+    llm.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def test_check_refuses_a_local_llm_with_infinite_weights_before_any_work(tmp_path: Path) -> None:
+    save_llm(tmp_path, float("inf"))
+    writer = {"objective": "dpo", "pairs": {**CORRUPTION["pairs"], "writer": "model", "llm": str(tmp_path)}}
+    with pytest.raises(
+        CheckpointError, match=r"^--pairs\.llm .*: 12 of its weights hold NaN or infinity, such as model"
+    ):
+        source(writer).check()
+    source({**writer, "objective": "sft"}).check()
+
+
+def test_plan_depends_on_the_content_of_the_local_llm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, weight in (("a", 0.5), ("b", 0.25)):
+        save_llm(tmp_path / name, weight)
     shutil.copytree(tmp_path / "a", tmp_path / "copy")
     paths = {name: plan(CORRUPTION, {"pairs": {"writer": "model", "llm": str(tmp_path / name)}}).path for name in NAMES}
     assert paths["a"] == paths["copy"] != paths["b"]

@@ -10,6 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from spa3d.data.preference_pairs import Pair
+from spa3d.errors import DataError
 from spa3d.model.saving import save_model
 from spa3d.pipeline.run import Run
 
@@ -40,3 +42,19 @@ def test_run_saves_the_requested_data_type(
     assert precision["arithmetic"] == precision["trained weights"] == "float32"
     assert ("frozen llm" in precision) == (trained == "projector")
     assert passport["saved_dtype"] == save_dtype
+
+
+def test_run_refuses_pairs_that_are_equal_up_to_the_cut_before_the_first_step(
+    tmp_path: Path, open_smoke: OpenSmoke
+) -> None:
+    run = open_smoke({"objective": "dpo", "pairs.path": "unused.jsonl", "train.steps": 1}, output=tmp_path / "run")
+    first, *_, last = (record.id for record in run.data.split("train"))
+    long = "a word and " * 1000
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "passport.json").write_text("{}")
+    model, processor = run.builder.model_and_processor()
+    pairs = [Pair(first, "What?", "A chair.", "A lamp."), Pair(last, "What?", long + "chair.", long + "lamp.")]
+    expected = f"record {last}: the chosen and the rejected answer are the same up to --llm.max_length"
+    with pytest.raises(DataError, match=expected):
+        run.training.run(model, processor, pairs=pairs)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()

@@ -14,7 +14,7 @@ import pytest
 from spa3d import __version__
 from spa3d.config.resolve import resolve
 from spa3d.contracts.benchmark import Question
-from spa3d.errors import ConfigError, DataError, OutputError
+from spa3d.errors import ConfigError, DataError, OutputError, PluginError, RecordError
 from spa3d.model.saving import save_model
 from spa3d.pipeline.data_checks import DataChecks, RunData
 from spa3d.pipeline.execute import execute
@@ -135,9 +135,26 @@ def test_skipped_data_are_listed_and_have_no_questions(tmp_path: Path) -> None:
 
 
 def test_question_with_a_special_token_ends_a_run_at_once(tmp_path: Path) -> None:
-    write_data(tmp_path, {}, MARKED)
+    write_data(tmp_path, {}, {"test5": MARKED["test5"]})
     with pytest.raises(DataError, match=r"record test\d: the text .* holds '<point_patch>'"):
         begin(tmp_path).check_data()
+
+
+def test_training_text_with_a_special_token_ends_a_run_at_once(tmp_path: Path) -> None:
+    write_data(tmp_path, {}, {"train3": MARKED["train3"]})
+    with pytest.raises(RecordError, match=r"record train3: the text .* holds '</s>'"):
+        begin(tmp_path).check_data()
+    begin(tmp_path, {"on_bad_data": "skip"}).check_data()
+
+
+@pytest.mark.parametrize(("split", "places"), [("train", "split train"), ("test", "split train and split test")])
+def test_check_data_refuses_ids_that_are_not_unique(open_smoke: OpenSmoke, split: str, places: str) -> None:
+    run = open_smoke()
+    records = dict(run.data.splits)
+    copy = records["train"][0]
+    run.data = RunData({**records, split: [*records[split], copy]})
+    with pytest.raises(PluginError, match=rf"Shapes \(.*two records of {places} have the id '{copy.id}'; ids are"):
+        run.check_data()
 
 
 def test_select_answerable_drops_both_members_of_a_pair(open_smoke: OpenSmoke) -> None:

@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,15 @@ def test_render_is_independent_of_position_and_scale() -> None:
     one, other = render(cloud, size=48, yaw=0), render(moved, size=48, yaw=0)
     assert (one.shape, one.dtype) == ((48, 48, 3), np.uint8)
     assert np.mean(np.abs(one.astype(int) - other) > 8) < 0.02
+
+
+def test_render_draws_the_largest_coordinates_of_float32() -> None:
+    cloud = np.vstack([ball((1, 1, 0), RED), ball((-1, -1, 0), BLUE)])
+    largest = cloud * np.float32([2.7e38] * 3 + [1] * 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        picture = render(largest, size=48)
+    assert np.mean(np.abs(picture.astype(int) - render(cloud, size=48)) > 8) < 0.02
 
 
 def test_render_background_and_colorless_cloud() -> None:

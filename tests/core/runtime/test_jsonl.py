@@ -58,7 +58,7 @@ def test_read_values_skips_blank_lines_and_names_the_line(path: Path) -> None:
 
 
 def test_read_values_names_a_file_that_is_missing_or_no_text(path: Path) -> None:
-    with pytest.raises(DataError, match=r"values\.jsonl: there is no such file"):
+    with pytest.raises(DataError, match=r"values\.jsonl: cannot be read: no such file"):
         list(read_values(path))
     path.write_bytes(b"1\n\xff\n")
     with pytest.raises(DataError, match=r"values\.jsonl: not UTF-8 at byte 2"):

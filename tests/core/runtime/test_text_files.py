@@ -20,7 +20,7 @@ def test_read_text_leaves_out_the_byte_order_mark(tmp_path: Path, mark: bytes) -
 
 def test_read_text_errors_name_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    with pytest.raises(DataError, match=r"a\.txt: there is no such file"):
+    with pytest.raises(DataError, match=r"a\.txt: cannot be read: no such file"):
         read_text(path)
     path.write_bytes("é".encode("utf-16"))
     with pytest.raises(ConfigError, match=r"a\.txt: not UTF-8 at byte 0; save it as UTF-8"):

@@ -27,7 +27,7 @@ from spa3d.training.arguments import TrainingJob
 from spa3d.training.dataset import TrainingDataset
 from spa3d.training.examples import preference_example, required_texts, tokenize_example
 from spa3d.training.loss import count_units, total
-from spa3d.training.preference_metrics import preference_metrics
+from spa3d.training.preference_metrics import mean_metrics, preference_metrics
 from spa3d.training.reference import LiveReference, PrecomputedReference, check_matches_policy
 from spa3d.training.trainer import ObjectiveTrainer
 
@@ -293,7 +293,7 @@ def test_the_reward_margin_is_what_the_policy_gained_over_the_reference() -> Non
             ("rejected", "clean", "reference"): one(-4.0, -1.5, 0.0, lengths=[1, 1, 0]),
         }
     )
-    metrics = preference_metrics(scores)
+    metrics = mean_metrics([preference_metrics(scores)])
     assert metrics["reward_margin"] == pytest.approx((2.0 - 0.5) / 2)
     assert metrics["reward_accuracy"] == pytest.approx(0.5)
     policy_alone = {key: result for key, result in scores.items() if key[2] == "policy"}
@@ -302,7 +302,8 @@ def test_the_reward_margin_is_what_the_policy_gained_over_the_reference() -> Non
 
 def test_a_contrast_with_another_object_has_a_margin_of_its_own() -> None:
     other = ("chosen", "other", "policy")
-    metrics = preference_metrics(Scores({("chosen", "clean", "policy"): one(-1.0, -2.0), other: one(-4.0, -1.0)}))
+    scores = Scores({("chosen", "clean", "policy"): one(-1.0, -2.0), other: one(-4.0, -1.0)})
+    metrics = mean_metrics([preference_metrics(scores)])
     assert metrics["other_margin"] == pytest.approx((3.0 - 1.0) / 2)
     assert metrics["other_sign_accuracy"] == pytest.approx(0.5)
     assert "margin" not in metrics

@@ -11,12 +11,13 @@ from safetensors.torch import save_file
 
 from spa3d.config.settings import PartRates, StageSettings
 from spa3d.config.stages import optimizer_steps
+from spa3d.contracts.objective import Score, Scores
 from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.registry.create import create
 from spa3d.training.arguments import TrainingJob, last_checkpoint, training_arguments
 from spa3d.training.dataset import TrainingDataset, instructions
 from spa3d.training.examples import sft_example, tokenize_example
-from spa3d.training.preference_metrics import mean_metrics
+from spa3d.training.preference_metrics import Mean, level_metrics, mean_metrics, preference_metrics
 from spa3d.training.trainer import ObjectiveTrainer, part_of
 
 
@@ -124,12 +125,34 @@ def test_a_numbered_gpu_becomes_the_current_one(
     assert calls == made_current
 
 
-def test_step_metrics_are_the_mean_of_micro_batches() -> None:
-    assert mean_metrics([(3, {"margin": 1.0, "level": 0.5}), (1, {"margin": 5.0, "level": 0.5})]) == {
-        "margin": 2.0,
-        "level": 0.5,
-    }
+def test_mean_metrics_weighs_tokens_and_samples_not_batches() -> None:
+    batches = [{"margin": Mean(1.0, 3), "level": Mean(0.5, 4)}, {"margin": Mean(5.0, 1)}, {"level": Mean(0.25, 1)}]
+    assert mean_metrics(batches) == {"margin": 2.0, "level": 0.45}
     assert mean_metrics([]) == {}
+
+
+@pytest.mark.parametrize("sizes", [(1,) * 8, (4, 4), (7, 1)])
+def test_step_metrics_are_those_of_the_whole_batch_for_any_split(sizes: tuple[int, ...]) -> None:
+    draws = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([1, 7, 2, 5, 0, 3, 9, 4])  # a sample without a rejected answer
+    keys = [(text, view, "policy") for text, view in (("chosen", "clean"), ("chosen", "noised"), ("rejected", "clean"))]
+    whole = {}
+    for key in keys:
+        mask = torch.arange(10) < (lengths if key[0] == "rejected" else lengths.clamp(min=1))[:, None]
+        whole[key] = Score(torch.rand(8, 10, generator=draws).log() * mask, mask, mask.long() - 1)
+    batches, first = [], 0
+    for size in sizes:
+        rows = slice(first, first + size)
+        some = {
+            key: Score(one.token_logp[rows], one.answer_mask[rows], one.round_index[rows]) for key, one in whole.items()
+        }
+        batches.append(preference_metrics(Scores(some)) | level_metrics({"noised": (float(first), size)}))
+        first += size
+    expected = mean_metrics([preference_metrics(Scores(whole))])
+    assert {"logp_clean", "logp_noised", "logp_rejected", "margin", "pair_margin", "pair_saturation"} <= expected.keys()
+    result = mean_metrics(batches)
+    assert result.pop("noise_level") == pytest.approx(sum(sum(sizes[:i]) * size for i, size in enumerate(sizes)) / 8)
+    assert result == pytest.approx(expected, abs=1e-6)
 
 
 def test_every_trained_parameter_is_optimized_once(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:

@@ -279,8 +279,8 @@ FAULTS: dict[str, tuple[Any, str]] = {
     "no mark": (conversation("bad", "What is this?", "A."), "entry 1 (record bad): no <point>"),
     "empty answer": (conversation("bad", "<point>?", ""), "entry 1 (record bad): empty answer in turn 1"),
     "odd turns": (conversation("bad", "<point>?"), "entry 1 (record bad): 1 turns"),
-    "no cloud": (caption("lost"), "lost_8192.npy (record lost): there is no such file"),
-    "another folder": (caption("../../secret"), "(record ../../secret): there is no such file"),
+    "no cloud": (caption("lost"), "lost_8192.npy (record lost): cannot be read: no such file"),
+    "another folder": (caption("../../secret"), "(record ../../secret): cannot be read: no such file"),
     "held out": (caption("held"), "(record held): in train, but the object is held out in test"),
 }
 
@@ -363,7 +363,7 @@ def test_a_facts_file_that_is_a_folder_or_a_broken_link_is_an_error(folder: Fold
         folder.open().records("train")
     path.rmdir()
     path.symlink_to("gone.json")
-    with pytest.raises(DataError, match=r"facts_train\.json: there is no such file"):
+    with pytest.raises(DataError, match=r"facts_train\.json: cannot be read: no such file"):
         folder.open().records("train")
 
 
@@ -466,7 +466,7 @@ def test_broken_link_counts_as_a_missing_cloud(world: Folder) -> None:
     path = world.root / "8192_npy" / "o05_8192.npy"
     path.unlink()
     path.symlink_to(world.root / "gone.npy")
-    with pytest.raises(DataError, match=r"o05_8192\.npy \(record o05\): there is no such file"):
+    with pytest.raises(DataError, match=r"o05_8192\.npy \(record o05\): cannot be read: no such file"):
         world.open().records("train")
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from spa3d.contracts.dataset import Cloud
 from spa3d.data.cloud_checks import Colors, cloud_location, from_array
 from spa3d.errors import DataError
-from spa3d.runtime.paths import file_problem
+from spa3d.runtime.paths import open_file
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000
@@ -42,7 +42,7 @@ def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1", columns: int
 
     """
     where = cloud_location(path, record_id)
-    with _open(path, where) as file:
+    with open_file(path, where, DataError) as file:
         header = _read_header(file, where)
         if columns is not None and columns != header.shape[1]:
             raise DataError(
@@ -65,7 +65,7 @@ def columns(path: Path, *, record_id: str) -> int:
     Raises `DataError` as `read_npy` does.
     """
     where = cloud_location(path, record_id)
-    with _open(path, where) as file:
+    with open_file(path, where, DataError) as file:
         return _read_header(file, where).shape[1]
 
 
@@ -79,13 +79,6 @@ class _Header:
     def size(self) -> int:
         """Bytes of the array behind the header."""
         return self.shape[0] * self.shape[1] * self.dtype.itemsize
-
-
-def _open(path: Path, where: str) -> BinaryIO:
-    problem = file_problem(path)
-    if problem:
-        raise DataError(f"{where}: cannot be read: {problem}.")
-    return path.open("rb")
 
 
 def _read_header(file: BinaryIO, where: str) -> _Header:
@@ -115,7 +108,7 @@ def _float_dtype(descr: object, where: str) -> np.dtype[np.floating]:
         return np.dtype(descr)
     if isinstance(descr, str) and "O" in descr:
         raise DataError(f"{where}: pickled objects are never loaded; save the float32 array with numpy.save.")
-    raise DataError(f"{where}: dtype {descr!r}; a cloud holds floats (save it with .astype('float64')).")
+    raise DataError(f"{where}: dtype {descr!r}; a cloud holds float16, float32 or float64.")
 
 
 def _cloud_shape(shape: object, where: str) -> tuple[int, int]:
