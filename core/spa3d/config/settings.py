@@ -206,8 +206,7 @@ class TrainSettings(StageSettings):
         if not (self.steps or self.epochs):
             raise ValueError("--train.epochs 0: there would be no post-training; raise it, or give --train.steps")
         if self.reference == "adapters-off" and not self.lora.rank:
-            hint = "give --train.lora.rank, or take precomputed or copy"
-            raise ValueError(f"--train.reference adapters-off: there are no adapters; {hint}")
+            raise ValueError("--train.reference adapters-off: there are no adapters; give --train.lora.rank")
         return self
 
 
