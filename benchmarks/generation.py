@@ -1,4 +1,4 @@
-"""Tokens per second of a 3D LLM's ``generate``, beside the bare LLM's on prompts of the same length.
+"""Tokens per second of a 3D LLM's ``generate``, beside those of its bare LLM.
 
     .venv/bin/python benchmarks/generation.py [--pairs 9]
 
@@ -23,7 +23,7 @@ SIZES = ((96, 3, 32), (256, 4, 8), (512, 8, 4))
 
 
 def make_pair(hidden: int, layers: int, batch: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Make the generation of the 3D LLM and that of its bare LLM, whose prompts have words for the point tokens."""
+    """Make the generation of the 3D LLM, and that of its bare LLM on prompts as long."""
     llm = llama(hidden, layers).eval()
     model: Any = model_of(llm, NoEncoder(), 1).eval()
     stream = torch.Generator().manual_seed(1)

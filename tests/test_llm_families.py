@@ -12,15 +12,17 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import processors
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from spa3d.config.settings import LLMSettings
 from spa3d.contracts.benchmark import Question
 from spa3d.contracts.dataset import Conversation, Round
 from spa3d.errors import CheckpointError
 from spa3d.inference.predictor import Predictor
 from spa3d.inference.views import ViewEncoder, built_in_views
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.llm import keeps_keys_and_values
+from spa3d.model.llm import keeps_keys_and_values, make_llm
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.saving import save_model
 from spa3d.model.tokens import IGNORED, collate
@@ -336,6 +338,22 @@ def test_scores_do_not_depend_on_tied_embeddings(toy: Any, name: str, tied: bool
     model, processor, _ = make_world(toy, family, tie_word_embeddings=tied)
     shared = model.get_input_embeddings().weight is model.get_output_embeddings().weight
     assert shared is tied
+    try_llm(model, processor, "--llm x")
+
+
+@pytest.mark.parametrize("missing", ["pad_token", "bos_token", "eos_token"])
+def test_a_tokenizer_may_lack_a_token(toy: Any, tmp_path: Path, missing: str) -> None:
+    model, processor, _ = toy()
+    tokenizer = processor.tokenizer
+    if missing == "bos_token":
+        tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    tokenizer._special_tokens_map[missing] = None
+    tokenizer.save_pretrained(tmp_path)
+    model.language_model.save_pretrained(tmp_path)
+    llm, tokenizer, ids = make_llm(LLMSettings(path=str(tmp_path)), lambda: iter(()))
+    assert getattr(tokenizer, missing) == ("</s>" if missing == "eos_token" else None)
+    model.language_model, model.config.text_config, model.config.point_ids = llm, llm.config, ids
+    processor.tokenizer = tokenizer
     try_llm(model, processor, "--llm x")
 
 

@@ -92,7 +92,7 @@ class Spa3dModel(Documented, TrainedParts, PreTrainedModel, GenerationMixin):
 
     @classmethod
     def is_custom_code(cls) -> bool:
-        """False: the LLM is of transformers, which leaves some buffers of foreign code without values."""
+        """False, because transformers leaves some buffers of foreign code without values."""
         return False
 
     def _init_weights(self, module: nn.Module) -> None:

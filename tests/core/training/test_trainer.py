@@ -50,8 +50,8 @@ def test_tied_embeddings_are_one_parameter_of_the_optimizer(toy: Any, toy_datase
     llm = made.model.language_model
     llm.lm_head.weight = llm.get_input_embeddings().weight
     groups = made.create_optimizer().param_groups
-    holding = [group for group in groups if any(each is llm.lm_head.weight for each in group["params"])]
-    assert [group["weight_decay"] for group in holding] == [0.1]
+    own = [group for group in groups if any(each is llm.lm_head.weight for each in group["params"])]
+    assert [group["weight_decay"] for group in own] == [0.1]
     made.train()
     assert llm.lm_head.weight is llm.get_input_embeddings().weight
 
