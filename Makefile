@@ -45,6 +45,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/encoders.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/loading.py
 	$(BIN)/python benchmarks/main_job.py
 
 # SETUP=no: with the interpreter named by PYTHON, as it is, and files of the repository only. GPU=ops,step: these parts.

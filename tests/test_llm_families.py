@@ -250,8 +250,7 @@ def test_scores_are_those_of_the_llm_itself(toy: Any, family: Family, tmp_path: 
 
 
 def tokenize(processor: Any, question: str, answer: str) -> Any:
-    prefix = processor.prompt_prefix("cloud")
-    return processor.tokenize(Conversation("x", (Round(question, answer),)), prefix)
+    return processor.tokenize(Conversation("x", (Round(question, answer),)), cloud=True)
 
 
 def _check_training(model: Any, processor: Any, points: torch.Tensor) -> None:

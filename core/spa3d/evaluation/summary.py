@@ -118,7 +118,7 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
 
 
 def _subsets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
-    """Build the units of ``unseen``, if it is a proper part of the test set, and of the other sets."""
+    """Build the units of all sets but the test set; ``unseen`` is a proper part of it."""
     tests = [row for row in rows if row["set"] == "test"]
     unseen = [row for row in tests if row.get("unseen")]
     part = {"unseen": question_units(unseen)} if 0 < len(unseen) < len(tests) else {}

@@ -76,8 +76,8 @@ def find_base(path: str, parts: Parts, execution: Execution, fingerprints: Finge
     base = Base(Path(path), "")
     if not (base.model_folder / "config.json").exists():
         raise CheckpointError(
-            f"--base {path}: no 3D LLM there (config.json is missing); give the model/ folder of a run, or leave "
-            f"--base out to build one"
+            f"--base {path}: no 3D LLM there (config.json is missing); give the model/ folder of a run or a PointLLM "
+            f"folder, or leave --base out to build one"
         )
     with of_given_base(path):
         _read_config(base.model_folder, parts)
@@ -158,6 +158,6 @@ def _compared_entries(described: Mapping[str, Mapping[str, Any]]) -> dict[str, A
 def _refuse_differences(folder: Path, lines: list[str]) -> None:
     if lines:
         raise CheckpointError(
-            f"the 3D LLM in {folder} was made with other settings ({'; '.join(lines)}); choose those, or leave --base "
-            f"out to build a base for these"
+            f"the 3D LLM in {folder} was made with other settings ({'; '.join(lines)}); leave these settings out, "
+            f"or leave --base out to build a base for them"
         )

@@ -139,7 +139,7 @@ def _refuse_cut(tokens_by_text: dict[RequiredText, Tokens], *, truncate: bool) -
         if tokens.cut and not truncate:
             raise DataError(
                 f"{tokens.cut} tokens of the {text} conversation lie beyond the longest prompt of {len(tokens.ids)}; "
-                "shorten the text, raise --llm.max_length, or cut it with --train.truncate (of the stage)"
+                "shorten the text, raise --llm.max_length, or cut it with --train.truncate true (of the stage)"
             )
         counts = {other.answer_count for (name, _), other in tokens_by_text.items() if name == text}
         if not tokens.answer_count or len(counts) > 1:
