@@ -111,8 +111,9 @@ def load_encoder(
 
     """
     model_folder = find_model_folder(folder)
-    config = describe(model_folder)
-    encoder: Encoder = create_part(load_registry(added=registry, plugins=plugins), "encoder", config.encoder)
+    components = load_registry(added=registry, plugins=plugins)
+    config = describe(model_folder, components)
+    encoder: Encoder = create_part(components, "encoder", config.encoder)
     load_weights(encoder, model_folder, name=config.encoder["name"])
     up_axis: Any = config.up_axis
     return CloudEncoder(encoder, _read_preparation(model_folder, config.num_points), up_axis=up_axis)
