@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,13 @@ def test_load_encoder_gives_the_tokens_of_the_whole_model(
     features = encoder.pool(files)
     assert [tuple(feature.shape) for feature in features] == [(128,)] * 4
     assert not torch.equal(features[0], features[1])
+
+
+def test_load_encoder_of_a_pointllm(tmp_path: Path, cloud_files: Path, make_pointllm: Any) -> None:
+    make_pointllm(tmp_path, "tiny")
+    model, processor = spa3d.load(tmp_path)
+    expected = model.encode(processor("x", np.load(cloud_files / "0.npy"))["points"])[0]
+    torch.testing.assert_close(spa3d.load_encoder(tmp_path).encode([cloud_files / "0.npy"])[0], expected.detach())
 
 
 def test_cloud_encoder_of_a_component_with_weights(tmp_path: Path, cloud_files: Path) -> None:
