@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from training import VOCABULARY, batch_of, model_of, our_step
+from training import VOCABULARY, batch_of, make_step, model_of
 
 from spa3d import create
 from spa3d.config.settings import LoRASettings
@@ -110,7 +110,7 @@ def build_model(shape: Shape, device: str) -> Spa3dModel:
             llm = LlamaForCausalLM(config)
     finally:
         torch.set_default_dtype(usual)
-    model = model_of(llm, create("encoder", shape.encoder), shape.points).to(device)
+    model = model_of(llm, create("encoder", shape.encoder), shape.points, trained=()).to(device)
     attach(model, {"projector", "llm"}, LoRASettings(rank=16), seed=0)
     return model.train()
 
@@ -131,7 +131,7 @@ def measure_batch(name: str, model: Spa3dModel, shape: Shape, batch: int) -> dic
     """Median time, MFU and peak memory of a step of `batch` samples."""
     cuda, objective = model.device.type == "cuda", create("objective", name)
     samples = batch_of(batch, model.num_point_tokens(), shape.question, shape.answer)
-    step = our_step(model, objective, samples, make_views(model, shape, batch), bf16=True)
+    step = make_step(model, objective, samples, make_views(model, shape, batch), bf16=True)
     work = Work(shape, sum(p.numel() for n, p in model.get_decoder().named_parameters() if is_dense(n)))
     hook = model.get_decoder().register_forward_pre_hook(work.count, with_kwargs=True)
     durations = []
@@ -160,7 +160,7 @@ def make_views(model: Spa3dModel, shape: Shape, batch: int) -> Views:
     clouds = torch.rand(batch, shape.points, 6, generator=torch.Generator().manual_seed(2)) * 2 - 1
     prepared: Any = SimpleNamespace(
         get=lambda names: clouds[[int(name[1:]) for name in names]].numpy(),
-        processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)),
+        processor=SimpleNamespace(pad_id=0),
     )
     return built_in_views(ViewEncoder(model, prepared), noise=create("noise", "mask"))
 

@@ -61,12 +61,12 @@ def llama(hidden: int, layers: int) -> Any:
     )
 
 
-def model_of(llm: Any, encoder: Any, points: int) -> Spa3dModel:
-    """Make a model of a frozen encoder, one linear layer and the LLM."""
+def model_of(llm: Any, encoder: Any, points: int, trained: Sequence[str] = ("projector", "llm")) -> Spa3dModel:
+    """Make a model of an encoder, one linear layer and the LLM; parts that train become float32."""
     config = Spa3dConfig(text_config=llm.config, encoder={}, projector={}, num_points=points, point_ids=POINT_IDS)
     projector = create("projector", "linear", dim=encoder.dim, hidden=llm.config.hidden_size)
     model = Spa3dModel(config, encoder, projector, llm)
-    model.set_trained("projector", "llm")
+    model.set_trained(*trained)
     return model.train()
 
 
@@ -123,7 +123,7 @@ def make_step(
     return step
 
 
-UNREAD = SimpleNamespace(processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)))
+UNREAD = SimpleNamespace(processor=SimpleNamespace(pad_id=0))
 """Placeholder for prepared clouds where none is read."""
 
 
@@ -257,7 +257,7 @@ def make_embedded(cache: bool, folder: Path) -> tuple[Spa3dModel, Views, list[Sa
     clouds = torch.rand(32, 1024, 6, generator=stream)
     prepared = SimpleNamespace(
         get=lambda names: clouds[[int(name[1:]) for name in names]].numpy(),
-        processor=SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=0)),
+        processor=SimpleNamespace(pad_id=0),
     )
     store = RowStore(folder, (32, 128)) if cache else None
     encoder = ViewEncoder(model, prepared, store)  # type: ignore[arg-type]

@@ -16,6 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from spa3d.cli import main
+
 ROOT = Path(__file__).parents[1]
 LORA = ["--preset", "smoke", "--benchmark", "choice", "--device", "cpu", "--objective", "sft", "--train.steps", "10"]
 LORA += ["--train.lora.rank", "4", "--train.lora.dropout", "0.1", "--train.learning_rate", "0.01"]
@@ -54,7 +56,9 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def complete_run(bases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    finish(run(folder, bases))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPA3D_BASES", str(bases))
+        assert main(["run", *LORA, "--output", str(folder)]) == 0
     return folder
 
 
@@ -123,13 +127,19 @@ def test_example_in_the_docs_loads_the_adapter_onto_the_base(complete_run: Path,
 def test_without_peft_models_load_and_lora_rank_is_rejected_early(
     complete_run: Path, bases: Path, tmp_path: Path
 ) -> None:
-    load = f"import spa3d; print(type(spa3d.load({str(complete_run)!r})[0]).__name__)"
-    assert finish(start(["-c", WITHOUT_PEFT + load], bases)).splitlines()[-1] == "Spa3dModel"
     arguments = ["run", *LORA, "--output", str(tmp_path / "run")]
-    process = start(["-c", WITHOUT_PEFT + f"from spa3d.cli import main; sys.exit(main({arguments!r}))"], bases)
+    code = f"""
+import spa3d
+from spa3d.cli import main
+print(type(spa3d.load({str(complete_run)!r})[0]).__name__, flush=True)
+sys.exit(main({arguments!r}))
+"""
+    process = start(["-c", WITHOUT_PEFT + code], bases)
     text, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 2
-    assert text == (
+    loaded, error = text.splitlines(keepends=True)[-2:]
+    assert loaded == "Spa3dModel\n"
+    assert error == (
         'error: --train.lora.rank 4: adapters need peft, which is not installed; pip install "spa3d[lora]"\n'
     )
     assert not (tmp_path / "run").exists()

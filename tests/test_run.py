@@ -148,7 +148,8 @@ def test_saved_model_loads_and_generates(complete_run: Path) -> None:
 
 
 def test_the_same_command_gives_the_same_numbers(complete_run: Path, bases: Path, tmp_path: Path) -> None:
-    run([*SMOKE, *LONGER, "--output", str(tmp_path / "again")], bases)
+    code, text = call([*SMOKE, *LONGER, "--output", str(tmp_path / "again")], bases)
+    assert code == 0, text
     assert numbers(tmp_path / "again") == numbers(complete_run)
 
 
@@ -160,6 +161,7 @@ def test_saved_configuration_can_be_run_again(complete_run: Path, bases: Path, t
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_run_killed_in_post_training_resumes_to_the_same_numbers(
     complete_run: Path, bases: Path, tmp_path: Path
 ) -> None:
@@ -170,7 +172,8 @@ def test_run_killed_in_post_training_resumes_to_the_same_numbers(
     )
     assert code == -signal.SIGKILL
     assert not (folder / "report.json").exists()
-    run([*arguments, "--resume"], bases)
+    code, text = call([*arguments, "--resume"], bases)
+    assert code == 0, text
     assert numbers(folder) == numbers(complete_run)
 
 
@@ -182,7 +185,8 @@ def test_run_killed_in_a_base_stage_resumes_to_the_same_numbers(complete_run: Pa
         return any(steps_of(path, "base.instruct") >= 4 for path in bases.glob("*/metrics.jsonl"))
 
     interrupt_when(start(arguments, bases), is_reached, signal.SIGKILL)
-    run([*arguments, "--resume"], bases)
+    code, text = call([*arguments, "--resume"], bases)
+    assert code == 0, text
     assert numbers(folder) == numbers(complete_run)
 
 
@@ -200,7 +204,8 @@ def test_ctrl_c_exits_with_130_and_names_resume(complete_run: Path, bases: Path,
     assert process.returncode == 130
     assert "--resume" in text
     assert "Traceback" not in text
-    run([*arguments, "--resume"], bases)
+    code, text = call([*arguments, "--resume"], bases)
+    assert code == 0, text
     assert numbers(folder) == numbers(complete_run)
 
 

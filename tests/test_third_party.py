@@ -12,6 +12,7 @@ import pytest
 
 import spa3d
 import spa3d_plugins
+from spa3d.cli import main
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("good", "broken", "clash")
@@ -61,6 +62,19 @@ def tool(name: str, *argv: str, site: Path, plugins: str | None, cwd: Path, code
     return done.stdout if code == 0 else done.stdout + done.stderr
 
 
+def call_run(
+    *argv: str, site: Path, plugins: str, cwd: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
+    """Exit code and output of the same in this process, which has its imports done."""
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("SPA3D_PLUGINS", plugins)
+    monkeypatch.setenv("SPA3D_BASES", str(site / "bases"))
+    monkeypatch.chdir(cwd)
+    capsys.readouterr()
+    code = main(["run", *argv])
+    return code, "".join(capsys.readouterr())
+
+
 def test_third_party_rows_are_listed_with_distribution_and_version(site: Path, tmp_path: Path) -> None:
     document = json.loads(tool("list", "--json", site=site, plugins="good,broken", cwd=tmp_path))
     entries = {(entry["kind"], entry["name"]): entry for entry in document["entries"]}
@@ -74,12 +88,17 @@ def test_third_party_rows_are_listed_with_distribution_and_version(site: Path, t
     assert "a_package_nobody_has" in broken["cause"]
 
 
-def test_broken_plugin_fails_the_check_but_no_run(site: Path, tmp_path: Path) -> None:
+def test_broken_plugin_fails_the_check_but_no_run(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     message = tool("list", "noise", "--check", site=site, plugins="good,broken", cwd=tmp_path, code=1)
     assert "broken plugin: broken (spa3d-broken 1.0.0): ModuleNotFoundError" in message
-    argv = ["--preset", "smoke", "--noise", "jitter", "--dry-run"]
-    assert "jitter" in tool("run.py", *argv, site=site, plugins="good,broken", cwd=tmp_path)
-    message = tool("run.py", "--noise", "thunder", site=site, plugins="good,broken", cwd=tmp_path, code=2)
+    here = {"site": site, "plugins": "good,broken", "cwd": tmp_path, "monkeypatch": monkeypatch, "capsys": capsys}
+    code, text = call_run("--preset", "smoke", "--noise", "jitter", "--dry-run", **here)
+    assert code == 0
+    assert "jitter" in text
+    code, message = call_run("--noise", "thunder", **here)
+    assert code == 2
     assert "no noise 'thunder'" in message
     assert "spa3d-broken 1.0.0" in message
 
@@ -91,7 +110,9 @@ def test_name_clash_stops_list_and_run(site: Path, tmp_path: Path) -> None:
         assert "spa3d-clash 2.1.0 (entry point clash)" in message
 
 
-def test_packaged_components_and_a_plugin_file_run(site: Path, tmp_path: Path) -> None:
+def test_packaged_components_and_a_plugin_file_run(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     tool(
         "run.py",
         *SHORT.split(),
@@ -112,13 +133,16 @@ def test_packaged_components_and_a_plugin_file_run(site: Path, tmp_path: Path) -
     ]
     (tmp_path / "my_file.py").write_text(OBJECTIVE)
     argv = [*SHORT.split(), "--plugin", "my_file.py", "--objective", "blindly", "--output", "unpackaged"]
-    tool("run.py", *argv, site=site, plugins="good", cwd=tmp_path)
+    code, text = call_run(*argv, site=site, plugins="good", cwd=tmp_path, monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 0, text
     passport = json.loads((tmp_path / "unpackaged" / "passport.json").read_text())
     assert passport["plugins"] == ["my_file.py"]
     assert json.loads((tmp_path / "unpackaged" / "report.json").read_text())["status"] == "complete"
 
 
-def test_preset_of_a_package_is_explained_and_can_be_chosen(site: Path, tmp_path: Path) -> None:
+def test_preset_of_a_package_is_explained_and_can_be_chosen(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     argv = ["encoder", "--why", "slabs-narrow", "--json"]
     (explanation,) = json.loads(tool("list", *argv, site=site, plugins="good", cwd=tmp_path))
     facts = explanation["facts"]
@@ -130,27 +154,34 @@ def test_preset_of_a_package_is_explained_and_can_be_chosen(site: Path, tmp_path
         "CC-BY-4.0",
     ]
     argv = ["--preset", "smoke", "--encoder", "slabs-narrow", "--noise", "mask-half", "--dry-run"]
-    planned = tool("run.py", *argv, site=site, plugins="good", cwd=tmp_path)
+    code, planned = call_run(*argv, site=site, plugins="good", cwd=tmp_path, monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 0
     for words in ("preset: slabs-narrow", "width: 16", "missing_color: 0.4", "preset: mask-half", "level: 0.5"):
         assert words in planned
     assert "the published weights of slabs-narrow are slabs.safetensors, from https://example.org/slabs" in planned
 
 
-def test_presets_of_a_package_and_rows_of_a_registry_file_run(site: Path, tmp_path: Path) -> None:
+def test_presets_of_a_package_and_rows_of_a_registry_file_run(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = {"site": site, "plugins": "good", "cwd": tmp_path, "monkeypatch": monkeypatch, "capsys": capsys}
     extra = "version: 1\npresets: {encoder: {slabs-few: {component: slabs, config: {slabs: 3, width: 16}}}}\n"
     (tmp_path / "extra.yaml").write_text(extra)
     argv = ["--registry", "extra.yaml", *SHORT.replace("slabs --encoder.width 16", "slabs-few").split()]
     argv = [*argv, "--noise.level", "0.3", "--output", "first"]
-    tool("run.py", *argv, site=site, plugins="good", cwd=tmp_path)
+    code, text = call_run(*argv, **here)
+    assert code == 0, text
     assert json.loads((tmp_path / "first" / "report.json").read_text())["status"] == "complete"
     passport = json.loads((tmp_path / "first" / "passport.json").read_text())
     assert passport["registry"]["file"] == "extra.yaml"
     assert len(passport["registry"]["hash"]) > 8
-    planned = tool("run.py", "--config", "first/config.yaml", "--dry-run", site=site, plugins="good", cwd=tmp_path)
+    code, planned = call_run("--config", "first/config.yaml", "--dry-run", **here)
+    assert code == 0
     assert "registry: extra.yaml" in planned
     assert "preset: slabs-few" in planned
     (tmp_path / "extra.yaml").unlink()
-    message = tool("run.py", "--config", "first/config.yaml", site=site, plugins="good", cwd=tmp_path, code=2)
+    code, message = call_run("--config", "first/config.yaml", **here)
+    assert code == 2
     assert "--registry extra.yaml: no such file" in message
     assert "Traceback" not in message
 

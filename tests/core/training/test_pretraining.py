@@ -54,16 +54,15 @@ print(sorted(Targets(records, max_words=5).words))
 """
 
 
-def test_targets_vocabulary_is_equal_in_every_process() -> None:
+def test_targets_vocabulary_is_equal_in_every_process(capsys: pytest.CaptureFixture[str]) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    result = {
-        subprocess.run(
-            [sys.executable, "-c", WHICH_WORDS],
-            env={**environment, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2", "3")
-    }
-    assert result == {"['a', 'and', 'b', 'back', 'brown']\n"}
+    done = subprocess.run(
+        [sys.executable, "-c", WHICH_WORDS],
+        env={**environment, "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    exec(WHICH_WORDS, {})  # this process has another hash seed
+    here = capsys.readouterr().out
+    assert here == done.stdout == "['a', 'and', 'b', 'back', 'brown']\n"
