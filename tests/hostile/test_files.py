@@ -13,7 +13,7 @@ import pytest
 
 from spa3d.cli import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 PAIRS = ("--objective", "dpo")
 
 

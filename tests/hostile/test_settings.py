@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 COUNTS = (
     *("threads", "seed", "base.seed", "train.steps", "train.batch_size", "train.accumulation", "train.lora.rank"),
     *("base.encoder.steps", "llm.vocab_size", "llm.hidden_size", "llm.layers", "llm.heads", "llm.max_length"),

@@ -24,7 +24,7 @@ def file_problem(path: str | Path) -> str:
 
 @contextmanager
 def open_file(path: Path, where: str, error_type: type[SpaError]) -> Iterator[BinaryIO]:
-    """Open a regular file for reading; raises `error_type` if it cannot be read."""
+    """Open a regular file; raises `error_type` about `where` if it cannot be read."""
     problem = file_problem(path)
     if problem:
         raise error_type(f"{where}: cannot be read: {problem}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,15 @@ def test_foreign_folder_is_read_offline(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(CheckpointError), foreign_folder(tmp_path, **ARGUMENTS):
         raise RuntimeError
     assert not is_offline_mode()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json", "tokenizer.json"])
+def test_foreign_folder_does_not_wait_for_a_pipe(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    message = f"^--llm x: {name} is no regular file; get the folder again, complete$"
+    with pytest.raises(CheckpointError, match=message), foreign_folder(tmp_path, **ARGUMENTS):
+        pass
 
 
 class Panic(BaseException):
