@@ -131,7 +131,7 @@ def _find_folder(path: str, *, weights: bool) -> Path:
 
 
 def _check_folder(folder: Path, where: str, *, weights: bool) -> None:
-    """Refuse files that would make transformers wait, or read something else than this whole folder."""
+    """Refuse files that would make transformers wait, or read less or more than this folder."""
     for path in sorted(folder.iterdir()):
         if path.exists() and not path.is_file() and not path.is_dir():  # reading a pipe waits for its writer
             raise CheckpointError(f"{where}: {path.name} is no regular file; {AGAIN}")
