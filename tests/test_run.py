@@ -301,3 +301,28 @@ def test_blind_run_reads_no_cloud(bases: Path, tmp_path: Path) -> None:
     stages = {json.loads(row)["stage"] for row in (folder / "metrics.jsonl").read_text().splitlines()}
     assert stages == {"base.llm", "base.instruct", "post-train"}
     assert yaml.safe_load((folder / "config.yaml").read_text())["blind"] is True
+
+
+def test_answers_of_a_blind_run_join_the_text_floor(complete_run: Path, bases: Path, tmp_path: Path) -> None:
+    blind, folder = tmp_path / "blind", tmp_path / "run"
+    assert call([*SMOKE, "--objective", "sft", "--blind", "--train.steps", "1", "--output", str(blind)], bases)[0] == 0
+    with_blind = [*SMOKE, *LONGER, "--evaluate.blind_run"]
+    code, text = call([*with_blind, str(complete_run), "--output", str(folder)], bases)
+    assert code == 2
+    assert f"--evaluate.blind_run {complete_run}: the run was trained with clouds; give" in text
+    code, text = call([*with_blind, str(blind), "--evaluate.limit", "3", "--output", str(folder)], bases)
+    assert code == 2
+    assert "its answers to choice are not those to the questions of this run" in text
+    assert not folder.exists()
+    code, text = call([*with_blind, str(blind), "--output", str(folder)], bases)
+    assert code == 0, text
+    mine, other = (json.loads((each / "report.json").read_text())["benchmarks"] for each in (folder, complete_run))
+    assert mine["choice"]["after"]["score"] == other["choice"]["after"]["score"]
+    for name in ("choice", "classify"):
+        lines = (folder / "predictions" / f"{name}.after.jsonl").read_text().splitlines()
+        rows = [row for row in map(json.loads, lines) if row["set"] == "test"]
+        views = {row["view"] for row in rows}
+        assert views == {"clean", "blind", "text-table", "trained-blind"}
+        means = {view: [row["value"] for row in rows if row["view"] == view] for view in views - {"clean"}}
+        best = max(*(sum(values) / len(values) for values in means.values()), mine[name]["after"]["majority"])
+        assert mine[name]["after"]["text_floor"]["score"] == pytest.approx(best, abs=1e-6)

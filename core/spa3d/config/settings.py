@@ -94,9 +94,7 @@ class LLMSettings(Settings):
         if len({self.point_start, self.point_patch, self.point_end}) < 3:
             raise ValueError("point_start, point_patch and point_end must be three different tokens")
         if not self.path and self.hidden_size % (2 * self.heads):
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is no multiple of {2 * self.heads}, as {self.heads} heads need"
-            )
+            raise ValueError(f"hidden_size {self.hidden_size} is no multiple of {2 * self.heads}, as its heads need")
         return self
 
 
@@ -253,6 +251,8 @@ class EvaluateSettings(Settings):
     """Questions per forward."""
     bootstrap: int = Field(2000, ge=100, le=10**5)
     """Resamples behind each interval."""
+    blind_run: str = ""
+    """Finished run with ``--blind`` on the same questions; its answers join the text floor."""
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     """Seed of the questions, independent of the run's seed, so that runs are compared on the same ones."""
 

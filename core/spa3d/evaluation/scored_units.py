@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spa3d.artifacts.predictions import PredictionRow
-from spa3d.metrics.text_floor import TEXT_TABLE
+from spa3d.metrics.text_floor import TEXT_TABLE, TRAINED_BLIND
 
 Values = Float[np.ndarray, " n"]
 CLEAN, BLIND = "clean", "blind"
@@ -58,7 +58,7 @@ class ScoredUnits:
     @property
     def text_floor(self) -> tuple[str, Values]:
         """The best answers that see no cloud, by mean: their source and their values."""
-        sources = [name for name in (BLIND, TEXT_TABLE, MAJORITY) if name in self.values]
+        sources = [name for name in (BLIND, TRAINED_BLIND, TEXT_TABLE, MAJORITY) if name in self.values]
         best = max(sources, key=lambda name: self.values[name].mean())
         return best, self.values[best]
 

@@ -13,6 +13,8 @@ from spa3d.metrics.text_matching import mentions
 
 TEXT_TABLE = "text-table"
 """Name of the table among the views of a question."""
+TRAINED_BLIND = "trained-blind"
+"""Name among these views of a model that was trained without clouds."""
 FREQUENT = 1000
 """Answers of a question that count for its options: the most frequent ones."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from spa3d.evaluation.evaluate import (
     make_answer_table,
 )
 from spa3d.inference.predictor import Predictor
-from spa3d.metrics.text_floor import TEXT_TABLE, AnswerTable
+from spa3d.metrics.text_floor import TEXT_TABLE, TRAINED_BLIND, AnswerTable
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.data_checks import Questions
 from spa3d.runtime.progress import Reporter
@@ -33,6 +33,9 @@ class Measurement:
         output: the run's folder.
         reporter: where progress goes.
 
+    Attributes:
+        trained_blind: by benchmark, answers of a model trained without clouds; they are saved beside those of the run.
+
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Measurement:
         self.caches, self.base_key, self.split, self.views = caches, base_key, split, views
         self.folder, self.reporter = output / "predictions", reporter
         self.names = list(caches.parts.benchmarks)
+        self.trained_blind: Mapping[str, Sequence[PredictionRow]] = {}
 
     @cached_property
     def answer_table(self) -> AnswerTable:
@@ -74,7 +78,7 @@ class Measurement:
         answered: list[PredictionRow] = []
         for name in self.names:
             rows = self._collect(self.shared_file(name), name, "before", predictor, questions)
-            write_rows(self.path(name, "before"), rows)
+            self._write(name, "before", rows)
             answered += rows
         _refuse_unscored("before", answered)
 
@@ -82,7 +86,9 @@ class Measurement:
         """Collect the answers of the trained model; raises as `collect_before`."""
         answered: list[PredictionRow] = []
         for name in self.names:
-            answered += self._collect(self.path(name, "after"), name, "after", predictor, questions)
+            rows = self._collect(self.path(name, "after"), name, "after", predictor, questions)
+            self._write(name, "after", rows)
+            answered += rows
         _refuse_unscored("after", answered)
 
     def path(self, name: str, when: str) -> Path:
@@ -91,18 +97,22 @@ class Measurement:
 
     def rows(self, questions: Questions) -> dict[str, tuple[list[PredictionRow], list[PredictionRow]]]:
         """By benchmark, the rows before and after; empty where its questions are not answered yet."""
-        return {
-            name: (
-                self._read(self.path(name, "before"), name, questions) or [],
-                self._read(self.path(name, "after"), name, questions) or [],
-            )
-            for name in self.names
-        }
+
+        def read(name: str, when: str) -> list[PredictionRow]:
+            rows = self._read(self.path(name, when), name, questions)
+            return [*rows, *self.trained_blind.get(name, ())] if rows else []
+
+        return {name: (read(name, "before"), read(name, "after")) for name in self.names}
+
+    def _write(self, name: str, when: str, rows: Sequence[PredictionRow]) -> None:
+        write_rows(self.path(name, when), [*rows, *self.trained_blind.get(name, ())])
 
     def _read(self, path: Path, name: str, questions: Questions) -> list[PredictionRow] | None:
         """The rows in `path`; None if they are not the answers to all questions of a benchmark."""
         try:
-            rows = read_rows(path)
+            rows = [
+                row for row in read_rows(path) if not (isinstance(row, Mapping) and row.get("view") == TRAINED_BLIND)
+            ]
         except (DataError, ValueError):
             return None
         return rows if are_answers(rows, questions[name], [*self.views, TEXT_TABLE], split=self.split) else None

@@ -107,7 +107,7 @@ def _base_entries(
 def _answer_entries(config: RunConfig, name: str) -> list[Any]:
     """The settings that determine the base's answers to a benchmark."""
     settings = next(selection.config for selection in config.benchmark if selection.requested == name)
-    return [settings, config.evaluate.model_dump(exclude={"bootstrap", "batch_size"}), config.blind]
+    return [settings, config.evaluate.model_dump(exclude={"bootstrap", "batch_size", "blind_run"}), config.blind]
 
 
 def _dump_selection(config: RunConfig, kind: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from spa3d.model.processing import Spa3dProcessor
 from spa3d.pipeline import pairs_stage
 from spa3d.pipeline.assemble import describe_weights
 from spa3d.pipeline.base import explain_cache_miss, find_base, load_base, of_given_base, part_hashes
+from spa3d.pipeline.blind_run import read_trained_blind
 from spa3d.pipeline.build_base import BaseBuilder, BaseRecipe
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.data_checks import (
@@ -164,6 +165,9 @@ class Run:
         checks.note_conversion(self.data)
         checks.check_records(self.data)
         self.questions = checks.questions(self.data, config.evaluate)
+        if config.evaluate.blind_run:
+            folder = Path(config.evaluate.blind_run)
+            self.measurement.trained_blind = read_trained_blind(folder, self.questions, split=config.evaluate.split)
         self._held_out_records()
         refuse_twinless(self.parts, self.data.split("train"))
         if config.base.path and config.train.lora.rank:

@@ -25,6 +25,7 @@ from spa3d.report.document import Document, ScoreLine, TestedShift, collect_scor
 Tone = Literal["helped", "even", "hurt", "open"]
 FLOORS = {
     "blind": "the same model without the cloud",
+    "trained-blind": "a model trained without clouds",
     "text-table": "the most frequent training answer to each question",
     "majority": "the most frequent answer to each kind of question",
 }
