@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,10 @@ def commands() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, make_pointllm: Callable[..., Any]) -> Path:
     """Folder with both plugins, captioned clouds in the README's layout, and named files."""
     folder = tmp_path_factory.mktemp("home")
+    make_pointllm(folder / "path" / "to" / "PointLLM_7B_v1.2")
     (folder / "dusk.py").write_text(plugin(README), encoding="utf-8")
     (folder / "hinge.py").write_text(plugin(CONTRIBUTING), encoding="utf-8")
     for name in ("my_clouds/8192_npy", "my_clouds/anno_data", "path/to/a-causal-lm", "runs/anchored/model"):

@@ -201,7 +201,7 @@ def rotary_frequencies(config: Any) -> Tensor:
     """The frequencies that each layer of LLaMA stores, ``(head width / 2,)`` float32."""
     width = config.head_dim or config.hidden_size // config.num_attention_heads
     theta = float(config.rope_parameters["rope_theta"])
-    return 1.0 / (theta ** (torch.arange(0, width, 2).float() / width))
+    return 1.0 / (theta ** (torch.arange(0, width, 2, device="cpu").float() / width))
 
 
 def _check_frequencies(folder: Path, config: Any) -> None:

@@ -28,8 +28,7 @@ def session(model_folder: Path) -> Session:
 
 def log_p(session: Session, conversation: Conversation, cloud: np.ndarray | None) -> float:
     """Log p of the last answer, by a plain forward over the tokenized conversation."""
-    before = session.processor.prompt_prefix("blind" if cloud is None else "cloud")
-    tokens = session.processor.tokenize(conversation, before)
+    tokens = session.processor.tokenize(conversation, cloud=cloud is not None)
     last = [
         label if turn == max(tokens.rounds) else -100 for label, turn in zip(tokens.labels, tokens.rounds, strict=True)
     ]
@@ -101,7 +100,7 @@ def test_chat_asks_with_the_rounds_before(session: Session, cloud_files: Path) -
     )
     ids = session.processor.prompt_ids([Round(QUESTION, "A chair.")], "Which color?", cloud=True)
     whole = Conversation("x", (Round(QUESTION, "A chair."), Round("Which color?", "Red.")))
-    tokens = session.processor.tokenize(whole, session.processor.prompt_prefix("cloud"))
+    tokens = session.processor.tokenize(whole, cloud=True)
     assert ids == tokens.ids[: tokens.rounds.index(1)]
     with pytest.raises(DataError, match="a mark of the model's own"):
         chat.ask("<point_patch>")

@@ -47,7 +47,8 @@ def test_run_saves_the_requested_data_type(
 def test_run_refuses_pairs_that_are_equal_up_to_the_cut_before_the_first_step(
     tmp_path: Path, open_smoke: OpenSmoke
 ) -> None:
-    run = open_smoke({"objective": "dpo", "pairs.path": "unused.jsonl", "train.steps": 1}, output=tmp_path / "run")
+    settings = {"objective": "dpo", "pairs.path": "unused.jsonl", "train.steps": 1, "train.truncate": True}
+    run = open_smoke(settings, output=tmp_path / "run")
     first, *_, last = (record.id for record in run.data.split("train"))
     long = "a word and " * 1000
     (tmp_path / "run").mkdir()

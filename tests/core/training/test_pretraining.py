@@ -54,6 +54,7 @@ print(sorted(Targets(records, max_words=5).words))
 """
 
 
+@pytest.mark.slow
 def test_targets_vocabulary_is_equal_in_every_process(capsys: pytest.CaptureFixture[str]) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(

@@ -75,12 +75,24 @@ def train(
     return metrics_log.rows()
 
 
+BASE: dict[str, torch.Tensor] = {}
+"""Weights of the base that `train_base` trains once."""
+
+
+def train_base(parts: Any, dataset: Any, folder: Path, warnings: list[str]) -> None:
+    if BASE:
+        parts[0].load_state_dict(BASE)
+        return
+    train(parts, dataset, folder, create("objective", "sft"), 150, 1e-2, warnings)
+    assert warnings == []
+    BASE.update({name: value.clone() for name, value in parts[0].state_dict().items()})
+
+
 def test_watchdog_catches_spa_at_a_high_learning_rate(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
     parts, warnings = toy(), []
     for name in ("base", "post"):
         (tmp_path / name).mkdir()
-    train(parts, toy_dataset, tmp_path / "base", create("objective", "sft"), 150, 1e-2, warnings)
-    assert warnings == []
+    train_base(parts, toy_dataset, tmp_path / "base", warnings)
     rows = train(parts, toy_dataset, tmp_path / "post", create("objective", "spa"), 60, 1e-2, warnings)
     probes = [row for row in rows if row.get("probe")]
     assert probes[-1]["margin"] > probes[0]["margin"] + 1, "the objective itself must look like a success"
@@ -119,7 +131,7 @@ def test_early_stop_ends_training_when_the_watchdog_fires(toy: Any, toy_dataset:
     parts, warnings = toy(), []
     for name in ("base", "post"):
         (tmp_path / name).mkdir()
-    train(parts, toy_dataset, tmp_path / "base", create("objective", "sft"), 150, 1e-2, warnings)
+    train_base(parts, toy_dataset, tmp_path / "base", warnings)
     settings = {"early_stop": True, "best": True, "save_every": 5}
     before = weights(parts[0])
     rows = train(parts, toy_dataset, tmp_path / "post", create("objective", "spa"), 60, 1e-2, warnings, **settings)

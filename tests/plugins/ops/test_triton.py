@@ -42,6 +42,7 @@ def test_interpreted_kernels_equal_the_reference() -> None:
     assert re.search(r"\d+ passed", run_interpreted(str(Path(__file__).with_name("interpreted_triton.py"))))
 
 
+@pytest.mark.slow
 def test_interpreted_kernels_have_the_shared_properties() -> None:
     output = run_interpreted(
         str(TESTS / "core" / "ops" / "test_functional.py"), "-k", "[triton] and (ties or sorts or balls or sphere)"
