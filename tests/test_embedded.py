@@ -33,7 +33,7 @@ def test_base_scores_are_between_chance_and_ceiling(harmless_run: dict[str, Any]
     choice = harmless_run["benchmarks"]["choice"]["before"]
     assert 0.75 <= choice["score"] <= 0.92
     assert choice["blind"] <= 0.50
-    assert choice["blind"] >= choice["chance"] + 0.05, "text alone must beat chance clearly"
+    assert choice["text_floor"]["score"] >= choice["chance"] + 0.05, "text alone must beat chance clearly"
     assert choice["score"] - choice["blind"] >= 0.25
     assert choice["counterfactual"]["score"] < choice["score"], "broken priors must cost something"
     assert choice["flip"]["blind"] == 0
