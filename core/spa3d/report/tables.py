@@ -17,7 +17,7 @@ from spa3d.report.document import ScoreLine, SubsetScore, TestedShift
 from spa3d.report.figures import draw_score_bar, draw_score_scale
 
 SUBSET_LABELS = {
-    "unseen": ("unseen", "objects whose facts together no training object has"),
+    "unseen": ("unseen", "objects unlike every training object"),
     "counterfactual": ("counterfactual", "objects that break the usual pattern"),
     "flip": ("flip", "right for both clouds of a pair"),
 }
