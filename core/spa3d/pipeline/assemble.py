@@ -23,6 +23,7 @@ from spa3d.model.llm import check_llm
 from spa3d.model.parts import describe_part
 from spa3d.model.precision import uses_bf16
 from spa3d.ops.selection import backends_for
+from spa3d.pipeline.base import find_special_tokens
 from spa3d.pipeline.checks import objective_errors, part_errors, split_errors, stage_errors, weights_errors
 from spa3d.pipeline.parts import Execution, Parts
 from spa3d.pipeline.trials import try_noise, try_objective
@@ -66,6 +67,8 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
     dataset = make_dataset(config, registry)
     objective = _create(registry, "objective", config.objective)
     encoder: Encoder = _create(registry, "encoder", config.encoder)
+    if config.llm.path and not config.base.path:
+        check_llm(config.llm.path)
     parts = Parts(
         dataset=dataset,
         noise=make_noise(config, registry),
@@ -84,9 +87,8 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         preparation=preparation_kwargs(config, count=config.points.count or int(getattr(dataset.config, "points", 0))),
         min_points=encoder.min_points,
         inputs=encoder.inputs,
+        special_tokens=find_special_tokens(config),
     )
-    if config.llm.path and not config.base.path:
-        check_llm(config.llm.path)
     try_objective(f"--objective {parts.names['objective']}", objective)
     with ops.use(*execution.ops):
         errors = part_errors(parts, encoder.eval(), config.llm, base=config.base.path)
