@@ -120,10 +120,10 @@ def read_pointllm(
     config.point_ids = processor.point_ids
     config.dtype = config.text_config.dtype = _stored_dtype(folder)
     mapping = {f"^{re.escape(theirs)}": ours for theirs, ours in prefixes(parts.projector).items()}
-    given = {**arguments, "dtype": config.dtype}
+    keywords = {**arguments, "dtype": config.dtype}
     if _lacks_encoder(folder):
-        given["encoder"] = AbsentEncoder(arguments["encoder"], folder)
-    loaded: Any = Spa3dModel.from_pretrained(folder, key_mapping=mapping, **given, **SAFELY, **CHECKED)
+        keywords["encoder"] = AbsentEncoder(arguments["encoder"], folder)
+    loaded: Any = Spa3dModel.from_pretrained(folder, key_mapping=mapping, **keywords, **SAFELY, **CHECKED)
     model, info = loaded
     del model._weight_conversions  # save_pretrained would undo the renaming
     _refuse_misfits(folder, info, parts)

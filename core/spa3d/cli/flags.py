@@ -90,7 +90,7 @@ def read_decoding(arguments: Arguments) -> dict[str, Any]:
 
 
 def read_source(arguments: Arguments, verb: str) -> dict[str, Any]:
-    """Read the folder of the model and the values of `SOURCE_FLAGS`: the arguments of `spa3d.load`."""
+    """Read the folder of a model and the values of `SOURCE_FLAGS`, which `spa3d.load` takes."""
     folder = arguments.words[0] if arguments.words else ""
     if not folder:
         arguments.errors.append(f"spa3d {verb}: name a model: the folder of a finished run, or its model/ folder")

@@ -6,6 +6,7 @@ device.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -67,8 +68,6 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
     dataset = make_dataset(config, registry)
     objective = _create(registry, "objective", config.objective)
     encoder: Encoder = _create(registry, "encoder", config.encoder)
-    if config.llm.path and not config.base.path:
-        check_llm(config.llm.path)
     parts = Parts(
         dataset=dataset,
         noise=make_noise(config, registry),
@@ -87,8 +86,9 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         preparation=preparation_kwargs(config, count=config.points.count or int(getattr(dataset.config, "points", 0))),
         min_points=encoder.min_points,
         inputs=encoder.inputs,
-        special_tokens=find_special_tokens(config),
     )
+    if config.llm.path and not config.base.path:
+        check_llm(config.llm.path)
     try_objective(f"--objective {parts.names['objective']}", objective)
     with ops.use(*execution.ops):
         errors = part_errors(parts, encoder.eval(), config.llm, base=config.base.path)
@@ -104,7 +104,7 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
     if not config.blind:
         with ops.use(*execution.ops):
             try_noise(f"--noise {parts.names['noise']}", parts.noise, parts.num_points)
-    return parts
+    return replace(parts, special_tokens=find_special_tokens(config))
 
 
 def preparation_kwargs(config: RunConfig, *, count: int) -> dict[str, Any]:

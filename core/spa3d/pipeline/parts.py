@@ -53,7 +53,7 @@ class Parts:
     preparation: Mapping[str, Any]
     min_points: int
     inputs: tuple[Channel, ...]
-    special_tokens: Collection[str]
+    special_tokens: Collection[str] = ()
 
     @property
     def num_points(self) -> int:
