@@ -17,7 +17,7 @@ from spa3d.runtime.paths import folder_problem
 
 
 def read_trained_blind(folder: Path, questions: Questions, *, split: str) -> dict[str, list[PredictionRow]]:
-    """Read the answers of a run with ``--blind`` after its training, by benchmark, as the view ``trained-blind``.
+    """Read the last answers of a ``--blind`` run by benchmark, as view ``trained-blind``.
 
     Args:
         folder: the folder of that run.
