@@ -11,8 +11,8 @@ from transformers import GenerationConfig
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from spa3d.artifacts.model_folder import find_model_folder
-from spa3d.checkpoints.pointllm import describe_pointllm, read_pointllm
-from spa3d.config.pointllm_parts import MODEL_TYPE, read_config
+from spa3d.checkpoints.pointllm import describe_pointllm, read_pointllm, read_pointllm_tokenizer
+from spa3d.config.pointllm_parts import MODEL_TYPE, read_config, read_parts
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.projector import Projector
 from spa3d.errors import CheckpointError
@@ -24,6 +24,7 @@ from spa3d.model.llm import CHECKED, embedding_width
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.parts import create_part
 from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.special_tokens import special_tokens_of
 from spa3d.model.trained_parts import find_batch_statistics
 from spa3d.registry.registry import Registry, load_registry
 
@@ -76,6 +77,23 @@ def describe(folder: Path, registry: Registry | None = None) -> Spa3dConfig:
     if kind != Spa3dConfig.model_type or not named:
         raise CheckpointError(f"{folder}: holds a model of type {kind!r} and no 3D LLM; {HINT}")
     return config
+
+
+def read_special_tokens(folder: Path) -> set[str]:
+    """Read the special tokens of the 3D LLM in `folder`, which no text of its data may contain.
+
+    Raises:
+        CheckpointError: there is no 3D LLM, or its tokenizer is broken.
+
+    """
+    describe(folder)
+    problem = "the processor of the 3D LLM there cannot be read"
+    with foreign_folder(folder, weights=False, where=str(folder), problem=problem, hint="copy it again"):
+        values = read_config(folder)
+        if values.get("model_type") != MODEL_TYPE:
+            return Spa3dProcessor.from_pretrained(folder, **SAFELY).special_tokens
+        names = read_parts(folder, values).point_tokens
+        return special_tokens_of(read_pointllm_tokenizer(folder, names))
 
 
 def read(

@@ -17,6 +17,7 @@ from tokenizers import AddedToken
 from torch import Tensor
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
+from spa3d.checkpoints.absent_encoder import AbsentEncoder
 from spa3d.checkpoints.tensor_files import files_of, read_tensors
 from spa3d.config.pointllm_parts import PointLLMParts, read_parts
 from spa3d.errors import CheckpointError
@@ -108,6 +109,8 @@ def read_pointllm(
         arguments: of ``from_pretrained``: ``config`` from `describe_pointllm`, whose point ids and data type are set,
             and ``encoder`` and ``projector`` with fresh weights.
 
+    A folder with a projector and without any weight of its encoder gets an `AbsentEncoder`.
+
     Raises:
         CheckpointError: weights, configuration or tokenizer do not fit each other.
 
@@ -117,9 +120,10 @@ def read_pointllm(
     config.point_ids = processor.point_ids
     config.dtype = config.text_config.dtype = _stored_dtype(folder)
     mapping = {f"^{re.escape(theirs)}": ours for theirs, ours in prefixes(parts.projector).items()}
-    loaded: Any = Spa3dModel.from_pretrained(
-        folder, key_mapping=mapping, dtype=config.dtype, **arguments, **SAFELY, **CHECKED
-    )
+    keywords = {**arguments, "dtype": config.dtype}
+    if _lacks_encoder(folder):
+        keywords["encoder"] = AbsentEncoder(arguments["encoder"], folder)
+    loaded: Any = Spa3dModel.from_pretrained(folder, key_mapping=mapping, **keywords, **SAFELY, **CHECKED)
     model, info = loaded
     del model._weight_conversions  # save_pretrained would undo the renaming
     _refuse_misfits(folder, info, parts)
@@ -225,6 +229,14 @@ def _stored_dtype(folder: Path) -> torch.dtype:
     if name not in tensors:
         raise CheckpointError(f"{folder}: its weights lack {name}, so they are no PointLLM; get the folder again")
     return tensors[name].dtype
+
+
+def _lacks_encoder(folder: Path) -> bool:
+    """Whether the weights have a projector, and nothing of its encoder."""
+    projector, encoder = (
+        any(name.startswith(f"model.point_{part}.") for name in read_tensors(folder)) for part in ("proj", "backbone")
+    )
+    return projector and not encoder
 
 
 def _refuse_misfits(folder: Path, info: Mapping[str, Any], parts: PointLLMParts) -> None:

@@ -1,4 +1,7 @@
-"""``spa3d export``: the model of a run in a folder of its own."""
+"""``spa3d export``: the model of a run in a folder of its own.
+
+Modules that import torch are imported inside functions, so that a wrong flag is refused at once.
+"""
 
 from __future__ import annotations
 
@@ -7,54 +10,41 @@ from pathlib import Path
 from typing import Any
 
 from spa3d.cli.console import escape_text, output, page, print_meanings
-from spa3d.config.overrides import Arguments, scan
-from spa3d.errors import ConfigError, describe_unknown
+from spa3d.cli.flags import SOURCE_FLAGS, read_choice, read_source, scan_flags
+from spa3d.errors import ConfigError
 
 FLAGS = {
     "--format hf|pointllm": "layout: of spa3d and transformers' Auto classes (default), or of PointLLM's code",
     "--merge": "of a run with adapters: the whole model with the adapters merged, not the adapters alone",
-    "--output FOLDER": "where to write; RUN/exported-FORMAT by default",
-    "--plugin FILE": "an unpackaged plugin that the model's parts come from",
-    "--registry FILE": "the file of rows that the model's parts come from",
+    "--output FOLDER": "where to write; MODEL/exported-FORMAT by default",
+    **SOURCE_FLAGS,
 }
 
 
 def main(argv: Sequence[str]) -> int:
     """Write the model of a run for transformers or for PointLLM."""
-    arguments = scan(argv, switches={"merge", "help", "debug"}, repeatable={"plugin"})
-    if arguments.has("help") or "-h" in argv:
+    arguments = scan_flags(argv, FLAGS)
+    if arguments.has("help"):
         _print_usage()
         return 0
-    source, settings = _read(arguments)
-    target = Path(arguments.value("output") or source / f"exported-{settings['format']}")
+    source, layout = read_source(arguments, "export"), read_choice(arguments, "format", ("hf", "pointllm"))
+    arguments.errors += [f"{word!r} is not expected here; one model" for word in arguments.words[1:]]
+    if arguments.errors:
+        raise ConfigError(arguments.errors)
+    folder: Path = source.pop("path")
+    target = Path(arguments.value("output") or folder / f"exported-{layout}")
+    from transformers.utils import logging
+
     from spa3d.checkpoints.export import export
 
-    export(source, target, **settings)
+    logging.disable_progress_bar()
+    chosen: Any = {"format": layout, "merge": arguments.has("merge"), **source}
+    export(folder, target, **chosen)
     output().print(escape_text(str(target)), soft_wrap=True)
     return 0
 
 
-def _read(arguments: Arguments) -> tuple[Path, dict[str, Any]]:
-    """Read the run and the arguments of `export`; raises `ConfigError` with all errors."""
-    flags = [*(flag.partition(" ")[0] for flag in FLAGS), "--help", "--debug"]
-    unknown = [flag for flag in arguments.flags if f"--{flag.name}" not in flags]
-    errors = [*arguments.errors, *(f"{each}: {describe_unknown('flag', f'--{each.name}', flags)}" for each in unknown)]
-    if len(arguments.words) != 1:
-        errors.append("spa3d export: name one run, as in: spa3d export runs/latest --format pointllm")
-    chosen = arguments.value("format") or "hf"
-    if chosen not in ("hf", "pointllm"):
-        errors.append(f"--format {chosen}: possible are hf and pointllm")
-    if errors:
-        raise ConfigError(errors)
-    return Path(arguments.words[0]), {
-        "format": chosen,
-        "merge": arguments.has("merge"),
-        "plugins": arguments.values("plugin"),
-        "registry": arguments.value("registry"),
-    }
-
-
 def _print_usage() -> None:
     console = page()
-    console.print("usage: spa3d export RUN [FLAGS]\n", markup=False)
+    console.print("usage: spa3d export MODEL [FLAGS]\n", markup=False)
     print_meanings(console, FLAGS)

@@ -11,11 +11,14 @@ from spa3d.artifacts.model_folder import find_model_folder
 from spa3d.config.overrides import Arguments, scan
 from spa3d.errors import CheckpointError, describe_unknown
 
+SOURCE_FLAGS = {
+    "--plugin FILE": "load an unpackaged plugin (a file or a module) that the model's parts come from",
+    "--registry FILE": "add the rows of a file to registry.yaml",
+}
 MODEL_FLAGS = {
     "--device NAME": "auto, cpu, cuda, cuda:N or mps (default: auto)",
     "--dtype NAME": "arithmetic: float32, bfloat16, or auto: bfloat16 on CUDA (default: auto)",
-    "--plugin FILE": "load an unpackaged plugin (a file or a module) that the model's parts come from",
-    "--registry FILE": "add the rows of a file to registry.yaml",
+    **SOURCE_FLAGS,
 }
 COLORS_FLAG = {"--colors RANGE": "range of the colors in the files: 0-1 or 0-255 (default: 0-1)"}
 DECODING_FLAGS = {
@@ -86,8 +89,8 @@ def read_decoding(arguments: Arguments) -> dict[str, Any]:
     return values
 
 
-def read_model(arguments: Arguments, verb: str) -> dict[str, Any]:
-    """Read the folder of the model and the values of `MODEL_FLAGS`: the arguments of `session`."""
+def read_source(arguments: Arguments, verb: str) -> dict[str, Any]:
+    """Read the folder of a model and the values of `SOURCE_FLAGS`, which `spa3d.load` takes."""
     folder = arguments.words[0] if arguments.words else ""
     if not folder:
         arguments.errors.append(f"spa3d {verb}: name a model: the folder of a finished run, or its model/ folder")
@@ -98,8 +101,15 @@ def read_model(arguments: Arguments, verb: str) -> dict[str, Any]:
             arguments.errors.append(str(error))
     return {
         "path": Path(folder),
-        "device": arguments.value("device") or "auto",
-        "dtype": read_choice(arguments, "dtype", ("auto", "float32", "bfloat16")),
         "plugins": arguments.values("plugin"),
         "registry": arguments.value("registry"),
+    }
+
+
+def read_model(arguments: Arguments, verb: str) -> dict[str, Any]:
+    """Read the folder of the model and the values of `MODEL_FLAGS`: the arguments of `session`."""
+    return {
+        **read_source(arguments, verb),
+        "device": arguments.value("device") or "auto",
+        "dtype": read_choice(arguments, "dtype", ("auto", "float32", "bfloat16")),
     }

@@ -21,7 +21,7 @@ class Prompt:
     """A conversation in its template.
 
     Attributes:
-        text: the whole conversation, or everything before the last answer if that is to be generated.
+        text: the whole conversation.
         answers: (start, end) character spans of the answers, the end token of each round included.
 
     """
@@ -30,8 +30,8 @@ class Prompt:
     answers: tuple[tuple[int, int], ...]
 
 
-Template = Callable[[Sequence[Round], str, str, bool], Prompt]
-"""(rounds, text before the first question, system prompt, leave the last answer open) → `Prompt`."""
+Template = Callable[[Sequence[Round], str, str], Prompt]
+"""(rounds, text before the first question, system prompt) → `Prompt`."""
 
 
 def vicuna(eos: str) -> Template:
@@ -55,18 +55,14 @@ def chat(tokenizer: Any) -> Template:
     begins when it is generated.
     """
 
-    def render(rounds: Sequence[Round], prefix: str, system: str, open_ended: bool) -> Prompt:
+    def render(rounds: Sequence[Round], prefix: str, system: str) -> Prompt:
         contents = [content for turn in rounds for content in (turn.question, turn.answer)]
         contents[0] = place_cloud(contents[0], prefix)
-        if open_ended:
-            contents[-1] = _make_stand_in(0)
         text = _render_chat(tokenizer, contents, system)
         frames = _frames(tokenizer, len(contents), system)
         end = _end_token(tokenizer, frames[-1])
         spans = _find_contents(text, contents, frames)
-        answers = [(_without_spaces_before(text, start), _end_of(text, stop, end)) for start, stop in spans[1::2]]
-        if open_ended:
-            return Prompt(text[: answers[-1][0]], tuple(answers[:-1]))
+        answers = ((_without_spaces_before(text, start), _end_of(text, stop, end)) for start, stop in spans[1::2])
         return Prompt(text, tuple(answers))
 
     return render
@@ -93,13 +89,11 @@ def _template(*, head: str, question: str, answer: str, empty: str = "", role: s
     and an empty question becomes `empty`.
     """
 
-    def render(rounds: Sequence[Round], prefix: str, system: str, open_ended: bool) -> Prompt:
+    def render(rounds: Sequence[Round], prefix: str, system: str) -> Prompt:
         text, spans = head.format(system) if system else "", []
         for number, turn in enumerate(rounds):
             content = place_cloud(turn.question, prefix) if number == 0 else turn.question
             text += (question.format(content) if content or not role else empty) + role
-            if open_ended and number == len(rounds) - 1:
-                break
             start = len(text)
             text += answer.format(turn.answer) if turn.answer or not role else ""
             spans.append((start, len(text)))

@@ -123,14 +123,14 @@ def load_causal_lm(path: str, *, flag: str, alternative: str) -> tuple[Any, Any]
     return llm, tokenizer
 
 
-def special_tokens(settings: LLMSettings) -> list[str]:
+def special_tokens(settings: LLMSettings) -> set[str]:
     """Special tokens of the 3D LLM of `settings`, which no text of the data may contain."""
     names = {*point_tokens(settings)}
     if not settings.path:
-        return sorted(names | {BOS, EOS, PAD})
+        return names | {BOS, EOS, PAD}
     with _llm_folder(settings.path, "--llm", PRESET, weights=False) as folder:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, **SAFELY)
-    return sorted(names | special_tokens_of(tokenizer))
+    return names | special_tokens_of(tokenizer)
 
 
 def check_causal_lm(path: str, *, flag: str, alternative: str) -> tuple[Any, Any]:

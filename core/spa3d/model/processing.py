@@ -147,25 +147,30 @@ class Spa3dProcessor(ProcessorMixin):
         return prepare(cloud, Preparation(**self.points), key=key, has_color=has_color)
 
     @property
+    def special_tokens(self) -> set[str]:
+        """Special tokens of the tokenizer and the point tokens, which no text may contain."""
+        return special_tokens_of(self.tokenizer) | {*filter(None, self.point_tokens)}
+
+    @property
     def point_block(self) -> str:
         """The point tokens of one cloud, start and end token included."""
         start, patch, end = self.point_tokens
         return start + patch * self.num_point_tokens + end
 
-    def prompt(self, rounds: Sequence[Round], *, cloud: bool, open_ended: bool) -> Prompt:
+    def prompt(self, rounds: Sequence[Round], *, cloud: bool) -> Prompt:
         """Format the conversation in the template, with `cloud` with the point block.
 
         Raises:
             DataError: a question or an answer contains a special token, or there are more marks than one.
 
         """
-        reject_special_tokens(rounds, special_tokens_of(self.tokenizer) | {*filter(None, self.point_tokens)})
+        reject_special_tokens(rounds, self.special_tokens)
         for number, turn in enumerate(rounds):
             if turn.question.count(POINT) > (number == 0):
                 raise DataError(f"the question {turn.question[:80]!r}: {POINT} may occur once, in the first question")
             if cloud and POINT in turn.answer:
                 raise DataError(f"the answer {turn.answer[:80]!r}: {POINT} may occur once, in the first question")
-        return self._template()(rounds, f"{self.point_block}\n" if cloud else "", self.system, open_ended)
+        return self._template()(rounds, f"{self.point_block}\n" if cloud else "", self.system)
 
     @property
     def pad_id(self) -> int:
@@ -240,8 +245,9 @@ class Spa3dProcessor(ProcessorMixin):
 
     def _tokens(self, conversation: Conversation, *, cloud: bool) -> Tokens:
         shown = cloud and conversation.has_cloud
-        prompt = self.prompt(conversation.rounds, cloud=shown, open_ended=False)
-        ids, offsets = self._encode(prompt.text)
+        prompt = self.prompt(conversation.rounds, cloud=shown)
+        add_start = self.conversation != "chat"  # a chat template writes its own start token
+        ids, offsets = encode_prompt(self.tokenizer, prompt.text, add_start=add_start)
         rounds = _rounds_of(offsets, prompt.answers)
         labels = [token if index >= 0 else IGNORED for token, index in zip(ids, rounds, strict=True)]
         return Tokens(ids, labels, rounds)
@@ -249,13 +255,10 @@ class Spa3dProcessor(ProcessorMixin):
     def _check_length(self, ids: list[int]) -> list[int]:
         if len(ids) > self.max_length:
             raise DataError(
-                f"a question of {len(ids)} tokens; raise --llm.max_length ({self.max_length}) or shorten it"
+                f"a question of {len(ids)} tokens, and the model was made for {self.max_length} (--llm.max_length); "
+                "shorten it"
             )
         return ids
-
-    def _encode(self, text: str) -> tuple[list[int], Offsets]:
-        """Tokenize a prompt; a chat template writes its own start token."""
-        return encode_prompt(self.tokenizer, text, add_start=self.conversation != "chat")
 
     def _template(self) -> Template:
         if self.conversation == "chat":

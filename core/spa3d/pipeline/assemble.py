@@ -6,6 +6,7 @@ device.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from spa3d.model.llm import check_llm
 from spa3d.model.parts import describe_part
 from spa3d.model.precision import uses_bf16
 from spa3d.ops.selection import backends_for
+from spa3d.pipeline.base import find_special_tokens
 from spa3d.pipeline.checks import objective_errors, part_errors, split_errors, stage_errors, weights_errors
 from spa3d.pipeline.parts import Execution, Parts
 from spa3d.pipeline.trials import try_noise, try_objective
@@ -102,7 +104,7 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
     if not config.blind:
         with ops.use(*execution.ops):
             try_noise(f"--noise {parts.names['noise']}", parts.noise, parts.num_points)
-    return parts
+    return replace(parts, special_tokens=find_special_tokens(config))
 
 
 def preparation_kwargs(config: RunConfig, *, count: int) -> dict[str, Any]:

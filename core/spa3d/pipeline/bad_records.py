@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from spa3d import ops
 from spa3d.config.settings import RunConfig
 from spa3d.errors import SHOWN, DataError, RecordError, bad_records
-from spa3d.model.llm import special_tokens
 from spa3d.pipeline.assemble import assemble, make_execution
 from spa3d.pipeline.data_checks import DataChecks
 from spa3d.registry.registry import Registry
@@ -37,7 +36,7 @@ def _all_errors(config: RunConfig, registry: Registry, first: RecordError, repor
     config = config.model_copy(update={"on_bad_data": "skip"})  # the dataset then gives the records that it can read
     execution = make_execution(config, registry)
     parts = assemble(config, registry, execution)
-    checks = DataChecks(parts, special_tokens(config.llm), blind=config.blind, reporter=reporter)
+    checks = DataChecks(parts, blind=config.blind, reporter=reporter)
     errors, end = dict.fromkeys(first.errors), time.monotonic() + SECONDS
     with ops.use(*execution.ops):
         complete = all(_search(checks, split, errors, end) for split in parts.dataset.splits)

@@ -15,10 +15,12 @@ from typing import Any
 from spa3d.artifacts.diff import differences
 from spa3d.artifacts.hashing import digest, hash_weights
 from spa3d.artifacts.workspace import Workspace
-from spa3d.checkpoints.load import describe, read
+from spa3d.checkpoints.absent_encoder import AbsentEncoder
+from spa3d.checkpoints.load import describe, read, read_special_tokens
+from spa3d.config.settings import RunConfig
 from spa3d.errors import CheckpointError
 from spa3d.model.configuration import Spa3dConfig
-from spa3d.model.llm import embedding_width
+from spa3d.model.llm import embedding_width, special_tokens
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.precision import move_model
 from spa3d.model.processing import Spa3dProcessor
@@ -73,15 +75,36 @@ def find_base(path: str, parts: Parts, execution: Execution, fingerprints: Finge
     if not path:
         key = digest(fingerprints.base)
         return Base(workspace.base(key), key, fingerprints.base)
-    base = Base(Path(path), "")
-    if not (base.model_folder / "config.json").exists():
+    folder = _find_given_model(path)
+    with of_given_base(path):
+        _read_config(folder, parts)
+    return Base(Path(path), workspace.hash_folder(folder))
+
+
+def find_special_tokens(config: RunConfig) -> set[str]:
+    """Find the special tokens of the base of a run, which no text of the data may contain.
+
+    Raises:
+        CheckpointError: the folder of ``--base`` or ``--llm`` holds no such model.
+
+    """
+    path = config.base.path
+    if not path:
+        return special_tokens(config.llm)
+    folder = _find_given_model(path)
+    with of_given_base(path):
+        return read_special_tokens(folder)
+
+
+def _find_given_model(path: str) -> Path:
+    """Find the folder of the 3D LLM of ``--base``; `CheckpointError` if there is none."""
+    folder = Base(Path(path), "").model_folder
+    if not (folder / "config.json").exists():
         raise CheckpointError(
             f"--base {path}: no 3D LLM there (config.json is missing); give the model/ folder of a run or a PointLLM "
             f"folder, or leave --base out to build one"
         )
-    with of_given_base(path):
-        _read_config(base.model_folder, parts)
-    return Base(Path(path), workspace.hash_folder(base.model_folder))
+    return folder
 
 
 @contextmanager
@@ -118,13 +141,15 @@ def load_base(folder: Path, parts: Parts, execution: Execution) -> tuple[Spa3dMo
     """Load a finished 3D LLM with the components and device of a run.
 
     Raises:
-        CheckpointError: it does not fit them.
+        CheckpointError: it does not fit them, or lacks the weights of its encoder.
 
     """
     config = _read_config(folder, parts)
     encoder = parts.make_encoder()
     projector = parts.make_projector(encoder.dim, embedding_width(config.text_config))
     model, processor = read(folder, config, encoder, projector)
+    if isinstance(model.encoder, AbsentEncoder):
+        raise CheckpointError(model.encoder.problem)
     _refuse_differences(folder, differences({"points": processor.points}, {"points": dict(parts.preparation)}))
     return move_model(model, execution.device, bf16=execution.bf16), processor
 

@@ -49,14 +49,13 @@ class DataChecks:
 
     Args:
         parts: components of the run; the dataset's ``on_bad_data`` says whether to stop or skip.
-        special_tokens: tokens that no text may contain.
         blind: whether the model never gets a cloud; clouds are not checked then.
         reporter: where progress goes.
 
     """
 
-    def __init__(self, parts: Parts, special_tokens: Sequence[str], *, blind: bool, reporter: Reporter) -> None:
-        self.parts, self.special_tokens, self.blind, self.reporter = parts, special_tokens, blind, reporter
+    def __init__(self, parts: Parts, *, blind: bool, reporter: Reporter) -> None:
+        self.parts, self.blind, self.reporter = parts, blind, reporter
         self.dataset = parts.dataset
 
     def read(self) -> RunData:
@@ -159,7 +158,7 @@ class DataChecks:
         rounds = (turn for conversation in record.conversations for turn in conversation.rounds)
         facts = (Round(fact.question, fact.full_answer) for fact in record.facts)
         with error_context(record.id):
-            reject_special_tokens((*rounds, *facts), self.special_tokens)
+            reject_special_tokens((*rounds, *facts), self.parts.special_tokens)
 
     def _refuse_empty(self, data: RunData, reported: str) -> None:
         for what, split in (("to train on", "train"), ("to report on (--evaluate.split)", reported)):
@@ -189,7 +188,7 @@ class DataChecks:
         try:
             with error_context(question.record_id):
                 texts = [Round(question.prompt, option) for option in question.options or (question.answer,)]
-                reject_special_tokens(texts, self.special_tokens)
+                reject_special_tokens(texts, self.parts.special_tokens)
         except DataError as error:
             if self.dataset.on_bad_data == "stop":
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -11,13 +11,11 @@ from urllib.parse import quote
 import numpy as np
 from safetensors.numpy import save_file
 
-from spa3d.data.cloud_checks import Colors
 from spa3d.inference.cloud_encoder import CloudEncoder
 from spa3d.inference.requests import CloudRequest, read_requests
 from spa3d.inference.session import ModelSource
-from spa3d.pipeline.line_job import LineJob, LineResult, Work, check_clouds, describe_source
+from spa3d.pipeline.line_job import LineJob, LineResult, LineSettings, Work, check_clouds, describe_source
 from spa3d.runtime.progress import Reporter, SilentReporter
-from spa3d.runtime.shards import Shard
 
 Kind = Literal["tokens", "pooled"]
 Format = Literal["npy", "safetensors"]
@@ -26,25 +24,17 @@ INDEX = "features.jsonl"
 
 
 @dataclass(frozen=True)
-class FeatureSettings:
+class FeatureSettings(LineSettings):
     """Which features are written, and how.
 
     Attributes:
         kind: tokens ``(M, D)``, or the pooled feature ``(F,)``, float32.
         format: of the files; a safetensors file has one tensor, called like `kind`.
-        root: folder of relative paths of clouds; None: that of the file.
-        batch_size: clouds per forward; it changes no feature.
-        colors: range of the colors in the files of clouds.
-        shard: the part of the clouds that this process encodes.
 
     """
 
     kind: Kind = "tokens"
     format: Format = "npy"
-    root: Path | None = None
-    batch_size: int = 16
-    colors: Colors = "0-1"
-    shard: Shard = field(default_factory=Shard)
 
 
 def extract_features(
@@ -81,9 +71,7 @@ def extract_features(
         "format": settings.format,
         "colors": settings.colors,
     }
-    job = LineJob(
-        requests, folder / INDEX, request, shard=settings.shard, batch_size=settings.batch_size, reporter=reporter
-    )
+    job = LineJob(requests, folder / INDEX, request, settings, reporter)
     return job.run(lambda pending: _start(source, pending, folder, settings, reporter), "clouds")
 
 

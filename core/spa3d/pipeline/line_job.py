@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,24 @@ from spa3d.runtime.shards import Shard
 
 Work = Callable[[Sequence[CloudRequest]], list[dict[str, Any]]]
 """Function that makes the lines of a batch."""
+
+
+@dataclass(frozen=True)
+class LineSettings:
+    """How the lines of a file are worked on.
+
+    Attributes:
+        root: folder of relative paths of clouds; None: that of the file.
+        batch_size: lines per forward; it changes no result.
+        colors: range of the colors in the files of clouds.
+        shard: the part of the lines that this process does.
+
+    """
+
+    root: Path | None = None
+    batch_size: int = 16
+    colors: Colors = "0-1"
+    shard: Shard = field(default_factory=Shard)
 
 
 @dataclass(frozen=True)
@@ -51,8 +69,7 @@ class LineJob:
         requests: all of them; a shard takes its part.
         output: the file of the lines.
         request: everything that decides the lines of all shards.
-        shard: the part of this process.
-        batch_size: requests per batch.
+        settings: shard and batch size are used.
         reporter: where progress goes.
 
     """
@@ -62,14 +79,12 @@ class LineJob:
         requests: Sequence[CloudRequest],
         output: Path,
         request: Mapping[str, Any],
-        *,
-        shard: Shard,
-        batch_size: int,
+        settings: LineSettings,
         reporter: Reporter,
     ) -> None:
-        self.requests, self.output, self.request = shard.select(requests), output, dict(request)
-        self.shard, self.batch_size, self.reporter = shard, batch_size, reporter
-        self.lines = self._lines(shard)
+        self.shard, self.batch_size, self.reporter = settings.shard, settings.batch_size, reporter
+        self.requests, self.output, self.request = self.shard.select(requests), output, dict(request)
+        self.lines = self._lines(self.shard)
 
     def run(self, start: Callable[[Sequence[CloudRequest]], Work], what: str) -> LineResult:
         """Make the missing lines, and join the shards when all are done.

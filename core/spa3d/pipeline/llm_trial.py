@@ -19,7 +19,7 @@ from spa3d.inference.views import BlindView
 from spa3d.model.llm import SLOW
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
-from spa3d.model.special_tokens import reject_special_tokens, special_tokens_of
+from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.model.tokens import IGNORED, Tokens, collate
 
 ROUNDS = (Round("What is this?", "A small red mug."), Round("Which color?", "red"))
@@ -73,9 +73,7 @@ def _try_prompts(processor: Spa3dProcessor) -> None:
             "tokenizer_config.json, or take --llm.template chat"
         )
     try:
-        reject_special_tokens(
-            [Round(processor.system, "")], special_tokens_of(tokenizer) | {*filter(None, processor.point_tokens)}
-        )
+        reject_special_tokens([Round(processor.system, "")], processor.special_tokens)
     except DataError as error:
         raise CheckpointError(f"--llm.system: {error}") from error
     tokens = processor.tokenize(Conversation("trial", ROUNDS), cloud=False)

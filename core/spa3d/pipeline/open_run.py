@@ -11,7 +11,6 @@ from transformers.utils import logging as transformers_logging
 
 from spa3d import ops
 from spa3d.config.settings import RunConfig
-from spa3d.model.llm import special_tokens
 from spa3d.pipeline.assemble import assemble, make_execution
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.data_checks import DataChecks, RunData, unchecked_data
@@ -49,7 +48,7 @@ def open_run(
     execution, progress = make_execution(config, registry), reporter or SilentReporter()
     parts = assemble(config, registry, execution)
     distributed.join(cpu=execution.device.type == "cpu")
-    checks = DataChecks(parts, special_tokens(config.llm), blind=config.blind, reporter=progress)
+    checks = DataChecks(parts, blind=config.blind, reporter=progress)
     with ops.use(*execution.ops):
         data = checks.read() if check_data else unchecked_data(parts)
     parts.dataset.file_hashes = execution.workspace.file_hashes(progress)

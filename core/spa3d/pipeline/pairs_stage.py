@@ -43,7 +43,6 @@ class PairSource:
         caches: of the run.
         base: generates answers in the mode ``augmentation``.
         data: the usable records.
-        special_tokens: tokens of the model that no answer may contain.
         reporter: where progress goes.
 
     """
@@ -54,7 +53,6 @@ class PairSource:
     caches: Caches
     base: Base
     data: RunData
-    special_tokens: Sequence[str]
     reporter: Reporter
 
     @property
@@ -70,7 +68,7 @@ class PairSource:
             for pair in pairs:
                 with error_context(pair.record_id):
                     texts = [Round(pair.question, answer) for answer in (pair.chosen, pair.rejected)]
-                    reject_special_tokens(texts, self.special_tokens)
+                    reject_special_tokens(texts, self.parts.special_tokens)
             records, dataset = self.data.split("train"), self.parts.names["dataset"]
             return select_pairs(pairs, records, left_out=left_out, dataset=dataset)
         except DataError as error:
@@ -158,6 +156,6 @@ class PairSource:
             self.plan,
             predictor,
             own_answers=self.settings.chosen == "model",
-            special_tokens=self.special_tokens,
+            special_tokens=self.parts.special_tokens,
             reporter=self.reporter,
         )

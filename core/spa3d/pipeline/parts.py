@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ class Parts:
         preparation: the arguments of `spa3d.data.preparation.prepare`.
         min_points: fewest points that the encoder takes.
         inputs: the channels that the encoder takes.
+        special_tokens: tokens of the base that no text may contain.
 
     """
 
@@ -52,6 +53,7 @@ class Parts:
     preparation: Mapping[str, Any]
     min_points: int
     inputs: tuple[Channel, ...]
+    special_tokens: Collection[str] = ()
 
     @property
     def num_points(self) -> int:

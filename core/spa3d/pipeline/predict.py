@@ -7,36 +7,26 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spa3d.data.cloud_checks import Colors
 from spa3d.inference.answers import Answer, CloudQuestion
 from spa3d.inference.generation import Decoding
 from spa3d.inference.requests import CloudRequest, check_all, read_requests
 from spa3d.inference.session import ModelSource
-from spa3d.pipeline.line_job import LineJob, LineResult, Work, check_clouds, describe_source, error_at
+from spa3d.pipeline.line_job import LineJob, LineResult, LineSettings, Work, check_clouds, describe_source, error_at
 from spa3d.runtime.progress import Reporter, SilentReporter
-from spa3d.runtime.shards import Shard
 
 
 @dataclass(frozen=True)
-class PredictionSettings:
+class PredictionSettings(LineSettings):
     """How the questions of a file are asked.
 
     Attributes:
-        root: folder of relative paths of clouds; None: that of the file.
         blind: ask each question without its cloud, too.
         decoding: of free answers.
-        batch_size: questions per forward; it changes no answer.
-        colors: range of the colors in the files of clouds.
-        shard: the part of the questions that this process asks.
 
     """
 
-    root: Path | None = None
     blind: bool = False
     decoding: Decoding = field(default_factory=Decoding)
-    batch_size: int = 16
-    colors: Colors = "0-1"
-    shard: Shard = field(default_factory=Shard)
 
 
 def predict(
@@ -75,9 +65,7 @@ def predict(
         "decoding": asdict(settings.decoding),
         "colors": settings.colors,
     }
-    job = LineJob(
-        requests, Path(output), request, shard=settings.shard, batch_size=settings.batch_size, reporter=reporter
-    )
+    job = LineJob(requests, Path(output), request, settings, reporter)
     return job.run(lambda pending: _start(source, pending, settings, reporter), "questions")
 
 

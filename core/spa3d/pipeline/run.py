@@ -20,7 +20,6 @@ from spa3d.data.preference_pairs import Pair, read_pairs
 from spa3d.errors import DivergenceError
 from spa3d.inference.predictor import Predictor
 from spa3d.model import adapters
-from spa3d.model.llm import special_tokens
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pipeline import pairs_stage
@@ -69,7 +68,6 @@ class Run:
         self.config, self.registry, self.caches, self.data = config, registry, caches, data
         self.parts, self.execution = caches.parts, caches.execution
         self.output, self.reporter = output, reporter
-        self.special_tokens = special_tokens(config.llm)
         self.base = find_base(config.base.path, caches.parts, caches.execution, caches.fingerprints)
         self.recipe = PostTrainingRecipe(config.train, config.seed, config.blind, config.base.instruct)
         self.training = PostTraining(self.recipe, self.parts, caches, data.splits, output, reporter)
@@ -108,7 +106,6 @@ class Run:
             self.caches,
             self.base,
             self.data,
-            self.special_tokens,
             self.reporter,
         )
 
@@ -161,7 +158,7 @@ class Run:
     def check_data(self) -> None:
         """Collect the questions, and raise the errors of the data before any work."""
         config, base = self.config, self.base
-        checks = DataChecks(self.parts, self.special_tokens, blind=config.blind, reporter=self.reporter)
+        checks = DataChecks(self.parts, blind=config.blind, reporter=self.reporter)
         checks.note_conversion(self.data)
         checks.check_records(self.data)
         self.questions = checks.questions(self.data, config.evaluate)

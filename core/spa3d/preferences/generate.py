@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def make_pairs(
     predictor: Callable[[], Predictor],
     *,
     own_answers: bool,
-    special_tokens: Sequence[str],
+    special_tokens: Collection[str],
     reporter: Reporter,
 ) -> Pairs:
     """Make the pairs of `plan`: generate missing responses, and log each at once.
@@ -137,7 +137,7 @@ def _generate_missing(
             generate_augmented(predictor(), missing, log.add, advance, own_answers=own_answers)
 
 
-def _select(plan: GenerationPlan, log: ResponseLog[Response], special_tokens: Sequence[str]) -> Pairs:
+def _select(plan: GenerationPlan, log: ResponseLog[Response], special_tokens: Collection[str]) -> Pairs:
     """Collect the pairs, and count the reasons of requests without a pair."""
     pairs, dropped = [], Counter[str]()
     for request in plan.requests:

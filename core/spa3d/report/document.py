@@ -41,7 +41,7 @@ class _Model(BaseModel):
 
 
 class TextFloor(_Model):
-    """Best score of text alone; its source is blind, trained-blind, text-table or majority."""
+    """Best score of text alone; `source` is blind, trained-blind, text-table or majority."""
 
     score: Share
     ci95: ShareInterval

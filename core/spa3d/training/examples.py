@@ -138,19 +138,20 @@ def _refuse_cut(tokens_by_text: dict[RequiredText, Tokens], *, truncate: bool) -
     for (text, _), tokens in tokens_by_text.items():
         if tokens.cut and not truncate:
             raise DataError(
-                f"{tokens.cut} tokens of the {text} conversation lie beyond the longest prompt of {len(tokens.ids)}; "
-                "shorten the text, raise --llm.max_length, or cut it with --train.truncate true (of the stage)"
+                f"{tokens.cut} tokens of the {text} conversation lie beyond the {len(tokens.ids)} that the model was "
+                "made for (--llm.max_length); shorten the text, or cut it with --train.truncate true (of the stage)"
             )
         counts = {other.answer_count for (name, _), other in tokens_by_text.items() if name == text}
         if not tokens.answer_count or len(counts) > 1:
             left = "no answer token is" if not tokens.answer_count else "less of an answer than without a cloud is"
             raise DataError(
-                f"{left} left of a conversation of {len(tokens.ids)} tokens; raise --llm.max_length or shorten the text"
+                f"{left} left of a conversation that is cut at {len(tokens.ids)} tokens (--llm.max_length); "
+                "shorten the text"
             )
     for (text, prefix), chosen in tokens_by_text.items():
         rejected = tokens_by_text.get(("rejected", prefix))
         if text == "chosen" and rejected is not None and chosen.cut and chosen.ids == rejected.ids:
             raise DataError(
                 f"the chosen and the rejected answer are the same up to --llm.max_length "
-                f"({len(chosen.ids)} tokens); raise it or shorten the text"
+                f"({len(chosen.ids)} tokens); shorten the text"
             )

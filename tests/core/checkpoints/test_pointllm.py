@@ -21,6 +21,7 @@ from spa3d.checkpoints.pointllm import pointllm_name
 from spa3d.errors import CheckpointError, DataError
 from spa3d.model.parts import create_part
 from spa3d.model.processing import Spa3dProcessor
+from spa3d.model.saving import save_model
 from spa3d.registry.registry import load_registry
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "pointllm"
@@ -301,6 +302,20 @@ def test_load_refuses_what_does_not_fit(tmp_path: Path, make_pointllm: Any, defe
     spoil(tmp_path)
     with pytest.raises(CheckpointError, match=message):
         spa3d.load(tmp_path)
+
+
+def test_a_model_without_its_encoder_takes_encoder_tokens_alone(tmp_path: Path, make_pointllm: Any, tiny: Any) -> None:
+    make_pointllm(tmp_path)
+    lose(tmp_path, ".point_backbone.")
+    model, processor = spa3d.load(tmp_path)
+    case, tokens = inputs("B1_scaled_featin"), features("B1", 2, 9, 24)
+    assert model(**case, point_tokens=tokens).loss.item() == tiny[0](**case, point_tokens=tokens).loss.item()
+    assert model.num_point_tokens() == 9
+    with pytest.raises(CheckpointError, match="its weights have no encoder, so it takes encoder tokens"):
+        model(**case, points=torch.zeros(2, 64, 6))
+    save_model(model, processor, tmp_path / "again")
+    with pytest.raises(CheckpointError, match=r"missing, such as encoder\.blocks"):
+        spa3d.load(tmp_path / "again")
 
 
 def test_missing_batch_counts_are_zero(tmp_path: Path, make_pointllm: Any) -> None:

@@ -25,9 +25,9 @@ def test_export_writes_beside_the_model_and_prints_the_folder(
 def test_export_names_every_wrong_argument(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--format", "gguf", "--mergee"]) == 2
     message = " ".join(capsys.readouterr().err.split())
-    assert "did you mean --merge?" in message
-    assert "name one run, as in: spa3d export runs/latest --format pointllm" in message
-    assert "--format gguf: possible are hf and pointllm" in message
+    assert "did you mean '--merge'?" in message
+    assert "spa3d export: name a model: the folder of a finished run" in message
+    assert "--format gguf: possible: hf, pointllm" in message
 
 
 def test_export_without_a_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,33 +15,26 @@ TRICKY = [Round("Is it red or blue?", "red"), Round("Say red twice: red", " red 
 
 
 def test_vicuna_is_written_as_published() -> None:
-    prompt = vicuna("</s>")(ROUNDS, "<cloud>\n", "Be brief.", False)
+    prompt = vicuna("</s>")(ROUNDS, "<cloud>\n", "Be brief.")
     assert prompt.text == (
         "Be brief. USER: <cloud>\nWhat is this? ASSISTANT: A mug.</s>USER: Color? ASSISTANT: Red.</s>"
     )
 
 
 def test_vicuna_writes_only_the_role_of_an_empty_turn() -> None:
-    prompt = vicuna("</s>")([Round("What?", "A mug."), Round("", "Red."), Round("Sure?", "")], "", "", False)
+    prompt = vicuna("</s>")([Round("What?", "A mug."), Round("", "Red."), Round("Sure?", "")], "", "")
     assert prompt.text == "USER: What? ASSISTANT: A mug.</s>USER:ASSISTANT: Red.</s>USER: Sure? ASSISTANT:"
     assert [prompt.text[a:b] for a, b in prompt.answers] == [" A mug.</s>", " Red.</s>", ""]
 
 
 @pytest.mark.parametrize("template", [vicuna, plain])
 def test_spans_hold_the_answers_with_their_end_token(template) -> None:
-    prompt = template("</s>")(ROUNDS, "", "", False)
+    prompt = template("</s>")(ROUNDS, "", "")
     assert [prompt.text[a:b].strip() for a, b in prompt.answers] == ["A mug.</s>", "Red.</s>"]
 
 
-@pytest.mark.parametrize("template", [vicuna, plain])
-def test_an_open_prompt_ends_where_the_answer_begins(template) -> None:
-    whole, open_ended = (template("</s>")(ROUNDS, "", "", flag) for flag in (False, True))
-    assert whole.text.startswith(open_ended.text)
-    assert len(open_ended.text) == whole.answers[-1][0]
-
-
 def test_braces_in_a_question_are_text() -> None:
-    prompt = vicuna("</s>")([Round("Is {} it?", "{yes}")], "", "", False)
+    prompt = vicuna("</s>")([Round("Is {} it?", "{yes}")], "", "")
     assert prompt.text == "USER: Is {} it? ASSISTANT: {yes}</s>"
 
 
@@ -55,21 +48,19 @@ def test_place_cloud_keeps_the_mark_inside_a_sentence() -> None:
 def test_chat_spans_are_the_answers_with_their_end_token(tokenizer: Any, any_template: tuple[str, str]) -> None:
     tokenizer.chat_template, end = any_template
     for rounds in (ROUNDS, TRICKY, TRICKY[:1]):
-        whole = chat(tokenizer)(rounds, "<cloud>\n", "", False)
+        whole = chat(tokenizer)(rounds, "<cloud>\n", "")
         result = [whole.text[first:last] for first, last in whole.answers]
         assert [text.removesuffix(end).strip() for text in result] == [turn.answer.strip() for turn in rounds]
         assert all(text.endswith(end) for text in result)
         assert f"<cloud>\n{rounds[0].question}" in whole.text
-        wording = chat(tokenizer)([*rounds[:-1], Round(rounds[-1].question, "")], "<cloud>\n", "", True)
-        assert wording.text == whole.text[: whole.answers[-1][0]]
-        assert wording.answers == whole.answers[:-1]
     assert chat_end(tokenizer) == end
 
 
 def test_chat_asks_as_it_trains(tokenizer: Any, templates: dict[str, str]) -> None:
     """Qwen3 writes an empty think block before the last answer, and not when it is to generate."""
     tokenizer.chat_template = templates["qwen"]
-    assert chat(tokenizer)(ROUNDS, "", "", True).text == (
+    prompt = chat(tokenizer)(ROUNDS, "", "")
+    assert prompt.text[: prompt.answers[-1][0]] == (
         "<|im_start|>user\nWhat is this?<|im_end|>\n<|im_start|>assistant\nA mug.<|im_end|>\n"
         "<|im_start|>user\nColor?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
     )
@@ -90,18 +81,18 @@ def test_chat_refuses_a_template_without_certain_answers(
 ) -> None:
     tokenizer.chat_template = templates.get(template, template)
     with pytest.raises(CheckpointError, match=rf"^--llm\.template chat: .*{message}"):
-        chat(tokenizer)(ROUNDS, "", system, False)
+        chat(tokenizer)(ROUNDS, "", system)
 
 
 def test_chat_of_a_template_that_rewrites_a_text(tokenizer: Any) -> None:
     rewriting = "{{ m.content.split('</think>')[-1] + '</s>' }}"
     tokenizer.chat_template = "{% for m in messages %}" + rewriting + "{% endfor %}"
-    prompt = chat(tokenizer)([Round("What?", "Well.</think>A mug.")], "", "", False)
+    prompt = chat(tokenizer)([Round("What?", "Well.</think>A mug.")], "", "")
     assert [prompt.text[first:last] for first, last in prompt.answers] == ["A mug.</s>"]
     tokenizer.chat_template = "{% for m in messages %}{{ m.content | upper + 'x </s>' }}{% endfor %}"
     with pytest.raises(CheckpointError, match="leaves out, repeats or reorders"):
-        chat(tokenizer)(ROUNDS, "", "", False)
+        chat(tokenizer)(ROUNDS, "", "")
     rewriting = "{{ m.content | replace('|', ' - ') + (' - ' if m.role == 'user' else '</s>') }}"
     tokenizer.chat_template = "{% for m in messages %}" + rewriting + "{% endfor %}"
     with pytest.raises(DataError, match="rewrites this conversation"):
-        chat(tokenizer)([Round("a|b", "c|d")], "", "", False)
+        chat(tokenizer)([Round("a|b", "c|d")], "", "")

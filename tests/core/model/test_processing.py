@@ -40,14 +40,14 @@ def test_option_ids_refuses_an_option_that_does_not_fit(toy: Any) -> None:
     processor.max_length = len(prefix) + max(map(len, tails))
     assert processor.option_ids("Which?", ("left", "right"), cloud=True) == (prefix, tails)
     processor.max_length -= 1
-    with pytest.raises(DataError, match=f"a question of {processor.max_length + 1} tokens; raise --llm.max_length"):
+    with pytest.raises(DataError, match=f"a question of {processor.max_length + 1} tokens, and the model was made"):
         processor.option_ids("Which?", ("left", "right"), cloud=True)
 
 
 def test_question_ids_refuses_a_question_that_does_not_fit(toy: Any) -> None:
     _, processor, _ = toy()
     processor.max_length = len(processor.question_ids("What is this?", cloud=True)) - 1
-    with pytest.raises(DataError, match=r"raise --llm\.max_length"):
+    with pytest.raises(DataError, match=r"the model was made for 32 \(--llm\.max_length\)"):
         processor.question_ids("What is this?", cloud=True)
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 from spa3d import create
 from spa3d.artifacts.hashing import digest
 from spa3d.artifacts.workspace import Workspace
 from spa3d.config.settings import LLMSettings
-from spa3d.errors import CheckpointError
+from spa3d.errors import CheckpointError, RecordError
 from spa3d.model.llm import make_llm
 from spa3d.model.saving import save_model
 from spa3d.pipeline.base import explain_cache_miss
@@ -347,8 +348,20 @@ def test_a_pointllm_is_a_base(
     model, processor = run.model_and_processor
     encoder = run.config.encoder
     assert (encoder.component, encoder.config["width"], run.parts.num_points) == ("pointbert", 24, 64)
-    assert "<dot>" in run.special_tokens
+    assert run.parts.special_tokens == {"<unk>", "<s>", "</s>", "<point_start>", "<dot>", "<point_end>"}
     assert processor.point_tokens == ["<point_start>", "<dot>", "<point_end>"]
     assert model.num_point_tokens() == 9
     with pytest.raises(CheckpointError, match=message):
         open_smoke({**settings, **change})
+
+
+def test_data_are_checked_for_special_tokens_of_the_given_base(
+    saved_model: Path, tmp_path: Path, open_smoke: OpenSmoke
+) -> None:
+    shutil.copytree(saved_model, tmp_path / "base")
+    tokenizer = AutoTokenizer.from_pretrained(saved_model)
+    tokenizer.add_special_tokens({"eos_token": "chair"})
+    tokenizer.save_pretrained(tmp_path / "base")
+    run = open_smoke({"base": str(tmp_path / "base")})
+    with pytest.raises(RecordError, match="holds 'chair', a mark of the model's own"):
+        run.check_data()

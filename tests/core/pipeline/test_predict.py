@@ -171,7 +171,7 @@ def test_extract_features_writes_a_file_per_cloud(
     path.write_text("".join(json.dumps({"id": f"a/{i}", "cloud": f"{i}.npy"}) + "\n" for i in range(4)))
     encoder, files = spa3d.load_encoder(model_folder), [cloud_files / f"{i}.npy" for i in range(4)]
     for kind, expected in (("tokens", encoder.encode(files)), ("pooled", encoder.pool(files))):
-        settings = FeatureSettings(kind, form, cloud_files, batch_size=3)  # type: ignore[arg-type]
+        settings = FeatureSettings(cloud_files, 3, kind=kind, format=form)  # type: ignore[arg-type]
         result = extract_features(model_folder, path, tmp_path / kind, settings=settings)
         rows = read(tmp_path / kind / "features.jsonl")
         assert result.whole == tmp_path / kind / "features.jsonl"

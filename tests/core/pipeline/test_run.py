@@ -163,7 +163,7 @@ def test_select_answerable_drops_both_members_of_a_pair(open_smoke: OpenSmoke) -
     whole = run.questions["choice"]
     ids = (item.question.record_id for item in whole if item.pair_id)
     twin = next(name for name in ids if "~" in name)
-    checks = DataChecks(run.parts, run.special_tokens, blind=False, reporter=SilentReporter())
+    checks = DataChecks(run.parts, blind=False, reporter=SilentReporter())
     left = checks.select_answerable(whole, RunData(run.data.splits, {"test": frozenset({twin})}))
     assert len(left) == len(whole) - 2
     assert all(count == 2 for count in Counter(item.pair_id for item in left if item.pair_id).values())
