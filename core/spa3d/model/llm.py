@@ -21,6 +21,7 @@ from transformers import (
 from transformers.cache_utils import LinearAttentionCacheLayerMixin
 
 from spa3d.config.hub_ids import is_hub_id
+from spa3d.config.pointllm_parts import MODEL_TYPE, read_config
 from spa3d.config.settings import LLMSettings
 from spa3d.errors import CheckpointError
 from spa3d.model.finite import refuse_not_finite
@@ -183,6 +184,8 @@ def _llm_folder(path: str, flag: str, alternative: str, *, weights: bool) -> Abs
     alone = (Path(path) / "tokenizer.model").is_file() and not (Path(path) / "tokenizer.json").is_file()
     if alone and find_spec("sentencepiece") is None:
         hint = f"if it is its tokenizer.model, pip install sentencepiece protobuf; else {hint}"
+    if (Path(path) / "config.json").is_file() and read_config(Path(path)).get("model_type") == MODEL_TYPE:
+        hint = "it is a PointLLM, encoder and LLM in one; give it as --base"
     return foreign_folder(
         path,
         weights=weights,

@@ -218,3 +218,9 @@ def test_special_tokens_are_those_of_the_llm(tmp_path: Path) -> None:
     points = {"<point_start>", "<point_patch>", "<point_end>"}
     assert {*special_tokens(LLMSettings(path=str(tmp_path)))} == points | {"<s>", "</s>", "<pad>", "<|eot|>"}
     assert {*special_tokens(TINY)} == points | {"<s>", "</s>", "<pad>"}
+
+
+def test_check_llm_says_that_a_pointllm_is_a_base(tmp_path: Path, make_pointllm: Callable[..., Any]) -> None:
+    make_pointllm(tmp_path / "p")
+    with pytest.raises(CheckpointError, match=r"^--llm .*; it is a PointLLM, encoder and LLM in one; give it as --ba"):
+        check_llm(str(tmp_path / "p"))
