@@ -139,6 +139,6 @@ def read_marker(path: Path) -> dict[str, Any] | None:
     """Read what decided a complete file from its marker; None if there is no valid one."""
     try:
         request = json.loads(path.read_text(encoding="utf-8"))["request"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return request if isinstance(request, dict) else None

@@ -76,6 +76,8 @@ def describe(folder: Path, registry: Registry | None = None) -> Spa3dConfig:
         named = all({"name", "config"} <= set(part) for part in (config.encoder, config.projector))
     if kind != Spa3dConfig.model_type or not named:
         raise CheckpointError(f"{folder}: holds a model of type {kind!r} and no 3D LLM; {HINT}")
+    if config.up_axis not in ("x", "y", "z"):
+        raise CheckpointError(f"{folder}: up_axis of its config.json is {config.up_axis!r}; possible are x, y and z")
     return config
 
 

@@ -30,7 +30,7 @@ def base_source(sources: Sequence[Source]) -> Source | None:
     read = _pointllm_settings if values.get("model_type") == MODEL_TYPE else _saved_settings
     try:
         settings = read(folder, values)
-    except (CheckpointError, OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (CheckpointError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return read_source(settings, lambda *keys: f"--base {path}")
 

@@ -126,7 +126,7 @@ def _read_preparation(folder: Path, count: int) -> Preparation:
         return Preparation(count=count)
     try:
         return Preparation(**json.loads(file.read_text(encoding="utf-8"))["points"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{file}: does not say how clouds are prepared ({error}); copy it again") from error
 
 

@@ -61,6 +61,6 @@ def _read_base_licenses(folder: Path) -> str:
         try:
             saved = json.loads((parent / "passport.json").read_text(encoding="utf-8"))["licenses"]
             return "; ".join(f"{name}: {text}" for name, text in saved.items())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     return read_license(str(folder))

@@ -70,6 +70,14 @@ def test_load_refuses_weights_that_are_not_finite(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_load_refuses_an_unknown_axis(tmp_path: Path) -> None:
+    save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "up_axis": "w"}))
+    with pytest.raises(CheckpointError, match=r"up_axis of its config.json is 'w'; possible are x, y and z"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_load_returns_the_saved_model(tmp_path: Path, tied: bool) -> None:
     model = save(tmp_path, tied=tied)

@@ -55,5 +55,8 @@ def test_base_source_reads_the_strongest_base(tmp_path: Path) -> None:
 @pytest.mark.parametrize("config", [[], {}, {"encoder": 3}, {"model_type": "pointllm"}, {"model_type": "llama"}])
 def test_base_source_has_nothing_of_another_folder(tmp_path: Path, config: Any) -> None:
     assert base_source([read_source({"base": str(write(tmp_path / "x", config))})]) is None
+    deep = write(tmp_path / "deep") / "processor_config.json"
+    deep.write_text("[" * 100_000)
+    assert base_source([read_source({"base": str(deep.parent)})]) is None
     assert base_source([read_source({"base": str(tmp_path / "nowhere")})]) is None
     assert base_source([read_source({})]) is None
