@@ -87,7 +87,8 @@ class Measurement:
         answered: list[PredictionRow] = []
         for name in self.names:
             rows = self._collect(self.path(name, "after"), name, "after", predictor, questions)
-            self._write(name, "after", rows)
+            if name in self.trained_blind:
+                self._write(name, "after", rows)
             answered += rows
         _refuse_unscored("after", answered)
 
