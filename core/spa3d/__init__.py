@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "Benchmark": "spa3d.contracts.benchmark",
+    "Cloud": "spa3d.data.formats.contract",
     "CloudEncoder": "spa3d.inference.cloud_encoder",
     "Component": "spa3d.registry.component",
     "ComponentConfig": "spa3d.contracts.config",
@@ -54,6 +55,7 @@ _LAZY = {
     "load_weights": "spa3d.checkpoints.encoder_weights",
     "make_pairs": "spa3d.pipeline.execute",
     "predict": "spa3d.pipeline.predict",
+    "read_cloud": "spa3d.data.formats.read",
     "run": "spa3d.pipeline.execute",
     "session": "spa3d.inference.session",
 }

@@ -111,9 +111,9 @@ class ChatTerminal:
     def _show_cloud(self, file: str) -> None:
         """Begin a conversation about the cloud in `file`."""
         path = Path(file).expanduser()
-        points, has_color = read_cloud(path, colors=self.colors)
+        cloud = read_cloud(path, colors=self.colors)
         self.chat = self.session.chat(path, colors=self.colors)
-        self._say(f"{file}: {format_count(len(points), 'point')} {'with' if has_color else 'without'} color")
+        self._say(f"{file}: {format_count(len(cloud), 'point')} {'without' if cloud.colors is None else 'with'} color")
 
     def _ask(self, question: str) -> None:
         """Ask a question, and print the answer as it grows."""

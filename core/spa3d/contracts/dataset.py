@@ -13,7 +13,7 @@ from jaxtyping import Float
 from spa3d.contracts.config import ComponentConfig
 from spa3d.runtime.file_hashes import FileHashes
 
-Cloud = Float[np.ndarray, "N 6"]
+CloudArray = Float[np.ndarray, "N 6"]
 """Points, xyz and rgb: float32, or float64 where the coordinates have more digits; `prepare` makes them float32."""
 CAPTION = "simple_description"
 """The conversation kind whose answer describes the whole object (PointLLM's name for it)."""
@@ -91,13 +91,13 @@ class Record:
     id: str
     object_id: str
     group: str
-    load: Callable[[], Cloud] = field(repr=False, compare=False)
+    load: Callable[[], CloudArray] = field(repr=False, compare=False)
     conversations: tuple[Conversation, ...]
     facts: tuple[Fact, ...] = ()
     category: str | None = None
     has_color: bool = True
 
-    def cloud(self) -> Cloud:
+    def cloud(self) -> CloudArray:
         """Load the unprepared cloud; raises `DataError` with file and record."""
         return self.load()
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
-from spa3d.contracts.dataset import Cloud
+from spa3d.contracts.dataset import CloudArray
 from spa3d.errors import DataError
 
 Colors = Literal["0-1", "0-255"]
@@ -20,7 +20,7 @@ COARSE = 1e-3
 _BYTE = 255.0
 
 
-def from_array(array: np.ndarray, *, where: str, colors: Colors = "0-1") -> Cloud:
+def from_array(array: np.ndarray, *, where: str, colors: Colors = "0-1") -> CloudArray:
     """Build a cloud from an array of coordinates, with or without colors.
 
     float16 becomes float32, which holds the same numbers. float64 stays float64, because coordinates far from the
@@ -145,11 +145,18 @@ def _scale_colors(rgb: np.ndarray, colors: Colors, where: str) -> np.ndarray:
     low, high = float(rgb.min(initial=0)), float(rgb.max(initial=0))
     if low < -COLOR_SLACK * top or high > top * (1 + COLOR_SLACK):
         raise DataError(f"{where}: {_describe_range_error(low, high, top)}")
-    if colors == "0-255" and 0 < high <= 1 and (rgb % 1 != 0).any():
+    if colors == "0-255":
+        refuse_unit_colors(rgb, where)
+    return np.clip(rgb / np.float32(top), 0, 1)
+
+
+def refuse_unit_colors(rgb: np.ndarray, where: str) -> None:
+    """Raise `DataError` if colors that are said to be 0-255 can only be 0-1."""
+    high = float(rgb.max(initial=0))
+    if 0 < high <= 1 and (rgb % 1 != 0).any():
         raise DataError(
             f"{where}: colors look like 0-1 (largest {high:.3g}); drop --dataset.colors 0-255, or --colors."
         )
-    return np.clip(rgb / np.float32(top), 0, 1)
 
 
 def _describe_range_error(low: float, high: float, top: float) -> str:

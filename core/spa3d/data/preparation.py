@@ -17,7 +17,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from spa3d import ops
-from spa3d.contracts.dataset import Cloud, Record
+from spa3d.contracts.dataset import CloudArray, Record
 from spa3d.contracts.encoder import Channel
 from spa3d.data.cloud_checks import check, cloud_radius, reject_coarse, require_points
 from spa3d.errors import DataError, RecordError, error_context
@@ -27,7 +27,7 @@ Axis = Literal["x", "y", "z"]
 Method = Literal["fps", "random"]
 
 
-def load_valid_cloud(record: Record, *, min_points: int = 1, requested_by: str = "") -> Cloud:
+def load_valid_cloud(record: Record, *, min_points: int = 1, requested_by: str = "") -> CloudArray:
     """Load the unchanged cloud of `record`, and check that a model can use it.
 
     Args:
@@ -70,7 +70,7 @@ class Preparation:
 
 
 def prepare(
-    cloud: Cloud, preparation: Preparation = Preparation(), *, key: Key, has_color: bool = True
+    cloud: CloudArray, preparation: Preparation = Preparation(), *, key: Key, has_color: bool = True
 ) -> Float32[np.ndarray, "N 6"]:
     """Prepare a cloud for models: resampled, normalized, with a color for every point.
 
@@ -101,7 +101,7 @@ def prepare(
     return ready
 
 
-def _as_float32(cloud: Cloud, *, normalize: bool) -> Float32[np.ndarray, "N 6"]:
+def _as_float32(cloud: CloudArray, *, normalize: bool) -> Float32[np.ndarray, "N 6"]:
     """Round a float64 cloud to float32, normalized first if it may move."""
     if cloud.dtype == np.float32:
         return cloud
@@ -113,7 +113,7 @@ def _as_float32(cloud: Cloud, *, normalize: bool) -> Float32[np.ndarray, "N 6"]:
     return rounded
 
 
-def resample(cloud: Cloud, count: int, method: Method, draws: Draws) -> Cloud:
+def resample(cloud: CloudArray, count: int, method: Method, draws: Draws) -> CloudArray:
     """Resample the cloud to `count` points, in a new array.
 
     A larger cloud is reduced by farthest point sampling that starts at its first point, or to a random subset in the

@@ -16,16 +16,17 @@ from transformers.utils import PROCESSOR_NAME
 from spa3d.artifacts.model_folder import find_model_folder
 from spa3d.checkpoints.encoder_weights import load_weights
 from spa3d.checkpoints.load import describe
-from spa3d.contracts.dataset import Cloud
+from spa3d.contracts.dataset import CloudArray
 from spa3d.contracts.encoder import Encoder, check_tokens
 from spa3d.data.cloud_checks import Colors, from_array, require_points
-from spa3d.data.formats.read import read_cloud
+from spa3d.data.formats.contract import MESH_POINTS, Cloud, Reading
+from spa3d.data.formats.read import parse_cloud
 from spa3d.data.preparation import Axis, Preparation, encoder_inputs, normalize_cloud, prepare
 from spa3d.errors import CheckpointError, DataError
 from spa3d.model.parts import create_part
 from spa3d.registry.registry import load_registry
 
-CloudSource = str | Path | np.ndarray
+CloudSource = str | Path | np.ndarray | Cloud
 """A file of a cloud, or an array ``(N, 6)`` or ``(N, 3)``."""
 
 
@@ -65,13 +66,15 @@ class CloudEncoder:
         """Read one cloud, and raise the errors of `encode` without encoding it."""
         self._read(cloud, colors)
 
-    def _read(self, cloud: CloudSource, colors: Colors) -> tuple[Cloud, bool]:
+    def _read(self, cloud: CloudSource, colors: Colors) -> tuple[CloudArray, bool]:
         """A cloud with enough points, not all in one place, and whether it has colors of its own."""
         where = _name(cloud)
         if isinstance(cloud, np.ndarray):
             points, has_color = from_array(cloud, where=where, colors=colors), cloud.shape[1] == 6
         else:
-            points, has_color = read_cloud(cloud, colors=colors)
+            reading = Reading(colors, self.preparation.count or MESH_POINTS)
+            read = cloud if isinstance(cloud, Cloud) else parse_cloud(cloud, reading)
+            points, has_color = read.to_array(), read.colors is not None
         require_points(points, self.encoder.min_points, record_id="", requested_by="the encoder", source=where)
         with _errors_of(cloud):
             normalize_cloud(points[:, :3])
@@ -140,4 +143,6 @@ def _errors_of(cloud: CloudSource) -> Iterator[None]:
 
 
 def _name(cloud: CloudSource) -> str:
+    if isinstance(cloud, Cloud):
+        return cloud.source or "the cloud"
     return "the cloud" if isinstance(cloud, np.ndarray) else str(cloud)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from spa3d.config.settings import RunConfig
-from spa3d.contracts.dataset import Cloud, Dataset, Record
+from spa3d.contracts.dataset import CloudArray, Dataset, Record
 from spa3d.contracts.noise import Noise, apply_noise
 from spa3d.data.preparation import Preparation, load_valid_cloud, prepare
 from spa3d.errors import DataError, OutputError, bad_records, contain_exit
@@ -42,7 +42,7 @@ class _SelectedRecords:
     """Selected records: the dataset, records with clouds as in the files, and a summary line."""
 
     dataset: Dataset
-    objects: list[tuple[Record, Cloud]]
+    objects: list[tuple[Record, CloudArray]]
     summary: str
 
     @property
@@ -116,7 +116,7 @@ def _select(
     return _SelectedRecords(dataset, objects, summary)
 
 
-def _load_clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Record, Cloud]]:
+def _load_clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[Record, CloudArray]]:
     """Yield each record with its cloud; bad ones raise or are skipped, as ``on_bad_data`` says."""
     errors = list[str]()
     for record in records:
@@ -131,13 +131,15 @@ def _load_clouds(dataset: Dataset, records: Sequence[Record]) -> Iterator[tuple[
     dataset.skip_log.add(*errors)
 
 
-def _prepare_cloud(record: Record, cloud: Cloud, config: RunConfig) -> Cloud:
+def _prepare_cloud(record: Record, cloud: CloudArray, config: RunConfig) -> CloudArray:
     """Prepare a cloud as a run does before the noise."""
     preparation = Preparation(**preparation_kwargs(config, count=config.points.count))
     return prepare(cloud, preparation, key=("resample", record.id), has_color=record.has_color)
 
 
-def _make_strip(noises: Sequence[Noise], config: RunConfig, clean: Cloud, keys: Sequence[Key], up_axis: str) -> Strip:
+def _make_strip(
+    noises: Sequence[Noise], config: RunConfig, clean: CloudArray, keys: Sequence[Key], up_axis: str
+) -> Strip:
     """Make a strip: the clean cloud, and noised clouds as in the first epoch of a run."""
     points = torch.from_numpy(clean)[None]
     clouds, labels = [rotate_y_up(clean, up_axis)], ["clean"]

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from spa3d.contracts.dataset import Cloud, Conversation, Fact, Record, Round, Twin
+from spa3d.contracts.dataset import CloudArray, Conversation, Fact, Record, Round, Twin
 from spa3d.data.questions import OPTIONS
 from spa3d.errors import DataError
 from spa3d.runtime.rng import keyed_generator
@@ -34,7 +34,7 @@ It must be clear in the original and in the twin.
 """
 
 
-def recolor(cloud: Cloud, target: str) -> Cloud | None:
+def recolor(cloud: CloudArray, target: str) -> CloudArray | None:
     """Replace the main color of `cloud` by `target`, one of `WORDS`; other colors stay.
 
     The points of the main color's word get the hue of `target`. They keep their differences in lightness as far as
@@ -60,7 +60,7 @@ def recolor(cloud: Cloud, target: str) -> Cloud | None:
     return None
 
 
-def stretch(cloud: Cloud, target: str, up_axis: Axis = "y") -> Cloud | None:
+def stretch(cloud: CloudArray, target: str, up_axis: Axis = "y") -> CloudArray | None:
     """Scale one axis by the factor nearest to 1 that makes the shape clearly `target`.
 
     Scaling is about the centroid; then the old size (largest distance to the centroid) is restored.
@@ -116,7 +116,7 @@ def cloud_twin(record: Record, number: int, up_axis: Axis = "y") -> Twin | None:
     return None
 
 
-def _size(cloud: Cloud) -> Float[np.ndarray, " 3"]:
+def _size(cloud: CloudArray) -> Float[np.ndarray, " 3"]:
     return np.ptp(cloud[:, :3].astype(np.float64), axis=0)
 
 
@@ -133,7 +133,7 @@ def _can_ask(record: Record, fact: Fact) -> bool:
     return known and not fact.subject and len(fact.options) >= OPTIONS
 
 
-def _confirms(cloud: Cloud, fact: Fact, up_axis: Axis) -> bool:
+def _confirms(cloud: CloudArray, fact: Fact, up_axis: Axis) -> bool:
     """Whether the rules clearly give the answer of `fact` for `cloud`."""
     if fact.kind == "shape":
         return _is_clearly(fact.answer, _size(cloud), up_axis)
@@ -141,7 +141,7 @@ def _confirms(cloud: Cloud, fact: Fact, up_axis: Axis) -> bool:
     return main.word == fact.answer and main.lead >= LEAD
 
 
-def _edit(cloud: Cloud, kind: str, target: str, up_axis: Axis) -> Cloud | None:
+def _edit(cloud: CloudArray, kind: str, target: str, up_axis: Axis) -> CloudArray | None:
     return recolor(cloud, target) if kind == "color" else stretch(cloud, target, up_axis)
 
 
@@ -156,7 +156,7 @@ def _twin(record: Record, number: int, before: Fact, after: Fact, up_axis: Axis)
     return Twin(twin, before, after)
 
 
-def _load_edited(original: Record, kind: str, target: str, up_axis: Axis) -> Cloud:
+def _load_edited(original: Record, kind: str, target: str, up_axis: Axis) -> CloudArray:
     """Load the original's cloud and edit it; nothing is cached.
 
     Raises:

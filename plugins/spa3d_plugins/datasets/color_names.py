@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from spa3d.contracts.dataset import Cloud
+from spa3d.contracts.dataset import CloudArray
 
 Axis = Literal["x", "y", "z"]
 SHADES: Final = {
@@ -97,7 +97,7 @@ class MainColor(NamedTuple):
     """Share of the points of the most frequent shade minus that of the most frequent shade of another word."""
 
 
-def main_color(cloud: Cloud) -> MainColor:
+def main_color(cloud: CloudArray) -> MainColor:
     """Find the word of the shade to which most points are nearest in Lab."""
     # Squared distances without the term that is equal for all shades.
     nearest = np.argmin((_SHADES_LAB**2).sum(1) - 2 * to_lab(cloud[:, 3:]) @ _SHADES_LAB.T, axis=1)

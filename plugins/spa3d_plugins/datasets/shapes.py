@@ -15,7 +15,7 @@ from functools import partial
 from pydantic import Field
 
 from spa3d.contracts.config import ComponentConfig
-from spa3d.contracts.dataset import Cloud, Conversation, Dataset, Fact, Record, Twin
+from spa3d.contracts.dataset import CloudArray, Conversation, Dataset, Fact, Record, Twin
 from spa3d.data.lazy_records import LazyRecords
 from spa3d.errors import DataError
 from spa3d.runtime.rng import keyed_generator
@@ -155,7 +155,7 @@ class Shapes(Dataset):
             category=spec.category,
         )
 
-    def _cloud(self, object_id: str, spec: Spec) -> Cloud:
+    def _cloud(self, object_id: str, spec: Spec) -> CloudArray:
         # Keyed by the object, not by the record: a twin gets the random numbers of its original.
         noise = Noise(self.config.point_noise, self.config.color_noise)
         return sample_object(spec, keyed_generator(object_id, "cloud"), self.config.points, noise).cloud

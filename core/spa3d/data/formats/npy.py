@@ -14,18 +14,17 @@ from typing import BinaryIO
 
 import numpy as np
 
-from spa3d.contracts.dataset import Cloud
+from spa3d.contracts.dataset import CloudArray
 from spa3d.data.cloud_checks import Colors, cloud_location, from_array
+from spa3d.data.formats.contract import MOST_POINTS, Cloud, CloudFormat, Reading, scale_colors
 from spa3d.errors import DataError
 from spa3d.runtime.paths import open_file
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000
-_MOST_POINTS = 50_000_000
-"""Points of a file; they take 5 GB of memory while they are read."""
 
 
-def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1", columns: int | None = None) -> Cloud:
+def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1", columns: int | None = None) -> CloudArray:
     """Read a cloud, ``(N, 6)``: xyz in the units of the file, rgb in [0, 1].
 
     The type is float64 if the file is float64, else float32.
@@ -49,13 +48,7 @@ def read_npy(path: Path, *, record_id: str, colors: Colors = "0-1", columns: int
                 f"{where}: {header.shape[1]} columns where other clouds of the data set have {columns}; "
                 "keep clouds with and without color in separate folders."
             )
-        available = os.fstat(file.fileno()).st_size - file.tell()
-        if available < header.size:
-            raise DataError(f"{where}: truncated: {available} of {header.size} bytes of points; copy it again.")
-        if header.shape[0] > _MOST_POINTS:
-            raise DataError(f"{where}: {header.shape[0]:,} points; thin them out to at most {_MOST_POINTS:,}.")
-        body = file.read(header.size)
-    stored = np.frombuffer(body, header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
+        stored = _read_body(file, header, where)
     return from_array(stored, where=where, colors=colors)
 
 
@@ -67,6 +60,16 @@ def columns(path: Path, *, record_id: str) -> int:
     where = cloud_location(path, record_id)
     with open_file(path, where, DataError) as file:
         return _read_header(file, where).shape[1]
+
+
+def _read_cloud(path: Path, reading: Reading) -> Cloud:
+    with open_file(path, reading.where, DataError) as file:
+        stored = _read_body(file, _read_header(file, reading.where), reading.where)
+    colors = scale_colors(stored[:, 3:], reading) if stored.shape[1] == 6 else None
+    return Cloud(stored[:, :3].astype(np.float64), colors, precision=stored.dtype)
+
+
+FORMAT = CloudFormat("NumPy", (".npy",), _read_cloud, "a float array (N, 6), xyz and rgb, or (N, 3)")
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,17 @@ def _read_header(file: BinaryIO, where: str) -> _Header:
     except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
         raise DataError(f"{where}: its .npy header cannot be read; save it again with numpy.save.") from error
     return _Header(_float_dtype(descr, where), _cloud_shape(shape, where), bool(fortran))
+
+
+def _read_body(file: BinaryIO, header: _Header, where: str) -> np.ndarray:
+    """Read the array behind the header, if all of it is there."""
+    available = os.fstat(file.fileno()).st_size - file.tell()
+    if available < header.size:
+        raise DataError(f"{where}: truncated: {available} of {header.size} bytes of points; copy it again.")
+    if header.shape[0] > MOST_POINTS:
+        raise DataError(f"{where}: {header.shape[0]:,} points; thin them out to at most {MOST_POINTS:,}.")
+    stored = np.frombuffer(file.read(header.size), header.dtype)
+    return stored.reshape(header.shape, order="F" if header.fortran else "C")
 
 
 def _float_dtype(descr: object, where: str) -> np.dtype[np.floating]:

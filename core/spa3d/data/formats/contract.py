@@ -1,0 +1,131 @@
+"""Contract of the readers of cloud files: what a reader is told, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from spa3d.contracts.dataset import CloudArray
+from spa3d.data.cloud_checks import Colors, from_array, refuse_unit_colors, reject_coarse
+from spa3d.errors import DataError
+from spa3d.runtime.rng import Key
+
+MOST_POINTS = 50_000_000
+"""Most points of a file; they take 5 GB of memory while they are read."""
+MESH_POINTS = 8192
+"""Points drawn from a mesh by default, PointLLM's number."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Contents of a cloud file.
+
+    A reader returns them unchecked: coordinates may be NaN, and colors whose range the file does not state may lie
+    outside [0, 1]. `spa3d.read_cloud` checks them.
+
+    Attributes:
+        points: coordinates as in the file, or drawn from its mesh, ``(N, 3)`` float64.
+        colors: display (sRGB) colors, ``(N, 3)`` float32 in [0, 1]; None without color.
+        normals: normals as in the file, ``(N, 3)`` float32; None without.
+        source: name of the file.
+        notes: what was guessed, converted or left out, a sentence each.
+        precision: type of the coordinates in the file.
+
+    """
+
+    points: Float[np.ndarray, "N 3"]
+    colors: Float[np.ndarray, "N 3"] | None = None
+    normals: Float[np.ndarray, "N 3"] | None = None
+    source: str = ""
+    notes: tuple[str, ...] = ()
+    precision: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float64))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def to_array(self, *, where: str = "") -> CloudArray:
+        """Build the checked array for models: xyz and rgb, rgb 0 without color.
+
+        It is float32 if that holds every digit of the file, else float64.
+
+        Raises:
+            DataError: no valid cloud (see `spa3d.data.cloud_checks.from_array`); the message begins with `where`, by
+                default the source.
+
+        """
+        digits = np.float64 if self.precision.itemsize > 4 else np.float32
+        columns = [self.points, *([] if self.colors is None else [self.colors])]
+        array = from_array(np.concatenate(columns, axis=1, dtype=digits), where=where or self.source)
+        reject_coarse(self.points, self.precision, where or self.source)
+        return array
+
+    def note(self, *notes: str) -> Cloud:
+        """Copy with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is to be read.
+
+    Attributes:
+        colors: range of colors whose range the file does not state, such as floats; it is never guessed.
+        count: number of points drawn from a mesh.
+        key: key of the draws from a mesh.
+        where: location of the cloud in messages; empty: the path.
+
+    """
+
+    colors: Colors = "0-1"
+    count: int = MESH_POINTS
+    key: Key = ("mesh", 0)
+    where: str = ""
+
+
+DEFAULT = Reading()
+"""How a file is read unless something else is asked for."""
+
+
+@dataclass(frozen=True)
+class CloudFormat:
+    """One format of cloud files.
+
+    Attributes:
+        name: name in messages and in docs.
+        suffixes: endings of its files, in lower case, with the dot.
+        read: reads a file; raises `DataError` about ``reading.where``.
+        summary: what is read from it, for docs.
+
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Path, Reading], Cloud]
+    summary: str
+
+
+def scale_colors(stored: np.ndarray, reading: Reading) -> Float[np.ndarray, "N 3"]:
+    """Scale colors whose range the file does not state to [0, 1], as `reading` says; float32.
+
+    Values outside the range stay outside, for the check. Raises `DataError` where 0-255 cannot be meant.
+    """
+    if reading.colors == "0-255":
+        refuse_unit_colors(stored, reading.where)
+        return stored.astype(np.float32) / np.float32(255)
+    return stored.astype(np.float32)
+
+
+def import_reader(module: str, where: str) -> Any:
+    """Import a library of the extra ``formats``; raises `DataError` with the command that installs it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise DataError(
+            f"{where}: reading it needs {module} ({error}); install it with: pip install 'spa3d[formats]'"
+        ) from error
