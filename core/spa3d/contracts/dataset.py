@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -181,6 +182,11 @@ class Dataset(ABC):
         self.config: Any = self.Config(**values)
         self.on_bad_data: OnBadData = on_bad_data
         self.skip_log = SkipLog() if skip_log is None else skip_log
+
+    @classmethod
+    def recognizes(cls, root: Path) -> bool:
+        """Whether `root` has the layout of this dataset, by the names in it; for commands that get only a path."""
+        return False
 
     @property
     @abstractmethod
