@@ -20,7 +20,8 @@ from spa3d.data.conversations import from_turns
 from spa3d.data.preparation import Preparation, prepare
 from spa3d.errors import DataError
 from spa3d.llm_clients.prompt_ids import Offsets, encode_prompt
-from spa3d.model.chat_templates import Prompt, Template, chat, chat_end, plain, vicuna
+from spa3d.model.chat_templates import FRAMES, Prompt, Template, chat, chat_end, framed
+from spa3d.model.jinja_template import render_jinja
 from spa3d.model.special_tokens import reject_special_tokens, special_tokens_of
 from spa3d.model.tokens import IGNORED, Tokens
 
@@ -97,6 +98,24 @@ class Spa3dProcessor(ProcessorMixin):
         if self.sentencepiece is not None:
             (Path(save_directory) / SENTENCEPIECE).write_bytes(self.sentencepiece)
         return result
+
+    @property
+    def chat_template(self) -> str | dict[str, str] | None:
+        """Chat template of the conversations, in Jinja; it is saved for programs that do not know spa3d."""
+        if self.conversation == "chat":
+            return self.tokenizer.chat_template
+        starts = self.tokenizer("").input_ids[:1] == [self.tokenizer.bos_token_id]
+        return render_jinja(
+            FRAMES[self.conversation],
+            start=self.tokenizer.bos_token if starts else "",
+            end=self.tokenizer.eos_token,
+            system=self.system,
+            points=self.point_block,
+        )
+
+    @chat_template.setter
+    def chat_template(self, template: object) -> None:
+        """Ignore what transformers read from the file."""
 
     @property
     def point_ids(self) -> list[int]:
@@ -263,7 +282,7 @@ class Spa3dProcessor(ProcessorMixin):
     def _template(self) -> Template:
         if self.conversation == "chat":
             return chat(self.tokenizer)
-        return {"vicuna": vicuna, "plain": plain}[self.conversation](self.tokenizer.eos_token)
+        return framed(FRAMES[self.conversation], self.tokenizer.eos_token)
 
 
 def _questions(text: str | Sequence[str]) -> list[str]:
