@@ -36,8 +36,9 @@ Template = Callable[[Sequence[Round], str, str], Prompt]
 
 @dataclass(frozen=True)
 class Frames:
-    """What stands around the texts of a conversation; ``{}`` is the text, and the end token follows an answer.
+    """Frames around the texts of a conversation.
 
+    ``{}`` stands for the text, and the end token follows an answer.
     An empty system prompt is left out with its frame. With a `role`, which precedes each answer, so is an empty answer,
     and an empty question becomes `empty`.
     """
@@ -57,7 +58,7 @@ FRAMES = {"vicuna": VICUNA, "plain": PLAIN}
 """The templates that need no chat template of the tokenizer, by name."""
 
 
-def framed(frames: Frames, end: str) -> Template:
+def make_template(frames: Frames, end: str) -> Template:
     """Make a template from `frames` and the end token of an answer."""
 
     def render(rounds: Sequence[Round], prefix: str, system: str) -> Prompt:

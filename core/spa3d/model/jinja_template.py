@@ -28,7 +28,7 @@ _TEMPLATE = """
 
 
 def render_jinja(frames: Frames, *, start: str, end: str, system: str, points: str) -> str:
-    """Write the chat template that gives the text of `spa3d.model.chat_templates.framed`.
+    """Write the chat template that gives the text of `spa3d.model.chat_templates.make_template`.
 
     A cloud is shown where a question has the mark `POINT`, or, in a list of contents, an entry of the type
     ``point_cloud``. The role of an answer follows every question, so ``add_generation_prompt`` has no effect.
