@@ -58,7 +58,7 @@ def write_documents(model: Spa3dModel, processor: Spa3dProcessor, source: Path, 
 
 
 def render_bare_card(name: str, passport: dict[str, Any]) -> str:
-    """Render the card of a model that spa3d did not measure: metadata for the hub, then Markdown."""
+    """Render the card of a model that spa3d did not measure, with metadata for the hub."""
     data = ModelCardData(library_name="spa3d", tags=[*TAGS], model_name=name)
     clouds, parts = passport["clouds"], passport["parts"]
     scaling = ", moved and scaled into the unit sphere" if clouds["normalize"] else ""

@@ -1,4 +1,4 @@
-"""Chat template (Jinja) of a model whose conversations need none of the tokenizer, for other programs."""
+"""Chat template in Jinja, for programs that do not know spa3d."""
 
 from __future__ import annotations
 
