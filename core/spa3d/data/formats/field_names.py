@@ -40,7 +40,7 @@ def find_fields(names: Iterable[str]) -> dict[str, int]:
     return result
 
 
-def has_fields(found: Mapping[str, int], fields: Sequence[str]) -> bool:
+def has_fields(found: Mapping[str, object], fields: Sequence[str]) -> bool:
     """Whether all of some values are there."""
     return all(field in found for field in fields)
 
