@@ -11,11 +11,11 @@ import numpy as np
 from spa3d.data.formats.cloud_buffer import CloudBuffer, refuse_many
 from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, import_reader
 from spa3d.data.formats.field_names import COLOR, NORMAL, POINT, USED, find_fields, has_fields
+from spa3d.data.formats.mesh_sampling import draw_points
 from spa3d.data.formats.named_arrays import scale_by_type
 from spa3d.data.formats.ply_header import PlyElement, PlyHeader, read_header
 from spa3d.data.formats.ply_mesh import PlyMesh, build_surfaces
 from spa3d.data.formats.ply_records import Numbers, PlyRecords, Records
-from spa3d.data.mesh_sampling import draw_points
 from spa3d.errors import DataError
 from spa3d.runtime.paths import open_file
 

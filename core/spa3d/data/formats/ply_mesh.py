@@ -10,12 +10,12 @@ from jaxtyping import Float, Int
 
 from spa3d.data.formats.contract import Cloud, Reading
 from spa3d.data.formats.field_names import COLOR, find_fields, has_fields
+from spa3d.data.formats.mesh_sampling import Surface, Texture
 from spa3d.data.formats.named_arrays import scale_by_type
 from spa3d.data.formats.pictures import decode_picture
 from spa3d.data.formats.ply_records import Lists, Numbers
 from spa3d.data.formats.polygons import cut_polygons
 from spa3d.data.formats.side_files import find_side_file, read_whole
-from spa3d.data.mesh_sampling import Surface, Texture
 from spa3d.errors import DataError
 
 _INDICES = ("vertex_indices", "vertex_index")
