@@ -43,7 +43,7 @@ _KNOWN: tuple[tuple[bytes, Content], ...] = (
     (b"LASF", Content("a LAS or LAZ file", (".las", ".laz"))),
     (b"ASTM-E57", Content("an E57 file", (".e57",))),
     (b"\x93NUMPY", Content("a NumPy array", (".npy",))),
-    (b"glTF", Content("a binary glTF file", (".glb",))),
+    (b"glTF", Content("a binary glTF file", (".glb", ".gltf"))),
     (b"OFF", Content("an OFF file", (".off",))),
     (b"COFF", Content("an OFF file", (".off",))),
     (b"PK\x03\x04", Content("a ZIP archive", (".npz", ".pt", ".pth"), _UNPACK)),

@@ -122,17 +122,14 @@ def _cut_strips(values: Int[np.ndarray, " P"], lengths: Int[np.ndarray, " N"]) -
 
 def _corner_uv(mesh: PlyMesh, triangles: _Triangles) -> Float[np.ndarray, "C 2"] | None:
     """Places in the texture of all corners of the triangles, ``(3 T, 2)``; None if there are none."""
+    faces = triangles.faces
+    if not len(faces) or faces.min() < 0 or faces.max() >= len(mesh.vertices):
+        return None  # drawing from it fails with a message
     places = mesh.lists.get(_CORNERS)
     indices = next(mesh.lists[each] for each in _INDICES if each in mesh.lists)
-    if places is not None and np.array_equal(places.lengths, 2 * indices.lengths):
+    if places is not None and mesh.kind == "face" and np.array_equal(places.lengths, 2 * indices.lengths):
         return places.values.reshape(-1, 2)[triangles.corners.ravel()].astype(np.float64)
-    if (
-        mesh.uv is None
-        or not len(triangles.faces)
-        or not 0 <= triangles.faces.min() <= triangles.faces.max() < len(mesh.uv)
-    ):
-        return None
-    return mesh.uv[triangles.faces.ravel()].astype(np.float64)
+    return None if mesh.uv is None else mesh.uv[faces.ravel()].astype(np.float64)
 
 
 def _load(path: Path, name: str, where: str) -> Texture:
@@ -145,7 +142,8 @@ def _textured(
 ) -> list[Surface]:
     """Surfaces whose triangles share no corners, one per texture."""
     points = mesh.vertices.points
-    number = mesh.numbers.get(_TEXTURE_NUMBER, np.zeros(len(mesh.lists[_CORNERS].lengths)))[triangles.polygon]
+    stated = mesh.numbers.get(_TEXTURE_NUMBER)
+    number = np.zeros(len(triangles.faces)) if stated is None else stated[triangles.polygon]
     surfaces = []
     for index, texture in enumerate(textures):
         chosen = number == index
