@@ -77,5 +77,5 @@ def refuse_other_content(path: Path, where: str) -> None:
         raise DataError(f"{where}: the file is empty; copy it again.")
     content = describe_content(head)
     if content is not None and path.suffix.lower() not in content.suffixes:
-        ending = f"although its name ends in {path.suffix}; " if content.suffixes else ""
-        raise DataError(f"{where}: it looks like {content.description}, {ending}{content.cure}.")
+        ending = f", although its name ends in {path.suffix}" if content.suffixes else ""
+        raise DataError(f"{where}: it looks like {content.description}{ending}; {content.cure}.")

@@ -123,6 +123,8 @@ class _Builder:
         self.has_color = self.packed is not None or has_fields(found, COLOR)
         self.has_normals = has_fields(found, NORMAL)
         self.missing = self.lost = 0
+        self.are_zero = self.packed is not None and self.header.dtype[self.packed].kind == "f"
+        """Whether packed colors that are stored as floats are all 0."""
         self.are_numbers = False
         """Whether packed colors are whole numbers that are stored as floats."""
 
@@ -160,6 +162,7 @@ class _Builder:
         PCL reads the bits of the float. Old files, such as those of its tutorials, have the number 4.2e+06 for
         gray instead; as bits it would mean an alpha of 63 to 75, which nobody writes.
         """
+        self.are_zero = self.are_zero and not stored.any()
         if self.header.encoding == "ascii":
             unreadable = np.isnan(stored)  # the bits of an opaque color are those of a NaN, which a text loses
             self.lost += int(unreadable.sum())
@@ -176,6 +179,8 @@ class _Builder:
             yield f"{self.packed} has whole numbers stored as floats, read as 0xRRGGBB; digits may be lost in the file"
         if self.lost:
             yield f"{self.lost:,} packed colors are written as nan, which loses them; they are black"
+        if self.are_zero and self.header.encoding == "ascii":
+            yield f"{self.packed} is 0 everywhere, as in files whose writer cut its digits; all points are black"
         if self.header.viewpoint not in ((), (0, 0, 0, 1, 0, 0, 0)):
             viewpoint = " ".join(f"{value:g}" for value in self.header.viewpoint)
             yield f"VIEWPOINT {viewpoint} of the sensor is not applied; points stay in the frame of the file"

@@ -70,10 +70,10 @@ def test_read_cloud_whole_coordinates_are_noted(tmp_path: Path) -> None:
 
 def test_read_cloud_skips_elements_in_front_and_behind(tmp_path: Path) -> None:
     header = (
-        "ply\r\nformat binary_big_endian 1.0\r\ncomment Größe in Metern\r\nelement camera 2\r\nproperty float focal\r\n"
-        "element strip 2\r\nproperty list uchar short part\r\nproperty int id\r\nelement vertex 2\r\nproperty float x\r\n"
-        "property float y\r\nproperty float z\r\nelement edge 1\r\nproperty int a\r\nend_header\r\n"
-    )
+        "ply\nformat binary_big_endian 1.0\ncomment Größe in Metern\nelement camera 2\nproperty float focal\n"
+        "element strip 2\nproperty list uchar short part\nproperty int id\nelement vertex 2\nproperty float x\n"
+        "property float y\nproperty float z\nelement edge 1\nproperty int a\nend_header\n"
+    ).replace("\n", "\r\n")
     strips = struct.pack(">Bhhi", 2, 7, 8, 1) + struct.pack(">Bhi", 1, 9, 2)
     body = struct.pack(">2f", 1, 2) + strips + struct.pack(">6f", *range(6)) + struct.pack(">i", 5) + b"garbage"
     read = spa3d.read_cloud(write(tmp_path / "a.ply", "\xef\xbb\xbf" + header, body))
@@ -91,7 +91,7 @@ def test_read_cloud_line_ends(tmp_path: Path, newline: str) -> None:
 
 
 def test_read_cloud_gaussian_splats_have_the_color_of_the_first_harmonic(tmp_path: Path) -> None:
-    names = "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 f_rest_0 opacity scale_0 rot_0".split()
+    names = ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", "f_rest_0", "opacity", "scale_0", "rot_0"]
     rows = "0 0 0 0 0 0 0 1 -9 1 1 1 1\n1 0 0 0 0 0 9 0 0 1 1 1 1\n"
     read = cloud(tmp_path, rows, ", ".join(f"float {name}" for name in names))
     np.testing.assert_allclose(read.colors, [[0.5, 0.782095, 0], [1, 0.5, 0.5]], atol=1e-6)
