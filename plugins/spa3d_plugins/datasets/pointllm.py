@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,31 +18,17 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from spa3d.contracts.config import ComponentConfig
-from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round, Twin
+from spa3d.contracts.dataset import Conversation, Dataset, Record, Twin
 from spa3d.data.cloud_checks import Colors
 from spa3d.data.formats.npy import columns, read_npy
 from spa3d.data.lazy_records import LazyRecords
-from spa3d.data.questions import append_options, draw_options
 from spa3d.errors import DataError, bad_records
-from spa3d.metrics.text_matching import mentions
-from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets import cloud_edits
+from spa3d_plugins.datasets.fact_questions import QUESTIONS, FreshRounds, choose_values, draw_conversations, make_fact
 from spa3d_plugins.datasets.pointllm_index import SPLITS, AnnotationIndex, ObjectFacts
 
-ROUNDS = 3
-"""Rounds of a newly drawn conversation."""
-TWIN = re.compile(r"(.+)~(\d{1,9})")
-"""Pattern of a twin's id: the original's id and the twin's number."""
-QUESTIONS = {
-    # These data ask for the caption with "What is this?"; the same question must not have a second answer.
-    "category": "What kind of object is this?",
-    "color": "What is its main color?",
-    "shape": "What is its overall shape?",
-}
 
-
-class Config(ComponentConfig):
+class Config(FreshRounds):
     """Location of the files, and how records and questions are made from them."""
 
     root: Path
@@ -66,10 +51,6 @@ class Config(ComponentConfig):
     """Axis that points up in the clouds."""
     allow_text_only: bool = False
     """Accept conversations without <point> as text-only instead of rejecting them."""
-    fresh: bool = True
-    """Draw new rounds in each epoch from facts and annotated rounds, for objects that have facts."""
-    choice_share: float = Field(0.4, ge=0, le=1)
-    """Share of newly drawn rounds that offer four options, if the fact has options."""
     min_category: int = Field(5, ge=1, le=10**9)
     """Training objects that a category needs to be an option; rarer categories get open questions only."""
     seed: int = Field(0, ge=0, le=2**32 - 1)
@@ -128,7 +109,7 @@ class PointLLM(Dataset):
         for split, index in self._index.splits.items():
             if record_id in index.entries:
                 return self._record(split, record_id)
-        if match := TWIN.fullmatch(record_id):
+        if match := cloud_edits.TWIN_ID.fullmatch(record_id):
             twin = self.twin(self.record(match[1]), int(match[2]))
             if twin and twin.record.id == record_id:
                 return twin.record
@@ -147,10 +128,7 @@ class PointLLM(Dataset):
 
     def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
         """Annotated conversations, or captions and newly drawn rounds for objects with facts."""
-        if not (self.config.fresh and record.facts) or record.id != record.object_id:
-            return record.conversations
-        captions = (conversation for conversation in record.conversations if conversation.kind == CAPTION)
-        return (*captions, self._draw_rounds(record, epoch))
+        return draw_conversations(record, self.config.seed, epoch, self.config)
 
     def fingerprint(self) -> str:
         """Hash of configuration (without root), annotations, and the contents of all clouds in use."""
@@ -199,12 +177,8 @@ class PointLLM(Dataset):
     @cached_property
     def _values(self) -> dict[str, tuple[str, ...]]:
         """Kind of fact → the values used as options."""
-        least = {"category": self.config.min_category}
         counts = {kind: self._index.counts(kind) for kind in QUESTIONS}
-        return {
-            kind: tuple(sorted(value for value, count in values.items() if count >= least.get(kind, 1)))
-            for kind, values in counts.items()
-        }
+        return choose_values(counts, min_category=self.config.min_category)
 
     def _find_files(self, split: str) -> tuple[Path, ...]:
         configured = tuple(self._annotations / name for name in getattr(self.config, split))
@@ -229,7 +203,7 @@ class PointLLM(Dataset):
             group=known.group or object_id,
             load=self._loader(object_id),
             conversations=conversations,
-            facts=tuple(self._fact(kind, answer) for kind, answer in known.answers().items()),
+            facts=tuple(make_fact(kind, answer, self._values[kind]) for kind, answer in known.answers().items()),
             category=known.category,
             has_color=known.has_color and self._columns == 6,
         )
@@ -237,32 +211,3 @@ class PointLLM(Dataset):
     def _loader(self, object_id: str) -> Callable[[], np.ndarray]:
         path = self._clouds / self._cloud_name(object_id)
         return partial(read_npy, path, record_id=object_id, colors=self.config.colors, columns=self._columns)
-
-    def _fact(self, kind: str, answer: str) -> Fact:
-        """Make a fact; a value too rare to be an option becomes the only option."""
-        values = self._values[kind]
-        return Fact(kind, "", QUESTIONS[kind], answer, values if answer in values else (answer,))
-
-    def _draw_rounds(self, record: Record, epoch: int) -> Conversation:
-        """Mix annotated rounds and questions on facts; skip facts that an earlier answer mentions."""
-        stream = keyed_generator(self.config.seed, epoch, record.id, "questions")
-        annotated = {turn.question: turn for whole in record.conversations for turn in whole.rounds if whole.has_cloud}
-        facts, rounds = {fact.question: fact for fact in record.facts}, list[Round]()
-        for number in range(ROUNDS):
-            with_four = stream.random() < self.config.choice_share
-            options = {
-                question: drawn
-                for question, fact in facts.items()
-                if with_four and (drawn := draw_options(fact, self.config.seed, epoch, record.id, fact.kind, number))
-            }
-            pool = list(options) or [*facts, *annotated]
-            if not pool:
-                break
-            question = pool[stream.integers(len(pool))]
-            if question in facts:
-                text = append_options(question, options.get(question, ()))
-                rounds.append(Round(text, facts.pop(question).answer))
-            else:
-                rounds.append(annotated.pop(question))
-            facts = {key: fact for key, fact in facts.items() if not mentions(rounds[-1].answer, fact.answer)}
-        return Conversation("multi_round", tuple(rounds))
