@@ -164,10 +164,10 @@ def _parse_turn(turn: Any, number: int, where: str) -> str:
 
 
 def _parse_entries(text: str, path: Path, *, by_id: bool = False) -> Iterator[tuple[int, int, Any]]:
-    """Parse the JSON array `text`, or object: start, end (in characters) and value of each entry."""
-    opening, closing = "{}" if by_id else "[]"
+    """Parse a JSON array or object: start, end (in characters) and value of each entry."""
+    first, closing = "{}" if by_id else "[]"
     start = _skip_space(text, 0)
-    if text[start : start + 1] != opening:
+    if text[start : start + 1] != first:
         raise DataError(f"{path}: a JSON array is expected, and this file starts with {text[start : start + 20]!r}.")
     start = _skip_space(text, start + 1)
     more = text[start : start + 1] != closing
@@ -191,7 +191,7 @@ def _parse_entries(text: str, path: Path, *, by_id: bool = False) -> Iterator[tu
 
 
 def _parse_member(text: str, start: int, path: Path) -> tuple[Any, int]:
-    """Parse a key and its value; raises `DataError` if the key is one of another project's layout."""
+    """Parse a key and its value; raises `DataError` for a key of another project's layout."""
     key, end = _DECODER.raw_decode(text, start)
     if not isinstance(key, str):
         raise json.JSONDecodeError("a key in quotes expected", text, start)

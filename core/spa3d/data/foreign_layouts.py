@@ -1,4 +1,4 @@
-"""Layouts of other projects' JSON that are not read, so that a message can say what a file looks like."""
+"""Descriptions of other projects' JSON, which is not read, for messages."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ _ENTRIES: tuple[tuple[frozenset[str], str], ...] = (
 
 
 def describe_entry(entry: Any) -> str:
-    """Describe whose layout an entry has that cannot be read; empty if it is unknown, or can be read."""
+    """Describe an entry of another project; empty if it is unknown, or can be read."""
     if not isinstance(entry, dict) or (entry.keys() & NAMES_CLOUD and entry.keys() & HAS_TURNS):
         return ""
     return next((what for keys, what in _ENTRIES if keys <= entry.keys()), "")
 
 
 def describe_file_key(key: str) -> str:
-    """Describe a file that is a JSON object with this key; empty if the key may be the id of an object."""
+    """Describe a file with this key at the top; empty if it may be the id of an object."""
     return _FILES.get(key, "")

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 
 def held_out_groups(groups: Iterable[str], share: float, *, purpose: str = "val") -> frozenset[str]:
-    """Choose about `share` of the groups, by a hash of each name; one at least if `share` > 0 and there are two.
+    """Choose about `share` of the groups, by a hash of each name.
 
-    Whether a name is chosen depends on no other one, except where the hash chooses none.
+    Whether a name is chosen depends on no other one. Only where the hash chooses none of several, the one with the
+    lowest hash is chosen.
 
     Args:
         groups: names; those of look-alikes are equal.

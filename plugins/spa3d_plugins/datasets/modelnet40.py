@@ -1,4 +1,4 @@
-"""Dataset ``modelnet40``: 40 kinds of objects, from PointLLM's ``.dat`` files or the folder of OFF files.
+"""Dataset ``modelnet40``, from PointLLM's ``.dat`` files or from the folder of OFF files.
 
 Clouds have no colors, as in PointLLM: rgb is 0, normals are dropped. Each record has one caption round and one fact,
 its category with the 40 names as options. The published split has train and test; val is held out of train.
@@ -110,7 +110,7 @@ class ModelNet40(Dataset):
 
     @classmethod
     def recognizes(cls, root: Path) -> bool:
-        """Whether `root` holds the ``.dat`` files, or folders of categories with ``train`` or ``test`` in them."""
+        """Whether `root` holds ``.dat`` files of ModelNet40, or folders of its categories."""
         return not folder_problem(root) and bool(_find_dat(root) or _find_folder(root))
 
     @property
@@ -127,7 +127,7 @@ class ModelNet40(Dataset):
         return LazyRecords(self._members[split], self._record)
 
     def record(self, record_id: str) -> Record:
-        """Record of the object with this id, such as ``chair_0001``, or ``modelnet40-test-0001`` in a .dat file."""
+        """Record of an object: ``chair_0001``, or ``modelnet40-test-0001`` of a .dat file."""
         if record_id not in self._objects:
             example = next(iter(self._objects), "none")
             raise DataError(f"{self.config.root}: no record {record_id!r}; ids look like {example}.")
@@ -153,7 +153,7 @@ class ModelNet40(Dataset):
 
     @cached_property
     def _objects(self) -> Mapping[str, _Object]:
-        """All objects by id; the test split comes first, so that it keeps an object that train has as well."""
+        """All objects by id; test comes first, so it keeps an object that train has as well."""
         objects, errors = dict[str, _Object](), list[str]()
         for item in (item for split in reversed(PUBLISHED) for item in self._list(split, errors)):
             if item.name in objects:
@@ -172,15 +172,15 @@ class ModelNet40(Dataset):
         """Split → ids."""
         test = tuple(name for name, item in self._objects.items() if _split_of(item) == "test")
         train = tuple(name for name, item in self._objects.items() if _split_of(item) == "train")
-        held = held_out_groups(train, self.config.val_share)
-        if held:
+        chosen = held_out_groups(train, self.config.val_share)
+        if chosen:
             self.skip_log.note(
-                f"modelnet40: no val split is published; {len(held)} of the {len(train)} training objects, chosen by a "
+                f"modelnet40: no val split is published; {len(chosen)} of the {len(train)} training objects, chosen by a "
                 "hash of their names, are held out as val (--dataset.val_share)."
             )
         return {
-            "train": tuple(name for name in train if name not in held),
-            "val": tuple(name for name in train if name in held),
+            "train": tuple(name for name in train if name not in chosen),
+            "val": tuple(name for name in train if name in chosen),
             "test": test,
         }
 
@@ -236,7 +236,7 @@ class ModelNet40(Dataset):
 
 
 def _split_of(item: _Object) -> str:
-    """The split of the files that an object is in: by its folder, or by the name of its ``.dat`` file."""
+    """The published split of an object, by its folder or the name of its ``.dat`` file."""
     match = DAT.fullmatch(item.path.name)
     return match[1] if match else item.path.parent.name
 

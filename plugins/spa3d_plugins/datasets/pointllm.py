@@ -97,11 +97,11 @@ class PointLLM(Dataset):
                 f"PointLLM's; found: {present}. "
                 "Name your files with --dataset.train, --dataset.val and --dataset.test, separated by commas."
             )
-        self._val_share = config.val_share if self._files.published and "val" not in self._files.splits else 0
+        self._val_share = config.val_share if self._files.original and "val" not in self._files.splits else 0
 
     @classmethod
     def recognizes(cls, root: Path) -> bool:
-        """Whether `root` has a folder of clouds, and annotations with the name of a split or of PointLLM's files."""
+        """Whether `root` has a folder of clouds, and annotations with a known name."""
         clouds, annotations = (find_folder(root, name) for name in OTHER_FOLDERS)
         return clouds.is_dir() and annotations.is_dir() and bool(find_files(annotations, {}).splits)
 

@@ -1,4 +1,4 @@
-"""Clouds of a PointLLM folder: by the object's id in one folder, or by the file that the entry names."""
+"""Clouds of a PointLLM folder: files named by the object's id, or by the entry."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class CloudFiles:
         name = self.named.get(object_id)
         if name is None:
             return self.folder / self.name(object_id)
-        places = (self.root / name, self.folder / name)
-        return next((path for path in places if not file_problem(path)), places[0])
+        paths = (self.root / name, self.folder / name)
+        return next((path for path in paths if not file_problem(path)), paths[0])
 
     def name(self, object_id: str) -> str:
         """File name of the cloud of an object whose entries name no file."""
@@ -54,13 +54,13 @@ class CloudFiles:
         return {entry.name for entry in os.scandir(self.folder) if _is_file(entry)}
 
     def problem(self, object_id: str, present: set[str]) -> str:
-        """Why an object's cloud cannot be read, by the names of the files; empty if it may be readable."""
+        """Why an object's cloud cannot be read; empty if it may be readable."""
         if object_id not in self.named and self.name(object_id) in present:
             return ""
         return file_problem(self.path(object_id))
 
     def is_array(self, object_id: str) -> bool:
-        """Whether a cloud is one of the arrays that all have the same columns; others are read by their format."""
+        """Whether a cloud is one of the arrays that all have the same columns."""
         return object_id not in self.named and (
             self.pattern.endswith(".npy") or find_format(Path(self.pattern)) is None
         )

@@ -32,7 +32,7 @@ class AnnotationFiles:
     Attributes:
         folder: the folder that they are in.
         splits: split → its files.
-        published: whether train has PointLLM's published files, known by their names: they have no val split.
+        original: whether train has PointLLM's published files, known by their names: they have no val split.
         reserved: lists of objects that must not be in train, for published files.
         notes: which of several files are not read.
 
@@ -40,7 +40,7 @@ class AnnotationFiles:
 
     folder: Path
     splits: Mapping[str, tuple[Path, ...]]
-    published: bool = False
+    original: bool = False
     reserved: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -50,7 +50,7 @@ class AnnotationFiles:
         return {split: self.folder / f"facts_{split}.json" for split in self.splits}
 
     def read_reserved(self) -> frozenset[str]:
-        """Read the ids of the objects that must not be in train; raises `DataError` if a list cannot be read."""
+        """Read the ids that must not be in train; raises `DataError` if a list cannot be read."""
         ids = set[str]()
 
         def add(_: int, entry: object) -> None:
@@ -92,9 +92,9 @@ def find_files(folder: Path, configured: Mapping[str, Sequence[str]]) -> Annotat
         named = (path for path in folder.glob(f"*_{split}.json") if not path.name.startswith("facts_"))
         splits[split] = splits[split] or tuple(sorted(named))
     briefs, complex_, references = (_present(folder, names) for names in (BRIEF, (COMPLEX,), REFERENCES))
-    published = not splits["train"] and bool(briefs or complex_)
+    original = not splits["train"] and bool(briefs or complex_)
     notes: list[str] = []
-    if published:
+    if original:
         splits["train"] = (*briefs[:1], *complex_)
         notes += [f"{path}: not read; {briefs[0].name} has its captions." for path in briefs[1:]]
     if not splits["test"] and references:
@@ -103,9 +103,9 @@ def find_files(folder: Path, configured: Mapping[str, Sequence[str]]) -> Annotat
             f"{path}: not evaluated; {references[0].name} is PointLLM's benchmark. --dataset.test names another file."
             for path in references[1:]
         ]
-    reserved = (*_present(folder, (RESERVED,)), *references) if published else ()
+    reserved = (*_present(folder, (RESERVED,)), *references) if original else ()
     used = {split: paths for split, paths in splits.items() if paths}
-    return AnnotationFiles(folder, used, published, reserved, tuple(notes))
+    return AnnotationFiles(folder, used, original, reserved, tuple(notes))
 
 
 def _present(folder: Path, names: Sequence[str]) -> tuple[Path, ...]:

@@ -165,7 +165,7 @@ class AnnotationIndex:
         return read
 
     def _name_cloud(self, object_id: str, named: str | None, where: str) -> None:
-        """Remember the file that an entry names; raises `DataError` if another entry names another one."""
+        """Remember the file that an entry names; raises `DataError` if another names another."""
         if named is not None and self._clouds.named.setdefault(object_id, named) != named:
             raise DataError(f"{where}: its cloud is {named}, and {self._clouds.named[object_id]} in another entry.")
 
@@ -184,8 +184,8 @@ class AnnotationIndex:
     def _hold_out(self, train: SplitIndex, share: float) -> SplitIndex:
         """Move a share of the objects out of train, whole groups by a hash of their names."""
         groups = {object_id: self._group(object_id, train.known.get(object_id)) for object_id in train.entries}
-        held = held_out_groups(groups.values(), share)
-        entries = {object_id: train.entries[object_id] for object_id in groups if groups[object_id] in held}
+        chosen = held_out_groups(groups.values(), share)
+        entries = {object_id: train.entries[object_id] for object_id in groups if groups[object_id] in chosen}
         for object_id in entries:
             del train.entries[object_id]
         self.notes.append(

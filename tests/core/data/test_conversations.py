@@ -84,8 +84,13 @@ def test_json_array_by_id(tmp_path_factory: pytest.TempPathFactory, values: dict
 
 def test_json_array_by_id_makes_entries_of_captions_turns_and_entries(tmp_path: Path) -> None:
     path = tmp_path / "object.json"
-    asked = turns("<point>\nWhat?", "A mug.")
-    values = {"a": "A lamp.", "b": asked, "c": {"conversations": asked, "conversation_type": "single_round"}, "d": 3}
+    dialogue = turns("<point>\nWhat?", "A mug.")
+    values = {
+        "a": "A lamp.",
+        "b": dialogue,
+        "c": {"conversations": dialogue, "conversation_type": "single_round"},
+        "d": 3,
+    }
     path.write_text(json.dumps(values), encoding="utf-8")
     array = JsonArray(path, ignore, by_id=True)
     assert conversation(array[0], "here").rounds == (Round("Caption this 3D model in detail.", "A lamp."),)

@@ -32,7 +32,7 @@ def write(path: Path, content: Any) -> Path:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Clouds of objects o00 to o39, and of v0 to v3, which PointLLM reserves; files as in PointLLM's README."""
+    """Clouds of objects o00 to o39 and v0 to v3, in the folders of PointLLM's README."""
     folder = tmp_path / "data" / "objaverse_data"
     folder.mkdir(parents=True)
     for name in (*(f"o{number:02}" for number in range(40)), *(f"v{number}" for number in range(4))):

@@ -218,7 +218,7 @@ class _Machine(ByteCursor):
 
 
 def _finish(value: Any, depth: int = 3, known: dict[tuple[int, int], Any] | None = None) -> Any:
-    """Replace arrays under construction by the arrays, `depth` lists deep; each list is copied once per depth."""
+    """Replace builders by their arrays, `depth` lists deep; copies a list once per depth."""
     if isinstance(value, _Building):
         return value.array
     if not depth or not isinstance(value, list | tuple | dict):

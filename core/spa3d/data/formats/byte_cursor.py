@@ -8,7 +8,7 @@ from spa3d.errors import DataError
 
 
 class ByteCursor:
-    """Position in a file; every step checks first that the bytes are there, and allocates nothing before.
+    """Position in a file; nothing is allocated before the bytes are known to be there.
 
     Args:
         data: the file, mapped into memory.
@@ -20,7 +20,7 @@ class ByteCursor:
         self.data, self.where, self.at, self.end = data, where, 0, len(data)
 
     def skip(self, size: int) -> int:
-        """Step over bytes; returns the location of the first. Raises `DataError` if they are not all there."""
+        """Step over bytes, return where they begin; raises `DataError` if some are missing."""
         start = self.at
         if size > self.end - start:
             raise DataError(
@@ -39,7 +39,7 @@ class ByteCursor:
         return int.from_bytes(self.take(size), "little", signed=signed)
 
     def line(self, longest: int) -> bytes:
-        """Read bytes up to a line feed, which is dropped; raises `DataError` after `longest` bytes without one."""
+        """Read up to a line feed, and drop it; raises `DataError` without one in `longest` bytes."""
         end = self.data.find(b"\n", self.at, self.at + longest)
         if end < 0:
             raise DataError(f"{self.where}: no line ends within {longest} bytes after {self.at}; copy it again.")

@@ -15,7 +15,7 @@ from spa3d.runtime.paths import open_file
 
 @dataclass(frozen=True)
 class Payload:
-    """Bytes of the file, not read yet; or, where `content` is not None, bytes made from a short text."""
+    """Bytes of the file, not read yet; or `content`, bytes made from a short text."""
 
     start: int
     size: int
@@ -48,7 +48,7 @@ class StoredArray:
 
 
 def read_array(path: Path, array: StoredArray, where: str) -> np.ndarray:
-    """Read the numbers of an array; raises `DataError` about `where` if the file does not have them any more."""
+    """Read the numbers of an array; raises `DataError` about `where` if the file has changed."""
     payload, raw = array.payload, array.payload.content
     if raw is None:
         with open_file(path, where, DataError) as file:
