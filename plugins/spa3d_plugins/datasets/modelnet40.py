@@ -165,6 +165,7 @@ class ModelNet40(Dataset):
         if errors and self.on_bad_data == "stop":
             raise bad_records(errors)
         self.skip_log.add(*errors)
+        self._note_missing_categories({each.category for each in objects.values()})
         return objects
 
     @cached_property
@@ -175,8 +176,8 @@ class ModelNet40(Dataset):
         chosen = held_out_groups(train, self.config.val_share)
         if chosen:
             self.skip_log.note(
-                f"modelnet40: no val split is published; {len(chosen)} of the {len(train)} training objects, chosen by a "
-                "hash of their names, are held out as val (--dataset.val_share)."
+                f"modelnet40: no val split is published; {len(chosen)} of the {len(train)} training objects, chosen by "
+                "a hash of their names, are held out as val (--dataset.val_share)."
             )
         return {
             "train": tuple(name for name in train if name not in chosen),
@@ -203,6 +204,13 @@ class ModelNet40(Dataset):
             folder = self._folder / name / split if self._folder else None
             if folder and not folder_problem(folder):
                 yield from ((path, category) for path in sorted(folder.iterdir()) if path.suffix.lower() == ".off")
+
+    def _note_missing_categories(self, present: set[str]) -> None:
+        if len(present) < len(NAMES):
+            self.skip_log.note(
+                f"modelnet40: {len(present)} of the {len(NAMES)} categories are there, and the options of a question "
+                "are drawn from all names: text alone may tell which options occur."
+            )
 
     def _note_unknown_folders(self, split: str) -> None:
         inner = self._folder.glob(f"*/{split}") if self._folder else ()
