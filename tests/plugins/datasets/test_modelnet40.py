@@ -120,8 +120,10 @@ def test_dat_files_come_before_off_files(off: Path) -> None:
     assert len(data.records("test")) == 3  # of two files the one with 8192 points
     assert data.skip_log.notes == [
         f"{off}: .dat files are read, OFF files are not; --dataset.source off reads them.",
-        "modelnet40: 3 of the 40 categories are there, and the options of a question are drawn from all names: text "
-        "alone may tell which options occur.",
+        (
+            "modelnet40: 3 of the 40 categories are there, and the options of a question are drawn from all names: text "
+            "alone may tell which options occur."
+        ),
     ]
     assert len(ModelNet40(root=off, source="off").records("test")) == 4
     path.unlink()
