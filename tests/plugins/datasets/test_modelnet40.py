@@ -121,8 +121,8 @@ def test_dat_files_come_before_off_files(off: Path) -> None:
     assert data.skip_log.notes == [
         f"{off}: .dat files are read, OFF files are not; --dataset.source off reads them.",
         (
-            "modelnet40: 3 of the 40 categories are there, and the options of a question are drawn from all names: text "
-            "alone may tell which options occur."
+            "modelnet40: 3 of the 40 categories are there, and the options of a question are drawn from all names: "
+            "text alone may tell which options occur."
         ),
     ]
     assert len(ModelNet40(root=off, source="off").records("test")) == 4
