@@ -85,7 +85,8 @@ class Record:
         conversations: the fixed conversations, at least one.
         facts: true statements about it; empty if the dataset has none.
         category: name of the class, if known.
-        has_color: false if the cloud has no colors (then rgb is all 0).
+        has_color: false if the cloud has no colors (then rgb is all 0); None if only the cloud says it: one whose rgb
+            is all 0 has none.
 
     """
 
@@ -96,7 +97,7 @@ class Record:
     conversations: tuple[Conversation, ...]
     facts: tuple[Fact, ...] = ()
     category: str | None = None
-    has_color: bool = True
+    has_color: bool | None = True
 
     def cloud(self) -> CloudArray:
         """Load the unprepared cloud; raises `DataError` with file and record."""

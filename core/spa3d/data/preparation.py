@@ -70,7 +70,7 @@ class Preparation:
 
 
 def prepare(
-    cloud: CloudArray, preparation: Preparation = Preparation(), *, key: Key, has_color: bool = True
+    cloud: CloudArray, preparation: Preparation = Preparation(), *, key: Key, has_color: bool | None = True
 ) -> Float32[np.ndarray, "N 6"]:
     """Prepare a cloud for models: resampled, normalized, with a color for every point.
 
@@ -81,7 +81,7 @@ def prepare(
         cloud: xyz in any unit and rgb in [0, 1], as from `load_valid_cloud`.
         preparation: how to resample, normalize and color.
         key: key of the random numbers, different for every cloud.
-        has_color: whether the cloud has real colors.
+        has_color: whether the cloud has real colors; None: it has unless its rgb is all 0.
 
     Returns:
         A new array, ``(preparation.count or N, 6)`` float32.
@@ -96,7 +96,7 @@ def prepare(
     ready = resample(cloud, preparation.count, preparation.method, draws) if preparation.count else cloud.copy()
     if preparation.normalize:
         ready[:, :3] = normalize_cloud(ready[:, :3])
-    if not has_color:
+    if has_color is False or (has_color is None and not ready[:, 3:].any()):
         ready[:, 3:] = preparation.missing_color
     return ready
 

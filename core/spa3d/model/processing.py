@@ -157,7 +157,7 @@ class Spa3dProcessor(ProcessorMixin):
         except DataError as error:
             raise DataError(f"cloud {number}: {error}") from error
 
-    def prepare(self, cloud: np.ndarray, *key: str | int, has_color: bool = True) -> Float32[np.ndarray, "N 6"]:
+    def prepare(self, cloud: np.ndarray, *key: str | int, has_color: bool | None = True) -> Float32[np.ndarray, "N 6"]:
         """Prepare one cloud: resampled, normalized, with a color in every point."""
         return prepare(cloud, Preparation(**self.points), key=key, has_color=has_color)
 

@@ -164,8 +164,10 @@ class DataChecks:
         for what, split in (("to train on", "train"), ("to report on (--evaluate.split)", reported)):
             if not data.split(split):
                 there = ", ".join(f"{name} ({len(records)})" for name, records in data.splits.items())
+                hint = "; spa3d.evaluate in Python needs no training data" if split == "train" else ""
                 raise DataError(
-                    f"dataset {self.parts.names['dataset']} has no record {what} in split {split!r}; there are: {there}"
+                    f"dataset {self.parts.names['dataset']} has no record {what} in split {split!r}; there are: "
+                    f"{there}{hint}"
                 )
 
     def _select_usable(self, split: str) -> tuple[list[Record], frozenset[str]]:

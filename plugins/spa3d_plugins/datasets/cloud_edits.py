@@ -7,6 +7,7 @@ after it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -19,6 +20,8 @@ from spa3d.errors import DataError
 from spa3d.runtime.rng import keyed_generator
 from spa3d_plugins.datasets.color_names import WORDS, Axis, from_lab, lab_of, main_color, shape_of, to_lab
 
+TWIN_ID = re.compile(r"(.+)~(\d{1,9})")
+"""Pattern of a twin's id: the original's id and the twin's number."""
 SHADING = (1.0, 0.5, 0.25)
 """Shares of the variation in lightness that a recolored part may keep, tried in this order."""
 NAMED = 0.9
@@ -129,7 +132,7 @@ def _is_clearly(word: str, size: Float[np.ndarray, " 3"], up_axis: Axis) -> bool
 
 
 def _can_ask(record: Record, fact: Fact) -> bool:
-    known = fact.kind == "shape" or (fact.kind == "color" and record.has_color)
+    known = fact.kind == "shape" or (fact.kind == "color" and record.has_color is not False)
     return known and not fact.subject and len(fact.options) >= OPTIONS
 
 

@@ -52,6 +52,14 @@ def test_prepare_fills_missing_color() -> None:
     assert (prepare(cloud(50), key=("a",), has_color=False)[:, 3:] == 0).all()
 
 
+def test_prepare_takes_black_for_missing_color_where_nobody_knows() -> None:
+    gray, colored, black = Preparation(missing_color=0.4), cloud(50), cloud(50)
+    black[:, 3:] = 0
+    assert (prepare(black, gray, key=("a",), has_color=None)[:, 3:] == np.float32(0.4)).all()
+    assert (prepare(black, gray, key=("a",))[:, 3:] == 0).all()
+    np.testing.assert_array_equal(prepare(colored, gray, key=("a",), has_color=None)[:, 3:], colored[:, 3:])
+
+
 def test_prepare_without_normalization() -> None:
     source = cloud(50)
     assert np.array_equal(prepare(source, Preparation(normalize=False), key=("a",)), source)

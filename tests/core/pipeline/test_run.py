@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,6 +43,16 @@ def test_questions_names_the_existing_splits(tmp_path: Path) -> None:
     assert refusal(tmp_path, {"evaluate.split": "tset"}) == (
         "dataset shapes has no record to report on (--evaluate.split) in split 'tset'; "
         "there are: train (64), val (16), test (24), counterfactual (16)"
+    )
+
+
+def test_questions_refuses_a_set_for_evaluation_alone(tmp_path: Path) -> None:
+    cloud = np.random.default_rng(0).random((64, 6), dtype=np.float32)
+    path = tmp_path / "modelnet40_test_64pts_fps.dat"
+    path.write_bytes(pickle.dumps([[cloud] * 8, [*range(8)]]))
+    assert refusal(tmp_path, {"dataset": "modelnet40", "dataset.root": str(tmp_path)}) == (
+        "dataset modelnet40 has no record to train on in split 'train'; there are: test (8); spa3d.evaluate in Python "
+        "needs no training data"
     )
 
 
