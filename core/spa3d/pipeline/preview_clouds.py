@@ -89,7 +89,8 @@ def draw_clouds(request: CloudsRequest, *, skipped: Callable[[str], None], noted
         noted(same[0] if len(same) == 1 else f"{same[0]} (and the like: {len(same) - 1} more)")
     with naming_write_errors(request.path):
         draw_contact_sheet(pictures, labels, request.path)
-    return f"{len(pictures)} of {format_count(len(files), 'file')}"
+    unreadable = f"; {len(errors)} cannot be read" if errors else ""
+    return f"{len(pictures)} of {format_count(len(files), 'file')}{unreadable}"
 
 
 def find_clouds(sources: Sequence[Path]) -> list[tuple[Path, str]]:
