@@ -94,9 +94,10 @@ def draw_clouds(request: CloudsRequest, *, skipped: Callable[[str], None], noted
 
 
 def find_clouds(sources: Sequence[Path]) -> list[tuple[Path, str]]:
-    """Find cloud files, each with a name for labels; of a folder all below it, sorted, but no hidden ones.
+    """Find cloud files, each with a name for labels.
 
-    Files that are named themselves are there whatever they are.
+    Of a folder they are all below it, sorted, without hidden ones and links to folders. A file that is named itself is
+    there whatever it is.
     """
     result = dict[Path, str]()
     for source in sources:
@@ -114,7 +115,7 @@ def find_clouds(sources: Sequence[Path]) -> list[tuple[Path, str]]:
 
 @contextmanager
 def naming_write_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the system while a sheet is written into an `OutputError` that names the file."""
+    """Turn an error of the system while `path` is written into an `OutputError`."""
     try:
         yield
     except OSError as error:
