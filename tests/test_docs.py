@@ -1,4 +1,4 @@
-"""Generated pages: the table of components in README.md, docs/settings.md, and the table in docs/formats.md.
+"""Generated pages: docs/settings.md, and the tables in README.md and docs/formats.md.
 
 ``SPA3D_UPDATE_DOCS=1 pytest tests/test_docs.py`` writes them; without the variable a stale page fails.
 """
@@ -100,10 +100,10 @@ def check_page(path: Path, expected: str) -> None:
 def check_table(path: Path, name: str, expected: str) -> None:
     """Compare the table between two marks of a page with the expected one, or write it."""
     begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
-    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
-    assert found, f"{path.relative_to(ROOT)} has lost {begin}"
-    _, found, after = rest.partition(end)
-    assert found, f"{path.relative_to(ROOT)} has lost {end}"
+    before, mark, rest = path.read_text(encoding="utf-8").partition(begin)
+    assert mark, f"{path.relative_to(ROOT)} has lost {begin}"
+    _, mark, after = rest.partition(end)
+    assert mark, f"{path.relative_to(ROOT)} has lost {end}"
     check_page(path, before + begin + expected + end + after)
 
 

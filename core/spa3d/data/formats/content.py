@@ -28,7 +28,7 @@ class Content:
     advice: str = ""
 
     @property
-    def cure(self) -> str:
+    def remedy(self) -> str:
         """What to do with a file of another name."""
         return self.advice or f"rename it to {' or '.join(self.suffixes)}"
 
@@ -78,4 +78,4 @@ def refuse_other_content(path: Path, where: str) -> None:
     content = describe_content(head)
     if content is not None and path.suffix.lower() not in content.suffixes:
         ending = f", although its name ends in {path.suffix}" if content.suffixes else ""
-        raise DataError(f"{where}: it looks like {content.description}{ending}; {content.cure}.")
+        raise DataError(f"{where}: it looks like {content.description}{ending}; {content.remedy}.")

@@ -1,4 +1,4 @@
-"""Reader of PCD files of the Point Cloud Library (PCL), with pypcd4's types and decompression."""
+"""Reader of PCD files of the Point Cloud Library (PCL), with types and LZF of pypcd4."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ def _read_binary(file: BinaryIO, header: PcdHeader, available: int, where: str) 
 
 
 def _read_compressed(file: BinaryIO, header: PcdHeader, available: int, where: str) -> Iterator[Block]:
-    """Read fields that are compressed as a whole, one after another; PCL leaves padding out, other programs do not."""
+    """Read fields that are compressed as a whole, one after another.
+
+    PCL leaves padding out, other programs do not.
+    """
     stored = [name for name in header.names if not is_padding(name)]
     compressed, size = struct.unpack("<II", file.read(8).ljust(8, b"\0"))
     if size == header.points * header.dtype.itemsize:
@@ -114,14 +117,14 @@ class _Builder:
     """
 
     def __init__(self, header: PcdHeader, reading: Reading) -> None:
-        found = find_fields(header.names)
-        if not has_fields(found, POINT):
+        fields = find_fields(header.names)
+        if not has_fields(fields, POINT):
             raise DataError(f"{reading.where}: no fields x, y and z; there: {' '.join(header.fields)}.")
         self.header, self.reading = header, reading
-        self.names = {field: header.names[position] for field, position in found.items()}
+        self.names = {field: header.names[position] for field, position in fields.items()}
         self.packed = next((name for name in _PACKED if name in header.names), None)
-        self.has_color = self.packed is not None or has_fields(found, COLOR)
-        self.has_normals = has_fields(found, NORMAL)
+        self.has_color = self.packed is not None or has_fields(fields, COLOR)
+        self.has_normals = has_fields(fields, NORMAL)
         self.missing = self.lost = 0
         self.are_zero = self.packed is not None and self.header.dtype[self.packed].kind == "f"
         """Whether packed colors that are stored as floats are all 0."""

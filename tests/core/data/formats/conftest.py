@@ -18,7 +18,7 @@ POINTS = 60
 
 
 def make_sample() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coordinates, byte colors and unit normals; the last third repeats a point, so that it can be compressed."""
+    """Coordinates, byte colors and unit normals; the last third repeats one point."""
     generator = np.random.default_rng(0)
     rows = np.minimum(np.arange(POINTS), 2 * POINTS // 3)
     xyz = generator.normal(size=(POINTS, 3)).astype(np.float32)[rows]

@@ -1,4 +1,4 @@
-"""Every reader of points on shortened and altered files: an error with a message, or a cloud, and soon."""
+"""Every reader of points on shortened and altered files: a message or a cloud, and soon."""
 
 import time
 import warnings
