@@ -6,6 +6,7 @@ Values of required Config fields come from the fixture `required_values`.
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -49,7 +50,11 @@ def required_values(tmp_path: Path) -> dict[str, dict[str, Any]]:
             turns = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
             conversations.append({"object_id": name, "conversations": turns})
         (tmp_path / f"anno_data/all_{split}.json").write_text(json.dumps(conversations), encoding="utf-8")
-    return {"pointllm": {"root": tmp_path}}
+    labels = [number % 40 for number in range(12)]
+    for split in ("train", "test"):
+        points = list(Draws([(split, number) for number in labels]).normal(32, 6).numpy())
+        (tmp_path / f"modelnet40_{split}_32pts_fps.dat").write_bytes(pickle.dumps([points, labels]))
+    return {"pointllm": {"root": tmp_path}, "modelnet40": {"root": tmp_path}}
 
 
 def clouds(number: int = 128) -> Tensor:
