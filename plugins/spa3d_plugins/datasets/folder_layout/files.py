@@ -129,7 +129,7 @@ def _has_points(root: Path, name: str) -> bool:
             lines = [file.readline(10_000) for _ in range(_LINES_READ)]
     except OSError:
         return True  # reading it as a cloud says why it cannot be read
-    rows = (re.split(r"[\s,;]+", line.decode("utf-8", "replace").strip("\ufeff \t\r\n,;")) for line in lines)
+    rows = (re.split(r"[\s,;\"]+", line.decode("utf-8", "replace").strip('\ufeff \t\r\n,;"')) for line in lines)
     return any(len(cells) >= 3 and all(map(_NUMBER.fullmatch, cells)) for cells in rows)
 
 

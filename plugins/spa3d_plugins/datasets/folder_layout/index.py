@@ -117,8 +117,9 @@ class FolderIndex:
         categories = {record_id: category for record_id, category in named.items() if category} | stated
         if named.keys() - stated.keys() and categories:
             first = next(record_id for record_id in named if record_id not in stated and record_id in categories)
+            count, source = len(set(categories.values())), "folders" if rule == "folder" else "files"
             self.notes.append(
-                f"{len(set(categories.values()))} categories from the names of {rule}s (--dataset.category {rule}), such as "
+                f"{count} categories from the names of {source} (--dataset.category {rule}), such as "
                 f"{categories[first]!r} for {names[first]}."
             )
         return categories

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
+from spa3d.data.holdout import held_out_groups
 from spa3d.errors import DataError
-from spa3d.runtime.rng import keyed_generator
 from spa3d.runtime.text_files import read_text
 from spa3d_plugins.datasets.folder_layout.files import FolderFiles
 from spa3d_plugins.datasets.folder_layout.lookup import CloudNames
@@ -170,16 +170,13 @@ def draw_missing(splits: Splits, groups: Mapping[str, str], shares: Mapping[str,
 
 def _draw(names: Sequence[str], shares: Mapping[str, float], seed: int) -> dict[str, str]:
     """Draw a split for each name; every split gets one at least."""
-    numbers = {name: float(keyed_generator(seed, "split", name).random()) for name in names}
-    drawn, start = dict.fromkeys(names, "train"), 0.0
-    for split, share in shares.items():
-        drawn |= {name: split for name, number in numbers.items() if start <= number < start + share}
-        start += share
-    for split in (*shares, "train"):
-        if split not in drawn.values():
-            sizes = {each: list(drawn.values()).count(each) for each in SPLITS}
-            largest = max(SPLITS, key=lambda each: sizes[each])
-            drawn[min((name for name in names if drawn[name] == largest), key=numbers.__getitem__)] = split
+    drawn, rest, share_left = dict.fromkeys(names, "train"), set(names), 1.0
+    for number, (split, share) in enumerate(shares.items(), start=1):
+        chosen = held_out_groups(rest, share / share_left, purpose=f"{split} {seed}")
+        most = len(rest) - (len(shares) - number) - 1  # leaves one for each split that follows, and for train
+        drawn |= dict.fromkeys(sorted(chosen)[:most], split)
+        rest = {name for name in names if drawn[name] == "train"}
+        share_left -= share
     return drawn
 
 
