@@ -21,7 +21,7 @@ from spa3d.data.cloud_checks import Colors, cloud_location
 from spa3d.data.formats.contract import MESH_POINTS, MOST_POINTS, Reading
 from spa3d.data.formats.read import parse_cloud
 from spa3d.data.lazy_records import LazyRecords
-from spa3d.errors import DataError, bad_records
+from spa3d.errors import DataError
 from spa3d_plugins.datasets import cloud_edits
 from spa3d_plugins.datasets.color_names import WORDS, main_color
 from spa3d_plugins.datasets.fact_questions import QUESTIONS, FreshRounds, choose_values, draw_conversations, make_fact
@@ -152,10 +152,8 @@ class Folder(Dataset):
     def _index(self) -> FolderIndex:
         settings = self.config
         shares = {"val": settings.val_share, "test": settings.test_share}
-        rules = Rules(settings.category, settings.split_by, shares, settings.group_by, settings.seed)
+        rules = Rules(settings.category, settings.split_by, shares, settings.group_by, settings.seed, self.on_bad_data)
         index = FolderIndex(self._files, rules, self.file_hashes)
-        if index.errors and self.on_bad_data == "stop":
-            raise bad_records(index.errors)
         self.skip_log.add(*index.errors)
         self.skip_log.note(*index.notes)
         return index

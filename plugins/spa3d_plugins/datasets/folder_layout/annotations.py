@@ -12,14 +12,13 @@ from spa3d.contracts.dataset import CAPTION, Conversation
 from spa3d.data.keys import refuse_misspelled
 from spa3d.errors import DataError
 from spa3d.runtime.text_files import read_text
+from spa3d_plugins.datasets.folder_layout.columns import NAMES, PROPERTIES, TEXTS
 from spa3d_plugins.datasets.folder_layout.files import FolderFiles
 from spa3d_plugins.datasets.folder_layout.lookup import CloudNames
 from spa3d_plugins.datasets.folder_layout.names import SPLITS, find_split
-from spa3d_plugins.datasets.folder_layout.tables import NAMES, Row, read_table
-from spa3d_plugins.datasets.folder_layout.texts import TEXTS, foreign_marks, read_conversations
+from spa3d_plugins.datasets.folder_layout.tables import Row, read_table
+from spa3d_plugins.datasets.folder_layout.texts import foreign_marks, read_conversations
 
-PROPERTIES = ("category", "group", "split", "main_color", "shape")
-"""Columns with one value per cloud."""
 LONGEST_WORD = 200
 """Most characters of a category, a group and the like."""
 LISTED = 20
@@ -55,6 +54,7 @@ class Annotations:
 
     Attributes:
         by_id: cloud → what is said of it; only clouds that a text names.
+        with_texts: whether any entry or file is meant to have a text.
         errors: one line per entry, or part of one, that is not used.
         notes: what is guessed, or not read.
 
@@ -65,6 +65,7 @@ class Annotations:
 
     def __init__(self, files: FolderFiles) -> None:
         self.by_id: dict[str, Annotation] = {}
+        self.with_texts = bool(files.captions)
         self.errors: list[str] = []
         self.notes: list[str] = []
         self._names = CloudNames(files.root, files.clouds)
@@ -75,11 +76,6 @@ class Annotations:
             self._read_caption(record_id, files.path(name))
         self._note_marks()
 
-    @property
-    def with_texts(self) -> bool:
-        """Whether any cloud has a conversation."""
-        return any(annotation.conversations for annotation in self.by_id.values())
-
     def _read(self, path: Path) -> None:
         table = read_table(path)
         self.errors += table.errors
@@ -89,6 +85,7 @@ class Annotations:
         unread, checked, nameless = Counter[str](), set[frozenset[str]](), list[str]()
         for row in table.rows:
             unread.update(row.values.keys() - {*NAMES, *TEXTS, *PROPERTIES})
+            self.with_texts = self.with_texts or bool(row.empty or row.values.keys() & set(TEXTS))
             if (keys := frozenset(row.values)) not in checked:
                 checked.add(keys)
                 self._check_columns(row)
@@ -101,7 +98,7 @@ class Annotations:
         self._report_nameless(path, nameless, len(table.rows))
         for key, count in unread.items():
             known = ", ".join((*NAMES, *TEXTS, *PROPERTIES))
-            self.notes.append(f"{path}: column {key!r}, in {count} entries, is not read; read are {known}.")
+            self.notes.append(f"{path}: column {key!r} ({count} times) is not read; read are {known}.")
 
     def _check_columns(self, row: Row) -> None:
         names = () if row.values.keys() & set(NAMES) else NAMES
@@ -136,6 +133,8 @@ class Annotations:
         for name in PROPERTIES:
             if name in row.values:
                 self._set(annotation, record_id, name, row)
+        if row.empty and not row.values.keys() & set(TEXTS):
+            raise DataError(f"{row.where}: {row.empty[0]} is empty.")
         self._marks.update(foreign_marks(row))
         for conversation in read_conversations(row):
             self._append(annotation, record_id, conversation, row.where)

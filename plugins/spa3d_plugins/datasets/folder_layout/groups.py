@@ -31,9 +31,9 @@ def group_clouds(
         Id → group, which is the smallest id in it, and why the cloud is in it.
 
     """
-    links: list[tuple[str, Sequence[str]]] = [(f"the group {group!r}", ids) for group, ids in _invert(named).items()]
+    links: list[tuple[str, Sequence[str]]] = [(f"group {group!r}", ids) for group, ids in _invert(named).items()]
     if group_by != "none":
-        links += [("the same name", ids) for ids in _invert(_stems(files)).values()]
+        links += [("one name", ids) for ids in _invert(_stems(files)).values()]
         links += [("equal content", ids) for ids in _equal_files(files, hashes)]
     if group_by == "name":
         links += [("a similar name", ids) for ids in _similar_names(files.clouds)]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from spa3d.contracts.dataset import Conversation
-from spa3d.errors import DataError
+from spa3d.contracts.dataset import Conversation, OnBadData
+from spa3d.errors import DataError, bad_records
 from spa3d.runtime.file_hashes import FileHashes
 from spa3d_plugins.datasets.folder_layout.annotations import Annotation, Annotations
 from spa3d_plugins.datasets.folder_layout.files import FolderFiles
@@ -29,6 +29,7 @@ class Rules:
     shares: Mapping[str, float]
     group_by: GroupBy
     seed: int
+    on_bad_data: OnBadData = "stop"
 
 
 class FolderIndex:
@@ -46,7 +47,7 @@ class FolderIndex:
         notes: what is guessed, drawn or not read.
 
     Raises:
-        DataError: the folder as a whole cannot be used.
+        DataError: the folder as a whole cannot be used, or there are errors and they stop.
 
     """
 
@@ -59,7 +60,8 @@ class FolderIndex:
         self._categories = self._find_categories(rules.category, with_texts=annotations.with_texts)
         usable = self._select_described(with_texts=annotations.with_texts)
         stated = SplitReader(files, self._column("split"), rules.split_by).read()
-        self._take(stated)
+        self.errors += stated.errors
+        self.notes += stated.notes
         grouped = group_clouds(files, self._column("group"), rules.group_by, hashes)
         grouped = {record_id: grouped[record_id] for record_id in usable}
         paths = {record_id: str(files.path(files.clouds[record_id])) for record_id in usable}
@@ -67,10 +69,22 @@ class FolderIndex:
             self.errors.append(line)
             del grouped[record_id], stated.by_id[record_id]
         self.groups = {record_id: group for record_id, (group, _) in grouped.items()}
+        if self.errors and rules.on_bad_data == "stop":
+            raise bad_records(self.errors)
+        self.splits = self._split(stated, rules)
+
+    def _split(self, stated: Splits, rules: Rules) -> dict[str, tuple[str, ...]]:
+        """Ids of each split, the missing ones drawn."""
         drawn = Splits(stated.by_id)
-        draw_missing(drawn, self.groups, rules.shares, rules.seed)
-        self._take(drawn)
-        self.splits = {
+        try:
+            draw_missing(drawn, self.groups, rules.shares, rules.seed)
+        except DataError as error:
+            left_out = (
+                f" {len(self.errors)} errors in files and texts, the first: {self.errors[0]}" if self.errors else ""
+            )
+            raise DataError(f"{self._files.root}: {error}{left_out}") from error
+        self.notes += drawn.notes
+        return {
             split: tuple(record_id for record_id in self.groups if drawn.by_id.get(record_id) == split)
             for split in SPLITS
         }
@@ -99,10 +113,6 @@ class FolderIndex:
             for record_id, annotation in self._annotations.items()
             if name in annotation.properties
         }
-
-    def _take(self, splits: Splits) -> None:
-        self.errors += splits.errors
-        self.notes += splits.notes
 
     def _find_categories(self, rule: CategoryFrom, *, with_texts: bool) -> dict[str, str]:
         """Categories that the texts state; for other clouds those of the names, as `rule` says."""

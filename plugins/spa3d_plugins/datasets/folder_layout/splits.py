@@ -156,8 +156,8 @@ def draw_missing(splits: Splits, groups: Mapping[str, str], shares: Mapping[str,
     names = sorted({groups[record_id] for record_id in pool})
     if len(names) <= len(missing):
         raise DataError(
-            f"{len(names)} clouds (look-alikes counted once) are too few for {', '.join(('train', *missing[::-1]))}; "
-            f"at least {len(missing) + 1} are needed."
+            f"{len(names)} cloud{'s' * (len(names) != 1)} (look-alikes count once) are too few for "
+            f"{', '.join(('train', *missing[::-1]))}; at least {len(missing) + 1} are needed."
         )
     drawn = _draw(names, {split: shares[split] for split in missing}, seed)
     splits.by_id |= {record_id: drawn[groups[record_id]] for record_id in pool}
@@ -199,8 +199,8 @@ def crossing_groups(
             other = held_out.get(group)
             if other is not None:
                 line = (
-                    f"{where[record_id]}: in {split}, but it has {reason} as {other!r}, which is held out in "
-                    f"{splits[other]}; --dataset.group_by none ignores equal files and names."
+                    f"{where[record_id]}: in {split}, but a look-alike of {other!r} ({reason}), which is held "
+                    f"out in {splits[other]}; --dataset.group_by none ignores equal files and names."
                 )
                 yield record_id, line
         held_out |= {groups[record_id][0]: record_id for record_id in own if groups[record_id][0] not in held_out}

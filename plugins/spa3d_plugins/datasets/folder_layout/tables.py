@@ -14,11 +14,10 @@ from spa3d.data.conversations import JsonArray
 from spa3d.errors import DataError
 from spa3d.runtime.jsonl import read_lines
 from spa3d.runtime.text_files import read_text
+from spa3d_plugins.datasets.folder_layout.columns import NAMES, TEXTS
 
-NAMES = ("file", "file_name", "filename", "path", "object_id", "id", "uid")
-"""Columns that name the cloud; of several the first counts."""
 LONGEST_TEXT = 100_000
-"""Most characters of a text or cell; an answer of a model has hundreds."""
+"""Most characters of a text; an answer of a model has hundreds."""
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
 
@@ -29,11 +28,13 @@ class Row:
     Attributes:
         where: file and line or number of the entry, for messages.
         values: the cells by the name of their column, in lower case; empty ones are left out.
+        empty: columns of texts whose cells are empty.
 
     """
 
     where: str
     values: Mapping[str, Any]
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,19 @@ def _as_table(entries: Iterator[tuple[str, Any]], errors: list[str]) -> Table:
     for where, value in entries:
         if isinstance(value, dict):
             cells = {str(key).strip().lower(): cell for key, cell in value.items()}
-            rows.append(Row(where, {key: cell for key, cell in cells.items() if cell not in (None, "")}))
+            rows.append(_as_row(where, cells))
         else:
             errors.append(f"{where}: {json.dumps(value)[:60]} is no object with a file and a text.")
     return Table(rows, errors)
+
+
+def _as_row(where: str, cells: Mapping[str, Any]) -> Row:
+    values = {key: cell for key, cell in cells.items() if key and not _is_blank(cell)}
+    return Row(where, values, tuple(key for key in cells if key in TEXTS and key not in values))
+
+
+def _is_blank(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
 def _read_json(path: Path) -> Iterator[tuple[str, Any]]:
@@ -123,7 +133,7 @@ def _read_csv(path: Path) -> Table:
     first = [cell.strip().lower().replace(" ", "_").replace("-", "_") for cell in lines[0][1]]
     notes = list[str]()
     if not set(first) & set(NAMES):
-        if len(first) != 2:
+        if len(first) != 2 or set(first) & set(TEXTS):
             raise DataError(
                 f"{path}: the first line has the columns {', '.join(first)[:200]} (split at {_DELIMITERS[delimiter]}); "
                 f"a header names the cloud by one of {', '.join(NAMES)}. Without a header there are two columns, id "
@@ -145,8 +155,8 @@ def _read_csv(path: Path) -> Table:
                 "in quotes."
             )
             continue
-        values = zip(first, (cell.strip() for cell in cells), strict=False)
-        rows.append(Row(where, {key: cell for key, cell in values if key and cell}))
+        padded = [*(cell.strip() for cell in cells), *[""] * (len(first) - len(cells))]
+        rows.append(_as_row(where, dict(zip(first, padded, strict=True))))
     return Table(rows, errors, notes)
 
 
@@ -159,7 +169,7 @@ def _find_delimiter(text: str) -> str:
 
 def _split_cells(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row and the line that it begins in; blank lines are left out."""
-    previous, limit = 0, csv.field_size_limit(LONGEST_TEXT)
+    previous, limit = 0, csv.field_size_limit(len(text) + 1)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
@@ -167,11 +177,9 @@ def _split_cells(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, l
                 yield previous + 1, cells
             previous = reader.line_num
     except csv.Error as error:
-        hint = (
-            f"a cell has more than {LONGEST_TEXT:,} characters; is a quote not closed?"
-            if "field larger" in str(error)
-            else f"{error}; is a quote in a text not doubled?"
-        )
-        raise DataError(f"{path}, line {previous + 1}: {hint}") from error
+        raise DataError(
+            f"{path}, line {previous + 1}: {error}; a quote in a text is doubled, and a text that begins with one ends "
+            "with one."
+        ) from error
     finally:
         csv.field_size_limit(limit)

@@ -9,14 +9,11 @@ from typing import Any
 from spa3d.contracts.dataset import CAPTION, POINT, Conversation, Round
 from spa3d.data.conversations import conversation
 from spa3d.errors import DataError
+from spa3d_plugins.datasets.folder_layout.columns import CAPTIONS
 from spa3d_plugins.datasets.folder_layout.tables import LONGEST_TEXT, Row
 
 CAPTION_QUESTION = "What is this?"
 """The question whose answer is a caption."""
-CAPTIONS = ("caption", "captions", "text", "description")
-"""Columns of captions."""
-TEXTS = (*CAPTIONS, "question", "answer", "conversations", "messages", "conversation_type")
-"""Columns of texts."""
 MARKS = ("<image>", "<point_cloud>", "<pointcloud>", "<pc>", "<3d>")
 """Marks of the input in the data of other projects; in a first question they stand for the cloud."""
 _SPEAKERS = {"human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt", "model": "gpt"}
