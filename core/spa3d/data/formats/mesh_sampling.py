@@ -26,7 +26,9 @@ _ROUNDS = 64
 
 @dataclass(frozen=True)
 class Texture:
-    """Image on a surface; a point has the color of the nearest texel, so that atlases of colors do not bleed.
+    """Image on a surface.
+
+    A point has the color of the nearest texel, so that neighbors in an atlas of colors do not mix.
 
     Attributes:
         image: display colors, ``(H, W, 3)``, or with alpha ``(H, W, 4)``; at least one texel.
@@ -57,7 +59,7 @@ class Surface:
         faces: indices of vertices, ``(F, 3)`` int64.
         vertex_colors: display colors in [0, 1], ``(V, 3)`` float32.
         face_colors: display colors in [0, 1], ``(F, 3)`` float32.
-        uv: places in the texture, ``(V, 2)``.
+        uv: texture coordinates, ``(V, 2)``.
         texture: image on the surface; needs `uv`.
         factor: linear color, red, green, blue and alpha in [0, 1].
         cutoff: least alpha of texture times factor that is seen; points below are drawn again. None: all is seen.
@@ -87,7 +89,7 @@ def draw_points(surfaces: Sequence[Surface], reading: Reading) -> Cloud:
 
     Raises:
         DataError: no faces, no area, nothing visible, faces of vertices that do not exist, NaN or infinity in a vertex
-            or a place in the texture that is used; the message begins with ``reading.where``.
+            or a texture coordinate that is used; the message begins with ``reading.where``.
 
     """
     surfaces = [each for each in surfaces if len(each.faces)]
@@ -131,12 +133,12 @@ def _draw_visible(surfaces: Sequence[Surface], reading: Reading) -> _Drawn:
     generator = keyed_generator(*reading.key)
     drawn, missing = _Drawn(reading.count), np.arange(reading.count)
     for _ in range(_ROUNDS):
-        place = generator.random((len(missing), 3))
-        triangle = np.searchsorted(cumulative, place[:, 0] * cumulative[-1], side="right")
+        sample = generator.random((len(missing), 3))
+        triangle = np.searchsorted(cumulative, sample[:, 0] * cumulative[-1], side="right")
         visible = np.ones(len(missing), bool)
         for index, chosen in _group(np.searchsorted(first, triangle, side="right") - 1):
             face, rows = triangle[chosen] - first[index], missing[chosen]
-            visible[chosen] = _fill(drawn, rows, surfaces[index], face, place[chosen, 1:])
+            visible[chosen] = _fill(drawn, rows, surfaces[index], face, sample[chosen, 1:])
         missing = missing[~visible]
         if not len(missing):
             return drawn
@@ -148,10 +150,10 @@ def _fill(
     rows: Int[np.ndarray, " N"],
     surface: Surface,
     face: Int[np.ndarray, " N"],
-    place: Float[np.ndarray, "N 2"],
+    sample: Float[np.ndarray, "N 2"],
 ) -> Bool[np.ndarray, " N"]:
     """Fill `rows` with points of triangles `face`; returns which of them are visible."""
-    second, third = np.where((place.sum(1) > 1)[:, None], 1 - place, place).T
+    second, third = np.where((sample.sum(1) > 1)[:, None], 1 - sample, sample).T
     weights = np.stack([1 - second - third, second, third], 1)
     corners = surface.faces[face]
     a, b, c = (surface.vertices[corners[:, i]].astype(np.float64) for i in range(3))
@@ -220,7 +222,7 @@ def _check(surface: Surface, where: str) -> None:
 
 
 def _areas(surfaces: Sequence[Surface], where: str) -> list[Float[np.ndarray, " F"]]:
-    """Areas of the triangles of each surface, in units of the square of the largest extent; raises without area."""
+    """Areas of all triangles in units of the squared largest extent; raises if all are 0."""
     areas = []
     low = np.min([each.vertices[each.faces.ravel()].min(0) for each in surfaces], axis=0)
     high = np.max([each.vertices[each.faces.ravel()].max(0) for each in surfaces], axis=0)
@@ -235,7 +237,7 @@ def _areas(surfaces: Sequence[Surface], where: str) -> list[Float[np.ndarray, " 
 
 
 def _cross(b: Float[np.ndarray, "N 3"], c: Float[np.ndarray, "N 3"], unit: float) -> Float[np.ndarray, "N 3"]:
-    """Cross products of edges in units of `unit`; numpy's own may use other instructions on other machines."""
+    """Cross products of edges in units of `unit`, with the same digits on any machine."""
     (bx, by, bz), (cx, cy, cz) = (b / unit).T, (c / unit).T
     return np.stack([by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx], 1)
 
@@ -252,12 +254,12 @@ def _interpolate(
     return parts[0] + parts[1] + parts[2]
 
 
-def _texel(place: Float[np.ndarray, " N"], size: int, wrap: Wrap) -> Int[np.ndarray, " N"]:
+def _texel(position: Float[np.ndarray, " N"], size: int, wrap: Wrap) -> Int[np.ndarray, " N"]:
     if wrap == "mirror":
-        place = 1 - np.abs(np.mod(place, 2) - 1)
+        position = 1 - np.abs(np.mod(position, 2) - 1)
     elif wrap == "repeat":
-        place = place - np.floor(place)
-    return np.clip(np.clip(place, 0, 1) * size, 0, size - 1).astype(np.int64)
+        position = position - np.floor(position)
+    return np.clip(np.clip(position, 0, 1) * size, 0, size - 1).astype(np.int64)
 
 
 def _group(owner: Int[np.ndarray, " N"]) -> Iterator[tuple[int, Int[np.ndarray, " M"]]]:
