@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,7 +32,8 @@ from spa3d_plugins.datasets.folder_layout.index import CategoryFrom, FolderIndex
 from spa3d_plugins.datasets.folder_layout.splits import SplitBy
 
 MOST_NOTES = 50
-"""Different notes of clouds that are passed on."""
+"""Different notes of clouds that are passed on; notes that differ in their numbers are alike."""
+_NUMBER = re.compile(r"\d[\d,.]*")
 
 
 class FolderConfig(FreshRounds):
@@ -200,9 +202,10 @@ class Folder(Dataset):
         key = ("mesh", self.config.seed, record_id)
         cloud = parse_cloud(path, Reading(self.config.colors, self.config.mesh_points, key, where))
         for note in cloud.notes:
-            if note not in self._noted and len(self._noted) < MOST_NOTES:
-                self._noted.add(note)
-                self.skip_log.note(f"{path}: {note}")
+            kind = _NUMBER.sub("0", note)
+            if kind not in self._noted and len(self._noted) < MOST_NOTES:
+                self._noted.add(kind)
+                self.skip_log.note(f"{path}: {note} (such a note is listed for one cloud only)")
         return cloud.to_array(where=where)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spa3d.contracts.dataset import Conversation, OnBadData
-from spa3d.errors import DataError, bad_records
+from spa3d.errors import DataError, RecordError, bad_records
 from spa3d.runtime.file_hashes import FileHashes
 from spa3d_plugins.datasets.folder_layout.annotations import Annotation, Annotations
 from spa3d_plugins.datasets.folder_layout.files import FolderFiles
@@ -145,10 +145,10 @@ class FolderIndex:
                 rest = "" if with_texts else ", and its name gives no category (--dataset.category)"
                 self.errors.append(f"{self._files.path(name)}: no text is about it{rest}.")
         if not usable:
-            raise DataError(
-                f"{self._files.root}: nothing says what the {len(self._files.clouds)} clouds are. Give captions "
-                f"(captions.csv with columns file and caption), or sort the files into folders named by category. "
-                f"First: {self.errors[0]}"
+            raise RecordError(
+                self.errors,
+                f"{self._files.root}: nothing says what the {len(self._files.clouds)} clouds are; give captions "
+                "(captions.csv with columns file and caption), or sort the files into folders named by category.",
             )
         if made:
             self.notes.append(f"{made} of {len(usable)} clouds have no text: a caption is made from the category.")
