@@ -46,7 +46,7 @@ class FolderConfig(FreshRounds):
     and a .txt beside a cloud."""
     category: CategoryFrom = "auto"
     """Source of categories that no text states: names of folders, names of files, or none; auto: none with texts, else
-    folders if every cloud is in one, else file names."""
+    folders if most clouds are in one, else file names."""
     split_by: SplitBy = "auto"
     """Source of the splits: folders, list files, the column split, or keyed hashes; auto: what is there, or hashes."""
     val_share: float = Field(0.1, gt=0, lt=1)

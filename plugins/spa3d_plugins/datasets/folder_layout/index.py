@@ -120,10 +120,13 @@ class FolderIndex:
         if rule == "none" or (rule == "auto" and with_texts):
             return stated
         names = self._files.clouds
-        folders = {record_id: folder_category(name) for record_id, name in names.items()}
-        if rule == "auto":
-            rule = "folder" if all(folders.values()) and len(set(folders.values())) > 1 else "name"
-        named = folders if rule == "folder" else {key: name_category(name) for key, name in names.items()}
+        named = {record_id: folder_category(name) for record_id, name in names.items()}
+        if rule == "auto":  # folders if most clouds are in one, and file names for the others
+            sorted_out = [category for category in named.values() if category]
+            rule = "folder" if len(set(sorted_out)) > 1 and 2 * len(sorted_out) >= len(named) else "name"
+            named = {key: (rule == "folder" and named[key]) or name_category(name) for key, name in names.items()}
+        elif rule == "name":
+            named = {record_id: name_category(name) for record_id, name in names.items()}
         categories = {record_id: category for record_id, category in named.items() if category} | stated
         if named.keys() - stated.keys() and categories:
             first = next(record_id for record_id in named if record_id not in stated and record_id in categories)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from pathlib import PurePosixPath
 
 from spa3d.data.formats.read import FORMATS
@@ -21,7 +20,8 @@ _ALIASES = {
     "testing": "test",
 }
 _PLAIN_FOLDERS = frozenset(["cloud", "clouds", "data", "mesh", "meshes", "model", "models", "objects", "pointclouds"])
-"""Names of folders that say nothing about what is in them; those of file formats belong to them."""
+"""Words of folders that say nothing about what is in them, as do the names of file formats (``gltf_files``)."""
+_SUFFIXES = frozenset(suffix for each in FORMATS for suffix in each.suffixes)
 _PLAIN_FILES = frozenset(["cloud", "mesh", "model", "model normalized", "points", "scan", "scene", "textured"])
 """Names that programs give to every file; the name of the folder counts instead."""
 _WORD = re.compile(r"[^\W\d_]+")
@@ -41,8 +41,7 @@ def folder_splits(name: str) -> tuple[str, ...]:
 
 def folder_category(name: str) -> str:
     """Category from the last telling folder of a file (``train/Chair_2/a.ply`` → ``chair``); empty without one."""
-    folders = _telling_folders(name)
-    return strip_name(folders[-1]) if folders else ""
+    return next(filter(None, map(strip_name, reversed(_telling_folders(name)))), "")
 
 
 def name_category(name: str) -> str:
@@ -56,8 +55,10 @@ def name_category(name: str) -> str:
 
 def look_alike_key(name: str) -> tuple[str, ...]:
     """Telling folders of a file and the words of its name; equal for ``Tree_1`` and ``Tree_2``."""
-    stem = PurePosixPath(name).stem
-    return (*_telling_folders(name), strip_name(stem) or stem)
+    stem, folders = PurePosixPath(name).stem, _telling_folders(name)
+    if strip_name(stem) in _PLAIN_FILES and folders:
+        stem = folders.pop()
+    return (*folders, strip_name(stem) or stem)
 
 
 def strip_name(name: str) -> str:
@@ -75,7 +76,7 @@ def strip_name(name: str) -> str:
 
 def article(words: str) -> str:
     """Indefinite article of `words`."""
-    return "an" if words[:1].lower() in "aeiou" else "a"
+    return "an" if words.lower().startswith(tuple("aeiou")) else "a"
 
 
 def _telling_folders(name: str) -> list[str]:
@@ -83,5 +84,5 @@ def _telling_folders(name: str) -> list[str]:
 
 
 def _is_plain(folder: str) -> bool:
-    word = folder.lower().strip(string.digits + "_-. ")
-    return word in _PLAIN_FOLDERS or any(f".{word}" in each.suffixes for each in FORMATS)
+    words = strip_name(folder).split()
+    return any(word in _PLAIN_FOLDERS or f".{word}" in _SUFFIXES for word in words[:1] + words[-1:])

@@ -18,7 +18,7 @@ SplitBy = Literal["auto", "folders", "lists", "column", "hash"]
 _DESCRIPTIONS = {
     "folders": "folders named train, val or test",
     "lists": "files train.txt, val.txt or test.txt at the top of the folder",
-    "column": "a column split of the texts",
+    "column": "column split in the texts",
 }
 
 

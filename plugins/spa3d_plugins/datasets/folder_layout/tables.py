@@ -170,7 +170,7 @@ def _find_delimiter(text: str) -> str:
 def _split_cells(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row and the line that it begins in; blank lines are left out."""
     previous, limit = 0, csv.field_size_limit(len(text) + 1)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
