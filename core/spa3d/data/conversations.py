@@ -3,6 +3,7 @@
 PointLLM's training file has 660,000 entries. An entry is ``{"object_id", "conversation_type", "conversations": [...]}``
 with turns ``{"from": "human", "value": ...}`` and ``{"from": "gpt", "value": ...}``. The mark ``<point>`` in the first
 human turn stands for the cloud. As the first or last line it means the usual place, in front; elsewhere it is kept.
+A file of references may also be ``{"<object_id>": "<caption>", …}``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from spa3d.contracts.dataset import CAPTION, POINT, Conversation, Round
+from spa3d.data.foreign_layouts import describe_file_key
 from spa3d.data.keys import refuse_misspelled
 from spa3d.errors import DataError
 from spa3d.runtime.text_files import decode, read_bytes
@@ -25,6 +27,9 @@ KEYS = ("object_id", "conversation_type", "conversations")
 KINDS = (CAPTION, "detailed_description", "single_round", "multi_round")
 """PointLLM's conversation types; an entry without one is a caption."""
 
+CAPTION_PROMPT = "Caption this 3D model in detail."
+"""PointLLM's question for captions; asked where a reference comes without a question."""
+_DECODER = json.JSONDecoder()
 _OWN_LINE = re.compile(rf"\A{POINT}\s*(?:\n|\Z)|(?:\A|\n)[ \t]*{POINT}\Z")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -38,20 +43,22 @@ class JsonArray:
     Args:
         path: the file, UTF-8.
         visit: called once with number and value of each entry, during indexing.
+        by_id: accept a JSON object, too: its keys are object ids, its values captions, turns or entries.
 
     Raises:
-        DataError: the file is missing, not JSON, or not an array.
+        DataError: the file is missing, not JSON, not an array, or an object of another project's layout.
 
     """
 
-    def __init__(self, path: Path, visit: Callable[[int, Any], None]) -> None:
+    def __init__(self, path: Path, visit: Callable[[int, Any], None], *, by_id: bool = False) -> None:
         self.path = path
         self._raw = read_bytes(path)
         self.digest = hashlib.sha256(self._raw).hexdigest()
         self._spans = array("q")
         text = decode(self._raw, path)
         seen = byte = 0
-        for number, (start, end, value) in enumerate(_parse_entries(text, path)):
+        self._by_id = by_id and text[_skip_space(text, 0) :][:1] == "{"
+        for number, (start, end, value) in enumerate(_parse_entries(text, path, by_id=self._by_id)):
             first = byte + len(text[seen:start].encode())
             seen, byte = end, first + len(text[start:end].encode())
             self._spans.extend((first, byte))
@@ -62,7 +69,8 @@ class JsonArray:
 
     def __getitem__(self, number: int) -> Any:
         start, end = self._spans[2 * number : 2 * number + 2]
-        return json.loads(self._raw[start:end])
+        raw = self._raw[start:end]
+        return _make_entry(*json.loads(b"{" + raw + b"}").popitem()) if self._by_id else json.loads(raw)
 
 
 def object_of(entry: Any, where: str) -> str:
@@ -155,17 +163,19 @@ def _parse_turn(turn: Any, number: int, where: str) -> str:
     return str(turn["value"]).strip()
 
 
-def _parse_entries(text: str, path: Path) -> Iterator[tuple[int, int, Any]]:
-    """Parse the JSON array `text`: start, end (in characters) and value of each entry."""
-    decoder = json.JSONDecoder()
+def _parse_entries(text: str, path: Path, *, by_id: bool = False) -> Iterator[tuple[int, int, Any]]:
+    """Parse the JSON array `text`, or object: start, end (in characters) and value of each entry."""
+    opening, closing = "{}" if by_id else "[]"
     start = _skip_space(text, 0)
-    if text[start : start + 1] != "[":
+    if text[start : start + 1] != opening:
         raise DataError(f"{path}: a JSON array is expected, and this file starts with {text[start : start + 20]!r}.")
     start = _skip_space(text, start + 1)
-    more = text[start : start + 1] != "]"
+    more = text[start : start + 1] != closing
+    if by_id and not more:
+        raise DataError(f"{path}: a JSON array is expected, and this file has an object without keys.")
     while more:
         try:
-            value, end = decoder.raw_decode(text, start)
+            value, end = _parse_member(text, start, path) if by_id else _DECODER.raw_decode(text, start)
         except RecursionError as error:
             raise DataError(f"{path}: nested too deeply at character {start}.") from error
         except ValueError as error:
@@ -173,11 +183,34 @@ def _parse_entries(text: str, path: Path) -> Iterator[tuple[int, int, Any]]:
         yield start, end, value
         start = _skip_space(text, end)
         more = text[start : start + 1] == ","
-        if not more and text[start : start + 1] != "]":
-            raise DataError(_describe_json_error(path, text, start, "',' or ']' expected"))
+        if not more and text[start : start + 1] != closing:
+            raise DataError(_describe_json_error(path, text, start, f"',' or '{closing}' expected"))
         start = _skip_space(text, start + 1) if more else start
     if _skip_space(text, start + 1) != len(text):
         raise DataError(_describe_json_error(path, text, start + 1, "text after the array"))
+
+
+def _parse_member(text: str, start: int, path: Path) -> tuple[Any, int]:
+    """Parse a key and its value; raises `DataError` if the key is one of another project's layout."""
+    key, end = _DECODER.raw_decode(text, start)
+    if not isinstance(key, str):
+        raise json.JSONDecodeError("a key in quotes expected", text, start)
+    if what := describe_file_key(key):
+        raise DataError(f"{path}: no array of entries; this looks like {what}.")
+    colon = _skip_space(text, end)
+    if text[colon : colon + 1] != ":":
+        raise json.JSONDecodeError("a colon after the key expected", text, colon)
+    value, end = _DECODER.raw_decode(text, _skip_space(text, colon + 1))
+    return _make_entry(key, value), end
+
+
+def _make_entry(object_id: str, value: Any) -> Any:
+    """Make an entry of an object's caption, turns or keys."""
+    if isinstance(value, str):
+        value = [{"from": "human", "value": f"{POINT}\n{CAPTION_PROMPT}"}, {"from": "gpt", "value": value}]
+    if isinstance(value, list):
+        value = {"conversations": value}
+    return {"object_id": object_id, **value} if isinstance(value, dict) else value
 
 
 def _describe_json_error(path: Path, text: str, index: int, error: str) -> str:

@@ -205,8 +205,8 @@ class ModelNet40(Dataset):
                 yield from ((path, category) for path in sorted(folder.iterdir()) if path.suffix.lower() == ".off")
 
     def _note_unknown_folders(self, split: str) -> None:
-        assert self._folder is not None
-        others = sorted(path.parent.name for path in self._folder.glob(f"*/{split}") if path.parent.name not in FOLDERS)
+        inner = self._folder.glob(f"*/{split}") if self._folder else ()
+        others = sorted(path.parent.name for path in inner if path.parent.name not in FOLDERS)
         if others:
             self.skip_log.note(
                 f"{self._folder}: {', '.join(others[:5])}: not read; these folders of {split} are no categories of "

@@ -1,31 +1,31 @@
 """Dataset ``pointllm``: clouds in ``8192_npy/``, conversations in ``anno_data/*.json``.
 
-All entries about one object within a split form one record, whose id is the object's id. An optional file
-``facts_<split>.json`` holds facts about the objects; with it, new questions about the facts are drawn in each epoch.
-Annotations are checked when a split is first used, clouds when they are read.
+The names of PointLLM's published files are known (`pointllm_files`), and so are the keys of related projects
+(`spa3d.data.entry_layouts`). All entries about one object within a split form one record, whose id is the object's id.
+An optional file ``facts_<split>.json`` holds facts about the objects; with it, new questions about the facts are drawn
+in each epoch. Annotations are checked when a split is first used, clouds when they are read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from spa3d.contracts.dataset import Conversation, Dataset, Record, Twin
 from spa3d.data.cloud_checks import Colors
-from spa3d.data.formats.npy import columns, read_npy
 from spa3d.data.lazy_records import LazyRecords
 from spa3d.errors import DataError, bad_records
 from spa3d_plugins.datasets import cloud_edits
 from spa3d_plugins.datasets.fact_questions import QUESTIONS, FreshRounds, choose_values, draw_conversations, make_fact
-from spa3d_plugins.datasets.pointllm_index import SPLITS, AnnotationIndex, ObjectFacts
+from spa3d_plugins.datasets.pointllm_clouds import CloudFiles
+from spa3d_plugins.datasets.pointllm_files import OTHER_FOLDERS, SPLITS, find_files, find_folder
+from spa3d_plugins.datasets.pointllm_index import AnnotationIndex, ObjectFacts
 
 
 class Config(FreshRounds):
@@ -40,11 +40,13 @@ class Config(FreshRounds):
     pattern: str = "{id}_8192.npy"
     """File name of an object's cloud; {id} stands for its object_id."""
     train: tuple[str, ...] = ()
-    """Annotation files of the train split; empty: every *_train.json that is no facts file."""
+    """Annotation files of the train split; empty: every *_train.json that is no facts file, or the published ones."""
     val: tuple[str, ...] = ()
     """Annotation files of the val split; empty: every *_val.json that is no facts file."""
     test: tuple[str, ...] = ()
-    """Annotation files of the test split; empty: every *_test.json that is no facts file."""
+    """Annotation files of the test split; empty: every *_test.json that is no facts file, or PointLLM's references."""
+    val_share: float = Field(0.01, ge=0, le=0.5)
+    """Share of the objects held out of PointLLM's published training files as val; other files name their own."""
     colors: Colors = "0-1"
     """Range of the colors in the clouds' files."""
     up_axis: Literal["x", "y", "z"] = "y"
@@ -77,30 +79,40 @@ class PointLLM(Dataset):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         self.up_axis = self.config.up_axis
-        root = self.config.root.expanduser()
-        self._clouds, self._annotations = root / self.config.clouds, root / self.config.annotations
-        for flag, folder in (("root", root), ("clouds", self._clouds), ("annotations", self._annotations)):
+        root, config = self.config.root.expanduser(), self.config
+        folders = {name: find_folder(root, getattr(config, name)) for name in ("clouds", "annotations")}
+        for flag, folder in (("root", root), *folders.items()):
             if not folder.is_dir():
                 raise DataError(
                     f"--dataset.{flag}: there is no folder {folder}. The folder --dataset.root must contain "
-                    f"{self.config.clouds}/{self.config.pattern} and {self.config.annotations}/*.json."
+                    f"{config.clouds}/{config.pattern} and {config.annotations}/*.json."
                 )
-        self._files = {split: files for split in SPLITS if (files := self._find_files(split))}
-        if not self._files:
+        self._annotations = folders["annotations"]
+        self._clouds = CloudFiles(root, folders["clouds"], config.pattern, config.colors)
+        self._files = find_files(self._annotations, {split: getattr(config, split) for split in SPLITS})
+        if not self._files.splits:
             present = ", ".join(sorted(path.name for path in self._annotations.glob("*.json"))[:8]) or "no .json"
             raise DataError(
-                f"{self._annotations}: no annotation file *_train.json, *_val.json or *_test.json; found: {present}. "
+                f"{self._annotations}: no annotation file *_train.json, *_val.json or *_test.json, and none of "
+                f"PointLLM's; found: {present}. "
                 "Name your files with --dataset.train, --dataset.val and --dataset.test, separated by commas."
             )
+        self._val_share = config.val_share if self._files.published and "val" not in self._files.splits else 0
+
+    @classmethod
+    def recognizes(cls, root: Path) -> bool:
+        """Whether `root` has a folder of clouds, and annotations with the name of a split or of PointLLM's files."""
+        clouds, annotations = (find_folder(root, name) for name in OTHER_FOLDERS)
+        return clouds.is_dir() and annotations.is_dir() and bool(find_files(annotations, {}).splits)
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Splits with annotation files."""
-        return tuple(self._files)
+        """Splits with annotation files, and val where it is held out of train."""
+        return tuple(split for split in SPLITS if split in self._files.splits or (split == "val" and self._val_share))
 
     def records(self, split: str) -> Sequence[Record]:
         """Records of `split`, one per object, in the order of the files, made on access."""
-        if split not in self._files:
+        if split not in self.splits:
             raise DataError(f"{self._annotations}: no files for split {split!r}; there are {', '.join(self.splits)}.")
         return LazyRecords(tuple(self._index.splits[split].entries), partial(self._record, split))
 
@@ -136,27 +148,26 @@ class PointLLM(Dataset):
 
     @cached_property
     def _fingerprint(self) -> str:
-        used = {self._cloud_name(record_id) for index in self._index.splits.values() for record_id in index.entries}
-        clouds = [entry.name for entry in os.scandir(self._clouds) if entry.name in used]
+        used = [record_id for index in self._index.splits.values() for record_id in index.entries]
         what = {
             "config": self.config.model_dump(mode="json", exclude={"root"}),
             "annotations": {split: index.digests for split, index in self._index.splits.items()},
             "records": {split: len(index.entries) for split, index in self._index.splits.items()},
-            "clouds": self.file_hashes.hash_names(self._clouds, clouds),
+            "clouds": self._clouds.hash(used, self.file_hashes),
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def _index(self) -> AnnotationIndex:
-        facts = {split: self._annotations / f"facts_{split}.json" for split in self._files}
         index = AnnotationIndex(
-            self._files, facts, self._clouds, self._cloud_name, allow_text_only=self.config.allow_text_only
+            self._files, self._clouds, allow_text_only=self.config.allow_text_only, val_share=self._val_share
         )
         if index.errors and self.on_bad_data == "stop":
             raise bad_records(index.errors)
         self.skip_log.add(*index.errors, *index.corrupt)
-        others = {path.name for path in self._annotations.glob("facts*.json")} - {path.name for path in facts.values()}
-        names = ", ".join(path.name for path in facts.values())
+        facts = [path.name for path in self._files.facts.values()]
+        others = {path.name for path in self._annotations.glob("facts*.json")} - {*facts}
+        names = ", ".join(facts)
         self.skip_log.note(
             *index.notes,
             *(f"{self._annotations / name}: not read; facts are read from {names}." for name in sorted(others)),
@@ -166,30 +177,13 @@ class PointLLM(Dataset):
     @cached_property
     def _columns(self) -> int:
         """Number of columns of the first readable cloud; all others must have the same number."""
-        for index in self._index.splits.values():
-            for record_id in index.entries:
-                try:
-                    return columns(self._clouds / self._cloud_name(record_id), record_id=record_id)
-                except DataError:  # raised again when that cloud is loaded
-                    continue
-        return 6
+        return self._clouds.columns(name for index in self._index.splits.values() for name in index.entries)
 
     @cached_property
     def _values(self) -> dict[str, tuple[str, ...]]:
         """Kind of fact → the values used as options."""
         counts = {kind: self._index.counts(kind) for kind in QUESTIONS}
         return choose_values(counts, min_category=self.config.min_category)
-
-    def _find_files(self, split: str) -> tuple[Path, ...]:
-        configured = tuple(self._annotations / name for name in getattr(self.config, split))
-        missing = [path for path in configured if not path.is_file()]
-        if missing:
-            raise DataError(f"--dataset.{split}: there is no file {missing[0]}.")
-        paths = sorted(path for path in self._annotations.glob(f"*_{split}.json") if not path.name.startswith("facts_"))
-        return configured or tuple(paths)
-
-    def _cloud_name(self, object_id: str) -> str:
-        return str(self.config.pattern.replace("{id}", object_id))
 
     def _record(self, split: str, object_id: str) -> Record:
         index = self._index.splits[split]
@@ -201,13 +195,15 @@ class PointLLM(Dataset):
             id=object_id,
             object_id=object_id,
             group=known.group or object_id,
-            load=self._loader(object_id),
+            load=self._clouds.loader(object_id, self._columns),
             conversations=conversations,
             facts=tuple(make_fact(kind, answer, self._values[kind]) for kind, answer in known.answers().items()),
             category=known.category,
-            has_color=known.has_color and self._columns == 6,
+            has_color=self._has_color(object_id, known),
         )
 
-    def _loader(self, object_id: str) -> Callable[[], np.ndarray]:
-        path = self._clouds / self._cloud_name(object_id)
-        return partial(read_npy, path, record_id=object_id, colors=self.config.colors, columns=self._columns)
+    def _has_color(self, object_id: str, known: ObjectFacts) -> bool | None:
+        """Whether a cloud has colors; None where only its file knows."""
+        if known.has_color and not self._clouds.is_array(object_id):
+            return None
+        return known.has_color and self._columns == 6

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from spa3d.contracts.dataset import Conversation
 from spa3d.data.cloud_checks import cloud_location
 from spa3d.data.conversations import JsonArray, conversation, object_of
+from spa3d.data.entry_layouts import standardize
+from spa3d.data.foreign_layouts import describe_entry
+from spa3d.data.holdout import held_out_groups
 from spa3d.data.keys import refuse_misspelled
 from spa3d.errors import DataError
-from spa3d.runtime.paths import file_problem
+from spa3d_plugins.datasets.pointllm_clouds import CloudFiles
+from spa3d_plugins.datasets.pointllm_files import SPLITS, AnnotationFiles
 
-SPLITS = ("train", "val", "test")
 CORRUPT = frozenset({"6760e543e1d645d5aaacd3803bcae524", "b91c0711149d460a8004f9c06d3b7f38"})
 """Objects with corrupt colors in the published clouds; PointLLM leaves them out as well."""
 
@@ -67,7 +70,8 @@ class SplitIndex:
         """Read all conversations about an object."""
         entries = (divmod(number, len(self.files)) for number in self.entries[object_id])
         return tuple(
-            conversation(self.files[file][entry], object_id, allow_text_only=allow_text_only) for entry, file in entries
+            conversation(standardize(self.files[file][entry], "")[0], object_id, allow_text_only=allow_text_only)
+            for entry, file in entries
         )
 
 
@@ -75,11 +79,10 @@ class AnnotationIndex:
     """The index of all splits.
 
     Args:
-        annotations: split → its annotation files.
-        facts: split → its facts file, which may be absent.
-        clouds: the folder of the clouds.
-        cloud_name: object → file name of its cloud.
+        files: the annotation files.
+        clouds: the clouds; the index adds the files that entries name.
         allow_text_only: accept entries without ``<point>``.
+        val_share: share of the objects of train that is held out as val; 0: none.
 
     Attributes:
         splits: one index per split.
@@ -93,34 +96,38 @@ class AnnotationIndex:
     """
 
     def __init__(
-        self,
-        annotations: Mapping[str, Sequence[Path]],
-        facts: Mapping[str, Path],
-        clouds: Path,
-        cloud_name: Callable[[str], str],
-        *,
-        allow_text_only: bool,
+        self, files: AnnotationFiles, clouds: CloudFiles, *, allow_text_only: bool, val_share: float = 0
     ) -> None:
         self.errors: list[str] = []
         self.corrupt: list[str] = []
-        self.notes: list[str] = []
-        self._clouds, self._cloud_name, self._allow_text_only = clouds, cloud_name, allow_text_only
-        self._cloud_files = {entry.name for entry in os.scandir(clouds) if _is_file(entry)}
+        self.notes: list[str] = [*files.notes]
+        self._files, self._clouds, self._allow_text_only = files, clouds, allow_text_only
+        self._present, self._reserved = clouds.list_names(), files.read_reserved()
         self._taken: dict[str, str] = {}
         # Held-out splits come first: an object that is also in train, or whose group is, is removed from train.
-        indexed = {split: self._index(split, annotations[split], facts[split]) for split in reversed(list(annotations))}
-        self.splits = {split: indexed[split] for split in annotations}
-        for names in (self._cloud_files, self._taken):  # half the memory of a large index, and not needed any more
-            names.clear()
+        indexed = {split: self._index(split) for split in reversed(list(files.splits))}
+        if val_share:
+            indexed["val"] = self._hold_out(indexed["train"], val_share)
+        self.splits = {split: indexed[split] for split in SPLITS if split in indexed}
+        self._present, self._reserved = set(), frozenset()  # not needed any more, and large
+        self._taken.clear()
 
-    def _index(self, split: str, paths: Sequence[Path], facts: Path) -> SplitIndex:
+    def _index(self, split: str) -> SplitIndex:
         index, shown = SplitIndex(), set[str]()
         unknown_keys = Counter[str]()
+        facts, paths = self._files.facts[split], self._files.splits[split]
         if os.path.lexists(facts):  # a folder or a broken link is an error, not a missing file
             index.digests.append(JsonArray(facts, self._fact_reader(index, facts, unknown_keys)).digest)
         for number, path in enumerate(paths):
-            index.files.append(JsonArray(path, self._entry_reader(index, shown, path, (number, len(paths)))))
+            foreign = Counter[str]()
+            read = self._entry_reader(index, shown, path, (number, len(paths)), foreign)
+            index.files.append(JsonArray(path, read, by_id=True))
             index.digests.append(index.files[-1].digest)
+            for what, count in foreign.items():
+                if count == len(index.files[-1]):
+                    raise DataError(f"{path}: all {count} entries look like {what}.")
+        if split == "train":
+            self._leave_out_reserved(index)
         for object_id in list(index.entries):
             error = self._split_error(object_id, split, index.known.get(object_id), shown)
             if error:
@@ -132,26 +139,60 @@ class AnnotationIndex:
         return index
 
     def _entry_reader(
-        self, index: SplitIndex, shown: set[str], path: Path, file: tuple[int, int]
+        self, index: SplitIndex, shown: set[str], path: Path, file: tuple[int, int], foreign: Counter[str]
     ) -> Callable[[int, Any], None]:
         number, files = file
 
         def read(entry_number: int, entry: Any) -> None:
             where = f"{path}, entry {entry_number}"
             try:
-                object_id = object_of(entry, where)
+                standard, named = standardize(entry, where)
+                object_id = object_of(standard, where)
                 if object_id in CORRUPT:
                     self.corrupt.append(f"{where} (record {object_id}): known to have corrupt colors; left out.")
                     return
-                sampled = conversation(entry, f"{where} (record {object_id})", allow_text_only=self._allow_text_only)
+                sampled = conversation(standard, f"{where} (record {object_id})", allow_text_only=self._allow_text_only)
+                self._name_cloud(object_id, named, f"{where} (record {object_id})")
             except DataError as error:
-                self.errors.append(str(error))
+                what = describe_entry(entry)
+                foreign[what] += bool(what)
+                self.errors.append(f"{error} It looks like {what}." if what else str(error))
                 return
             index.entries[object_id] = (*index.entries.get(object_id, ()), entry_number * files + number)
             if sampled.has_cloud:
                 shown.add(object_id)
 
         return read
+
+    def _name_cloud(self, object_id: str, named: str | None, where: str) -> None:
+        """Remember the file that an entry names; raises `DataError` if another entry names another one."""
+        if named is not None and self._clouds.named.setdefault(object_id, named) != named:
+            raise DataError(f"{where}: its cloud is {named}, and {self._clouds.named[object_id]} in another entry.")
+
+    def _leave_out_reserved(self, index: SplitIndex) -> None:
+        """Leave the objects that PointLLM reserves for evaluation out of train, and note how many."""
+        reserved = index.entries.keys() & self._reserved
+        for object_id in reserved:
+            del index.entries[object_id]
+        if reserved:
+            names = ", ".join(path.name for path in self._files.reserved)
+            self.notes.append(
+                f"{self._files.folder}: {len(reserved)} objects of train are reserved for evaluation ({names}); left "
+                "out of train."
+            )
+
+    def _hold_out(self, train: SplitIndex, share: float) -> SplitIndex:
+        """Move a share of the objects out of train, whole groups by a hash of their names."""
+        groups = {object_id: self._group(object_id, train.known.get(object_id)) for object_id in train.entries}
+        held = held_out_groups(groups.values(), share)
+        entries = {object_id: train.entries[object_id] for object_id in groups if groups[object_id] in held}
+        for object_id in entries:
+            del train.entries[object_id]
+        self.notes.append(
+            f"{self._files.folder}: no val split is published; {len(entries)} of the {len(groups)} training objects, "
+            "chosen by a hash of their names, are held out as val (--dataset.val_share)."
+        )
+        return SplitIndex(train.files, entries, train.known, train.digests)
 
     def _note_unused_facts(self, path: Path, index: SplitIndex, unknown_keys: Mapping[str, int]) -> None:
         """Note entries about objects without annotations, and keys that are not read."""
@@ -187,15 +228,15 @@ class AnnotationIndex:
 
     def _split_error(self, object_id: str, split: str, known: ObjectFacts | None, shown: set[str]) -> str | None:
         """Reason to leave an object with good entries out of a split; None without one."""
-        path = self._clouds / self._cloud_name(object_id)
-        where = cloud_location(path, object_id)
-        if object_id in shown and path.name not in self._cloud_files:
-            return f"{where}: cannot be read: {file_problem(path)}."
+        problem = self._clouds.problem(object_id, self._present) if object_id in shown else ""
         group = self._group(object_id, known)
-        if group in self._taken:
-            subject = "the object" if group == object_id else f"its group {group!r}"
-            return f"{where}: in {split}, but {subject} is held out in {self._taken[group]}."
-        return None
+        if not problem and group not in self._taken:
+            return None
+        where = cloud_location(self._clouds.path(object_id), object_id)
+        if problem:
+            return f"{where}: cannot be read: {problem}."
+        subject = "the object" if group == object_id else f"its group {group!r}"
+        return f"{where}: in {split}, but {subject} is held out in {self._taken[group]}."
 
     @staticmethod
     def _group(object_id: str, known: ObjectFacts | None) -> str:
@@ -210,11 +251,3 @@ class AnnotationIndex:
             for object_id in index.entries
             if object_id in index.known and kind in (answers := index.known[object_id].answers())
         )
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether a directory entry is a regular file or leads to one."""
-    try:
-        return entry.is_file()
-    except OSError:  # links in a circle
-        return False

@@ -72,6 +72,48 @@ def test_json_array_error_names_file_and_location(tmp_path: Path, content: bytes
     assert str(path) in str(caught.value)
 
 
+@given(values=st.dictionaries(st.text(), st.text() | st.lists(st.integers()), max_size=5, min_size=1))
+def test_json_array_by_id(tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]) -> None:
+    path = tmp_path_factory.getbasetemp() / "object.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    seen: list[Any] = []
+    array = JsonArray(path, lambda number, value: seen.append(value), by_id=True)
+    assert [entry["object_id"] for entry in seen] == list(values)
+    assert [array[i] for i in range(len(array))] == seen
+
+
+def test_json_array_by_id_makes_entries_of_captions_turns_and_entries(tmp_path: Path) -> None:
+    path = tmp_path / "object.json"
+    asked = turns("<point>\nWhat?", "A mug.")
+    values = {"a": "A lamp.", "b": asked, "c": {"conversations": asked, "conversation_type": "single_round"}, "d": 3}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    array = JsonArray(path, ignore, by_id=True)
+    assert conversation(array[0], "here").rounds == (Round("Caption this 3D model in detail.", "A lamp."),)
+    assert [conversation(array[i], "here").kind for i in (1, 2)] == ["simple_description", "single_round"]
+    assert array[3] == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{}", "an object without keys"),
+        (b'{"info": {}, "images": []}', "this looks like COCO's, VQA's or SQA3D's annotations"),
+        (b'{"object_id": "a", "conversations": []}\n{"object_id": "b"}', "one entry, or JSON lines"),
+        (b'{"a": "b"', "line 1, column 10: ',' or '}' expected; the file ends there"),
+        (b'{"a" "b"}', "line 1, column 6: a colon after the key expected"),
+        (b"{3: 4}", "a key in quotes expected"),
+        (b'{"a": }', "Expecting value"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b"3", "a JSON array is expected"),
+    ],
+)
+def test_json_array_by_id_errors(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "val_GT.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(message)):
+        JsonArray(path, ignore, by_id=True)
+
+
 def test_json_array_missing_file_and_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(DataError, match=re.escape(str(path))):

@@ -205,10 +205,6 @@ def test_official_file_names_as_settings(folder: Folder) -> None:
     folder.write("PointLLM_brief_description_660K_filtered", [caption("a"), caption("b")])
     folder.write("PointLLM_complex_instruction_70K", [conversation("b", "<point>\nUse?", "None.", kind="single_round")])
     folder.write("PointLLM_brief_description_val_200_GT", [caption("c")])
-    with pytest.raises(
-        DataError, match=r"no annotation file .*PointLLM_brief_description_660K_filtered\.json.*--dataset"
-    ):
-        folder.open()
     data = folder.open(
         train=("PointLLM_brief_description_660K_filtered.json", "PointLLM_complex_instruction_70K.json"),
         test=("PointLLM_brief_description_val_200_GT.json",),

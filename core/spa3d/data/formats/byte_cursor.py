@@ -23,7 +23,9 @@ class ByteCursor:
         """Step over bytes; returns the location of the first. Raises `DataError` if they are not all there."""
         start = self.at
         if size > self.end - start:
-            raise DataError(f"{self.where}: truncated: {self.end - start} of {size} bytes at byte {start}; copy it again.")
+            raise DataError(
+                f"{self.where}: truncated: {self.end - start} of {size} bytes at byte {start}; copy it again."
+            )
         self.at += size
         return start
 
