@@ -59,13 +59,10 @@ _KNOWN: tuple[tuple[bytes, Content], ...] = (
     (b"%PDF", Content("a PDF file", advice=_CONVERT)),
 )
 _HTML = Content("an HTML page", advice="the download was answered with a page; download the file itself")
-_EMPTY = Content("an empty file", advice="copy it again")
 
 
 def describe_content(head: bytes) -> Content | None:
     """Kind of a file by its first bytes; None if they do not reveal it."""
-    if not head:
-        return _EMPTY
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if start[:9].lower() == b"<!doctype" or start[:5].lower() in (b"<html", b"<head"):
         return _HTML
@@ -75,7 +72,10 @@ def describe_content(head: bytes) -> Content | None:
 def refuse_other_content(path: Path, where: str) -> None:
     """Raise `DataError` if a file holds something other than its ending says, and name it."""
     with open_file(path, where, DataError) as file:
-        content = describe_content(file.read(_HEAD))
+        head = file.read(_HEAD)
+    if not head:
+        raise DataError(f"{where}: the file is empty; copy it again.")
+    content = describe_content(head)
     if content is not None and path.suffix.lower() not in content.suffixes:
         ending = f"although its name ends in {path.suffix}; " if content.suffixes else ""
         raise DataError(f"{where}: it looks like {content.description}, {ending}{content.cure}.")

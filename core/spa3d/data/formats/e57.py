@@ -66,7 +66,7 @@ def _join(pye57: Any, image: Any, where: str) -> Cloud:
         for values in _read_blocks(pye57, image, scan):
             valid = _are_valid(values)
             invalid += int((~valid).sum())
-            colors = _scale(values, scan)[valid] if scan.color_range else np.zeros((1, 3))
+            colors = _scale(values, scan.color_range)[valid] if scan.color_range else np.zeros((1, 3))
             if _INVALID_COLOR in values:
                 uncolored = values[_INVALID_COLOR][valid] != 0
                 colors = np.where(uncolored[:, None], 0, colors)
@@ -121,9 +121,8 @@ def _are_valid(values: dict[str, np.ndarray]) -> Bool[np.ndarray, " N"]:
     return np.all([np.ones(len(first), bool), *states], axis=0)
 
 
-def _scale(values: dict[str, np.ndarray], scan: _Scan) -> Float[np.ndarray, "N 3"]:
-    assert scan.color_range is not None
-    low, high = scan.color_range
+def _scale(values: dict[str, np.ndarray], color_range: tuple[float, float]) -> Float[np.ndarray, "N 3"]:
+    low, high = color_range
     return (np.stack([values[name] for name in _COLORS], axis=1) - low) / (high - low)
 
 

@@ -40,14 +40,6 @@ def find_fields(names: Iterable[str]) -> dict[str, int]:
     return result
 
 
-def has_fields(found: Mapping[str, int], fields: Sequence[str]) -> bool:
+def has_fields(found: Mapping[str, object], fields: Sequence[str]) -> bool:
     """Whether all of some values are there."""
     return all(field in found for field in fields)
-
-
-def name_unused(names: Iterable[str], *used: Sequence[str]) -> list[str]:
-    """Names of a header whose values are none of those used."""
-    names = list(names)
-    found = find_fields(names)
-    positions = {found[field] for fields in used for field in fields if field in found}
-    return [name for position, name in enumerate(names) if position not in positions]

@@ -10,6 +10,7 @@ import numpy as np
 
 from spa3d.data.formats.cloud_buffer import BLOCK, CloudBuffer, refuse_many
 from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, divide_colors, import_reader
+from spa3d.data.formats.laz_checks import check_chunks
 from spa3d.errors import DataError
 from spa3d.runtime.paths import open_file
 
@@ -23,9 +24,10 @@ _COLORS = ("red", "green", "blue")
 def _read(path: Path, reading: Reading) -> Cloud:
     laspy = import_reader("laspy", reading.where)
     with open_file(path, reading.where, DataError) as file:
-        _check_size(file, path.stat().st_size, reading.where)
+        size = path.stat().st_size
+        _check_size(file, size, reading.where)
         try:
-            return _read_points(laspy, file, reading.where)
+            return _read_points(laspy, file, size, reading.where)
         except DataError:
             raise
         except BaseException as error:  # lazrs panics with an exception that is no Exception
@@ -59,27 +61,29 @@ def _check_size(file: BinaryIO, size: int, where: str) -> None:
         raise DataError(f"{where}: truncated: {there:,} of {points:,} points are there; copy it again.")
 
 
-def _read_points(laspy: Any, file: BinaryIO, where: str) -> Cloud:
-    with laspy.open(file, closefd=False, read_evlrs=False) as reader:
+def _read_points(laspy: Any, file: BinaryIO, size: int, where: str) -> Cloud:
+    with laspy.open(file, closefd=False, read_evlrs=False, laz_backend=laspy.LazBackend.Lazrs) as reader:
         header = reader.header
+        if header.are_points_compressed and header.point_count:
+            check_chunks(file, header, size, where)
         has_color = set(_COLORS) <= set(header.point_format.dimension_names)
         buffer = CloudBuffer(header.point_count, colors=has_color)
         for block in reader.chunk_iterator(BLOCK):
-            points = np.stack([block.x, block.y, block.z], axis=1)
+            with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale is refused by the check of the cloud
+                points = np.stack([block.x, block.y, block.z], axis=1)
             buffer.add(points, np.stack([block[name] for name in _COLORS], axis=1) if has_color else None)
     if buffer.used < header.point_count:
         text = f"{buffer.used:,} of {header.point_count:,} points are there"
         raise DataError(f"{where}: truncated: {text}; copy it again.")
     cloud = buffer.build()
-    return cloud if cloud.colors is None else _scale(cloud)
+    return cloud if cloud.colors is None else _scale(cloud.points, cloud.colors)
 
 
-def _scale(cloud: Cloud) -> Cloud:
+def _scale(points: np.ndarray, stored: np.ndarray) -> Cloud:
     """Scale colors, which are 16 bits by the standard; many programs store bytes in them."""
-    assert cloud.colors is not None
-    high = cloud.colors.max(initial=0)
+    high = stored.max(initial=0)
     if not high:
-        return Cloud(cloud.points).note("all colors are 0, as in files without color; they are left out")
+        return Cloud(points).note("all colors are 0, as in files without color; they are left out")
     top = 65535 if high > 255 else 255
-    scaled = Cloud(cloud.points, divide_colors(cloud.colors, top))
+    scaled = Cloud(points, divide_colors(stored, top))
     return scaled if top > 255 else scaled.note(f"colors are bytes in 16 bits (largest {high:.0f}): taken as 0-255")

@@ -10,6 +10,7 @@ import numpy as np
 
 from spa3d.data.formats.cloud_buffer import refuse_many
 from spa3d.data.formats.contract import Cloud, Reading, divide_colors, scale_colors
+from spa3d.data.formats.npy import advise_columns
 from spa3d.errors import DataError
 
 POINTS = ("points", "xyz", "pos", "coords", "coord", "coordinates", "pc", "point_cloud", "pointcloud", "vertices")
@@ -39,8 +40,8 @@ class NamedArray:
 def build_cloud(arrays: Mapping[str, NamedArray], reading: Reading) -> Cloud:
     """Build a cloud from the arrays whose names say what they are, or from the only array.
 
-    Points are ``(N, 3)``, or ``(N, 6)`` with colors, or ``(3, N)`` or ``(6, N)`` where only that can be meant; floats or
-    whole numbers. Colors are ``(N, 3)``, or ``(N, 4)`` with alpha, or three arrays ``R``, ``G`` and ``B``.
+    Points are ``(N, 3)``, or ``(N, 6)`` with colors, or ``(3, N)`` or ``(6, N)`` where only that can be meant; floats
+    or whole numbers. Colors are ``(N, 3)``, or ``(N, 4)`` with alpha, or three arrays ``R``, ``G`` and ``B``.
 
     Raises:
         DataError: no array of points, or shapes that do not belong together.
@@ -100,7 +101,7 @@ def _load_points(array: NamedArray, name: str, where: str) -> tuple[np.ndarray, 
         notes.append(f"{name} was turned from {shape} to {shape[::-1]}")
     points, columns = shape[::-1] if turned else shape
     if columns not in (3, 6):
-        raise DataError(f"{text}; a cloud is (N, 6), xyz and rgb, or (N, 3); {describe_columns(columns)}")
+        raise DataError(f"{text}; a cloud is (N, 6), xyz and rgb, or (N, 3){advise_columns(shape)}.")
     refuse_many(points, where)
     if array.dtype.kind not in "fiu":
         raise DataError(f"{where}: {name} has the type {array.dtype}; points are floats.")
@@ -108,13 +109,6 @@ def _load_points(array: NamedArray, name: str, where: str) -> tuple[np.ndarray, 
     if array.dtype.kind != "f":
         notes.append(f"coordinates are whole numbers ({array.dtype}); their unit is taken as 1")
     return stored.T if turned else stored, notes
-
-
-def describe_columns(columns: int) -> str:
-    """What to do with an array of another number of columns."""
-    if columns < 3:
-        return "save x, y and z."
-    return "save the columns that are x y z, or x y z r g b, as in array[:, :3]."
 
 
 def _load_columns(array: NamedArray, name: str, points: int, where: str) -> np.ndarray:

@@ -20,7 +20,16 @@ from spa3d.runtime.paths import open_file
 _MOST_ARRAYS = 1000
 _MOST_BYTES = MOST_POINTS * 6 * 8
 """Largest array that is read: a float64 cloud of the largest size with colors."""
-_FAULTS = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError, OSError, MemoryError)
+_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    MemoryError,
+)
 """What the zip and header readers raise on broken input; NotImplementedError: an unknown compression."""
 
 
@@ -92,4 +101,6 @@ def _call(function: Callable[..., Any], where: str, *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except _FAULTS as error:
-        raise DataError(f"{where}: the archive is damaged, or no archive of arrays; save it again ({error}).") from error
+        raise DataError(
+            f"{where}: the archive is damaged, or no archive of arrays; save it again ({error})."
+        ) from error

@@ -89,7 +89,8 @@ class NumberLines:
                 if not is_number(word):
                     return f"line {self.number(index)}: {shorten(word)} is no number."
             if len(words) != columns:
-                return f"line {self.number(index)}: {len(words)} values where {columns} belong."
+                values = "1 value" if len(words) == 1 else f"{len(words)} values"
+                return f"line {self.number(index)}: {values} where {columns} belong."
         return ""
 
 

@@ -43,7 +43,9 @@ FORMAT = CloudFormat(
 
 def _read_ascii(file: BinaryIO, header: PcdHeader, available: int, where: str) -> Iterator[Block]:
     if header.points * len(header.names) * 2 - 1 > available:
-        raise DataError(f"{where}: truncated: {header.points:,} points do not fit in {available:,} bytes; copy it again.")
+        raise DataError(
+            f"{where}: truncated: {header.points:,} points do not fit in {available:,} bytes; copy it again."
+        )
     lines = NumberLines(file, where, first=header.lines + 1)
     left = header.points
     while left:

@@ -51,7 +51,7 @@ def _load(path: Path, where: str) -> Any:
             text = "it holds more than tensors, or would run code, and is never loaded"
             raise DataError(f"{where}: {text}; save the tensors alone with torch.save.") from error
         text = "the file is damaged or no PyTorch file; save it again with torch.save"
-        raise DataError(f"{where}: {text} ({reason[:200]}).") from error
+        raise DataError(f"{where}: {text} ({type(error).__name__}: {reason[:200]}).") from error
 
 
 def _is_plain(value: object) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spa3d.data.cloud_checks import Colors
-from spa3d.data.formats import e57, las, npy, npz, obj, off, pcd, pt, stl, text
+from spa3d.data.formats import e57, las, npy, npz, obj, off, pcd, ply, pt, stl, text
 from spa3d.data.formats.content import refuse_other_content
 from spa3d.data.formats.contract import DEFAULT, MESH_POINTS, Cloud, CloudFormat, Reading
 from spa3d.data.formats.gltf import read as gltf
@@ -14,6 +14,7 @@ from spa3d.errors import DataError
 from spa3d.runtime.paths import file_problem
 
 FORMATS: tuple[CloudFormat, ...] = (
+    ply.FORMAT,
     gltf.FORMAT,
     obj.FORMAT,
     off.FORMAT,

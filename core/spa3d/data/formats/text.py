@@ -82,12 +82,12 @@ class _Table:
         return buffer.build()
 
     def _add(self, buffer: CloudBuffer, values: np.ndarray, layout: Layout) -> None:
-        parts = [layout.columns(fields) for fields in (POINT, COLOR, NORMAL)]
-        points, colors, normals = (None if each is None else values[:, each] for each in parts)
-        assert points is not None
+        colors, normals = (
+            None if columns is None else values[:, columns] for columns in map(layout.columns, (COLOR, NORMAL))
+        )
         if colors is not None:
             self.is_whole = self.is_whole and bool((colors % 1 == 0).all())
-        buffer.add(points, colors, normals)
+        buffer.add(values[:, layout.columns(POINT)], colors, normals)
 
     def _read_header(self) -> None:
         """Take a line with the number of points, and a line of names or a remark, off the first block."""
