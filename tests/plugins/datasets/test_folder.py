@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from spa3d.data.questions import OPTIONS
 from spa3d.errors import DataError, RecordError
 from spa3d_plugins.datasets.color_names import WORDS
 from spa3d_plugins.datasets.folder import Folder
+from spa3d_plugins.datasets.folder_layout import columns
 
 NAMES = [f"{word}_{number}" for number in range(6) for word in ("chair", "table", "lamp", "mug", "sofa")]
 Write = Callable[..., Path]
@@ -132,9 +134,8 @@ def test_captions_of_a_table(world: Path) -> None:
 
 def test_conversations_of_all_layouts(world: Path) -> None:
     """Two turns of `conversations` and `messages`, a question with an answer, marks, and a text beside the cloud."""
-    turns = [{"from": "human", "value": "<image>\nIs it big?"}, {"from": "gpt", "value": "No."}]
+    turns = [{"from": "human", "value": "<point_cloud>\nIs it big?"}, {"from": "gpt", "value": "No."}]
     messages = [
-        {"role": "system", "content": "Be brief."},
         {"role": "user", "content": [{"type": "point_cloud"}, {"type": "text", "text": "Old?"}]},
         {"role": "assistant", "content": "Yes."},
         {"role": "user", "content": "Sure?"},
@@ -161,7 +162,6 @@ def test_conversations_of_all_layouts(world: Path) -> None:
     assert data.record("mug_1").caption == "A second mug."
     assert data.record("mug_2").caption == "A mug."  # made from its name
     notes = "\n".join(data.skip_log.notes)
-    assert "<image> in 1 texts is read as the mark of the cloud." in notes
     assert "1 clouds have several captions" in notes
     assert "28 of 30 clouds have no text" in notes
 
@@ -201,8 +201,8 @@ def test_bad_texts_stop_or_are_listed(world: Path) -> None:
         f"{table}, line 35: 3 cells for 2 columns; put a text that holds a comma in quotes.",
         f"{table}, line 31: the same text of cloud 'mug_0' as in {table}, line 4; the first is used.",
         f"{table}, line 33: caption is empty.",
-        f"{table}, line 34: no cloud is named; a row has one of file, file_name, filename, path, object_id, id, uid.",
         f"{table}, line 32: no cloud 'chair_99' below {world}; there are 'chair_0' and 'chair_1', for example.",
+        f"{table}, line 34: no cloud is named; a row has one of {', '.join(columns.NAMES)}.",
         f"{world}/chair_0.npy: no text is about it.",
     ]
     with pytest.raises(RecordError) as caught:
@@ -228,6 +228,58 @@ def test_entries_without_a_cloud_are_counted_from_some_number_on(world: Path) ->
         DataError, match=r"captions.csv: none of its 2 entries names a cloud. .*line 1: no cloud 'x.npy'"
     ):
         Folder(root=world, on_bad_data="skip").records("train")
+
+
+@pytest.mark.parametrize(
+    ("content", "layout"),
+    [
+        ([{"scene_id": "scene0011_00", "question": "What?", "answers": ["x"]}], "ScanQA's or 3D-LLM's questions"),
+        ([{"scene_id": "scene0011_00", "object_id": "5", "description": "x"}], "ScanRefer's descriptions"),
+        ({"images": [], "annotations": []}, "COCO's, VQA's or SQA3D's annotations"),
+        ([{"conversations": [{"from": "human", "value": "x"}]}], "conversations that name no cloud"),
+    ],
+)
+def test_layouts_of_other_projects_are_named(world: Path, content: Any, layout: str) -> None:
+    write_json(world / "annotations.json", content)
+    for mode in ("stop", "skip"):
+        with pytest.raises(DataError, match=f"annotations.json: .*looks like {layout}"):
+            Folder(root=world, on_bad_data=mode).records("train")
+
+
+def test_layouts_of_related_projects_are_read(world: Path) -> None:
+    """ShapeLLM's, SpatialLM's and LLaMA-Factory's entries."""
+    turns = [{"from": "human", "value": "<point_cloud>What?"}, {"from": "gpt", "value": "A mug."}]
+    messages = [{"role": "user", "content": "<point>\nWhat?"}, {"role": "assistant", "content": "A mug."}]
+    rows = [
+        {"point": "mug_0.npy", "conversations": turns},
+        {"point_clouds": ["mug_1.npy"], "conversations": turns},
+        {"messages": messages, "point_clouds": ["mug_2.npy"]},
+    ]
+    write_json(world / "annotations.json", rows)
+    data = Folder(root=world, category="name")
+    expected = Conversation("single_round", (Round("What?", "A mug."),))
+    assert data.record("mug_2").conversations == (expected,)
+    assert [len(data.record(f"mug_{number}").conversations) for number in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("turns", "problem"),
+    [
+        ([{"role": "user", "content": "<image>\nWhat?"}, {"role": "assistant", "content": "x"}], "the mark <image>"),
+        ([{"role": "system", "content": "x"}, {"role": "user", "content": "x"}], "system turn is not read"),
+        ([{"role": "user", "content": [{"type": "image_url"}]}], "a part of type 'image_url'; possible: text, point"),
+        ([{"role": "user", "content": "x"}], "1 turns; each human turn is followed by one of gpt"),
+        ([{"role": "user", "content": "x" * 100_001}, {"role": "assistant", "content": "x"}], "100,001 characters"),
+        ("[1, 2", "messages is no JSON"),
+        ([1, 2], "turn 0 is not"),
+        ({}, "messages is {}; a list of turns is expected"),
+    ],
+)
+def test_bad_turns(world: Path, turns: Any, problem: str) -> None:
+    write_json(world / "annotations.json", [{"id": "mug_0", "messages": turns}, {"id": "mug_1", "caption": "x"}])
+    with pytest.raises(RecordError, match=re.escape(problem)) as caught:
+        Folder(root=world, category="name").records("train")
+    assert caught.value.errors[0].startswith(f"{world}/annotations.json, entry 0: ")
 
 
 def test_contradicting_properties(world: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spa3d.contracts.dataset import CAPTION, Conversation
+from spa3d.data.foreign_layouts import describe_entry
 from spa3d.data.keys import refuse_misspelled
 from spa3d.errors import DataError
 from spa3d.runtime.text_files import read_text
@@ -17,7 +18,7 @@ from spa3d_plugins.datasets.folder_layout.files import FolderFiles
 from spa3d_plugins.datasets.folder_layout.lookup import CloudNames
 from spa3d_plugins.datasets.folder_layout.names import SPLITS, find_split
 from spa3d_plugins.datasets.folder_layout.tables import Row, read_table
-from spa3d_plugins.datasets.folder_layout.texts import foreign_marks, read_conversations
+from spa3d_plugins.datasets.folder_layout.texts import read_conversations
 
 LONGEST_WORD = 200
 """Most characters of a category, a group and the like."""
@@ -69,12 +70,11 @@ class Annotations:
         self.errors: list[str] = []
         self.notes: list[str] = []
         self._names = CloudNames(files.root, files.clouds)
-        self._marks = Counter[str]()
         for path in files.tables:
             self._read(path)
         for record_id, name in files.captions.items():
             self._read_caption(record_id, files.path(name))
-        self._note_marks()
+        self._note_several_captions()
 
     def _read(self, path: Path) -> None:
         table = read_table(path)
@@ -109,16 +109,11 @@ class Annotations:
 
     def _find_cloud(self, row: Row, path: Path, nameless: list[str]) -> str | None:
         """Id of the cloud of a row; None, with a line in `nameless`, if there is no such cloud."""
-        column = next((name for name in NAMES if name in row.values), None)
-        if column is None:
-            raise DataError(f"{row.where}: no cloud is named; a row has one of {', '.join(NAMES)}.")
-        name = row.values[column]
-        if not isinstance(name, str | int) or isinstance(name, bool):
-            raise DataError(f"{row.where}: {column} is {json.dumps(name)[:60]}; the name of a cloud is expected.")
         try:
-            return self._names.find(str(name), path)
+            return self._names.find(_cloud_name(row), path)
         except DataError as error:
-            nameless.append(f"{row.where}: {error}")
+            layout = describe_entry(row.values)
+            nameless.append(f"{row.where}: {error}" + (f" This looks like {layout}." if layout else ""))
             return None
 
     def _report_nameless(self, path: Path, nameless: list[str], rows: int) -> None:
@@ -135,7 +130,6 @@ class Annotations:
                 self._set(annotation, record_id, name, row)
         if row.empty and not row.values.keys() & set(TEXTS):
             raise DataError(f"{row.where}: {row.empty[0]} is empty.")
-        self._marks.update(foreign_marks(row))
         for conversation in read_conversations(row):
             self._append(annotation, record_id, conversation, row.where)
 
@@ -165,9 +159,7 @@ class Annotations:
         except DataError as error:
             self.errors.append(str(error))
 
-    def _note_marks(self) -> None:
-        for mark, count in self._marks.items():
-            self.notes.append(f"{mark} in {count} texts is read as the mark of the cloud.")
+    def _note_several_captions(self) -> None:
         several = sum(
             sum(conversation.kind == CAPTION for conversation in annotation.conversations) > 1
             for annotation in self.by_id.values()
@@ -176,6 +168,18 @@ class Annotations:
             self.notes.append(
                 f"{several} clouds have several captions: training uses all of them, the benchmarks the first."
             )
+
+
+def _cloud_name(row: Row) -> str:
+    column = next((name for name in NAMES if name in row.values), None)
+    if column is None:
+        raise DataError(f"no cloud is named; a row has one of {', '.join(NAMES)}.")
+    name = row.values[column]
+    if isinstance(name, list) and len(name) == 1:
+        name = name[0]
+    if not isinstance(name, str | int) or isinstance(name, bool):
+        raise DataError(f"{column} is {json.dumps(name)[:60]}; the name of one cloud is expected.")
+    return str(name)
 
 
 def _read_property(value: Any, name: str, where: str) -> str:

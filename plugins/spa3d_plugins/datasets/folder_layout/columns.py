@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NAMES = ("file", "file_name", "filename", "path", "object_id", "id", "uid")
+NAMES = ("file", "file_name", "filename", "path", "object_id", "id", "uid", "point", "point_cloud", "point_clouds")
 """Columns that name the cloud; of several the first counts."""
 CAPTIONS = ("caption", "captions", "text", "description")
 """Columns of captions."""

@@ -151,7 +151,8 @@ class FolderIndex:
             raise RecordError(
                 self.errors,
                 f"{self._files.root}: nothing says what the {len(self._files.clouds)} clouds are; give captions "
-                "(captions.csv with columns file and caption), or sort the files into folders named by category.",
+                "(captions.csv with columns file and caption), or sort the files into folders named by category. "
+                + " ".join(self._files.notes[:1]),
             )
         if made:
             self.notes.append(f"{made} of {len(usable)} clouds have no text: a caption is made from the category.")

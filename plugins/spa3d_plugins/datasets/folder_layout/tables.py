@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spa3d.data.conversations import JsonArray
+from spa3d.data.foreign_layouts import describe_file_key
 from spa3d.errors import DataError
 from spa3d.runtime.jsonl import read_lines
 from spa3d.runtime.text_files import read_text
@@ -108,6 +109,8 @@ def _read_json(path: Path) -> Iterator[tuple[str, Any]]:
         yield from ((f"{path}, entry {number}", value) for number, value in enumerate(only))
         return
     for key, value in content.items():
+        if layout := describe_file_key(key):
+            raise DataError(f"{path}: no array of entries; this looks like {layout}.")
         where = f"{path}, {key!r}"
         if isinstance(value, dict):
             yield where, {NAMES[0]: key, **value}

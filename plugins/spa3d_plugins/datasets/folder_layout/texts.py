@@ -1,23 +1,23 @@
-"""Conversations of a row: captions, a question with its answer, and turns of the two usual layouts."""
+"""Conversations of a row: captions, a question with its answer, and turns in the layouts of several projects."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from spa3d.contracts.dataset import CAPTION, POINT, Conversation, Round
 from spa3d.data.conversations import conversation
+from spa3d.data.entry_layouts import standardize
 from spa3d.errors import DataError
 from spa3d_plugins.datasets.folder_layout.columns import CAPTIONS
 from spa3d_plugins.datasets.folder_layout.tables import LONGEST_TEXT, Row
 
 CAPTION_QUESTION = "What is this?"
 """The question whose answer is a caption."""
-MARKS = ("<image>", "<point_cloud>", "<pointcloud>", "<pc>", "<3d>")
-"""Marks of the input in the data of other projects; in a first question they stand for the cloud."""
-_SPEAKERS = {"human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt", "model": "gpt"}
-_CLOUD_PARTS = ("point", "points", "cloud", "point_cloud", "pointcloud", "pc", "3d")
+_CLOUD_PARTS = ("point", "points", "point_cloud", "pointcloud")
+"""Types of a part of a turn that stands for the cloud."""
 
 
 def make_caption(text: str) -> Conversation:
@@ -37,19 +37,13 @@ def read_conversations(row: Row) -> list[Conversation]:
     if "question" in values or "answer" in values:
         question, answer = (_check_text(values.get(name, ""), name, where) for name in ("question", "answer"))
         turns = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
-        result.append(_parse(turns, "single_round", where))
+        result.append(_parse("conversations", turns, "single_round", where))
     for name in ("conversations", "messages"):
         if name in values:
-            turns = list(_read_turns(values[name], name, where))
-            kind = values.get("conversation_type", "single_round" if len(turns) == 2 else "multi_round")
-            result.append(_parse(turns, kind, where))
+            turns = _read_turns(values[name], name, where)
+            kind = values.get("conversation_type", "single_round" if len(turns) <= 2 else "multi_round")
+            result.append(_parse(name, turns, kind, where))
     return result
-
-
-def foreign_marks(row: Row) -> list[str]:
-    """Marks of other projects in the texts of a row."""
-    text = str([row.values[name] for name in ("question", "conversations", "messages") if name in row.values])
-    return [mark for mark in MARKS if mark in text]
 
 
 def _list_texts(values: Mapping[str, Any], name: str) -> Sequence[Any]:
@@ -69,33 +63,25 @@ def _check_text(text: Any, name: str, where: str) -> str:
     return text.strip()
 
 
-def _read_turns(turns: Any, name: str, where: str) -> Iterator[dict[str, str]]:
-    """The turns of `conversations` (from, value) or `messages` (role, content); a system text is left out."""
-    if isinstance(turns, str):  # a cell of a CSV
+def _read_turns(turns: Any, name: str, where: str) -> list[Any]:
+    """The turns of a column, as JSON in the cell of a CSV; the parts of a turn become one text."""
+    if isinstance(turns, str):
         try:
             turns = json.loads(turns)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{where}: {name} is no JSON ({error}): {turns[:60]!r}") from error
     if not isinstance(turns, list):
         raise DataError(f"{where}: {name} is {json.dumps(turns)[:60]}; a list of turns is expected.")
-    for number, turn in enumerate(turns):
-        if not isinstance(turn, dict):
-            raise DataError(f"{where}: turn {number} is {json.dumps(turn)[:60]}, no object.")
-        speaker = turn.get("from", turn.get("role"))
-        if speaker == "system" and number == 0:
-            continue
-        if speaker not in _SPEAKERS:
-            raise DataError(f"{where}: turn {number} is from {speaker!r}; possible: {', '.join(_SPEAKERS)}")
-        text = _join_parts(turn.get("value", turn.get("content")), f"{where}: turn {number}")
-        yield {"from": _SPEAKERS[speaker], "value": _check_text(text, f"turn {number}", where)}
+    return [_join_parts(turn, f"{where}: turn {number}") for number, turn in enumerate(turns)]
 
 
-def _join_parts(content: Any, where: str) -> Any:
-    """The text of a turn whose content is a list of parts; other contents as they are."""
-    if not isinstance(content, list):
-        return content
+def _join_parts(turn: Any, where: str) -> Any:
+    """A turn whose content was a list of parts, with one text; other turns as they are."""
+    parts = turn.get("content") if isinstance(turn, dict) else None
+    if not isinstance(parts, list):
+        return turn
     texts = list[str]()
-    for part in content:
+    for part in parts:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind in _CLOUD_PARTS:
             texts.append(POINT)
@@ -103,14 +89,16 @@ def _join_parts(content: Any, where: str) -> Any:
             texts.append(part["text"])
         else:
             raise DataError(f"{where}: a part of type {kind!r}; possible: text, {', '.join(_CLOUD_PARTS)}")
-    return "\n".join(texts)
+    return {**turn, "content": "\n".join(texts)}
 
 
-def _parse(turns: list[dict[str, str]], kind: Any, where: str) -> Conversation:
+def _parse(name: str, turns: list[Any], kind: Any, where: str) -> Conversation:
     """Parse turns as a conversation about the cloud of the row, with or without a mark."""
-    if turns:
-        first = turns[0]["value"]
-        for mark in MARKS:
-            first = first.replace(mark, POINT)
-        turns = [{**turns[0], "value": first if POINT in first else f"{POINT}\n{first}"}, *turns[1:]]
-    return conversation({"conversation_type": kind, "conversations": turns}, where)
+    entry, _ = standardize({name: turns, "conversation_type": kind}, where)
+    for number, turn in enumerate(entry["conversations"]):
+        text = turn.get("value") if isinstance(turn, dict) else None
+        if isinstance(text, str):
+            _check_text(text, f"turn {number}", where)
+            if "<image>" in text:
+                raise DataError(f"{where}: turn {number} has the mark <image>; the mark of the cloud is {POINT}.")
+    return replace(conversation(entry, where, allow_text_only=True), has_cloud=True)
