@@ -1,4 +1,4 @@
-"""Dataset ``folder``: a folder of one's own clouds and meshes, with texts beside them or names as categories.
+"""Dataset ``folder``: clouds and meshes below a folder, with texts beside them or names.
 
 Every file below the folder that has the ending of a known format is a cloud. Texts come from tables
 (``captions.csv``, ``metadata.jsonl`` …) and from text files beside the clouds; without texts, captions are made from
@@ -186,7 +186,7 @@ class Folder(Dataset):
         return tuple(make_fact(kind, known[kind], self._values[kind]) for kind in QUESTIONS if kind in known)
 
     def _measure_color(self, record_id: str) -> str | None:
-        """Main color of a cloud, if one clearly leads; None for a cloud without color or one that cannot be read."""
+        """Main color of a colored, readable cloud, if one clearly leads."""
         if record_id not in self._colors:
             try:
                 cloud = self._load(record_id)

@@ -133,7 +133,7 @@ def test_captions_of_a_table(world: Path) -> None:
 
 
 def test_conversations_of_all_layouts(world: Path) -> None:
-    """Two turns of `conversations` and `messages`, a question with an answer, marks, and a text beside the cloud."""
+    """Turns of both layouts, a question with an answer, marks, captions and a text beside the cloud."""
     turns = [{"from": "human", "value": "<point_cloud>\nIs it big?"}, {"from": "gpt", "value": "No."}]
     messages = [
         {"role": "user", "content": [{"type": "point_cloud"}, {"type": "text", "text": "Old?"}]},

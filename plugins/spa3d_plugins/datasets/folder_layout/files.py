@@ -1,4 +1,4 @@
-"""Roles of the files in a folder: clouds with their ids, tables of texts, captions, lists of splits."""
+"""Roles of the files in a folder: clouds, tables of texts, captions, lists of splits."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _is_usual_table(name: str) -> bool:
 
 
 def _listed_split(name: str) -> str | None:
-    """The split whose clouds are listed in a file, such as ``train.txt`` at the top of the folder."""
+    """The split whose clouds a file at the top of the folder lists (``train.txt``)."""
     stem, dot, ending = name.partition(".")
     return find_split(stem) if dot + ending.lower() == ".txt" else None
 
@@ -121,7 +121,7 @@ def _may_be_cloud(name: str) -> bool:
 
 
 def _has_points(root: Path, name: str) -> bool:
-    """Whether a file is a cloud; of a text one of the first lines has three numbers or more, and nothing else."""
+    """Whether a file is a cloud; a text is one if one of its first lines is three numbers or more."""
     if not name.lower().endswith(_AMBIGUOUS):
         return True
     try:

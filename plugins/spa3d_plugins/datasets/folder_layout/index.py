@@ -1,4 +1,4 @@
-"""Index of a folder: the usable clouds of each split, with their texts, categories and groups."""
+"""Index of a folder: usable clouds by split, with their texts, categories and groups."""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ from spa3d_plugins.datasets.folder_layout.walk import show_name
 
 
 class CloudNames:
-    """Names of clouds: ids, paths below the folder, paths below the folder of the text, and file names that are unique.
+    """Names of clouds: ids, paths, and file names that are unique.
+
+    A path starts at the folder, or at the folder of the text that has it.
 
     Args:
         root: the folder.
@@ -57,7 +59,7 @@ class CloudNames:
         return same[0]
 
     def _folder_of(self, table: Path) -> str:
-        """Folder of a table below the root, with a slash; empty for the root itself, and for other places."""
+        """Folder of a table below the root, with a slash; empty for the root and for other places."""
         if not table.parent.is_relative_to(self._root):
             return ""
         folder = table.parent.relative_to(self._root).as_posix()

@@ -40,12 +40,12 @@ def folder_splits(name: str) -> tuple[str, ...]:
 
 
 def folder_category(name: str) -> str:
-    """Category from the last telling folder of a file (``train/Chair_2/a.ply`` → ``chair``); empty without one."""
+    """Category from the last telling folder (``train/Chair_2/a.ply`` → ``chair``), or empty."""
     return next(filter(None, map(strip_name, reversed(_telling_folders(name)))), "")
 
 
 def name_category(name: str) -> str:
-    """Category from the name of a file (``glb/Chair_1.glb`` → ``chair``); empty where it has no word.
+    """Category from the name of a file (``glb/Chair_1.glb`` → ``chair``), or empty.
 
     A name that programs give to every file (``scene.gltf``) counts as that of its folder.
     """

@@ -1,4 +1,4 @@
-"""Splits of a folder: by folders, by lists, by a column of the texts, or drawn by keyed hashes."""
+"""Splits of a folder: by folders, by lists, by a column of the texts, or by hashes."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def _draw(names: Sequence[str], shares: Mapping[str, float], seed: int) -> dict[
 def crossing_groups(
     splits: Mapping[str, str], groups: Mapping[str, tuple[str, str]], where: Mapping[str, str]
 ) -> Iterable[tuple[str, str]]:
-    """Clouds of train or val whose look-alike is held out in another split, each with a line that says so.
+    """Clouds whose look-alike is held out in another split, each with a line about it.
 
     Args:
         splits: cloud → split.

@@ -1,4 +1,4 @@
-"""Conversations of a row: captions, a question with its answer, and turns in the layouts of several projects."""
+"""Conversations of a row: captions, a question with its answer, and turns."""
 
 from __future__ import annotations
 
