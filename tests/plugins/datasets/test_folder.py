@@ -1,6 +1,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -133,7 +135,7 @@ def test_captions_of_a_table(world: Path) -> None:
 
 
 def test_conversations_of_all_layouts(world: Path) -> None:
-    """Turns of both layouts, a question with an answer, marks, captions and a text beside the cloud."""
+    """Turns of both layouts, a question with its answer, marks, captions, a text beside a cloud."""
     turns = [{"from": "human", "value": "<point_cloud>\nIs it big?"}, {"from": "gpt", "value": "No."}]
     messages = [
         {"role": "user", "content": [{"type": "point_cloud"}, {"type": "text", "text": "Old?"}]},
@@ -538,3 +540,24 @@ def test_points_of_a_mesh_are_keyed_by_the_record(root: Path) -> None:
     np.testing.assert_array_equal(cloud, Folder(root=root, mesh_points=50).record("sheet_1").cloud())
     assert not np.array_equal(cloud, Folder(root=root, mesh_points=50, seed=1).record("sheet_1").cloud())
     assert data.up_axis == "z"
+
+
+@pytest.mark.slow
+def test_a_run_leaves_broken_clouds_out(world: Path, tmp_path: Path) -> None:
+    (world / "chair_0.npy").write_bytes(b"PK\3\4")
+    (world / "mug_7.glb").write_bytes(b"glTF\2\0\0\0")
+    (world / "mug_8.xyz").write_text("nan 0 0\n1 1 1\n" * 20, encoding="utf-8")
+    os.mkfifo(world / "pipe.ply")
+    command = [sys.executable, "-m", "spa3d", "run", "--preset", "smoke", "--device", "cpu", "--dataset", "folder"]
+    command += ["--dataset.root", str(world), "--output", str(tmp_path / "run")]
+    environment = {**os.environ, "SPA3D_BASES": str(tmp_path / "bases"), "SPA3D_PLUGINS": ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for name in ("chair_0.npy", "mug_7.glb", "mug_8.xyz", "pipe.ply"):
+        assert f"{name}" in done.stderr
+    subprocess.run([*command, "--on-bad-data", "skip"], env=environment, capture_output=True, check=True)
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    skipped = "\n".join(report["data"]["skipped"])
+    assert [name in skipped for name in ("chair_0", "mug_7", "mug_8", "pipe.ply", "mug_1")] == [True] * 4 + [False]
+    assert sum(report["data"]["splits"].values()) == 29

@@ -121,7 +121,7 @@ def _may_be_cloud(name: str) -> bool:
 
 
 def _has_points(root: Path, name: str) -> bool:
-    """Whether a file is a cloud; a text is one if one of its first lines is three numbers or more."""
+    """Whether a file is a cloud; a text is one if one of its first lines is numbers."""
     if not name.lower().endswith(_AMBIGUOUS):
         return True
     try:

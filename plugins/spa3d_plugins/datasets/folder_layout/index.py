@@ -64,7 +64,7 @@ class FolderIndex:
         self.notes += stated.notes
         grouped = group_clouds(files, self._column("group"), rules.group_by, hashes)
         grouped = {record_id: grouped[record_id] for record_id in usable}
-        paths = {record_id: str(files.path(files.clouds[record_id])) for record_id in usable}
+        paths = {record_id: f"{files.root}/{files.clouds[record_id]}" for record_id in usable}
         for record_id, line in list(crossing_groups(stated.by_id, grouped, paths)):
             self.errors.append(line)
             del grouped[record_id], stated.by_id[record_id]
@@ -139,7 +139,7 @@ class FolderIndex:
 
     def _select_described(self, *, with_texts: bool) -> list[str]:
         """Clouds with a text or a category; the others are errors."""
-        usable, made = list[str](), 0
+        usable, made, before = list[str](), 0, len(self.errors)
         for record_id, name in self._files.clouds.items():
             if self.conversations(record_id):
                 usable.append(record_id)
@@ -149,10 +149,10 @@ class FolderIndex:
                 self.errors.append(f"{self._files.path(name)}: no text is about it{rest}.")
         if not usable:
             raise RecordError(
-                self.errors,
+                self.errors[:before],
                 f"{self._files.root}: nothing says what the {len(self._files.clouds)} clouds are; give captions "
-                "(captions.csv with columns file and caption), or sort the files into folders named by category. "
-                + " ".join(self._files.notes[:1]),
+                "(captions.csv with columns file and caption), or sort the files into folders named by category."
+                + "".join(f" {note}" for note in self._files.notes[:1]),
             )
         if made:
             self.notes.append(f"{made} of {len(usable)} clouds have no text: a caption is made from the category.")

@@ -33,6 +33,7 @@ class CloudNames:
             last[_normalize(name.rpartition("/")[2].rpartition(".")[0])].add(record_id)
         self._exact |= {_normalize(record_id): record_id for record_id in clouds}
         self._last = {name: sorted(ids) for name, ids in last.items()}
+        self._folders: dict[Path, str] = {}
         self._examples = " and ".join(repr(record_id) for record_id in list(clouds)[:2])
 
     def find(self, text: str, table: Path) -> str:
@@ -45,7 +46,9 @@ class CloudNames:
         name = posixpath.normpath(_normalize(text).replace("\\", "/"))
         if posixpath.isabs(name):
             name = posixpath.relpath(name, self._root.absolute().as_posix())
-        for start in (self._folder_of(table), ""):
+        if table not in self._folders:
+            self._folders[table] = self._folder_of(table)
+        for start in (self._folders[table], ""):
             record_id = self._exact.get(f"{start}{name}")
             if record_id is not None:
                 return record_id

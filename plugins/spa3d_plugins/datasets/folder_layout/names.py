@@ -36,7 +36,7 @@ def find_split(word: str) -> str | None:
 
 def folder_splits(name: str) -> tuple[str, ...]:
     """Splits that the folders of a file are called by."""
-    return tuple(dict.fromkeys(split for part in PurePosixPath(name).parts[:-1] if (split := find_split(part))))
+    return tuple(dict.fromkeys(split for part in name.split("/")[:-1] if (split := find_split(part))))
 
 
 def folder_category(name: str) -> str:
@@ -80,7 +80,7 @@ def article(words: str) -> str:
 
 
 def _telling_folders(name: str) -> list[str]:
-    return [part for part in PurePosixPath(name).parts[:-1] if not find_split(part) and not _is_plain(part)]
+    return [part for part in name.split("/")[:-1] if not find_split(part) and not _is_plain(part)]
 
 
 def _is_plain(folder: str) -> bool:
