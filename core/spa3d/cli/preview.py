@@ -1,4 +1,4 @@
-"""``spa3d preview``: pictures of cloud files, of the clouds of a dataset, and of noised clouds.
+"""``spa3d preview``: pictures of cloud files, of datasets and of noised clouds.
 
 Modules that import torch or read files are imported inside functions, so that listing the verbs is fast.
 """

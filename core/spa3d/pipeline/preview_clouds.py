@@ -89,13 +89,15 @@ def draw_clouds(request: CloudsRequest, *, skipped: Callable[[str], None], noted
         noted(same[0] if len(same) == 1 else f"{same[0]} (and the like: {len(same) - 1} more)")
     with naming_write_errors(request.path):
         draw_contact_sheet(pictures, labels, request.path)
-    return f"{len(pictures)} of {format_count(len(files), 'file')}"
+    unreadable = f"; {len(errors)} cannot be read" if errors else ""
+    return f"{len(pictures)} of {format_count(len(files), 'file')}{unreadable}"
 
 
 def find_clouds(sources: Sequence[Path]) -> list[tuple[Path, str]]:
-    """Find cloud files, each with a name for labels; of a folder all below it, sorted, but no hidden ones.
+    """Find cloud files, each with a name for labels.
 
-    Files that are named themselves are there whatever they are.
+    Of a folder they are all below it, sorted, without hidden ones and links to folders. A file that is named itself is
+    there whatever it is.
     """
     result = dict[Path, str]()
     for source in sources:
@@ -113,7 +115,7 @@ def find_clouds(sources: Sequence[Path]) -> list[tuple[Path, str]]:
 
 @contextmanager
 def naming_write_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the system while a sheet is written into an `OutputError` that names the file."""
+    """Turn an error of the system while `path` is written into an `OutputError`."""
     try:
         yield
     except OSError as error:

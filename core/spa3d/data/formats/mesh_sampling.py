@@ -128,7 +128,7 @@ class _Drawn:
 
 
 def _draw_visible(surfaces: Sequence[Surface], reading: Reading) -> _Drawn:
-    """Draw points, and again those on transparent places; if nearly all is transparent, they stay there."""
+    """Draw points, and draw those on transparent places again, at most `_ROUNDS` times."""
     cumulative = np.cumsum(
         np.concatenate(_areas(surfaces, reading.where))
     )  # in float64, one after another on any machine

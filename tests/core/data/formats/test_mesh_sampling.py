@@ -61,7 +61,7 @@ def test_draw_points_colors_by_the_nearest_texel_with_v_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrap", "place", "texel"),
+    ("wrap", "u", "texel"),
     [
         ("repeat", 1.25, 0),
         ("repeat", -0.25, 1),
@@ -72,10 +72,10 @@ def test_draw_points_colors_by_the_nearest_texel_with_v_up() -> None:
         ("mirror", 2.25, 0),
     ],
 )
-def test_texture_texels_wrap(wrap: str, place: float, texel: int) -> None:
+def test_texture_texels_wrap(wrap: str, u: float, texel: int) -> None:
     row = np.array([[[0, 0, 0], [1, 1, 1]]], np.uint8)
     texture = Texture(row, (wrap, "repeat"))  # type: ignore[arg-type]
-    assert texture.texels(np.array([[place, 0.5]]))[0, 0] == texel
+    assert texture.texels(np.array([[u, 0.5]]))[0, 0] == texel
 
 
 def test_draw_points_interpolates_vertex_colors() -> None:

@@ -90,7 +90,7 @@ def square() -> GltfBuilder:
 
 
 @pytest.fixture
-def mapped(square: GltfBuilder) -> Callable[..., GltfBuilder]:
+def with_texture(square: GltfBuilder) -> Callable[..., GltfBuilder]:
     """The square with texture coordinates and a texture."""
 
     def build(

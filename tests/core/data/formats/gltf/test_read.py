@@ -32,13 +32,13 @@ def picture(kind: str = "PNG") -> bytes:
 
 
 def corner_colors(cloud: Cloud) -> list[list[int]]:
-    """Colors, rounded to bytes, of the points nearest to the four corners: upper left, upper right, below."""
+    """Colors, as bytes, of the points at the corners: upper left, upper right, and below."""
     assert cloud.colors is not None
     low, high = cloud.points.min(0), cloud.points.max(0)
     result = []
     for u, v in ((0.1, 0.9), (0.9, 0.9), (0.1, 0.1), (0.9, 0.1)):
-        place = low + (high - low) * (u, v, 0)
-        result.append(cloud.colors[np.square(cloud.points - place).sum(1).argmin()])
+        position = low + (high - low) * (u, v, 0)
+        result.append(cloud.colors[np.square(cloud.points - position).sum(1).argmin()])
     return np.round(np.array(result) * 255).astype(int).tolist()
 
 
@@ -74,20 +74,24 @@ def test_read_cloud_converts_linear_factors_to_display_colors(square: Any, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_read_cloud_samples_textures_from_the_upper_left(mapped: Callable[..., Any], tmp_path: Path, kind: str) -> None:
-    colors = corner_colors(read_cloud(mapped(picture(kind)).write(tmp_path / "square.glb")))
+def test_read_cloud_samples_textures_from_the_upper_left(
+    with_texture: Callable[..., Any], tmp_path: Path, kind: str
+) -> None:
+    colors = corner_colors(read_cloud(with_texture(picture(kind)).write(tmp_path / "square.glb")))
     assert np.abs(np.array(colors) - [RED, GREEN, BLUE, WHITE]).max() <= (2 if kind == "JPEG" else 0)
 
 
-def test_read_cloud_reads_the_webp_extension_and_data_uris(mapped: Callable[..., Any], tmp_path: Path) -> None:
-    builder = mapped(picture(), texture={"extensions": {"EXT_texture_webp": {"source": 1}}})
+def test_read_cloud_reads_the_webp_extension_and_data_uris(with_texture: Callable[..., Any], tmp_path: Path) -> None:
+    builder = with_texture(picture(), texture={"extensions": {"EXT_texture_webp": {"source": 1}}})
     uri = "data:image/webp;base64," + base64.b64encode(picture("WEBP")).decode()
     builder.tree["images"] = [{"uri": "missing.png"}, {"uri": uri}]
     assert corner_colors(read_cloud(builder.write(tmp_path / "square.glb")))[0] == [*RED]
 
 
-def test_read_cloud_multiplies_texture_factor_and_vertex_colors(mapped: Callable[..., Any], tmp_path: Path) -> None:
-    builder = mapped(picture())
+def test_read_cloud_multiplies_texture_factor_and_vertex_colors(
+    with_texture: Callable[..., Any], tmp_path: Path
+) -> None:
+    builder = with_texture(picture())
     builder.tree["materials"][0]["pbrMetallicRoughness"]["baseColorFactor"] = [1, 0.5, 0.5, 1]
     half = np.tile(np.array([0.5, 1, 0.5], np.float32), (4, 1))
     builder.primitive["attributes"]["COLOR_0"] = builder.accessor(half)
@@ -125,15 +129,15 @@ def test_read_cloud_reads_vertex_colors_of_all_types(
     ],
 )
 def test_read_cloud_transforms_texture_coordinates(
-    mapped: Callable[..., Any], tmp_path: Path, transform: dict[str, Any], upper_left: tuple[int, ...]
+    with_texture: Callable[..., Any], tmp_path: Path, transform: dict[str, Any], upper_left: tuple[int, ...]
 ) -> None:
-    builder = mapped(picture(), info={"extensions": {"KHR_texture_transform": transform}})
+    builder = with_texture(picture(), info={"extensions": {"KHR_texture_transform": transform}})
     builder.primitive["attributes"]["TEXCOORD_1"] = builder.accessor(np.full((4, 2), 0.9, np.float32))
     assert corner_colors(read_cloud(builder.write(tmp_path / "square.glb")))[0] == [*upper_left]
 
 
-def test_read_cloud_reads_quantized_positions_and_coordinates(mapped: Callable[..., Any], tmp_path: Path) -> None:
-    builder = mapped(picture())
+def test_read_cloud_reads_quantized_positions_and_coordinates(with_texture: Callable[..., Any], tmp_path: Path) -> None:
+    builder = with_texture(picture())
     attributes = builder.primitive["attributes"]
     positions = np.array([[0, 0, 0], [127, 0, 0], [127, 127, 0], [0, 127, 0]], np.int8)
     attributes["POSITION"] = builder.accessor(positions, normalized=True)
@@ -234,14 +238,14 @@ def test_read_cloud_reads_diffuse_colors_of_specular_glossiness(square: Any, tmp
 
 @pytest.mark.parametrize(("mode", "left"), [("MASK", 0.5), ("BLEND", 0.75), ("OPAQUE", 1.0)])
 def test_read_cloud_leaves_out_what_alpha_hides(
-    mapped: Callable[..., Any], tmp_path: Path, mode: str, left: float
+    with_texture: Callable[..., Any], tmp_path: Path, mode: str, left: float
 ) -> None:
     image = Image.new("RGBA", (4, 1), (255, 255, 255, 255))
     image.putpixel((2, 0), (255, 0, 0, 100))
     image.putpixel((3, 0), (0, 0, 255, 0))
     stream = io.BytesIO()
     image.save(stream, "PNG")
-    builder = mapped(stream.getvalue())
+    builder = with_texture(stream.getvalue())
     builder.tree["materials"][0]["alphaMode"] = mode
     assert read_cloud(builder.write(tmp_path / "square.glb")).points[:, 0].max() == pytest.approx(left, abs=0.01)
 
@@ -292,7 +296,7 @@ def change_view(**fields: Any) -> Callable[[Any], None]:
     return lambda square: square.tree["bufferViews"][0].update(fields)
 
 
-def texture(uri: str) -> Callable[[Any], None]:
+def name_texture(uri: str) -> Callable[[Any], None]:
     def edit(square: Any) -> None:
         square.primitive["attributes"]["TEXCOORD_0"] = square.accessor(np.zeros((4, 2), np.float32))
         square.tree |= {"images": [{"uri": uri}], "textures": [{"source": 0}]}
@@ -329,18 +333,18 @@ BAD = {
     "no-turn": (change(nodes=[{"mesh": 0, "rotation": [0, 0, 0, 0]}]), "rotation 0 0 0 0"),
     "no-positions": (lambda square: square.primitive["attributes"].clear(), "without positions"),
     "extension": (change(extensionsRequired=["EXT_meshopt_compression"]), "glTF extension EXT_meshopt_compression"),
-    "texture-missing": (texture("wood.png"), "texture 0: 'wood.png' cannot be read: no such file; copy it"),
-    "texture-above": (texture("../wood.png"), "leaves the folder"),
-    "texture-encoded": (texture("%2e%2e/wood.png"), "leaves the folder"),
-    "texture-absolute": (texture("/etc/passwd"), "leaves the folder"),
-    "texture-drive": (texture("C:\\wood.png"), "leaves the folder"),
-    "texture-http": (texture("https://example.org/wood.png"), "is an address; nothing is downloaded"),
-    "texture-link": (texture("link.png"), "is a link that leaves the folder"),
-    "texture-nul": (texture("a%00b.png"), "cannot be read"),
-    "texture-text": (texture("data:image/png;base64,aGVsbG8="), "no picture of a known format"),
-    "texture-base64": (texture("data:image/png;base64,!!!"), "base64 text cannot be decoded"),
-    "texture-comma": (texture("data:image/png"), "without a comma"),
-    "texture-none": (lambda square: (texture("a.png")(square), change(images=[])(square)), "number 0 of 0 images"),
+    "texture-missing": (name_texture("wood.png"), "texture 0: 'wood.png' cannot be read: no such file; copy it"),
+    "texture-above": (name_texture("../wood.png"), "leaves the folder"),
+    "texture-encoded": (name_texture("%2e%2e/wood.png"), "leaves the folder"),
+    "texture-absolute": (name_texture("/etc/passwd"), "leaves the folder"),
+    "texture-drive": (name_texture("C:\\wood.png"), "leaves the folder"),
+    "texture-http": (name_texture("https://example.org/wood.png"), "is an address; nothing is downloaded"),
+    "texture-link": (name_texture("link.png"), "is a link that leaves the folder"),
+    "texture-nul": (name_texture("a%00b.png"), "cannot be read"),
+    "texture-text": (name_texture("data:image/png;base64,aGVsbG8="), "no picture of a known format"),
+    "texture-base64": (name_texture("data:image/png;base64,!!!"), "base64 text cannot be decoded"),
+    "texture-comma": (name_texture("data:image/png"), "without a comma"),
+    "texture-none": (lambda square: (name_texture("a.png")(square), change(images=[])(square)), "number 0 of 0 images"),
 }  # fmt: skip
 
 
@@ -381,17 +385,17 @@ def test_read_cloud_refuses_copies_without_end(square: Any, tmp_path: Path) -> N
         read_cloud(square.write(tmp_path / "copies.glb"))
 
 
-def test_read_cloud_refuses_an_image_bomb(mapped: Callable[..., Any], tmp_path: Path) -> None:
+def test_read_cloud_refuses_an_image_bomb(with_texture: Callable[..., Any], tmp_path: Path) -> None:
     bomb = bytearray(picture())
     bomb[16:24] = struct.pack(">II", 60_000, 60_000)
     bomb[29:33] = struct.pack(">I", zlib.crc32(bomb[12:29]))
     with pytest.raises(DataError, match="the picture is too large"):
-        read_cloud(mapped(bytes(bomb)).write(tmp_path / "bomb.glb"))
+        read_cloud(with_texture(bytes(bomb)).write(tmp_path / "bomb.glb"))
 
 
-def test_read_cloud_refuses_truncated_pictures(mapped: Callable[..., Any], tmp_path: Path) -> None:
+def test_read_cloud_refuses_truncated_pictures(with_texture: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the picture is damaged"):
-        read_cloud(mapped(picture()[:60]).write(tmp_path / "cut.glb"))
+        read_cloud(with_texture(picture()[:60]).write(tmp_path / "cut.glb"))
 
 
 def test_read_cloud_refuses_deep_json(tmp_path: Path) -> None:
@@ -420,8 +424,8 @@ def test_read_cloud_refuses_headers_that_lie(
         read_cloud(tmp_path / "lie.glb")
 
 
-def test_read_cloud_survives_damage(mapped: Callable[..., Any], tmp_path: Path) -> None:
-    builder = mapped(picture())
+def test_read_cloud_survives_damage(with_texture: Callable[..., Any], tmp_path: Path) -> None:
+    builder = with_texture(picture())
     builder.tree["nodes"] = [{"children": [1], "scale": [2, 1, 1]}, {"mesh": 0, "rotation": [0, 0, 0.6, 0.8]}]
     data = builder.glb()
     random = np.random.default_rng(0)
@@ -433,8 +437,8 @@ def test_read_cloud_survives_damage(mapped: Callable[..., Any], tmp_path: Path) 
     refused = 0
     for _ in range(120):
         damaged = bytearray(data)
-        for place in random.integers(len(data), size=2):
-            damaged[place] ^= 1 << random.integers(8)
+        for position in random.integers(len(data), size=2):
+            damaged[position] ^= 1 << random.integers(8)
         path.write_bytes(damaged)
         try:
             assert len(read_cloud(path, count=16)) == 16
