@@ -135,7 +135,7 @@ def divide_colors(stored: np.ndarray, top: int) -> Float[np.ndarray, "N 3"]:
 
 
 def import_reader(module: str, where: str) -> Any:
-    """Import a library of the extra ``formats``; raises `DataError` with the command that installs it."""
+    """Import a library of the extra ``formats``; raises `DataError` that says how to install it."""
     try:
         return import_module(module)
     except ImportError as error:

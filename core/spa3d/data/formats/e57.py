@@ -87,7 +87,7 @@ def _describe(pye57: Any, header: Any, where: str) -> _Scan:
 
 
 def _find_color_range(pye57: Any, header: Any) -> tuple[float, float]:
-    """Least and largest color of a scan: by its limits, else by the type of its values, else 0 to 255."""
+    """Least and largest color: by the limits of the scan, else by the type, else 0 to 255."""
     if header.node.isDefined("colorLimits"):
         limits = header.node["colorLimits"]
         low, high = limits["colorRedMinimum"].value(), limits["colorRedMaximum"].value()

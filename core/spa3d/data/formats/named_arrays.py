@@ -58,10 +58,10 @@ def build_cloud(arrays: Mapping[str, NamedArray], reading: Reading) -> Cloud:
     used = {key}
     columns: dict[str, np.ndarray] = {}
     for field, keys in (("colors", COLORS), ("normals", NORMALS)):
-        found = next((names[each] for each in keys if each in names and names[each] != key), None)
-        if found is not None:
-            columns[field] = _load_columns(arrays[found], found, len(stored), reading.where)
-            used.add(found)
+        match = next((names[each] for each in keys if each in names and names[each] != key), None)
+        if match is not None:
+            columns[field] = _load_columns(arrays[match], match, len(stored), reading.where)
+            used.add(match)
     if "colors" not in columns and all(each in names for each in CHANNELS):
         channels = [names[each] for each in CHANNELS]
         columns["colors"] = np.stack([_load_channel(arrays[each], each, len(stored), reading) for each in channels], 1)
@@ -80,7 +80,7 @@ def build_cloud(arrays: Mapping[str, NamedArray], reading: Reading) -> Cloud:
 
 
 def scale_by_type(stored: np.ndarray, reading: Reading) -> np.ndarray:
-    """Scale colors to [0, 1]: bytes are 0-255 and 16-bit numbers 0-65535, others as `reading` says; float32."""
+    """Scale colors to [0, 1] by their type: bytes, 16-bit numbers, or else as `reading` says."""
     if stored.dtype.kind == "u" and stored.dtype.itemsize <= 2:
         return divide_colors(stored, np.iinfo(stored.dtype).max)
     return scale_colors(stored, reading)

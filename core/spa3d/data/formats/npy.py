@@ -135,7 +135,7 @@ def _cloud_shape(shape: object, where: str) -> tuple[int, int]:
 
 
 def advise_columns(shape: tuple[object, ...]) -> str:
-    """What to do with a table of a wrong shape, as the end of a message; empty if it is no table."""
+    """End of a message about a wrong shape, which says what to do; empty if it is no table."""
     match shape:
         case (3 | 6, int()):
             return "; turn it with array.T"

@@ -64,17 +64,17 @@ class _Vertices:
 
     def __init__(self, element: PlyElement, reading: Reading) -> None:
         names = [name for name in element.scalars if name not in element.lengths]
-        found = find_fields(names)
-        if not has_fields(found, POINT):
+        fields = find_fields(names)
+        if not has_fields(fields, POINT):
             raise DataError(
                 f"{reading.where}: its vertices have no x, y and z; there: {', '.join(names) or 'nothing'}."
             )
         self.element, self.reading = element, reading
         self.cloud = Cloud(np.empty((0, 3)))
         self.uv: np.ndarray | None = None
-        self._names = {field: names[position] for field, position in found.items()}
-        self._has_harmonics = not has_fields(found, COLOR) and set(_HARMONICS) <= set(names)
-        self._has_color = has_fields(found, COLOR) or self._has_harmonics
+        self._names = {field: names[position] for field, position in fields.items()}
+        self._has_harmonics = not has_fields(fields, COLOR) and set(_HARMONICS) <= set(names)
+        self._has_color = has_fields(fields, COLOR) or self._has_harmonics
         self._uv_names = next((pair for pair in _TEXTURE if set(pair) <= set(names)), None)
 
     def read(self, records: PlyRecords, *, with_uv: bool) -> None:
@@ -117,10 +117,10 @@ class _Vertices:
 def _read_elements(
     records: PlyRecords, header: PlyHeader, vertices: _Vertices, surface: PlyElement | None
 ) -> Records | None:
-    """Read the vertices and, if there is one, the element of the faces, in the order of the file."""
+    """Read the vertices and, if there is one, the element of faces, in the order of the file."""
     result = None
-    wanted = [vertices.element, *([surface] if surface else [])]
-    for element in header.elements[: max(map(header.elements.index, wanted)) + 1]:
+    needed = [vertices.element, *([surface] if surface else [])]
+    for element in header.elements[: max(map(header.elements.index, needed)) + 1]:
         if element is vertices.element:
             vertices.read(records, with_uv=surface is not None)
         elif element is surface:

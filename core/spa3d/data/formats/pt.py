@@ -16,7 +16,6 @@ from spa3d.errors import DataError
 
 _ONLY = "the file"
 """Name of a tensor that is saved without one."""
-_FLOATS = {torch.bfloat16: np.float32, torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
 
 
 def _read(path: Path, reading: Reading) -> Cloud:
@@ -59,8 +58,12 @@ def _is_plain(value: object) -> bool:
 
 
 def _describe(tensor: torch.Tensor, where: str) -> NamedArray:
-    dtype: Any = _FLOATS.get(tensor.dtype, np.dtype(str(tensor.dtype).removeprefix("torch.")))
-    return NamedArray(tuple(tensor.shape), np.dtype(dtype), partial(_convert, tensor, where))
+    stored = torch.float32 if tensor.dtype == torch.bfloat16 else tensor.dtype
+    try:
+        dtype = torch.empty(0, dtype=stored).numpy().dtype
+    except TypeError as error:  # numpy has no such type
+        raise DataError(f"{where}: a tensor of type {tensor.dtype}; save it as float32.") from error
+    return NamedArray(tuple(tensor.shape), dtype, partial(_convert, tensor, where))
 
 
 def _convert(tensor: torch.Tensor, where: str) -> np.ndarray:

@@ -90,7 +90,7 @@ class _Table:
         buffer.add(values[:, layout.columns(POINT)], colors, normals)
 
     def _read_header(self) -> None:
-        """Take a line with the number of points, and a line of names or a remark, off the first block."""
+        """Take the number of points, and names or a remark, off the first block."""
         if not self._block:
             raise DataError(f"{self.lines.where}: no line of numbers; a point is a line with x, y and z.")
         if re.fullmatch(r"\s*\d+\s*", self._block[0]) and len(self._block) > 1:
