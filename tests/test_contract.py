@@ -54,7 +54,12 @@ def required_values(tmp_path: Path) -> dict[str, dict[str, Any]]:
     for split in ("train", "test"):
         points = list(Draws([(split, number) for number in labels]).normal(32, 6).numpy())
         (tmp_path / f"modelnet40_{split}_32pts_fps.dat").write_bytes(pickle.dumps([points, labels]))
-    return {"pointllm": {"root": tmp_path}, "modelnet40": {"root": tmp_path}}
+    mugs = tmp_path / "mugs"
+    for split in ("train", "val", "test"):
+        (mugs / split).mkdir(parents=True)
+        for number in range(5):
+            np.save(mugs / split / f"mug_{number}.npy", Draws([(split, number)]).uniform(32, 6)[0].numpy())
+    return {"pointllm": {"root": tmp_path}, "modelnet40": {"root": tmp_path}, "folder": {"root": mugs}}
 
 
 def clouds(number: int = 128) -> Tensor:

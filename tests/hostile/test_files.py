@@ -58,6 +58,7 @@ USES = {
     "pairs": (*PAIRS, "--pairs.path", "PLACE"),
     "writer": (*PAIRS, "--pairs.mode", "corruption", "--pairs.writer", "model", "--pairs.llm", "PLACE"),
     "dataset": ("--dataset", "pointllm", "--dataset.root", "PLACE"),
+    "folder": ("--dataset", "folder", "--dataset.root", "PLACE"),
 }
 
 

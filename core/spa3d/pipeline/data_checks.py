@@ -244,5 +244,5 @@ def refuse_twinless(parts: Parts, records: Sequence[Record]) -> None:
         raise DataError(
             f"--objective {parts.names['objective']}: none of the {len(records)} training records of dataset "
             f"{parts.names['dataset']} has a twin; where clouds come from files, twins need facts about main_color or "
-            "shape that agree with the cloud (README, Your own clouds)"
+            "shape that agree with the cloud (docs/clouds.md, Twins)"
         )

@@ -1,4 +1,4 @@
-"""Questions about the facts of objects whose clouds are files: their wording, and rounds drawn in each epoch."""
+"""Questions about the facts of objects whose clouds are files, and rounds drawn of them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def make_fact(kind: str, answer: str, values: tuple[str, ...]) -> Fact:
 
 
 def draw_conversations(record: Record, seed: int, epoch: int, settings: FreshRounds) -> tuple[Conversation, ...]:
-    """Draw the conversations of an epoch: captions and new rounds for an object with facts, else the fixed ones."""
+    """Draw the conversations of an epoch.
+
+    An object with facts has its captions and new rounds; other objects and twins have the fixed conversations.
+    """
     if not (settings.fresh and record.facts) or record.id != record.object_id:
         return record.conversations
     captions = (conversation for conversation in record.conversations if conversation.kind == CAPTION)
