@@ -124,6 +124,7 @@ def test_example_in_the_docs_loads_the_adapter_onto_the_base(complete_run: Path,
     finish(start(["-c", code + CHECK.replace("RUN", repr(str(complete_run)))], bases))
 
 
+@pytest.mark.slow
 def test_without_peft_models_load_and_lora_rank_is_rejected_early(
     complete_run: Path, bases: Path, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def train_base(parts: Any, dataset: Any, folder: Path, warnings: list[str]) -> N
     BASE.update({name: value.clone() for name, value in parts[0].state_dict().items()})
 
 
+@pytest.mark.slow
 def test_watchdog_catches_spa_at_a_high_learning_rate(toy: Any, toy_dataset: Any, tmp_path: Path) -> None:
     parts, warnings = toy(), []
     for name in ("base", "post"):

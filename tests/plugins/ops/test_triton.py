@@ -38,6 +38,7 @@ def run_interpreted(*arguments: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_interpreted_kernels_equal_the_reference() -> None:
     assert re.search(r"\d+ passed", run_interpreted(str(Path(__file__).with_name("interpreted_triton.py"))))
 
