@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from spa3d.data.formats.cloud_buffer import BLOCK, CloudBuffer, refuse_many
-from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, import_reader
+from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, import_reader, require_utf8_name
 from spa3d.errors import DataError
 
 _CARTESIAN = ("cartesianX", "cartesianY", "cartesianZ")
@@ -26,6 +26,7 @@ _LARGEST_RANGE = 1e300
 
 def _read(path: Path, reading: Reading) -> Cloud:
     pye57 = import_reader("pye57", reading.where)
+    require_utf8_name(path, reading.where)
     try:
         with pye57.E57(str(path)) as image:
             return _join(pye57, image, reading.where)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spa3d.data.formats.contract import Cloud, CloudFormat, Reading
+from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, require_utf8_name
 from spa3d.data.formats.named_arrays import NamedArray, build_cloud
 from spa3d.errors import DataError
 
@@ -19,6 +19,7 @@ _ONLY = "the file"
 
 
 def _read(path: Path, reading: Reading) -> Cloud:
+    require_utf8_name(path, reading.where)
     content = _load(path, reading.where)
     if isinstance(content, torch.Tensor):
         content = {_ONLY: content}

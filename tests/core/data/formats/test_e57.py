@@ -1,3 +1,4 @@
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,12 @@ def test_read_cloud_damaged_or_no_e57(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(DataError, match=r"a\.e57: the file is damaged or no E57 file; copy it again \(size in"):
         spa3d.read_cloud(path)
+
+
+def test_read_cloud_of_a_path_that_is_no_utf8(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.e57", (scan([[1, 2, 3], [4, 5, 6]]), {}))
+    with pytest.raises(DataError, match=r"its path is no UTF-8, which the reader of this format needs; rename it"):
+        spa3d.read_cloud(path.rename(tmp_path / os.fsdecode(b"\xff.e57")))
 
 
 def test_read_cloud_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
