@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 
-def parse_table(lines: Sequence[str | bytes]) -> Float[np.ndarray, "N C"] | None:
+def parse_table(lines: Sequence[str] | Sequence[bytes]) -> Float[np.ndarray, "N C"] | None:
     """Numbers of lines; None if the lines have not equally many, none, or others than numbers."""
     if not lines or not lines[0].strip():
         return None
