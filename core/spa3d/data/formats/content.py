@@ -34,7 +34,7 @@ class Content:
 
 
 _UNPACK = "unpack it first"
-_CONVERT = "is it the right file?"
+_CONVERT = "give the file of the cloud"
 _KNOWN: tuple[tuple[bytes, Content], ...] = (
     (b"version https://git-lfs", Content("a Git LFS pointer", advice="fetch the file itself with: git lfs pull")),
     (b"ply\n", Content("a PLY file", (".ply",))),

@@ -13,7 +13,7 @@ import numpy as np
 from spa3d.data.formats.cloud_buffer import BLOCK, CloudBuffer
 from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, divide_colors, import_reader
 from spa3d.data.formats.field_names import COLOR, NORMAL, POINT, USED, find_fields, has_fields
-from spa3d.data.formats.named_arrays import scale_by_type
+from spa3d.data.formats.named_arrays import stack_colors
 from spa3d.data.formats.number_lines import BLOCK_LINES, NumberLines
 from spa3d.data.formats.pcd_header import PcdHeader, is_padding, read_header
 from spa3d.errors import DataError
@@ -152,9 +152,9 @@ class _Builder:
 
     def _colors(self, block: Block) -> np.ndarray:
         if self.packed is None:
-            stored = self._stack(block, COLOR)
-            types = {self.header.dtype[self.names[field]] for field in COLOR}
-            return scale_by_type(stored.astype(types.pop()) if len(types) == 1 else stored, self.reading)
+            types = [self.header.dtype[self.names[field]] for field in COLOR]
+            channels = [block[self.names[field]].astype(each) for field, each in zip(COLOR, types, strict=True)]
+            return stack_colors(channels, self.reading)
         stored = block[self.packed]
         bits = self._bits(stored) if stored.dtype.kind == "f" else stored.astype(np.int64)
         return divide_colors(np.stack([bits >> 16 & 255, bits >> 8 & 255, bits & 255], axis=1), 255)

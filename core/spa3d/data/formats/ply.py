@@ -12,7 +12,7 @@ from spa3d.data.formats.cloud_buffer import CloudBuffer, refuse_many
 from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, import_reader
 from spa3d.data.formats.field_names import COLOR, NORMAL, POINT, USED, find_fields, has_fields
 from spa3d.data.formats.mesh_sampling import draw_points
-from spa3d.data.formats.named_arrays import scale_by_type
+from spa3d.data.formats.named_arrays import stack_colors
 from spa3d.data.formats.ply_header import PlyElement, PlyHeader, read_header
 from spa3d.data.formats.ply_mesh import PlyMesh, build_surfaces
 from spa3d.data.formats.ply_records import Numbers, PlyRecords, Records
@@ -111,7 +111,12 @@ class _Vertices:
     def _colors(self, block: Numbers) -> np.ndarray:
         if self._has_harmonics:
             return np.clip(0.5 + _HARMONIC * np.stack([block[name] for name in _HARMONICS], axis=1), 0, 1)
-        return scale_by_type(self._stack(block, COLOR), self.reading)
+        channels = [block[self._names[field]] for field in COLOR]
+        types = [self.element.scalars[self._names[field]] for field in COLOR]
+        if [each.dtype.kind for each in channels] != [each.kind for each in types]:
+            names = ", ".join(dict.fromkeys(each.name for each in types))
+            raise DataError(f"{self.reading.where}: a color does not fit its type ({names}); correct the header.")
+        return stack_colors(channels, self.reading)
 
 
 def _read_elements(

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from spa3d.data.formats.contract import Cloud, Reading
 from spa3d.data.formats.field_names import COLOR, find_fields, has_fields
 from spa3d.data.formats.mesh_sampling import Surface, Texture
-from spa3d.data.formats.named_arrays import scale_by_type
+from spa3d.data.formats.named_arrays import stack_colors
 from spa3d.data.formats.pictures import decode_picture
 from spa3d.data.formats.ply_records import Lists, Numbers
 from spa3d.data.formats.polygons import cut_polygons
@@ -159,5 +159,5 @@ def _face_colors(mesh: PlyMesh, triangles: _Triangles, reading: Reading) -> Floa
     fields = find_fields(names)
     if not has_fields(fields, COLOR) or mesh.kind == "tristrips":
         return None
-    stored = np.stack([mesh.numbers[names[fields[field]]] for field in COLOR], axis=1)
-    return scale_by_type(stored, reading)[triangles.polygon]
+    channels = [mesh.numbers[names[fields[field]]] for field in COLOR]
+    return stack_colors(channels, reading)[triangles.polygon]

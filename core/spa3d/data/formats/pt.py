@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spa3d.data.formats.contract import Cloud, CloudFormat, Reading
+from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, require_utf8_name
 from spa3d.data.formats.named_arrays import NamedArray, build_cloud
 from spa3d.errors import DataError
 
@@ -19,6 +20,7 @@ _ONLY = "the file"
 
 
 def _read(path: Path, reading: Reading) -> Cloud:
+    require_utf8_name(path, reading.where)
     content = _load(path, reading.where)
     if isinstance(content, torch.Tensor):
         content = {_ONLY: content}
@@ -40,10 +42,11 @@ FORMAT = CloudFormat(
 
 def _load(path: Path, where: str) -> Any:
     try:
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # the format before PyTorch 1.6 cannot be mapped
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # about protocols of pickles that are refused anyway
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            except RuntimeError:  # the format before PyTorch 1.6 cannot be mapped
+                return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # broken input ends in any exception of the unpickler, of zip and of tensors
         reason = " ".join(str(error).split())
         if "weights_only" in reason or "Unsupported" in reason:

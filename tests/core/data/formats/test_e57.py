@@ -1,4 +1,4 @@
-import sys
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,15 @@ def test_read_cloud_spherical_coordinates_and_colors_of_16_bits(tmp_path: Path) 
     assert cloud.notes == ("spherical coordinates of 1 of 1 scans are converted",)
 
 
+def test_read_cloud_refuses_coordinates_that_float32_has_rounded(tmp_path: Path) -> None:
+    points = [[500000, 5400000, 0], [500000.5, 5400000, 0.5]]
+    with pytest.raises(DataError, match=r"a\.e57: float32 is too coarse for the coordinates"):
+        spa3d.read_cloud(write(tmp_path / "a.e57", (scan(points), {})))
+    pose = {"rotation": np.array([1.0, 0, 0, 0]), "translation": np.array(points[0])}
+    cloud = spa3d.read_cloud(write(tmp_path / "b.e57", (scan([[0, 0, 0], [0.5, 0, 0.5]]), pose)))
+    np.testing.assert_array_equal(cloud.points, points)
+
+
 def test_read_cloud_damaged_or_no_e57(tmp_path: Path) -> None:
     path = write(tmp_path / "a.e57", (scan([[1, 2, 3], [4, 5, 6]]), {}))
     path.write_bytes(path.read_bytes()[:2000])
@@ -95,8 +104,7 @@ def test_read_cloud_damaged_or_no_e57(tmp_path: Path) -> None:
         spa3d.read_cloud(path)
 
 
-def test_read_cloud_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_cloud_of_a_path_that_is_no_utf8(tmp_path: Path) -> None:
     path = write(tmp_path / "a.e57", (scan([[1, 2, 3], [4, 5, 6]]), {}))
-    monkeypatch.setitem(sys.modules, "pye57", None)
-    with pytest.raises(DataError, match=r"reading it needs pye57 .*; install it with: pip install 'spa3d\[formats\]'"):
-        spa3d.read_cloud(path)
+    with pytest.raises(DataError, match=r"its path is no UTF-8, which the reader of this format needs; rename it"):
+        spa3d.read_cloud(path.rename(tmp_path / os.fsdecode(b"\xff.e57")))

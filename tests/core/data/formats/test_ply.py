@@ -45,6 +45,13 @@ def test_read_cloud_properties_of_other_types_and_order(tmp_path: Path) -> None:
     assert read.notes == ("properties that are not used: quality",)
 
 
+def test_read_cloud_colors_of_several_types_or_that_do_not_fit(tmp_path: Path) -> None:
+    properties = "float x, float y, float z, uchar red, ushort green, uchar blue"
+    np.testing.assert_allclose(cloud(tmp_path, "1 2 3 255.0 13107 0\n", properties, 1).colors, [[1, 0.2, 0]])
+    with pytest.raises(DataError, match=r"a color does not fit its type \(uint8, uint16\); correct the header"):
+        cloud(tmp_path, "1 2 3 300 13107 0\n", properties, 1)
+
+
 @pytest.mark.parametrize("names", ["r g b", "diffuse_red diffuse_green diffuse_blue", "Red Green Blue"])
 def test_read_cloud_other_names_of_colors(tmp_path: Path, names: str) -> None:
     colors = ", ".join(f"uchar {name}" for name in names.split())

@@ -1,4 +1,6 @@
+import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,30 @@ def test_read_cloud_missing_file_or_folder(tmp_path: Path) -> None:
         spa3d.read_cloud(tmp_path / "a.ply")
     with pytest.raises(DataError, match=r"folder\.ply: cannot be read: it is a folder"):
         spa3d.read_cloud(tmp_path / "folder.ply")
+
+
+LIBRARIES = {"little.ply": "plyfile", "binary.pcd": "pypcd4", "a.las": "laspy", "a.e57": "pye57"}
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_read_cloud_without_the_extra_names_its_command(
+    name: str, write_sample: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_sample(name)
+    monkeypatch.setitem(sys.modules, LIBRARIES[name], None)
+    with pytest.raises(
+        DataError, match=rf"needs {LIBRARIES[name]} .*; install it with: pip install 'spa3d\[formats\]'"
+    ):
+        spa3d.read_cloud(path)
+
+
+def test_read_cloud_of_arrays_and_text_needs_no_extra(
+    write_sample: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write_sample(name) for name in ("a.npz", "a.pt", "a.csv")]
+    for library in (*LIBRARIES.values(), "lzf", "lazrs", "trimesh", "DracoPy"):
+        monkeypatch.setitem(sys.modules, library, None)
+    assert [len(spa3d.read_cloud(path)) for path in paths] == [60, 60, 60]
 
 
 def test_read_cloud_clips_rounding_errors_and_parse_cloud_does_not(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_read_cloud_any_numbers_separator_and_line_end(
         "2\nan atom\n" + RGB,
         "//X Y Z R G B\n" + RGB,
         "# x y z red green blue\n" + RGB,
+        "sep=;\nx;y;z;r;g;b\n" + RGB.replace(" ", ";"),
         '"x","y","z","r","g","b"\n' + RGB.replace(" ", ","),
         "X [m];Y [m];Z [m];Rf;Gf;Bf\n" + RGB.replace(" ", ";"),
         "b g r z y x\n51 0 255 0 0 0 # first\n0 0 0 3.5 2 1\n",
