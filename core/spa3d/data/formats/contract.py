@@ -143,7 +143,10 @@ def require_utf8_name(path: Path, where: str) -> None:
 
 
 def import_reader(module: str, where: str) -> Any:
-    """Import a library of the extra ``formats``; raises `DataError` that says how to install it."""
+    """Import a library of the extra ``formats``.
+
+    Raises `DataError` about `where`, with the command that installs it.
+    """
     try:
         return import_module(module)
     except ImportError as error:
