@@ -60,8 +60,7 @@ def build_cloud(arrays: Mapping[str, NamedArray], reading: Reading) -> Cloud:
     if rest:
         notes.append(f"arrays that are not used: {', '.join(rest[:10])}{' …' * (len(rest) > 10)}")
     precision = stored.dtype if stored.dtype.kind == "f" else np.dtype(np.float64)
-    with np.errstate(invalid="ignore"):  # a signaling NaN; the check of the cloud refuses it
-        return Cloud(stored[:, :3].astype(np.float64), colors, normals, notes=tuple(notes), precision=precision)
+    return Cloud(stored[:, :3].astype(np.float64), colors, normals, notes=tuple(notes), precision=precision)
 
 
 class _Table:

@@ -54,8 +54,7 @@ def _read_ascii(file: BinaryIO, header: PcdHeader, available: int, where: str) -
             raise DataError(f"{where}: truncated: {left:,} of {header.points:,} points are missing; copy it again.")
         values = lines.parse(block, len(header.names))
         left -= len(block)
-        with np.errstate(over="ignore", invalid="ignore"):  # infinity is left out; unused whole numbers may overflow
-            yield {name: _cast(values[:, at], header.dtype[name]) for at, name in enumerate(header.names)}
+        yield {name: _cast(values[:, at], header.dtype[name]) for at, name in enumerate(header.names)}
 
 
 def _cast(values: np.ndarray, dtype: np.dtype[np.generic]) -> np.ndarray:

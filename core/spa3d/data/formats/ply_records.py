@@ -136,8 +136,7 @@ class PlyRecords:
 def _cast(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """Values of a text in the type of their property; whole numbers that do not fit stay floats."""
     if dtype.kind == "f":
-        with np.errstate(over="ignore"):  # infinity is refused by the check of the cloud
-            return values.astype(dtype)
+        return values.astype(dtype)
     limits = np.iinfo(dtype)
     fits = ((values >= limits.min) & (values <= limits.max) & (values % 1 == 0)).all()
     return values.astype(dtype) if fits else values

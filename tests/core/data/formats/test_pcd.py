@@ -50,9 +50,9 @@ def test_read_cloud_packed_colors_of_all_types(tmp_path: Path) -> None:
         cloud = read(tmp_path, header(2, "ascii", "x y z rgb", types) + f"0 0 0 {value}\n1 1 1 {value}\n")
         np.testing.assert_allclose(cloud.colors, [[1, 0.2, 0]] * 2)
         assert cloud.notes == ()
-    opaque = struct.pack("<3fI", 0, 0, 0, 0xFFFF3300) + struct.pack("<3fI", 1, 1, 1, 0xFF000033)
-    cloud = read(tmp_path, header(2, "binary", "x y z rgb", "F F F F"), opaque)  # the bits of a NaN
-    np.testing.assert_allclose(cloud.colors, [[1, 0.2, 0], [0, 0, 0.2]])
+    opaque = struct.pack("<3fI", 0, 0, 0, 0xFFFF3300) + struct.pack("<3fI", 1, 1, 1, 0xFF990033)
+    cloud = read(tmp_path, header(2, "binary", "x y z rgb", "F F F F"), opaque)  # the bits of NaNs
+    np.testing.assert_allclose(cloud.colors, [[1, 0.2, 0], [0.6, 0, 0.2]])
 
 
 def test_read_cloud_packed_colors_that_are_lost_or_whole_numbers(tmp_path: Path) -> None:
