@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,6 +19,8 @@ COARSE = 1e-3
 """Largest rounding error of a coordinate, as a share of the cloud's radius (largest distance to the centroid)."""
 
 _BYTE = 255.0
+_BLOCK = 1 << 18
+"""Points that are checked at a time, so that the check of a large cloud needs little memory of its own."""
 
 
 def from_array(array: np.ndarray, *, where: str, colors: Colors = "0-1") -> CloudArray:
@@ -47,11 +50,36 @@ def from_array(array: np.ndarray, *, where: str, colors: Colors = "0-1") -> Clou
         raise DataError(f"{where}: dtype {array.dtype}; a cloud holds floats (convert it with .astype('float64')).")
     cloud = np.zeros((len(array), 6), dtype=np.float64 if array.dtype.itemsize > 4 else np.float32)
     cloud[:, : array.shape[1]] = array
-    if array.shape[1] == 6 and np.isfinite(cloud[:, 3:]).all():
-        cloud[:, 3:] = _scale_colors(cloud[:, 3:], colors, where)
-    _reject_invalid(cloud, where)
-    reject_coarse(cloud[:, :3], array.dtype, where)
+    rgb = cloud[:, 3:] if array.shape[1] == 6 else None
+    finish_columns(cloud[:, :3], rgb, precision=array.dtype, where=where, colors=colors)
     return cloud
+
+
+def finish_columns(
+    points: Float[np.ndarray, "N 3"],
+    rgb: Float[np.ndarray, "N 3"] | None,
+    *,
+    precision: np.dtype[Any],
+    where: str,
+    colors: Colors = "0-1",
+) -> None:
+    """Check the columns of a cloud, and scale its colors to [0, 1] in place.
+
+    Args:
+        points: coordinates, ``(N, 3)``.
+        rgb: colors, ``(N, 3)``, changed in place; None without color.
+        precision: type that the coordinates were rounded to.
+        where: name of the cloud in messages.
+        colors: range of the colors.
+
+    Raises:
+        DataError: no points, NaN or infinity, colors outside their range, or coordinates too coarse for the extent.
+
+    """
+    if rgb is not None and all(np.isfinite(rgb[rows]).all() for rows in _blocks(len(rgb))):
+        _scale_colors(rgb, colors, where)
+    _reject_not_finite(where, points, *([] if rgb is None else [rgb]))
+    reject_coarse(points, precision, where)
 
 
 def check(cloud: np.ndarray, *, source: Path | str, record_id: str) -> None:
@@ -84,9 +112,10 @@ def reject_coarse(xyz: Float[np.ndarray, "N 3"], dtype: np.dtype[Any], where: st
         DataError: the rounding error exceeds `COARSE`; the message has both figures.
 
     """
-    largest = np.abs(xyz).max()
+    largest = np.maximum(xyz.max(), -xyz.min())
     error = float(np.spacing(largest.astype(dtype))) / 2
-    radius = cloud_radius(xyz - xyz.mean(axis=0, dtype=np.float64))
+    mean = xyz.mean(axis=0, dtype=np.float64)
+    radius = max(cloud_radius(xyz[rows] - mean) for rows in _blocks(len(xyz)))
     if radius > 0 and not error <= COARSE * radius:
         raise DataError(
             f"{where}: {dtype.name} is too coarse for the coordinates: near {largest:.7g} it rounds by up to "
@@ -128,32 +157,48 @@ def _reject_invalid(cloud: np.ndarray, where: str) -> None:
         raise DataError(f"{where}: shape {cloud.shape}; a cloud is (N, 6), xyz and rgb.")
     if cloud.dtype not in (np.float32, np.float64):
         raise DataError(f"{where}: dtype {cloud.dtype}; a cloud is float32 or float64.")
-    if not len(cloud):
-        raise DataError(f"{where}: the cloud has no points.")
-    finite = (np.abs(cloud) <= np.finfo(np.float32).max).all(axis=1)  # nan compares false
-    if not finite.all():
-        invalid, first = int((~finite).sum()), int(np.argmin(finite))
-        raise DataError(f"{where}: NaN or infinity in {invalid} of {len(cloud)} points, first in point {first}.")
+    _reject_not_finite(where, cloud)
     low, high = float(cloud[:, 3:].min()), float(cloud[:, 3:].max())
     if low < 0 or high > 1:
         raise DataError(f"{where}: {_describe_range_error(low, high, 1.0)}")
 
 
-def _scale_colors(rgb: np.ndarray, colors: Colors, where: str) -> np.ndarray:
-    """Scale colors from the range `colors` to [0, 1]; raises `DataError` outside of the range."""
+def _reject_not_finite(where: str, *columns: np.ndarray) -> None:
+    """Reject a cloud without points or, in any of its columns, with NaN, infinity or more than float32 holds."""
+    points, invalid, first = len(columns[0]), 0, 0
+    if not points:
+        raise DataError(f"{where}: the cloud has no points.")
+    largest = np.finfo(np.float32).max
+    for rows in _blocks(points):
+        finite = np.all([(np.abs(each[rows]) <= largest).all(axis=1) for each in columns], axis=0)  # nan is false
+        if not finite.all():
+            first = first if invalid else rows.start + int(np.argmin(finite))
+            invalid += int((~finite).sum())
+    if invalid:
+        raise DataError(f"{where}: NaN or infinity in {invalid} of {points} points, first in point {first}.")
+
+
+def _blocks(points: int) -> Iterator[slice]:
+    """Rows of `points` points, `_BLOCK` at a time."""
+    return (slice(start, min(start + _BLOCK, points)) for start in range(0, points, _BLOCK))
+
+
+def _scale_colors(rgb: np.ndarray, colors: Colors, where: str) -> None:
+    """Scale colors in place from the range `colors` to [0, 1]; raises `DataError` outside of the range."""
     top = _BYTE if colors == "0-255" else 1.0
     low, high = float(rgb.min(initial=0)), float(rgb.max(initial=0))
     if low < -COLOR_SLACK * top or high > top * (1 + COLOR_SLACK):
         raise DataError(f"{where}: {_describe_range_error(low, high, top)}")
     if colors == "0-255":
         refuse_unit_colors(rgb, where)
-    return np.clip(rgb / np.float32(top), 0, 1)
+        np.divide(rgb, np.float32(top), out=rgb)
+    np.clip(rgb, 0, 1, out=rgb)
 
 
 def refuse_unit_colors(rgb: np.ndarray, where: str) -> None:
     """Raise `DataError` if colors that are said to be 0-255 can only be 0-1."""
     high = float(rgb.max(initial=0))
-    if 0 < high <= 1 and (rgb % 1 != 0).any():
+    if 0 < high <= 1 and any((rgb[rows] % 1 != 0).any() for rows in _blocks(len(rgb))):
         raise DataError(
             f"{where}: colors look like 0-1 (largest {high:.3g}); drop --dataset.colors 0-255, or --colors."
         )

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from spa3d.data.cloud_checks import Colors
-from spa3d.data.formats import npy
+from spa3d.data.formats import npy, obj, off, stl
 from spa3d.data.formats.contract import DEFAULT, MESH_POINTS, Cloud, CloudFormat, Reading
+from spa3d.data.formats.gltf import read as gltf
 from spa3d.errors import DataError
 from spa3d.runtime.paths import file_problem
 
-FORMATS: tuple[CloudFormat, ...] = (npy.FORMAT,)
+FORMATS: tuple[CloudFormat, ...] = (npy.FORMAT, obj.FORMAT, gltf.FORMAT, off.FORMAT, stl.FORMAT)
 """All formats; no two share a suffix."""
 _BY_SUFFIX = {suffix: each for each in FORMATS for suffix in each.suffixes}
 
