@@ -114,11 +114,9 @@ def _judge_count(facts: CloudFacts, expected: Expectation) -> Iterator[Finding]:
         yield Finding(
             "model-thinned",
             f"{format_count(facts.valid, 'point')}, and the model takes {count:,}",
-            f"{facts.valid / count:,.0f} of {facts.valid / count:,.0f} points stand for one; farthest point sampling "
-            "of a large cloud takes time at every reading"
-            if expected.preparation.method == "fps"
-            else f"a random 1 of {facts.valid / count:,.0f} points is kept",
-            f"--fix with --resample {MANY * count}, which makes reading faster",
+            f"1 of {facts.valid / count:,.0f} points is kept"
+            + ("; farthest point sampling of a large cloud takes long" if expected.preparation.method == "fps" else ""),
+            f"--fix with --resample {MANY * count}, which makes it faster",
             Repairs(resample=MANY * count),
         )
 

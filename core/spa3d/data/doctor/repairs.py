@@ -149,10 +149,10 @@ def _keep(cloud: Cloud, mask: np.ndarray, what: str) -> tuple[Cloud, str]:
 
 def _scale_colors(cloud: Cloud, low: float, high: float) -> tuple[Cloud, str]:
     if cloud.colors is None:
-        raise DataError(f"{cloud.source}: --colors {low:g}-{high:g}: the cloud has no colors")
+        return cloud, "has no colors to scale"
     scaled = (cloud.colors.astype(np.float64) - low) / (high - low)
     lowest, highest = float(scaled.min(initial=0)), float(scaled.max(initial=0))
-    if not (-1e-3 <= lowest and highest <= 1 + 1e-3):
+    if not (lowest >= -1e-3 and highest <= 1 + 1e-3):
         raise DataError(
             f"{cloud.source}: --colors {low:g}-{high:g}: its colors reach from {cloud.colors.min():.4g} to "
             f"{cloud.colors.max():.4g}"
@@ -163,7 +163,7 @@ def _scale_colors(cloud: Cloud, low: float, high: float) -> tuple[Cloud, str]:
 
 def _fill_color(cloud: Cloud, color: tuple[float, float, float]) -> tuple[Cloud, str]:
     if cloud.colors is not None and cloud.colors.any():
-        raise DataError(f"{cloud.source}: --color is for clouds without color; with --drop-colors it replaces them")
+        return cloud, "kept its own colors"
     colors = np.tile(np.array(color, np.float32), (len(cloud), 1))
     return replace(cloud, colors=colors), f"gave all points the color {', '.join(f'{part:g}' for part in color)}"
 
