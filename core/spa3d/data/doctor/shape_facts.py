@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 NEIGHBORS = 8
 """The local spacing is the distance to the neighbor of this number."""
@@ -99,13 +99,16 @@ def _measure_view(unit: Float[np.ndarray, "M 3"], view: Float[np.ndarray, " 3"])
     side = float(np.sqrt(np.prod(flat.max(axis=0)) * PER_CELL / len(unit)))
     if not side > 0:
         return 0.0
-    _, cells = _name_cells(flat, side)
-    filled, total = len(np.unique(cells)), np.prod(np.floor(flat.max(axis=0) / side) + 1)
-    side *= float(np.sqrt(filled / total))
-    order, cells = _name_cells(flat, side, depth)
-    depth, flat = depth[order], flat[order]
-    names, counts = np.unique(cells, return_inverse=True, return_counts=True)[1:]
-    gap = (cells[1:] == cells[:-1]) & (depth[1:] - depth[:-1] > GAP * side)
+    cells = _name_cells(flat, side)
+    side *= float(np.sqrt(len(np.unique(cells)) / np.prod(np.floor(flat.max(axis=0) / side) + 1)))
+    cells = _name_cells(flat, side)
+    # In the order of cells, and of depths within a cell: one sort, because depths differ by less than 1 after scaling.
+    order = np.argsort(cells + 0.5 * (depth - depth.min()) / (np.ptp(depth) or 1.0))
+    cells, depth, flat = cells[order], depth[order], flat[order]
+    same = cells[1:] == cells[:-1]
+    names = np.concatenate([[0], np.cumsum(~same)])
+    counts = np.bincount(names)
+    gap = same & (depth[1:] - depth[:-1] > GAP * side)
     double = np.bincount(names[1:], weights=gap, minlength=len(counts)) > 0
     plane = np.column_stack([flat, np.ones(len(flat))])
     relief = depth - plane @ np.linalg.lstsq(plane, depth, rcond=None)[0]
@@ -117,11 +120,7 @@ def _measure_view(unit: Float[np.ndarray, "M 3"], view: Float[np.ndarray, " 3"])
     return float(counts[enough & ~double].sum() / max(1, counts[enough].sum()))
 
 
-def _name_cells(
-    flat: Float[np.ndarray, "M 2"], side: float, depth: Float[np.ndarray, " M"] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Name the cell of each point; with `depth` in the order of cells and depths, and that order."""
+def _name_cells(flat: Float[np.ndarray, "M 2"], side: float) -> Int[np.ndarray, " M"]:
+    """Number of the cell of each point, in a picture of square cells."""
     rows = np.floor(flat / side).astype(np.int64)
-    names = rows[:, 0] * (int(rows[:, 1].max()) + 1) + rows[:, 1]
-    order = np.arange(len(names)) if depth is None else np.lexsort((depth, names))
-    return order, names[order]
+    return np.asarray(rows[:, 0] * (int(rows[:, 1].max()) + 1) + rows[:, 1])
