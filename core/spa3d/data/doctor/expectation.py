@@ -123,10 +123,8 @@ def _judge_count(facts: CloudFacts, expected: Expectation) -> Iterator[Finding]:
 
 def _judge_color(facts: CloudFacts, expected: Expectation) -> Iterator[Finding]:
     takes, training = "rgb" in expected.inputs, expected.training
-    if facts.colors is None and takes:
-        trained = ""
-        if training:
-            trained = f"; {training.colored:.0%} of its training clouds had colors"
+    if facts.colors is None and takes and (training is None or training.colored):
+        trained = f"; {training.colored:.0%} of its training clouds had colors" if training else ""
         yield Finding(
             "model-no-color",
             f"no colors, and encoder {expected.encoder} takes rgb",

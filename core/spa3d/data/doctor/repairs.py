@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from spa3d.data.cloud_checks import cloud_radius
+from spa3d.data.cloud_checks import COLOR_SLACK, cloud_radius
 from spa3d.data.doctor.outliers import find_outliers
 from spa3d.data.doctor.rows import find_repeats, finite_rows
 from spa3d.data.formats.contract import Cloud
@@ -151,8 +151,7 @@ def _scale_colors(cloud: Cloud, low: float, high: float) -> tuple[Cloud, str]:
     if cloud.colors is None:
         return cloud, "has no colors to scale"
     scaled = (cloud.colors.astype(np.float64) - low) / (high - low)
-    lowest, highest = float(scaled.min(initial=0)), float(scaled.max(initial=0))
-    if not (lowest >= -1e-3 and highest <= 1 + 1e-3):
+    if ((scaled < -COLOR_SLACK) | (scaled > 1 + COLOR_SLACK)).any():  # NaN is for the check of the result
         raise DataError(
             f"{cloud.source}: --colors {low:g}-{high:g}: its colors reach from {cloud.colors.min():.4g} to "
             f"{cloud.colors.max():.4g}"

@@ -225,11 +225,11 @@ def _judge_mixture(facts: SetFacts) -> Iterator[Finding]:
 
 def _judge_up(facts: SetFacts) -> Iterator[Finding]:
     guess, lead = mean_up_axis(facts.clouds)
-    if guess is None or len(facts.clouds) < FEWEST or lead < LEAD:
+    if guess is None or len(facts.clouds) < FEWEST:
         return
     sums = np.array(guess.probabilities).reshape(3, 2).sum(axis=1)
     axis = "xyz"[int(np.argmax(sums))]
-    if axis != facts.up_axis:
+    if axis != facts.up_axis and lead >= LEAD:
         up, down = guess.probabilities[2 * int(np.argmax(sums)) :][:2]
         direction = axis if up >= down else f"-{axis}"
         yield Finding(
