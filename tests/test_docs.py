@@ -17,13 +17,14 @@ from spa3d.cli.help import CHECKPOINT_FLAG, CHECKPOINT_MEANING, RUN_FLAGS
 from spa3d.config.catalog import Entry, catalog, explain
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import BLOCKS, PLAIN
+from spa3d.data.doctor.findings import KINDS as FINDINGS
 from spa3d.registry.fields import describe, is_block, show, show_default
 from spa3d.registry.kinds import CHOSEN, CHOSEN_SEVERAL, KINDS, kind_spec, settings_keys
 from spa3d.registry.registry import Registry, load_registry
 from spa3d.rendering.markdown import escape_markdown
 
 ROOT = Path(__file__).parents[1]
-README, SETTINGS = ROOT / "README.md", ROOT / "docs" / "settings.md"
+README, SETTINGS, DOCTOR = ROOT / "README.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "doctor.md"
 BEGIN, END = "<!-- components:begin -->\n", "<!-- components:end -->"
 UPDATE = "SPA3D_UPDATE_DOCS"
 STALE = f"is not what the code says; {UPDATE}=1 pytest tests/test_docs.py writes it"
@@ -87,6 +88,16 @@ def test_links_have_targets(page: Path) -> None:
     text = re.sub(r"(?s)```.*?```", "", (ROOT / page).read_text(encoding="utf-8"))
     targets = [target for target in LINK.findall(text) if "://" not in target]
     assert [target for target in targets if not ((ROOT / page).parent / target).exists()] == []
+
+
+def test_the_table_of_findings() -> None:
+    before, begin, rest = DOCTOR.read_text(encoding="utf-8").partition("<!-- findings:begin -->\n")
+    end = "<!-- findings:end -->"
+    assert begin
+    assert end in rest
+    rows = [(code(name), kind.subject, kind.severity, escape_markdown(kind.meaning)) for name, kind in FINDINGS.items()]
+    heads = ("finding", "about", "severity", "when")
+    check_page(DOCTOR, before + begin + table(heads, rows) + end + rest.partition(end)[2])
 
 
 def check_page(path: Path, expected: str) -> None:

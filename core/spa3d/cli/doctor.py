@@ -1,4 +1,4 @@
-"""``spa3d doctor``: what is wrong with a cloud or a data set, what it does to a model, and what mends it.
+"""``spa3d doctor``: faults of a cloud or a data set, their effect, and their repair.
 
 Modules that import torch are imported inside functions, so that listing the verbs is fast.
 """
@@ -112,7 +112,7 @@ def _finds(flag: Flag) -> bool:
 
 
 def _read_path(arguments: Arguments) -> Path | None:
-    """Read the path; None if flags name a dataset instead. Contradictions are added to the errors."""
+    """Read the path; None if flags name a dataset. Contradictions are added to the errors."""
     words, chooses = arguments.words, arguments.has("dataset") or arguments.has("config")
     if len(words) > 1 or not (words or chooses):
         arguments.errors.append("spa3d doctor: name one file of a cloud or one folder, as in: spa3d doctor chair.npy")

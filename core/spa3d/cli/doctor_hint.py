@@ -18,7 +18,7 @@ _END = re.compile(r": | \(record ")
 
 
 def find_doctor_command(error: DataError, words: Sequence[str]) -> str:
-    """Find the command that examines the cloud, or the data set, that an error is about; empty if there is none.
+    """Find the command that examines the bad cloud, or the data set; empty if there is none.
 
     Args:
         error: its lines begin with the name of a file or of a record, as all messages about clouds do.

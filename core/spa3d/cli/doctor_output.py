@@ -62,11 +62,11 @@ def _list_place(facts: CloudFacts, expected: Expectation | None) -> Iterator[Row
 
 def _list_points(facts: CloudFacts, expected: Expectation | None) -> Iterator[Row]:
     """Rows on numbers of points."""
-    wanted = ""
+    expectation = ""
     if expected:
         count = expected.preparation.count
-        wanted = f"{count:,} ({expected.preparation.method})" if count else f"at least {expected.min_points:,}"
-    yield "points", f"{facts.points:,}", wanted
+        expectation = f"{count:,} ({expected.preparation.method})" if count else f"at least {expected.min_points:,}"
+    yield "points", f"{facts.points:,}", expectation
     yield "NaN or infinity", f"{facts.invalid:,}", "0" if expected else ""
     yield "repeated points", f"{facts.repeats:,}", ""
     count, shrinkage = facts.outliers
@@ -80,18 +80,18 @@ def _list_surface(facts: CloudFacts, expected: Expectation | None) -> Iterator[R
         shape = facts.shape
         yield "spacing", f"{shape.spacing:.3g}, varies {shape.unevenness:.3g}-fold{estimate}", ""
         yield "thickness", ", ".join(f"{value:.3g}" for value in shape.thickness) + " (principal axes)", ""
-    wanted = ""
+    expectation = ""
     if expected:
         takes = "rgb" in expected.inputs
-        wanted = f"0 to 1; {expected.preparation.missing_color:g} without" if takes else "not used"
+        expectation = f"0 to 1; {expected.preparation.missing_color:g} without" if takes else "not used"
         if expected.training and takes:
-            wanted += f"; {expected.training.colored:.0%} colored in training"
+            expectation += f"; {expected.training.colored:.0%} colored in training"
     colors = facts.colors
     shown = "none"
     if colors:
         mean = ", ".join(f"{value:.3g}" for value in colors.mean)
         shown = f"{colors.low:.4g} to {colors.high:.4g}, mean {mean} ({colors.range})"
-    yield "colors", shown, wanted
+    yield "colors", shown, expectation
     normals = facts.normals
     yield "normals", f"{normals.unit:.0%} of length 1" if normals else "none", "not used" if expected else ""
 
@@ -145,8 +145,8 @@ def _print_findings(findings: Sequence[Finding]) -> None:
         head = escape_text(f"{finding.severity}: ", STYLES[finding.severity])
         print_sentence(console, head + escape_text(f"{finding.seen} [{finding.kind}]"))
         print_sentence(console, escape_text(f"  effect: {finding.effect}"))
-        if finding.cure:
-            print_sentence(console, escape_text(f"  cure: {finding.cure}"))
+        if finding.remedy:
+            print_sentence(console, escape_text(f"  remedy: {finding.remedy}"))
         for example in finding.examples[:LISTED]:
             print_sentence(console, escape_text(f"  - {example}", "dim"))
 

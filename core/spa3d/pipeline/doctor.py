@@ -159,27 +159,27 @@ def _judge_sampled(cloud: SampledCloud, expected: Expectation) -> SampledCloud:
 
 
 def _measure_floors(config: RunConfig, registry: Registry, dataset: Dataset) -> dict[str, dict[str, float]]:
-    """What the training text alone scores on each benchmark that has questions about the reported split."""
+    """Scores of the training text alone, by benchmark with questions about the reported split."""
     split, floors = config.evaluate.split, dict[str, dict[str, float]]()
     try:
         if not {"train", split} <= {*dataset.splits} or not (dataset.records("train") and dataset.records(split)):
             return {}
         table = make_answer_table(dataset)
         for name, benchmark in make_benchmarks(config, registry).items():
-            items = collect_questions(benchmark, dataset, split=split, seed=config.evaluate.seed, limit=QUESTIONS)
-            asked = [item for item in items if item.subset == "test"]
-            if not asked:
+            every = collect_questions(benchmark, dataset, split=split, seed=config.evaluate.seed, limit=QUESTIONS)
+            items = [item for item in every if item.subset == "test"]
+            if not items:
                 continue
-            units = question_units(evaluate_text_table(table, benchmark, asked, split=split))
+            units = question_units(evaluate_text_table(table, benchmark, items, split=split))
             values = {source: float(units.values[source].mean()) for source in (TEXT_TABLE, MAJORITY)}
-            floors[name] = {"questions": len(asked), "chance": float(units.chance.mean()), **values}
+            floors[name] = {"questions": len(items), "chance": float(units.chance.mean()), **values}
     except (DataError, PluginError) as error:
         dataset.skip_log.add(f"no scores without clouds: {error}")
     return floors
 
 
 def draw_cloud(cloud: Cloud, report: CloudReport, path: Path) -> None:
-    """Draw a cloud from four sides, with its findings; raises `OutputError` if the file cannot be written."""
+    """Draw a cloud from four sides; raises `OutputError` if the file cannot be written."""
     finite = select(cloud, finite_rows(cloud))
     if not len(finite) or not report.facts.radius > 0:
         raise OutputError(f"{path}: nothing to draw, for the cloud has no extent")

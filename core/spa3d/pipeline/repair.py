@@ -109,13 +109,14 @@ def _repair_folder(source: Path, target: Path, repairs: Repairs | None, seed: in
     _make_folder(target)
     with reporter.track(len(files), "files") as advance:
         for name in files:
-            place = Path(name)
-            if find_format(place) and place.suffix.lower() not in SUFFIXES:
-                place = _find_free_name(place, taken)
+            new_name = Path(name)
+            if find_format(new_name) and new_name.suffix.lower() not in SUFFIXES:
+                new_name = _find_free_name(new_name, taken)
             try:
-                steps = _write_copy(source / name, target / place, repairs, ("repair", seed, name))
+                steps = _write_copy(source / name, target / new_name, repairs, ("repair", seed, name))
                 changed += bool(steps)
-                lines += [f"{name} -> {place}", *(f"  {step}" for step in steps)] if steps or str(place) != name else []
+                if steps or str(new_name) != name:
+                    lines += [f"{name} -> {new_name}", *(f"  {step}" for step in steps)]
             except DataError as error:
                 left_out.append(f"left out {name}: {first_line(error)}")
             advance(1)
@@ -135,11 +136,11 @@ def _list_files(source: Path) -> Iterator[str]:
             yield os.path.relpath(Path(folder) / name, source)
 
 
-def _find_free_name(place: Path, taken: set[str]) -> Path:
+def _find_free_name(new_name: Path, taken: set[str]) -> Path:
     """A name with the ending .ply that no other file of the copy has."""
-    name = place.with_suffix(".ply")
+    name = new_name.with_suffix(".ply")
     if str(name) in taken:
-        name = place.with_name(f"{place.name}.ply")
+        name = new_name.with_name(f"{new_name.name}.ply")
     taken.add(str(name))
     return name
 

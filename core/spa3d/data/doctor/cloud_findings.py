@@ -1,8 +1,8 @@
-"""Judgments of one cloud: each fact that matters, with what it does to a model and what mends it."""
+"""Judgments of one cloud: facts that matter, their effect on a model, and their repair."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from spa3d.data.cloud_checks import COARSE
 from spa3d.data.doctor.color_facts import ColorFacts
@@ -23,6 +23,18 @@ ONE_SIDED = 0.95
 FAR = 100.0
 """Least distance from the origin that is reported, in radii of the cloud."""
 REFUSED = "run, chat and predict refuse the cloud"
+WHOLE = 0.99
+"""Least share of whole numbers in colors that cannot be between 0 and 1."""
+_RANGES: Mapping[str, tuple[str, tuple[float, float], str]] = {
+    "0-255": (
+        "colors-255",
+        (0, 255),
+        "--dataset.colors 0-255 in a run; --colors 0-255 in chat and predict; or ",
+    ),
+    "0-65535": ("colors-65535", (0, 65535), ""),
+    "-1-1": ("colors-signed", (-1, 1), ""),
+}
+"""Ranges that are refused: the finding, the range, and how it is declared."""
 UP = "y"
 """Up axis of spa3d's own data and of PointLLM's."""
 
@@ -86,51 +98,35 @@ def _judge_colors(colors: ColorFacts | None) -> Iterator[Finding]:
         )
         return
     seen = f"colors from {colors.low:.4g} to {colors.high:.4g}"
-    match colors.range:
-        case "0-255":
-            yield Finding(
-                "colors-255",
-                f"{seen}{', all whole numbers' if colors.whole > 0.99 else ''}: they look like 0-255",
-                f"{REFUSED}, unless the range is declared",
-                "--dataset.colors 0-255 in a run; --colors 0-255 in chat and predict; or --fix with --colors 0-255",
-                Repairs(colors=(0, 255)),
-                certain=colors.whole > 0.99,
-            )
-        case "0-65535":
-            yield Finding(
-                "colors-65535",
-                f"{seen}, all whole numbers: they look like 0-65535",
-                REFUSED,
-                "--fix with --colors 0-65535",
-                Repairs(colors=(0, 65535)),
-                certain=True,
-            )
-        case "-1-1":
-            yield Finding(
-                "colors-signed",
-                f"{seen}: they look like -1 to 1",
-                REFUSED,
-                "--fix with --colors -1-1",
-                Repairs(colors=(-1, 1)),
-            )
-        case "normals":
-            refused = "" if colors.valid else f"{REFUSED}; "
-            yield Finding(
-                "colors-normals",
-                f"{seen}, nearly all of length 1: they look like normals in the place of colors",
-                f"{refused}as colors they would tell an encoder with rgb the orientation of the surface",
-                "--fix with --drop-colors",
-                Repairs(drop_colors=True),
-            )
-        case "outside":
-            yield Finding(
-                "colors-outside",
-                f"{seen}: no known range",
-                REFUSED,
-                "find out their range, then --fix with --colors LOW-HIGH, or --drop-colors",
-            )
-        case _:
-            yield from _judge_valid_colors(colors, seen)
+    if colors.range in _RANGES:
+        kind, (low, high), declared = _RANGES[colors.range]
+        whole, name = colors.whole > WHOLE, f"{low:g}-{high:g}"
+        yield Finding(
+            kind,
+            f"{seen}{', all whole numbers' if whole else ''}: they look like {low:g} to {high:g}",
+            f"{REFUSED}{', unless the range is declared' if declared else ''}",
+            f"{declared}--fix with --colors {name}",
+            Repairs(colors=(low, high)),
+            certain=whole,
+        )
+    elif colors.range == "normals":
+        yield Finding(
+            "colors-normals",
+            f"{seen}, nearly all of length 1: they look like normals in the place of colors",
+            ("" if colors.valid else f"{REFUSED}; ")
+            + "as colors they would tell an encoder with rgb the orientation of the surface",
+            "--fix with --drop-colors",
+            Repairs(drop_colors=True),
+        )
+    elif colors.range == "outside":
+        yield Finding(
+            "colors-outside",
+            f"{seen}: no known range",
+            REFUSED,
+            "find out their range, then --fix with --colors LOW-HIGH, or --drop-colors",
+        )
+    else:
+        yield from _judge_valid_colors(colors, seen)
 
 
 def _judge_valid_colors(colors: ColorFacts, seen: str) -> Iterator[Finding]:

@@ -85,7 +85,7 @@ def _name_range(low: float, high: float, whole: float, sample: np.ndarray, *, fl
 
 
 def _are_unit(vectors: np.ndarray) -> bool:
-    """Whether nearly all are of length 1, and not all on one axis, as in pure red, green and blue."""
+    """Whether nearly all are of length 1, and not only pure red, green and blue."""
     lengths = np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1))
     slanted = float((np.abs(vectors).max(axis=1) < 1 - UNIT).mean())
     return float((np.abs(lengths - 1) < UNIT).mean()) > 0.95 and slanted > 0.1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from spa3d.data.doctor.color_facts import ColorFacts, measure_colors
 from spa3d.data.doctor.outliers import find_outliers
+from spa3d.data.doctor.repairs import select
 from spa3d.data.doctor.rows import count_repeats, finite_rows, hash_rows, pieces
 from spa3d.data.doctor.shape_facts import VIEWS, ShapeFacts, measure_shape
 from spa3d.data.doctor.up_axis import UNKNOWN, UpAxis, guess_up_axis
@@ -40,10 +41,11 @@ class CloudFacts:
         points: number of points.
         invalid: points with NaN or infinity; everything below is about the others.
         first_invalid: index of the first of them; -1 without.
+        precision: type of the coordinates in the file.
+        notes: of the reader.
         low, high: corners of the bounding box.
         center: the centroid.
         radius: largest distance to the centroid.
-        precision: type of the coordinates in the file.
         rounding: largest rounding error of that type for these coordinates, as a share of the radius.
         levels: number of steps of a regular grid along the longest axis that all coordinates lie on; 0 without a grid.
         repeats: points at the place of an earlier point.
@@ -51,7 +53,6 @@ class CloudFacts:
         colors, normals, shape, up_axis: see there; None if there are none, or too few points.
         sampled: number of points that estimates were made from.
         digest: hash of the points in any order; clouds with equal points have equal ones.
-        notes: of the reader.
 
     """
 
@@ -59,22 +60,22 @@ class CloudFacts:
     points: int
     invalid: int
     first_invalid: int
-    low: Triple
-    high: Triple
-    center: Triple
-    radius: float
     precision: str
-    rounding: float
-    levels: int
-    repeats: int
-    outliers: tuple[int, float]
-    colors: ColorFacts | None
-    normals: NormalFacts | None
-    shape: ShapeFacts | None
-    up_axis: UpAxis
-    sampled: int
-    digest: str
     notes: tuple[str, ...] = ()
+    low: Triple = (0.0, 0.0, 0.0)
+    high: Triple = (0.0, 0.0, 0.0)
+    center: Triple = (0.0, 0.0, 0.0)
+    radius: float = 0.0
+    rounding: float = 0.0
+    levels: int = 0
+    repeats: int = 0
+    outliers: tuple[int, float] = (0, 1.0)
+    colors: ColorFacts | None = None
+    normals: NormalFacts | None = None
+    shape: ShapeFacts | None = None
+    up_axis: UpAxis = UNKNOWN
+    sampled: int = 0
+    digest: str = ""
 
     @property
     def valid(self) -> int:
@@ -116,53 +117,46 @@ def measure(cloud: Cloud, *, seed: int = 0, sample: int = SAMPLE, views: int = V
 
     """
     mask = finite_rows(cloud)
-    invalid = int((~mask).sum())
-    points, colors = (cloud.points, cloud.colors) if not invalid else (cloud.points[mask], _take(cloud.colors, mask))
-    points = np.ascontiguousarray(points)
-    first = int(np.argmin(mask)) if invalid else -1
-    name, notes, precision = cloud.source, cloud.notes, cloud.precision.name
-    if not len(points):
-        nothing = (0.0, 0.0, 0.0)
-        return CloudFacts(
-            name, len(cloud), invalid, first, nothing, nothing, nothing, 0.0, precision, 0.0, 0, 0, (0, 1.0), None,
-            None, None, UNKNOWN, 0, "", notes,
-        )  # fmt: skip
+    valid = cloud if mask.all() else select(cloud, mask)
+    nothing = CloudFacts(
+        source=cloud.source,
+        points=len(cloud),
+        invalid=len(cloud) - len(valid),
+        first_invalid=-1 if mask.all() else int(np.argmin(mask)),
+        precision=cloud.precision.name,
+        notes=cloud.notes,
+    )
+    return _measure_valid(nothing, valid, seed, sample, views) if len(valid) else nothing
+
+
+def _measure_valid(facts: CloudFacts, cloud: Cloud, seed: int, sample: int, views: int) -> CloudFacts:
+    """Add the figures of the valid points."""
+    points = np.ascontiguousarray(cloud.points)
     low, high, center, radius = _measure_extent(points)
     hashes = hash_rows(points)
     repeats, outliers = count_repeats(hashes), find_outliers(points)
     draws = keyed_generator("doctor", seed, len(points))
     rows = draws.choice(len(points), min(sample, len(points)), replace=False)
-    few, shape, up_axis = points[rows], None, UNKNOWN
+    few = points[rows]
     apart = few[np.sort(np.unique(hashes[rows], return_index=True)[1])]
-    if len(apart) >= 3:
-        shape = measure_shape(apart, len(points) - repeats, views=views)
-        up_axis = guess_up_axis(few[~outliers.mask[rows]])
-    return CloudFacts(
-        source=name,
-        points=len(cloud),
-        invalid=invalid,
-        first_invalid=first,
+    has_shape = len(apart) >= 3
+    return replace(
+        facts,
         low=_triple(low),
         high=_triple(high),
         center=_triple(center),
         radius=radius,
-        precision=precision,
         rounding=_measure_rounding(low, high, radius, cloud.precision),
         levels=_count_levels(apart),
         repeats=repeats,
         outliers=(outliers.count, outliers.shrinkage),
-        colors=None if colors is None else measure_colors(colors, colors[rows]),
-        normals=None if cloud.normals is None else _measure_normals(cloud.normals[mask][rows]),
-        shape=shape,
-        up_axis=up_axis,
+        colors=None if cloud.colors is None else measure_colors(cloud.colors, cloud.colors[rows]),
+        normals=None if cloud.normals is None else _measure_normals(cloud.normals[rows]),
+        shape=measure_shape(apart, len(points) - repeats, views=views) if has_shape else None,
+        up_axis=guess_up_axis(few[~outliers.mask[rows]]) if has_shape else UNKNOWN,
         sampled=len(rows),
         digest=f"{len(points)}-{int(hash_rows(_as_float32(points)).sum(dtype=np.uint64)):016x}",
-        notes=notes,
     )
-
-
-def _take(values: np.ndarray | None, mask: np.ndarray) -> np.ndarray | None:
-    return None if values is None else values[mask]
 
 
 def _triple(values: np.ndarray) -> Triple:
@@ -192,7 +186,7 @@ def _measure_rounding(low: np.ndarray, high: np.ndarray, radius: float, precisio
 
 
 def _count_levels(sample: Float[np.ndarray, "M 3"]) -> int:
-    """Number of steps of the grid that the coordinates of the longest axis lie on; 0 without a grid."""
+    """Number of steps of the grid along the longest axis; 0 without a grid."""
     axis = int(np.argmax(np.ptp(sample, axis=0)))
     values = np.unique(sample[:, axis])
     if len(values) < 2 or len(sample) < 256:

@@ -53,7 +53,7 @@ KINDS: Mapping[str, FindingKind] = MappingProxyType(
         "planar": FindingKind("warning", "cloud", "all points in a plane"),
         "few-points": FindingKind("warning", "cloud", "fewer than 256 different points"),
         "grid": FindingKind("warning", "cloud", "coordinates are rounded to less than 64 steps"),
-        "uneven": FindingKind("note", "cloud", "the density varies more than fiftyfold"),
+        "uneven": FindingKind("note", "cloud", "the spacing of points varies more than eightfold"),
         "one-sided": FindingKind("note", "cloud", "only one side is there, as in a scan from one view"),
         "far": FindingKind("note", "cloud", "the cloud is far from the origin, as with UTM coordinates"),
         "normals-length": FindingKind("note", "cloud", "normals that are not of length 1"),
@@ -95,7 +95,7 @@ class Finding:
         kind: one of `KINDS`.
         seen: what is there, a sentence with figures.
         effect: what it does to a model, a sentence.
-        cure: what mends it: a flag, a repair, or what to do by hand; empty if nothing needs to be done.
+        remedy: what mends it: a flag, a repair, or what to do by hand; empty if nothing needs to be done.
         repairs: steps of ``--fix`` that mend it; None if there are none.
         certain: whether these steps cannot be wrong, so that ``--fix`` takes them unasked.
         examples: names of files or records, the first ones.
@@ -105,7 +105,7 @@ class Finding:
     kind: str
     seen: str
     effect: str
-    cure: str = ""
+    remedy: str = ""
     repairs: Repairs | None = None
     certain: bool = False
     examples: tuple[str, ...] = field(default=())
@@ -123,7 +123,7 @@ class Finding:
             "severity": self.severity,
             "seen": self.seen,
             "effect": self.effect,
-            "cure": self.cure,
+            "remedy": self.remedy,
             "fix": flags,
             "certain": self.certain,
             "examples": [*self.examples],

@@ -37,7 +37,7 @@ class Outliers:
 
 
 def find_outliers(xyz: Float[np.ndarray, "N 3"]) -> Outliers:
-    """Find at most 2 % of the points that lie beyond a gap, and so shrink the rest when they are normalized.
+    """Find the points beyond a gap, at most 2 %; they shrink the rest in a normalized cloud.
 
     The middle is the median of each coordinate. Distances to it, in order, jump by the factor `GAP` at the gap, and
     reach `SHRINKAGE` times the radius of the rest. The thin end of an object has no gap.

@@ -20,7 +20,7 @@ def pieces(count: int) -> Iterator[slice]:
 
 
 def finite_rows(cloud: Cloud) -> Bool[np.ndarray, " N"]:
-    """Mask of the points without NaN, infinity, or numbers beyond float32, in coordinates and colors."""
+    """Mask of the points without NaN, infinity, or numbers beyond float32."""
     mask, most = np.ones(len(cloud), bool), np.finfo(np.float32).max
     for piece in pieces(len(cloud)):
         mask[piece] = (np.abs(cloud.points[piece]) <= most).all(axis=1)  # nan compares false

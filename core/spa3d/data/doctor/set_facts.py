@@ -191,7 +191,7 @@ def summarize_clouds(clouds: Sequence[SampledCloud]) -> dict[str, Any]:
 
 
 def mean_up_axis(clouds: Sequence[SampledCloud]) -> tuple[UpAxis | None, float]:
-    """Mean guess of some clouds, and the least lead of its axis over another one, in standard errors.
+    """Mean guess of some clouds, and the lead of its axis over the next, in standard errors.
 
     None without clouds.
     """

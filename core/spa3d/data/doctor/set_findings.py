@@ -165,7 +165,7 @@ def _judge_priors(facts: SetFacts, floors: Scores) -> Iterator[Finding]:
 
 
 def _collect_cloud_findings(clouds: list[SampledCloud]) -> Iterator[Finding]:
-    """One finding per kind: the first of the kind, with the number and the names of the clouds that have it."""
+    """The first finding of each kind, with the number and the names of the clouds that have it."""
     by_kind: dict[str, list[tuple[str, Finding]]] = defaultdict(list)
     for cloud in clouds:
         for finding in cloud.findings:
@@ -179,7 +179,7 @@ def _collect_cloud_findings(clouds: list[SampledCloud]) -> Iterator[Finding]:
             kind,
             f"{len(found_in):,} of {format_count(len(clouds), 'cloud')}; the first, {name}: {first.seen}",
             first.effect,
-            first.cure,
+            first.remedy,
             repairs or None,
             all(finding.certain for _, finding in found_in),
             tuple(record_id for record_id, _ in found_in[:EXAMPLES]),

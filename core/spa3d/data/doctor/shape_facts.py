@@ -90,7 +90,7 @@ def _spread_views(count: int) -> list[Float[np.ndarray, " 3"]]:
 
 
 def _measure_view(unit: Float[np.ndarray, "M 3"], view: Float[np.ndarray, " 3"]) -> float:
-    """Share of the points in cells of the picture along `view` that have one surface; 0 if there is no relief."""
+    """Share of the points in cells with one surface, seen along `view`; 0 without relief."""
     first = np.cross(view, (1.0, 0.0, 0.0) if abs(view[0]) < 0.9 else (0.0, 1.0, 0.0))
     first /= np.linalg.norm(first)
     flat = unit @ np.stack([first, np.cross(view, first)], axis=1)

@@ -101,7 +101,7 @@ class QuestionPrior:
 
 
 def measure_priors(train: Iterable[Record], test: Iterable[Record]) -> list[QuestionPrior]:
-    """Measure how often the most common training answer to a question is its test answer, word for word.
+    """Measure how often the most common training answer to a question is its test answer.
 
     Questions that recur at least `RECURRING` times in the test split are listed, the most frequent ones first.
     """

@@ -57,7 +57,7 @@ class UpAxis:
 
     @property
     def likely_direction(self) -> str:
-        """The more probable direction of the axis, right for three of four objects; empty if the axis is unknown."""
+        """The more probable direction of the axis; empty if the axis is unknown."""
         if not self.axis:
             return ""
         up, down = self._pairs["xyz".index(self.axis)]
@@ -91,9 +91,10 @@ def guess_up_axis(xyz: Float[np.ndarray, "N 3"]) -> UpAxis:
 
 
 def _measure_symmetry(unit: Float[np.ndarray, "N 3"]) -> list[tuple[float, float]]:
-    """Per axis: how much the cloud changes if it is turned over, and if it is turned by 90 degrees about the axis.
+    """Change of the cloud, by axis, if it is mirrored along it, and if it is turned about it.
 
-    Mean distances to the nearest point, in diagonals of the bounding box, beyond that between two samples.
+    The turn is by 90 degrees. Changes are mean distances to the nearest point, in diagonals of the bounding box, beyond
+    those between two samples.
     """
     few, reference = unit[:_FEW], unit[:_REFERENCE]
     base = _mean_distance(few, unit[_REFERENCE : 2 * _REFERENCE] if len(unit) > 2 * _REFERENCE else reference)

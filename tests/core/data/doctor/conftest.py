@@ -18,7 +18,7 @@ def table(make_table: Callable[..., Cloud]) -> Cloud:
 
 @pytest.fixture
 def change(table: Cloud) -> Callable[..., Cloud]:
-    """Make a copy of the good cloud with other points or colors; functions of the old ones are called."""
+    """Make a copy of the good cloud with other points or colors, or functions of its own."""
 
     def make(**values: object) -> Cloud:
         return replace(table, **{name: value(getattr(table, name)) if callable(value) else value

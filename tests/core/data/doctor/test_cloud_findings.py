@@ -131,26 +131,26 @@ def test_repair_removes_the_finding(kind: str, change: Change) -> None:
 
 
 def test_sentences_have_the_figures(change: Change) -> None:
-    def seen(kind: str) -> str:
+    def read_sentence(kind: str) -> str:
         return findings(PROVOKED[kind](change))[kind].seen
 
-    assert seen("invalid") == "NaN or infinity in 2 of 6,000 points, first in point 7"
-    assert "colors from 0 to 255, all whole numbers" in seen("colors-255")
-    assert seen("duplicates") == "1,500 of 6,000 points repeat another one"
-    assert seen("outliers").startswith("5 points (0.08%) beyond a gap")
-    assert seen("few-points") == "100 different points"
-    assert "a grid of 24 steps along the longest axis" in seen("grid")
-    assert seen("up-axis").startswith("z seems to point up (a guess, probability ")
+    assert read_sentence("invalid") == "NaN or infinity in 2 of 6,000 points, first in point 7"
+    assert "colors from 0 to 255, all whole numbers" in read_sentence("colors-255")
+    assert read_sentence("duplicates") == "1,500 of 6,000 points repeat another one"
+    assert read_sentence("outliers").startswith("5 points (0.08%) beyond a gap")
+    assert read_sentence("few-points") == "100 different points"
+    assert "a grid of 24 steps along the longest axis" in read_sentence("grid")
+    assert read_sentence("up-axis").startswith("z seems to point up (a guess, probability ")
 
 
 def test_outliers_sentence_says_how_far_the_rest_shrinks(change: Change) -> None:
-    """0.5 units of object and outliers at 16 times its radius: the rest fills 6 % of the sphere, by its center."""
+    """The share of the sphere in the sentence is that of the prepared cloud."""
     cloud = PROVOKED["outliers"](change)
     finding = findings(cloud)["outliers"]
     ready = prepare(cloud.to_array(), Preparation(), key=("test",))[5:, :3]
     spread = np.linalg.norm(ready - np.median(ready, axis=0), axis=1).max()
-    told = float(finding.effect.partition("inner ")[2].partition("%")[0]) / 100
-    assert told == pytest.approx(spread, abs=0.011)
+    stated = float(finding.effect.partition("inner ")[2].partition("%")[0]) / 100
+    assert stated == pytest.approx(spread, abs=0.011)
 
 
 def test_black_counts_as_a_color_and_missing_color_does_not(change: Change) -> None:

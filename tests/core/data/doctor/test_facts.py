@@ -44,9 +44,9 @@ def test_outliers_lie_beyond_a_gap() -> None:
     ball = draws.standard_normal((1000, 3))
     ball /= np.linalg.norm(ball, axis=1, keepdims=True)
     assert find_outliers(ball).count == 0
-    found = find_outliers(np.concatenate([ball, ball[:10] * 4, ball[:3] * 8]))
-    assert found.count == 13
-    assert found.shrinkage == pytest.approx(8, rel=0.1)
+    outliers = find_outliers(np.concatenate([ball, ball[:10] * 4, ball[:3] * 8]))
+    assert outliers.count == 13
+    assert outliers.shrinkage == pytest.approx(8, rel=0.1)
     spike = np.linspace(1, 6, 30)[:, None] * (0, 1, 0)
     assert find_outliers(np.concatenate([ball, spike])).count == 0, "a thin end has no gap"
     assert find_outliers(np.concatenate([ball, ball[:40] * 4])).count == 0, "more than 2 % are a part"
