@@ -1,4 +1,4 @@
-"""Generated pages: docs/settings.md, and the tables in README.md and docs/formats.md.
+"""Generated pages: docs/settings.md, and tables in README.md, docs/formats.md and docs/doctor.md.
 
 ``SPA3D_UPDATE_DOCS=1 pytest tests/test_docs.py`` writes them; without the variable a stale page fails.
 """
@@ -17,6 +17,7 @@ from spa3d.cli.help import CHECKPOINT_FLAG, CHECKPOINT_MEANING, RUN_FLAGS
 from spa3d.config.catalog import Entry, catalog, explain
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import BLOCKS, PLAIN
+from spa3d.data.doctor.findings import KINDS as FINDINGS
 from spa3d.data.formats.read import FORMATS
 from spa3d.registry.fields import describe, is_block, show, show_default
 from spa3d.registry.kinds import CHOSEN, CHOSEN_SEVERAL, KINDS, kind_spec, settings_keys
@@ -24,7 +25,8 @@ from spa3d.registry.registry import Registry, load_registry
 from spa3d.rendering.markdown import escape_markdown
 
 ROOT = Path(__file__).parents[1]
-README, SETTINGS, FORMATS_PAGE = ROOT / "README.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "formats.md"
+README, SETTINGS = ROOT / "README.md", ROOT / "docs" / "settings.md"
+FORMATS_PAGE, DOCTOR = ROOT / "docs" / "formats.md", ROOT / "docs" / "doctor.md"
 UPDATE = "SPA3D_UPDATE_DOCS"
 STALE = f"is not what the code says; {UPDATE}=1 pytest tests/test_docs.py writes it"
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -87,6 +89,11 @@ def test_links_have_targets(page: Path) -> None:
     text = re.sub(r"(?s)```.*?```", "", (ROOT / page).read_text(encoding="utf-8"))
     targets = [target for target in LINK.findall(text) if "://" not in target]
     assert [target for target in targets if not ((ROOT / page).parent / target).exists()] == []
+
+
+def test_the_table_of_findings() -> None:
+    rows = [(code(name), kind.subject, kind.severity, escape_markdown(kind.meaning)) for name, kind in FINDINGS.items()]
+    check_table(DOCTOR, "findings", table(("finding", "about", "severity", "when"), rows))
 
 
 def check_page(path: Path, expected: str) -> None:

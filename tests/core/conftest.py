@@ -18,6 +18,7 @@ import pytest
 
 import spa3d
 import spa3d_plugins
+from spa3d.data.formats.contract import Cloud
 
 TOY_PLUGIN = """
 from spa3d import hookimpl
@@ -278,6 +279,30 @@ def cloud_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cloud = stream.random((150, 6), dtype=np.float32) * np.array([number + 1, 1, 2, 1, 1, 1], np.float32)
         np.save(folder / f"{number}.npy", cloud if number < 3 else cloud[:, :3])
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_table() -> Callable[..., Cloud]:
+    """Make a good cloud of `count` points: a table, y up, with a colored top."""
+
+    def make(count: int = 6000, seed: int = 0) -> Cloud:
+        """A table of 1.2 by 0.75 by 0.8 meters on four legs, y up, with a colored top."""
+        draws = np.random.default_rng(seed)
+        top, legs = count * 6 // 10, count - count * 6 // 10
+        slab = draws.random((top, 3)) * (1.2, 0.04, 0.8) + (-0.6, 0.71, -0.4)
+        angle, which = draws.random(legs) * 2 * np.pi, draws.integers(4, size=legs)
+        corner = np.array([(-0.5, -0.3), (0.5, -0.3), (-0.5, 0.3), (0.5, 0.3)])[which]
+        leg = np.stack(
+            [corner[:, 0] + 0.03 * np.cos(angle), draws.random(legs) * 0.71, corner[:, 1] + 0.03 * np.sin(angle)]
+        )
+        colors = np.concatenate([draws.random((top, 3)), np.full((legs, 3), 0.3)])
+        order = draws.permutation(count)
+        return Cloud(
+            np.concatenate([slab, leg.T])[order], colors[order].astype(np.float32), source="table.npy",
+            precision=np.dtype(np.float32),
+        )  # fmt: skip
+
+    return make
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from importlib import import_module
 from pkgutil import get_data, iter_modules
 
 from spa3d.cli.console import error_console, escape_text, output, page, print_meanings, print_sentence, show_warning
-from spa3d.errors import SpaError, describe_unknown, shorten_fault
+from spa3d.errors import DataError, SpaError, describe_unknown, shorten_fault
 from spa3d.version import __version__
 
 Verb = Callable[[Sequence[str]], int]
@@ -25,7 +25,7 @@ MACHINE_ERRORS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE),
 }
 """Errors of files that are the machine's or the path's fault, wherever they are raised."""
-SHARED = {"console", "flags", "help"}
+SHARED = {"console", "doctor_hint", "flags", "help"}
 """Modules of this package that are not verbs; modules ``VERB_output`` are not verbs either."""
 
 
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--debug" in words:
             raise
         _print_faults(str(error))
+        _print_hint(error, words)
         return error.exit_code
     except OSError as error:
         if "--debug" in words or error.errno not in MACHINE_ERRORS:
@@ -62,6 +63,16 @@ def _print_faults(message: str) -> None:
     for line in message.splitlines():
         text = escape_text("error: ", "bold red") + escape_text(shorten_fault(line))
         print_sentence(error_console(), text)
+
+
+def _print_hint(error: SpaError, words: Sequence[str]) -> None:
+    """Name the doctor's command that shows more about bad data."""
+    if isinstance(error, DataError) and words[0] != "doctor":
+        from spa3d.cli.doctor_hint import find_doctor_command
+
+        command = find_doctor_command(error, words)
+        if command:
+            print_sentence(error_console(), escape_text(f"{command} shows more"))
 
 
 def _verb(name: str) -> Verb:

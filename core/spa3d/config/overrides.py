@@ -122,19 +122,24 @@ def _add_flag(arguments: Arguments, flag: Flag, repeatable: Container[str]) -> N
 
 
 def scan_run(
-    argv: Sequence[str], *, own: Container[str] = (), switch_words: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    own: Container[str] = (),
+    own_switches: Collection[str] = (),
+    switch_words: Mapping[str, str] | None = None,
 ) -> Arguments:
     """Split the arguments of a verb with the flags of a run; finds contradicting switches.
 
     Args:
         argv: the words after the verb.
         own: names of further flags of the verb.
+        own_switches: those of them that take no value.
         switch_words: switches that one word may follow, and that word.
 
     """
     arguments = scan(
         ["--help" if word == "-h" else word for word in argv],
-        switches=SWITCHES,
+        switches=(*SWITCHES, *own_switches),
         repeatable={"plugin"},
         switch_words=switch_words,
         describe_foreign=lambda name: "" if name in own or _is_flag(Flag(name)) else _describe_unknown_flag(name),

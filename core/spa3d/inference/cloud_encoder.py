@@ -119,10 +119,10 @@ def load_encoder(
     encoder: Encoder = create_part(components, "encoder", config.encoder)
     load_weights(encoder, model_folder, name=config.encoder["name"])
     up_axis: Any = config.up_axis
-    return CloudEncoder(encoder, _read_preparation(model_folder, config.num_points), up_axis=up_axis)
+    return CloudEncoder(encoder, read_preparation(model_folder, config.num_points), up_axis=up_axis)
 
 
-def _read_preparation(folder: Path, count: int) -> Preparation:
+def read_preparation(folder: Path, count: int) -> Preparation:
     """Preparation that a saved processor states; without one, `count` points, normalized."""
     file = folder / PROCESSOR_NAME
     if not file.exists():

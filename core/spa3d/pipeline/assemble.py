@@ -16,6 +16,7 @@ from spa3d import ops
 from spa3d.artifacts.workspace import Workspace
 from spa3d.checkpoints.encoder_weights import LoadedWeights, load_weights
 from spa3d.config.settings import RunConfig, Selection
+from spa3d.contracts.benchmark import Benchmark
 from spa3d.contracts.dataset import Dataset, SkipLog
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.noise import Noise
@@ -72,7 +73,7 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         dataset=dataset,
         noise=make_noise(config, registry),
         objective=objective,
-        benchmarks={chosen.requested: _create(registry, "benchmark", chosen) for chosen in config.benchmark},
+        benchmarks=make_benchmarks(config, registry),
         sft=registry.target(registry.get("objective", "sft"))(),
         make_encoder=partial(_create, registry, "encoder", config.encoder),
         make_projector=partial(_make_projector, registry, config.projector),
@@ -131,6 +132,11 @@ def make_noise(config: RunConfig, registry: Registry, **values: Any) -> Noise:
     selection = config.noise.model_copy(update={"config": {**config.noise.config, **values}})
     noise: Noise = _create(registry, "noise", selection)
     return noise
+
+
+def make_benchmarks(config: RunConfig, registry: Registry) -> dict[str, Benchmark]:
+    """The benchmarks of a run, by requested name."""
+    return {chosen.requested: _create(registry, "benchmark", chosen) for chosen in config.benchmark}
 
 
 def describe_weights(parts: Parts, config: RunConfig, manifest: Manifest) -> str:

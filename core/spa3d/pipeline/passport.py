@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from spa3d.artifacts.environment import machine, revision, versions
 from spa3d.artifacts.workspace import Workspace
 from spa3d.checkpoints.load import describe
 from spa3d.config.settings import RunConfig
+from spa3d.contracts.dataset import Record
 from spa3d.model.llm import llm_config
 from spa3d.model.precision import read_dtype
 from spa3d.pipeline.assemble import owners
@@ -16,10 +18,13 @@ from spa3d.pipeline.base import Base
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.licenses import find_licenses
 from spa3d.pipeline.parts import Parts
+from spa3d.pipeline.training_clouds import describe_training_clouds
 from spa3d.registry.registry import Registry
 
 
-def make_passport(config: RunConfig, registry: Registry, caches: Caches, base: Base) -> dict[str, object]:
+def make_passport(
+    config: RunConfig, registry: Registry, caches: Caches, base: Base, records: Sequence[Record]
+) -> dict[str, object]:
     """Make the passport of a run before its work; hashes of the final weights are added later.
 
     Args:
@@ -27,6 +32,7 @@ def make_passport(config: RunConfig, registry: Registry, caches: Caches, base: B
         registry: source of its components.
         caches: hold its components, execution and fingerprints.
         base: the base of post-training.
+        records: the training records; some of their clouds are measured.
 
     """
     parts, execution, fingerprints = caches.parts, caches.execution, caches.fingerprints
@@ -45,6 +51,7 @@ def make_passport(config: RunConfig, registry: Registry, caches: Caches, base: B
             "inputs": list(parts.inputs),
             "up_axis": parts.dataset.up_axis,
             "ops": [type(backend).__name__ for backend in execution.ops],
+            "training": None if config.blind else describe_training_clouds(parts.dataset, records),
         },
         "llm_dtype": _read_llm_dtype(config, base),
         "encoder_weights": _describe_encoder_weights(parts, execution.workspace),

@@ -189,7 +189,8 @@ class Run:
         return describe_weights(self.parts, self.config, self.registry.manifest)
 
     def _issue_passport(self) -> None:
-        issue_passport(self.output, make_passport(self.config, self.registry, self.caches, self.base))
+        training = self.data.split("train")
+        issue_passport(self.output, make_passport(self.config, self.registry, self.caches, self.base, training))
 
     def _base_stage(self) -> Stage:
         path = self.config.base.path

@@ -1,0 +1,1 @@
+"""Examination of clouds and data sets: facts, findings with their consequence, and repairs."""
