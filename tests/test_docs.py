@@ -1,4 +1,4 @@
-"""Generated pages: docs/settings.md, and tables in README.md, docs/formats.md and docs/doctor.md.
+"""Generated pages: docs/settings.md, and tables in README.md, formats.md and doctor.md.
 
 ``SPA3D_UPDATE_DOCS=1 pytest tests/test_docs.py`` writes them; without the variable a stale page fails.
 """
