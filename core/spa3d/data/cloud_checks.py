@@ -124,6 +124,11 @@ def reject_coarse(xyz: Float[np.ndarray, "N 3"], dtype: np.dtype[Any], where: st
         )
 
 
+def is_colored(cloud: CloudArray, stated: bool | None) -> bool:
+    """Whether a cloud has real colors: as `stated`, or, if only it says so, unless its rgb is all 0."""
+    return bool(cloud[:, 3:].any()) if stated is None else stated
+
+
 def cloud_radius(centered: Float[np.ndarray, "N 3"]) -> float:
     """Largest distance to the origin, computed in float64."""
     return float(np.sqrt(np.square(centered, dtype=np.float64).sum(axis=1).max()))

@@ -19,7 +19,7 @@ from torch import Tensor
 from spa3d import ops
 from spa3d.contracts.dataset import CloudArray, Record
 from spa3d.contracts.encoder import Channel
-from spa3d.data.cloud_checks import check, cloud_radius, reject_coarse, require_points
+from spa3d.data.cloud_checks import check, cloud_radius, is_colored, reject_coarse, require_points
 from spa3d.errors import DataError, RecordError, error_context
 from spa3d.runtime.rng import Draws, Key
 
@@ -96,7 +96,7 @@ def prepare(
     ready = resample(cloud, preparation.count, preparation.method, draws) if preparation.count else cloud.copy()
     if preparation.normalize:
         ready[:, :3] = normalize_cloud(ready[:, :3])
-    if has_color is False or (has_color is None and not ready[:, 3:].any()):
+    if not is_colored(ready, has_color):
         ready[:, 3:] = preparation.missing_color
     return ready
 

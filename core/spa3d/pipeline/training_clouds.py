@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spa3d.contracts.dataset import Dataset, Record
-from spa3d.data.cloud_checks import cloud_radius
+from spa3d.data.cloud_checks import cloud_radius, is_colored
 from spa3d.data.doctor.expectation import TrainingClouds
 from spa3d.data.preparation import load_valid_cloud
 from spa3d.errors import DataError
@@ -38,7 +38,7 @@ def describe_training_clouds(dataset: Dataset, records: Sequence[Record]) -> dic
             continue
         counts.append(len(cloud))
         radii.append(cloud_radius(cloud[:, :3] - cloud[:, :3].mean(axis=0, dtype=np.float64)))
-        if record.has_color:
+        if is_colored(cloud, record.has_color):
             colors.append(cloud[:, 3:].mean(axis=0, dtype=np.float64))
     if not counts:
         return None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from spa3d.contracts.dataset import Dataset, Record
+from spa3d.data.cloud_checks import is_colored
 from spa3d.data.doctor.cloud_findings import judge_cloud
 from spa3d.data.doctor.facts import CloudFacts, measure
 from spa3d.data.doctor.findings import Finding
@@ -166,7 +167,7 @@ def _examine_clouds(
             try:
                 record = records[split][index]
                 array = load_valid_cloud(record)
-                colors = array[:, 3:] if record.has_color else None
+                colors = array[:, 3:] if is_colored(array, record.has_color) else None
                 cloud = Cloud(array[:, :3].astype(np.float64), colors, source=record.id, precision=array.dtype)
                 measured = measure(cloud, sample=SAMPLE, views=0)
                 facts.clouds.append(SampledCloud(record.id, split, measured, tuple(judge_cloud(measured))))

@@ -56,13 +56,13 @@ def parse_cloud(path: str | Path, reading: Reading = DEFAULT) -> Cloud:
     """Read a cloud from a file without checking it; raises `DataError` if it cannot be read."""
     file = Path(path)
     reading = replace(reading, where=reading.where or str(path))
+    problem = file_problem(file)
+    if problem:
+        raise DataError(f"{reading.where}: cannot be read: {problem}.")
     known = find_format(file)
     if known is None:
         ending = f"the ending {file.suffix}" if file.suffix else "a name without an ending"
         raise DataError(f"{reading.where}: no format has {ending}; possible: {', '.join(_BY_SUFFIX)}")
-    problem = file_problem(file)
-    if problem:
-        raise DataError(f"{reading.where}: cannot be read: {problem}.")
     refuse_other_content(file, reading.where)
     with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are refused by the check of the cloud
         return replace(known.read(file, reading), source=str(path))
