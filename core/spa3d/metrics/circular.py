@@ -1,8 +1,8 @@
 """Circular evaluation: a question counts if it is right in every rotation of its options.
 
-Rotation k moves every option k letters on, and the answer with it, so that a preference for a letter or a position earns
-nothing. A question with n options is asked n times. Two conventions of other projects are here, too: the groups of
-MMBench's CircularEval and those of 3DSRBench.
+Rotation k moves every option k letters on, and the answer with it, so that a preference for a letter or a position
+earns nothing. A question with n options is asked n times. Two conventions of other projects are here, too: the groups
+of MMBench's CircularEval and those of 3DSRBench.
 
 Sources: Liu et al., MMBench, https://arxiv.org/abs/2307.06281; Ma et al., 3DSRBench, https://arxiv.org/abs/2412.07825.
 """

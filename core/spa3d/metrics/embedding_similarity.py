@@ -54,6 +54,8 @@ class EmbeddingSimilarity:
 
     def __init__(self, path: str | Path, *, device: str = "cpu") -> None:
         folder = check_embedding_model(path)
+        from spa3d.runtime import torchvision_guard as torchvision_guard  # imports torch
+
         try:
             from sentence_transformers import SentenceTransformer
 
