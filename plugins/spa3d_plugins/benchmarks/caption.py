@@ -42,7 +42,7 @@ class Config(ComponentConfig):
     """Question, number of captions, and further scores."""
 
     prompt: str = ""
-    """``detail`` (PointLLM's), ``short`` (at most 20 words), or the question itself; empty: the dataset's own."""
+    """detail (PointLLM's), short (at most 20 words), or a question; empty: the dataset's own."""
     scores: tuple[Family, ...] = ()
     """Further columns: bleu, rouge, meteor (needs WordNet), meteor_nosyn, cider (CIDEr-D), embedding."""
     embedding_model: str = ""

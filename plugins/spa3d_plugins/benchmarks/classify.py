@@ -29,11 +29,9 @@ class Config(ComponentConfig):
     """Question and number of questions."""
 
     prompt: str = ""
-    """``instruction`` ("What is this?"), ``completion`` ("This is an object of "), or the question itself; empty: the
-    dataset's own question about the category, or else ``instruction``."""
+    """instruction ("What is this?"), completion ("This is an object of "), or a question; empty: the dataset's own."""
     closed: Literal["mention", "likelihood", "none"] = "mention"
-    """Use of the split's categories: the first one in a free answer counts; they are options, picked by likelihood; or
-    none: a free answer is right if it mentions the category anywhere."""
+    """Use of the category names: first one mentioned; options, picked by likelihood; none: any mention of the right one."""
     limit: int = Field(400, ge=1, le=10**9)
     """Maximum number of questions per split (a keyed sample)."""
 
