@@ -54,9 +54,8 @@ def compare_measures(before: Rows, after: Rows, *, bootstrap: int, key: Key) -> 
     old, new = ({row["id"]: row for row in _select_shown(rows)} for rows in (before, after))
     changes = {}
     for name in _list_names([*old.values()]):
-        ids = [
-            each for each in sorted(old) if each in new and all(name in side[each]["measures"] for side in (old, new))
-        ]
+        both = sorted(old.keys() & new.keys())
+        ids = [each for each in both if name in old[each]["measures"] and name in new[each]["measures"]]
         if ids:
             pairs = [_values([side[each] for each in ids], name) for side in (old, new)]
             moved, (_, span) = pairs[1] - pairs[0], _range(np.concatenate(pairs))
