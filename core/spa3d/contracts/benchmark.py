@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Dataset, Fact
@@ -53,16 +54,21 @@ class Prediction:
     option_lengths: tuple[int, ...] = ()
 
 
+Measures = Mapping[str, float]
+"""Further figures of an answer by name."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Score of an answer: ``value`` in [0, 1]; an unreadable answer is not ``valid`` and gets 0.
 
-    ``measures`` are further figures in [0, 1] by name. Reports show their mean over the answers that have them.
+    ``measures`` are further figures by name, finite numbers. Reports show their mean over the answers that have them,
+    times 100; most are shares in [0, 1].
     """
 
     value: float
     valid: bool = True
-    measures: Mapping[str, float] = field(default_factory=dict)
+    measures: Measures = field(default_factory=dict)
 
 
 class Benchmark(ABC):
@@ -80,6 +86,15 @@ class Benchmark(ABC):
     @abstractmethod
     def score(self, question: Question, prediction: Prediction) -> Verdict:
         """Judge one answer."""
+
+    def measure_set(self, questions: Sequence[Question], predictions: Sequence[Prediction]) -> Sequence[Measures]:
+        """Measure the answers to a whole set of questions; returns one mapping per answer.
+
+        They are added to `Verdict.measures`. This is the place for figures that need the other answers or references
+        of the set, such as CIDEr-D, and for those that are faster in batches. A set is the answers of one model under
+        one view; a thought that does not end is an empty answer.
+        """
+        return [{}] * len(questions)
 
     @abstractmethod
     def chance(self, question: Question) -> float:
@@ -126,7 +141,34 @@ def score_prediction(benchmark: Benchmark, question: Question, prediction: Predi
             benchmark,
             f"question {question.id!r}: its verdict is {verdict!r}; expected a spa3d.Verdict with a value in 0..1",
         )
+    _check_measures(benchmark, question, verdict.measures)
     return verdict
+
+
+def measure_predictions(
+    benchmark: Benchmark, questions: Sequence[Question], predictions: Sequence[Prediction]
+) -> Sequence[Measures]:
+    """Measure the answers to a whole set.
+
+    Raises:
+        PluginError: the measures break the contract; the message names the benchmark.
+
+    """
+    measured: object = benchmark.measure_set(questions, predictions)
+    if not isinstance(measured, Sequence) or len(measured) != len(questions):
+        raise PluginError.by(benchmark, f"measure_set: expected {len(questions)} mappings, got {measured!r:.200}")
+    for question, measures in zip(questions, measured, strict=True):
+        _check_measures(benchmark, question, measures)
+    return measured
+
+
+def _check_measures(benchmark: Benchmark, question: Question, measures: object) -> None:
+    if not isinstance(measures, Mapping) or not all(
+        isinstance(name, str) and _is_number(value) for name, value in measures.items()
+    ):
+        raise PluginError.by(
+            benchmark, f"question {question.id!r}: its measures are {measures!r:.200}; expected finite numbers by name"
+        )
 
 
 def _question_misfit(question: Question) -> str:
@@ -147,4 +189,8 @@ def _question_misfit(question: Question) -> str:
 
 
 def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,6 +1,8 @@
 """Evaluation of a model on a benchmark: one row per question and view.
 
 Every view gets the same questions. So does a table of the training answers, which sees no cloud and runs no model.
+Thoughts (``<think>…</think>``) are stripped before grading, for every benchmark, and kept in the row's text. An answer
+whose thought does not end is unreadable.
 Scores are computed from the rows, so every number of a report can be traced.
 """
 
@@ -8,16 +10,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from spa3d.artifacts.predictions import PredictionRow
-from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict, score_prediction
+from spa3d.contracts.benchmark import (
+    Benchmark,
+    Prediction,
+    Question,
+    Verdict,
+    measure_predictions,
+    score_prediction,
+)
 from spa3d.contracts.dataset import Dataset
 from spa3d.data.questions import split_options
 from spa3d.evaluation.question_sets import EvaluationItem
 from spa3d.inference.predictor import Predictor
+from spa3d.metrics.reasoning import strip_thoughts
 from spa3d.metrics.text_floor import TEXT_TABLE, AnswerTable
 from spa3d.runtime.progress import Advance
+
+MEASURE_DIGITS = 8
+"""Decimals of the measures of a whole set in a row."""
 
 
 def evaluate_benchmark(
@@ -47,10 +61,7 @@ def evaluate_benchmark(
     questions = [item.question for item in items]
     for view in views:
         predictions = predictor.answer(questions, view, advance)
-        rows += [
-            _question(item, split, view) | _answer(benchmark, item.question, prediction)
-            for item, prediction in zip(items, predictions, strict=True)
-        ]
+        rows += grade_predictions(benchmark, items, predictions, split=split, view=view)
     return rows
 
 
@@ -58,10 +69,8 @@ def evaluate_text_table(
     table: AnswerTable, benchmark: Benchmark, items: Sequence[EvaluationItem], *, split: str
 ) -> list[PredictionRow]:
     """Answer `items` from the training text, and score the answers; one row per question."""
-    return [
-        _question(item, split, TEXT_TABLE) | _answer(benchmark, item.question, _answer_from(table, item.question))
-        for item in items
-    ]
+    predictions = [_answer_from(table, item.question) for item in items]
+    return grade_predictions(benchmark, items, predictions, split=split, view=TEXT_TABLE)
 
 
 def make_answer_table(dataset: Dataset) -> AnswerTable:
@@ -135,14 +144,47 @@ def _question(item: EvaluationItem, split: str, view: str) -> PredictionRow:
     }
 
 
-def _answer(benchmark: Benchmark, question: Question, prediction: Prediction) -> PredictionRow:
+def grade_predictions(
+    benchmark: Benchmark, items: Sequence[EvaluationItem], predictions: Sequence[Prediction], *, split: str, view: str
+) -> list[PredictionRow]:
+    """Grade the answers to all `items` under one view, whoever gave them; one row per question.
+
+    Raises:
+        PluginError: a verdict or a measure breaks the contract of a benchmark.
+
+    """
+    graded = [_select_graded(item.question, prediction) for item, prediction in zip(items, predictions, strict=True)]
+    rows = [
+        _question(item, split, view) | _answer(benchmark, item.question, prediction, readable)
+        for item, prediction, readable in zip(items, predictions, graded, strict=True)
+    ]
+    for subset in dict.fromkeys(item.subset for item in items):
+        members = [i for i, item in enumerate(items) if item.subset == subset]
+        measured = measure_predictions(
+            benchmark,
+            [items[i].question for i in members],
+            [graded[i] or Prediction("") for i in members],
+        )
+        for i, measures in zip(members, measured, strict=True):
+            rows[i]["measures"] |= {name: round(value, MEASURE_DIGITS) for name, value in measures.items()}
+    return rows
+
+
+def _select_graded(question: Question, prediction: Prediction) -> Prediction | None:
+    """The graded part of an answer: free text without thoughts; None if it is unreadable."""
+    if not _is_comparable(prediction.option_logp):
+        return None
+    text = prediction.text if question.options else strip_thoughts(prediction.text)
+    return None if text is None else replace(prediction, text=text)
+
+
+def _answer(
+    benchmark: Benchmark, question: Question, prediction: Prediction, graded: Prediction | None
+) -> PredictionRow:
     """The keys of a row about the answer; no pick if log p is not a number."""
-    if _is_comparable(prediction.option_logp):
-        text, verdict = prediction.text, score_prediction(benchmark, question, prediction)
-    else:
-        text, verdict = "", Verdict(0.0, valid=False)
+    verdict = score_prediction(benchmark, question, graded) if graded else Verdict(0.0, valid=False)
     return {
-        "text": text,
+        "text": prediction.text if _is_comparable(prediction.option_logp) else "",
         "option_logp": [round(value, 6) for value in prediction.option_logp],
         "option_lengths": list(prediction.option_lengths),
         "value": verdict.value,

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from spa3d.artifacts.predictions import PredictionRow
+from spa3d.evaluation.measures import average_measures, compare_measures, summarize_measures
 from spa3d.evaluation.scored_units import (
-    BLIND,
     CLEAN,
     MAJORITY,
     ScoredUnits,
@@ -54,8 +54,8 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
     result = _score_with_majority(units, bootstrap, key) | {
         "invalid": _round(1 - units.valid.mean()),
         "records": len({row["record"] for row in tests}),
-        "measures": _mean_measures(tests),
         "kinds": {kind: _score_with_majority(some, bootstrap, key) for kind, some in kinds.items()},
+        **summarize_measures(tests, bootstrap=bootstrap, key=key),
     }
     if units.clean is not None:
         result["gap"] = _shift(units.clean - units.blind, units.groups, bootstrap, key)
@@ -80,8 +80,9 @@ def change(
 
     """
     key = ("change", seed)
-    old, new = (question_units([row for row in rows if row["set"] == "test"]) for rows in (before, after))
-    result = _change(old, new, bootstrap, key)
+    tests = [[row for row in rows if row["set"] == "test"] for rows in (before, after)]
+    old, new = map(question_units, tests)
+    result = _change(old, new, bootstrap, key) | {"measures": compare_measures(*tests, bootstrap=bootstrap, key=key)}
     masks, old_sets, new_sets = old.by_kind(), _subsets(before), _subsets(after)
     if old_sets.keys() != new_sets.keys():
         raise ValueError(f"before has the sets {sorted(old_sets)}, after {sorted(new_sets)}")
@@ -100,7 +101,8 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
         seed: seed of the resampling.
 
     """
-    units, key = question_units([row for row in rows if row["set"] == "test"]), ("views", seed)
+    tests = [row for row in rows if row["set"] == "test"]
+    units, key = question_units(tests), ("views", seed)
     summaries: dict[str, dict[str, Any]] = {}
     for view, values in units.values.items():
         if view == MAJORITY:
@@ -112,6 +114,8 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
             "chance": _round(units.chance.mean()),
             "n": len(units.ids),
         }
+        if measures := average_measures(tests, view):
+            summaries[view]["measures"] = measures
         if view != CLEAN and units.clean is not None:
             summaries[view]["change"] = _shift(values - units.clean, units.groups, bootstrap, key)
     return summaries
@@ -160,14 +164,6 @@ def _shift(differences: Values, groups: np.ndarray, bootstrap: int, key: Key) ->
     """Mean difference with its paired interval."""
     low, high = paired_interval(differences, groups, resamples=bootstrap, key=key)
     return {"score": _round(differences.mean()), "ci95": [_round(low), _round(high)]}
-
-
-def _mean_measures(rows: Sequence[PredictionRow]) -> dict[str, float]:
-    """Mean of each further figure, over the answers with the cloud that have it."""
-    shown = [row for row in rows if row["view"] == CLEAN] or [row for row in rows if row["view"] == BLIND]
-    measures = [row.get("measures", {}) for row in shown]
-    names = dict.fromkeys(name for some in measures for name in some)
-    return {name: _round(np.mean([some[name] for some in measures if name in some])) for name in names}
 
 
 def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:

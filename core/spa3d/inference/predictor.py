@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from spa3d.contracts.benchmark import Prediction, Question
+from spa3d.data.questions import OPTIONS
 from spa3d.errors import CheckpointError, error_context
 from spa3d.inference.generation import AnswerIds, Decoding, Generator, Prompt
 from spa3d.inference.views import View
@@ -30,7 +31,7 @@ class Predictor:
     Attributes:
         model, processor: the 3D LLM.
         views: views of the model; noise is that of the first epoch.
-        batch_size: questions per forward.
+        batch_size: questions per forward; fewer where a question has more than four options.
         bf16: run under bfloat16 autocast.
 
     """
@@ -66,8 +67,9 @@ class Predictor:
         for shape in sorted(shapes):
             indices = [i for i, question in enumerate(questions) if len(question.options or ()) == shape]
             indices.sort(key=lambda index: len(questions[index].prompt))
-            for first in range(0, len(indices), self.batch_size):
-                yield indices[first : first + self.batch_size]
+            size = max(1, self.batch_size * OPTIONS // max(shape, OPTIONS))
+            for first in range(0, len(indices), size):
+                yield indices[first : first + size]
 
     def _score_options(self, batch: Sequence[Question], view: View) -> list[Prediction]:
         """Sum of answer-token log p per option, end token included; ties go to the first."""

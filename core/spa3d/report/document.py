@@ -27,6 +27,7 @@ def _check_order(interval: tuple[float, float]) -> tuple[float, float]:
 
 
 ShareInterval = Annotated[tuple[Share, Share], AfterValidator(_check_order)]
+NumberInterval = Annotated[tuple[float, float], AfterValidator(_check_order)]
 DifferenceInterval = Annotated[tuple[Difference, Difference], AfterValidator(_check_order)]
 Rows = Sequence[PredictionRow]
 RowsByBenchmark = Mapping[str, tuple[Rows, Rows]]
@@ -80,13 +81,22 @@ class TestedShift(Shift):
     p: Share
 
 
+class MeasureShift(_Model):
+    """Mean paired change of a further figure with its interval."""
+
+    score: float
+    ci95: NumberInterval
+
+
 class BenchmarkScore(KindScore):
     """Scores of one benchmark, before or after post-training."""
 
     invalid: Share
     records: int = Field(ge=1)
     kinds: dict[str, KindScore]
-    measures: dict[str, Share] = {}
+    measures: dict[str, float] = {}
+    measure_ci95: dict[str, NumberInterval] = {}
+    blind_measures: dict[str, float] = {}
     gap: Shift | None = None
     worth: Shift | None = None
     normalized: Share | None = None
@@ -100,6 +110,7 @@ class Change(TestedShift):
     """Changes by post-training on one benchmark."""
 
     kinds: dict[str, TestedShift]
+    measures: dict[str, MeasureShift] = {}
     unseen: TestedShift | None = None
     counterfactual: TestedShift | None = None
     flip: TestedShift | None = None

@@ -23,13 +23,13 @@ from spa3d.report.document import (
     collect_score_lines,
 )
 from spa3d.report.examples import Example
+from spa3d.report.measure_table import LEGEND as MEASURE_LEGEND
+from spa3d.report.measure_table import render_markdown_measures
 from spa3d.report.run_details import run_details
 from spa3d.report.training_sentence import describe_health
 from spa3d.report.verdict import describe_cloud_gain, judge_run
 
 HEAD = ("before", "blind before", "after", "blind after", "change", "p", "text floor", "chance", "majority", "n")
-MEASURES = {"false_facts": "stated facts that are false"}
-"""Further figures of benchmarks, in words."""
 LEGEND = (
     "Shares in %, changes in points; in brackets 95 % bootstrap intervals over groups of look-alike records, "
     "paired for changes. *Blind* is the same model without the cloud. *Text floor* is the best score that text alone "
@@ -48,6 +48,9 @@ def render_markdown(document: Document, examples: Sequence[Example]) -> str:
         lines = list(collect_kind_lines(block))
         if len(lines) > 1:
             blocks += [f"### {escape_markdown(name)} by kind", _table("kind", lines)]
+    for name, block in document.benchmarks.items():
+        measures = render_markdown_measures(block)
+        blocks += [f"### Further figures of {escape_markdown(name)}", measures, MEASURE_LEGEND] if measures else []
     blocks += _examples(examples)
     blocks += [
         "## How it was run",
@@ -75,9 +78,6 @@ def describe_benchmarks(document: Document) -> Iterator[str]:
         clauses = [f"{name}: {format_count(last.n, 'question')} about {format_count(last.records, 'record')}"]
         clauses.append(f"the usual answer to each kind of question scores {format_percent(last.majority)} %")
         clauses.append(f"unreadable answers {_course([phase.invalid for phase in phases])} %")
-        for measure in dict.fromkeys(name for phase in phases for name in phase.measures):
-            values = [phase.measures[measure] for phase in phases if measure in phase.measures]
-            clauses.append(f"{MEASURES.get(measure, measure)} {_course(values)} %")
         normalized = [phase.normalized for phase in phases if phase.normalized is not None]
         if normalized:
             clauses.append(f"picking options by log p per token scores {_course(normalized)} %")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from spa3d.data.questions import chosen_option, split_options
+from spa3d.metrics.reasoning import strip_thoughts
 from spa3d.metrics.text_matching import mentions, token_f1, words
 from spa3d.preferences.writers.contract import RewriteRequest
 
@@ -22,7 +23,6 @@ SHARED, SENTENCE = 0.25, 5
 """The F1 of the words shared with an answer of at least so many words; below it is another text, no rewrite."""
 
 _LABEL = "Rewritten answer:"
-_THOUGHTS = re.compile(r".*</think>", re.DOTALL)
 _REFUSAL = re.compile(
     r"(?:i'?m|i am) (?:sorry|unable|not able)|sorry\b|i (?:can't|cannot|can not|won't)|as an? (?:ai|language model)"
     r"|unfortunately\b|i apologi[sz]e",
@@ -47,7 +47,7 @@ def parse_reply(request: RewriteRequest, reply: str) -> tuple[str | None, str]:
 
 def _strip_wrapping(reply: str) -> str:
     """Strip thoughts, label, quotation marks, and text behind the answer from `reply`."""
-    text = _THOUGHTS.sub("", reply).strip().removeprefix(_LABEL).strip()
+    text = (strip_thoughts(reply) or "").strip().removeprefix(_LABEL).strip()
     text = text.partition("\nQuestion:")[0].partition("\nTrue answer:")[0].strip()
     closing = _QUOTES.get(text[:1])
     return text[1:-1].strip() if closing and len(text) > 2 and text.endswith(closing) else text
