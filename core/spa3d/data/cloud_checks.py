@@ -125,7 +125,10 @@ def reject_coarse(xyz: Float[np.ndarray, "N 3"], dtype: np.dtype[Any], where: st
 
 
 def is_colored(cloud: CloudArray, stated: bool | None) -> bool:
-    """Whether a cloud has real colors: as `stated`, or, if only it says so, unless its rgb is all 0."""
+    """Whether a cloud has real colors.
+
+    With `stated` None only the cloud says so: it has, unless its rgb is all 0.
+    """
     return bool(cloud[:, 3:].any()) if stated is None else stated
 
 

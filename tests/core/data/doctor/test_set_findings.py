@@ -194,7 +194,7 @@ def test_findings_of_clouds_are_collected_by_kind(splits: Splits) -> None:
 
 def test_clouds_that_alone_know_of_their_color_are_colored_unless_black(splits: dict[str, list[Record]]) -> None:
     unknown = {split: [replace(record, has_color=None) for record in records] for split, records in splits.items()}
-    assert all(each.facts.colors is not None for each in survey(Listed(unknown), "listed").clouds)
+    assert all(each.facts.colors is not None for each in survey(Listed(unknown), "listed", count=100).clouds)
     black = replace(unknown["train"][0], load=lambda: unknown["train"][1].load() * np.float32([1, 1, 1, 0, 0, 0]))
-    facts = survey(Listed({**unknown, "train": [black, *unknown["train"][1:]]}), "listed")
+    facts = survey(Listed({**unknown, "train": [black, *unknown["train"][1:]]}), "listed", count=100)
     assert [each.record_id for each in facts.clouds if each.facts.colors is None] == [black.id]
