@@ -48,6 +48,15 @@ class TextFloor(_Model):
     source: str
 
 
+class Calibration(_Model):
+    """Calibration of the answers picked among options; a bin is (mean confidence, accuracy, n)."""
+
+    ece: Share
+    brier: float = Field(ge=0, le=2)
+    n: int = Field(ge=1)
+    bins: tuple[tuple[Share, Share, int], ...] = ()
+
+
 class SubsetScore(_Model):
     """Score on one set of questions, beside the blind score and the text floor."""
 
@@ -58,6 +67,7 @@ class SubsetScore(_Model):
     text_floor: TextFloor | None = None
     chance: Share
     n: int = Field(ge=1)
+    calibration: Calibration | None = None
 
 
 class KindScore(SubsetScore):
@@ -66,11 +76,30 @@ class KindScore(SubsetScore):
     majority: Share
 
 
+class McNemar(_Model):
+    """McNemar's exact test: questions right after only, before only, and the p value."""
+
+    gained: int = Field(ge=0)
+    lost: int = Field(ge=0)
+    p: Share
+
+
 class Shift(_Model):
-    """Mean paired difference with its interval."""
+    """Mean paired difference with its interval.
+
+    ``mde`` is the minimum detectable effect. Reports of earlier versions lack it, and ``mcnemar`` too.
+    """
 
     score: Difference
     ci95: DifferenceInterval
+    mde: Share | None = None
+    mcnemar: McNemar | None = None
+
+    @property
+    def side(self) -> Literal[-1, 0, 1]:
+        """1 if the interval lies above 0, -1 below, 0 if it contains 0."""
+        low, high = self.ci95
+        return 1 if low > 0 else -1 if high < 0 else 0
 
 
 class TestedShift(Shift):
@@ -151,6 +180,7 @@ class Document(_Model):
     config: dict[str, Any]
     passport: dict[str, Any]
     data: dict[str, Any]
+    decoding: dict[str, Any] = {}
     benchmarks: dict[str, BenchmarkResult]
     not_asked: tuple[str, ...] = ()
     training: Training = Training()
@@ -183,6 +213,7 @@ class ReportData:
         data: ``dataset``, ``splits`` (name to number of records), and optionally ``skipped`` (a line per unreadable
             record) and ``up_axis`` (x, y or z; y if missing).
         rows: prediction rows of every benchmark; a benchmark without rows is listed under ``not_asked``.
+        decoding: how answers were picked or written, by name (`spa3d.report.conditions.describe_decoding`).
         metrics: rows of metrics.jsonl; a warning of the watchdog among them makes the verdict "hurt".
         timing: seconds per stage.
         status: ``complete``, ``diverged``, or another word for the state of the run.
@@ -195,6 +226,7 @@ class ReportData:
     passport: dict[str, Any]
     data: dict[str, Any]
     rows: RowsByBenchmark
+    decoding: Mapping[str, Any] = field(default_factory=dict)
     metrics: Rows = ()
     timing: Mapping[str, float] = field(default_factory=dict)
     status: str = "complete"
@@ -202,20 +234,22 @@ class ReportData:
     notes: Sequence[str] = ()
 
 
-def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
+def build_document(run: ReportData, *, bootstrap: int, seed: int, calibration: bool = False) -> Document:
     """Summarize the predictions and build the validated document of a report.
 
     Args:
         run: values of the run.
         bootstrap: resamples behind each interval.
         seed: seed of the resampling.
+        calibration: whether the report has the calibration of options.
 
     Raises:
         ValueError: the rows are inconsistent (see `spa3d.evaluation.summary`).
 
     """
     answered = {name: sides for name, sides in run.rows.items() if sides[0] or sides[1]}
-    blocks = {name: _summarize(*sides, bootstrap=bootstrap, seed=seed) for name, sides in answered.items()}
+    settings = {"bootstrap": bootstrap, "seed": seed}
+    blocks = {name: _summarize(*sides, calibration=calibration, settings=settings) for name, sides in answered.items()}
     return Document.model_validate(
         {
             "status": run.status,
@@ -224,6 +258,7 @@ def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
             "config": run.config,
             "passport": run.passport,
             "data": run.data,
+            "decoding": run.decoding,
             "benchmarks": blocks,
             "not_asked": [name for name in run.rows if name not in answered],
             "training": {
@@ -258,9 +293,9 @@ def _all_rows(rows: RowsByBenchmark, side: int) -> list[PredictionRow]:
     return [row for sides in rows.values() for row in sides[side]]
 
 
-def _summarize(before: Rows, after: Rows, *, bootstrap: int, seed: int) -> dict[str, Any]:
+def _summarize(before: Rows, after: Rows, *, calibration: bool, settings: Mapping[str, int]) -> dict[str, Any]:
     sides = {"before": before, "after": after}
-    block = {name: summarize(rows, bootstrap=bootstrap, seed=seed) for name, rows in sides.items() if rows}
+    block = {name: summarize(rows, calibration=calibration, **settings) for name, rows in sides.items() if rows}
     if before and after:
-        block["change"] = change(before, after, bootstrap=bootstrap, seed=seed)
+        block["change"] = change(before, after, **settings)
     return block
