@@ -185,9 +185,9 @@ def shift(first: Values, second: Values, groups: np.ndarray, *, bootstrap: int, 
 
 
 def _add_calibration(result: dict[str, Any], rows: Sequence[PredictionRow]) -> None:
-    """Add ``calibration`` to the figures of a benchmark and of its kinds and sets, where options were scored.
+    """Add ``calibration`` to the figures of a benchmark, its kinds and sets.
 
-    Minimal pairs have none, because a pair is no answer.
+    Only answers whose options were scored have one. Minimal pairs have none, because a pair is no answer.
     """
     tests = [row for row in rows if row["set"] == "test"]
     parts = [(result, tests)]

@@ -84,12 +84,12 @@ def unanimous_interval(mean: float, clusters: int) -> Interval:
 
 
 def paired_interval(differences: Values, clusters: Clusters, *, resamples: int, key: Key) -> Interval:
-    """Bootstrap interval of a mean paired difference; arguments and rules as for `paired_estimate`."""
+    """Bootstrap interval of a mean paired difference, as in `paired_estimate`."""
     return paired_estimate(differences, clusters, resamples=resamples, key=key).interval
 
 
 def paired_estimate(differences: Values, clusters: Clusters, *, resamples: int, key: Key) -> PairedEstimate:
-    """Bootstrap interval and standard error of a mean paired difference, from resampled clusters.
+    """Interval and standard error of a mean paired difference, from resampled clusters.
 
     Two clusters of average size are added, whose means lie as far above and below the observed mean as a changed
     question moves them: 1 / sqrt(size) (Bonett and Price for clusters of one question). Without them, four changes in

@@ -1,4 +1,4 @@
-"""Paired tests of two models on the same questions: McNemar's test, and the effect that a test can see.
+"""Paired comparison of two models: McNemar's test, and the smallest effect that a test sees.
 
 McNemar's test (Psychometrika 12, 1947) looks at the *discordant* questions, those that only one of the two models
 answers right. It is exact here, for any number of them: a two-sided binomial test with share 1/2. Its p value is not

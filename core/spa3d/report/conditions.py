@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from spa3d.rendering.numbers import MINUS, format_p_value, format_plus_minus
-from spa3d.report.document import Calibration, Document, McNemar, Shift
+from spa3d.report.document import Document
+from spa3d.report.figure_models import Calibration, McNemar, Shift
 from spa3d.report.run_details import format_decoding, format_seeds
 
 STATISTICS = (
@@ -33,7 +34,7 @@ def format_mcnemar(test: McNemar) -> str:
 
 
 def format_reach(shift: Shift) -> str:
-    """Format the minimum detectable effect in points: ``±0.9``; empty in reports of earlier versions."""
+    """Format the minimum detectable effect in points: ``±0.9``; empty if it was not recorded."""
     return "" if shift.mde is None else format_plus_minus(shift.mde)
 
 

@@ -8,26 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from spa3d.artifacts.predictions import PredictionRow
 from spa3d.evaluation.summary import change, summarize
 from spa3d.evaluation.training_health import measure_health
+from spa3d.report.figure_models import FigureModel, Share, Shift, SubsetScore, TestedShift
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Difference = Annotated[float, Field(ge=-1, le=1)]
-
-
-def _check_order(interval: tuple[float, float]) -> tuple[float, float]:
-    if interval[0] > interval[1]:
-        raise ValueError(f"the interval {interval} ends before it starts")
-    return interval
-
-
-ShareInterval = Annotated[tuple[Share, Share], AfterValidator(_check_order)]
-DifferenceInterval = Annotated[tuple[Difference, Difference], AfterValidator(_check_order)]
 Rows = Sequence[PredictionRow]
 RowsByBenchmark = Mapping[str, tuple[Rows, Rows]]
 """Prediction rows before and after post-training, per benchmark; both may be empty."""
@@ -36,77 +25,10 @@ SUBSETS: tuple[Subset, ...] = ("unseen", "counterfactual", "flip")
 """Sets of questions with a line of their own, in order."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-
-
-class TextFloor(_Model):
-    """Best score of text alone; `source` is blind, trained-blind, text-table or majority."""
-
-    score: Share
-    ci95: ShareInterval
-    source: str
-
-
-class Calibration(_Model):
-    """Calibration of the answers picked among options; a bin is (mean confidence, accuracy, n)."""
-
-    ece: Share
-    brier: float = Field(ge=0, le=2)
-    n: int = Field(ge=1)
-    bins: tuple[tuple[Share, Share, int], ...] = ()
-
-
-class SubsetScore(_Model):
-    """Score on one set of questions, beside the blind score and the text floor."""
-
-    score: Share
-    ci95: ShareInterval
-    blind: Share
-    blind_ci95: ShareInterval
-    text_floor: TextFloor | None = None
-    chance: Share
-    n: int = Field(ge=1)
-    calibration: Calibration | None = None
-
-
 class KindScore(SubsetScore):
     """Score on the questions of one kind."""
 
     majority: Share
-
-
-class McNemar(_Model):
-    """McNemar's exact test: questions right after only, before only, and the p value."""
-
-    gained: int = Field(ge=0)
-    lost: int = Field(ge=0)
-    p: Share
-
-
-class Shift(_Model):
-    """Mean paired difference with its interval.
-
-    ``mde`` is the minimum detectable effect. Reports of earlier versions lack it, and ``mcnemar`` too.
-    """
-
-    score: Difference
-    ci95: DifferenceInterval
-    mde: Share | None = None
-    mcnemar: McNemar | None = None
-
-    @property
-    def side(self) -> Literal[-1, 0, 1]:
-        """1 if the interval lies above 0, -1 below, 0 if it contains 0."""
-        low, high = self.ci95
-        return 1 if low > 0 else -1 if high < 0 else 0
-
-
-class TestedShift(Shift):
-    """Change by post-training on one set of questions."""
-
-    blind: Difference
-    p: Share
 
 
 class BenchmarkScore(KindScore):
@@ -115,7 +37,7 @@ class BenchmarkScore(KindScore):
     invalid: Share
     records: int = Field(ge=1)
     kinds: dict[str, KindScore]
-    measures: dict[str, Share] = {}
+    measures: dict[str, Share] = Field(default_factory=dict)
     gap: Shift | None = None
     worth: Shift | None = None
     normalized: Share | None = None
@@ -134,7 +56,7 @@ class Change(TestedShift):
     flip: TestedShift | None = None
 
 
-class BenchmarkResult(_Model):
+class BenchmarkResult(FigureModel):
     """Result of one benchmark, without ``after`` and ``change`` if post-training did not end."""
 
     before: BenchmarkScore | None = None
@@ -142,14 +64,14 @@ class BenchmarkResult(_Model):
     change: Change | None = None
 
 
-class Course(_Model):
+class Course(FigureModel):
     """Value of a quantity before the first step, and its value with the final weights."""
 
     first: float
     last: float
 
 
-class Health(_Model):
+class Health(FigureModel):
     """Course of post-training on held-out records, and repetition in generated answers."""
 
     logp_clean: Course | None = None
@@ -160,7 +82,7 @@ class Health(_Model):
     kept: int | None = None
 
 
-class Training(_Model):
+class Training(FigureModel):
     """Path of the curves, warnings of the watchdog, and course of training."""
 
     curves: str = "metrics.jsonl"
@@ -168,7 +90,7 @@ class Training(_Model):
     health: Health = Health()
 
 
-class Document(_Model):
+class Document(FigureModel):
     """Content of report.json."""
 
     model_config = ConfigDict(frozen=True, extra="allow", serialize_by_alias=True, populate_by_name=True)
@@ -180,11 +102,11 @@ class Document(_Model):
     config: dict[str, Any]
     passport: dict[str, Any]
     data: dict[str, Any]
-    decoding: dict[str, Any] = {}
+    decoding: dict[str, Any] = Field(default_factory=dict)
     benchmarks: dict[str, BenchmarkResult]
     not_asked: tuple[str, ...] = ()
     training: Training = Training()
-    timing: dict[str, float] = {}
+    timing: dict[str, float] = Field(default_factory=dict)
     predictions: str = "predictions/"
 
     def json_text(self) -> str:

@@ -160,7 +160,7 @@ def _adapters(lora: Mapping[str, Any]) -> list[str]:
 
 
 def format_seeds(config: Mapping[str, Any]) -> str:
-    """Format the seeds of a run: ``post-training 0, base 0, questions 0``; empty if none was recorded."""
+    """Format the seeds of a run: ``post-training 0, base 0``; empty if none was recorded."""
     seeds = {
         "post-training": config.get("seed"),
         "base": _as_mapping(config.get("base")).get("seed"),

@@ -21,7 +21,8 @@ from spa3d.rendering.numbers import (
     format_points_interval,
 )
 from spa3d.report.conditions import format_reach
-from spa3d.report.document import Document, ScoreLine, Shift, TestedShift, collect_score_lines
+from spa3d.report.document import Document, ScoreLine, collect_score_lines
+from spa3d.report.figure_models import Shift, TestedShift
 
 Tone = Literal["helped", "even", "hurt", "open"]
 FLOORS = {
@@ -112,7 +113,7 @@ def _name(line: ScoreLine) -> str:
 
 
 def _describe_reach(shift: Shift) -> str:
-    """Describe the smallest difference that would have been found; empty in reports of earlier versions."""
+    """Describe the minimum detectable effect; empty in reports of earlier versions."""
     return f"; could have seen {format_reach(shift)} points" if shift.mde is not None else ""
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from spa3d.rendering.markdown import escape_markdown
-from spa3d.rendering.numbers import MINUS
+from spa3d.rendering.numbers import MINUS, NOTHING
 from spa3d.report.document import Document
 from spa3d.report.markdown import render_markdown
 from spa3d.runtime.plain_text import escape_controls
@@ -57,7 +57,7 @@ def test_render_markdown_of_a_report_without_the_newer_figures(document, parser)
         del side["mde"], side["mcnemar"]
     tokens = parser(render_markdown(Document.model_validate(report), []))
     heads, cells = texts(tokens, "th_open"), texts(tokens, "td_open")
-    assert [cells[heads.index(name)] for name in ("could see", "McNemar")] == ["–", "–"]
+    assert [cells[heads.index(name)] for name in ("could see", "McNemar")] == [NOTHING, NOTHING]
 
 
 def test_render_markdown_shows_calibration_on_request(document, parser):
@@ -66,7 +66,7 @@ def test_render_markdown_shows_calibration_on_request(document, parser):
     # softmax of -1 and -2: 0.731 for the first option, which is right in half of the cases.
     assert cells[heads.index("ECE")] == "23.1 → 23.1"
     assert cells[heads.index("Brier")] == "0.607 → 0.607"
-    assert cells[3 * (heads.index("Brier") + 1) - 1] == "–", "a minimal pair has no calibration"
+    assert cells[3 * (heads.index("Brier") + 1) - 1] == NOTHING, "a minimal pair has no calibration"
     assert "ECE" not in texts(parser(render_markdown(document(), [])), "th_open")
 
 
