@@ -172,10 +172,10 @@ def _measure_cells(results: Results, bootstrap: int) -> Pilot:
                 if (sides := cell.sets.get(subset)) and seed in control and (other := control[seed].sets.get(subset))
             ]
             if columns:
-                found = _measure(columns, subset, bootstrap, f"{row.label} against {row.control}")
+                estimate = _measure(columns, subset, bootstrap, f"{row.label} against {row.control}")
                 known = measured.get(subset)
-                if known is None or found[0].error(1, 1) > known[0].error(1, 1):
-                    measured[subset] = found
+                if known is None or estimate[0].error(1, 1) > known[0].error(1, 1):
+                    measured[subset] = estimate
     return measured
 
 

@@ -101,8 +101,8 @@ def test_detectable_effect_is_found_in_80_percent_of_repetitions():
         for trial in range(50)
     ]
     effect = float(np.mean(stated))
-    found = 0
+    hits = 0
     for trial in range(1000, 1400):
         low, high = paired_interval(draw(trial, effect), names, resamples=300, key=("effect", trial))
-        found += low > 0 or high < 0
-    assert 0.76 <= found / 400 <= 0.86, (effect, found / 400)
+        hits += low > 0 or high < 0
+    assert 0.76 <= hits / 400 <= 0.86, (effect, hits / 400)
