@@ -1,4 +1,4 @@
-"""Terminal output of a dry run: what the planned comparison could see, and what an effect needs."""
+"""Terminal output of a dry run: what the comparison could see, and what an effect needs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def show_power(powers: Sequence[PlannedPower], effect: float | None) -> None:
 
 
 def _choose_seeds(powers: Sequence[PlannedPower]) -> list[int]:
-    """Choose numbers of seeds to list: the planned one, and others if the pilot says that seeds help."""
+    """Choose numbers of seeds to list: the planned one, and others if more seeds help."""
     others = MORE_SEEDS if any(power.variance.correlation < 1 for power in powers) else ()
     return sorted({*others, powers[0].seeds})
 

@@ -63,7 +63,7 @@ class PlannedPower:
         return detectable_effect(self.variance.error(self.questions, self.seeds), comparisons=self.comparisons)
 
     def seeds_needed(self, effect: float) -> int | None:
-        """Number of seeds with which the planned questions see `effect` alone; None if none is enough."""
+        """Number of seeds that see `effect` alone; None if no number is enough."""
         return self.variance.seeds_needed(effect, self.questions)
 
 
@@ -111,7 +111,7 @@ def _collect_groups(task: Task, registry: Registry) -> dict[BenchmarkSubset, lis
 
 
 def _list_groups(items: Sequence[EvaluationItem]) -> Iterator[tuple[str, str]]:
-    """List set and group of each question, and of each minimal pair: the first of its two groups."""
+    """List set and group of each question and minimal pair (the first of its two groups)."""
     pairs: dict[str, str] = {}
     for item in items:
         if item.pair_id is None:

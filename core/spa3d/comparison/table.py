@@ -75,7 +75,7 @@ class Results:
 
     @property
     def decoding(self) -> dict[str, Any]:
-        """How answers were picked or written, by name; values that differ among cells are joined by "or"."""
+        """How answers were picked or written; values that differ are joined by "or"."""
         cells = [cell.decoding for by_seed in self.measured.values() for cell in by_seed.values()]
         names = dict.fromkeys(name for decoding in cells for name in decoding)
         values = {name: dict.fromkeys(str(some[name]) for some in cells if name in some) for name in names}

@@ -56,7 +56,7 @@ def format_subset(subset: BenchmarkSubset) -> str:
 
 
 def describe_legend(table: Table, alone: str) -> str:
-    """Explain columns and marks, and state how the figures were made; `alone` as for `describe_marks`."""
+    """Explain columns, marks and conditions; `alone` as for `describe_marks`."""
     return " ".join((LEGEND, describe_marks(table, alone), describe_conditions(table)))
 
 
@@ -76,7 +76,7 @@ def format_questions(table: Table, subset: BenchmarkSubset) -> str:
 
 
 def format_reach(estimate: Estimate) -> str:
-    """Format the minimum detectable effect, ``could see ±0.9``; empty if a difference was measured."""
+    """Format the minimum detectable effect; empty if a difference was measured."""
     measured = estimate.side if isinstance(estimate, TestedEstimate) else not estimate.contains_zero
     return "" if estimate.mde is None or measured else f"could see {format_plus_minus(estimate.mde)}"
 

@@ -42,7 +42,7 @@ class Calibration(NamedTuple):
 
 
 def option_probabilities(logp: Sequence[float]) -> Values:
-    """Probabilities of the options, ``(options,)``, from their log p in nats, one of them finite."""
+    """Probabilities of the options, ``(options,)``, from their log p in nats."""
     shifted = np.exp(np.asarray(logp, dtype=float) - max(logp))
     return np.asarray(shifted / shifted.sum())
 

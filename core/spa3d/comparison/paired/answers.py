@@ -1,4 +1,4 @@
-"""Saved answers of one model: the predictions of a run or of an evaluation, and their conditions."""
+"""Saved answers of one model: the predictions of a run or of an evaluation."""
 
 from __future__ import annotations
 
@@ -155,7 +155,10 @@ def _is_share(value: object) -> bool:
 
 
 def _average_repeats(rows: list[PredictionRow]) -> tuple[list[PredictionRow], int]:
-    """Give a question with several answers one row, with their mean value; the most answers of one question."""
+    """Merge several answers to a question into one row with their mean value.
+
+    Returns the rows, and the largest number of answers to one question.
+    """
     repeats: dict[tuple[str, str, str], list[PredictionRow]] = {}
     for row in rows:
         repeats.setdefault((row["set"], row["view"], row["id"]), []).append(row)

@@ -27,7 +27,7 @@ LEGEND = (
 
 
 def judge_difference(document: ModelDifference) -> tuple[str, ...]:
-    """Judge two models: a sentence for each benchmark, about its test questions and then its other sets."""
+    """Judge two models in a sentence for each benchmark, plain text."""
     return tuple(_judge_benchmark(name, block) for name, block in document.benchmarks.items())
 
 

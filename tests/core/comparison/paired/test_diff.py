@@ -177,9 +177,9 @@ def test_diff_refuses_what_cannot_be_paired(pair, save, rows, tmp_path):
         diff(pair[0], empty)
     with pytest.raises(DataError, match=r"no benchmark is in both: .* has choice; .* has caption"):
         diff(pair[0], save("caption", {"caption": rows([1])}))
-    strangers = [row | {"id": f"z{row['id']}"} for row in rows(SECOND)]
+    foreign = [row | {"id": f"z{row['id']}"} for row in rows(SECOND)]
     with pytest.raises(DataError, match=r"choice: no question is in both: .* has 20 .such as 'q00'.*'zq00'"):
-        diff(pair[0], save("strangers", {"choice": strangers}))
+        diff(pair[0], save("strangers", {"choice": foreign}))
 
 
 @pytest.mark.parametrize(
