@@ -196,7 +196,7 @@ def _add_calibration(result: dict[str, Any], rows: Sequence[PredictionRow]) -> N
     others["counterfactual"] = [row for row in rows if row["set"] == "counterfactual"]
     parts += [(result[name], some) for name, some in others.items() if name in result]
     for figures, some in parts:
-        scored = [row for row in _shown_rows(some) if row["options"] and row["option_logp"] and row["valid"]]
+        scored = [row for row in _shown_rows(some) if row["option_logp"] and np.isfinite(np.max(row["option_logp"]))]
         if scored:
             right = [row["options"].index(row["answer"]) for row in scored]
             ece, brier, n, bins = measure_calibration([row["option_logp"] for row in scored], right)

@@ -148,6 +148,7 @@ def test_summarize_calibration_on_request():
     rows = [*both_views("q1", 1, 0, **scored), *both_views("q2", 0, 1, **(scored | {"answer": "blue"}))]
     rows += both_views("q3", 1, 1, set="counterfactual", **scored)
     rows += both_views("q4", 0, 0, kind="free", options=None)
+    rows += both_views("q5", 0, 0, kind="free", option_logp=[np.nan, -1.0], options=["red", "blue"], valid=False)
     result = summarize(rows, bootstrap=100, seed=0, calibration=True)
     expected = {"ece": 0.25, "brier": (0.125 + 1.125) / 2, "n": 2, "bins": [[0.75, 0.5, 2]]}
     assert result["calibration"] == result["kinds"]["color"]["calibration"] == expected
