@@ -9,8 +9,7 @@ from rich.table import Table
 from spa3d.cli.console import escape_text, output, print_sentence
 from spa3d.rendering.numbers import NOTHING, format_percent, format_points, format_points_interval
 from spa3d.report.conditions import describe_conditions, format_reach
-from spa3d.report.document import Document, ScoreLine, collect_score_lines
-from spa3d.report.figure_models import SubsetScore
+from spa3d.report.document import Document, ScoreLine, SubsetScore, collect_score_lines
 from spa3d.report.training_sentence import describe_health
 from spa3d.report.verdict import describe_cloud_gain, judge_run
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from spa3d.comparison.cells import Role, Status
-from spa3d.report.figure_models import McNemar
+from spa3d.report.document import McNemar
 
 Span = tuple[float, float]
 BenchmarkSubset = tuple[str, str]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from spa3d.rendering.numbers import MINUS, format_p_value, format_plus_minus
-from spa3d.report.document import Document
-from spa3d.report.figure_models import Calibration, McNemar, Shift
+from spa3d.report.document import Calibration, Document, McNemar, Shift
 from spa3d.report.run_details import format_decoding, format_seeds
 
 STATISTICS = (

@@ -7,16 +7,24 @@ unknown ones.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from spa3d.artifacts.predictions import PredictionRow
-from spa3d.evaluation.summary import change, summarize
-from spa3d.evaluation.training_health import measure_health
-from spa3d.report.figure_models import FigureModel, Share, Shift, SubsetScore, TestedShift
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Difference = Annotated[float, Field(ge=-1, le=1)]
+
+
+def _check_order(interval: tuple[float, float]) -> tuple[float, float]:
+    if interval[0] > interval[1]:
+        raise ValueError(f"the interval {interval} ends before it starts")
+    return interval
+
+
+ShareInterval = Annotated[tuple[Share, Share], AfterValidator(_check_order)]
+DifferenceInterval = Annotated[tuple[Difference, Difference], AfterValidator(_check_order)]
 Rows = Sequence[PredictionRow]
 RowsByBenchmark = Mapping[str, tuple[Rows, Rows]]
 """Prediction rows before and after post-training, per benchmark; both may be empty."""
@@ -25,10 +33,77 @@ SUBSETS: tuple[Subset, ...] = ("unseen", "counterfactual", "flip")
 """Sets of questions with a line of their own, in order."""
 
 
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+
+class TextFloor(_Model):
+    """Best score of text alone; `source` is blind, trained-blind, text-table or majority."""
+
+    score: Share
+    ci95: ShareInterval
+    source: str
+
+
+class Calibration(_Model):
+    """Calibration of the answers picked among options; a bin is (mean confidence, accuracy, n)."""
+
+    ece: Share
+    brier: float = Field(ge=0, le=2)
+    n: int = Field(ge=1)
+    bins: tuple[tuple[Share, Share, int], ...] = ()
+
+
+class SubsetScore(_Model):
+    """Score on one set of questions, beside the blind score and the text floor."""
+
+    score: Share
+    ci95: ShareInterval
+    blind: Share
+    blind_ci95: ShareInterval
+    text_floor: TextFloor | None = None
+    chance: Share
+    n: int = Field(ge=1)
+    calibration: Calibration | None = None
+
+
 class KindScore(SubsetScore):
     """Score on the questions of one kind."""
 
     majority: Share
+
+
+class McNemar(_Model):
+    """McNemar's exact test: questions right after only, before only, and the p value."""
+
+    gained: int = Field(ge=0)
+    lost: int = Field(ge=0)
+    p: Share
+
+
+class Shift(_Model):
+    """Mean paired difference with its interval.
+
+    ``mde`` is the minimum detectable effect. Reports of earlier versions lack it, and ``mcnemar`` too.
+    """
+
+    score: Difference
+    ci95: DifferenceInterval
+    mde: Share | None = None
+    mcnemar: McNemar | None = None
+
+    @property
+    def side(self) -> Literal[-1, 0, 1]:
+        """1 if the interval lies above 0, -1 below, 0 if it contains 0."""
+        low, high = self.ci95
+        return 1 if low > 0 else -1 if high < 0 else 0
+
+
+class TestedShift(Shift):
+    """Change by post-training on one set of questions."""
+
+    blind: Difference
+    p: Share
 
 
 class BenchmarkScore(KindScore):
@@ -56,7 +131,7 @@ class Change(TestedShift):
     flip: TestedShift | None = None
 
 
-class BenchmarkResult(FigureModel):
+class BenchmarkResult(_Model):
     """Result of one benchmark, without ``after`` and ``change`` if post-training did not end."""
 
     before: BenchmarkScore | None = None
@@ -64,14 +139,14 @@ class BenchmarkResult(FigureModel):
     change: Change | None = None
 
 
-class Course(FigureModel):
+class Course(_Model):
     """Value of a quantity before the first step, and its value with the final weights."""
 
     first: float
     last: float
 
 
-class Health(FigureModel):
+class Health(_Model):
     """Course of post-training on held-out records, and repetition in generated answers."""
 
     logp_clean: Course | None = None
@@ -82,7 +157,7 @@ class Health(FigureModel):
     kept: int | None = None
 
 
-class Training(FigureModel):
+class Training(_Model):
     """Path of the curves, warnings of the watchdog, and course of training."""
 
     curves: str = "metrics.jsonl"
@@ -90,7 +165,7 @@ class Training(FigureModel):
     health: Health = Health()
 
 
-class Document(FigureModel):
+class Document(_Model):
     """Content of report.json."""
 
     model_config = ConfigDict(frozen=True, extra="allow", serialize_by_alias=True, populate_by_name=True)
@@ -125,73 +200,6 @@ class ScoreLine(NamedTuple):
     change: TestedShift | None
 
 
-@dataclass(frozen=True)
-class ReportData:
-    """Plain values of a run for its report.
-
-    Attributes:
-        config: configuration of the run.
-        passport: versions, machine, and hashes of everything behind the results.
-        data: ``dataset``, ``splits`` (name to number of records), and optionally ``skipped`` (a line per unreadable
-            record) and ``up_axis`` (x, y or z; y if missing).
-        rows: prediction rows of every benchmark; a benchmark without rows is listed under ``not_asked``.
-        decoding: how answers were picked or written, by name (`spa3d.report.conditions.describe_decoding`).
-        metrics: rows of metrics.jsonl; a warning of the watchdog among them makes the verdict "hurt".
-        timing: seconds per stage.
-        status: ``complete``, ``diverged``, or another word for the state of the run.
-        reason: why the run ended early.
-        notes: sentences about what this report lacks.
-
-    """
-
-    config: dict[str, Any]
-    passport: dict[str, Any]
-    data: dict[str, Any]
-    rows: RowsByBenchmark
-    decoding: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Rows = ()
-    timing: Mapping[str, float] = field(default_factory=dict)
-    status: str = "complete"
-    reason: str | None = None
-    notes: Sequence[str] = ()
-
-
-def build_document(run: ReportData, *, bootstrap: int, seed: int, calibration: bool = False) -> Document:
-    """Summarize the predictions and build the validated document of a report.
-
-    Args:
-        run: values of the run.
-        bootstrap: resamples behind each interval.
-        seed: seed of the resampling.
-        calibration: whether the report has the calibration of options.
-
-    Raises:
-        ValueError: the rows are inconsistent (see `spa3d.evaluation.summary`).
-
-    """
-    answered = {name: sides for name, sides in run.rows.items() if sides[0] or sides[1]}
-    settings = {"bootstrap": bootstrap, "seed": seed}
-    blocks = {name: _summarize(*sides, calibration=calibration, settings=settings) for name, sides in answered.items()}
-    return Document.model_validate(
-        {
-            "status": run.status,
-            "reason": run.reason,
-            "notes": run.notes,
-            "config": run.config,
-            "passport": run.passport,
-            "data": run.data,
-            "decoding": run.decoding,
-            "benchmarks": blocks,
-            "not_asked": [name for name in run.rows if name not in answered],
-            "training": {
-                "warnings": [row["warning"] for row in run.metrics if "warning" in row],
-                "health": measure_health(run.metrics, *(_all_rows(run.rows, side) for side in (0, 1))),
-            },
-            "timing": {stage: round(seconds, 1) for stage, seconds in run.timing.items()},
-        }
-    )
-
-
 def collect_score_lines(document: Document) -> Iterator[ScoreLine]:
     """Collect the lines of the main table: each benchmark, then its subsets."""
     for name, block in document.benchmarks.items():
@@ -208,16 +216,3 @@ def collect_kind_lines(block: BenchmarkResult) -> Iterator[ScoreLine]:
     for kind in after or before:
         moved = block.change.kinds.get(kind) if block.change else None
         yield ScoreLine("", "kind", kind, before.get(kind), after.get(kind), moved)
-
-
-def _all_rows(rows: RowsByBenchmark, side: int) -> list[PredictionRow]:
-    """Join the rows of all benchmarks before (0) or after (1) post-training."""
-    return [row for sides in rows.values() for row in sides[side]]
-
-
-def _summarize(before: Rows, after: Rows, *, calibration: bool, settings: Mapping[str, int]) -> dict[str, Any]:
-    sides = {"before": before, "after": after}
-    block = {name: summarize(rows, calibration=calibration, **settings) for name, rows in sides.items() if rows}
-    if before and after:
-        block["change"] = change(before, after, **settings)
-    return block

@@ -14,7 +14,7 @@ from spa3d.rendering.line_chart import LEFT, TOP, EndLabel, Frame, draw_end_labe
 from spa3d.rendering.numbers import format_percent, format_percent_interval
 from spa3d.rendering.svg import BarScale, choose_ticks, draw_circle, draw_line, draw_picture, draw_polyline, draw_text
 from spa3d.report.curves import Chart, Series
-from spa3d.report.figure_models import SubsetScore
+from spa3d.report.document import SubsetScore
 
 BAR_HEIGHT = 44
 EXTRA_STYLES = ("extra-1", "extra-2", "extra-3")

@@ -23,8 +23,7 @@ from spa3d.report.conditions import (
     format_reach,
     has_calibration,
 )
-from spa3d.report.document import Document, ScoreLine
-from spa3d.report.figure_models import SubsetScore, TestedShift
+from spa3d.report.document import Document, ScoreLine, SubsetScore, TestedShift
 from spa3d.report.figures import draw_score_bar, draw_score_scale
 
 SUBSET_LABELS = {

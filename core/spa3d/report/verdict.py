@@ -21,8 +21,7 @@ from spa3d.rendering.numbers import (
     format_points_interval,
 )
 from spa3d.report.conditions import format_reach
-from spa3d.report.document import Document, ScoreLine, collect_score_lines
-from spa3d.report.figure_models import Shift, TestedShift
+from spa3d.report.document import Document, ScoreLine, Shift, TestedShift, collect_score_lines
 
 Tone = Literal["helped", "even", "hurt", "open"]
 FLOORS = {

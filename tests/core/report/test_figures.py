@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from spa3d.report.curves import Chart, Series
-from spa3d.report.figure_models import SubsetScore
+from spa3d.report.document import SubsetScore
 from spa3d.report.figures import draw_chart, draw_score_bar
 
 PART = SubsetScore(score=0.5, ci95=(0.25, 0.75), blind=0.0, blind_ci95=(0.0, 0.1), chance=1.0, n=4)

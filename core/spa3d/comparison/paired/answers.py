@@ -55,8 +55,35 @@ class AnswerSet:
         """Whether a question was asked with its cloud."""
         return any(row["view"] == CLEAN for rows in self.rows.values() for row in rows)
 
-    def read_mapping(self, key: str) -> Mapping[str, Any]:
-        """Read a mapping of the report; empty if it is missing."""
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether the report is that of an evaluation, which has ``conditions`` instead of a run's ``config``."""
+        return "conditions" in self.report
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Settings of the run or of the evaluation; empty without a report."""
+        return self._read_mapping("conditions" if self.is_evaluation else "config")
+
+    @property
+    def decoding(self) -> Mapping[str, Any]:
+        """How answers were picked or written; empty if it was not recorded."""
+        decoding = self.settings.get("decoding") if self.is_evaluation else self._read_mapping("decoding")
+        return decoding if isinstance(decoding, Mapping) else {}
+
+    @property
+    def data(self) -> Any:
+        """Fingerprint of the records and of the code that reads them; None if it was not recorded."""
+        return self.settings.get("records") if self.is_evaluation else self._read_mapping("passport").get("data")
+
+    @property
+    def seeds(self) -> Mapping[str, Any]:
+        """Seeds by name."""
+        known = {"questions": self.settings["seed"]} if self.is_evaluation and "seed" in self.settings else {}
+        seeds = self._read_mapping("passport").get("seeds")
+        return seeds if isinstance(seeds, Mapping) else known
+
+    def _read_mapping(self, key: str) -> Mapping[str, Any]:
         value = self.report.get(key)
         return value if isinstance(value, Mapping) else {}
 
@@ -139,7 +166,7 @@ def _describe_problem(row: object) -> str:
     shares = [name for name in ("value", "chance") if not _is_share(row.get(name))]
     if shares:
         return f"{shares[0]!r} is {row.get(shares[0])!r}, expected a number from 0 to 1"
-    if not isinstance(row.get("valid"), bool):
+    if not isinstance(row.get("valid"), bool) and not _is_share(row.get("valid")):
         return f"'valid' is {row.get('valid')!r}, expected true or false"
     if not isinstance(row.get("options"), list | None):
         return f"'options' is {row.get('options')!r:.80}, expected a list or null"
@@ -155,18 +182,18 @@ def _is_share(value: object) -> bool:
 
 
 def _average_repeats(rows: list[PredictionRow]) -> tuple[list[PredictionRow], int]:
-    """Merge several answers to a question into one row with their mean value.
+    """Merge several rows of a question into one with their mean value.
 
-    Returns the rows, and the largest number of answers to one question.
+    Returns the rows, and the largest number of answers to one question; an evaluation lists them under ``samples``.
     """
     repeats: dict[tuple[str, str, str], list[PredictionRow]] = {}
     for row in rows:
         repeats.setdefault((row["set"], row["view"], row["id"]), []).append(row)
-    merged = [
-        several[0]
-        if len(several) == 1
-        else several[0]
-        | {"value": sum(row["value"] for row in several) / len(several), "valid": all(row["valid"] for row in several)}
-        for several in repeats.values()
-    ]
-    return merged, max(map(len, repeats.values()), default=0)
+    merged = [several[0] if len(several) == 1 else _average(several) for several in repeats.values()]
+    drawn = [len(row["samples"]) for row in rows if isinstance(row.get("samples"), list)]
+    return merged, max([*map(len, repeats.values()), *drawn], default=0)
+
+
+def _average(rows: list[PredictionRow]) -> PredictionRow:
+    means = {name: sum(float(row[name]) for row in rows) / len(rows) for name in ("value", "valid")}
+    return rows[0] | means

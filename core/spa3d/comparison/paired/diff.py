@@ -102,13 +102,7 @@ def _correct(blocks: Mapping[str, BenchmarkDifference]) -> dict[str, BenchmarkDi
 
 
 def _describe_side(answers: AnswerSet) -> Side:
-    seeds = answers.read_mapping("passport").get("seeds")
-    return Side(
-        path=str(answers.path),
-        phase=answers.phase,
-        decoding=dict(answers.read_mapping("decoding")),
-        seeds=dict(seeds) if isinstance(seeds, Mapping) else {},
-    )
+    return Side(path=str(answers.path), phase=answers.phase, decoding=dict(answers.decoding), seeds=dict(answers.seeds))
 
 
 def _list_left_out(old: AnswerSet, new: AnswerSet, blocks: Mapping[str, BenchmarkDifference]) -> list[str]:

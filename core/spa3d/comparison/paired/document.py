@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spa3d.report.figure_models import Shift
+from spa3d.report.document import Shift
 
 
 class _Model(BaseModel):

@@ -10,6 +10,7 @@ from spa3d.artifacts.diff import differences
 from spa3d.artifacts.predictions import PredictionRow
 from spa3d.comparison.paired.answers import AnswerSet
 from spa3d.errors import DataError
+from spa3d.report.run_details import format_decoding
 
 Key = tuple[str, str]
 """Set and id of a question."""
@@ -82,17 +83,17 @@ def describe_conditions(first: AnswerSet, second: AnswerSet) -> list[str]:
     if missing:
         return [f"{' and '.join(missing)}: no report.json, so data, decoding and settings are not compared"]
     notes = []
-    data = [answers.read_mapping("passport").get("data") for answers in (first, second)]
-    if data[0] != data[1]:
+    if first.data != second.data:
         notes.append(
             "the data differ (other settings or files of the dataset, or another version of the code that reads them); "
             "prompts, options and references are the same, the clouds may not be"
         )
-    old, new = (answers.read_mapping("decoding") for answers in (first, second))
-    if old and new and old != new:
-        notes.append(f"the decoding differs, first → second: {'; '.join(differences(old, new))}")
+    if first.decoding and second.decoding and first.decoding != second.decoding:
+        notes.append(f"the decoding differs, first → second: {_compare_decoding(first, second)}")
+    if first.is_evaluation != second.is_evaluation:
+        notes.append("one is a run and the other an evaluation, so their settings are not compared one by one")
     for side in (first, second):
-        if not side.read_mapping("decoding"):
+        if not side.decoding:
             notes.append(f"{side.label}: its report does not say how answers were decoded")
         if not side.saw_clouds:
             notes.append(f"{side.label}: was never shown a cloud, so its score is its blind score")
@@ -103,8 +104,17 @@ def describe_conditions(first: AnswerSet, second: AnswerSet) -> list[str]:
 
 
 def list_setting_changes(first: AnswerSet, second: AnswerSet) -> list[str]:
-    """List the differences of the two configurations, as lines ``key: first → second``."""
-    return differences(first.read_mapping("config"), second.read_mapping("config"))
+    """List the different settings of two runs or two evaluations, as lines ``key: first → second``."""
+    if first.is_evaluation != second.is_evaluation or not (first.report and second.report):
+        return []
+    return differences(first.settings, second.settings)
+
+
+def _compare_decoding(first: AnswerSet, second: AnswerSet) -> str:
+    """Compare the decoding key by key; a run and an evaluation have other keys, so both are given whole."""
+    if first.is_evaluation == second.is_evaluation:
+        return "; ".join(differences(first.decoding, second.decoding))
+    return " → ".join(format_decoding(side.decoding) for side in (first, second))
 
 
 def _index_questions(rows: Sequence[PredictionRow]) -> dict[Key, PredictionRow]:

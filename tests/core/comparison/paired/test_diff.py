@@ -122,6 +122,31 @@ def test_diff_notes_other_conditions(pair, save, rows):
     assert "no report.json, so data, decoding and settings are not compared" in diff(pair[0], other).notes[0]
 
 
+def test_diff_of_evaluations(pair, save, rows):
+    conditions = {"records": "d1", "seed": 0, "model": "m1", "decoding": {"temperature": 0.0, "max_tokens": 64}}
+    draws = [each | {"valid": 2 / 3, "value": 1 / 3, "samples": [{}] * 3} for each in rows(SECOND)]
+    greedy = save("greedy", {"choice": rows(FIRST)}, {"conditions": conditions})
+    drawn = save(
+        "drawn", {"choice": draws}, {"conditions": conditions | {"model": "m2", "decoding": {"temperature": 1.0}}}
+    )
+    document = diff(greedy, drawn)
+    assert document.settings == (
+        "decoding.max_tokens: 64 → None",
+        "decoding.temperature: 0.0 → 1.0",
+        "model: 'm1' → 'm2'",
+    )
+    assert document.notes == (
+        "the decoding differs, first → second: max_tokens: 64 → None; temperature: 0.0 → 1.0",
+        f"{drawn}: several answers to a question (choice 3); their mean value counts",
+    )
+    beside_a_run = diff(pair[0], greedy)
+    assert beside_a_run.settings == ()
+    assert beside_a_run.notes == (
+        "the decoding differs, first → second: options logp → temperature 0.0, max tokens 64",
+        "one is a run and the other an evaluation, so their settings are not compared one by one",
+    )
+
+
 def test_diff_of_a_model_without_clouds(pair, save, rows):
     blind = save("blind", {"choice": [row for row in rows(SECOND, blind=0) if row["view"] == "blind"]})
     document = diff(pair[0], blind)
