@@ -35,13 +35,14 @@ def test_python_examples_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPA3D_BASES", str(tmp_path / "bases"))
     names: dict[str, Any] = {}
-    run, session, question, evaluate, audit, pairs, compare = BLOCKS
+    run, session, question, evaluate, audit, two_models, pairs, compare = BLOCKS
     for block in (
         run.replace('"preset": "smoke",', f'"preset": "smoke", **{SHORT},'),
         session,
         question,
         evaluate,
         audit,
+        two_models,
         pairs,
         compare.replace('"preset": "smoke",', f'"preset": "smoke", **{SHORT},'),
     ):
@@ -51,6 +52,7 @@ def test_python_examples_run(
     assert names["answer"].blind_logp < 0
     assert list(names["answers"].scores["choice"]) == ["clean", "blind", "noised"]
     assert list(names["audit"].scores["choice"]) == ["clean", "zeroed"]
+    assert names["test"].mcnemar.p <= 1
     assert len(names["pairs"].kept) == len((tmp_path / "pairs.jsonl").read_text(encoding="utf-8").splitlines()) > 0
     comparison = names["comparison"]
     assert [outcome.status for outcome in comparison.outcomes] == ["done"] * 4

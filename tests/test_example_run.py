@@ -15,7 +15,7 @@ import pytest
 
 from spa3d.config.resolve import resolve
 from spa3d.report.document import Document
-from spa3d.report.markdown import LEGEND, render_markdown
+from spa3d.report.markdown import describe_table, render_markdown
 from spa3d.report.verdict import judge_run
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +42,14 @@ def test_readme_shows_the_result_of_the_example(example: Document) -> None:
     table = blocks[blocks.index("## Scores") + 1]
     text = README.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
-    expected = before + BEGIN + "\n\n".join((first, gain, table, LEGEND)) + "\n" + END + rest.partition(END)[2]
+    expected = (
+        before
+        + BEGIN
+        + "\n\n".join((first, gain, table, describe_table(example)))
+        + "\n"
+        + END
+        + rest.partition(END)[2]
+    )
     if os.environ.get("SPA3D_UPDATE_DOCS"):
         README.write_text(expected, encoding="utf-8")
     assert README.read_text(encoding="utf-8") == expected

@@ -48,6 +48,7 @@ _LAZY = {
     "available": "spa3d.registry.create",
     "compare": "spa3d.comparison.execute",
     "create": "spa3d.registry.create",
+    "diff": "spa3d.comparison.paired.diff",
     "export": "spa3d.checkpoints.export",
     "evaluate": "spa3d.pipeline.evaluate_model",
     "examine": "spa3d.pipeline.doctor",

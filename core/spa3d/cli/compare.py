@@ -34,7 +34,11 @@ FLAGS = {
     "compute: SFT for as many steps as cost the same (default: steps)",
     "--cell i/n": "run only every n-th cell, starting with the i-th, for job arrays; the table has all finished cells",
     "--output DIR": "folder of cells and table (default: runs/compare-NAME); the same command continues a stopped grid",
-    "--dry-run": "list the cells with their state, and the time of each whose row was measured; run none",
+    "--dry-run": "list the cells with their state, and the time of each whose row was measured; say what it "
+    "could see; run none",
+    "--effect X": "with --dry-run: how many questions and seeds a difference of X points needs",
+    "--pilot DIR": "with --dry-run: a comparison or run whose answers say how much differences vary (default: the "
+    "finished cells; without any, the worst case)",
 }
 
 
@@ -54,12 +58,21 @@ def main(argv: Sequence[str]) -> int:
     share = share_of(comparison.tasks, request.share) if request.share else comparison.tasks
     if request.dry_run:
         show_cells(comparison.tasks, share)
+        _show_power(request, comparison)
         return 0
     try:
         return _run(request, comparison, share)
     except KeyboardInterrupt:
         error_console().print(escape_text(f"interrupted; to continue: {request.command}"), soft_wrap=True)
         return INTERRUPTED
+
+
+def _show_power(request: CompareRequest, comparison: Comparison) -> None:
+    """Show what the planned comparison could see, and what the wanted effect needs."""
+    from spa3d.cli.power_output import show_power
+    from spa3d.comparison.power import plan_power
+
+    show_power(plan_power(comparison.tasks, request.registry, pilot=request.pilot), request.effect)
 
 
 def _run(request: CompareRequest, comparison: Comparison, share: Sequence[Task]) -> int:

@@ -12,6 +12,7 @@ from spa3d.cli.console import escape_text, output, print_sentence
 from spa3d.comparison.cells import Outcome, Task, read_outcome
 from spa3d.comparison.document import Score
 from spa3d.comparison.document import Table as ComparisonTable
+from spa3d.comparison.wording import describe_conditions, format_questions, format_reach
 from spa3d.rendering.numbers import (
     NOTHING,
     format_count,
@@ -67,8 +68,9 @@ def show_table(comparison: ComparisonTable, folder: Path) -> None:
     """Print the verdict, each row's scores and differences, and the paths of the files."""
     subsets = [subset for subset in comparison.subsets() if subset[1] == "test"]
     table = Table("row", "done", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for benchmark, _ in subsets:
-        table.add_column(escape_text(benchmark), justify="right")
+    for benchmark, name in subsets:
+        size = format_questions(comparison, (benchmark, name)).partition(",")[0]
+        table.add_column(escape_text(f"{benchmark} ({size})"), justify="right")
         table.add_column("against SFT")
     for row in comparison.rows:
         scores = [comparison.score(row, subset) for subset in subsets]
@@ -81,7 +83,9 @@ def show_table(comparison: ComparisonTable, folder: Path) -> None:
     for row in comparison.rows:
         for error in row.errors:
             print_sentence(console, escape_text(f"{row.label}, {error}", "red"))
-    console.print(f"\nshares in %, means over seeds; {AGAINST[comparison.budget]}", style="dim")
+    legend = f"\nshares in %, means over seeds; {AGAINST[comparison.budget]}; could see: smallest true difference that "
+    legend += f"one comparison finds in 80 % of cases (two-sided, 5 %). {describe_conditions(comparison)}"
+    print_sentence(console, escape_text(legend, "dim"))
     console.print(
         escape_text("  ".join(str(folder / f"compare.{kind}") for kind in ("html", "md", "json"))), soft_wrap=True
     )
@@ -91,5 +95,7 @@ def _format_score(score: Score | None) -> tuple[str, str]:
     if score is None:
         return NOTHING, NOTHING
     against = score.against_control
-    difference = f"{format_points(against.mean)} ({format_points_interval(against.ci95)})" if against else NOTHING
-    return format_percent(score.after.mean), difference
+    if against is None:
+        return format_percent(score.after.mean), NOTHING
+    difference = f"{format_points(against.mean)} ({format_points_interval(against.ci95)})"
+    return format_percent(score.after.mean), ", ".join(filter(None, (difference, format_reach(against))))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from spa3d.comparison.cells import Role, Status
+from spa3d.report.document import McNemar
 
 Span = tuple[float, float]
 BenchmarkSubset = tuple[str, str]
@@ -34,9 +35,18 @@ class Spread(_Model):
 
 
 class Estimate(Spread):
-    """A mean difference with its paired interval over questions; whole records are resampled."""
+    """A mean difference with its paired interval over questions; whole records are resampled.
+
+    ``mde`` is the minimum detectable effect of this difference alone.
+    """
 
     ci95: Span
+    mde: float | None = None
+
+    @property
+    def contains_zero(self) -> bool:
+        """Whether the interval contains 0."""
+        return self.ci95[0] <= 0 <= self.ci95[1]
 
 
 class TestedEstimate(Estimate):
@@ -44,10 +54,12 @@ class TestedEstimate(Estimate):
 
     ``seeds`` has None for a seed of which only one of the two runs is done.
     ``p`` is of a two-sided sign-flip test over whole records; ``p_holm`` is corrected for all comparisons of the table.
+    ``mcnemar`` is McNemar's test of right and wrong answers, where one seed is compared.
     """
 
     p: float
     p_holm: float
+    mcnemar: McNemar | None = None
 
     @property
     def side(self) -> Literal[-1, 0, 1]:
@@ -63,7 +75,7 @@ class TestedEstimate(Estimate):
     @property
     def is_unconfirmed(self) -> bool:
         """Whether the interval excludes 0, but Holm's correction or a seed disagrees."""
-        return self.side == 0 and not self.ci95[0] <= 0 <= self.ci95[1]
+        return self.side == 0 and not self.contains_zero
 
 
 ALPHA = 0.05
@@ -145,6 +157,7 @@ class Table(_Model):
     rows: tuple[TableRow, ...]
     caption: str = ""
     paper: dict[str, dict[str, float]] = {}
+    decoding: dict[str, Any] = {}
 
     def json_text(self) -> str:
         """The text of compare.json."""

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from spa3d.comparison.document import Estimate, Score, Table, TableRow, TestedEstimate
 from spa3d.comparison.wording import (
     DETAILS,
-    LEGEND,
     MARKS,
     PAPER,
     TRAINING_HEADS,
-    describe_marks,
+    describe_legend,
     format_control,
+    format_questions,
+    format_reach,
     format_seed_range,
     format_subset,
     format_training_value,
@@ -30,9 +31,9 @@ def render_markdown(table: Table) -> str:
     first, *more = table.verdict
     blocks = [f"**{escape_markdown(first)}**", *map(escape_markdown, more), f"# {escape_markdown(table.title)}"]
     for name in dict.fromkeys(name for name, _ in table.subsets()):
-        blocks += [f"## {escape_markdown(name)}", _render_scores(table, name)]
+        blocks += [f"## {escape_markdown(name)}", _describe_questions(table, name), _render_scores(table, name)]
     if table.subsets():
-        blocks += [f"{LEGEND} {describe_marks(table, ALONE)}", "## Details", _render_details(table), DETAILS]
+        blocks += [escape_markdown(describe_legend(table, ALONE)), "## Details", _render_details(table), DETAILS]
     blocks += ["## Every run", _render_runs(table), *_render_errors(table)]
     if table.paper:
         blocks += [f"## {PAPER[0].upper()}{PAPER[1:]}", escape_markdown(table.caption), _render_paper(table)]
@@ -44,6 +45,13 @@ def render_markdown(table: Table) -> str:
 def list_paper_columns(table: Table) -> list[str]:
     """List the columns of the paper's own figures, in its order."""
     return list(dict.fromkeys(column for figures in table.paper.values() for column in figures))
+
+
+def _describe_questions(table: Table, name: str) -> str:
+    """Describe the number of questions of each set of a benchmark, and of the seeds."""
+    subsets = [subset for subset in table.subsets() if subset[0] == name]
+    sizes = [("" if kind == "test" else f"{kind}: ") + format_questions(table, (name, kind)) for name, kind in subsets]
+    return f"{'; '.join(sizes)}."
 
 
 def _render_scores(table: Table, name: str) -> str:
@@ -86,14 +94,23 @@ def _format_other(score: Score | None, table: Table) -> str:
 
 
 def _format_estimate(estimate: Estimate | None) -> str:
-    return f"{format_points(estimate.mean)} ({format_points_interval(estimate.ci95)})" if estimate else NOTHING
+    return _join_reach(_format_interval(estimate), estimate) if estimate else NOTHING
+
+
+def _format_interval(estimate: Estimate) -> str:
+    return f"{format_points(estimate.mean)} ({format_points_interval(estimate.ci95)})"
+
+
+def _join_reach(text: str, estimate: Estimate) -> str:
+    """Add what could have been seen, if nothing was."""
+    return ", ".join(filter(None, (text, format_reach(estimate))))
 
 
 def _format_test(estimate: TestedEstimate | None) -> str:
     if estimate is None:
         return NOTHING
     mark = MARKS[estimate.side] or (ALONE if estimate.is_unconfirmed else "")
-    return f"{_format_estimate(estimate)} {mark}".rstrip()
+    return _join_reach(f"{_format_interval(estimate)} {mark}".rstrip(), estimate)
 
 
 def _render_details(table: Table) -> str:

@@ -12,11 +12,12 @@ from spa3d.comparison.figures import build_level_charts, draw_forest, draw_level
 from spa3d.comparison.markdown import list_paper_columns
 from spa3d.comparison.wording import (
     DETAILS,
-    LEGEND,
     PAPER,
     TRAINING_HEADS,
-    describe_marks,
+    describe_legend,
     format_control,
+    format_questions,
+    format_reach,
     format_seed_count,
     format_seed_range,
     format_subset,
@@ -35,7 +36,6 @@ from spa3d.rendering.html import (
 )
 from spa3d.rendering.numbers import (
     NOTHING,
-    format_count,
     format_p_value,
     format_percent,
     format_points,
@@ -127,7 +127,7 @@ def _render_benchmarks(table: Table) -> Iterable[str]:
     legend = (
         f'<p class="legend"><span class="key score after"></span>against {escape(rival)} '
         '<span class="key blind before"></span>against the base <span class="key tick"></span>each seed. '
-        f"{escape(LEGEND)} {escape(describe_marks(table, ALONE))}</p>"
+        f"{isolate_text(describe_legend(table, ALONE))}</p>"
     )
     for number, name in enumerate(dict.fromkeys(name for name, _ in table.subsets())):
         body = "" if number else legend
@@ -139,11 +139,9 @@ def _render_benchmarks(table: Table) -> Iterable[str]:
 def _render_subset(table: Table, subset: BenchmarkSubset) -> str:
     """Render one score; sets other than test are folded unless a difference is significant."""
     scores = [score for row in table.rows if (score := table.score(row, subset))]
-    unit = "pair" if subset[1] == "flip" else "question"
-    size = f"{format_count(scores[0].questions, unit)}, chance {format_percent(scores[0].chance)} %"
     scale = make_shared_scale(scores)
     table_html, charts = _render_score_table(table, subset, scale), _render_levels(table, subset)
-    content = f'<p class="meta">{size}</p>{table_html}{charts}'
+    content = f'<p class="meta">{format_questions(table, subset)}</p>{table_html}{charts}'
     if subset[1] == "test":
         return content
     moved = any(score.against_control and score.against_control.side for score in scores)
@@ -192,8 +190,9 @@ def _render_levels(table: Table, subset: BenchmarkSubset) -> str:
     return f'<div class="charts">{pictures}</div>' if pictures else ""
 
 
-def _format_estimate(estimate: Estimate) -> str:
-    return f"<b>{format_points(estimate.mean)}</b><small>{format_points_interval(estimate.ci95)}</small>"
+def _format_estimate(estimate: Estimate, mark: str = "", note: str = "") -> str:
+    notes = filter(None, (format_points_interval(estimate.ci95), note, format_reach(estimate)))
+    return f"<b>{mark}{format_points(estimate.mean)}</b>" + "".join(f"<small>{each}</small>" for each in notes)
 
 
 def _format_test(estimate: TestedEstimate | None) -> str:
@@ -202,8 +201,7 @@ def _format_test(estimate: TestedEstimate | None) -> str:
         return NOTHING
     mark = _format_mark(estimate.side)
     note = ALONE if estimate.is_unconfirmed else f"Holm {format_p_value(estimate.p_holm)}"
-    interval = format_points_interval(estimate.ci95)
-    return f"<b>{mark}{format_points(estimate.mean)}</b><small>{interval}</small><small>{note}</small>"
+    return _format_estimate(estimate, mark, note)
 
 
 def _render_details(table: Table) -> str:
@@ -224,13 +222,8 @@ def _render_details(table: Table) -> str:
 
 def _render_runs(table: Table) -> str:
     subsets = [subset for subset in table.subsets() if subset[1] == "test"]
-    heads = [
-        ("Row", "label"),
-        ("Seed", ""),
-        ("State", ""),
-        *((isolate_text(name), "") for name, _ in subsets),
-        ("Run", ""),
-    ]
+    heads = [("Row", "label"), ("Seed", ""), ("State", "")]
+    heads += [*((isolate_text(name), "") for name, _ in subsets), ("Run", "")]
     rows = []
     for row in table.rows:
         for cell in row.cells:

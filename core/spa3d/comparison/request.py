@@ -18,8 +18,9 @@ from spa3d.errors import ConfigError
 from spa3d.registry.manifest import Axis, Budget, ComparePreset
 from spa3d.registry.registry import Registry, describe_missing
 from spa3d.runtime import distributed
+from spa3d.runtime.paths import folder_problem
 
-OWN = (*AXES, "seeds", "budget", "cell", "output", "dry-run")
+OWN = (*AXES, "seeds", "budget", "cell", "output", "dry-run", "effect", "pilot")
 """Flags of the comparison itself; all other flags are settings of its cells."""
 
 
@@ -35,6 +36,8 @@ class CompareRequest:
         output: the folder of cells and table.
         share: the part of the cells that this process runs, as ``i/n``; empty: all.
         dry_run: whether the cells are only listed.
+        effect: the difference that a dry run finds the questions and seeds for, as a share; None: none is wanted.
+        pilot: folder of a comparison or run whose variance a dry run takes; None: that of the finished cells.
         command: the command line, for messages that tell how to continue.
 
     """
@@ -46,6 +49,8 @@ class CompareRequest:
     output: Path
     share: str
     dry_run: bool
+    effect: float | None
+    pilot: Path | None
     command: str
 
 
@@ -69,6 +74,7 @@ def parse_request(argv: Sequence[str]) -> CompareRequest:
     seeds, budget = _read_seeds(arguments, errors), _read_budget(arguments, errors)
     grid = make_grid(name or "-".join(axes["objectives"]), preset, axes, seeds=seeds, budget=budget)
     errors += _check_flags(flags, grid)
+    effect, pilot = _read_power(arguments, errors)
     if errors:
         raise ConfigError(errors)
     return CompareRequest(
@@ -79,6 +85,8 @@ def parse_request(argv: Sequence[str]) -> CompareRequest:
         output=Path(arguments.value("output") or f"runs/compare-{grid.name}"),
         share=arguments.value("cell") or "",
         dry_run=arguments.has("dry-run"),
+        effect=effect,
+        pilot=pilot,
         command=shlex.join(["spa3d", "compare", *argv]),
     )
 
@@ -128,6 +136,20 @@ def _read_seeds(arguments: Arguments, errors: list[str]) -> list[int]:
         errors.append(f"--seeds {text}: expected different whole numbers, separated by commas, such as 0,1,2")
         return []
     return numbers
+
+
+def _read_power(arguments: Arguments, errors: list[str]) -> tuple[float | None, Path | None]:
+    """Read the flags of a dry run: the wanted effect, from points to a share, and the pilot."""
+    idle = [f"--{name}" for name in ("effect", "pilot") if arguments.has(name) and not arguments.has("dry-run")]
+    if idle:
+        errors.append(f"{' and '.join(idle)}: no effect without --dry-run, which says what a comparison could see")
+    text, folder = arguments.value("effect"), arguments.value("pilot")
+    points = float(text) if text and re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else 0.0
+    if text is not None and not 0 < points <= 100:
+        errors.append(f"--effect {text}: expected points above 0 and up to 100, such as 2")
+    if folder is not None and folder_problem(folder):
+        errors.append(f"--pilot {folder}: {folder_problem(folder)}; give the folder of a comparison or of a run")
+    return (points / 100 if points else None), (None if folder is None else Path(folder))
 
 
 def _check_flags(flags: Sequence[Flag], grid: Grid) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,16 @@ class QuestionValues:
 
     def subtract(self, other: QuestionValues) -> QuestionValues:
         """Subtract, for the questions that both have."""
-        ids, index, other_index = np.intersect1d(self.ids, other.ids, assume_unique=True, return_indices=True)
+        ids, index, other_index = self._intersect(other)
         return QuestionValues(ids, self.groups[index], self.values[index] - other.values[other_index])
+
+    def align(self, other: QuestionValues) -> tuple[Values, Values]:
+        """Values of the questions that both have, in one order."""
+        _, index, other_index = self._intersect(other)
+        return self.values[index], other.values[other_index]
+
+    def _intersect(self, other: QuestionValues) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return np.intersect1d(self.ids, other.ids, assume_unique=True, return_indices=True)
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ class CellResult:
             ``flip``.
         training: name to number, see `TRAINING`; numbers that were not recorded are left out.
         warnings: messages of the watchdog.
+        decoding: how answers were picked or written, as in the report; empty if it was not recorded.
 
     """
 
@@ -83,6 +92,7 @@ class CellResult:
     sets: Mapping[BenchmarkSubset, BeforeAfter]
     training: Mapping[str, float]
     warnings: Sequence[str]
+    decoding: Mapping[str, Any] = field(default_factory=dict)
 
 
 TRAINING = {
@@ -122,7 +132,7 @@ def read_cell(cell: Cell, seconds: float | None) -> CellResult:
         raise DataError(f"{folder / 'report.json'}: contains no benchmark with results")
     training = _collect_training(metrics_log, report, config) | ({} if seconds is None else {"seconds": seconds})
     warnings = [str(text) for text in report.get("training", {}).get("warnings", ())]
-    return CellResult(cell, sets, training | {"warnings": len(warnings)}, warnings)
+    return CellResult(cell, sets, training | {"warnings": len(warnings)}, warnings, report.get("decoding", {}))
 
 
 def _read_mapping(path: Path, parse: Any) -> Mapping[str, Any]:

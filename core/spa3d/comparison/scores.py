@@ -16,7 +16,8 @@ import numpy as np
 from spa3d.comparison.document import BenchmarkSubset, Estimate, Score, Spread, TestedEstimate
 from spa3d.comparison.results import BeforeAfter, CellResult, QuestionValues
 from spa3d.evaluation.summary import DIGITS
-from spa3d.metrics.intervals import paired_interval, sign_flip_p
+from spa3d.metrics.intervals import paired_estimate, sign_flip_p
+from spa3d.metrics.paired_tests import McNemar, detectable_effect, mcnemar
 from spa3d.runtime.rng import Key
 
 BySeed = Mapping[int, CellResult]
@@ -66,11 +67,12 @@ def estimate_difference(
     joint = average_over_seeds(known)
     if not len(joint.ids):
         return None
-    low, high = paired_interval(joint.values / reach, joint.groups, resamples=bootstrap, key=key)
+    (low, high), error = paired_estimate(joint.values / reach, joint.groups, resamples=bootstrap, key=key)
     return Estimate(
         mean=round_figure(joint.mean),
         seeds=tuple(None if column is None else round_figure(column.mean) for column in columns),
         ci95=(round_figure(low * reach), round_figure(high * reach)),
+        mde=round_figure(detectable_effect(error) * reach),
     )
 
 
@@ -118,16 +120,21 @@ def _compare_with_control(
 ) -> TestedEstimate | None:
     """Compare a row with its control, seed by seed; `p_holm` is not corrected yet."""
     columns: list[QuestionValues | None] = []
+    tests: list[McNemar | None] = []
     for seed, cell in cells.items():
         row_side, control_side = cell.sets.get(subset), control[seed].sets.get(subset) if seed in control else None
         if row_side is None or control_side is None:
             columns.append(None)
         else:
-            columns.append(row_side.score(row_side.after).subtract(control_side.score(control_side.after)))
+            row_score, control_score = row_side.score(row_side.after), control_side.score(control_side.after)
+            columns.append(row_score.subtract(control_score))
+            tests.append(mcnemar(*control_score.align(row_score)))
     key = ("against control", *subset)
     estimate = estimate_difference(columns, bootstrap=bootstrap, key=key)
     if estimate is None:
         return None
     joint = average_over_seeds([column for column in columns if column is not None])
     p = round_figure(sign_flip_p(joint.values, joint.groups, resamples=max(bootstrap, PATTERNS * family), key=key))
-    return TestedEstimate(**dict(estimate), p=p, p_holm=p)
+    test = tests[0] if len(tests) == 1 else None
+    rounded = test and test._asdict() | {"p": round_figure(test.p)}
+    return TestedEstimate.model_validate({**dict(estimate), "p": p, "p_holm": p, "mcnemar": rounded})

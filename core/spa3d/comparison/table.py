@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from spa3d.comparison.cells import Outcome, Row, Status
 from spa3d.comparison.document import BenchmarkSubset, CellState, Family, Score, Table, TableRow
@@ -73,6 +73,14 @@ class Results:
         cells = (cell for cells in self.measured.values() for cell in cells.values())
         return list(dict.fromkeys(subset for cell in cells for subset in cell.sets))
 
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """How answers were picked or written; values that differ are joined by "or"."""
+        cells = [cell.decoding for by_seed in self.measured.values() for cell in by_seed.values()]
+        names = dict.fromkeys(name for decoding in cells for name in decoding)
+        values = {name: dict.fromkeys(str(some[name]) for some in cells if name in some) for name in names}
+        return {name: " or ".join(each) for name, each in values.items()}
+
     def control(self, row: Row, subset: BenchmarkSubset) -> BySeed:
         """The cells of the control; empty unless both have finished a seed with `subset`."""
         control = self.measured.get(row.control, {}) if row.control != row.label else {}
@@ -123,6 +131,7 @@ def build_table(output: Path, outcomes: Sequence[Outcome], settings: TableSettin
         rows=tuple(_correct_rows(rows)),
         caption=preset.caption if preset else "",
         paper={label: dict(figures) for label, figures in preset.paper.items()} if preset else {},
+        decoding=results.decoding,
     )
     return table.model_copy(update={"verdict": judge_table(table)})
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from spa3d.comparison.document import BenchmarkSubset, Estimate, Table, TableRow, TestedEstimate
 from spa3d.comparison.wording import format_control, format_seed_range, format_subset
-from spa3d.rendering.numbers import NOTHING, format_count, format_points, format_points_interval
+from spa3d.rendering.numbers import NOTHING, format_count, format_plus_minus, format_points, format_points_interval
 
 MOST_NAMED = 4
 """Rows named in one sentence; further rows are only counted."""
@@ -62,7 +62,7 @@ def _describe_main(table: Table, compared: Sequence[_ComparedRow]) -> str:
     else:
         best = max(compared, key=lambda entry: entry.tested.mean)
         which = "the only row" if len(compared) == 1 else f"the best of {len(compared)}"
-        moved = _format_difference(best.tested)
+        moved = _format_difference(best.tested, reach=True)
         sentence = f"No row beats {rival} on {where}: {which}, {best.row.label}, differs by {moved}"
     return f"{sentence}; below it: {_list_rows(losses)}." if losses else f"{sentence}."
 
@@ -71,7 +71,7 @@ def _describe_without_control(table: Table, subset: BenchmarkSubset) -> str:
     """Say that no control is finished, and compare the rows with the base."""
     changes = [(row, score.change) for row in table.rows if (score := table.score(row, subset))]
     row, change = max(changes, key=lambda pair: pair[1].mean)
-    moved = _format_difference(change)
+    moved = _format_difference(change, reach=change.contains_zero)
     best = f"the best row on {format_subset(subset)}, {row.label}, differs from the base by {moved}"
     return f"No row has a finished SFT control, so a comparison with SFT is not possible yet: {best}."
 
@@ -124,7 +124,10 @@ def _format_entry(entry: _ComparedRow, *, subsets: bool) -> str:
     return f"{entry.row.label}{where} by {_format_difference(entry.tested)}"
 
 
-def _format_difference(estimate: Estimate) -> str:
+def _format_difference(estimate: Estimate, *, reach: bool = False) -> str:
+    """Format a difference; `reach` adds the smallest one that could have been seen."""
     seeds = format_seed_range(estimate)
     beside = f"; seeds {seeds}" if seeds != NOTHING else ""
+    if reach and estimate.mde is not None:
+        beside += f"; could have seen {format_plus_minus(estimate.mde)} points"
     return f"{format_points(estimate.mean)} points ({format_points_interval(estimate.ci95)}{beside})"

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from spa3d.comparison.document import BenchmarkSubset, Spread, Table, TableRow
-from spa3d.rendering.numbers import NOTHING, format_count, format_duration, format_points_interval, format_signed
+from spa3d.comparison.document import BenchmarkSubset, Estimate, Spread, Table, TableRow, TestedEstimate
+from spa3d.rendering.numbers import (
+    NOTHING,
+    format_count,
+    format_duration,
+    format_percent,
+    format_plus_minus,
+    format_points_interval,
+    format_signed,
+)
+from spa3d.report.run_details import format_decoding
 
 EQUAL = {"compute": "SFT of equal compute", "steps": "SFT of equal steps", "samples": "SFT of equal samples"}
 TRAINING_HEADS = {
@@ -20,7 +29,9 @@ TRAINING_HEADS = {
 LEGEND = (
     "Shares in %, differences in points; all are means over seeds. The 95 % interval of a difference is paired: each "
     "question's differences are averaged over the seeds, then whole groups of records are resampled. It covers the "
-    "choice of questions, not the choice of seeds; see “over seeds” for those."
+    "choice of questions, not the choice of seeds; see “over seeds” for those. Could see: the smallest true difference "
+    "that one comparison alone finds in 80 % of cases (two-sided, 5 %); among several, Holm's correction needs a "
+    "larger one."
 )
 DETAILS = (
     "Level reached: noise level measured on the training clouds; whole patches overlap, so it is not exactly the "
@@ -42,6 +53,32 @@ def format_control(budget: str) -> str:
 def format_subset(subset: BenchmarkSubset) -> str:
     """Format a set of questions: ``choice``, ``choice counterfactual``, ``choice flip``."""
     return subset[0] if subset[1] == "test" else " ".join(subset)
+
+
+def describe_legend(table: Table, alone: str) -> str:
+    """Explain columns, marks and conditions; `alone` as for `describe_marks`."""
+    return " ".join((LEGEND, describe_marks(table, alone), describe_conditions(table)))
+
+
+def describe_conditions(table: Table) -> str:
+    """Describe seeds, resamples and decoding of all cells."""
+    seeds = list(dict.fromkeys(cell.seed for row in table.rows for cell in row.cells))
+    decoding = format_decoding(table.decoding)
+    sentences = [f"Seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; {table.bootstrap:,} bootstrap resamples."]
+    return " ".join(sentences + ([f"Decoding: {decoding}."] if decoding else []))
+
+
+def format_questions(table: Table, subset: BenchmarkSubset) -> str:
+    """Format the size and the chance of a set: ``400 questions, chance 25.0 %``."""
+    score = next(score for row in table.rows if (score := table.score(row, subset)))
+    unit = "pair" if subset[1] == "flip" else "question"
+    return f"{format_count(score.questions, unit)}, chance {format_percent(score.chance)} %"
+
+
+def format_reach(estimate: Estimate) -> str:
+    """Format the minimum detectable effect; empty if a difference was measured."""
+    measured = estimate.side if isinstance(estimate, TestedEstimate) else not estimate.contains_zero
+    return "" if estimate.mde is None or measured else f"could see {format_plus_minus(estimate.mde)}"
 
 
 def describe_marks(table: Table, alone: str) -> str:

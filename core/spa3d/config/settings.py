@@ -8,24 +8,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from spa3d.registry.checked_values import refuse_conversion
+from spa3d.config.evaluate_settings import EvaluateSettings
+from spa3d.config.settings_model import LARGEST_COUNT, LARGEST_SEED, Settings
 
 Part = Literal["encoder", "projector", "llm", "embeddings"]
-LARGEST_SEED = 2**32 - 1
-"""Largest seed that every generator of random numbers takes."""
-LARGEST_COUNT = 10**9
-"""More steps, records or questions than any run has."""
-
-
-class Settings(BaseModel):
-    """Base of all settings: frozen, rejects unknown keys; ``--help`` shows the field docstrings."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-    _checked = field_validator("*", mode="before")(refuse_conversion)
 
 
 class Selection(Settings):
@@ -37,7 +25,7 @@ class Selection(Settings):
     """The component it resolves to."""
     preset: str = ""
     """The preset of its values: the requested one, or the run preset's default for a component's name."""
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = Field(default_factory=dict)
     """Every field of the component's Config, with its value."""
 
 
@@ -238,23 +226,6 @@ class PairsSettings(Settings):
                 "included; leave them out, and put the endpoint's key into OPENAI_API_KEY"
             )
         return url
-
-
-class EvaluateSettings(Settings):
-    """Evaluation before and after post-training."""
-
-    split: str = Field("test", min_length=1)
-    """Split that is reported; tune on val."""
-    limit: int = Field(0, ge=0, le=LARGEST_COUNT)
-    """Largest number of questions per benchmark and split, sampled with a fixed seed; 0: all."""
-    batch_size: int = Field(64, ge=1, le=10**6)
-    """Questions per forward."""
-    bootstrap: int = Field(2000, ge=100, le=10**5)
-    """Resamples behind each interval."""
-    blind_run: str = ""
-    """Finished run with ``--blind`` on the same questions; its answers join the text floor."""
-    seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    """Seed of the questions, independent of the run's seed, so that runs are compared on the same ones."""
 
 
 class RunConfig(Settings):

@@ -4,7 +4,8 @@ There are three sets of questions: the reported split (``test``), the split that
 (``counterfactual``), and minimal pairs (``flip``). A pair is right when both of its members are right. ``unseen`` is
 the part of the reported split about objects whose facts together no training object has. Every score has a 95 %
 interval over groups of look-alike records. Beside it stand the score of the same model without the cloud and the *text
-floor*: the best score that text alone gives.
+floor*: the best score that text alone gives. Every paired difference has its minimum detectable effect, and McNemar's
+test where all values are 0 or 1.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from spa3d.artifacts.predictions import PredictionRow
 from spa3d.evaluation.measures import average_measures, compare_measures, summarize_measures
 from spa3d.evaluation.scored_units import (
+    BLIND,
     CLEAN,
     MAJORITY,
     ScoredUnits,
@@ -24,14 +26,16 @@ from spa3d.evaluation.scored_units import (
     other_sets,
     question_units,
 )
-from spa3d.metrics.intervals import mean_interval, paired_interval, sign_flip_p
+from spa3d.metrics.calibration import measure_calibration
+from spa3d.metrics.intervals import mean_interval, paired_estimate, sign_flip_p
+from spa3d.metrics.paired_tests import detectable_effect, mcnemar
 from spa3d.runtime.rng import Key
 
 DIGITS = 6
 """Decimals kept in report.json."""
 
 
-def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> dict[str, Any]:
+def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int, calibration: bool = False) -> dict[str, Any]:
     """Compute the figures of one benchmark before or after post-training.
 
     Keys are as in docs/report.md. A run without clouds (``--blind``) has no clean rows: its score is the blind score,
@@ -41,6 +45,7 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
         rows: every view of every question of all sets, in any order.
         bootstrap: resamples behind each interval.
         seed: seed of the resampling.
+        calibration: whether to measure the calibration of the answers that were picked among options.
 
     Raises:
         ValueError: the reported split has no question, or a question lacks a view.
@@ -58,14 +63,17 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
         **summarize_measures(tests, bootstrap=bootstrap, key=key),
     }
     if units.clean is not None:
-        result["gap"] = _shift(units.clean - units.blind, units.groups, bootstrap, key)
-        result["worth"] = _shift(units.clean - units.text_floor[1], units.groups, bootstrap, key)
+        result["gap"] = shift(units.blind, units.clean, units.groups, bootstrap=bootstrap, key=key)
+        result["worth"] = shift(units.text_floor[1], units.clean, units.groups, bootstrap=bootstrap, key=key)
     else:
         result["blind_only"] = True
     normalized = _length_normalized_score(tests)
     if normalized is not None:
         result["normalized"] = _round(normalized)
-    return result | {name: _score(other, bootstrap, key) for name, other in _subsets(rows).items()}
+    result |= {name: _score(other, bootstrap, key) for name, other in _subsets(rows).items()}
+    if calibration:
+        _add_calibration(result, rows)
+    return result
 
 
 def change(
@@ -117,7 +125,7 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
         if measures := average_measures(tests, view):
             summaries[view]["measures"] = measures
         if view != CLEAN and units.clean is not None:
-            summaries[view]["change"] = _shift(values - units.clean, units.groups, bootstrap, key)
+            summaries[view]["change"] = shift(units.clean, values, units.groups, bootstrap=bootstrap, key=key)
     return summaries
 
 
@@ -154,16 +162,56 @@ def _change(old: ScoredUnits, new: ScoredUnits, bootstrap: int, key: Key) -> dic
         odd = sorted(set(old.ids.tolist()) ^ set(new.ids.tolist()))
         raise ValueError(f"before and after answered different questions: {len(odd)} differ, the first is {odd[0]!r}")
     moved = new.score_values - old.score_values
-    return _shift(moved, old.groups, bootstrap, key) | {
+    return shift(old.score_values, new.score_values, old.groups, bootstrap=bootstrap, key=key) | {
         "blind": _round((new.blind - old.blind).mean()),
         "p": _round(sign_flip_p(moved, old.groups, resamples=bootstrap, key=key)),
     }
 
 
-def _shift(differences: Values, groups: np.ndarray, bootstrap: int, key: Key) -> dict[str, Any]:
-    """Mean difference with its paired interval."""
-    low, high = paired_interval(differences, groups, resamples=bootstrap, key=key)
-    return {"score": _round(differences.mean()), "ci95": [_round(low), _round(high)]}
+def shift(first: Values, second: Values, groups: np.ndarray, *, bootstrap: int, key: Key) -> dict[str, Any]:
+    """Compute the mean of `second` minus `first` with its statistics; keys as in docs/report.md.
+
+    Args:
+        first: value of each question, ``(n,)``.
+        second: other values of the same questions.
+        groups: group of each question, the cluster of the interval.
+        bootstrap: resamples behind the interval.
+        key: key of the resampling.
+
+    """
+    differences = second - first
+    (low, high), error = paired_estimate(differences, groups, resamples=bootstrap, key=key)
+    figures: dict[str, Any] = {"score": _round(differences.mean()), "ci95": [_round(low), _round(high)]}
+    figures["mde"] = _round(detectable_effect(error))
+    discordant = mcnemar(first, second)
+    if discordant:
+        figures["mcnemar"] = discordant._asdict() | {"p": _round(discordant.p)}
+    return figures
+
+
+def _add_calibration(result: dict[str, Any], rows: Sequence[PredictionRow]) -> None:
+    """Add ``calibration`` to the figures of a benchmark, its kinds and sets.
+
+    Only answers whose options were scored have one. Minimal pairs have none, because a pair is no answer.
+    """
+    tests = [row for row in rows if row["set"] == "test"]
+    parts = [(result, tests)]
+    parts += [(figures, [row for row in tests if row["kind"] == kind]) for kind, figures in result["kinds"].items()]
+    others = {"unseen": [row for row in tests if row.get("unseen")]}
+    others["counterfactual"] = [row for row in rows if row["set"] == "counterfactual"]
+    parts += [(result[name], some) for name, some in others.items() if name in result]
+    for figures, some in parts:
+        scored = [row for row in _shown_rows(some) if row["option_logp"] and np.isfinite(np.max(row["option_logp"]))]
+        if scored:
+            right = [row["options"].index(row["answer"]) for row in scored]
+            ece, brier, n, bins = measure_calibration([row["option_logp"] for row in scored], right)
+            listed = [[_round(each.confidence), _round(each.accuracy), each.n] for each in bins]
+            figures["calibration"] = {"ece": _round(ece), "brier": _round(brier), "n": n, "bins": listed}
+
+
+def _shown_rows(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
+    """The rows behind the score: with the cloud, or the blind ones in a run without clouds."""
+    return [row for row in rows if row["view"] == CLEAN] or [row for row in rows if row["view"] == BLIND]
 
 
 def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:

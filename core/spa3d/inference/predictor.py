@@ -22,6 +22,12 @@ from spa3d.runtime.progress import Advance
 
 LONGEST_ANSWER = 64
 """Tokens after which a free answer is cut."""
+DECODING: Mapping[str, Any] = {
+    "options": "by likelihood",
+    "free_answers": "greedy",
+    "most_tokens": LONGEST_ANSWER,
+}
+"""How answers are picked or written, for reports."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spa3d.config.settings import EvaluateSettings, TrainSettings
+from spa3d.config.evaluate_settings import EvaluateSettings
+from spa3d.config.settings import TrainSettings
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question, score_prediction
 from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_twins

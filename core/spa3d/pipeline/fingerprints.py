@@ -33,6 +33,9 @@ BASE_KINDS = ("encoder", "projector", "dataset")
 UNDECIDING = ("save_every", "log_every")
 """Settings of a stage that do not change the weights."""
 
+UNDECIDING_EVALUATION = {"bootstrap", "batch_size", "blind_run", "calibration"}
+"""Settings of an evaluation that do not change the answers."""
+
 
 def run_fingerprints(
     config: RunConfig,
@@ -107,7 +110,7 @@ def _base_entries(
 def _answer_entries(config: RunConfig, name: str) -> list[Any]:
     """The settings that determine the base's answers to a benchmark."""
     settings = next(selection.config for selection in config.benchmark if selection.requested == name)
-    return [settings, config.evaluate.model_dump(exclude={"bootstrap", "batch_size", "blind_run"}), config.blind]
+    return [settings, config.evaluate.model_dump(exclude=UNDECIDING_EVALUATION), config.blind]
 
 
 def _dump_selection(config: RunConfig, kind: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.artifacts.run_folder import drop_checkpoints, extend_passport
 from spa3d.config.settings import RunConfig
+from spa3d.inference.predictor import DECODING
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.data_checks import RunData
@@ -72,8 +73,10 @@ class RunReport:
                 "up_axis": dataset.up_axis,
             },
             rows=rows,
+            decoding=DECODING,
             metrics=metrics,
             timing=self.timing,
             **state,
         )
-        return build_document(data, bootstrap=config.evaluate.bootstrap, seed=config.evaluate.seed)
+        evaluate = config.evaluate
+        return build_document(data, bootstrap=evaluate.bootstrap, seed=evaluate.seed, calibration=evaluate.calibration)

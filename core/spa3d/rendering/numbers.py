@@ -17,6 +17,11 @@ def format_points(difference: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", MINUS)
 
 
+def format_plus_minus(difference: float) -> str:
+    """Format the size of a difference in points, of either sign: ``±1.8``."""
+    return f"\N{PLUS-MINUS SIGN}{format_percent(abs(difference))}"
+
+
 def format_percent_interval(interval: tuple[float, float]) -> str:
     """Format an interval of shares: ``82.1–85.8``."""
     return "\N{EN DASH}".join(format_percent(end) for end in interval)

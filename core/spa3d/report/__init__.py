@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spa3d.artifacts.metrics_log import MetricsLog
-from spa3d.report.document import Document, ReportData, build_document
+from spa3d.report.build import ReportData, build_document
+from spa3d.report.document import Document
 from spa3d.report.examples import Example
 from spa3d.report.markdown import render_markdown
 from spa3d.report.model_card import render_model_card

@@ -7,14 +7,11 @@ unknown ones.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from spa3d.artifacts.predictions import PredictionRow
-from spa3d.evaluation.summary import change, summarize
-from spa3d.evaluation.training_health import measure_health
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Difference = Annotated[float, Field(ge=-1, le=1)]
@@ -49,6 +46,15 @@ class TextFloor(_Model):
     source: str
 
 
+class Calibration(_Model):
+    """Calibration of the answers picked among options; a bin is (mean confidence, accuracy, n)."""
+
+    ece: Share
+    brier: float = Field(ge=0, le=2)
+    n: int = Field(ge=1)
+    bins: tuple[tuple[Share, Share, int], ...] = ()
+
+
 class SubsetScore(_Model):
     """Score on one set of questions, beside the blind score and the text floor."""
 
@@ -59,6 +65,7 @@ class SubsetScore(_Model):
     text_floor: TextFloor | None = None
     chance: Share
     n: int = Field(ge=1)
+    calibration: Calibration | None = None
 
 
 class KindScore(SubsetScore):
@@ -67,11 +74,30 @@ class KindScore(SubsetScore):
     majority: Share
 
 
+class McNemar(_Model):
+    """McNemar's exact test: questions right after only, before only, and the p value."""
+
+    gained: int = Field(ge=0)
+    lost: int = Field(ge=0)
+    p: Share
+
+
 class Shift(_Model):
-    """Mean paired difference with its interval."""
+    """Mean paired difference with its interval.
+
+    ``mde`` is the minimum detectable effect. Reports of earlier versions lack it, and ``mcnemar`` too.
+    """
 
     score: Difference
     ci95: DifferenceInterval
+    mde: Share | None = None
+    mcnemar: McNemar | None = None
+
+    @property
+    def side(self) -> Literal[-1, 0, 1]:
+        """1 if the interval lies above 0, -1 below, 0 if it contains 0."""
+        low, high = self.ci95
+        return 1 if low > 0 else -1 if high < 0 else 0
 
 
 class TestedShift(Shift):
@@ -94,9 +120,9 @@ class BenchmarkScore(KindScore):
     invalid: Share
     records: int = Field(ge=1)
     kinds: dict[str, KindScore]
-    measures: dict[str, float] = {}
-    measure_ci95: dict[str, NumberInterval] = {}
-    blind_measures: dict[str, float] = {}
+    measures: dict[str, float] = Field(default_factory=dict)
+    measure_ci95: dict[str, NumberInterval] = Field(default_factory=dict)
+    blind_measures: dict[str, float] = Field(default_factory=dict)
     gap: Shift | None = None
     worth: Shift | None = None
     normalized: Share | None = None
@@ -162,10 +188,11 @@ class Document(_Model):
     config: dict[str, Any]
     passport: dict[str, Any]
     data: dict[str, Any]
+    decoding: dict[str, Any] = Field(default_factory=dict)
     benchmarks: dict[str, BenchmarkResult]
     not_asked: tuple[str, ...] = ()
     training: Training = Training()
-    timing: dict[str, float] = {}
+    timing: dict[str, float] = Field(default_factory=dict)
     predictions: str = "predictions/"
 
     def json_text(self) -> str:
@@ -184,68 +211,6 @@ class ScoreLine(NamedTuple):
     change: TestedShift | None
 
 
-@dataclass(frozen=True)
-class ReportData:
-    """Plain values of a run for its report.
-
-    Attributes:
-        config: configuration of the run.
-        passport: versions, machine, and hashes of everything behind the results.
-        data: ``dataset``, ``splits`` (name to number of records), and optionally ``skipped`` (a line per unreadable
-            record) and ``up_axis`` (x, y or z; y if missing).
-        rows: prediction rows of every benchmark; a benchmark without rows is listed under ``not_asked``.
-        metrics: rows of metrics.jsonl; a warning of the watchdog among them makes the verdict "hurt".
-        timing: seconds per stage.
-        status: ``complete``, ``diverged``, or another word for the state of the run.
-        reason: why the run ended early.
-        notes: sentences about what this report lacks.
-
-    """
-
-    config: dict[str, Any]
-    passport: dict[str, Any]
-    data: dict[str, Any]
-    rows: RowsByBenchmark
-    metrics: Rows = ()
-    timing: Mapping[str, float] = field(default_factory=dict)
-    status: str = "complete"
-    reason: str | None = None
-    notes: Sequence[str] = ()
-
-
-def build_document(run: ReportData, *, bootstrap: int, seed: int) -> Document:
-    """Summarize the predictions and build the validated document of a report.
-
-    Args:
-        run: values of the run.
-        bootstrap: resamples behind each interval.
-        seed: seed of the resampling.
-
-    Raises:
-        ValueError: the rows are inconsistent (see `spa3d.evaluation.summary`).
-
-    """
-    answered = {name: sides for name, sides in run.rows.items() if sides[0] or sides[1]}
-    blocks = {name: _summarize(*sides, bootstrap=bootstrap, seed=seed) for name, sides in answered.items()}
-    return Document.model_validate(
-        {
-            "status": run.status,
-            "reason": run.reason,
-            "notes": run.notes,
-            "config": run.config,
-            "passport": run.passport,
-            "data": run.data,
-            "benchmarks": blocks,
-            "not_asked": [name for name in run.rows if name not in answered],
-            "training": {
-                "warnings": [row["warning"] for row in run.metrics if "warning" in row],
-                "health": measure_health(run.metrics, *(_all_rows(run.rows, side) for side in (0, 1))),
-            },
-            "timing": {stage: round(seconds, 1) for stage, seconds in run.timing.items()},
-        }
-    )
-
-
 def collect_score_lines(document: Document) -> Iterator[ScoreLine]:
     """Collect the lines of the main table: each benchmark, then its subsets."""
     for name, block in document.benchmarks.items():
@@ -262,16 +227,3 @@ def collect_kind_lines(block: BenchmarkResult) -> Iterator[ScoreLine]:
     for kind in after or before:
         moved = block.change.kinds.get(kind) if block.change else None
         yield ScoreLine("", "kind", kind, before.get(kind), after.get(kind), moved)
-
-
-def _all_rows(rows: RowsByBenchmark, side: int) -> list[PredictionRow]:
-    """Join the rows of all benchmarks before (0) or after (1) post-training."""
-    return [row for sides in rows.values() for row in sides[side]]
-
-
-def _summarize(before: Rows, after: Rows, *, bootstrap: int, seed: int) -> dict[str, Any]:
-    sides = {"before": before, "after": after}
-    block = {name: summarize(rows, bootstrap=bootstrap, seed=seed) for name, rows in sides.items() if rows}
-    if before and after:
-        block["change"] = change(before, after, bootstrap=bootstrap, seed=seed)
-    return block

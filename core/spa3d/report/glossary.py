@@ -16,6 +16,22 @@ GLOSSARY = {
         "chance. The verdict is corrected."
     ),
     "p": "Share of random sign flips whose mean change is at least as large as the observed one.",
+    "Could see": (
+        "Minimum detectable effect: the smallest true change that a paired test finds in 80 % of repetitions with "
+        "other questions, two-sided at 5 %. It is 2.8 standard errors, computed over groups of look-alike records. A "
+        "change that was not measured may be as large. It holds for one score alone; among several scores, Holm's "
+        "correction needs a larger one."
+    ),
+    "McNemar": (
+        "Exact test of the questions that changed: how often only the model after post-training is right (+), and how "
+        "often only the one before (\N{MINUS SIGN}). It takes questions as independent, so with several questions per "
+        "object trust p instead, which is the same test for whole groups."
+    ),
+    "ECE": (
+        "Expected calibration error, on request: distance of the probability of the picked option from the share of "
+        "right picks, over 15 bins of equal width. Beside it the Brier score: squared distance of the options' "
+        "probabilities from the truth, from 0 to 2; four equal options give 0.75."
+    ),
     "Counterfactual": (
         "Questions about objects that are unlike those in the training text (a blue banana), so that guessing from the "
         "text fails."

@@ -14,6 +14,15 @@ from spa3d.rendering.numbers import (
     format_points,
     format_points_interval,
 )
+from spa3d.report.conditions import (
+    CALIBRATION,
+    STATISTICS,
+    describe_conditions,
+    format_calibration,
+    format_mcnemar,
+    format_reach,
+    has_calibration,
+)
 from spa3d.report.document import (
     BenchmarkScore,
     Document,
@@ -29,11 +38,17 @@ from spa3d.report.run_details import run_details
 from spa3d.report.training_sentence import describe_health
 from spa3d.report.verdict import describe_cloud_gain, judge_run
 
-HEAD = ("before", "blind before", "after", "blind after", "change", "p", "text floor", "chance", "majority", "n")
+HEAD = (
+    *("before", "blind before", "after", "blind after", "change", "could see", "p", "McNemar"),
+    *("text floor", "chance", "majority", "n"),
+)
+CALIBRATION_HEAD = ("ECE", "Brier")
+"""Columns on request, after all others."""
 LEGEND = (
     "Shares in %, changes in points; in brackets 95 % bootstrap intervals over groups of look-alike records, "
     "paired for changes. *Blind* is the same model without the cloud. *Text floor* is the best score that text alone "
-    "gives: blind, the most frequent training answer to each question, or the most frequent answer to each kind."
+    "gives: blind, the most frequent training answer to each question, or the most frequent answer to each kind. "
+    + STATISTICS
 )
 
 
@@ -42,12 +57,12 @@ def render_markdown(document: Document, examples: Sequence[Example]) -> str:
     blocks = [f"**{escape_markdown(judge_run(document).sentence)}**", escape_markdown(describe_cloud_gain(document))]
     blocks += [escape_markdown(describe_health(document.training.health))]
     blocks += _warnings(document)
-    blocks += ["## Scores", render_score_table(document), LEGEND]
+    blocks += ["## Scores", render_score_table(document), describe_table(document)]
     blocks += [escape_markdown(note) for note in describe_benchmarks(document)]
     for name, block in document.benchmarks.items():
         lines = list(collect_kind_lines(block))
         if len(lines) > 1:
-            blocks += [f"### {escape_markdown(name)} by kind", _table("kind", lines)]
+            blocks += [f"### {escape_markdown(name)} by kind", _table("kind", lines, has_calibration(document))]
     for name, block in document.benchmarks.items():
         measures = render_markdown_measures(block)
         blocks += [f"### Further figures of {escape_markdown(name)}", measures, MEASURE_LEGEND] if measures else []
@@ -67,7 +82,13 @@ def render_markdown(document: Document, examples: Sequence[Example]) -> str:
 
 def render_score_table(document: Document) -> str:
     """Render the main table: each score beside its blind score, text floor, chance and interval."""
-    return _table("", collect_score_lines(document))
+    return _table("", collect_score_lines(document), has_calibration(document))
+
+
+def describe_table(document: Document) -> str:
+    """Describe the columns of the tables, and the conditions of their figures."""
+    conditions = escape_markdown(describe_conditions(document))
+    return " ".join(filter(None, (LEGEND, CALIBRATION if has_calibration(document) else "", conditions)))
 
 
 def describe_benchmarks(document: Document) -> Iterator[str]:
@@ -105,8 +126,19 @@ def _course(values: Sequence[float]) -> str:
     return " → ".join(format_percent(value) for value in values)
 
 
-def _table(head: str, lines: Iterable[ScoreLine]) -> str:
-    return render_markdown_table((head, *HEAD), map(_cells, lines))
+def _table(head: str, lines: Iterable[ScoreLine], calibrated: bool) -> str:
+    heads = (head, *HEAD, *(CALIBRATION_HEAD if calibrated else ()))
+    return render_markdown_table(
+        heads, ([*_cells(line), *(_calibration(line) if calibrated else ())] for line in lines)
+    )
+
+
+def _calibration(line: ScoreLine) -> tuple[str, ...]:
+    """Course of ECE and Brier score, before and after."""
+    sides = [side.calibration for side in (line.before, line.after) if side and side.calibration]
+    if not sides:
+        return (NOTHING,) * len(CALIBRATION_HEAD)
+    return tuple(" → ".join(values) for values in zip(*map(format_calibration, sides), strict=True))
 
 
 def _cells(line: ScoreLine) -> Iterator[str]:
@@ -116,7 +148,9 @@ def _cells(line: ScoreLine) -> Iterator[str]:
         yield format_percent(side.blind) if side else NOTHING
     change = line.change
     yield f"{format_points(change.score)} ({format_points_interval(change.ci95)})" if change else NOTHING
+    yield (format_reach(change) if change else "") or NOTHING
     yield format_p_value(change.p).removeprefix("p = ").removeprefix("p ") if change else NOTHING
+    yield format_mcnemar(change.mcnemar) if change and change.mcnemar else NOTHING
     last = line.after or line.before
     yield format_percent(last.text_floor.score) if last and last.text_floor else NOTHING
     yield format_percent(last.chance) if last else NOTHING

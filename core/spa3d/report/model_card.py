@@ -11,7 +11,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from spa3d.checkpoints.publish import LOADING, TAGS
 from spa3d.rendering.markdown import escape_markdown, render_bullets
 from spa3d.report.document import Document, ScoreLine, collect_score_lines
-from spa3d.report.markdown import LEGEND, render_score_table
+from spa3d.report.markdown import describe_table, render_score_table
 from spa3d.report.run_details import format_title, read_reported_split, run_details
 from spa3d.report.verdict import describe_cloud_gain, judge_run
 
@@ -38,7 +38,7 @@ def render_model_card(document: Document) -> str:
         escape_markdown(_describe_packages(document.passport)),
         "## Scores",
         render_score_table(document),
-        LEGEND,
+        describe_table(document),
         "## Data and recipe",
         render_bullets(f"{name}: {escape_markdown(_without_folders(value))}" for name, value in details),
         "## Licenses of the parts",

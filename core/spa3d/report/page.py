@@ -26,7 +26,7 @@ from spa3d.report.markdown import describe_benchmarks, list_notes, list_skipped
 from spa3d.report.measure_table import LEGEND as MEASURE_LEGEND
 from spa3d.report.measure_table import render_measures
 from spa3d.report.run_details import format_llm, format_noise, format_title, read_reported_split, run_details
-from spa3d.report.tables import LEGEND, render_scores
+from spa3d.report.tables import render_legend, render_scores
 from spa3d.report.training_sentence import describe_health
 from spa3d.report.verdict import describe_cloud_gain, judge_run
 from spa3d.runtime.rng import keyed_generator
@@ -102,7 +102,7 @@ def _scores(document: Document) -> str:
     caption = "Scores per benchmark, before and after post-training"
     items = "".join(f"<li>{isolate_text(note)}</li>" for note in describe_benchmarks(document))
     table = render_scores("Benchmark", collect_score_lines(document), caption)
-    return render_section("Scores", f'{LEGEND}{table}<ul class="notes">{items}</ul>')
+    return render_section("Scores", f'{render_legend(document)}{table}<ul class="notes">{items}</ul>')
 
 
 def _kinds(document: Document) -> str:

@@ -32,7 +32,8 @@ def run_details(document: Document) -> list[tuple[str, str]]:
         ("Preset", str(config.get("preset", ""))),
         ("Post-training", _stage(_as_mapping(config.get("train")))),
         ("Precision", _format_precision(document.passport)),
-        ("Seeds", _seeds(config)),
+        ("Seeds", format_seeds(config)),
+        ("Decoding", format_decoding(document.decoding)),
         ("Arguments", shlex.join(str(word) for word in machine.get("argv") or ())),
         ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
         ("Versions", _versions(document.passport)),
@@ -158,13 +159,19 @@ def _adapters(lora: Mapping[str, Any]) -> list[str]:
     return [text + (f", in {_format_value(lora['targets'])})" if lora.get("targets") else ")")]
 
 
-def _seeds(config: Mapping[str, Any]) -> str:
+def format_seeds(config: Mapping[str, Any]) -> str:
+    """Format the seeds of a run: ``post-training 0, base 0``; empty if none was recorded."""
     seeds = {
         "post-training": config.get("seed"),
         "base": _as_mapping(config.get("base")).get("seed"),
         "questions": _as_mapping(config.get("evaluate")).get("seed"),
     }
     return ", ".join(f"{name} {seed}" for name, seed in seeds.items() if seed is not None)
+
+
+def format_decoding(decoding: Mapping[str, Any]) -> str:
+    """Format how answers were picked or written; empty if it was not recorded."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in decoding.items())
 
 
 def _versions(passport: Mapping[str, Any]) -> str:

@@ -20,7 +20,8 @@ from spa3d.rendering.numbers import (
     format_points,
     format_points_interval,
 )
-from spa3d.report.document import Document, ScoreLine, TestedShift, collect_score_lines
+from spa3d.report.conditions import format_reach
+from spa3d.report.document import Document, ScoreLine, Shift, TestedShift, collect_score_lines
 
 Tone = Literal["helped", "even", "hurt", "open"]
 FLOORS = {
@@ -57,7 +58,7 @@ def judge_run(document: Document) -> Verdict:
     if not moved or document.status == DIVERGED:
         return _describe_unfinished(document, lines, alarm)
     corrected = correct_holm([change.p for _, change in moved])
-    sides = [_side(change) for _, change in moved]
+    sides = [change.side for _, change in moved]
     described = [_describe_change(*move) for move in moved]
     falls, rises = (
         [text for text, side, p in zip(described, sides, corrected, strict=True) if side == sign and p <= ALPHA]
@@ -89,7 +90,7 @@ def describe_cloud_gain(document: Document) -> str:
         )
         interval = f"95 % interval {format_points_interval(phase.worth.ci95)}"
         if low <= 0 <= high:
-            return f"{scores}: the cloud makes no measurable difference ({interval})."
+            return f"{scores}: the cloud makes no measurable difference ({interval}{_describe_reach(phase.worth)})."
         return f"{scores}: with the cloud the score is {_points(phase.worth.score)} ({interval})."
     return ""
 
@@ -110,18 +111,17 @@ def _name(line: ScoreLine) -> str:
     return line.benchmark if line.subset == "test" else f"{line.benchmark} ({line.label})"
 
 
-def _side(change: TestedShift) -> int:
-    """1 if the interval lies above 0, -1 below, 0 if it contains 0."""
-    low, high = change.ci95
-    return int(low > 0) - int(high < 0)
+def _describe_reach(shift: Shift) -> str:
+    """Describe the minimum detectable effect; empty in reports of earlier versions."""
+    return f"; could have seen {format_reach(shift)} points" if shift.mde is not None else ""
 
 
 def _describe_change(name: str, change: TestedShift) -> str:
-    """Describe one change."""
-    side, span = _side(change), f"95 % interval {format_points_interval(change.ci95)}"
-    if not side:
-        return f"{name} moved by {format_points(change.score)} points ({span})"
-    verb = "rose" if side > 0 else "fell"
+    """Describe one change; one that was not measured stands beside what could have been."""
+    span = f"95 % interval {format_points_interval(change.ci95)}"
+    if not change.side:
+        return f"{name} moved by {format_points(change.score)} points ({span}{_describe_reach(change)})"
+    verb = "rose" if change.side > 0 else "fell"
     return f"{name} {verb} by {format_percent(abs(change.score))} points ({span})"
 
 

@@ -73,7 +73,7 @@ def dry_run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 
 def test_compare_dry_run_lists_cells_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     listed = dry_run(capsys, "--objectives", "sft,spa", "--levels", "0.1,0.5", "--seeds", "3,4", "--budget", "compute")
-    rows = [line.split("  ") for line in listed.splitlines()]
+    rows = [line.split("  ") for line in listed.partition("\n\n")[0].splitlines()]
     cells = [[word.strip() for word in row if word.strip()] for row in rows[1:]]
     assert [(cell[1], cell[2], cell[3], cell[4]) for cell in cells[:4]] == [
         ("sft", "(is SFT)", "3", "3"),
@@ -83,6 +83,21 @@ def test_compare_dry_run_lists_cells_and_writes_nothing(tmp_path: Path, capsys: 
     ]
     assert len(cells) == 8
     assert list(tmp_path.iterdir()) == []
+
+
+def test_compare_dry_run_says_what_an_effect_needs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    printed = dry_run(capsys, "--objectives", "sft,spa", "--seeds", "0,1", "--effect", "2").partition("\n\n")[2]
+    head, first, *_ = printed.splitlines()
+    assert head.split("  ")[0] == "set"
+    assert [word.strip() for word in head.split("  ") if word][-2:] == ["needs, 2 seeds", "or seeds"]
+    # Eight questions on as many groups: 2.8016 * sqrt(0.25 / 8) = 49.5 points; 0.25 * (2.8016 / 0.02)^2 = 4,906.
+    assert first.split()[:4] == ["choice", "8", "8", "±49.5"]
+    assert first.endswith("none is enough")
+    assert "4,906" in first
+    assert "No pilot: the worst case is assumed." in printed
 
 
 @pytest.mark.parametrize(("preset", "cells"), [("table2", 13), ("figure3", 20), ("table-a1", 17)])
@@ -136,6 +151,10 @@ def test_compare_registry_file_adds_comparisons(capsys: pytest.CaptureFixture[st
         ("--objectives spa --seeds 0,x", "--seeds 0,x: expected different whole numbers"),
         ("--objectives spa --seeds 1,01", "--seeds 1,01: expected different whole numbers"),
         ("--objectives spa --budget time", "--budget time: possible: steps, samples, compute"),
+        ("--objectives spa --effect 2", "--effect: no effect without --dry-run"),
+        ("--objectives spa --dry-run --effect 0", "--effect 0: expected points above 0 and up to 100"),
+        ("--objectives spa --dry-run --pilot gone", "--pilot gone: no such folder"),
+        ("--objectives spa --dry-run --pilot .", "--pilot .: has neither a compare.json nor a report.json"),
         ("--objectives spa --cell 3/2", "--cell 3/2: expected i/n"),
         ("--objectives spa --seed 3", "--seed: a comparison takes several; give --seeds"),
         ("--objectives spa --resume", "--resume: a comparison always continues"),

@@ -56,7 +56,7 @@ class TestRun:
         assert "hurt" in printed.splitlines()[1]
         row = next(line for line in printed.splitlines() if line.startswith("choice"))
         figures = row.replace("\N{EN DASH}", "-").replace("\N{MINUS SIGN}", "-").split()
-        expected = "choice 84.0 43.0 80.0 42.0 -4.0 (-5.0 to -3.0) 46.0 2000"
+        expected = "choice 84.0 43.0 80.0 42.0 -4.0 (-5.0 to -3.0) ±1.4 46.0 2000"
         assert figures == expected.split()
         assert "out/report.html" in printed
 
@@ -127,7 +127,7 @@ BENCHMARKS = {
     "choice": {
         "before": {**PHASE, "score": 0.84, "blind": 0.43},
         "after": {**PHASE, "score": 0.80, "blind": 0.42, "ci95": [0.78, 0.82]},
-        "change": {"score": -0.04, "ci95": [-0.05, -0.03], "blind": -0.01, "p": 0.001, "kinds": {}},
+        "change": {"score": -0.04, "ci95": [-0.05, -0.03], "blind": -0.01, "p": 0.001, "mde": 0.0143, "kinds": {}},
     }
 }
 """What a report says about one benchmark that post-training hurt."""

@@ -1,5 +1,7 @@
 """compare.md."""
 
+import json
+
 import pytest
 
 from spa3d.comparison.markdown import render_markdown
@@ -57,3 +59,14 @@ def test_render_markdown_marks_only_significant_differences(three_rows):
     main = tables(render_markdown(three_rows.table()))[0]
     assert "▲" in main[4]
     assert not {"▲", "▼"} & set(main[3])
+    assert "could see ±" in main[3].split(" | ")[4]
+    assert "could see" not in main[4].split(" | ")[4], "it was seen"
+
+
+def test_render_markdown_states_questions_seeds_and_decoding(three_rows):
+    page = render_markdown(three_rows.table())
+    assert "80 questions, chance 25.0 %; counterfactual: 80 questions, chance 25.0 %; flip: 40 pairs" in page
+    assert "Seeds 0, 1, 2; 200 bootstrap resamples." in page
+    for cell in sorted(three_rows.folder.glob("cells/*/report.json"))[:2]:
+        cell.write_text(json.dumps(json.loads(cell.read_text()) | {"decoding": {"options": "by likelihood"}}))
+    assert "Decoding: options by likelihood." in render_markdown(three_rows.table())

@@ -43,6 +43,13 @@ def test_estimate_difference_interval_is_independent_of_the_number_of_seeds():
     assert one.ci95 == three.ci95
 
 
+def test_estimate_difference_has_a_detectable_effect():
+    wide = estimate_difference([column([0.0] * 4)], bootstrap=500, key=("x",))
+    assert 0 < wide.mde <= 1
+    scaled = estimate_difference([column([0.0] * 4)], bootstrap=500, key=("x",), reach=2.0)
+    assert scaled.mde == pytest.approx(2 * wide.mde, abs=2e-6)
+
+
 def test_compute_spread_and_estimate_difference_without_values():
     assert compute_spread([None, None]) is None
     assert estimate_difference([None], bootstrap=200, key=("x",)) is None

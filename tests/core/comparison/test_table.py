@@ -33,6 +33,20 @@ def test_build_table_means_and_differences_by_seed(grid):
     assert score.against_control.mean == 0.1
 
 
+def test_build_table_mcnemar_of_one_seed(grid):
+    grid.add("sft", {"choice": 0.5}, seeds=(0,), control="", role="control").add("spa", {"choice": 0.5}, seeds=(0,))
+    for number, share in enumerate((0.5, 0.6)):
+        rewrite(grid.folder / "cells" / f"{number:03d}", share)
+    table = grid.table()
+    test = table.score(row(table, "spa"), CHOICE).against_control.mcnemar
+    assert (test.gained, test.lost, test.p) == (8, 0, 0.007813)  # 2 / 2^8
+
+
+def test_build_table_no_mcnemar_over_several_seeds(three_rows):
+    table = three_rows.table()
+    assert table.score(row(table, "twins"), CHOICE).against_control.mcnemar is None
+
+
 def test_build_table_blind_gap_and_chance(three_rows):
     score = three_rows.table().score(row(three_rows.table(), "spa"), CHOICE)
     assert score.gap.mean == pytest.approx(score.after.mean - score.blind.mean, abs=2e-6)

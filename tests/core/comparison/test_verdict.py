@@ -8,6 +8,7 @@ def test_judge_table_without_a_winner(grid):
     first, *more = grid.table(budget="compute").verdict
     assert first.startswith("No row beats SFT of equal compute on choice: the best of 2, ")
     assert "95" not in first
+    assert "; could have seen ±" in first
     assert (
         more[-1] == "Of 6 comparisons (2 rows on 3 scores), none is significant after Holm's correction "
         "with all seeds agreeing."

@@ -1,5 +1,6 @@
 """Figures of report.json from a few rows, counted by hand."""
 
+import numpy as np
 import pytest
 
 from spa3d.evaluation.summary import change, summarize
@@ -120,6 +121,40 @@ def test_change_is_paired():
     assert moved["kinds"]["size"]["score"] == 0
     with pytest.raises(ValueError, match="different questions"):
         change(FOUR, after[2:], bootstrap=100, seed=0)
+
+
+def test_change_has_discordant_questions_and_a_detectable_effect():
+    after = [*both_views("q1", 0, 1, record="a"), *both_views("q2", 0, 1, record="b"),
+             *both_views("q3", 1, 0, record="c"), *both_views("q4", 1, 0, record="d", kind="size")]  # fmt: skip
+    moved = change(FOUR, after, bootstrap=2000, seed=0)
+    assert moved["mcnemar"] == {"gained": 1, "lost": 2, "p": 1.0}
+    assert moved["kinds"]["size"]["mcnemar"] == {"gained": 0, "lost": 0, "p": 1.0}
+    # Six clusters (-1, -1, 1, 0, and -0.25 +- 1): sqrt(((3 + 2) / 6 - 0.25^2 ...) / 6), widened by 1.861, times 2.8.
+    values = np.array([-1, -1, 1, 0, 0.75, -1.25])
+    assert moved["mde"] == pytest.approx(min(1, 2.8016 * values.std() / 6**0.5 * 1.861), rel=0.03)
+    assert moved["mde"] <= 1
+
+
+def test_change_of_graded_answers_has_no_mcnemar():
+    half = [line | {"value": line["value"] / 2} for line in FOUR]
+    moved = change(FOUR, half, bootstrap=200, seed=0)
+    assert "mcnemar" not in moved
+    assert 0 < moved["mde"] <= 1
+
+
+def test_summarize_calibration_on_request():
+    # Two options: 0.75 for the first. q1 right, q2 wrong, q3 (counterfactual) right; blind rows do not count.
+    scored = {"option_logp": [-1.0, -1.0 - np.log(3)], "options": ["red", "blue"], "answer": "red"}
+    rows = [*both_views("q1", 1, 0, **scored), *both_views("q2", 0, 1, **(scored | {"answer": "blue"}))]
+    rows += both_views("q3", 1, 1, set="counterfactual", **scored)
+    rows += both_views("q4", 0, 0, kind="free", options=None)
+    rows += both_views("q5", 0, 0, kind="free", option_logp=[np.nan, -1.0], options=["red", "blue"], valid=False)
+    result = summarize(rows, bootstrap=100, seed=0, calibration=True)
+    expected = {"ece": 0.25, "brier": (0.125 + 1.125) / 2, "n": 2, "bins": [[0.75, 0.5, 2]]}
+    assert result["calibration"] == result["kinds"]["color"]["calibration"] == expected
+    assert result["counterfactual"]["calibration"]["brier"] == 0.125
+    assert "calibration" not in result["kinds"]["free"]
+    assert "calibration" not in summarize(rows, bootstrap=100, seed=0)
 
 
 def test_change_without_differences():

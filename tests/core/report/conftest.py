@@ -55,7 +55,7 @@ def make_document(before=0.8, after=0.8, **more):
     rows = settings.pop("rows", {"choice": (make_rows(before), make_rows(after))})
     config, passport, data = (settings.pop(name, known) for name, known in
                               (("config", CONFIG), ("passport", PASSPORT), ("data", DATA)))  # fmt: skip
-    measured = {name: settings.pop(name) for name in ("bootstrap", "seed")}
+    measured = {name: settings.pop(name) for name in ("bootstrap", "seed", "calibration") if name in settings}
     return build_document(ReportData(config, passport, data, rows, **settings), **measured)
 
 

@@ -1,8 +1,12 @@
 """report.md, read back with a Markdown parser."""
 
+import json
+
 import pytest
 
 from spa3d.rendering.markdown import escape_markdown
+from spa3d.rendering.numbers import MINUS, NOTHING
+from spa3d.report.document import Document
 from spa3d.report.markdown import render_markdown
 from spa3d.runtime.plain_text import escape_controls
 
@@ -33,9 +37,37 @@ def test_render_markdown_score_table(document, parser):
     assert first["before"].startswith(f"{100 * block.before.score:.1f} (")
     assert first["blind before"] == f"{100 * block.before.blind:.1f}"
     assert (first["chance"], first["n"]) == ("50.0", "80")
+    assert first["could see"] == f"±{100 * block.change.mde:.1f}"
+    assert first["McNemar"].endswith(f" (+{block.change.mcnemar.gained} {MINUS}{block.change.mcnemar.lost})")
     assert cells[width] == "choice, counterfactual"
     assert cells[2 * width] == "choice, flip"
     assert page.index("| choice |") < page.index("## How it was run")
+
+
+def test_render_markdown_states_seeds_and_decoding(document):
+    page = render_markdown(document(decoding={"options": "by likelihood", "most_tokens": 64}), [])
+    assert "One run, seeds: post-training 3, base 0; n is the number of questions (flip: of pairs). " in page
+    assert "Decoding: options by likelihood, most tokens 64." in page
+    assert "Decoding" not in render_markdown(document(), [])
+
+
+def test_render_markdown_of_a_report_without_the_newer_figures(document, parser):
+    report = json.loads(document().json_text())
+    for side in (change := report["benchmarks"]["choice"]["change"], *change["kinds"].values()):
+        del side["mde"], side["mcnemar"]
+    tokens = parser(render_markdown(Document.model_validate(report), []))
+    heads, cells = texts(tokens, "th_open"), texts(tokens, "td_open")
+    assert [cells[heads.index(name)] for name in ("could see", "McNemar")] == [NOTHING, NOTHING]
+
+
+def test_render_markdown_shows_calibration_on_request(document, parser):
+    tokens = parser(render_markdown(document(calibration=True), []))
+    heads, cells = texts(tokens, "th_open"), texts(tokens, "td_open")
+    # softmax of -1 and -2: 0.731 for the first option, which is right in half of the cases.
+    assert cells[heads.index("ECE")] == "23.1 → 23.1"
+    assert cells[heads.index("Brier")] == "0.607 → 0.607"
+    assert cells[3 * (heads.index("Brier") + 1) - 1] == NOTHING, "a minimal pair has no calibration"
+    assert "ECE" not in texts(parser(render_markdown(document(), [])), "th_open")
 
 
 def test_render_markdown_escapes_hostile_text(document, example, hostile_text, parser):

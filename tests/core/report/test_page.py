@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from spa3d.report.conditions import format_mcnemar
 from spa3d.report.page import render_page
 from spa3d.runtime.plain_text import escape_controls
 
@@ -102,6 +103,24 @@ def test_render_page_escapes_hostile_text(document, example, hostile_text, metri
     shown = escape_controls(hostile_text)
     assert reader.text.count(shown) >= 12
     assert shown in next(attrs["alt"] for tag, attrs in reader.tags if tag == "img")
+
+
+def test_render_page_states_statistics_seeds_and_decoding(document):
+    page = render_page(document(decoding={"options": "by likelihood"}), [], [])
+    change = document().benchmarks["choice"].change
+    assert (
+        f"<small>could see ±{100 * change.mde:.1f}</small><small>McNemar {format_mcnemar(change.mcnemar)}</small>"
+        in page
+    )
+    assert "One run, seeds: post-training 3, base 0; n is the number of questions" in page
+    assert "Decoding: options by likelihood." in page
+    assert ">Calibration<" not in page
+
+
+def test_render_page_shows_calibration_on_request(document):
+    page = render_page(document(calibration=True), [], [])
+    assert ">Calibration</th>" in page
+    assert 'data-label="Calibration"><b>23.1 → 23.1</b><small>Brier 0.607 → 0.607</small>' in page
 
 
 def test_render_page_labels_for_screen_readers(document, example, metrics, read):

@@ -18,7 +18,7 @@ def with_changes(document):
     def make(main, counterfactual=(-0.01, 0.01), warnings=(), p=(0.001, 0.001)):
         report = json.loads(document(warnings=warnings).json_text())
         change = report["benchmarks"]["choice"]["change"]
-        change.update(score=sum(main) / 2, ci95=main, p=p[0])
+        change.update(score=sum(main) / 2, ci95=main, p=p[0], mde=0.0114)
         change["counterfactual"].update(score=sum(counterfactual) / 2, ci95=counterfactual, p=p[1])
         change["flip"].update(score=-0.5, ci95=[-0.6, -0.4])
         return Document.model_validate(report)
@@ -68,9 +68,16 @@ def test_judge_run_helped(with_changes):
 
 def test_judge_run_no_change_if_the_interval_contains_zero(with_changes):
     result = judge_run(with_changes((-0.010, 0.006)))
-    evidence = f"choice moved by {MINUS}0.2 points (95 % interval {MINUS}1.0 to +0.6)"
+    evidence = f"choice moved by {MINUS}0.2 points (95 % interval {MINUS}1.0 to +0.6; could have seen ±1.1 points)"
     assert result.sentence == f"Post-training with spa made no measurable change: {evidence}."
     assert judge_run(with_changes((-0.01, 0.0))).tone == "even"
+
+
+def test_judge_run_of_a_report_without_detectable_effects(with_changes):
+    report = json.loads(with_changes((-0.010, 0.006)).json_text())
+    del report["benchmarks"]["choice"]["change"]["mde"]
+    result = judge_run(Document.model_validate(report))
+    assert result.evidence == (f"choice moved by {MINUS}0.2 points (95 % interval {MINUS}1.0 to +0.6)",)
 
 
 def test_judge_run_corrects_for_the_number_of_scores(with_changes):
@@ -133,7 +140,9 @@ def test_describe_cloud_gain(document, rows):
     assert sentence.startswith("The choice score is ")
     assert " points higher (95 % interval " in sentence
     same = [row | {"value": float(row["kind"] == "size")} for row in rows(0.5)]
-    assert "no measurable difference" in describe_cloud_gain(document(rows={"choice": (same, same)}))
+    even = describe_cloud_gain(document(rows={"choice": (same, same)}))
+    assert "no measurable difference" in even
+    assert "; could have seen ±" in even
 
 
 def test_judge_run_blind_run(document, rows):

@@ -1,0 +1,1 @@
+"""Two models on the same questions: paired differences of their saved answers."""
