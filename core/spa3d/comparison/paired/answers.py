@@ -57,7 +57,7 @@ class AnswerSet:
 
     @property
     def is_evaluation(self) -> bool:
-        """Whether the report is that of an evaluation, which has ``conditions`` instead of a run's ``config``."""
+        """Whether the report is that of an evaluation: ``conditions`` instead of ``config``."""
         return "conditions" in self.report
 
     @property

@@ -104,14 +104,14 @@ def describe_conditions(first: AnswerSet, second: AnswerSet) -> list[str]:
 
 
 def list_setting_changes(first: AnswerSet, second: AnswerSet) -> list[str]:
-    """List the different settings of two runs or two evaluations, as lines ``key: first → second``."""
+    """List the different settings of two runs or evaluations: ``key: first → second``."""
     if first.is_evaluation != second.is_evaluation or not (first.report and second.report):
         return []
     return differences(first.settings, second.settings)
 
 
 def _compare_decoding(first: AnswerSet, second: AnswerSet) -> str:
-    """Compare the decoding key by key; a run and an evaluation have other keys, so both are given whole."""
+    """Compare the decoding key by key; of a run and an evaluation, give both as they are."""
     if first.is_evaluation == second.is_evaluation:
         return "; ".join(differences(first.decoding, second.decoding))
     return " → ".join(format_decoding(side.decoding) for side in (first, second))
