@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spa3d.artifacts.model_folder import find_model_folder
 from spa3d.config.overrides import Arguments, scan
 from spa3d.errors import CheckpointError, describe_unknown
+
+Choice = TypeVar("Choice", bound=str)
 
 SOURCE_FLAGS = {
     "--plugin FILE": "load an unpackaged plugin (a file or a module) that the model's parts come from",
@@ -67,12 +69,12 @@ def read_number(arguments: Arguments, name: str, default: float, *, least: float
     return number
 
 
-def read_choice(arguments: Arguments, name: str, choices: Collection[str]) -> str:
+def read_choice(arguments: Arguments, name: str, choices: Collection[Choice]) -> Choice:
     """Read the word of ``--name``, by default the first choice; another is added to the errors."""
     text = arguments.value(name)
     if text is not None and text not in choices:
         arguments.errors.append(f"--{name} {text}: possible: {', '.join(choices)}")
-    return text if text is not None and text in choices else next(iter(choices))
+    return next((choice for choice in choices if choice == text), next(iter(choices)))
 
 
 def read_decoding(arguments: Arguments) -> dict[str, Any]:

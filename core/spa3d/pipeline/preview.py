@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -15,8 +14,9 @@ from spa3d.config.settings import RunConfig
 from spa3d.contracts.dataset import CloudArray, Dataset, Record
 from spa3d.contracts.noise import Noise, apply_noise
 from spa3d.data.preparation import Preparation, load_valid_cloud, prepare
-from spa3d.errors import DataError, OutputError, bad_records, contain_exit
+from spa3d.errors import DataError, bad_records, contain_exit
 from spa3d.pipeline.assemble import make_dataset, make_noise, preparation_kwargs
+from spa3d.pipeline.preview_clouds import naming_write_errors
 from spa3d.pipeline.trials import trial
 from spa3d.registry.registry import Registry
 from spa3d.rendering.point_cloud import rotate_y_up
@@ -68,7 +68,7 @@ def draw_dataset(
     """
     selected = _select(config, registry, request, skipped)
     clouds = [rotate_y_up(cloud, selected.dataset.up_axis) for _, cloud in selected.objects]
-    with _naming_write_errors(request.path):
+    with naming_write_errors(request.path):
         draw_contact_sheet(clouds, selected.labels, request.path)
     return selected.summary
 
@@ -97,7 +97,7 @@ def draw_noise(
             for config in configs
         ]
         parts.append((label, strips))
-    with _naming_write_errors(request.path):
+    with naming_write_errors(request.path):
         draw_comparison_sheet(parts, request.path)
     names = ", ".join(config.noise.requested for config in configs)
     return f"{names} at {', '.join(f'{level:g}' for level in request.levels)} on {selected.summary}"
@@ -153,14 +153,6 @@ def _make_strip(
         labels.append(f"level {noise.level:g}{difference}")
     meaning = noises[0].Config.model_fields["level"].description or ""
     return Strip(config.noise.requested, meaning, clouds, labels)
-
-
-@contextmanager
-def _naming_write_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
 
 
 def shorten_ids(ids: Sequence[str]) -> list[str]:

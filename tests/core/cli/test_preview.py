@@ -26,10 +26,77 @@ def test_preview_dataset_count_beyond_the_split(tmp_path: Path, capsys: pytest.C
     assert "3 of the 3 records" in capsys.readouterr().out
 
 
+TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 {top} {depth}\nf 1 2 3\n"
+
+
+@pytest.fixture
+def clouds(tmp_path: Path) -> Path:
+    """A folder of a mesh, a cloud below it, a broken file, and others."""
+    folder = tmp_path / "clouds"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "mesh.obj").write_text(TRIANGLE.format(top=1, depth=0))
+    np.save(folder / "inner" / "cloud.npy", np.random.default_rng(0).random((50, 6)).astype("f4"))
+    (folder / "broken.obj").write_text("f 1 2 3\n")
+    (folder / "notes.txt.bak").write_text("no cloud")
+    (folder / ".hidden.obj").write_text("f 1 2 3\n")
+    return folder
+
+
+def test_preview_cloud_draws_what_can_be_read(clouds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = clouds.parent / "sheet.png"
+    assert main(["preview", "cloud", str(sheet), str(clouds), "--points", "100"]) == 0
+    caught = capsys.readouterr()
+    assert f"{sheet}: 2 of 3 files; 1 cannot be read" in caught.out
+    assert f"skipped: {clouds / 'broken.obj'}: a face of vertex 1, but the file has 0" in caught.err
+    assert "note: mesh.obj: a mesh: 100 points drawn from 1 triangles" in caught.err
+    with Image.open(sheet) as image:
+        assert image.size[0] == 2 * 220
+
+
+def test_preview_cloud_flags_may_stand_anywhere(clouds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = clouds.parent / "sheet.png"
+    words = ["preview", "--count", "1", "cloud", "--up-axis", "z", str(sheet), "--colors=0-1", str(clouds / "mesh.obj")]
+    assert main(words) == 0
+    assert f"{sheet}: 1 of 1 file\n" in capsys.readouterr().out
+
+
+def test_preview_cloud_turns_the_up_axis(tmp_path: Path) -> None:
+    (tmp_path / "y.obj").write_text(TRIANGLE.format(top=1, depth=0))
+    (tmp_path / "z.obj").write_text("v 0 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\n")  # the same, with y for x and z for y
+    sheets = []
+    for name, axis in (("y", "auto"), ("y", "y"), ("z", "z"), ("z", "y")):
+        path = tmp_path / f"{name}-{axis}.png"
+        assert main(["preview", "cloud", str(path), str(tmp_path / f"{name}.obj"), "--up-axis", axis]) == 0
+        with Image.open(path) as image:
+            sheets.append(np.asarray(image.crop((0, 0, 220, 220))))
+    assert (sheets[0] == sheets[1]).all()
+    assert (sheets[1] == sheets[2]).all()
+    assert (sheets[2] != sheets[3]).any()
+
+
+def test_preview_cloud_reads_colors_of_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "bytes.npy", np.full((50, 6), 200, "f4") + np.arange(50, dtype="f4")[:, None])
+    argv = ["preview", "cloud", str(tmp_path / "sheet.png"), str(tmp_path / "bytes.npy")]
+    assert main(argv) == 2
+    assert "colors look like 0-255" in capsys.readouterr().err
+    assert main([*argv, "--colors", "0-255"]) == 0
+
+
 def test_preview_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["preview", "--help"]) == 0
     printed = capsys.readouterr().out
-    for flag in ("--split", "--count", "--level", "--noise", "--dataset", "--config", "--plugin"):
+    for flag in (
+        "--points",
+        "--up-axis",
+        "--colors",
+        "--split",
+        "--count",
+        "--level",
+        "--noise",
+        "--dataset",
+        "--config",
+        "--plugin",
+    ):
         assert flag in printed
 
 
@@ -59,6 +126,17 @@ def test_preview_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> No
         ("preview noise sheet.png --noise mask,gausian", "did you mean 'gaussian'"),
         ("preview noise sheet.png --noise mask,crop --noise.patches 8", "--noise.patches"),
         ("preview noise sheet.png --split dev", "no split 'dev'"),
+        ("preview cloud", "name the sheet, then files or folders"),
+        ("preview cloud sheet.png", "name the sheet, then files or folders"),
+        ("preview cloud sheet.jpg .", "ends in .png"),
+        ("preview cloud sheet.png .", ".: no cloud files in it, by their endings"),
+        ("preview cloud sheet.png gone.ply", "gone.ply: "),
+        ("preview cloud sheet.png . --count 0", "--count 0: expected a whole number from 1 to 600"),
+        ("preview cloud sheet.png . --points 0", "--points 0: expected a whole number"),
+        ("preview cloud sheet.png . --up-axis w", "--up-axis w: possible: auto, x, y, z"),
+        ("preview cloud sheet.png . --colors 0-9", "--colors 0-9: possible: 0-1, 0-255"),
+        ("preview cloud sheet.png . --colour 0-1", "did you mean '--colors'"),
+        ("preview cloud sheet.png . --split test", "--split"),
         ("preview noise sheet.png --count 0", "--count 0: expected a whole number"),
     ],
 )

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spa3d.contracts.dataset import CloudArray
-from spa3d.data.cloud_checks import Colors, from_array, refuse_unit_colors, reject_coarse
+from spa3d.data.cloud_checks import Colors, finish_columns, refuse_unit_colors
 from spa3d.errors import DataError
 from spa3d.runtime.rng import Key
 
@@ -59,11 +59,19 @@ class Cloud:
                 default the source.
 
         """
-        digits = np.float64 if self.precision.itemsize > 4 else np.float32
-        columns = [self.points, *([] if self.colors is None else [self.colors])]
-        array = from_array(np.concatenate(columns, axis=1, dtype=digits), where=where or self.source)
-        reject_coarse(self.points, self.precision, where or self.source)
+        array = np.zeros((len(self), 6), np.float64 if self.precision.itemsize > 4 else np.float32)
+        with np.errstate(over="ignore"):  # infinity is refused below
+            array[:, :3] = self.points
+        if self.colors is not None:
+            array[:, 3:] = self.colors
+        rgb = None if self.colors is None else array[:, 3:]
+        finish_columns(array[:, :3], rgb, precision=self.precision, where=where or self.source)
         return array
+
+    def finish(self) -> Cloud:
+        """Check the cloud, as `to_array` does, and clip its colors in place; returns itself."""
+        finish_columns(self.points, self.colors, precision=self.precision, where=self.source)
+        return self
 
     def note(self, *notes: str) -> Cloud:
         """Copy with further notes."""
@@ -117,8 +125,13 @@ def scale_colors(stored: np.ndarray, reading: Reading) -> Float[np.ndarray, "N 3
     """
     if reading.colors == "0-255":
         refuse_unit_colors(stored, reading.where)
-        return stored.astype(np.float32) / np.float32(255)
+        return divide_colors(stored, 255)
     return stored.astype(np.float32)
+
+
+def divide_colors(stored: np.ndarray, top: int) -> Float[np.ndarray, "N 3"]:
+    """Divide colors whose range, 0 to `top`, the file states; float32 in [0, 1]."""
+    return np.divide(stored, np.float32(top), dtype=np.float32)
 
 
 def import_reader(module: str, where: str) -> Any:

@@ -88,7 +88,7 @@ def draw_points(surfaces: Sequence[Surface], reading: Reading) -> Cloud:
     The points are a pure function of ``reading.key`` and the mesh, in random order. Normals are those of the triangles.
 
     Raises:
-        DataError: no faces, no area, nothing visible, faces of vertices that do not exist, NaN or infinity in a vertex
+        DataError: no faces, no area, faces of vertices that do not exist, NaN or infinity in a vertex
             or a texture coordinate that is used; the message begins with ``reading.where``.
 
     """
@@ -103,6 +103,8 @@ def draw_points(surfaces: Sequence[Surface], reading: Reading) -> Cloud:
     cloud = Cloud(drawn.points, drawn.colors if any(each.has_color for each in surfaces) else None, drawn.normals)
     triangles = sum(len(each.faces) for each in surfaces)
     cloud = cloud.note(f"a mesh: {reading.count:,} points drawn from {triangles:,} triangles")
+    if drawn.transparent:
+        cloud = cloud.note(f"{drawn.transparent:,} points lie on transparent places, as most of the mesh does")
     colorless = sum(not each.has_color for each in surfaces)
     if cloud.colors is not None and colorless:
         cloud = cloud.note(f"{colorless} of the {len(surfaces)} parts of the mesh have no color; they are white")
@@ -117,6 +119,7 @@ class _Drawn:
     points: Float[np.ndarray, "N 3"] = field(init=False)
     colors: Float[np.ndarray, "N 3"] = field(init=False)
     normals: Float[np.ndarray, "N 3"] = field(init=False)
+    transparent: int = 0
 
     def __post_init__(self) -> None:
         self.points = np.empty((self.count, 3))
@@ -125,7 +128,7 @@ class _Drawn:
 
 
 def _draw_visible(surfaces: Sequence[Surface], reading: Reading) -> _Drawn:
-    """Draw points, those on transparent places again until all are visible."""
+    """Draw points, and draw those on transparent places again, at most `_ROUNDS` times."""
     cumulative = np.cumsum(
         np.concatenate(_areas(surfaces, reading.where))
     )  # in float64, one after another on any machine
@@ -142,7 +145,8 @@ def _draw_visible(surfaces: Sequence[Surface], reading: Reading) -> _Drawn:
         missing = missing[~visible]
         if not len(missing):
             return drawn
-    raise DataError(f"{reading.where}: nothing of the mesh is visible: its materials are transparent (alpha).")
+    drawn.transparent = len(missing)
+    return drawn
 
 
 def _fill(

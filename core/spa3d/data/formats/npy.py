@@ -65,8 +65,9 @@ def columns(path: Path, *, record_id: str) -> int:
 def _read_cloud(path: Path, reading: Reading) -> Cloud:
     with open_file(path, reading.where, DataError) as file:
         stored = _read_body(file, _read_header(file, reading.where), reading.where)
-    colors = scale_colors(stored[:, 3:], reading) if stored.shape[1] == 6 else None
-    return Cloud(stored[:, :3].astype(np.float64), colors, precision=stored.dtype)
+    with np.errstate(invalid="ignore"):  # a signaling NaN; the check of the cloud refuses it
+        colors = scale_colors(stored[:, 3:], reading) if stored.shape[1] == 6 else None
+        return Cloud(stored[:, :3].astype(np.float64), colors, precision=stored.dtype)
 
 
 FORMAT = CloudFormat("NumPy", (".npy",), _read_cloud, "a float array (N, 6), xyz and rgb, or (N, 3)")
@@ -129,4 +130,15 @@ def _cloud_shape(shape: object, where: str) -> tuple[int, int]:
     match shape:
         case (int(points), int(channels)) if type(points) is int and points >= 0 and channels in (3, 6):
             return points, channels
-    raise DataError(f"{where}: shape {shape!r}; a cloud is (N, 6), xyz and rgb, or (N, 3) without color.")
+    text = f"{where}: shape {shape!r}; a cloud is (N, 6), xyz and rgb, or (N, 3) without color"
+    raise DataError(f"{text}{advise_columns(shape) if isinstance(shape, tuple) else ''}.")
+
+
+def advise_columns(shape: tuple[object, ...]) -> str:
+    """What to do with a table of a wrong shape, as the end of a message; empty if it is no table."""
+    match shape:
+        case (3 | 6, int()):
+            return "; turn it with array.T"
+        case (int(), int(columns)) if columns > 3:
+            return "; save the columns of x y z, or of x y z r g b, alone, as in array[:, :3]"
+    return ""

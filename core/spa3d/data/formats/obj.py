@@ -6,9 +6,8 @@ vertex colors that only some vertices have, and say nothing of a missing texture
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,12 @@ from spa3d.data.formats.mesh_sampling import Surface, draw_points
 from spa3d.data.formats.mtl import ObjMaterial, read_materials
 from spa3d.data.formats.polygons import cut_polygons
 from spa3d.data.formats.side_files import decode_names, read_whole
+from spa3d.data.formats.tables import parse_table
 from spa3d.errors import DataError
+
+_COMMENT = re.compile(r"^([ \t]*(?:v|vt|f)[ \t][^\n#]*)#[^\n]*", re.MULTILINE)
+_CORNERS = [re.compile(rf"(?:\s*-?\d{{1,18}}(?:/-?\d{{1,18}}){{{slashes}}}(?=\s|$))*+\s*+") for slashes in range(3)]
+"""Texts whose corners all have as many slashes as the index says."""
 
 
 @dataclass
@@ -35,14 +39,18 @@ class _Lines:
     libraries: list[str] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
 
+    def add_face(self, corners: str) -> None:
+        """Keep a face."""
+        self.faces.append(corners)
+        self.before.append((len(self.vertices), len(self.coordinates)))
+        self.material.append(len(self.names) - 1)
+
     def add(self, key: str, rest: str) -> None:
-        """Keep a line."""
+        """Keep a line of any keyword."""
         if key == "v":
             self.vertices.append(rest)
         elif key in ("f", "fo"):
-            self.faces.append(rest)
-            self.before.append((len(self.vertices), len(self.coordinates)))
-            self.material.append(len(self.names) - 1)
+            self.add_face(rest)
         elif key == "vt":
             self.coordinates.append(rest)
         elif key == "usemtl":
@@ -140,18 +148,24 @@ class _Mesh:
 
 
 def _split(text: str) -> _Lines:
+    """Sort the lines by keyword, the frequent ones first."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\\\n", " ")
+    if "#" in text:
+        text = _COMMENT.sub(r"\1", text)
     lines = _Lines()
     for line in text.split("\n"):
-        words = line.split(None, 1)
-        if len(words) == 2:
-            lines.add(words[0].lower(), words[1].rstrip() if "#" not in words[1] else _cut_comment(*words))
+        key, _, rest = line.partition(" ")
+        if key == "v":
+            lines.vertices.append(rest)
+        elif key == "f":
+            lines.add_face(rest)
+        elif key == "vt":
+            lines.coordinates.append(rest)
+        elif key != "vn":
+            words = line.split(None, 1)
+            if len(words) == 2:
+                lines.add(words[0].lower(), words[1].rstrip())
     return lines
-
-
-def _cut_comment(key: str, rest: str) -> str:
-    """Drop a comment behind numbers; names may have the sign."""
-    return rest.rstrip() if key in ("usemtl", "mtllib") else rest.partition("#")[0].rstrip()
 
 
 def _read_vertices(
@@ -159,8 +173,11 @@ def _read_vertices(
 ) -> tuple[Float[np.ndarray, "V 3"], Float[np.ndarray, "V 3"] | None]:
     """Positions, and colors if the vertices have six numbers; of some without, white."""
     values = _read_numbers(lines, reading.where, "v")
-    if len(values) and values.shape[1] < 3:
-        raise DataError(f"{reading.where}: vertices of {values.shape[1]} numbers; export the mesh again.")
+    short = next((line for line in lines if len(line.split()) < 3), None) if _is_ragged(values) else None
+    if short is not None:
+        raise DataError(
+            f"{reading.where}: a vertex {short.strip()!r}, but three numbers belong there; export it again."
+        )
     if values.shape[1] < 6:
         return values[:, :3].reshape(-1, 3), None
     colors = values[:, 3:6]
@@ -173,55 +190,63 @@ def _read_vertices(
     return values[:, :3], filled
 
 
+def _is_ragged(values: Float[np.ndarray, "V C"]) -> bool:
+    """Whether lines of vertices may have had fewer than three numbers."""
+    return len(values) > 0 and (values.shape[1] < 3 or bool(np.isnan(values[:, 2]).any()))
+
+
 def _read_numbers(lines: list[str], where: str, key: str) -> Float[np.ndarray, "N C"]:
     """Numbers of lines with the keyword `key`, NaN where a line has fewer, float64."""
-    blocks = list[np.ndarray]()
-    for start in range(0, len(lines), 100_000):
-        rows = [line.split() for line in lines[start : start + 100_000]]
-        width = max(map(len, rows))
-        if min(map(len, rows)) < width:
-            rows = [[*row, *["nan"] * (width - len(row))] for row in rows]
-        try:
-            blocks.append(np.array(rows, dtype=np.float64))
-        except ValueError as error:
-            raise DataError(f"{where}: a line {key!r} without numbers ({error}); export it again.") from error
-    width = max((block.shape[1] for block in blocks), default=0)
-    padded = [np.pad(each, ((0, 0), (0, width - each.shape[1])), constant_values=np.nan) for each in blocks]
-    return np.concatenate(padded) if padded else np.empty((0, width))
+    if not lines:
+        return np.empty((0, 0))
+    table = parse_table(lines)
+    if table is not None:
+        return table
+    rows = [line.split() for line in lines]
+    width = max(map(len, rows))
+    try:
+        return np.array([[*row, *["nan"] * (width - len(row))] for row in rows], dtype=np.float64)
+    except ValueError as error:
+        raise DataError(f"{where}: a line {key!r} without numbers ({error}); export it again.") from error
 
 
 def _read_faces(lines: _Lines, vertices: int, where: str, notes: list[str]) -> _Triangles:
     """Triangles of the faces; raises `DataError` if one refers to what the file has not."""
-    corners = [line.split() for line in lines.faces]
-    counts = np.array([len(each) for each in corners])
+    counts = np.array([len(line.split()) for line in lines.faces])
     if (counts < 3).any():
         notes.append(f"{int((counts < 3).sum())} faces with fewer than three corners are left out")
     if counts.sum() > MOST_POINTS:
         raise DataError(f"{where}: {counts.sum():,} corners of faces; simplify the mesh to {MOST_POINTS:,}.")
-    parts = [corner.split("/", 2) for corner in chain.from_iterable(corners)]
+    stated = _read_corners(lines.faces, where)
     before = np.repeat(np.array(lines.before), counts, axis=0)
-    first = _read_indices(lambda: [int(part[0]) for part in parts], before[:, 0], vertices, where, "vertex")
-    second = _read_indices(
-        lambda: [int(part[1]) if len(part) > 1 and part[1] else 0 for part in parts],
-        before[:, 1],
-        len(lines.coordinates),
-        where,
-        "texture coordinate",
-    )
+    first = _resolve(stated[:, 0], before[:, 0], vertices, where, "vertex")
+    second = _resolve(stated[:, 1], before[:, 1], len(lines.coordinates), where, "texture coordinate")
     if (first < 0).any():
         raise DataError(f"{where}: a face of vertex 0, but the vertices of OBJ count from 1; export it again.")
     triangles, polygon = cut_polygons(counts)
     return _Triangles(first[triangles], second[triangles], np.array(lines.material)[polygon])
 
 
-def _read_indices(
-    parse: Callable[[], list[int]], before: Int[np.ndarray, " C"], total: int, where: str, what: str
-) -> Int[np.ndarray, " C"]:
-    """Indices from 0, and -1 for 0; negative ones count back from their face."""
+def _read_corners(faces: list[str], where: str) -> Int[np.ndarray, "C 2"]:
+    """Indices of vertex and texture coordinate of all corners as they are stated; 0 for none."""
+    text = "\n".join(faces).replace("//", "/0/")
+    slashes = faces[0].split()[0].replace("//", "/0/").count("/") if faces[0].split() else 0
+    if slashes < 3 and _CORNERS[slashes].fullmatch(text):  # all corners have the same form
+        numbers = map(int, text.replace("/", " ").split())
+        table = np.fromiter(numbers, np.int64).reshape(-1, slashes + 1)
+        return np.pad(table, ((0, 0), (0, 1)))[:, :2]
+    parts = [corner.split("/", 2) for corner in text.split()]
     try:
-        stated = np.array(parse(), dtype=np.int64)
+        pairs = [(int(part[0]), int(part[1]) if len(part) > 1 and part[1] else 0) for part in parts]
+        return np.array(pairs, dtype=np.int64).reshape(-1, 2)
     except (ValueError, OverflowError) as error:
         raise DataError(f"{where}: a corner of a face that is no number ({error}); export it again.") from error
+
+
+def _resolve(
+    stated: Int[np.ndarray, " C"], before: Int[np.ndarray, " C"], total: int, where: str, what: str
+) -> Int[np.ndarray, " C"]:
+    """Indices from 0, and -1 for 0; negative ones count back from their face."""
     indices = np.where(stated < 0, before + stated, stated - 1)
     wrong = ((stated < 0) & (indices < 0)) | (indices >= total)
     if wrong.any():

@@ -11,12 +11,13 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, scale_colors
 from spa3d.data.formats.mesh_sampling import Surface, draw_points
 from spa3d.data.formats.polygons import cut_polygons
 from spa3d.data.formats.side_files import read_whole
+from spa3d.data.formats.tables import parse_table
 from spa3d.errors import DataError
 
 _HEADER = re.compile(r"(ST)?(C)?(N)?(4)?(n)?OFF\b(.*)|(ST)?(C)?(N)?OFF(\d.*)")
@@ -29,8 +30,8 @@ class _Mesh:
 
     normals: bool
     colors: bool
-    vertices: list[list[str]]
-    faces: list[list[str]]
+    vertices: list[str]
+    faces: list[str]
 
 
 def _read_cloud(path: Path, reading: Reading) -> Cloud:
@@ -39,12 +40,10 @@ def _read_cloud(path: Path, reading: Reading) -> Cloud:
     notes = list[str]()
     rows = _numbers(mesh.vertices, reading.where, "vertex")
     vertex_colors = _vertex_colors(mesh, rows, reading, notes)
-    corners, face_colors = _polygons(mesh.faces, reading, notes)
-    counts = np.array([len(each) for each in corners], dtype=np.int64)
+    flat, counts, face_colors = _polygons(mesh.faces, reading, notes)
     if (counts < 3).any():
         notes.append(f"{int((counts < 3).sum())} faces with fewer than three corners are left out")
     triangles, polygon = cut_polygons(counts)
-    flat = np.fromiter(chain.from_iterable(corners), np.int64)
     surface = Surface(
         rows[:, :3],
         flat[triangles],
@@ -59,21 +58,21 @@ FORMAT = CloudFormat("OFF", (".off",), _read_cloud, "a mesh in ASCII with vertex
 
 def _split(text: str, where: str) -> _Mesh:
     """Split a file into its vertices and faces; raises `DataError` if its counts do not fit it."""
-    lines = [line.split() for line in _COMMENT.sub("", text.replace("\r", "\n")).split("\n")]
-    lines = [line for line in lines if line]
-    header = _HEADER.fullmatch(" ".join(lines[0])) if lines else None
+    text = text.replace("\r", "\n")
+    lines = [
+        line for line in (_COMMENT.sub("", text) if "#" in text else text).split("\n") if line and not line.isspace()
+    ]
+    header = _HEADER.fullmatch(" ".join(lines[0].split())) if lines else None
     if header is None:
         raise DataError(f"{where}: no OFF file: it does not begin with OFF; is it another kind of file?")
     texture, color, normal, four, free, rest = header.group(1, 2, 3, 4, 5, 6)
     if header.group(10):
         texture, color, normal, rest = header.group(7, 8, 9, 10)
     if four or free or texture or "BINARY" in rest:
-        raise DataError(
-            f"{where}: this kind of OFF ({lines[0][0]} {rest.strip()}) is not read; save it as OFF or COFF."
-        )
-    body = lines[1:] if not rest.strip() else [rest.split(), *lines[1:]]
+        raise DataError(f"{where}: this kind of OFF ({lines[0].strip()[:20]}) is not read; save it as OFF or COFF.")
+    body = [rest, *lines[1:]] if rest.strip() else lines[1:]
     try:
-        vertices, faces = (int(word) for word in body[0][:2])
+        vertices, faces = (int(word) for word in body[0].split()[:2])
     except (ValueError, IndexError) as error:
         raise DataError(f"{where}: no numbers of vertices and faces behind OFF; export it again.") from error
     if not 0 <= vertices <= len(body) - 1 or not 0 <= faces <= len(body) - 1 - vertices:
@@ -97,35 +96,47 @@ def _vertex_colors(
         if rows.shape[1] > last:
             notes.append(f"{rows.shape[1] - last} columns of the vertices that its header does not name are left out")
         return None
-    return _scale([row[first:last] for row in mesh.vertices], rows[:, first:last], reading)
+    return _scale([row.split()[first:last] for row in mesh.vertices], rows[:, first:last], reading)
 
 
 def _polygons(
-    lines: list[list[str]], reading: Reading, notes: list[str]
-) -> tuple[list[list[int]], Float[np.ndarray, "F 3"] | None]:
-    """Corners of each polygon, and colors if every polygon has one."""
+    lines: list[str], reading: Reading, notes: list[str]
+) -> tuple[Int[np.ndarray, " C"], Int[np.ndarray, " F"], Float[np.ndarray, "F 3"] | None]:
+    """Corners of all polygons, their number per polygon, and colors if every polygon has one."""
+    table = parse_table(lines)
+    if (
+        table is not None
+        and table.shape[1] > 1
+        and (table[:, 0] == table.shape[1] - 1).all()
+        and (table % 1 == 0).all()
+    ):
+        return table[:, 1:].astype(np.int64).ravel(), table[:, 0].astype(np.int64), None
     corners, colors = list[list[int]](), list[list[str]]()
-    for line in lines:
+    for words in map(str.split, lines):
         try:
-            count = int(line[0])
-            indices = [int(word) for word in line[1 : 1 + count]]
+            count = int(words[0])
+            indices = [int(word) for word in words[1 : 1 + count]]
         except ValueError as error:
-            raise DataError(
-                f"{reading.where}: face {len(corners)} is {' '.join(line)[:60]!r}; export it again."
-            ) from error
+            text = " ".join(words)[:60]
+            raise DataError(f"{reading.where}: face {len(corners)} is {text!r}; export it again.") from error
         if count < 0 or len(indices) != count:
             raise DataError(
                 f"{reading.where}: face {len(corners)} has {len(indices)} of {count} corners; copy it again."
             )
         corners.append(indices)
-        if len(line) >= count + 4:
-            colors.append(line[count + 1 : count + 4])
-    if not colors:
-        return corners, None
-    if len(colors) < len(corners):
+        if len(words) >= count + 4:
+            colors.append(words[count + 1 : count + 4])
+    try:
+        flat = np.fromiter(chain.from_iterable(corners), np.int64)
+    except OverflowError as error:
+        raise DataError(f"{reading.where}: a face of a vertex with too many digits; export it again.") from error
+    counts = np.array([len(each) for each in corners], dtype=np.int64)
+    if 0 < len(colors) < len(corners):
         notes.append(f"only {len(colors)} of {len(corners)} faces have a color; the face colors are left out")
-        return corners, None
-    return corners, _scale(colors, _numbers(colors, reading.where, "color of face"), reading)
+    if not colors or len(colors) < len(corners):
+        return flat, counts, None
+    values = _numbers([" ".join(each) for each in colors], reading.where, "color of a face")
+    return flat, counts, _scale(colors, values, reading)
 
 
 def _scale(words: list[list[str]], values: Float[np.ndarray, "N 3"], reading: Reading) -> Float[np.ndarray, "N 3"]:
@@ -136,13 +147,15 @@ def _scale(words: list[list[str]], values: Float[np.ndarray, "N 3"], reading: Re
     return scale_colors(values, reading)
 
 
-def _numbers(rows: list[list[str]], where: str, what: str) -> Float[np.ndarray, "N C"]:
-    """Numbers of rows that have equally many; raises `DataError` with the first wrong row."""
-    width = len(rows[0]) if rows else 3
-    for index, row in enumerate(rows):
-        if len(row) != width or width < 3:
-            raise DataError(f"{where}: {what} {index} has {len(row)} numbers, others have {width}; export it again.")
-    try:
-        return np.array(rows, dtype=np.float64).reshape(-1, width)
-    except ValueError as error:
-        raise DataError(f"{where}: a {what} that is no numbers ({error}); export it again.") from error
+def _numbers(lines: list[str], where: str, what: str) -> Float[np.ndarray, "N C"]:
+    """Numbers of lines that have equally many; raises `DataError` with the first wrong line."""
+    if not lines:
+        return np.empty((0, 3))
+    table = parse_table(lines)
+    if table is not None and table.shape[1] >= 3:
+        return table
+    width = max(len(lines[0].split()), 3)
+    for index, line in enumerate(lines):
+        if len(line.split()) != width:
+            raise DataError(f"{where}: {what} {index} is {line.strip()[:60]!r}, not {width} numbers; export it again.")
+    raise DataError(f"{where}: a {what} that is no numbers; export it again.")

@@ -5,16 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from spa3d.data.cloud_checks import Colors
-from spa3d.data.formats import npy, obj, off, stl
+from spa3d.data.formats import e57, las, npy, npz, obj, off, pcd, ply, pt, stl, text
+from spa3d.data.formats.content import refuse_other_content
 from spa3d.data.formats.contract import DEFAULT, MESH_POINTS, Cloud, CloudFormat, Reading
 from spa3d.data.formats.gltf import read as gltf
 from spa3d.errors import DataError
 from spa3d.runtime.paths import file_problem
 
-FORMATS: tuple[CloudFormat, ...] = (npy.FORMAT, obj.FORMAT, gltf.FORMAT, off.FORMAT, stl.FORMAT)
+FORMATS: tuple[CloudFormat, ...] = (
+    ply.FORMAT,
+    gltf.FORMAT,
+    obj.FORMAT,
+    off.FORMAT,
+    stl.FORMAT,
+    pcd.FORMAT,
+    text.FORMAT,
+    las.FORMAT,
+    e57.FORMAT,
+    npy.FORMAT,
+    npz.FORMAT,
+    pt.FORMAT,
+)
 """All formats; no two share a suffix."""
 _BY_SUFFIX = {suffix: each for each in FORMATS for suffix in each.suffixes}
 
@@ -35,9 +47,7 @@ def read_cloud(path: str | Path, *, colors: Colors = "0-1", count: int = MESH_PO
             file.
 
     """
-    cloud = parse_cloud(path, Reading(colors, count, ("mesh", seed)))
-    array = cloud.to_array()
-    return cloud if cloud.colors is None else replace(cloud, colors=array[:, 3:].astype(np.float32))
+    return parse_cloud(path, Reading(colors, count, ("mesh", seed))).finish()
 
 
 def parse_cloud(path: str | Path, reading: Reading = DEFAULT) -> Cloud:
@@ -51,6 +61,7 @@ def parse_cloud(path: str | Path, reading: Reading = DEFAULT) -> Cloud:
     problem = file_problem(file)
     if problem:
         raise DataError(f"{reading.where}: cannot be read: {problem}.")
+    refuse_other_content(file, reading.where)
     return replace(known.read(file, reading), source=str(path))
 
 

@@ -12,12 +12,13 @@ from jaxtyping import Float, UInt16
 from spa3d.data.formats.contract import MOST_POINTS, Cloud, CloudFormat, Reading
 from spa3d.data.formats.mesh_sampling import Surface, draw_points
 from spa3d.data.formats.side_files import read_whole
+from spa3d.data.formats.tables import parse_table
 from spa3d.errors import DataError
 
 _RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("color", "<u2")])
 _START = 84
 """Bytes before the triangles of a binary file: a text of 80, and their number."""
-_VERTEX = re.compile(rb"^[ \t]*vertex[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\S+)[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_VERTEX = re.compile(rb"^[ \t]*vertex[ \t]([^\n]*)", re.MULTILINE | re.IGNORECASE)
 _FACET = re.compile(rb"^[ \t]*facet\b", re.MULTILINE | re.IGNORECASE)
 _END = re.compile(rb"^[ \t]*endsolid\b", re.MULTILINE | re.IGNORECASE)
 
@@ -70,8 +71,7 @@ def _read_ascii(data: bytes, where: str) -> Surface:
         raise DataError(f"{where}: {len(corners)} vertices in {facets} facets of three; the file is damaged.")
     if facets > MOST_POINTS:
         raise DataError(f"{where}: {facets:,} triangles; simplify the mesh to {MOST_POINTS:,}.")
-    try:
-        vertices = np.array(corners, dtype="S").astype(np.float64) if corners else np.empty((0, 3))
-    except ValueError as error:
-        raise DataError(f"{where}: a vertex that is no three numbers ({error}); export it again.") from error
+    vertices = parse_table(corners) if corners else np.empty((0, 3))
+    if vertices is None or vertices.shape[1] != 3:
+        raise DataError(f"{where}: a vertex that is no three numbers; export it again.")
     return Surface(vertices, np.arange(len(vertices)).reshape(-1, 3))
