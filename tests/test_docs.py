@@ -1,4 +1,4 @@
-"""Generated pages: the table of components in README.md, and docs/settings.md.
+"""Generated pages: docs/settings.md, and the tables in README.md and docs/formats.md.
 
 ``SPA3D_UPDATE_DOCS=1 pytest tests/test_docs.py`` writes them; without the variable a stale page fails.
 """
@@ -18,14 +18,15 @@ from spa3d.config.catalog import Entry, catalog, explain
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import BLOCKS, PLAIN
 from spa3d.data.doctor.findings import KINDS as FINDINGS
+from spa3d.data.formats.read import FORMATS
 from spa3d.registry.fields import describe, is_block, show, show_default
 from spa3d.registry.kinds import CHOSEN, CHOSEN_SEVERAL, KINDS, kind_spec, settings_keys
 from spa3d.registry.registry import Registry, load_registry
 from spa3d.rendering.markdown import escape_markdown
 
 ROOT = Path(__file__).parents[1]
-README, SETTINGS, DOCTOR = ROOT / "README.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "doctor.md"
-BEGIN, END = "<!-- components:begin -->\n", "<!-- components:end -->"
+README, SETTINGS, FORMATS_PAGE = ROOT / "README.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "formats.md"
+DOCTOR_PAGE = ROOT / "docs" / "doctor.md"
 UPDATE = "SPA3D_UPDATE_DOCS"
 STALE = f"is not what the code says; {UPDATE}=1 pytest tests/test_docs.py writes it"
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -71,12 +72,17 @@ def registry() -> Registry:
 
 
 def test_the_table_of_components_in_the_readme(registry: Registry) -> None:
-    text = README.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    assert begin, f"README.md has lost {BEGIN}"
-    assert end, f"README.md has lost {END}"
-    check_page(README, before + BEGIN + component_table(catalog(registry)) + END + after)
+    check_table(README, "components", component_table(catalog(registry)))
+
+
+def test_the_table_of_formats() -> None:
+    rows = [(each.name, " ".join(map(code, each.suffixes)), escape_markdown(each.summary)) for each in FORMATS]
+    check_table(FORMATS_PAGE, "formats", table(("format", "endings", "what is read"), rows))
+
+
+def test_the_table_of_findings() -> None:
+    rows = [(code(name), kind.subject, kind.severity, escape_markdown(kind.meaning)) for name, kind in FINDINGS.items()]
+    check_table(DOCTOR_PAGE, "findings", table(("finding", "about", "severity", "when"), rows))
 
 
 def test_the_settings(registry: Registry) -> None:
@@ -90,22 +96,22 @@ def test_links_have_targets(page: Path) -> None:
     assert [target for target in targets if not ((ROOT / page).parent / target).exists()] == []
 
 
-def test_the_table_of_findings() -> None:
-    before, begin, rest = DOCTOR.read_text(encoding="utf-8").partition("<!-- findings:begin -->\n")
-    end = "<!-- findings:end -->"
-    assert begin
-    assert end in rest
-    rows = [(code(name), kind.subject, kind.severity, escape_markdown(kind.meaning)) for name, kind in FINDINGS.items()]
-    heads = ("finding", "about", "severity", "when")
-    check_page(DOCTOR, before + begin + table(heads, rows) + end + rest.partition(end)[2])
-
-
 def check_page(path: Path, expected: str) -> None:
     """Compare a page with its expected text, or write it."""
     if os.environ.get(UPDATE):
         path.write_text(expected, encoding="utf-8")
     assert path.is_file(), f"{path.relative_to(ROOT)} {STALE}"
     assert path.read_text(encoding="utf-8") == expected, f"{path.relative_to(ROOT)} {STALE}"
+
+
+def check_table(path: Path, name: str, expected: str) -> None:
+    """Compare the table between two marks of a page with the expected one, or write it."""
+    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+    before, mark, rest = path.read_text(encoding="utf-8").partition(begin)
+    assert mark, f"{path.relative_to(ROOT)} has lost {begin}"
+    _, mark, after = rest.partition(end)
+    assert mark, f"{path.relative_to(ROOT)} has lost {end}"
+    check_page(path, before + begin + expected + end + after)
 
 
 def component_table(entries: Iterable[Entry]) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from spa3d.artifacts.model_folder import DOCUMENTS, find_model_folder
 from spa3d.checkpoints.load import load
 from spa3d.checkpoints.pointllm_export import write_pointllm
+from spa3d.checkpoints.publish import write_documents
 from spa3d.errors import CheckpointError, OutputError
 from spa3d.model.saving import save_model
 
@@ -26,7 +26,7 @@ def export(
     plugins: Sequence[str] = (),
     registry: str | Path | None = None,
 ) -> Path:
-    """Write a model to a new folder.
+    """Write a model to a new folder, with card and passport.
 
     Args:
         folder: the folder of a run, a saved model, or a PointLLM.
@@ -60,9 +60,5 @@ def export(
         write_pointllm(model, processor, target)
     else:
         save_model(model, processor, target)
-    inner = find_model_folder(source)
-    for name in DOCUMENTS:
-        file = next((parent / name for parent in (inner, source) if (parent / name).is_file()), None)
-        if file is not None:
-            shutil.copyfile(file, target / name)
+    write_documents(model, processor, source, target)
     return target

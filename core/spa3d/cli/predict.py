@@ -37,6 +37,7 @@ FLAGS = {
     "--features KIND": "write what the encoder says of each cloud, without the LLM: tokens or pooled; --output is a "
     "folder then",
     "--format NAME": "files of features: npy or safetensors (default: npy)",
+    "--on-bad-data stop|skip": "bad clouds: refuse all of them at the start (default), or give their lines an error",
     "--shard i/n": "only this part of the lines; the last shard that ends joins all of them",
     "--batch-size N": "questions or clouds per forward (default: 16)",
     **COLORS_FLAG,
@@ -66,6 +67,8 @@ def main(argv: Sequence[str]) -> int:
     text = f"{result.path}: {format_count(result.lines, noun)}"
     if result.new < result.lines:
         text += f", {result.lines - result.new:,} of them there before"
+    if result.errors:
+        text += f", {format_count(result.errors, 'new line')} with an error (a bad cloud)"
     if result.missing:
         text += f"; still to be done: --shard {', '.join(result.missing)}"
     elif result.whole not in (None, result.path):
@@ -103,6 +106,7 @@ def _read_settings(arguments: Arguments) -> dict[str, Any]:
         "batch_size": read_number(arguments, "batch-size", 16, least=1, most=100_000),
         "colors": read_choice(arguments, "colors", ("0-1", "0-255")),
         "shard": shard,
+        "on_bad_data": read_choice(arguments, "on-bad-data", ("stop", "skip")),
     }
 
 

@@ -185,7 +185,10 @@ class Dataset(ABC):
 
     @classmethod
     def recognizes(cls, root: Path) -> bool:
-        """Whether `root` has the layout of this dataset, by the names in it; for commands that get only a path."""
+        """Whether the names in `root` are those of this dataset's layout.
+
+        Commands that get only a path ask this.
+        """
         return False
 
     @property

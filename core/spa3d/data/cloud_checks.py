@@ -164,7 +164,7 @@ def _reject_invalid(cloud: np.ndarray, where: str) -> None:
 
 
 def _reject_not_finite(where: str, *columns: np.ndarray) -> None:
-    """Reject a cloud without points or, in any of its columns, with NaN, infinity or more than float32 holds."""
+    """Reject a cloud without points, with NaN or infinity, or with more than float32 holds."""
     points, invalid, first = len(columns[0]), 0, 0
     if not points:
         raise DataError(f"{where}: the cloud has no points.")
@@ -184,7 +184,7 @@ def _blocks(points: int) -> Iterator[slice]:
 
 
 def _scale_colors(rgb: np.ndarray, colors: Colors, where: str) -> None:
-    """Scale colors in place from the range `colors` to [0, 1]; raises `DataError` outside of the range."""
+    """Scale colors in place from the range `colors` to [0, 1]; raises `DataError` outside of it."""
     top = _BYTE if colors == "0-255" else 1.0
     low, high = float(rgb.min(initial=0)), float(rgb.max(initial=0))
     if low < -COLOR_SLACK * top or high > top * (1 + COLOR_SLACK):

@@ -34,17 +34,44 @@ Template = Callable[[Sequence[Round], str, str], Prompt]
 """(rounds, text before the first question, system prompt) → `Prompt`."""
 
 
-def vicuna(eos: str) -> Template:
-    """Template Vicuna v1.1, as in PointLLM: ``SYSTEM USER: q ASSISTANT: a</s>USER: …``.
+@dataclass(frozen=True)
+class Frames:
+    """Frames around the texts of a conversation.
 
-    Of an empty question or answer only the role is written, without a space or an end token.
+    ``{}`` stands for the text, and the end token follows an answer.
+    An empty system prompt is left out with its frame. With a `role`, which precedes each answer, so is an empty answer,
+    and an empty question becomes `empty`.
     """
-    return _template(head="{} ", question="USER: {} ", answer=" {}" + eos, empty="USER:", role="ASSISTANT:")
+
+    head: str
+    question: str
+    answer: str
+    empty: str = ""
+    role: str = ""
 
 
-def plain(eos: str) -> Template:
-    """Bare lines: ``question`` newline ``answer</s>``, for LLMs without a conversation format."""
-    return _template(head="{}\n", question="{}\n", answer="{}" + eos)
+VICUNA = Frames(head="{} ", question="USER: {} ", answer=" {}", empty="USER:", role="ASSISTANT:")
+"""Vicuna v1.1, as in PointLLM: ``SYSTEM USER: q ASSISTANT: a</s>USER: …``."""
+PLAIN = Frames(head="{}\n", question="{}\n", answer="{}")
+"""Bare lines: ``question`` newline ``answer</s>``, for LLMs without a conversation format."""
+FRAMES = {"vicuna": VICUNA, "plain": PLAIN}
+"""The templates that need no chat template of the tokenizer, by name."""
+
+
+def make_template(frames: Frames, end: str) -> Template:
+    """Make a template from `frames` and the end token of an answer."""
+
+    def render(rounds: Sequence[Round], prefix: str, system: str) -> Prompt:
+        text, spans = frames.head.format(system) if system else "", []
+        for number, turn in enumerate(rounds):
+            content = place_cloud(turn.question, prefix) if number == 0 else turn.question
+            text += (frames.question.format(content) if content or not frames.role else frames.empty) + frames.role
+            start = len(text)
+            text += frames.answer.format(turn.answer) + end if turn.answer or not frames.role else ""
+            spans.append((start, len(text)))
+        return Prompt(text, tuple(spans))
+
+    return render
 
 
 def chat(tokenizer: Any) -> Template:
@@ -80,26 +107,6 @@ def place_cloud(question: str, block: str) -> str:
     if block:
         return question.replace(POINT, block.rstrip("\n"))
     return re.sub(rf" ?{POINT}", "", question).lstrip()
-
-
-def _template(*, head: str, question: str, answer: str, empty: str = "", role: str = "") -> Template:
-    """Make a template from the frames of system prompt, question and answer.
-
-    An empty system prompt is left out with its frame. With `role`, which precedes each answer, so is an empty answer,
-    and an empty question becomes `empty`.
-    """
-
-    def render(rounds: Sequence[Round], prefix: str, system: str) -> Prompt:
-        text, spans = head.format(system) if system else "", []
-        for number, turn in enumerate(rounds):
-            content = place_cloud(turn.question, prefix) if number == 0 else turn.question
-            text += (question.format(content) if content or not role else empty) + role
-            start = len(text)
-            text += answer.format(turn.answer) if turn.answer or not role else ""
-            spans.append((start, len(text)))
-        return Prompt(text, tuple(spans))
-
-    return render
 
 
 def _render_chat(tokenizer: Any, contents: Sequence[str], system: str) -> str:

@@ -19,10 +19,11 @@ from spa3d.data.cloud_checks import Colors, from_array
 from spa3d.data.conversations import from_turns
 from spa3d.data.preparation import Preparation, prepare
 from spa3d.errors import DataError
-from spa3d.llm_clients.prompt_ids import Offsets, encode_prompt
-from spa3d.model.chat_templates import Prompt, Template, chat, chat_end, plain, vicuna
+from spa3d.llm_clients.prompt_ids import encode_prompt
+from spa3d.model.chat_templates import FRAMES, Prompt, Template, chat, chat_end, make_template
+from spa3d.model.jinja_template import render_jinja
 from spa3d.model.special_tokens import reject_special_tokens, special_tokens_of
-from spa3d.model.tokens import IGNORED, Tokens
+from spa3d.model.tokens import IGNORED, Tokens, find_rounds
 
 SENTENCEPIECE = "tokenizer.model"
 ANSWER = "A"
@@ -97,6 +98,20 @@ class Spa3dProcessor(ProcessorMixin):
         if self.sentencepiece is not None:
             (Path(save_directory) / SENTENCEPIECE).write_bytes(self.sentencepiece)
         return result
+
+    @property
+    def chat_template(self) -> str | dict[str, str] | None:
+        """Chat template of the conversations, in Jinja, for programs that do not know spa3d."""
+        if self.conversation == "chat":
+            return self.tokenizer.chat_template
+        starts = self.tokenizer("").input_ids[:1] == [self.tokenizer.bos_token_id]
+        start, end = self.tokenizer.bos_token if starts else "", self.tokenizer.eos_token
+        frames = FRAMES[self.conversation]
+        return render_jinja(frames, start=start, end=end, system=self.system, points=self.point_block)
+
+    @chat_template.setter
+    def chat_template(self, template: object) -> None:
+        """Ignore what transformers read from the file."""
 
     @property
     def point_ids(self) -> list[int]:
@@ -248,7 +263,7 @@ class Spa3dProcessor(ProcessorMixin):
         prompt = self.prompt(conversation.rounds, cloud=shown)
         add_start = self.conversation != "chat"  # a chat template writes its own start token
         ids, offsets = encode_prompt(self.tokenizer, prompt.text, add_start=add_start)
-        rounds = _rounds_of(offsets, prompt.answers)
+        rounds = find_rounds(offsets, prompt.answers)
         labels = [token if index >= 0 else IGNORED for token, index in zip(ids, rounds, strict=True)]
         return Tokens(ids, labels, rounds)
 
@@ -263,7 +278,7 @@ class Spa3dProcessor(ProcessorMixin):
     def _template(self) -> Template:
         if self.conversation == "chat":
             return chat(self.tokenizer)
-        return {"vicuna": vicuna, "plain": plain}[self.conversation](self.tokenizer.eos_token)
+        return make_template(FRAMES[self.conversation], self.tokenizer.eos_token)
 
 
 def _questions(text: str | Sequence[str]) -> list[str]:
@@ -280,21 +295,3 @@ def _arrays(clouds: Sequence[np.ndarray] | np.ndarray) -> list[Any]:
     """The clouds of a call: those of a list or of a batch, otherwise `clouds` as the only one."""
     is_batch = isinstance(clouds, np.ndarray) and (clouds.ndim == 3 or (clouds.ndim == 1 and clouds.dtype == object))
     return list(clouds) if is_batch or isinstance(clouds, list | tuple) else [clouds]
-
-
-def _rounds_of(offsets: Offsets, spans: Sequence[tuple[int, int]]) -> list[int]:
-    """Index of the answer of each token; -1 outside.
-
-    An answer has all tokens from the first to the last with one of its characters. Some tokenizers leave spaces out of
-    the offsets (``trim_offsets``), so tokens in between may have none.
-    """
-    rounds = [-1] * len(offsets)
-    for index, (first, last) in enumerate(spans):
-        inside = [position for position, (start, end) in enumerate(offsets) if end > first and start < last]
-        if not inside:
-            continue
-        begin = inside[0]
-        while begin and offsets[begin - 1] == (first, first):  # the space mark of sentencepiece
-            begin -= 1
-        rounds[begin : inside[-1] + 1] = [index] * (inside[-1] + 1 - begin)
-    return rounds

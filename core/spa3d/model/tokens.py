@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from spa3d.llm_clients.prompt_ids import Offsets
+
 IGNORED = -100
 """Label of a token that is not an answer (torch's cross-entropy convention)."""
 PromptPrefix = Literal["cloud", "blind"]
@@ -81,3 +83,21 @@ def check_patches(places: Tensor, patch_count: int | None, *, clouds: int, size:
     if sum(counts) != clouds * size or (patch_count is None and not {*counts} <= {0, size}):
         each = f", {counts} in the prompts" if len(counts) > 1 else ""
         raise ValueError(f"{sum(counts)} patch tokens in the text{each} for {clouds} clouds of {size} embeddings each")
+
+
+def find_rounds(offsets: Offsets, spans: Sequence[tuple[int, int]]) -> list[int]:
+    """Index of the answer of each token; -1 outside.
+
+    An answer has all tokens from the first to the last with one of its characters. Some tokenizers leave spaces out of
+    the offsets (``trim_offsets``), so tokens in between may have none.
+    """
+    rounds = [-1] * len(offsets)
+    for index, (first, last) in enumerate(spans):
+        inside = [position for position, (start, end) in enumerate(offsets) if end > first and start < last]
+        if not inside:
+            continue
+        begin = inside[0]
+        while begin and offsets[begin - 1] == (first, first):  # the space mark of sentencepiece
+            begin -= 1
+        rounds[begin : inside[-1] + 1] = [index] * (inside[-1] + 1 - begin)
+    return rounds

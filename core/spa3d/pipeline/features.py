@@ -14,7 +14,15 @@ from safetensors.numpy import save_file
 from spa3d.inference.cloud_encoder import CloudEncoder
 from spa3d.inference.requests import CloudRequest, read_requests
 from spa3d.inference.session import ModelSource
-from spa3d.pipeline.line_job import LineJob, LineResult, LineSettings, Work, check_clouds, describe_source
+from spa3d.pipeline.line_job import (
+    LineJob,
+    LineResult,
+    LineSettings,
+    Work,
+    check_clouds,
+    describe_source,
+    skip_bad_clouds,
+)
 from spa3d.runtime.progress import Reporter, SilentReporter
 
 Kind = Literal["tokens", "pooled"]
@@ -58,7 +66,7 @@ def extract_features(
         reporter: where progress goes.
 
     Raises:
-        DataError: bad lines or clouds; all of them are named.
+        DataError: bad lines, or bad clouds that are not to be skipped; all of them are named.
         OutputError: the output is in use, or was made with something else.
 
     """
@@ -70,6 +78,7 @@ def extract_features(
         "features": settings.kind,
         "format": settings.format,
         "colors": settings.colors,
+        "on_bad_data": settings.on_bad_data,
     }
     job = LineJob(requests, folder / INDEX, request, settings, reporter)
     return job.run(lambda pending: _start(source, pending, folder, settings, reporter), "clouds")
@@ -84,7 +93,7 @@ def _start(
 ) -> Work:
     """Check the clouds, and return the function that encodes a batch of them."""
     encoder = source.open_encoder()
-    check_clouds(requests, encoder, settings.colors, reporter)
+    errors = check_clouds(requests, lambda: encoder, settings, reporter)
 
     def encode(batch: Sequence[CloudRequest]) -> list[dict[str, Any]]:
         return [
@@ -92,7 +101,7 @@ def _start(
             for request, feature in zip(batch, _compute(encoder, batch, settings), strict=True)
         ]
 
-    return encode
+    return skip_bad_clouds(encode, errors)
 
 
 def _compute(encoder: CloudEncoder, batch: Sequence[CloudRequest], settings: FeatureSettings) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ from typing import Any
 from spa3d.artifacts.model_folder import find_model_folder
 from spa3d.artifacts.resumable_lines import ResumableLines, read_marker
 from spa3d.artifacts.workspace import hash_folder
+from spa3d.contracts.dataset import OnBadData
 from spa3d.data.cloud_checks import Colors
 from spa3d.errors import DataError, OutputError
 from spa3d.inference.cloud_encoder import CloudEncoder
@@ -20,6 +21,8 @@ from spa3d.runtime.file_hashes import FileHashes, hash_file
 from spa3d.runtime.progress import Reporter
 from spa3d.runtime.shards import Shard
 
+ERROR = "error"
+"""Key of the reason in a line without a result."""
 Work = Callable[[Sequence[CloudRequest]], list[dict[str, Any]]]
 """Function that makes the lines of a batch."""
 
@@ -33,6 +36,8 @@ class LineSettings:
         batch_size: lines per forward; it changes no result.
         colors: range of the colors in the files of clouds.
         shard: the part of the lines that this process does.
+        on_bad_data: stop before the first line if a cloud is bad, or give its lines the key ``error`` instead of a
+            result.
 
     """
 
@@ -40,6 +45,7 @@ class LineSettings:
     batch_size: int = 16
     colors: Colors = "0-1"
     shard: Shard = field(default_factory=Shard)
+    on_bad_data: OnBadData = "stop"
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class LineResult:
         path: the file of this process: that of the shard, if there are several.
         lines: number of its lines.
         new: how many of them this process made.
+        errors: how many of the new ones have an error, because their cloud is bad.
         missing: shards that are not done yet, as ``i/n``.
         whole: the file with the lines of all shards; None while some are missing.
 
@@ -58,6 +65,7 @@ class LineResult:
     path: Path
     lines: int
     new: int
+    errors: int
     missing: tuple[str, ...]
     whole: Path | None
 
@@ -84,7 +92,7 @@ class LineJob:
     ) -> None:
         self.shard, self.batch_size, self.reporter = settings.shard, settings.batch_size, reporter
         self.requests, self.output, self.request = self.shard.select(requests), output, dict(request)
-        self.lines = self._lines(self.shard)
+        self.lines, self._errors = self._lines(self.shard), 0
 
     def run(self, start: Callable[[Sequence[CloudRequest]], Work], what: str) -> LineResult:
         """Make the missing lines, and join the shards when all are done.
@@ -107,13 +115,16 @@ class LineJob:
                 new = len(pending)
                 self.lines.finish()
         missing = self._find_missing()
-        return LineResult(self.lines.path, len(self.requests), new, missing, None if missing else self._join())
+        whole = None if missing else self._join()
+        return LineResult(self.lines.path, len(self.requests), new, self._errors, missing, whole)
 
     def _work(self, work: Work, requests: Sequence[CloudRequest], what: str) -> None:
         with self.reporter.track(len(requests), what) as advance:
             for first in range(0, len(requests), self.batch_size):
                 batch = requests[first : first + self.batch_size]
-                self.lines.add(work(batch))
+                lines = work(batch)
+                self._errors += sum(ERROR in line for line in lines)
+                self.lines.add(lines)
                 advance(len(batch))
 
     def _lines(self, shard: Shard) -> ResumableLines:
@@ -159,22 +170,55 @@ def describe_source(path: Path, root: Path | None, model: str | Path, reporter: 
     }
 
 
-def check_clouds(requests: Sequence[CloudRequest], encoder: CloudEncoder, colors: Colors, reporter: Reporter) -> None:
-    """Read every cloud once, and raise the errors of all bad ones together (`DataError`)."""
+def check_clouds(
+    requests: Sequence[CloudRequest],
+    open_encoder: Callable[[], CloudEncoder],
+    settings: LineSettings,
+    reporter: Reporter,
+) -> dict[Path, str]:
+    """Read every cloud once; returns the error of each bad one.
+
+    Args:
+        requests: the lines that are to be worked on.
+        open_encoder: loads the encoder, which says what it needs; not called if no line has a cloud.
+        settings: ``on_bad_data`` and the range of the colors are used.
+        reporter: where progress goes.
+
+    Raises:
+        DataError: the errors of all bad clouds together, unless they are to be skipped.
+
+    """
     first: dict[Path, CloudRequest] = {}
     for request in requests:
         if request.cloud is not None:
             first.setdefault(request.cloud, request)
-
+    if not first:
+        return {}
+    encoder, errors = open_encoder(), dict[Path, str]()
     with reporter.track(len(first), "checking clouds") as advance:
 
-        def check(request: CloudRequest) -> None:
+        def check(path: Path) -> None:
             advance(1)
-            if request.cloud is not None:
-                with error_at(request.where):
-                    encoder.check(request.cloud, colors=colors)
+            try:
+                encoder.check(path, colors=settings.colors)
+            except DataError as error:
+                errors[path] = str(error)
+                if settings.on_bad_data == "stop":
+                    raise DataError(f"{first[path].where}: {error}") from error
 
-        check_all(first.values(), check, "bad clouds")
+        check_all(first, check, "bad clouds")
+    return errors
+
+
+def skip_bad_clouds(work: Work, errors: Mapping[Path, str]) -> Work:
+    """Give requests with bad clouds a line with their error, and leave the others to `work`."""
+
+    def run(batch: Sequence[CloudRequest]) -> list[dict[str, Any]]:
+        bad = {each.id: errors[each.cloud] for each in batch if each.cloud is not None and each.cloud in errors}
+        lines = iter(work([request for request in batch if request.id not in bad]) if len(bad) < len(batch) else ())
+        return [{"id": each.id, ERROR: bad[each.id]} if each.id in bad else next(lines) for each in batch]
+
+    return run
 
 
 @contextmanager

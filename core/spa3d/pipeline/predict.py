@@ -11,7 +11,16 @@ from spa3d.inference.answers import Answer, CloudQuestion
 from spa3d.inference.generation import Decoding
 from spa3d.inference.requests import CloudRequest, check_all, read_requests
 from spa3d.inference.session import ModelSource
-from spa3d.pipeline.line_job import LineJob, LineResult, LineSettings, Work, check_clouds, describe_source, error_at
+from spa3d.pipeline.line_job import (
+    LineJob,
+    LineResult,
+    LineSettings,
+    Work,
+    check_clouds,
+    describe_source,
+    error_at,
+    skip_bad_clouds,
+)
 from spa3d.runtime.progress import Reporter, SilentReporter
 
 
@@ -51,7 +60,7 @@ def predict(
         reporter: where progress goes.
 
     Raises:
-        DataError: bad lines or clouds; all of them are named.
+        DataError: bad lines, or bad clouds that are not to be skipped; all of them are named.
         OutputError: the output is in use, or was made with something else.
 
     """
@@ -64,6 +73,7 @@ def predict(
         "blind": settings.blind,
         "decoding": asdict(settings.decoding),
         "colors": settings.colors,
+        "on_bad_data": settings.on_bad_data,
     }
     job = LineJob(requests, Path(output), request, settings, reporter)
     return job.run(lambda pending: _start(source, pending, settings, reporter), "questions")
@@ -73,7 +83,7 @@ def _start(
     source: ModelSource, requests: Sequence[CloudRequest], settings: PredictionSettings, reporter: Reporter
 ) -> Work:
     """Check the questions, and return the function that asks a batch of them."""
-    check_clouds(requests, source.open_encoder(), settings.colors, reporter)
+    errors = check_clouds(requests, source.open_encoder, settings, reporter)
     session = source.open()
 
     def check(request: CloudRequest) -> None:
@@ -93,7 +103,7 @@ def _start(
         answers = session.answer(items, blind=settings.blind, decoding=settings.decoding)
         return [_make_line(*pair, blind=settings.blind) for pair in zip(batch, answers, strict=True)]
 
-    return ask
+    return skip_bad_clouds(ask, errors)
 
 
 def _make_line(request: CloudRequest, answer: Answer, *, blind: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from spa3d.checkpoints.publish import LOADING, TAGS
 from spa3d.rendering.markdown import escape_markdown, render_bullets
 from spa3d.report.document import Document, ScoreLine, collect_score_lines
 from spa3d.report.markdown import LEGEND, render_score_table
@@ -17,18 +18,6 @@ from spa3d.report.verdict import describe_cloud_gain, judge_run
 PRIVATE = ("Arguments", "Machine", "Time")
 """Details of a run that say nothing about the model, but may name folders and machines."""
 TASK = "3d-question-answering"
-LOADING = """\
-```python
-import spa3d
-
-model = spa3d.session("FOLDER")  # this folder
-print(model.ask("mug.npy", "What is this?").text)
-```
-
-A cloud is a `.npy` file of floats, `(N, 6)` with xyz and rgb in 0..1, or `(N, 3)` without color. After
-`import spa3d.auto`, transformers' `AutoModelForCausalLM` and `AutoProcessor` load the folder, too. No code of the
-folder is run.
-"""
 
 
 def render_model_card(document: Document) -> str:
@@ -65,7 +54,7 @@ def _make_data(document: Document) -> ModelCardData:
     """The metadata block: how the hub lists the model, and its scores."""
     return ModelCardData(
         library_name="spa3d",
-        tags=["spa3d", "point-cloud", "3d", "multimodal"],
+        tags=[*TAGS],
         model_name=format_title(document),
         eval_results=list(_make_results(document)),
     )

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
 import spa3d
 import spa3d.auto
+from spa3d.artifacts.hashing import hash_weights
 from spa3d.checkpoints.export import export
 from spa3d.checkpoints.pointllm_export import unsupported_features
 from spa3d.errors import CheckpointError, OutputError
@@ -54,6 +56,24 @@ def test_an_export_for_transformers_is_read_by_its_auto_classes(tmp_path: Path, 
     inputs = processor("What is this?", torch.rand(80, 6).numpy())
     torch.testing.assert_close(model.eval()(**inputs).logits, expected(**inputs).logits)
     assert (folder / "README.md").read_text() == "a card"
+
+
+@pytest.mark.parametrize("layout", ["hf", "pointllm"])
+def test_an_export_writes_card_and_passport_where_there_are_none(
+    tmp_path: Path, make_pointllm: Any, layout: Any
+) -> None:
+    make_pointllm(tmp_path / "theirs")
+    folder = export(tmp_path / "theirs", tmp_path / "ours", format=layout)
+    card, passport = ModelCard.load(folder / "README.md"), json.loads((folder / "passport.json").read_text())
+    assert card.data.library_name == "spa3d"
+    assert "It was not measured" in card.text
+    assert str(tmp_path) not in card.content + json.dumps(passport)
+    assert passport["parts"] == {"encoder": "pointbert", "projector": "mlp", "llm": "llama"}
+    model, processor = spa3d.load(folder)
+    assert passport["weights"]["model"] == hash_weights(model.state_dict())
+    assert passport["clouds"]["count"] == processor.points["count"]
+    again = export(folder, tmp_path / "again")
+    assert (again / "README.md").read_text() == card.content
 
 
 def test_unsupported_features_names_what_pointllm_cannot_hold(toy: Any) -> None:

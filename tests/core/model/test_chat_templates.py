@@ -8,33 +8,33 @@ import pytest
 
 from spa3d.contracts.dataset import Round
 from spa3d.errors import CheckpointError, DataError
-from spa3d.model.chat_templates import chat, chat_end, place_cloud, plain, vicuna
+from spa3d.model.chat_templates import PLAIN, VICUNA, Frames, chat, chat_end, make_template, place_cloud
 
 ROUNDS = [Round("What is this?", "A mug."), Round("Color?", "Red.")]
 TRICKY = [Round("Is it red or blue?", "red"), Round("Say red twice: red", " red red\n"), Round("red?", "re.d* $&")]
 
 
 def test_vicuna_is_written_as_published() -> None:
-    prompt = vicuna("</s>")(ROUNDS, "<cloud>\n", "Be brief.")
+    prompt = make_template(VICUNA, "</s>")(ROUNDS, "<cloud>\n", "Be brief.")
     assert prompt.text == (
         "Be brief. USER: <cloud>\nWhat is this? ASSISTANT: A mug.</s>USER: Color? ASSISTANT: Red.</s>"
     )
 
 
 def test_vicuna_writes_only_the_role_of_an_empty_turn() -> None:
-    prompt = vicuna("</s>")([Round("What?", "A mug."), Round("", "Red."), Round("Sure?", "")], "", "")
+    prompt = make_template(VICUNA, "</s>")([Round("What?", "A mug."), Round("", "Red."), Round("Sure?", "")], "", "")
     assert prompt.text == "USER: What? ASSISTANT: A mug.</s>USER:ASSISTANT: Red.</s>USER: Sure? ASSISTANT:"
     assert [prompt.text[a:b] for a, b in prompt.answers] == [" A mug.</s>", " Red.</s>", ""]
 
 
-@pytest.mark.parametrize("template", [vicuna, plain])
-def test_spans_hold_the_answers_with_their_end_token(template) -> None:
-    prompt = template("</s>")(ROUNDS, "", "")
+@pytest.mark.parametrize("frames", [VICUNA, PLAIN])
+def test_spans_hold_the_answers_with_their_end_token(frames: Frames) -> None:
+    prompt = make_template(frames, "</s>")(ROUNDS, "", "")
     assert [prompt.text[a:b].strip() for a, b in prompt.answers] == ["A mug.</s>", "Red.</s>"]
 
 
 def test_braces_in_a_question_are_text() -> None:
-    prompt = vicuna("</s>")([Round("Is {} it?", "{yes}")], "", "")
+    prompt = make_template(VICUNA, "</s>")([Round("Is {} it?", "{yes}")], "", "")
     assert prompt.text == "USER: Is {} it? ASSISTANT: {yes}</s>"
 
 

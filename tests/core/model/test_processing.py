@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from spa3d.contracts.dataset import Conversation, Round
 from spa3d.errors import DataError
@@ -245,3 +246,38 @@ def test_inputs_keep_their_points_in_float32_whatever_they_are_cast_to(toy: Any,
     assert torch.equal(inputs["points"], points)
     assert inputs.to("meta", dtype)["points"].device.type == "meta"
     assert inputs["points"].dtype == torch.float32
+
+
+@pytest.mark.parametrize("conversation", ["vicuna", "plain"])
+@pytest.mark.parametrize("system", ["", "Be \"brief\" {{ now }} \U0001f600\n'%}'"])
+def test_saved_chat_template_writes_the_prompts_of_training(
+    toy: Any, tmp_path: Path, conversation: str, system: str
+) -> None:
+    _, processor, _ = toy()
+    processor.conversation, processor.system = conversation, system
+    processor.save_pretrained(tmp_path)
+    saved = AutoTokenizer.from_pretrained(tmp_path)
+    start = "<s>" if processor.tokenizer("").input_ids else ""
+    rounds = (Round("What is <point>?", "A {mug}.\n"), Round(" Color? ", "Red"), Round("", ""), Round("Sure?", "Yes"))
+    for cloud, block in ((True, "<point>"), (False, "")):
+        shown = (Round(rounds[0].question.replace("<point>", block), rounds[0].answer), *rounds[1:])
+        messages = [
+            {"role": role, "content": text}
+            for turn in shown
+            for role, text in (("user", turn.question), ("assistant", turn.answer))
+        ]
+        text = saved.apply_chat_template(messages, tokenize=False)
+        assert text == start + processor.prompt(shown, cloud=cloud).text
+        ids = saved.apply_chat_template(messages[:-1], add_generation_prompt=True)["input_ids"]
+        assert ids == processor.prompt_ids(shown[:-1], "Sure?", cloud=cloud)
+    parts = [{"type": "point_cloud"}, {"type": "text", "text": "What?"}]
+    text = processor.apply_chat_template([{"role": "user", "content": parts}])
+    assert text == start + processor.prompt([Round("<point>\nWhat?", "")], cloud=True).text[: len(text) - len(start)]
+
+
+def test_chat_template_of_the_tokenizer_is_saved_where_it_is_used(toy: Any, tmp_path: Path) -> None:
+    _, processor, _ = toy()
+    processor.tokenizer.chat_template = "{{ messages }}"
+    processor.conversation = "chat"
+    processor.save_pretrained(tmp_path)
+    assert (tmp_path / "chat_template.jinja").read_text() == "{{ messages }}"

@@ -161,6 +161,34 @@ def test_predict_names_bad_clouds_and_questions_before_it_asks(
     assert sorted(path.name for path in questions.parent.iterdir()) == ["flat.npy", "q.jsonl"]
 
 
+def test_predict_gives_lines_of_skipped_clouds_an_error(
+    model: ModelSource, model_folder: Path, questions: Path, settings: PredictionSettings, cloud_files: Path
+) -> None:
+    rows = [{**line, "cloud": "none.npy"} if line["id"] in (1, "b", "e") else line for line in LINES]
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    skipping = replace(settings, on_bad_data="skip")
+    result = predict(model, questions, questions.with_name("a.jsonl"), settings=skipping)
+    assert (result.lines, result.new, result.errors) == (5, 5, 3)
+    lines = read(result.path)
+    assert [line["id"] for line in lines] == [line["id"] for line in LINES]
+    assert lines[0] == {"id": 1, "error": f"{cloud_files / 'none.npy'}: cannot be read: no such file."}
+    assert [sorted(line.keys() & {"answer", "error"}) for line in lines] == [
+        ["error"], ["error"], ["answer"], ["answer"], ["error"]
+    ]  # fmt: skip
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows if row["cloud"]))
+    skipping_features = FeatureSettings(cloud_files, on_bad_data="skip")
+    features = extract_features(model_folder, questions, questions.with_name("f"), settings=skipping_features)
+    assert [line.get("file") for line in read(features.path)] == [None, None, "d%2F%C3%BC.npy", None]
+
+
+def test_predict_without_clouds_needs_no_encoder(
+    model: ModelSource, questions: Path, settings: PredictionSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions.write_text(json.dumps(LINES[2]) + "\n")
+    monkeypatch.setattr(type(model), "open_encoder", NoLLM.open)
+    assert predict(model, questions, questions.with_name("a.jsonl"), settings=settings).new == 1
+
+
 @pytest.mark.parametrize("form", ["npy", "safetensors"])
 def test_extract_features_writes_a_file_per_cloud(
     model_folder: Path, tmp_path: Path, cloud_files: Path, form: Any

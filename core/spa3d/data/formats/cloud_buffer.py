@@ -42,8 +42,7 @@ class CloudBuffer:
     ) -> None:
         """Append a block of points."""
         rows = slice(self.used, self.used + len(points))
-        with np.errstate(invalid="ignore", over="ignore"):  # a signaling NaN; the check of the cloud refuses it
-            self._points[rows] = points
+        self._points[rows] = points
         if self._colors is not None:
             self._colors[rows] = colors
         if self._normals is not None:

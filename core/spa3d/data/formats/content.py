@@ -28,7 +28,7 @@ class Content:
     advice: str = ""
 
     @property
-    def cure(self) -> str:
+    def remedy(self) -> str:
         """What to do with a file of another name."""
         return self.advice or f"rename it to {' or '.join(self.suffixes)}"
 
@@ -43,7 +43,7 @@ _KNOWN: tuple[tuple[bytes, Content], ...] = (
     (b"LASF", Content("a LAS or LAZ file", (".las", ".laz"))),
     (b"ASTM-E57", Content("an E57 file", (".e57",))),
     (b"\x93NUMPY", Content("a NumPy array", (".npy",))),
-    (b"glTF", Content("a binary glTF file", (".glb",))),
+    (b"glTF", Content("a binary glTF file", (".glb", ".gltf"))),
     (b"OFF", Content("an OFF file", (".off",))),
     (b"COFF", Content("an OFF file", (".off",))),
     (b"PK\x03\x04", Content("a ZIP archive", (".npz", ".pt", ".pth"), _UNPACK)),
@@ -77,5 +77,5 @@ def refuse_other_content(path: Path, where: str) -> None:
         raise DataError(f"{where}: the file is empty; copy it again.")
     content = describe_content(head)
     if content is not None and path.suffix.lower() not in content.suffixes:
-        ending = f"although its name ends in {path.suffix}; " if content.suffixes else ""
-        raise DataError(f"{where}: it looks like {content.description}, {ending}{content.cure}.")
+        ending = f", although its name ends in {path.suffix}" if content.suffixes else ""
+        raise DataError(f"{where}: it looks like {content.description}{ending}; {content.remedy}.")

@@ -134,8 +134,19 @@ def divide_colors(stored: np.ndarray, top: int) -> Float[np.ndarray, "N 3"]:
     return np.divide(stored, np.float32(top), dtype=np.float32)
 
 
+def require_utf8_name(path: Path, where: str) -> None:
+    """Raise `DataError` if a library that opens paths by itself cannot open this one."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{where}: its path is no UTF-8, which the reader of this format needs; rename it.") from error
+
+
 def import_reader(module: str, where: str) -> Any:
-    """Import a library of the extra ``formats``; raises `DataError` with the command that installs it."""
+    """Import a library of the extra ``formats``.
+
+    Raises `DataError` about `where`, with the command that installs it.
+    """
     try:
         return import_module(module)
     except ImportError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from spa3d.data.formats.cloud_buffer import BLOCK, CloudBuffer, refuse_many
-from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, import_reader
+from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, import_reader, require_utf8_name
 from spa3d.errors import DataError
 
 _CARTESIAN = ("cartesianX", "cartesianY", "cartesianZ")
@@ -26,6 +26,7 @@ _LARGEST_RANGE = 1e300
 
 def _read(path: Path, reading: Reading) -> Cloud:
     pye57 = import_reader("pye57", reading.where)
+    require_utf8_name(path, reading.where)
     try:
         with pye57.E57(str(path)) as image:
             return _join(pye57, image, reading.where)
@@ -43,11 +44,20 @@ FORMAT = CloudFormat(
 
 @dataclass(frozen=True)
 class _Scan:
-    """One scan: its header, the names of its values, and the range of its colors."""
+    """One scan.
+
+    Attributes:
+        header: pye57's header.
+        fields: names of its values.
+        color_range: least and largest color; None without color.
+        is_rounded: whether coordinates are float32 and stay as they are.
+
+    """
 
     header: Any
     fields: tuple[str, ...]
     color_range: tuple[float, float] | None
+    is_rounded: bool
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -74,7 +84,8 @@ def _join(pye57: Any, image: Any, where: str) -> Cloud:
             buffer.add(_to_points(values, scan)[valid], colors if has_color else None)
     if buffer.used + invalid < count:
         raise DataError(f"{where}: truncated: {buffer.used + invalid:,} of {count:,} points are there; copy it again.")
-    return buffer.build().note(*_notes(scans, invalid, colorless))
+    precision = np.dtype(np.float32 if all(scan.is_rounded for scan in scans) else np.float64)
+    return replace(buffer.build(), precision=precision).note(*_notes(scans, invalid, colorless))
 
 
 def _describe(pye57: Any, header: Any, where: str) -> _Scan:
@@ -83,17 +94,24 @@ def _describe(pye57: Any, header: Any, where: str) -> _Scan:
     if not (set(_CARTESIAN) <= set(fields) or set(_SPHERICAL) <= set(fields)):
         there = ", ".join(header.point_fields)
         raise DataError(f"{where}: a scan without coordinates; it has {there}; possible: {', '.join(_CARTESIAN)}.")
-    return _Scan(header, fields, _find_color_range(pye57, header) if set(_COLORS) <= set(fields) else None)
+    color_range = _find_color_range(pye57, header) if set(_COLORS) <= set(fields) else None
+    first = _find_node(pye57, header, _CARTESIAN[0]) if _CARTESIAN[0] in fields else None
+    is_single = isinstance(first, pye57.libe57.FloatNode) and first.precision() == pye57.libe57.E57_SINGLE
+    return _Scan(header, fields, color_range, is_single and not np.any(header.translation))
+
+
+def _find_node(pye57: Any, header: Any, name: str) -> Any:
+    """Description of a value of the points of a scan."""
+    return pye57.utils.get_node(pye57.libe57.StructureNode(header.points.prototype()), name)
 
 
 def _find_color_range(pye57: Any, header: Any) -> tuple[float, float]:
-    """Least and largest color of a scan: by its limits, else by the type of its values, else 0 to 255."""
+    """Least and largest color: by the limits of the scan, else by the type, else 0 to 255."""
     if header.node.isDefined("colorLimits"):
         limits = header.node["colorLimits"]
         low, high = limits["colorRedMinimum"].value(), limits["colorRedMaximum"].value()
     else:
-        prototype = pye57.libe57.StructureNode(header.points.prototype())
-        node = pye57.utils.get_node(prototype, _COLORS[0])
+        node = _find_node(pye57, header, _COLORS[0])
         low, high = node.minimum(), node.maximum()
     return (float(low), float(high)) if 0 < high - low < _LARGEST_RANGE else (0.0, 255.0)
 

@@ -40,6 +40,6 @@ def find_fields(names: Iterable[str]) -> dict[str, int]:
     return result
 
 
-def has_fields(found: Mapping[str, object], fields: Sequence[str]) -> bool:
+def has_fields(positions: Mapping[str, object], fields: Sequence[str]) -> bool:
     """Whether all of some values are there."""
-    return all(field in found for field in fields)
+    return all(field in positions for field in fields)

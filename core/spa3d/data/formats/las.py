@@ -69,8 +69,7 @@ def _read_points(laspy: Any, file: BinaryIO, size: int, where: str) -> Cloud:
         has_color = set(_COLORS) <= set(header.point_format.dimension_names)
         buffer = CloudBuffer(header.point_count, colors=has_color)
         for block in reader.chunk_iterator(BLOCK):
-            with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale is refused by the check of the cloud
-                points = np.stack([block.x, block.y, block.z], axis=1)
+            points = np.stack([block.x, block.y, block.z], axis=1)
             buffer.add(points, np.stack([block[name] for name in _COLORS], axis=1) if has_color else None)
     if buffer.used < header.point_count:
         text = f"{buffer.used:,} of {header.point_count:,} points are there"

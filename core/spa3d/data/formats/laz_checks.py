@@ -70,7 +70,7 @@ def _find_table(file: BinaryIO, start: int, size: int) -> int:
 
 
 def _follow(file: BinaryIO, chunks: range, point_size: int, layers: int, points: int) -> None:
-    """Go from chunk to chunk: a point, the number of points, the sizes of the layers, the layers."""
+    """Go from chunk to chunk: a point, number of points, sizes of the layers, layers."""
     at, there = chunks.start, 0
     while at < chunks.stop:
         file.seek(at + point_size)

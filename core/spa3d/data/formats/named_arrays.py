@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,43 +47,85 @@ def build_cloud(arrays: Mapping[str, NamedArray], reading: Reading) -> Cloud:
         DataError: no array of points, or shapes that do not belong together.
 
     """
-    names = {name.lower().rpartition("/")[2]: name for name in arrays}
-    key = next((names[each] for each in POINTS if each in names), None)
-    if key is None and len(arrays) == 1:
-        key = next(iter(arrays))
-    if key is None:
-        there = ", ".join(sorted(arrays)[:20]) or "none"
-        raise DataError(f"{reading.where}: no array of points; there: {there}; possible names: {', '.join(POINTS)}.")
-    stored, notes = _load_points(arrays[key], key, reading.where)
-    used = {key}
-    columns: dict[str, np.ndarray] = {}
-    for field, keys in (("colors", COLORS), ("normals", NORMALS)):
-        found = next((names[each] for each in keys if each in names and names[each] != key), None)
-        if found is not None:
-            columns[field] = _load_columns(arrays[found], found, len(stored), reading.where)
-            used.add(found)
-    if "colors" not in columns and all(each in names for each in CHANNELS):
-        channels = [names[each] for each in CHANNELS]
-        columns["colors"] = np.stack([_load_channel(arrays[each], each, len(stored), reading) for each in channels], 1)
-        used.update(channels)
-    if stored.shape[1] == 6 and "colors" not in columns:
-        columns["colors"] = stored[:, 3:]
+    table = _Table(arrays, reading)
+    stored, notes = _load_points(*table.points(), reading.where)
+    colors = table.colors(len(stored))
+    if stored.shape[1] == 6 and colors is not None:
+        notes.append("columns 4 to 6 of the points are not used, as the colors have an array of their own")
     elif stored.shape[1] == 6:
-        notes.append(f"columns 4 to 6 of {key} are not used, as the colors have an array of their own")
-    if len(used) < len(arrays):
-        rest = sorted(set(arrays) - used)
+        colors = scale_by_type(stored[:, 3:], reading)
+    normals = table.columns(NORMALS, len(stored))
+    normals = None if normals is None else normals.astype(np.float32)
+    rest = sorted(set(arrays) - table.used)
+    if rest:
         notes.append(f"arrays that are not used: {', '.join(rest[:10])}{' …' * (len(rest) > 10)}")
-    colors = scale_by_type(columns["colors"], reading) if "colors" in columns else None
-    normals = columns["normals"].astype(np.float32) if "normals" in columns else None
-    precision = stored.dtype if np.issubdtype(stored.dtype, np.floating) else np.dtype(np.float64)
+    precision = stored.dtype if stored.dtype.kind == "f" else np.dtype(np.float64)
     return Cloud(stored[:, :3].astype(np.float64), colors, normals, notes=tuple(notes), precision=precision)
 
 
+class _Table:
+    """Arrays by name; remembers which were used.
+
+    Args:
+        arrays: the arrays.
+        reading: how they are read.
+
+    """
+
+    def __init__(self, arrays: Mapping[str, NamedArray], reading: Reading) -> None:
+        self.arrays, self.reading = arrays, reading
+        self.used: set[str] = set()
+        self._names = {name.lower().rpartition("/")[2]: name for name in arrays}
+
+    def points(self) -> tuple[NamedArray, str]:
+        """Array of the points, and its name."""
+        name = self._find(POINTS)
+        if name is None and len(self.arrays) == 1:
+            name = next(iter(self.arrays))
+        if name is None:
+            there = ", ".join(sorted(self.arrays)[:20]) or "none"
+            text = f"no array of points; there: {there}; possible names: {', '.join(POINTS)}"
+            raise DataError(f"{self.reading.where}: {text}.")
+        self.used.add(name)
+        return self.arrays[name], name
+
+    def columns(self, names: Sequence[str], points: int) -> np.ndarray | None:
+        """Values of the points, ``(N, 3)``, of the first of some names that is there."""
+        name = self._find(names)
+        if name is None:
+            return None
+        self.used.add(name)
+        return _load_columns(self.arrays[name], name, points, self.reading.where)
+
+    def colors(self, points: int) -> np.ndarray | None:
+        """Colors in an array of their own, or in three; None without any."""
+        stored = self.columns(COLORS, points)
+        if stored is not None:
+            return scale_by_type(stored, self.reading)
+        names = [self._names.get(each, "") for each in CHANNELS]
+        if not all(names):
+            return None
+        self.used.update(names)
+        channels = [_load_channel(self.arrays[each], each, points, self.reading.where) for each in names]
+        return stack_colors(channels, self.reading)
+
+    def _find(self, names: Sequence[str]) -> str | None:
+        free = (self._names[each] for each in names if self._names.get(each, "") not in {"", *self.used})
+        return next(free, None)
+
+
 def scale_by_type(stored: np.ndarray, reading: Reading) -> np.ndarray:
-    """Scale colors to [0, 1]: bytes are 0-255 and 16-bit numbers 0-65535, others as `reading` says; float32."""
+    """Scale colors to [0, 1] by their type: bytes, 16-bit numbers, or else as `reading` says."""
     if stored.dtype.kind == "u" and stored.dtype.itemsize <= 2:
         return divide_colors(stored, np.iinfo(stored.dtype).max)
     return scale_colors(stored, reading)
+
+
+def stack_colors(channels: Sequence[np.ndarray], reading: Reading) -> np.ndarray:
+    """Join red, green and blue, scaled to [0, 1]; each by its own type if their types differ."""
+    if len({each.dtype for each in channels}) == 1:
+        return scale_by_type(np.stack(channels, axis=1), reading)
+    return np.stack([scale_by_type(each, reading) for each in channels], axis=1)
 
 
 def _load_points(array: NamedArray, name: str, where: str) -> tuple[np.ndarray, list[str]]:
@@ -123,8 +165,8 @@ def _load_columns(array: NamedArray, name: str, points: int, where: str) -> np.n
     return (stored.T if turned else stored)[:, :3]
 
 
-def _load_channel(array: NamedArray, name: str, points: int, reading: Reading) -> np.ndarray:
+def _load_channel(array: NamedArray, name: str, points: int, where: str) -> np.ndarray:
     if array.shape not in ((points,), (points, 1)) or array.dtype.kind not in "fiu":
         text = f"{name} has the shape {array.shape} and the type {array.dtype}"
-        raise DataError(f"{reading.where}: {text}; for {points} points it holds {points} numbers.")
+        raise DataError(f"{where}: {text}; for {points} points it holds {points} numbers.")
     return array.load().reshape(points)

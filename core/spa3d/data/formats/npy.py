@@ -65,9 +65,8 @@ def columns(path: Path, *, record_id: str) -> int:
 def _read_cloud(path: Path, reading: Reading) -> Cloud:
     with open_file(path, reading.where, DataError) as file:
         stored = _read_body(file, _read_header(file, reading.where), reading.where)
-    with np.errstate(invalid="ignore"):  # a signaling NaN; the check of the cloud refuses it
-        colors = scale_colors(stored[:, 3:], reading) if stored.shape[1] == 6 else None
-        return Cloud(stored[:, :3].astype(np.float64), colors, precision=stored.dtype)
+    colors = scale_colors(stored[:, 3:], reading) if stored.shape[1] == 6 else None
+    return Cloud(stored[:, :3].astype(np.float64), colors, precision=stored.dtype)
 
 
 FORMAT = CloudFormat("NumPy", (".npy",), _read_cloud, "a float array (N, 6), xyz and rgb, or (N, 3)")
@@ -135,7 +134,7 @@ def _cloud_shape(shape: object, where: str) -> tuple[int, int]:
 
 
 def advise_columns(shape: tuple[object, ...]) -> str:
-    """What to do with a table of a wrong shape, as the end of a message; empty if it is no table."""
+    """End of a message about a wrong shape, which says what to do; empty if it is no table."""
     match shape:
         case (3 | 6, int()):
             return "; turn it with array.T"

@@ -1,4 +1,7 @@
-"""Reader of clouds in ``.npz`` archives of numpy arrays; nothing is unpickled and nothing is extracted."""
+"""Reader of clouds in ``.npz`` archives of numpy arrays.
+
+Nothing is unpickled, and nothing is extracted to a file.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import codecs
 import io
 import re
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Float
@@ -38,7 +38,8 @@ class NumberLines:
         self._number = first - 1
         self._numbers: list[int] = []
         self._comments = comments
-        self._stream = io.TextIOWrapper(file, _encoding(file), errors="replace")
+        encoding = _encoding(file)
+        self._stream = io.TextIOWrapper(io.BufferedReader(_Borrowed(file), 1 << 16), encoding, errors="replace")
 
     def take(self, most: int = BLOCK_LINES) -> list[str]:
         """Read up to `most` lines; fewer only at the end of the file."""
@@ -92,6 +93,21 @@ class NumberLines:
                 values = "1 value" if len(words) == 1 else f"{len(words)} values"
                 return f"line {self.number(index)}: {values} where {columns} belong."
         return ""
+
+
+class _Borrowed(io.RawIOBase):
+    """A file that stays open when this is closed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._file.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
 
 
 def is_number(word: str) -> bool:

@@ -1,4 +1,4 @@
-"""Reader of PCD files of the Point Cloud Library (PCL), with pypcd4's types and decompression."""
+"""Reader of PCD files of the Point Cloud Library (PCL), with types and LZF of pypcd4."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from spa3d.data.formats.cloud_buffer import BLOCK, CloudBuffer
 from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, divide_colors, import_reader
 from spa3d.data.formats.field_names import COLOR, NORMAL, POINT, USED, find_fields, has_fields
-from spa3d.data.formats.named_arrays import scale_by_type
+from spa3d.data.formats.named_arrays import stack_colors
 from spa3d.data.formats.number_lines import BLOCK_LINES, NumberLines
 from spa3d.data.formats.pcd_header import PcdHeader, is_padding, read_header
 from spa3d.errors import DataError
@@ -54,8 +54,7 @@ def _read_ascii(file: BinaryIO, header: PcdHeader, available: int, where: str) -
             raise DataError(f"{where}: truncated: {left:,} of {header.points:,} points are missing; copy it again.")
         values = lines.parse(block, len(header.names))
         left -= len(block)
-        with np.errstate(over="ignore", invalid="ignore"):  # infinity is left out; unused whole numbers may overflow
-            yield {name: _cast(values[:, at], header.dtype[name]) for at, name in enumerate(header.names)}
+        yield {name: _cast(values[:, at], header.dtype[name]) for at, name in enumerate(header.names)}
 
 
 def _cast(values: np.ndarray, dtype: np.dtype[np.generic]) -> np.ndarray:
@@ -73,7 +72,10 @@ def _read_binary(file: BinaryIO, header: PcdHeader, available: int, where: str) 
 
 
 def _read_compressed(file: BinaryIO, header: PcdHeader, available: int, where: str) -> Iterator[Block]:
-    """Read fields that are compressed as a whole, one after another; PCL leaves padding out, other programs do not."""
+    """Read fields that are compressed as a whole, one after another.
+
+    PCL leaves padding out, other programs do not.
+    """
     stored = [name for name in header.names if not is_padding(name)]
     compressed, size = struct.unpack("<II", file.read(8).ljust(8, b"\0"))
     if size == header.points * header.dtype.itemsize:
@@ -114,15 +116,17 @@ class _Builder:
     """
 
     def __init__(self, header: PcdHeader, reading: Reading) -> None:
-        found = find_fields(header.names)
-        if not has_fields(found, POINT):
+        fields = find_fields(header.names)
+        if not has_fields(fields, POINT):
             raise DataError(f"{reading.where}: no fields x, y and z; there: {' '.join(header.fields)}.")
         self.header, self.reading = header, reading
-        self.names = {field: header.names[position] for field, position in found.items()}
+        self.names = {field: header.names[position] for field, position in fields.items()}
         self.packed = next((name for name in _PACKED if name in header.names), None)
-        self.has_color = self.packed is not None or has_fields(found, COLOR)
-        self.has_normals = has_fields(found, NORMAL)
+        self.has_color = self.packed is not None or has_fields(fields, COLOR)
+        self.has_normals = has_fields(fields, NORMAL)
         self.missing = self.lost = 0
+        self.are_zero = self.packed is not None and self.header.dtype[self.packed].kind == "f"
+        """Whether packed colors that are stored as floats are all 0."""
         self.are_numbers = False
         """Whether packed colors are whole numbers that are stored as floats."""
 
@@ -147,9 +151,9 @@ class _Builder:
 
     def _colors(self, block: Block) -> np.ndarray:
         if self.packed is None:
-            stored = self._stack(block, COLOR)
-            types = {self.header.dtype[self.names[field]] for field in COLOR}
-            return scale_by_type(stored.astype(types.pop()) if len(types) == 1 else stored, self.reading)
+            types = [self.header.dtype[self.names[field]] for field in COLOR]
+            channels = [block[self.names[field]].astype(each) for field, each in zip(COLOR, types, strict=True)]
+            return stack_colors(channels, self.reading)
         stored = block[self.packed]
         bits = self._bits(stored) if stored.dtype.kind == "f" else stored.astype(np.int64)
         return divide_colors(np.stack([bits >> 16 & 255, bits >> 8 & 255, bits & 255], axis=1), 255)
@@ -160,6 +164,7 @@ class _Builder:
         PCL reads the bits of the float. Old files, such as those of its tutorials, have the number 4.2e+06 for
         gray instead; as bits it would mean an alpha of 63 to 75, which nobody writes.
         """
+        self.are_zero = self.are_zero and not stored.any()
         if self.header.encoding == "ascii":
             unreadable = np.isnan(stored)  # the bits of an opaque color are those of a NaN, which a text loses
             self.lost += int(unreadable.sum())
@@ -176,6 +181,8 @@ class _Builder:
             yield f"{self.packed} has whole numbers stored as floats, read as 0xRRGGBB; digits may be lost in the file"
         if self.lost:
             yield f"{self.lost:,} packed colors are written as nan, which loses them; they are black"
+        if self.are_zero and self.header.encoding == "ascii":
+            yield f"{self.packed} is 0 everywhere, as in files whose writer cut its digits; all points are black"
         if self.header.viewpoint not in ((), (0, 0, 0, 1, 0, 0, 0)):
             viewpoint = " ".join(f"{value:g}" for value in self.header.viewpoint)
             yield f"VIEWPOINT {viewpoint} of the sensor is not applied; points stay in the frame of the file"

@@ -56,14 +56,14 @@ def is_padding(name: str) -> bool:
 
 
 def read_header(pypcd4: Any, file: BinaryIO, where: str) -> PcdHeader:
-    """Read the header; leaves `file` at the first byte behind it; raises `DataError` about what is wrong."""
+    """Read the header, up to the first byte behind it; raises `DataError` about what is wrong."""
     entries, lines = _read_entries(file, where)
     fields = entries.get("fields") or entries.get("columns") or []
     encoding = " ".join(entries["data"]).lower()
     if encoding not in _ENCODINGS:
         raise DataError(f"{where}: DATA {shorten(encoding)}; possible: {', '.join(_ENCODINGS)}.")
     sizes, kinds = entries.get("size", []), entries.get("type", [])
-    counts = _whole(entries.get("count", ["1"] * len(fields)), "COUNT", where)
+    counts = _to_whole_numbers(entries.get("count", ["1"] * len(fields)), "COUNT", where)
     if not fields or not len(fields) == len(sizes) == len(kinds) == len(counts):
         numbers = f"{len(fields)} FIELDS, {len(sizes)} SIZE, {len(kinds)} TYPE, {len(counts)} COUNT"
         raise DataError(f"{where}: its header has {numbers}; there must be one of each per field.")
@@ -101,7 +101,7 @@ def _read_entries(file: BinaryIO, where: str) -> tuple[dict[str, list[str]], int
 
 def _count_points(entries: dict[str, list[str]], where: str) -> int:
     width, height, points = (
-        _whole(entries.get(key, [])[:1], key.upper(), where) for key in ("width", "height", "points")
+        _to_whole_numbers(entries.get(key, [])[:1], key.upper(), where) for key in ("width", "height", "points")
     )
     area = width[0] * (height or [1])[0] if width else None
     count = points[0] if points else area
@@ -111,7 +111,7 @@ def _count_points(entries: dict[str, list[str]], where: str) -> int:
     return count
 
 
-def _whole(words: list[str], key: str, where: str) -> list[int]:
+def _to_whole_numbers(words: list[str], key: str, where: str) -> list[int]:
     if not all(word.isascii() and word.isdigit() and len(word) < 19 for word in words):
         raise DataError(f"{where}: {key} {shorten(' '.join(words))}; whole numbers are possible.")
     return [int(word) for word in words]

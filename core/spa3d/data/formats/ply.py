@@ -12,7 +12,7 @@ from spa3d.data.formats.cloud_buffer import CloudBuffer, refuse_many
 from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, import_reader
 from spa3d.data.formats.field_names import COLOR, NORMAL, POINT, USED, find_fields, has_fields
 from spa3d.data.formats.mesh_sampling import draw_points
-from spa3d.data.formats.named_arrays import scale_by_type
+from spa3d.data.formats.named_arrays import stack_colors
 from spa3d.data.formats.ply_header import PlyElement, PlyHeader, read_header
 from spa3d.data.formats.ply_mesh import PlyMesh, build_surfaces
 from spa3d.data.formats.ply_records import Numbers, PlyRecords, Records
@@ -64,17 +64,17 @@ class _Vertices:
 
     def __init__(self, element: PlyElement, reading: Reading) -> None:
         names = [name for name in element.scalars if name not in element.lengths]
-        found = find_fields(names)
-        if not has_fields(found, POINT):
+        fields = find_fields(names)
+        if not has_fields(fields, POINT):
             raise DataError(
                 f"{reading.where}: its vertices have no x, y and z; there: {', '.join(names) or 'nothing'}."
             )
         self.element, self.reading = element, reading
         self.cloud = Cloud(np.empty((0, 3)))
         self.uv: np.ndarray | None = None
-        self._names = {field: names[position] for field, position in found.items()}
-        self._has_harmonics = not has_fields(found, COLOR) and set(_HARMONICS) <= set(names)
-        self._has_color = has_fields(found, COLOR) or self._has_harmonics
+        self._names = {field: names[position] for field, position in fields.items()}
+        self._has_harmonics = not has_fields(fields, COLOR) and set(_HARMONICS) <= set(names)
+        self._has_color = has_fields(fields, COLOR) or self._has_harmonics
         self._uv_names = next((pair for pair in _TEXTURE if set(pair) <= set(names)), None)
 
     def read(self, records: PlyRecords, *, with_uv: bool) -> None:
@@ -111,16 +111,21 @@ class _Vertices:
     def _colors(self, block: Numbers) -> np.ndarray:
         if self._has_harmonics:
             return np.clip(0.5 + _HARMONIC * np.stack([block[name] for name in _HARMONICS], axis=1), 0, 1)
-        return scale_by_type(self._stack(block, COLOR), self.reading)
+        channels = [block[self._names[field]] for field in COLOR]
+        types = [self.element.scalars[self._names[field]] for field in COLOR]
+        if [each.dtype.kind for each in channels] != [each.kind for each in types]:
+            names = ", ".join(dict.fromkeys(each.name for each in types))
+            raise DataError(f"{self.reading.where}: a color does not fit its type ({names}); correct the header.")
+        return stack_colors(channels, self.reading)
 
 
 def _read_elements(
     records: PlyRecords, header: PlyHeader, vertices: _Vertices, surface: PlyElement | None
 ) -> Records | None:
-    """Read the vertices and, if there is one, the element of the faces, in the order of the file."""
+    """Read the vertices and, if there is one, the element of faces, in the order of the file."""
     result = None
-    wanted = [vertices.element, *([surface] if surface else [])]
-    for element in header.elements[: max(map(header.elements.index, wanted)) + 1]:
+    needed = [vertices.element, *([surface] if surface else [])]
+    for element in header.elements[: max(map(header.elements.index, needed)) + 1]:
         if element is vertices.element:
             vertices.read(records, with_uv=surface is not None)
         elif element is surface:

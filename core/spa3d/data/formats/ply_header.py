@@ -84,10 +84,10 @@ def read_header(plyfile: Any, file: BinaryIO, size: int, where: str) -> PlyHeade
     counts: list[int] = []
     grammar = []
     for line in lines:
-        found = _ELEMENT.fullmatch(line)
-        if found:
-            counts.append(_to_count(found[2], line, where))
-            line = f"element {found[1]} 0"
+        stated = _ELEMENT.fullmatch(line)
+        if stated:
+            counts.append(_to_count(stated[2], line, where))
+            line = f"element {stated[1]} 0"
         is_grammar = line and not line.startswith(("comment", "obj_info"))
         grammar.append(line if is_grammar else "comment")
     try:
@@ -97,7 +97,7 @@ def read_header(plyfile: Any, file: BinaryIO, size: int, where: str) -> PlyHeade
     elements = tuple(
         _to_element(each, count, parsed.byte_order) for each, count in zip(parsed.elements, counts, strict=True)
     )
-    textures = tuple(found[1].strip() for found in map(_TEXTURE.fullmatch, lines) if found)
+    textures = tuple(match[1].strip() for match in map(_TEXTURE.fullmatch, lines) if match)
     header = PlyHeader(elements, bool(parsed.text), textures, offset, len(lines))
     _check_size(header, size - offset, where)
     return header

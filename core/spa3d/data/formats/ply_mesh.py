@@ -1,4 +1,4 @@
-"""Surfaces of PLY meshes: polygons or triangle strips, with vertex colors, face colors or textures."""
+"""Surfaces of PLY meshes: polygons or triangle strips, with the colors of any part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from spa3d.data.formats.contract import Cloud, Reading
 from spa3d.data.formats.field_names import COLOR, find_fields, has_fields
 from spa3d.data.formats.mesh_sampling import Surface, Texture
-from spa3d.data.formats.named_arrays import scale_by_type
+from spa3d.data.formats.named_arrays import stack_colors
 from spa3d.data.formats.pictures import decode_picture
 from spa3d.data.formats.ply_records import Lists, Numbers
 from spa3d.data.formats.polygons import cut_polygons
@@ -78,7 +78,7 @@ def build_surfaces(
     if uv is not None:
         try:
             pictures = [_load(path, name, reading.where) for name in textures]
-            return _textured(mesh, triangles, uv, pictures), notes
+            return _build_textured(mesh, triangles, uv, pictures), notes
         except DataError as error:
             if mesh.vertices.colors is None and not has_fields(find_fields(mesh.numbers), COLOR):
                 raise
@@ -121,18 +121,15 @@ def _cut_strips(values: Int[np.ndarray, " P"], lengths: Int[np.ndarray, " N"]) -
 
 
 def _corner_uv(mesh: PlyMesh, triangles: _Triangles) -> Float[np.ndarray, "C 2"] | None:
-    """Places in the texture of all corners of the triangles, ``(3 T, 2)``; None if there are none."""
+    """Places in the texture of the corners of the triangles, ``(3 T, 2)``; None: there are none."""
+    faces = triangles.faces
+    if not len(faces) or faces.min() < 0 or faces.max() >= len(mesh.vertices):
+        return None  # drawing from it fails with a message
     places = mesh.lists.get(_CORNERS)
     indices = next(mesh.lists[each] for each in _INDICES if each in mesh.lists)
-    if places is not None and np.array_equal(places.lengths, 2 * indices.lengths):
+    if places is not None and mesh.kind == "face" and np.array_equal(places.lengths, 2 * indices.lengths):
         return places.values.reshape(-1, 2)[triangles.corners.ravel()].astype(np.float64)
-    if (
-        mesh.uv is None
-        or not len(triangles.faces)
-        or not 0 <= triangles.faces.min() <= triangles.faces.max() < len(mesh.uv)
-    ):
-        return None
-    return mesh.uv[triangles.faces.ravel()].astype(np.float64)
+    return None if mesh.uv is None else mesh.uv[faces.ravel()].astype(np.float64)
 
 
 def _load(path: Path, name: str, where: str) -> Texture:
@@ -140,12 +137,13 @@ def _load(path: Path, name: str, where: str) -> Texture:
     return Texture(decode_picture(read_whole(find_side_file(path, name, where), where), where)[..., :3])
 
 
-def _textured(
+def _build_textured(
     mesh: PlyMesh, triangles: _Triangles, uv: Float[np.ndarray, "C 2"], textures: list[Texture]
 ) -> list[Surface]:
     """Surfaces whose triangles share no corners, one per texture."""
     points = mesh.vertices.points
-    number = mesh.numbers.get(_TEXTURE_NUMBER, np.zeros(len(mesh.lists[_CORNERS].lengths)))[triangles.polygon]
+    stated = mesh.numbers.get(_TEXTURE_NUMBER)
+    number = np.zeros(len(triangles.faces)) if stated is None else stated[triangles.polygon]
     surfaces = []
     for index, texture in enumerate(textures):
         chosen = number == index
@@ -158,8 +156,8 @@ def _textured(
 
 def _face_colors(mesh: PlyMesh, triangles: _Triangles, reading: Reading) -> Float[np.ndarray, "T 3"] | None:
     names = list(mesh.numbers)
-    found = find_fields(names)
-    if not has_fields(found, COLOR) or mesh.kind == "tristrips":
+    fields = find_fields(names)
+    if not has_fields(fields, COLOR) or mesh.kind == "tristrips":
         return None
-    stored = np.stack([mesh.numbers[names[found[field]]] for field in COLOR], axis=1)
-    return scale_by_type(stored, reading)[triangles.polygon]
+    channels = [mesh.numbers[names[fields[field]]] for field in COLOR]
+    return stack_colors(channels, reading)[triangles.polygon]

@@ -117,9 +117,9 @@ class PlyRecords:
             left -= len(lines)
             for index, line in enumerate(lines):
                 row = line.split()
-                fault = _split_row(row, len(words), starts, lengths)
-                if fault:
-                    raise DataError(f"{self.where}: line {source.number(index)}: {fault}.")
+                problem = _split_row(row, len(words), starts, lengths)
+                if problem:
+                    raise DataError(f"{self.where}: line {source.number(index)}: {problem}.")
                 words += row
         values = np.array(words, np.float64)
         numbers, lists = {}, {}
@@ -134,17 +134,16 @@ class PlyRecords:
 
 
 def _cast(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """Values of a text in the type of their property; whole numbers stay as they are if they do not fit."""
+    """Values of a text in the type of their property; whole numbers that do not fit stay floats."""
     if dtype.kind == "f":
-        with np.errstate(over="ignore"):  # infinity is refused by the check of the cloud
-            return values.astype(dtype)
+        return values.astype(dtype)
     limits = np.iinfo(dtype)
     fits = ((values >= limits.min) & (values <= limits.max) & (values % 1 == 0)).all()
     return values.astype(dtype) if fits else values
 
 
 def _split_row(row: list[str], base: int, starts: dict[str, list[int]], lengths: dict[str, list[int]]) -> str:
-    """Add the positions of the values of a line; returns what is wrong with it, or an empty string."""
+    """Add the positions of the values of a line; returns what is wrong with it, or nothing."""
     wrong = next((word for word in row if not is_number(word)), None)
     if wrong is not None:
         return f"{shorten(wrong)} is no number"

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from spa3d.data.formats.contract import Cloud, CloudFormat, Reading
+from spa3d.data.formats.contract import Cloud, CloudFormat, Reading, require_utf8_name
 from spa3d.data.formats.named_arrays import NamedArray, build_cloud
 from spa3d.errors import DataError
 
 _ONLY = "the file"
 """Name of a tensor that is saved without one."""
-_FLOATS = {torch.bfloat16: np.float32, torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
 
 
 def _read(path: Path, reading: Reading) -> Cloud:
+    require_utf8_name(path, reading.where)
     content = _load(path, reading.where)
     if isinstance(content, torch.Tensor):
         content = {_ONLY: content}
@@ -59,8 +59,12 @@ def _is_plain(value: object) -> bool:
 
 
 def _describe(tensor: torch.Tensor, where: str) -> NamedArray:
-    dtype: Any = _FLOATS.get(tensor.dtype, np.dtype(str(tensor.dtype).removeprefix("torch.")))
-    return NamedArray(tuple(tensor.shape), np.dtype(dtype), partial(_convert, tensor, where))
+    stored = torch.float32 if tensor.dtype == torch.bfloat16 else tensor.dtype
+    try:
+        dtype = torch.empty(0, dtype=stored).numpy().dtype
+    except TypeError as error:  # numpy has no such type
+        raise DataError(f"{where}: a tensor of type {tensor.dtype}; save it as float32.") from error
+    return NamedArray(tuple(tensor.shape), dtype, partial(_convert, tensor, where))
 
 
 def _convert(tensor: torch.Tensor, where: str) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from spa3d.data.cloud_checks import Colors
 from spa3d.data.formats import e57, las, npy, npz, obj, off, pcd, ply, pt, stl, text
 from spa3d.data.formats.content import refuse_other_content
@@ -62,7 +64,8 @@ def parse_cloud(path: str | Path, reading: Reading = DEFAULT) -> Cloud:
     if problem:
         raise DataError(f"{reading.where}: cannot be read: {problem}.")
     refuse_other_content(file, reading.where)
-    return replace(known.read(file, reading), source=str(path))
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are refused by the check of the cloud
+        return replace(known.read(file, reading), source=str(path))
 
 
 def find_format(path: Path) -> CloudFormat | None:

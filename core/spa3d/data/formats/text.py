@@ -18,6 +18,8 @@ from spa3d.runtime.paths import open_file
 
 _HEAD = 1 << 14
 _COUNTED = 1 << 20
+_EXCEL = re.compile(r"sep=.\s*")
+"""First line that tells Excel the separator."""
 _COMMENT = re.compile(r"^\s*(?:#|//).*$")
 
 
@@ -90,7 +92,9 @@ class _Table:
         buffer.add(values[:, layout.columns(POINT)], colors, normals)
 
     def _read_header(self) -> None:
-        """Take a line with the number of points, and a line of names or a remark, off the first block."""
+        """Take the number of points, and names or a remark, off the first block."""
+        if self._block and _EXCEL.fullmatch(self._block[0]):
+            self._drop()
         if not self._block:
             raise DataError(f"{self.lines.where}: no line of numbers; a point is a line with x, y and z.")
         if re.fullmatch(r"\s*\d+\s*", self._block[0]) and len(self._block) > 1:

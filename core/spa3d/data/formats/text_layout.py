@@ -33,13 +33,15 @@ class Layout:
 
     def columns(self, fields: Sequence[str]) -> list[int] | None:
         """Positions of some values; None if they are not there."""
-        found = find_fields(self.names)
-        return [found[field] for field in fields] if has_fields(found, fields) else None
+        positions = find_fields(self.names)
+        return [positions[field] for field in fields] if has_fields(positions, fields) else None
 
 
 def layout_of_header(names: Sequence[str]) -> Layout:
     """Layout that a header names."""
-    return Layout(tuple(names), f"columns by the header: {' '.join(name.strip() for name in names)}{_unused(names)}")
+    return Layout(
+        tuple(names), f"columns by the header: {' '.join(name.strip() for name in names)}{_list_unused(names)}"
+    )
 
 
 def guess_layout(values: Float[np.ndarray, "N columns"]) -> Layout:
@@ -55,11 +57,14 @@ def guess_layout(values: Float[np.ndarray, "N columns"]) -> Layout:
     names, *others = [(*POINT, *(name for part in order for name in _PARTS[part])) for order in fitting]
     others = [each for each in others if _positions(each) != _positions(names)]
     doubt = f"; they could also be {' or '.join(' '.join(each) for each in others)}" if others else ""
-    return Layout(names, f"columns guessed: {' '.join(names)}{_unused(names)}{doubt}; {_explain(names)}")
+    return Layout(names, f"columns guessed: {' '.join(names)}{_list_unused(names)}{doubt}; {_explain(names)}")
 
 
 def find_separator(lines: Sequence[str]) -> Callable[[str], str] | None:
-    """Find what makes spaces of separators and points of decimal commas; None if there is nothing to do."""
+    """Find a function that makes spaces of separators and points of decimal commas.
+
+    None if there is nothing to do.
+    """
     line = next((line for line in lines if ";" in line), None) or next((line for line in lines if "," in line), "")
     quoted = any('"' in each for each in lines[:2])
     if ";" in line:
@@ -73,7 +78,7 @@ def find_separator(lines: Sequence[str]) -> Callable[[str], str] | None:
 
 
 def split_names(line: str) -> list[str]:
-    """Words of a header: between commas, semicolons or tabs if there are any, else between spaces."""
+    """Split a header at commas, semicolons or tabs if there are any, else at spaces."""
     line = line.strip().lstrip("#/").strip()
     separator = next((each for each in (";", "\t", ",") if each in line), None)
     return [_unquote(word).strip() for word in line.split(separator)]
@@ -123,7 +128,7 @@ def _are_normals(values: np.ndarray) -> bool:
     return bool((np.abs(length - 1) < 0.02).mean() > 0.9 and length.max() < 1.02)
 
 
-def _unused(names: Sequence[str]) -> str:
+def _list_unused(names: Sequence[str]) -> str:
     used = _positions(names).values()
     rest = [name.strip() for position, name in enumerate(names) if position not in used]
     return f" ({', '.join(rest)} not used)" if rest else ""
