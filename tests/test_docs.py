@@ -25,8 +25,8 @@ from spa3d.registry.registry import Registry, load_registry
 from spa3d.rendering.markdown import escape_markdown
 
 ROOT = Path(__file__).parents[1]
-README, SETTINGS = ROOT / "README.md", ROOT / "docs" / "settings.md"
-FORMATS_PAGE, DOCTOR = ROOT / "docs" / "formats.md", ROOT / "docs" / "doctor.md"
+README, SETTINGS, FORMATS_PAGE = ROOT / "README.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "formats.md"
+DOCTOR_PAGE = ROOT / "docs" / "doctor.md"
 UPDATE = "SPA3D_UPDATE_DOCS"
 STALE = f"is not what the code says; {UPDATE}=1 pytest tests/test_docs.py writes it"
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -80,6 +80,11 @@ def test_the_table_of_formats() -> None:
     check_table(FORMATS_PAGE, "formats", table(("format", "endings", "what is read"), rows))
 
 
+def test_the_table_of_findings() -> None:
+    rows = [(code(name), kind.subject, kind.severity, escape_markdown(kind.meaning)) for name, kind in FINDINGS.items()]
+    check_table(DOCTOR_PAGE, "findings", table(("finding", "about", "severity", "when"), rows))
+
+
 def test_the_settings(registry: Registry) -> None:
     check_page(SETTINGS, settings_page(registry))
 
@@ -89,11 +94,6 @@ def test_links_have_targets(page: Path) -> None:
     text = re.sub(r"(?s)```.*?```", "", (ROOT / page).read_text(encoding="utf-8"))
     targets = [target for target in LINK.findall(text) if "://" not in target]
     assert [target for target in targets if not ((ROOT / page).parent / target).exists()] == []
-
-
-def test_the_table_of_findings() -> None:
-    rows = [(code(name), kind.subject, kind.severity, escape_markdown(kind.meaning)) for name, kind in FINDINGS.items()]
-    check_table(DOCTOR, "findings", table(("finding", "about", "severity", "when"), rows))
 
 
 def check_page(path: Path, expected: str) -> None:

@@ -75,7 +75,7 @@ def _list_points(facts: CloudFacts, expected: Expectation | None) -> Iterator[Ro
 
 def _list_surface(facts: CloudFacts, expected: Expectation | None) -> Iterator[Row]:
     """Rows on density, colors and normals."""
-    estimate = "" if facts.sampled >= facts.valid else f" (from {facts.sampled:,} points)"
+    estimate = "" if facts.sampled >= facts.valid else f" (from {facts.sampled:,} points, as on a surface)"
     if facts.shape:
         shape = facts.shape
         yield "spacing", f"{shape.spacing:.3g}, varies {shape.unevenness:.3g}-fold{estimate}", ""

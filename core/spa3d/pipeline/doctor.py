@@ -95,9 +95,13 @@ def examine(
 
 
 def examine_cloud(path: str | Path, examination: Examination, registry: Registry) -> CloudReport:
-    """Examine a cloud from a file; raises `DataError` if it cannot be read."""
+    """Examine a cloud from a file; raises `DataError` if it cannot be read.
+
+    From a mesh as many points are drawn as the model takes.
+    """
     expected = find_expectation(examination.model, registry) if examination.model else None
-    return judge(read_unchecked(path), expected, seed=examination.seed)
+    count = expected.preparation.count if expected else 0
+    return judge(read_unchecked(path, count=count or MESH_POINTS), expected, seed=examination.seed)
 
 
 def read_unchecked(path: str | Path, *, count: int = MESH_POINTS) -> Cloud:

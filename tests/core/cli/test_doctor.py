@@ -34,7 +34,7 @@ def test_doctor_prints_figures_findings_and_the_command_that_mends(
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert any(line.startswith("colors 0 to 255, mean") for line in lines)
     assert any(line.startswith("up axis (a guess) y (") for line in lines)
-    assert "fault: colors from 0 to 255, all whole numbers: they look like 0-255 [colors-255]" in lines
+    assert "fault: colors from 0 to 255, all whole numbers: they look like 0 to 255 [colors-255]" in lines
     assert "effect: run, chat and predict refuse the cloud, unless the range is declared" in lines
     assert any(line.startswith("remedy: --dataset.colors 0-255 in a run;") for line in lines)
     assert f"certain: spa3d doctor {bright} --fix OUT.npy (takes --colors 0-255)" in lines

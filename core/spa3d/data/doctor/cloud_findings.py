@@ -62,7 +62,7 @@ def judge_cloud(facts: CloudFacts) -> Iterator[Finding]:
     yield from _judge_numbers(facts)
     yield from _judge_points(facts)
     if facts.shape:
-        yield from _judge_shape(facts.shape)
+        yield from _judge_shape(facts.shape, facts.distinct)
     if facts.normals and facts.normals.unit < 0.95:
         yield Finding(
             "normals-length",
@@ -211,7 +211,7 @@ def _judge_points(facts: CloudFacts) -> Iterator[Finding]:
         )
 
 
-def _judge_shape(shape: ShapeFacts) -> Iterator[Finding]:
+def _judge_shape(shape: ShapeFacts, distinct: int) -> Iterator[Finding]:
     _, middle, smallest = shape.thickness
     if middle < LINE:
         yield Finding(
@@ -227,7 +227,7 @@ def _judge_shape(shape: ShapeFacts) -> Iterator[Finding]:
             "a model sees a sheet; normal for a floor plan or a picture, else a column may have been lost",
             "compare its extent with the object's",
         )
-    if shape.unevenness > UNEVEN:
+    if shape.unevenness > UNEVEN and distinct >= FEW_POINTS:
         yield Finding(
             "uneven",
             f"the spacing of points varies {shape.unevenness:.3g}-fold (5th to 95th percentile), as among vertices of "
