@@ -19,7 +19,7 @@ from spa3d.cli.flags import read_number
 from spa3d.config.overrides import Arguments, Flag, scan_run
 from spa3d.config.parse import parse_arguments, read
 from spa3d.errors import ConfigError, OutputError
-from spa3d.runtime.paths import folder_problem
+from spa3d.runtime.paths import file_problem, folder_problem
 
 if TYPE_CHECKING:
     from spa3d.data.doctor.repairs import Repairs
@@ -118,6 +118,9 @@ def _read_path(arguments: Arguments) -> Path | None:
         arguments.errors.append("spa3d doctor: name one file of a cloud or one folder, as in: spa3d doctor chair.npy")
     path = Path(words[0]) if words else None
     is_file = path is not None and bool(folder_problem(path))
+    if path is not None and is_file and file_problem(path):
+        arguments.errors.append(f"{path}: cannot be read: {file_problem(path)}")
+        return path
     if is_file and (chooses or any(flag.name.startswith("dataset.") for flag in arguments.flags)):
         arguments.errors.append(f"{path}: is no folder, so --dataset, its settings and --config have no effect")
     if is_file and arguments.has("count"):

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 STYLES = {"fault": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 LISTED = 20
-"""Bad records, repeated questions and examples that are listed."""
+"""Bad records, notes and examples of faults that are listed."""
+FEW = 5
+"""Examples of other findings that are listed; a JSON report has more."""
 Row = tuple[str, str, str]
 """Name, what is there, and what a model expects."""
 
@@ -147,7 +149,7 @@ def _print_findings(findings: Sequence[Finding]) -> None:
         print_sentence(console, escape_text(f"  effect: {finding.effect}"))
         if finding.remedy:
             print_sentence(console, escape_text(f"  remedy: {finding.remedy}"))
-        for example in finding.examples[:LISTED]:
+        for example in finding.examples[: LISTED if finding.severity == "fault" else FEW]:
             print_sentence(console, escape_text(f"  - {example}", "dim"))
 
 

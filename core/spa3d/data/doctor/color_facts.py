@@ -17,6 +17,8 @@ DARK = 1.001 / BYTE
 """Largest color that is taken for one divided by 255 twice."""
 FLAT = 0.5 / BYTE
 """Largest difference of colors that are taken for one color."""
+DIRECTIONS = 40
+"""Fewest different directions of normals; a painted object can have a few colors of length 1."""
 UNIT = 0.02
 """Largest deviation of the length of a unit vector."""
 
@@ -85,7 +87,8 @@ def _name_range(low: float, high: float, whole: float, sample: np.ndarray, *, fl
 
 
 def _are_unit(vectors: np.ndarray) -> bool:
-    """Whether nearly all are of length 1, and not only pure red, green and blue."""
+    """Whether nearly all are of length 1, in many directions."""
     lengths = np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1))
-    slanted = float((np.abs(vectors).max(axis=1) < 1 - UNIT).mean())
-    return float((np.abs(lengths - 1) < UNIT).mean()) > 0.95 and slanted > 0.1
+    if float((np.abs(lengths - 1) < UNIT).mean()) <= 0.95:
+        return False
+    return len(np.unique(np.round(vectors * 16), axis=0)) >= DIRECTIONS

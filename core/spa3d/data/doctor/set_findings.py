@@ -15,6 +15,8 @@ from spa3d.rendering.numbers import format_count
 
 COMMON = 0.05
 """Least share of the records of a split with the same caption that is reported."""
+FEWEST_COPIES = 3
+"""Fewest records with the same caption that are reported."""
 FEWEST = 20
 """Fewest records, or clouds, of which shares are judged."""
 PRIOR = 0.5
@@ -127,7 +129,7 @@ def _judge_texts(facts: SetFacts) -> Iterator[Finding]:
         if texts.records < FEWEST or not texts.captions:
             continue
         text, count = texts.captions.most_common(1)[0]
-        if count >= COMMON * texts.records:
+        if count >= max(COMMON * texts.records, FEWEST_COPIES):
             yield Finding(
                 "common-caption",
                 f"{split}: {count:,} of {format_count(texts.records, 'record')} have the caption {text[:80]!r}",
