@@ -1,7 +1,7 @@
 """Runs of several processes: ranks, and work that only the first process does.
 
-Under ``torchrun`` or ``accelerate launch`` every process takes the same steps. Training splits its batches among them.
-The first process does everything else, while the others wait. Only this module reads the variables that a launcher
+Under ``torchrun`` or ``accelerate launch`` every process takes the same steps. Training splits its batches among them,
+and an evaluation of a model its questions. The first process does everything else, while the others wait. Only this module reads the variables that a launcher
 sets. torch is imported on first use, because the command line also needs the rank.
 """
 
@@ -82,3 +82,24 @@ def run_in_first(work: Callable[[], None]) -> None:
         dist.broadcast_object_list(error)
     if error[0] and not is_first():
         raise OtherProcessError(f"rank {dist.get_rank()}: the first process failed: {error[0]}")
+
+
+def run_in_all(work: Callable[[], None]) -> None:
+    """Call `work` in every process, and wait for all; an error of one ends all processes."""
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        work()
+        return
+    errors: list[str] = [""] * dist.get_world_size()
+    error = ""
+    try:
+        work()
+    except BaseException as raised:
+        error = f"{type(raised).__name__}: {raised}"
+        raise
+    finally:
+        dist.all_gather_object(errors, error)
+    failed = next(((number, text) for number, text in enumerate(errors) if text), None)
+    if failed:
+        raise OtherProcessError(f"rank {dist.get_rank()}: rank {failed[0]} failed: {failed[1]}")
