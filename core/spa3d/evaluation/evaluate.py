@@ -14,6 +14,7 @@ from spa3d.artifacts.predictions import PredictionRow
 from spa3d.contracts.benchmark import Benchmark, Prediction, Question, Verdict, score_prediction
 from spa3d.contracts.dataset import Dataset
 from spa3d.data.questions import split_options
+from spa3d.evaluation.cached_predictor import CachedPredictor
 from spa3d.evaluation.question_sets import EvaluationItem
 from spa3d.inference.predictor import Predictor
 from spa3d.metrics.text_floor import TEXT_TABLE, AnswerTable
@@ -21,7 +22,7 @@ from spa3d.runtime.progress import Advance
 
 
 def evaluate_benchmark(
-    predictor: Predictor,
+    predictor: Predictor | CachedPredictor,
     benchmark: Benchmark,
     items: Sequence[EvaluationItem],
     views: Sequence[str],

@@ -16,6 +16,7 @@ from spa3d import ops
 from spa3d.artifacts.workspace import Workspace
 from spa3d.checkpoints.encoder_weights import LoadedWeights, load_weights
 from spa3d.config.settings import RunConfig, Selection
+from spa3d.contracts.benchmark import Benchmark
 from spa3d.contracts.dataset import Dataset, SkipLog
 from spa3d.contracts.encoder import Encoder
 from spa3d.contracts.noise import Noise
@@ -72,7 +73,7 @@ def assemble(config: RunConfig, registry: Registry, execution: Execution) -> Par
         dataset=dataset,
         noise=make_noise(config, registry),
         objective=objective,
-        benchmarks={chosen.requested: _create(registry, "benchmark", chosen) for chosen in config.benchmark},
+        benchmarks={chosen.requested: make_benchmark(chosen, registry) for chosen in config.benchmark},
         sft=registry.target(registry.get("objective", "sft"))(),
         make_encoder=partial(_create, registry, "encoder", config.encoder),
         make_projector=partial(_make_projector, registry, config.projector),
@@ -124,6 +125,12 @@ def make_dataset(config: RunConfig, registry: Registry, skip_log: SkipLog | None
         registry, "dataset", config.dataset, on_bad_data=config.on_bad_data, skip_log=skip_log or SkipLog()
     )
     return dataset
+
+
+def make_benchmark(chosen: Selection, registry: Registry) -> Benchmark:
+    """A chosen benchmark."""
+    benchmark: Benchmark = _create(registry, "benchmark", chosen)
+    return benchmark
 
 
 def make_noise(config: RunConfig, registry: Registry, **values: Any) -> Noise:

@@ -1,8 +1,9 @@
 """Runs of several processes: ranks, and work that only the first process does.
 
 Under ``torchrun`` or ``accelerate launch`` every process takes the same steps. Training splits its batches among them,
-and an evaluation of a model its questions. The first process does everything else, while the others wait. Only this module reads the variables that a launcher
-sets. torch is imported on first use, because the command line also needs the rank.
+and an evaluation of a model its questions. The first process does everything else, while the others wait. Only this
+module reads the variables that a launcher sets. torch is imported on first use, because the command line also needs the
+rank.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from spa3d.errors import ConfigError, OtherProcessError
 
@@ -84,22 +85,25 @@ def run_in_first(work: Callable[[], None]) -> None:
         raise OtherProcessError(f"rank {dist.get_rank()}: the first process failed: {error[0]}")
 
 
-def run_in_all(work: Callable[[], None]) -> None:
-    """Call `work` in every process, and wait for all; an error of one ends all processes."""
+def gather(work: Callable[[], T]) -> list[T]:
+    """Call `work` in every process, and give all of them all results, by rank.
+
+    An error of one process ends all.
+    """
     import torch.distributed as dist
 
     if not dist.is_initialized():
-        work()
-        return
-    errors: list[str] = [""] * dist.get_world_size()
-    error = ""
+        return [work()]
+    results: list[tuple[str, T | None]] = [("", None)] * dist.get_world_size()
+    own: tuple[str, T | None] = ("it ended", None)
     try:
-        work()
+        own = "", work()
     except BaseException as raised:
-        error = f"{type(raised).__name__}: {raised}"
+        own = f"{type(raised).__name__}: {raised}", None
         raise
     finally:
-        dist.all_gather_object(errors, error)
-    failed = next(((number, text) for number, text in enumerate(errors) if text), None)
+        dist.all_gather_object(results, own)
+    failed = next((f"rank {number} failed: {error}" for number, (error, _) in enumerate(results) if error), None)
     if failed:
-        raise OtherProcessError(f"rank {dist.get_rank()}: rank {failed[0]} failed: {failed[1]}")
+        raise OtherProcessError(f"rank {dist.get_rank()}: {failed}")
+    return [cast("T", result) for _, result in results]

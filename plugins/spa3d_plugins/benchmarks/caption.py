@@ -33,6 +33,7 @@ class Caption(Benchmark):
     """Captioning with each record's own caption question; records without a caption are skipped."""
 
     Config = Config
+    requires = "captions, which are conversations of the kind simple_description about a cloud"
 
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
         """Make one question per captioned record, with the facts that its reference states."""

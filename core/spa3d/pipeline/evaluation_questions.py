@@ -1,0 +1,122 @@
+"""Questions of an evaluation, with the clouds behind them read and checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spa3d.contracts.dataset import Record
+from spa3d.data.preparation import load_valid_cloud
+from spa3d.errors import SHOWN, ConfigError, DataError, bad_records, describe_unknown
+from spa3d.evaluation.question_sets import EvaluationItem, collect_questions, make_unseen_test
+from spa3d.pipeline.evaluated_model import EvaluatedModel
+from spa3d.pipeline.evaluation_settings import EvaluationContent, EvaluationSettings
+from spa3d.pipeline.question_checks import QuestionChecks, describe_lack, try_scoring
+from spa3d.runtime.progress import Reporter
+
+TRAIN = "train"
+
+
+@dataclass(frozen=True)
+class EvaluationQuestions:
+    """Usable questions.
+
+    Attributes:
+        items: by benchmark; empty for one without questions.
+        clouds: by record, the hash of its cloud; empty if no cloud is shown.
+        notes: what the report must say about them.
+
+    """
+
+    items: Mapping[str, Sequence[EvaluationItem]]
+    clouds: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def read_questions(
+    content: EvaluationContent,
+    settings: EvaluationSettings,
+    model: EvaluatedModel,
+    reporter: Reporter,
+    *,
+    training: bool,
+) -> EvaluationQuestions:
+    """Collect the questions of all benchmarks, and read every cloud that they show.
+
+    Args:
+        content: what is evaluated.
+        settings: split, limit and seed.
+        model: that is asked.
+        reporter: where progress goes.
+        training: whether training records say which objects are unseen.
+
+    Raises:
+        ConfigError: there is no such split.
+        DataError: there is no question, or data are bad and not to be skipped; bad records are listed together.
+
+    """
+    dataset, notes = content.dataset, list[str]()
+    if settings.split not in dataset.splits:
+        raise ConfigError(f"--split {settings.split}: {describe_unknown('split', settings.split, dataset.splits)}")
+    collected = {
+        name: collect_questions(
+            benchmark,
+            dataset,
+            split=settings.split,
+            seed=settings.seed,
+            limit=settings.limit,
+            is_unseen=make_unseen_test(dataset) if training else None,
+        )
+        for name, benchmark in content.benchmarks.items()
+    }
+    records = dict.fromkeys(item.question.record_id for items in collected.values() for item in items)
+    clouds, left_out = _read_clouds([*records] if content.shows_clouds else [], content, model, reporter)
+    checks = QuestionChecks(dataset, model.special_tokens)
+    items = {name: checks.select_answerable(some, left_out) for name, some in collected.items()}
+    for name, some in items.items():
+        if some:
+            try_scoring(content.benchmarks[name], some[0].question)
+        elif not collected[name]:
+            lack = describe_lack(content.benchmarks[name], dataset.records(settings.split))
+            notes.append(f"{name}: no question for it in split {settings.split} of {content.dataset_name}: {lack}")
+    if not any(items.values()):
+        none = f"{content.dataset_name}: split {settings.split!r} has no question for any of {', '.join(items)}"
+        raise DataError("\n".join([none, *notes]))
+    return EvaluationQuestions(items, clouds, tuple(notes))
+
+
+def has_train_split(content: EvaluationContent) -> bool:
+    """Whether the dataset has training records, of which the text floor is made."""
+    return TRAIN in content.dataset.splits and len(content.dataset.records(TRAIN)) > 0
+
+
+def _read_clouds(
+    record_ids: Sequence[str], content: EvaluationContent, model: EvaluatedModel, reporter: Reporter
+) -> tuple[dict[str, str], set[str]]:
+    """Hashes of the clouds of records, and the records whose clouds are bad."""
+    dataset, hashes, errors = content.dataset, dict[str, str](), dict[str, str]()
+    least = model.encoder.min_points if record_ids else 1
+    with reporter.track(len(record_ids), "reading clouds") as advance:
+        for record_id in record_ids:
+            try:
+                hashes[record_id] = _hash_cloud(dataset.record(record_id), least)
+            except DataError as error:
+                errors[record_id] = str(error)
+            advance(1)
+            if len(errors) >= SHOWN and dataset.on_bad_data == "stop":
+                break
+    if errors and dataset.on_bad_data == "stop":
+        raise bad_records([*errors.values()], complete=len(errors) < SHOWN)
+    dataset.skip_log.add(*errors.values())
+    return hashes, {*errors}
+
+
+def _hash_cloud(record: Record, min_points: int) -> str:
+    """Hash of the unprepared cloud of a record; raises `RecordError` if it is bad."""
+    cloud = load_valid_cloud(record, min_points=min_points, requested_by="the model's encoder")
+    sha = hashlib.sha256(f"{cloud.shape}{cloud.dtype}{record.has_color}".encode())
+    sha.update(np.ascontiguousarray(cloud).tobytes())
+    return sha.hexdigest()[:16]
