@@ -40,7 +40,7 @@ class EvaluationFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             inside = sorted(path.name for path in self.path.iterdir() if not path.name.startswith("."))
-            if not inside:
+            if inside in ([], [REQUEST]):  # nothing was done yet
                 write_whole(self.path / REQUEST, json.dumps(self.request, indent=1) + "\n")
                 return
         except OSError as error:

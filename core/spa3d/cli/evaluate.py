@@ -89,12 +89,13 @@ def _resolve(arguments: Arguments, model: Path) -> tuple[RunConfig, Registry]:
     Without a file, those of the run that the model is of; they name no plugin that is loaded.
     """
     path, sources = arguments.value("config"), list[Source]()
-    run = next((each for each in (model, model.parent) if (each / "config.yaml").is_file()), None)
+    folder = model.resolve()
+    run = folder.parent if folder.name == "model" else folder
     if path:
         if file_problem(path):
             raise ConfigError(f"--config {path}: {file_problem(path)}; give the config.yaml of a run")
         sources.append(read_run_file(Path(path)).select(KINDS, SETTINGS))
-    elif run:
+    elif (run / "config.yaml").is_file():
         saved = read_run_file(run / "config.yaml").select(KINDS, SETTINGS)
         sources.append(Source(saved.names, saved.several, assignments=saved.assignments, errors=saved.errors))
     elif not arguments.has("dataset") and not arguments.has("preset"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -61,17 +62,19 @@ def read_questions(
     dataset, notes = content.dataset, list[str]()
     if settings.split not in dataset.splits:
         raise ConfigError(f"--split {settings.split}: {describe_unknown('split', settings.split, dataset.splits)}")
-    collected = {
-        name: collect_questions(
-            benchmark,
-            dataset,
-            split=settings.split,
-            seed=settings.seed,
-            limit=settings.limit,
-            is_unseen=make_unseen_test(dataset) if training else None,
-        )
-        for name, benchmark in content.benchmarks.items()
-    }
+    is_unseen = make_unseen_test(dataset) if training else None
+    sample: dict[str, Any] = {"split": settings.split, "seed": settings.seed, "limit": settings.limit}
+    try:
+        collected = {
+            name: collect_questions(benchmark, dataset, is_unseen=is_unseen, **sample)
+            for name, benchmark in content.benchmarks.items()
+        }
+    except DataError:  # a benchmark may read clouds, to make twins of their objects
+        if dataset.on_bad_data == "skip":
+            raise
+        ids = [record.id for record in dataset.records(settings.split) if record.has_cloud]
+        _read_clouds(ids, content, model, reporter)
+        raise
     records = dict.fromkeys(item.question.record_id for items in collected.values() for item in items)
     clouds, left_out = _read_clouds([*records] if content.shows_clouds else [], content, model, reporter)
     checks = QuestionChecks(dataset, model.special_tokens)
@@ -97,8 +100,10 @@ def _read_clouds(
     record_ids: Sequence[str], content: EvaluationContent, model: EvaluatedModel, reporter: Reporter
 ) -> tuple[dict[str, str], set[str]]:
     """Hashes of the clouds of records, and the records whose clouds are bad."""
+    if not record_ids:
+        return {}, set()
     dataset, hashes, errors = content.dataset, dict[str, str](), dict[str, str]()
-    least = model.encoder.min_points if record_ids else 1
+    least = model.encoder.min_points
     with reporter.track(len(record_ids), "reading clouds") as advance:
         for record_id in record_ids:
             try:
