@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ class Fake:
     """Predictor that counts its batches and may be killed."""
 
     asked: list[str]
-    decoding: Decoding = Decoding()
+    decoding: Decoding = field(default_factory=Decoding)
     most: int = 99
 
     def answer_batches(self, questions: Sequence[Question], view: str) -> Iterator[tuple[list[int], list[Prediction]]]:
