@@ -6,6 +6,7 @@ Modules that import torch are imported inside functions, so that a wrong flag is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ from spa3d.cli.console import error_console, make_reporter, page, print_meanings
 from spa3d.cli.evaluate_flags import OWN_FLAGS, read_evaluation, refuse_idle
 from spa3d.cli.flags import SOURCE_FLAGS, read_choice, read_source
 from spa3d.config.choices import choose
-from spa3d.config.overrides import Arguments, Flag, scan_run, source_of_flags
+from spa3d.config.overrides import Arguments, scan_run, source_of_flags
 from spa3d.config.resolve import load_registry_of, resolve_choices
 from spa3d.config.run_file import read_run_file
 from spa3d.config.settings import RunConfig
-from spa3d.config.sources import Source
+from spa3d.config.sources import Assignment, Source, fixed_location
 from spa3d.errors import ConfigError
 from spa3d.registry.registry import Registry
 from spa3d.runtime.paths import file_problem
@@ -44,6 +45,8 @@ FLAGS = {
 }
 KINDS, SETTINGS = ("dataset", "benchmark", "noise"), ("evaluate", "on_bad_data")
 """What counts of a run.yaml: its model and its training do not."""
+SHORT = {"split": "split", "limit": "limit", "batch-size": "batch_size", "seed": "seed"}
+"""Flags that are short for those of the block ``evaluate``."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -100,18 +103,21 @@ def _resolve(arguments: Arguments, model: Path) -> tuple[RunConfig, Registry]:
         sources.append(Source(saved.names, saved.several, assignments=saved.assignments, errors=saved.errors))
     elif not arguments.has("dataset") and not arguments.has("preset"):
         raise ConfigError(f"{model}: it is not of a run, so say on which data: --dataset NAME (tools/list dataset)")
-    sources.append(source_of_flags(_run_flags(arguments)))
+    sources.append(_read_flags(arguments))
     registry = load_registry_of(*sources)
     return resolve_choices(choose(sources, registry)), registry
 
 
-def _run_flags(arguments: Arguments) -> list[Flag]:
-    """The flags of a run; those of this verb that set the same have become its flags."""
-    own = [flag[2:].partition(" ")[0] for flag in OWN_FLAGS]
-    renamed = {"split": "evaluate.split", "limit": "evaluate.limit", "batch-size": "evaluate.batch_size"}
-    renamed["seed"] = "evaluate.seed"
-    flags = [Flag(renamed.get(flag.name, flag.name), flag.value) for flag in arguments.flags]
-    return [flag for flag in flags if flag.name not in own]
+def _read_flags(arguments: Arguments) -> Source:
+    """Make a source of the flags of a run, and of those of this verb that set the same under a shorter name."""
+    own = {flag[2:].partition(" ")[0] for flag in OWN_FLAGS} - {"noise"}
+    source = source_of_flags([flag for flag in arguments.flags if flag.name not in own])
+    short = [
+        Assignment(("evaluate", SHORT[flag.name]), flag.value, fixed_location(str(flag)), dotted=True)
+        for flag in arguments.flags
+        if flag.name in SHORT
+    ]
+    return replace(source, assignments=(*source.assignments, *short))
 
 
 def _print_usage() -> None:
