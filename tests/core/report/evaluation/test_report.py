@@ -135,3 +135,11 @@ def test_headline_of_a_model_without_clouds() -> None:
     )
     assert format_headline(document)[1].startswith("classify 20.0 % (95 % interval")
     assert format_headline(document)[1].endswith("without clouds")
+
+
+def test_keys_are_documented() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "evaluate.md").read_text(encoding="utf-8")
+    content = json.loads(make_document().json_text())
+    keys = {*content, "views", "samples", *content["benchmarks"]["classify"]["views"]["noised"]}
+    keys |= {*content["benchmarks"]["classify"]["samples"], "scores", "deviation", *content["model"]}
+    assert {key for key in keys if f"`{key}`" not in page and f"`benchmarks.*.{key}`" not in page} == set()
