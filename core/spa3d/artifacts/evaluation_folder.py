@@ -1,4 +1,4 @@
-"""Folder of an evaluation: what was requested, answers of its shards, predictions and report."""
+"""Folder of an evaluation: its request, answers of its shards, predictions and report."""
 
 from __future__ import annotations
 

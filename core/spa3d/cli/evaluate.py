@@ -61,12 +61,12 @@ def main(argv: Sequence[str]) -> int:
         "device": arguments.value("device") or "auto",
         "dtype": read_choice(arguments, "dtype", ("auto", "float32", "bfloat16")),
     }
-    asked = read_evaluation(arguments)
+    request = read_evaluation(arguments)
     if arguments.errors:
         raise ConfigError(arguments.errors)
     config, registry = _resolve(arguments, model["path"])
     try:
-        result = _evaluate(model, config, registry, asked, arguments.value("output"))
+        result = _evaluate(model, config, registry, request, arguments.value("output"))
     except KeyboardInterrupt:
         error_console().print("the answers so far are kept; the same command continues")
         raise
@@ -77,13 +77,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _evaluate(
-    model: dict[str, Any], config: RunConfig, registry: Registry, asked: dict[str, Any], output: str | None
+    model: dict[str, Any], config: RunConfig, registry: Registry, request: dict[str, Any], output: str | None
 ) -> Evaluation:
     from spa3d.inference.session import ModelSource
     from spa3d.pipeline.evaluate_config import evaluate_config
 
     folder = None if output is None else Path(output)
-    return evaluate_config(ModelSource(**model), config, registry, asked, output=folder, reporter=make_reporter())
+    return evaluate_config(ModelSource(**model), config, registry, request, output=folder, reporter=make_reporter())
 
 
 def _resolve(arguments: Arguments, model: Path) -> tuple[RunConfig, Registry]:
@@ -109,7 +109,7 @@ def _resolve(arguments: Arguments, model: Path) -> tuple[RunConfig, Registry]:
 
 
 def _read_flags(arguments: Arguments) -> Source:
-    """Make a source of the flags of a run, and of those of this verb that set the same under a shorter name."""
+    """Make a source of the flags of a run, and of `SHORT` ones."""
     own = {flag[2:].partition(" ")[0] for flag in OWN_FLAGS} - {"noise"}
     source = source_of_flags([flag for flag in arguments.flags if flag.name not in own])
     short = [
@@ -125,6 +125,6 @@ def _print_usage() -> None:
     console.print("usage: spa3d evaluate MODEL --benchmark NAME,NAME --dataset NAME [FLAGS]\n", markup=False)
     print_meanings(console, FLAGS)
     console.print(
-        "\nNothing is asked twice: answers are kept in the workspace, whichever run, shard or process asked.",
+        "\nNothing is request twice: answers are kept in the workspace, whichever run, shard or process request.",
         style="dim",
     )

@@ -50,7 +50,7 @@ def refuse_idle(arguments: Arguments) -> list[str]:
 
 
 def read_evaluation(arguments: Arguments) -> dict[str, Any]:
-    """Read the flags of this verb: views, decoding, samples and shard; errors are added to the arguments."""
+    """Read views, decoding, samples and shard; errors are added to the arguments."""
     views, shard = arguments.value("views") or "clean,blind", Shard()
     names = [name.strip() for name in views.split(",")]
     arguments.errors += [
@@ -70,7 +70,7 @@ def read_evaluation(arguments: Arguments) -> dict[str, Any]:
 
 
 def _read_decoding(arguments: Arguments) -> dict[str, Any]:
-    """Read how answers are decoded: the arguments of `Decoding` and `Contrast`, and the number of samples."""
+    """Read the arguments of `Decoding` and `Contrast`, and the number of samples."""
     drawn = [name for name in DRAWN if arguments.has(name)]
     way = read_choice(arguments, "decode", DECODINGS)
     if drawn and not arguments.has("decode"):

@@ -1,4 +1,4 @@
-"""Terminal output at the end of an evaluation: each score beside its blind score and its floor."""
+"""Terminal output at the end of an evaluation: scores beside blind scores and floors."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Source:
         return replace(self, names=names, assignments=assignments)
 
     def select(self, kinds: Container[str], settings: Container[str]) -> Source:
-        """A copy with the run preset, the components of some kinds, and some other settings; all else is left out.
+        """A copy with the run preset, components of some kinds and some other settings alone.
 
         Args:
             kinds: of components, such as ``dataset``.

@@ -1,4 +1,4 @@
-"""Several drawn answers to one question: their mean in the score, and the spread between draws."""
+"""Several drawn answers to one question: their mean, and the spread between draws."""
 
 from __future__ import annotations
 

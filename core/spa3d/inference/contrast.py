@@ -1,4 +1,4 @@
-"""Contrastive decoding: what the clean cloud makes likely, less what a noised cloud makes likely, too.
+"""Contrastive decoding: takes back what a noised cloud makes likely, too.
 
 Visual contrastive decoding (VCD, arXiv 2311.16922, equations 3 to 5): the logits of a next token are
 ``(1 + alpha) * clean - alpha * noised``, and only tokens that are plausible given the clean cloud may be generated.
@@ -31,7 +31,7 @@ class Contrast:
     cutoff: float = 0.1
 
     def combine(self, clean: Float[Tensor, "*places V"], noised: Float[Tensor, "*places V"]) -> Tensor:
-        """Contrasted logits; both may also be log p, which differ from logits by a constant per place."""
+        """Contrasted logits, from logits or from log p, which differ by a constant per place."""
         return (1 + self.alpha) * clean.float() - self.alpha * noised.float()
 
     def mask_implausible(self, logits: Tensor, clean: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class Contrast:
 
 
 class ContrastLogits(LogitsProcessor):
-    """Gives both halves of a batch the contrasted logits, so that both continue with the same token.
+    """Gives both halves of a batch the contrasted logits, so that they stay equal.
 
     The first half of the rows are prompts with clean clouds, the second half the same prompts with noised ones.
     """

@@ -139,7 +139,7 @@ class Generator:
         return sums
 
     def score_vocabulary(self, prompts: Sequence[Prompt], answers: Sequence[AnswerIds]) -> Float[Tensor, "A V"]:
-        """Log p of every token at each answer token, row by row, in nats; as many rows as answer tokens."""
+        """Log p of the whole vocabulary at each answer token, prompt by prompt, in nats."""
         whole: Tensor = self._score(prompts, answers, vocabulary=True).answer_vocabulary
         return whole
 

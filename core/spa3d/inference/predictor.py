@@ -1,4 +1,4 @@
-"""Answers questions with a 3D LLM: options by likelihood, free text by greedy or sampled decoding."""
+"""Answers questions with a 3D LLM: options by likelihood, free text by generation."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def evaluate_config(
     source: ModelSource,
     config: RunConfig,
     registry: Registry,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     *,
     output: Path | None,
     reporter: Reporter,
@@ -40,7 +40,7 @@ def evaluate_config(
         source: the model, and how to load it.
         config: its dataset, benchmarks, noise and block ``evaluate`` are used.
         registry: source of these components.
-        asked: ``views``, ``decoding`` and ``contrast`` as arguments of their classes, ``samples`` and ``shard``.
+        request: ``views``, ``decoding`` and ``contrast`` as arguments of their classes, ``samples`` and ``shard``.
         output: folder of predictions and report; None: one below ``runs/``, named by a hash of the request.
         reporter: where progress goes.
 
@@ -50,15 +50,15 @@ def evaluate_config(
     """
     workspace = Workspace.from_environment()
     workspace.prepare()
-    model, settings = SavedModel(source, workspace), _read_settings(config, asked)
+    model, settings = SavedModel(source, workspace), _read_settings(config, request)
     dataset = make_dataset(config, registry)
     dataset.file_hashes = workspace.file_hashes(reporter)
-    noised = "noised" in asked["views"] or settings.decoding.contrast
+    noised = "noised" in request["views"] or settings.decoding.contrast
     content = EvaluationContent(
         benchmarks={chosen.requested: make_benchmark(chosen, registry) for chosen in config.benchmark},
         dataset=dataset,
         dataset_name=config.dataset.requested,
-        views=asked["views"],
+        views=request["views"],
         noise=make_noise(config, registry) if noised else None,
         noise_name=config.noise.requested,
     )
@@ -67,21 +67,21 @@ def evaluate_config(
         return run_evaluation(evaluation, output or _default_folder(evaluation))
 
 
-def _read_settings(config: RunConfig, asked: Mapping[str, Any]) -> EvaluationSettings:
+def _read_settings(config: RunConfig, request: Mapping[str, Any]) -> EvaluationSettings:
     evaluate = config.evaluate
-    contrast = Contrast(**asked["contrast"]) if asked["contrast"] else None
+    contrast = Contrast(**request["contrast"]) if request["contrast"] else None
     return EvaluationSettings(
         split=evaluate.split,
         limit=evaluate.limit,
         seed=evaluate.seed,
         batch_size=evaluate.batch_size,
         bootstrap=evaluate.bootstrap,
-        decoding=Decoding(**asked["decoding"], seed=evaluate.seed, contrast=contrast),
-        samples=asked["samples"],
+        decoding=Decoding(**request["decoding"], seed=evaluate.seed, contrast=contrast),
+        samples=request["samples"],
         cache=config.cache,
         cache_limit_gb=config.cache_limit_gb,
         blind_run=evaluate.blind_run,
-        shard=asked["shard"],
+        shard=request["shard"],
     )
 
 

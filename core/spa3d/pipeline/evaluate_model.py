@@ -1,4 +1,4 @@
-"""Evaluation of a model on benchmarks under chosen views, without a run; implements `spa3d.evaluate`."""
+"""Evaluation of a model under chosen views, without a run; implements `spa3d.evaluate`."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def evaluate(
 
 
 def run_evaluation(evaluation: ModelEvaluation, output: Path | None) -> Evaluation:
-    """Ask the questions, alone, as one shard, or together with the other processes of a launcher.
+    """Ask the questions: alone, as one shard, or with the other processes of a launcher.
 
     Raises:
         OutputError: `output` has something else.

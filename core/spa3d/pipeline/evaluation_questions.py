@@ -37,86 +37,94 @@ class EvaluationQuestions:
     notes: tuple[str, ...]
 
 
-def read_questions(
-    content: EvaluationContent,
-    settings: EvaluationSettings,
-    model: EvaluatedModel,
-    reporter: Reporter,
-    *,
-    training: bool,
-) -> EvaluationQuestions:
-    """Collect the questions of all benchmarks, and read every cloud that they show.
-
-    Args:
-        content: what is evaluated.
-        settings: split, limit and seed.
-        model: that is asked.
-        reporter: where progress goes.
-        training: whether training records say which objects are unseen.
-
-    Raises:
-        ConfigError: there is no such split.
-        DataError: there is no question, or data are bad and not to be skipped; bad records are listed together.
-
-    """
-    dataset, notes = content.dataset, list[str]()
-    if settings.split not in dataset.splits:
-        raise ConfigError(f"--split {settings.split}: {describe_unknown('split', settings.split, dataset.splits)}")
-    is_unseen = make_unseen_test(dataset) if training else None
-    sample: dict[str, Any] = {"split": settings.split, "seed": settings.seed, "limit": settings.limit}
-    try:
-        collected = {
-            name: collect_questions(benchmark, dataset, is_unseen=is_unseen, **sample)
-            for name, benchmark in content.benchmarks.items()
-        }
-    except DataError:  # a benchmark may read clouds, to make twins of their objects
-        if dataset.on_bad_data == "skip":
-            raise
-        ids = [record.id for record in dataset.records(settings.split) if record.has_cloud]
-        _read_clouds(ids, content, model, reporter)
-        raise
-    records = dict.fromkeys(item.question.record_id for items in collected.values() for item in items)
-    clouds, left_out = _read_clouds([*records] if content.shows_clouds else [], content, model, reporter)
-    checks = QuestionChecks(dataset, model.special_tokens)
-    items = {name: checks.select_answerable(some, left_out) for name, some in collected.items()}
-    for name, some in items.items():
-        if some:
-            try_scoring(content.benchmarks[name], some[0].question)
-        elif not collected[name]:
-            lack = describe_lack(content.benchmarks[name], dataset.records(settings.split))
-            notes.append(f"{name}: no question for it in split {settings.split} of {content.dataset_name}: {lack}")
-    if not any(items.values()):
-        none = f"{content.dataset_name}: split {settings.split!r} has no question for any of {', '.join(items)}"
-        raise DataError("\n".join([none, *notes]))
-    return EvaluationQuestions(items, clouds, tuple(notes))
-
-
 def has_train_split(content: EvaluationContent) -> bool:
     """Whether the dataset has training records, of which the text floor is made."""
     return TRAIN in content.dataset.splits and len(content.dataset.records(TRAIN)) > 0
 
 
-def _read_clouds(
-    record_ids: Sequence[str], content: EvaluationContent, model: EvaluatedModel, reporter: Reporter
-) -> tuple[dict[str, str], set[str]]:
-    """Hashes of the clouds of records, and the records whose clouds are bad."""
-    if not record_ids:
-        return {}, set()
-    dataset, hashes, errors = content.dataset, dict[str, str](), dict[str, str]()
-    least = model.encoder.min_points
-    with reporter.track(len(record_ids), "reading clouds") as advance:
-        for record_id in record_ids:
-            try:
-                hashes[record_id] = _hash_cloud(dataset.record(record_id), least)
-            except DataError as error:
-                errors[record_id] = str(error)
-            advance(1)
-            if len(errors) >= SHOWN and dataset.on_bad_data == "stop":
-                break
-    if errors and dataset.on_bad_data == "stop":
-        raise bad_records([*errors.values()], complete=len(errors) < SHOWN)
-    dataset.skip_log.add(*errors.values())
-    return hashes, {*errors}
+@dataclass(frozen=True)
+class QuestionReader:
+    """Reader of the questions of an evaluation, and of the clouds behind them.
+
+    Attributes:
+        content: what is evaluated.
+        settings: split, limit and seed.
+        model: that is asked.
+        reporter: where progress goes.
+        reads_training: whether training records say which objects are unseen.
+
+    """
+
+    content: EvaluationContent
+    settings: EvaluationSettings
+    model: EvaluatedModel
+    reporter: Reporter
+    reads_training: bool
+
+    def read(self) -> EvaluationQuestions:
+        """Collect the questions of all benchmarks, and read every cloud that they show.
+
+        Raises:
+            ConfigError: there is no such split.
+            DataError: there is no question, or data are bad and not to be skipped; bad records are listed together.
+
+        """
+        content, split = self.content, self.settings.split
+        if split not in content.dataset.splits:
+            raise ConfigError(f"--split {split}: {describe_unknown('split', split, content.dataset.splits)}")
+        collected = self._collect()
+        records = dict.fromkeys(item.question.record_id for items in collected.values() for item in items)
+        clouds, left_out = self._read_clouds([*records] if content.shows_clouds else [])
+        checks = QuestionChecks(content.dataset, self.model.special_tokens)
+        items = {name: checks.select_answerable(some, left_out) for name, some in collected.items()}
+        for name, some in items.items():
+            if some:
+                try_scoring(content.benchmarks[name], some[0].question)
+        notes = [self._describe_lack(name) for name, some in collected.items() if not some]
+        if not any(items.values()):
+            none = f"{content.dataset_name}: split {split!r} has no question for any of {', '.join(items)}"
+            raise DataError("\n".join([none, *notes]))
+        return EvaluationQuestions(items, clouds, tuple(notes))
+
+    def _collect(self) -> dict[str, list[EvaluationItem]]:
+        """The questions of each benchmark."""
+        dataset, settings = self.content.dataset, self.settings
+        is_unseen = make_unseen_test(dataset) if self.reads_training and has_train_split(self.content) else None
+        choice: dict[str, Any] = {"split": settings.split, "seed": settings.seed, "limit": settings.limit}
+        try:
+            return {
+                name: collect_questions(benchmark, dataset, is_unseen=is_unseen, **choice)
+                for name, benchmark in self.content.benchmarks.items()
+            }
+        except DataError:  # a benchmark may read clouds, to make twins of their objects
+            if dataset.on_bad_data == "stop":
+                self._read_clouds([record.id for record in dataset.records(settings.split) if record.has_cloud])
+            raise
+
+    def _read_clouds(self, record_ids: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+        """Hashes of the clouds of records, and the records whose clouds are bad."""
+        if not record_ids:
+            return {}, set()
+        dataset, hashes, errors = self.content.dataset, dict[str, str](), dict[str, str]()
+        least = self.model.encoder.min_points
+        with self.reporter.track(len(record_ids), "reading clouds") as advance:
+            for record_id in record_ids:
+                try:
+                    hashes[record_id] = _hash_cloud(dataset.record(record_id), least)
+                except DataError as error:
+                    errors[record_id] = str(error)
+                advance(1)
+                if len(errors) >= SHOWN and dataset.on_bad_data == "stop":
+                    break
+        if errors and dataset.on_bad_data == "stop":
+            raise bad_records([*errors.values()], complete=len(errors) < SHOWN)
+        dataset.skip_log.add(*errors.values())
+        return hashes, {*errors}
+
+    def _describe_lack(self, name: str) -> str:
+        split, dataset = self.settings.split, self.content.dataset
+        lack = describe_lack(self.content.benchmarks[name], dataset.records(split))
+        return f"{name}: no question for it in split {split} of {self.content.dataset_name}: {lack}"
 
 
 def _hash_cloud(record: Record, min_points: int) -> str:

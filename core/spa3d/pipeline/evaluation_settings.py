@@ -88,7 +88,7 @@ class EvaluationContent:
         return any(view != BLIND for view in self.views)
 
     def describe(self, settings: EvaluationSettings) -> dict[str, Any]:
-        """Everything that decides the answers and their scores, except the model and the files of the data."""
+        """Everything that decides answers and scores, except the model and the files of the data."""
         decoding, contrast = asdict(settings.decoding), settings.decoding.contrast
         return {
             "dataset": _describe(self.dataset_name, self.dataset),

@@ -38,10 +38,10 @@ class EvaluationViews:
     def names(self) -> list[str]:
         """Names of the requested views, in order; raises `ConfigError` for one that there is not."""
         views = self.content.views
-        own = [] if all(isinstance(view, str) for view in views) else [view.name for view in self._own.values()]
+        own = [] if all(isinstance(view, str) for view in views) else [view.name for view in self._own_views.values()]
         there = [CleanView.name, TwinView.name, BlindView.name]
         there += [NoisedView.name] if self.content.noise else []
-        names = [view if isinstance(view, str) else self._own[id(view)].name for view in views]
+        names = [view if isinstance(view, str) else self._own_views[id(view)].name for view in views]
         missing = [name for name in names if name not in (*there, *own)]
         if missing:
             raise ConfigError(f"no view {missing[0]!r}; there are: {', '.join(dict.fromkeys([*there, *own]))}")
@@ -51,7 +51,7 @@ class EvaluationViews:
     def views(self) -> Views:
         """All views of the loaded model."""
         built_in = built_in_views(self._encoder, noise=self.content.noise, seed=self.settings.seed)
-        return Views(self._encoder, [*built_in.values(), *self._own.values()])
+        return Views(self._encoder, [*built_in.values(), *self._own_views.values()])
 
     @cached_property
     def _encoder(self) -> ViewEncoder:
@@ -64,6 +64,6 @@ class EvaluationViews:
         return ViewEncoder(session.model, clouds, self._open_tokens(session))
 
     @cached_property
-    def _own(self) -> dict[int, View]:
+    def _own_views(self) -> dict[int, View]:
         """The views that the caller makes, by the identity of their functions."""
         return {id(view): view(self._encoder) for view in self.content.views if not isinstance(view, str)}

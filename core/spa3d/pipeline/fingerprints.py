@@ -147,12 +147,12 @@ def answering_fingerprint(content: str, parts: Sequence[type[Any]], *, device: s
 
 
 def records_fingerprint(dataset: Dataset) -> str:
-    """Fingerprint of the records of a dataset: its settings and files, and the code that reads them."""
+    """Fingerprint of a dataset's records: settings, files, and the code that reads them."""
     return digest([dataset.fingerprint(), _hash_modules(preparation, _module_of(dataset))])
 
 
 def noise_fingerprint(noise: Noise | None, *, seed: int) -> str:
-    """Fingerprint of what a noise does with a record: settings, code and seed; empty without a noise."""
+    """Fingerprint of a noise: settings, code and seed; empty without one."""
     if noise is None:
         return ""
     return digest([type(noise).__qualname__, noise.config.model_dump(), _hash_modules(_module_of(noise)), seed])

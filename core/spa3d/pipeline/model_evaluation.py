@@ -1,4 +1,4 @@
-"""Asks a model the questions of benchmarks, alone or with other processes, and scores its answers."""
+"""Asks a model the questions of benchmarks, all or a part, and scores its answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spa3d.inference.predictor import Predictor
 from spa3d.inference.session import Session
 from spa3d.pipeline.blind_run import read_trained_blind
 from spa3d.pipeline.evaluated_model import EvaluatedModel, SavedModel
-from spa3d.pipeline.evaluation_questions import EvaluationQuestions, has_train_split, read_questions
+from spa3d.pipeline.evaluation_questions import EvaluationQuestions, QuestionReader, has_train_split
 from spa3d.pipeline.evaluation_settings import EvaluationContent, EvaluationSettings
 from spa3d.pipeline.evaluation_views import EvaluationViews
 from spa3d.pipeline.fingerprints import noise_fingerprint, records_fingerprint
@@ -54,8 +54,7 @@ class ModelEvaluation:
     @cached_property
     def questions(self) -> EvaluationQuestions:
         """The usable questions."""
-        training = self.reads_training and has_train_split(self.content)
-        return read_questions(self.content, self.settings, self.model, self.reporter, training=training)
+        return QuestionReader(self.content, self.settings, self.model, self.reporter, self.reads_training).read()
 
     @cached_property
     def records(self) -> str:
@@ -94,13 +93,13 @@ class ModelEvaluation:
         for predictor in self._predictors:
             for name, items in self.questions.items.items():
                 questions = [item.question for item in shard.select(items)]
-                with self._track(len(questions) * len(self._logged), name) as advance:
-                    for view in self._logged:
+                with self._track(len(questions) * len(self._logged_views), name) as advance:
+                    for view in self._logged_views:
                         keys |= dict.fromkeys(predictor.ask(questions, view, advance))
         return {key: self.log[key] for key in keys}
 
     def collect_rows(self) -> list[dict[str, list[PredictionRow]]]:
-        """Ask everything that is not answered yet, and score it: for each sample, the rows by benchmark."""
+        """Ask what is not answered yet, and score all: for each sample, the rows by benchmark."""
         return [
             {name: self._answer_all(predictor, name) for name, items in self.questions.items.items() if items}
             for predictor in self._predictors
@@ -161,7 +160,7 @@ class ModelEvaluation:
         return isinstance(self.model, SavedModel) or not alone
 
     @property
-    def _logged(self) -> list[str]:
+    def _logged_views(self) -> list[str]:
         return [name for name in self.view_names if name in LOGGED_VIEWS]
 
     @cached_property

@@ -54,7 +54,7 @@ def try_scoring(benchmark: Benchmark, question: Question) -> None:
 
 
 def describe_lack(benchmark: Benchmark, records: Sequence[Record]) -> str:
-    """Describe what a benchmark needs of records, and what these have; for one without a question."""
+    """Describe what a benchmark without a question needs of records, and what these have."""
     kinds, there = Counter[str](), Counter[str]()
     for record in records:
         there["a caption"] += record.caption is not None

@@ -24,21 +24,21 @@ KEYS = AnswerKeys("model", lambda record: f"cloud of {record}", "noise", Decodin
 class Fake:
     """Predictor that counts its batches and may be killed."""
 
-    asked: list[str]
+    log_of_questions: list[str]
     decoding: Decoding = field(default_factory=Decoding)
     most: int = 99
 
     def answer_batches(self, questions: Sequence[Question], view: str) -> Iterator[tuple[list[int], list[Prediction]]]:
         for index, question in enumerate(questions):
-            if len(self.asked) == self.most:
+            if len(self.log_of_questions) == self.most:
                 raise KeyboardInterrupt
-            self.asked.append(f"{view}:{question.id}")
+            self.log_of_questions.append(f"{view}:{question.id}")
             options = question.options or ()
             logp = tuple(-1.0 - number for number in range(len(options)))
             yield [index], [Prediction(options[0] if options else "text", logp, (1,) * len(options))]
 
 
-def cached(fake: Fake, log: AnswerLog, keys: AnswerKeys = KEYS) -> CachedPredictor:
+def make_cached(fake: Fake, log: AnswerLog, keys: AnswerKeys = KEYS) -> CachedPredictor:
     source: Any = fake
     return CachedPredictor(lambda: source, keys, log)
 
@@ -91,30 +91,30 @@ def test_options_do_not_depend_on_the_decoding_of_free_answers() -> None:
 
 def test_equal_questions_are_asked_once(log: AnswerLog) -> None:
     fake, items = Fake([]), [FREE, CHOICE, replace(FREE, id="again"), replace(FREE, id="s/free", record_id="s")]
-    predictor, advanced = cached(fake, log), list[int]()
+    predictor, advanced = make_cached(fake, log), list[int]()
     answers = predictor.answer(items, "clean", advanced.append)
     assert [answer.text for answer in answers] == ["text", "a", "text", "text"]
-    assert fake.asked == ["clean:r/free", "clean:r/choice", "clean:s/free"]
+    assert fake.log_of_questions == ["clean:r/free", "clean:r/choice", "clean:s/free"]
     assert (predictor.new, sum(advanced)) == (3, 4)
     predictor.answer(items, "blind", advanced.append)
-    assert fake.asked[3:] == ["blind:r/free", "blind:r/choice"]
+    assert fake.log_of_questions[3:] == ["blind:r/free", "blind:r/choice"]
     predictor.answer(items, "clean", advanced.append)
-    assert len(fake.asked) == 5
+    assert len(fake.log_of_questions) == 5
 
 
 def test_answers_before_a_kill_are_kept(log: AnswerLog) -> None:
     items = [replace(FREE, record_id=name, id=name) for name in "abcd"]
     with pytest.raises(KeyboardInterrupt):
-        cached(Fake([], most=3), log).answer(items, "clean", lambda units: None)
+        make_cached(Fake([], most=3), log).answer(items, "clean", lambda units: None)
     fake = Fake([])
-    cached(fake, log).answer(items, "clean", lambda units: None)
-    assert fake.asked == ["clean:d"]
+    make_cached(fake, log).answer(items, "clean", lambda units: None)
+    assert fake.log_of_questions == ["clean:d"]
 
 
 def test_a_logged_answer_to_something_else_is_asked_again(log: AnswerLog) -> None:
     log.add({key(CHOICE): Prediction("a", (-1.0,), (1,)), key(FREE): Prediction("old")})
     fake = Fake([])
-    predictor = cached(fake, log)
+    predictor = make_cached(fake, log)
     assert predictor.answer([CHOICE, FREE], "clean", lambda units: None)[1].text == "old"
-    assert fake.asked == ["clean:r/choice"]
+    assert fake.log_of_questions == ["clean:r/choice"]
     assert log[key(CHOICE)].option_logp == (-1.0, -2.0)

@@ -1,4 +1,4 @@
-"""Report of one model's evaluation: report.json, report.md and report.html from one document."""
+"""Report of one model: report.json, report.md and report.html from one document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["EvaluationDocument", "write_evaluation_report"]
 
 
 def write_evaluation_report(folder: Path, document: EvaluationDocument, examples: Sequence[AnsweredExample]) -> None:
-    """Write report.md, report.html and, last, report.json into `folder`; each is replaced atomically."""
+    """Write report.md, report.html and, last, report.json, each atomically."""
     write_whole(folder / "report.md", render_markdown(document, examples))
     write_whole(folder / "report.html", render_page(document, examples))
     write_whole(folder / "report.json", document.json_text())

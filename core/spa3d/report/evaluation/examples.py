@@ -31,7 +31,7 @@ class AnsweredExample:
 def select_answered(
     rows: Sequence[PredictionRow], load: Callable[[str], Float32[np.ndarray, "N 6"]]
 ) -> list[AnsweredExample]:
-    """Select questions about different records, first those that the cloud changes the answer to.
+    """Select questions about different records, first those whose answer the cloud changes.
 
     Args:
         rows: of one benchmark, under all views.

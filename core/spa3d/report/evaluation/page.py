@@ -1,4 +1,4 @@
-"""Page report.html of an evaluation: one file without network access, in light and dark mode."""
+"""Page report.html of an evaluation: one file that needs no network."""
 
 from __future__ import annotations
 

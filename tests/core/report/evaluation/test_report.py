@@ -42,7 +42,7 @@ def make_row(number: int, view: str, value: float, *, subset: str = "test", **mo
 
 
 def make_rows(*, right: int) -> list[dict[str, Any]]:
-    """Ten questions, of which the first `right` are answered right with the cloud and the first two without."""
+    """Ten questions: the first `right` are right with the cloud, the first two without."""
     rows = [make_row(number, "clean", float(number < right)) for number in range(10)]
     rows += [make_row(number, "blind", float(number < 2)) for number in range(10)]
     rows += [make_row(number, "noised", float(number < 3)) for number in range(10)]
