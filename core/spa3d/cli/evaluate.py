@@ -40,6 +40,7 @@ FLAGS = {
     "--no-cache": "neither use nor keep answers and tokens in the workspace",
     "--device NAME": "auto, cpu, cuda, cuda:N or mps (default: auto)",
     "--dtype NAME": "arithmetic: float32, bfloat16, or auto: bfloat16 on CUDA (default: auto)",
+    "--threads N": "CPU threads; 0: torch's default. A tiny model is fastest with one (default: 0)",
     "--ops NAME": "backend of the point operations (default: auto)",
     **SOURCE_FLAGS,
 }

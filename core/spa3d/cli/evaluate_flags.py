@@ -38,7 +38,7 @@ IDLE = {
     **dict.fromkeys(
         ("blind", "no-blind"), "every question is also asked without its cloud; --views blind asks no other"
     ),
-    **dict.fromkeys(("dry-run", "version", "threads"), "a run has it"),
+    **dict.fromkeys(("dry-run", "version"), "only spa3d run has it"),
 }
 """Flags of a run that have no effect here, by their first word, and why."""
 

@@ -11,7 +11,13 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    SuppressTokensLogitsProcessor,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 from transformers.generation.streamers import BaseStreamer
 
 from spa3d.errors import DataError
@@ -183,6 +189,8 @@ class Generator:
         options: dict[str, Any] = {"logits_processor": LogitsProcessorList()}
         if decoding.contrast:
             options["logits_processor"].append(ContrastLogits(decoding.contrast))
+        patch = [self.model.config.point_ids[1]]  # stands for a cloud, and there is none in an answer
+        options["logits_processor"].append(SuppressTokensLogitsProcessor(patch, device=self.model.device))
         if decoding.temperature:
             draws = Draws([("answer", *decoding.draws_key, prompt.key) for prompt in prompts], self.model.device)
             options["logits_processor"].append(_KeyedSampling(decoding, draws))

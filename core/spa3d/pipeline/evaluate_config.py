@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from spa3d import ops
 from spa3d.artifacts.hashing import digest
 from spa3d.artifacts.workspace import Workspace
@@ -48,6 +50,8 @@ def evaluate_config(
         SpaError: any error of the input; answers so far are kept.
 
     """
+    if config.threads:
+        torch.set_num_threads(config.threads)
     workspace = Workspace.from_environment()
     workspace.prepare()
     model, settings = SavedModel(source, workspace), _read_settings(config, request)

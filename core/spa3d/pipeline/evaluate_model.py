@@ -120,7 +120,7 @@ def run_evaluation(evaluation: ModelEvaluation, output: Path | None) -> Evaluati
     distributed.join(cpu=evaluation.model.device.type == "cpu")
     if shard.count > 1 and distributed.world_size() > 1:
         raise ConfigError(f"--shard {shard}: the launcher already divides the questions; leave it out")
-    evaluation.questions  # noqa: B018 - raises for bad data, before anything is written
+    evaluation.prepare()
     folder = EvaluationFolder(output, evaluation.request) if output else None
     if folder:
         distributed.run_in_first(folder.claim)

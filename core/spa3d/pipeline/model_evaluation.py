@@ -87,6 +87,18 @@ class ModelEvaluation:
             raise ConfigError("--decode contrast: it compares the cloud with a noised one; give --noise NAME")
         self.view_names  # noqa: B018 - raises for a missing view
 
+    def prepare(self) -> None:
+        """Read what is needed before the first question, so that its errors come before any work.
+
+        Raises:
+            ConfigError: there is no such split, or no such run without clouds.
+            DataError: there is no question, or data are bad.
+
+        """
+        self.questions, self.blind_run_rows  # noqa: B018 - both raise
+        if self.settings.cache and isinstance(self.model, SavedModel):
+            self.records  # noqa: B018 - every process computes it at the same time
+
     def ask_part(self, shard: Shard) -> Mapping[str, Prediction]:
         """Ask a part of the questions; returns the answers by key."""
         keys: dict[str, None] = {}
@@ -113,10 +125,15 @@ class ModelEvaluation:
             table = make_answer_table(self.content.dataset)
             for name, some in items.items():
                 rows[name] = evaluate_text_table(table, self.content.benchmarks[name], some, split=split)
-        if self.settings.blind_run:
-            for name, trained in read_trained_blind(Path(self.settings.blind_run), items, split=split).items():
-                rows.setdefault(name, []).extend(trained)
+        for name, trained in self.blind_run_rows.items():
+            rows.setdefault(name, []).extend(trained)
         return rows
+
+    @cached_property
+    def blind_run_rows(self) -> Mapping[str, list[PredictionRow]]:
+        """Answers of a run without clouds; raises `ConfigError` if they are not those to these questions."""
+        folder = self.settings.blind_run
+        return read_trained_blind(Path(folder), self.questions.items, split=self.settings.split) if folder else {}
 
     @cached_property
     def log(self) -> AnswerLog:
