@@ -107,3 +107,25 @@ def test_one_process_two_processes_and_accumulation_give_equal_steps(tmp_path: P
             assert logged
             assert logged == pytest.approx({key: other[key] for key in logged}, abs=1e-4)
             assert single.get("terms", {}) == pytest.approx(other.get("terms", {}), rel=1e-4, abs=1e-6)
+
+
+def test_two_processes_share_the_questions_of_an_evaluation(tmp_path: Path) -> None:
+    script = [str(ROOT / "tools" / "run.py"), "--preset", "smoke", "--objective", "sft", "--train.steps", "1"]
+    script += ["--benchmark", "choice", "--device", "cpu", "--output", str(tmp_path / "run")]
+    subprocess.run([sys.executable, *script], env=environment_of(tmp_path / "bases"), check=True, capture_output=True)
+    verb = ["-m", "spa3d", "evaluate", str(tmp_path / "run"), "--benchmark", "choice,classify", "--device", "cpu"]
+    report = {}
+    for way, command in (("one", [sys.executable]), ("two", torchrun_of(2))):
+        environment = environment_of(tmp_path / way)
+        whole = [*command, *verb, "--output", str(tmp_path / way / "out")]
+        done = subprocess.run(whole, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        report[way] = json.loads((tmp_path / way / "out" / "report.json").read_text())["benchmarks"]
+    assert report["one"] == report["two"]
+    logs = [[*(tmp_path / way / ".answers").glob("*/*.jsonl")] for way in ("one", "two")]
+    assert [len(files) for files in logs] == [1, 2]
+    counts = [len(file.read_text().splitlines()) for file in logs[1]]
+    assert min(counts) > 0.4 * sum(counts)
+    again = [*torchrun_of(2), *verb, "--output", str(tmp_path / "again")]
+    done = subprocess.run(again, env=environment_of(tmp_path / "one"), capture_output=True, text=True, check=False)
+    assert "(0 new answers)" in done.stdout, done.stderr

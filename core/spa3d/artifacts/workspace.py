@@ -52,6 +52,10 @@ class Workspace:
         """File of a base's answers to a benchmark's questions."""
         return self.folder / base_key / "predictions" / f"{benchmark}.{fingerprint}.jsonl"
 
+    def model_answers(self, model: str) -> Path:
+        """Folder of the answers of a model, by its hash, to questions of any benchmark."""
+        return self.folder / ".answers" / model
+
     def clouds(self, fingerprint: str) -> Path:
         """Folder of prepared clouds."""
         return self.folder / ".clouds" / fingerprint

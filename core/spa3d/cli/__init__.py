@@ -25,7 +25,7 @@ MACHINE_ERRORS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE),
 }
 """Errors of files that are the machine's or the path's fault, wherever they are raised."""
-SHARED = {"console", "doctor_hint", "flags", "help"}
+SHARED = {"console", "doctor_hint", "evaluate_flags", "flags", "help"}
 """Modules of this package that are not verbs; modules ``VERB_output`` are not verbs either."""
 
 

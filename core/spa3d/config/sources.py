@@ -14,7 +14,7 @@ and their text values are parsed like the values of flags.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -82,6 +82,28 @@ class Source:
         names = {key: name for key, name in self.names.items() if key != kind}
         assignments = tuple(each for each in self.assignments if each.keys[:1] != (kind,))
         return replace(self, names=names, assignments=assignments)
+
+    def select(self, kinds: Container[str], settings: Container[str]) -> Source:
+        """A copy with the run preset, components of some kinds and some other settings alone.
+
+        Args:
+            kinds: of components, such as ``dataset``.
+            settings: first keys of other settings, such as ``evaluate``.
+
+        """
+        assignments = []
+        for each in self.assignments:
+            if not each.keys and isinstance(each.value, Mapping):
+                kept = {key: value for key, value in each.value.items() if key in settings}
+                assignments += [replace(each, value=kept)] if kept else []
+            elif each.keys and (each.keys[0] in kinds or each.keys[0] in settings):
+                assignments.append(each)
+        return replace(
+            self,
+            names={key: name for key, name in self.names.items() if key in kinds or key == "preset"},
+            several={key: names for key, names in self.several.items() if key in kinds},
+            assignments=tuple(assignments),
+        )
 
 
 Settings = Mapping[str, Any] | Source

@@ -72,9 +72,13 @@ class Verdict:
 
 
 class Benchmark(ABC):
-    """A set of questions and the rule that scores an answer."""
+    """A set of questions and the rule that scores an answer.
+
+    ``requires`` says in words what records need, for the message about a dataset that has no question.
+    """
 
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig
+    requires: ClassVar[str] = ""
 
     def __init__(self, **values: Any) -> None:
         self.config: Any = self.Config(**values)

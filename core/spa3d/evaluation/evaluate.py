@@ -24,6 +24,7 @@ from spa3d.contracts.benchmark import (
 )
 from spa3d.contracts.dataset import Dataset
 from spa3d.data.questions import split_options
+from spa3d.evaluation.cached_predictor import CachedPredictor
 from spa3d.evaluation.question_sets import EvaluationItem
 from spa3d.inference.predictor import Predictor
 from spa3d.metrics.reasoning import strip_thoughts
@@ -35,7 +36,7 @@ MEASURE_DIGITS = 8
 
 
 def evaluate_benchmark(
-    predictor: Predictor,
+    predictor: Predictor | CachedPredictor,
     benchmark: Benchmark,
     items: Sequence[EvaluationItem],
     views: Sequence[str],

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    SuppressTokensLogitsProcessor,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 from transformers.generation.streamers import BaseStreamer
 
 from spa3d.errors import DataError
+from spa3d.inference.contrast import Contrast, ContrastLogits
 from spa3d.model.llm import max_positions, stop_ids
 from spa3d.model.modeling import Spa3dModel
 from spa3d.model.processing import Spa3dProcessor
@@ -33,6 +41,9 @@ class Decoding:
         temperature: 0 takes the most likely token; above, tokens are drawn with the logits divided by it.
         top_p: draw only among the most likely tokens that together have this probability.
         seed: of the draws. An answer depends on the seed and its own key, never on its neighbors in a batch.
+        top_k: draw only among so many of the most likely tokens; 0: among all.
+        sample: number of the answer to the same question; another number has other draws.
+        contrast: contrastive decoding of prompts that have a noised cloud, too; None: from the shown cloud alone.
 
     """
 
@@ -40,18 +51,28 @@ class Decoding:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    top_k: int = 0
+    sample: int = 0
+    contrast: Contrast | None = None
+
+    @property
+    def draws_key(self) -> tuple[int, ...]:
+        """Key of the draws: the seed, and the number of the sample after the first one."""
+        return (self.seed, self.sample) if self.sample else (self.seed,)
 
 
 @dataclass(frozen=True)
 class Prompt:
     """A prompt that is to be continued: its ids, and its cloud as encoder tokens ``(M, D)``.
 
-    ``key`` makes the draws of its answer different from those of other prompts.
+    ``key`` makes the draws of its answer different from those of other prompts. ``noised`` is the noised cloud that
+    contrastive decoding needs.
     """
 
     ids: list[int]
     cloud: Tensor | None = None
     key: str = ""
+    noised: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +141,16 @@ class Generator:
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[AnswerIds]) -> list[float]:
         """Log p of each answer after its prompt, the end token included, in nats."""
+        sums: list[float] = self._score(prompts, answers).answer_logp.sum(dim=1).tolist()
+        return sums
+
+    def score_vocabulary(self, prompts: Sequence[Prompt], answers: Sequence[AnswerIds]) -> Float[Tensor, "A V"]:
+        """Log p of the whole vocabulary at each answer token, prompt by prompt, in nats."""
+        whole: Tensor = self._score(prompts, answers, vocabulary=True).answer_vocabulary
+        return whole
+
+    def _score(self, prompts: Sequence[Prompt], answers: Sequence[AnswerIds], **options: Any) -> Any:
+        """Run one forward over prompts with their answers."""
         rows = [
             Tokens(prompt.ids + answer.ids, [IGNORED] * len(prompt.ids) + answer.ids, [])
             for prompt, answer in zip(prompts, answers, strict=True)
@@ -127,15 +158,14 @@ class Generator:
         patch = self.model.config.point_ids[1]
         inputs = collate(rows, self.processor.pad_id, self.model.device)
         with torch.no_grad(), self.precision():
-            output = self.model(
+            return self.model(
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
                 labels=inputs["labels"],
                 point_tokens=_stack(prompts),
                 patch_count=sum(row.ids.count(patch) for row in rows),
+                **options,
             )
-        sums: list[float] = output.answer_logp.sum(dim=1).tolist()
-        return sums
 
     def decode(self, answer: AnswerIds) -> str:
         """The text of an answer."""
@@ -149,14 +179,21 @@ class Generator:
         self, prompts: Sequence[Prompt], room: int, decoding: Decoding, on_text: OnText | None
     ) -> list[AnswerIds]:
         """Continue each prompt by at most `room` tokens."""
+        count = len(prompts)
+        if decoding.contrast:
+            prompts = [*prompts, *(replace(prompt, cloud=prompt.noised) for prompt in prompts)]
         rows = self.processor.pad([prompt.ids for prompt in prompts], side="left")
         inputs = {name: value.to(self.model.device) for name, value in rows.items()}
         model: Any = self.model
         stops = stop_ids(model, *self.processor.stop_ids)
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"logits_processor": LogitsProcessorList()}
+        if decoding.contrast:
+            options["logits_processor"].append(ContrastLogits(decoding.contrast))
+        patch = [self.model.config.point_ids[1]]  # stands for a cloud, and there is none in an answer
+        options["logits_processor"].append(SuppressTokensLogitsProcessor(patch, str(self.model.device)))
         if decoding.temperature:
-            draws = Draws([("answer", decoding.seed, prompt.key) for prompt in prompts], self.model.device)
-            options["logits_processor"] = LogitsProcessorList([_KeyedSampling(decoding, draws)])
+            draws = Draws([("answer", *decoding.draws_key, prompt.key) for prompt in prompts], self.model.device)
+            options["logits_processor"].append(_KeyedSampling(decoding, draws))
         if on_text is not None:
             options["streamer"] = _TextStreamer(self.processor, stops, on_text)
         with torch.no_grad(), self.precision():
@@ -169,7 +206,7 @@ class Generator:
                 pad_token_id=self.processor.pad_id,
                 **options,
             )
-        return [_cut(answer, stops) for answer in written[:, inputs["input_ids"].shape[1] :].tolist()]
+        return [_cut(answer, stops) for answer in written[:count, inputs["input_ids"].shape[1] :].tolist()]
 
 
 def _cut(ids: Sequence[int], stops: Sequence[int]) -> AnswerIds:
@@ -193,13 +230,15 @@ class _KeyedSampling(LogitsProcessor):
 
     def __init__(self, decoding: Decoding, draws: Draws) -> None:
         self.temperature, self.draws = decoding.temperature, draws
-        self.nucleus = TopPLogitsWarper(decoding.top_p) if decoding.top_p < 1 else None
+        self.limits = LogitsProcessorList()
+        if decoding.top_k:
+            self.limits.append(TopKLogitsWarper(decoding.top_k))
+        if decoding.top_p < 1:
+            self.limits.append(TopPLogitsWarper(decoding.top_p))
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Logits ``(B, V)`` in which only the drawn token is finite."""
-        logits = scores.float() / self.temperature
-        if self.nucleus is not None:
-            logits = self.nucleus(input_ids, logits)
+        logits: Any = self.limits(input_ids, scores.float() / self.temperature)
         total = torch.softmax(logits, dim=-1).double().cumsum(dim=-1)
         drawn = torch.searchsorted(total, self.draws.uniform(1).double() * total[:, -1:], right=True)
         chosen = drawn.clamp(max=logits.shape[-1] - 1)

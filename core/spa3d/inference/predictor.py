@@ -1,9 +1,9 @@
-"""Answers questions with a 3D LLM: options by likelihood, free text by greedy decoding."""
+"""Answers questions with a 3D LLM: options by likelihood, free text by generation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from spa3d.contracts.benchmark import Prediction, Question
 from spa3d.data.questions import OPTIONS
 from spa3d.errors import CheckpointError, error_context
+from spa3d.inference.contrast import Contrast
 from spa3d.inference.generation import AnswerIds, Decoding, Generator, Prompt
 from spa3d.inference.views import View
 from spa3d.model.llm import keeps_keys_and_values
@@ -28,6 +29,9 @@ DECODING: Mapping[str, Any] = {
     "most_tokens": LONGEST_ANSWER,
 }
 """How answers are picked or written, for reports."""
+GREEDY = Decoding(max_tokens=LONGEST_ANSWER)
+CLEAN, NOISED = "clean", "noised"
+"""The views that contrastive decoding compares; all other views are decoded without it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Predictor:
         views: views of the model; noise is that of the first epoch.
         batch_size: questions per forward; fewer where a question has more than four options.
         bf16: run under bfloat16 autocast.
+        decoding: of free answers; its contrast also scores the options.
 
     """
 
@@ -47,6 +52,7 @@ class Predictor:
     views: Mapping[str, View]
     batch_size: int = 64
     bf16: bool = False
+    decoding: Decoding = GREEDY
 
     @property
     def generator(self) -> Generator:
@@ -55,17 +61,23 @@ class Predictor:
 
     def answer(self, questions: Sequence[Question], view: str, advance: Advance) -> list[Prediction]:
         """Predict the answer to each question, in order, under the named view."""
-        shown = self.views[view]
-        self.model.eval()
         predictions_by_index: dict[int, Prediction] = {}
+        for indices, predictions in self.answer_batches(questions, view):
+            predictions_by_index.update(zip(indices, predictions, strict=True))
+            advance(len(indices))
+        return [predictions_by_index[index] for index in range(len(questions))]
+
+    def answer_batches(
+        self, questions: Sequence[Question], view: str
+    ) -> Iterator[tuple[Sequence[int], list[Prediction]]]:
+        """Yield the answers batch by batch, with the indices of their questions."""
+        self.model.eval()
         for indices in self._batches(questions):
             batch = [questions[index] for index in indices]
             ask = self._score_options if batch[0].options else self._generate
             with torch.no_grad(), self.generator.precision():
-                predictions = ask(batch, shown)
-            predictions_by_index.update(zip(indices, predictions, strict=True))
-            advance(len(batch))
-        return [predictions_by_index[index] for index in range(len(questions))]
+                predictions = ask(batch, self.views[view])
+            yield indices, predictions
 
     def _batches(self, questions: Sequence[Question]) -> Iterator[list[int]]:
         """Yield batches of indices: questions with the same number of options and similar length."""
@@ -84,10 +96,14 @@ class Predictor:
             with error_context(question.record_id):
                 options, cloud = question.options or (), view.prefix == "cloud"
                 encoded.append(self.processor.option_ids(question.prompt, options, cloud=cloud))
-        tails = [tail for _, options in encoded for tail in options]
-        shared = keeps_keys_and_values(self.model.language_model)
-        score = self._tail_logp if shared else self._row_logp
-        logp = score([prefix for prefix, _ in encoded], tails, self._tokens(batch, view))
+        prefixes, tails = [prefix for prefix, _ in encoded], [tail for _, options in encoded for tail in options]
+        shown = self._tokens(batch, view)
+        if self._contrasts(view):
+            logp = self._contrast_logp(prefixes, tails, shown, self._tokens(batch, self.views[NOISED]))
+        elif keeps_keys_and_values(self.model.language_model):
+            logp = self._tail_logp(prefixes, tails, shown)
+        else:
+            logp = self.generator.score(*self._whole_rows(prefixes, tails, shown))
         predictions = []
         for i, question in enumerate(batch):
             options = question.options or ()
@@ -100,6 +116,9 @@ class Predictor:
                 )
             )
         return predictions
+
+    def _contrasts(self, view: View) -> bool:
+        return self.decoding.contrast is not None and view.name == CLEAN
 
     def _tail_logp(
         self, prefixes: Sequence[list[int]], tails: Sequence[list[int]], point_tokens: Tensor | None
@@ -135,24 +154,45 @@ class Predictor:
         sums: list[float] = (logp * real).sum(dim=1).tolist()  # one copy from the device, not one per element
         return sums
 
-    def _row_logp(
-        self, prefixes: Sequence[list[int]], tails: Sequence[list[int]], point_tokens: Tensor | None
+    def _contrast_logp(
+        self,
+        prefixes: Sequence[list[int]],
+        tails: Sequence[list[int]],
+        shown: Tensor | None,
+        noised: Tensor | None,
     ) -> list[float]:
-        """Log p of each tail after its prefix, nats, with a forward over every whole row."""
+        """Log p of each tail under the contrasted logits, nats, with a forward over every whole row."""
+        contrast = self.decoding.contrast or Contrast()
+        clean, other = (
+            self.generator.score_vocabulary(*self._whole_rows(prefixes, tails, clouds)) for clouds in (shown, noised)
+        )
+        logp = torch.log_softmax(contrast.combine(clean, other), dim=-1)
+        ids = torch.tensor([token for tail in tails for token in tail], device=logp.device)
+        rows = logp.gather(1, ids.unsqueeze(1)).squeeze(1).split([len(tail) for tail in tails])
+        return [float(row.sum()) for row in rows]
+
+    def _whole_rows(
+        self, prefixes: Sequence[list[int]], tails: Sequence[list[int]], point_tokens: Tensor | None
+    ) -> tuple[list[Prompt], list[AnswerIds]]:
+        """Prompt and answer of each tail."""
         share = len(tails) // len(prefixes)
         clouds = [None] * len(prefixes) if point_tokens is None else [*point_tokens]
         prompts = [Prompt(prefix, cloud) for prefix, cloud in zip(prefixes, clouds, strict=True) for _ in range(share)]
-        return self.generator.score(prompts, [AnswerIds(tail, stopped=True) for tail in tails])
+        return prompts, [AnswerIds(tail, stopped=True) for tail in tails]
 
     def _generate(self, batch: Sequence[Question], view: View) -> list[Prediction]:
-        """Generate answers greedily: equal questions get equal answers."""
-        clouds, prompts = self._tokens(batch, view), list[Prompt]()
+        """Generate free answers; greedily, equal questions get equal answers."""
+        clouds, noised, prompts = self._tokens(batch, view), None, list[Prompt]()
+        decoding = self.decoding if self._contrasts(view) else replace(self.decoding, contrast=None)
+        if decoding.contrast:
+            noised = self._tokens(batch, self.views[NOISED])
         for i, question in enumerate(batch):
             with error_context(question.record_id):
                 ids = self.processor.question_ids(question.prompt, cloud=view.prefix == "cloud")
-                self.generator.room(ids, LONGEST_ANSWER)
-            prompts.append(Prompt(ids, None if clouds is None else clouds[i]))
-        answers = self.generator.generate(prompts, Decoding(max_tokens=LONGEST_ANSWER))
+                self.generator.room(ids, decoding.max_tokens)
+            shown, other = (None if each is None else each[i] for each in (clouds, noised))
+            prompts.append(Prompt(ids, shown, f"{question.record_id}\n{question.prompt}", other))
+        answers = self.generator.generate(prompts, decoding)
         return [Prediction(self.generator.decode(answer)) for answer in answers]
 
     def _tokens(self, batch: Sequence[Question], view: View) -> Float[Tensor, "B M D"] | None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from spa3d.config.evaluate_settings import EvaluateSettings
 from spa3d.config.settings import TrainSettings
-from spa3d.contracts.benchmark import Benchmark, Prediction, Question, score_prediction
 from spa3d.contracts.dataset import Record, Round
 from spa3d.contracts.objective import asks_for_twins
 from spa3d.data.cloud_checks import reject_coarse
@@ -19,6 +18,7 @@ from spa3d.errors import ConfigError, DataError, PluginError, error_context
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions, make_unseen_test
 from spa3d.model.special_tokens import reject_special_tokens
 from spa3d.pipeline.parts import Parts
+from spa3d.pipeline.question_checks import QuestionChecks, try_scoring
 from spa3d.runtime.progress import Reporter, SilentReporter
 
 WORTH_SHOWING = 50_000
@@ -95,7 +95,7 @@ class DataChecks:
             )
             by_benchmark[benchmark] = self.select_answerable(items, data)
             if by_benchmark[benchmark]:
-                _try_scoring(asks, by_benchmark[benchmark][0].question)
+                try_scoring(asks, by_benchmark[benchmark][0].question)
             else:
                 self.reporter.say(f"{benchmark}: dataset {name} has no question for it in split {settings.split}")
         if not any(by_benchmark.values()):
@@ -117,10 +117,8 @@ class DataChecks:
 
     def select_answerable(self, items: Sequence[EvaluationItem], data: RunData) -> list[EvaluationItem]:
         """The usable questions; of a pair both members or none."""
-        left_out = set().union(*data.left_out.values())
-        lost = [item for item in items if item.question.record_id in left_out or not self._is_fit(item.question)]
-        ids, pairs = {item.question.id for item in lost}, {item.pair_id for item in lost if item.pair_id is not None}
-        return [item for item in items if item.question.id not in ids and item.pair_id not in pairs]
+        checks = QuestionChecks(self.dataset, self.parts.special_tokens)
+        return checks.select_answerable(items, set().union(*data.left_out.values()))
 
     def check(self, record: Record) -> None:
         """Raise `DataError` if training or evaluation would fail at `record`."""
@@ -185,26 +183,6 @@ class DataChecks:
                     self.dataset.skip_log.add(str(error))
                 advance(1)
         return usable, frozenset(skipped)
-
-    def _is_fit(self, question: Question) -> bool:
-        """Whether the text is usable; if not, raise `DataError` or add to the skip log."""
-        try:
-            with error_context(question.record_id):
-                texts = [Round(question.prompt, option) for option in question.options or (question.answer,)]
-                reject_special_tokens(texts, self.parts.special_tokens)
-        except DataError as error:
-            if self.dataset.on_bad_data == "stop":
-                raise
-            self.dataset.skip_log.add(str(error))
-            return False
-        return True
-
-
-def _try_scoring(benchmark: Benchmark, question: Question) -> None:
-    """Let `benchmark` judge the right answer; raises `PluginError` for a broken verdict."""
-    options = question.options or ()
-    logp = tuple(0.0 if option == question.answer else -1.0 for option in options)
-    score_prediction(benchmark, question, Prediction(question.answer, logp, (1,) * len(options)))
 
 
 def unchecked_data(parts: Parts) -> RunData:

@@ -7,7 +7,7 @@ files of the code that makes it. The code is given as module objects; the module
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -18,8 +18,11 @@ from spa3d.artifacts.workspace import Workspace
 from spa3d.config.hub_ids import is_hub_id
 from spa3d.config.settings import PairsSettings, RunConfig
 from spa3d.config.stages import stages_of
+from spa3d.contracts.dataset import Dataset
+from spa3d.contracts.noise import Noise
 from spa3d.data import preparation
 from spa3d.evaluation import evaluate
+from spa3d.inference import predictor
 from spa3d.model import modeling
 from spa3d.model.foreign_folders import hub_commit
 from spa3d.pipeline import build_base, post_train
@@ -130,6 +133,32 @@ def _module_of(part: object) -> ModuleType:
 def _hash_modules(*modules: ModuleType) -> str:
     """Hash the source files of `modules` and of all modules that they import."""
     return hash_sources(source_files(*modules))
+
+
+def answering_fingerprint(content: str, parts: Sequence[type[Any]], *, device: str, bf16: bool) -> str:
+    """Fingerprint of a model that answers questions, for the keys of its answers.
+
+    Args:
+        content: hash of its weights and its processor.
+        parts: the classes of its encoder and projector.
+        device: the type of device; neither the number of threads nor that of processes counts.
+        bf16: whether it runs under bfloat16 autocast.
+
+    """
+    code = _hash_modules(predictor, *(sys.modules[part.__module__] for part in parts))
+    return digest([content, device, bf16, code])
+
+
+def records_fingerprint(dataset: Dataset) -> str:
+    """Fingerprint of a dataset's records: settings, files, and the code that reads them."""
+    return digest([dataset.fingerprint(), _hash_modules(preparation, _module_of(dataset))])
+
+
+def noise_fingerprint(noise: Noise | None, *, seed: int) -> str:
+    """Fingerprint of a noise: settings, code and seed; empty without one."""
+    if noise is None:
+        return ""
+    return digest([type(noise).__qualname__, noise.config.model_dump(), _hash_modules(_module_of(noise)), seed])
 
 
 def augmentation_fingerprint(

@@ -59,20 +59,20 @@ def build_scene(clean: Cloud, noised: Cloud, *, up_axis: str, make_rng: Callable
 
     Args:
         clean: ``(N, 6)``, xyz in any unit and rgb in [0, 1]; if all colors are 0, the cloud has no colors.
-        noised: ``(M, 6)`` in the same frame.
+        noised: ``(M, 6)`` in the same frame; if it is `clean` itself, it is drawn once.
         up_axis: x, y or z.
         make_rng: makes the generator for thinning a cloud of more than `MOST_POINTS` points. It is called once per
             cloud, so that equal generators choose the same points of both.
 
     """
-    sides = [np.array(rotate_y_up(cloud, up_axis)) for cloud in (clean, noised)]
+    sides = [np.array(rotate_y_up(cloud, up_axis)) for cloud in ([clean] if noised is clean else [clean, noised])]
     middle, radius = enclosing_sphere(sides[0][:, :3])
     for cloud in sides:
         cloud[:, :3] = (cloud[:, :3] - middle) / radius
     few = [_thin_out(cloud, make_rng) for cloud in sides]
     yaw = float(choose_yaw(sides[0]))
-    shown, worse = (CloudImage(_draw(cloud, yaw), _pack(cloud)) for cloud in few)
-    return Scene(shown, worse, yaw=yaw, grain=median_spacing(few[0][:, :3], probes=PROBES))
+    images = [CloudImage(_draw(cloud, yaw), _pack(cloud)) for cloud in few]
+    return Scene(images[0], images[-1], yaw=yaw, grain=median_spacing(few[0][:, :3], probes=PROBES))
 
 
 def _thin_out(cloud: Cloud, make_rng: Callable[[], np.random.Generator]) -> Cloud:

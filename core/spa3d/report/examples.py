@@ -53,7 +53,7 @@ def select_examples(
     rows = [row for row in before if row["view"] == "clean" and row["set"] == "test" and row["id"] in later]
     shown = []
     changed = {row["id"] for row in rows if row["text"] != later[row["id"]]["text"]}
-    for row in _choose_varied(rows, first=changed):
+    for row in choose_varied(rows, first=changed):
         clean = torch.from_numpy(clouds.get([row["record"]]))
         noised = noise.apply(clean, Draws([(seed, 0, row["record"], "noised")]))
         shown.append(
@@ -71,7 +71,7 @@ def select_examples(
     return shown
 
 
-def _choose_varied(rows: Sequence[PredictionRow], *, first: Container[str]) -> list[PredictionRow]:
+def choose_varied(rows: Sequence[PredictionRow], *, first: Container[str]) -> list[PredictionRow]:
     """Choose rows of different records and, if possible, kinds; ids in `first` come first."""
     left = [rows[int(index)] for index in keyed_generator("examples").permutation(len(rows))]
     picked: list[PredictionRow] = []

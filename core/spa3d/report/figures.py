@@ -32,17 +32,26 @@ def draw_score_bar(before: SubsetScore | None, after: SubsetScore | None, name: 
     The dot is the score, the thick line its interval, the ring the blind score. The thin line from ring to dot is the
     gain from the cloud. The dashed tick is chance.
     """
-    sides = [("before", before, 14), ("after", after, 30)]
-    shown = [(role, scores, y) for role, scores, y in sides if scores]
+    sides = [("before", "before", before, 14), ("after", "after", after, 30)]
+    return _draw_bar([(role, word, scores, y) for role, word, scores, y in sides if scores], name)
+
+
+def draw_single_bar(score: SubsetScore, name: str) -> str:
+    """Draw one score as `draw_score_bar` does."""
+    return _draw_bar([("after", "score", score, BAR_HEIGHT // 2)], name)
+
+
+def _draw_bar(shown: Sequence[tuple[str, str, SubsetScore, int]], name: str) -> str:
+    """Draw scores: the style, the word for the label, the score and the height of each."""
     label = "; ".join(
-        f"{role} {format_percent(scores.score)} % (95 % interval {format_percent_interval(scores.ci95)}), "
+        f"{word} {format_percent(scores.score)} % (95 % interval {format_percent_interval(scores.ci95)}), "
         f"blind {format_percent(scores.blind)} %"
-        for role, scores, _ in shown
+        for _, word, scores, _ in shown
     )
-    chance = shown[0][1].chance if shown else 0.0
+    chance = shown[0][2].chance if shown else 0.0
     marks = [draw_line(SHARES.x(share), 4, SHARES.x(share), BAR_HEIGHT - 4, "grid") for share in SHARES.ticks]
     marks.append(draw_line(SHARES.x(chance), 3, SHARES.x(chance), BAR_HEIGHT - 3, "chance"))
-    for role, scores, y in shown:
+    for role, _, scores, y in shown:
         score, blind, low, high = map(SHARES.x, (scores.score, scores.blind, *scores.ci95))
         marks.append(draw_line(blind, y, score, y, f"gap {role}"))
         marks.append(draw_circle(blind, y, 5.5, f"blind {role}"))

@@ -14,11 +14,12 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from spa3d.rendering.cloud_scene import PICTURE_SIZE, PITCH, CloudImage, build_scene
+from spa3d.rendering.cloud_scene import PITCH, build_scene
 from spa3d.rendering.html import Headline, Page, isolate_text, render_definitions, render_section, render_warnings
 from spa3d.rendering.numbers import format_count
 from spa3d.report.curves import build_base_charts, build_post_training_charts
 from spa3d.report.document import Document, collect_kind_lines, collect_score_lines
+from spa3d.report.example_cards import join_unbroken, render_answer, render_cloud, render_question
 from spa3d.report.examples import Example
 from spa3d.report.figures import draw_chart
 from spa3d.report.glossary import GLOSSARY
@@ -31,8 +32,6 @@ from spa3d.report.training_sentence import describe_health
 from spa3d.report.verdict import describe_cloud_gain, judge_run
 from spa3d.runtime.rng import keyed_generator
 
-OPTION = re.compile(r"\s+(?=[A-H]\) )")
-"""Gaps before lettered options, in the format of `spa3d.data.questions`."""
 PIECE = re.compile(r"(?<=,) | (?=--)")
 """Gaps between the settings of a list, and before flags."""
 
@@ -84,15 +83,15 @@ def _warnings(document: Document) -> str:
     items += [f"<strong>Watchdog:</strong> {isolate_text(warning)}" for warning in document.training.warnings]
     if skipped:
         items.append(
-            _fold_list(f"<strong>{format_count(len(skipped), 'record')} left out</strong>, unreadable", skipped)
+            fold_list(f"<strong>{format_count(len(skipped), 'record')} left out</strong>, unreadable", skipped)
         )
     if notes:
         count = format_count(len(notes), "note")
-        items.append(_fold_list(f"<strong>{count}</strong> on data that are cut, converted or ignored", notes))
+        items.append(fold_list(f"<strong>{count}</strong> on data that are cut, converted or ignored", notes))
     return render_warnings(items)
 
 
-def _fold_list(summary: str, lines: Sequence[str]) -> str:
+def fold_list(summary: str, lines: Sequence[str]) -> str:
     """Format lines that are folded behind a summary."""
     listed = "".join(f"<li>{isolate_text(line)}</li>" for line in lines)
     return f"<details><summary>{summary}</summary><ul>{listed}</ul></details>"
@@ -164,50 +163,21 @@ def _example(example: Example, up_axis: str, noise: str) -> str:
     answers = [("Reference", example.reference), ("Before", example.before), ("After", example.after)]
     answers.append(("Blind", example.blind))
     listed = render_definitions(
-        (name, _answer(answer, None if name == "Reference" else example.reference))
+        (name, render_answer(answer, None if name == "Reference" else example.reference))
         for name, answer in answers
         if answer
     )
     return (
         f'<article data-yaw="{pair.yaw:.1f}" data-pitch="{PITCH:g}" data-grain="{pair.grain:.5f}"><div class="clouds">'
-        + _cloud(pair.clean, "clean", f"Point cloud of {example.record_id}: {label}")
-        + _cloud(pair.noised, f"noised: {noise}", f"The same cloud with noise ({noise})")
-        + f'</div><div class="said"><p class="question">{_question(example.question)}</p>{listed}'
+        + render_cloud(pair.clean, "clean", f"Point cloud of {example.record_id}: {label}")
+        + render_cloud(pair.noised, f"noised: {noise}", f"The same cloud with noise ({noise})")
+        + f'</div><div class="said"><p class="question">{render_question(example.question)}</p>{listed}'
         f'<p class="meta">{isolate_text(example.record_id)}</p></div></article>'
     )
 
 
-def _cloud(image: CloudImage, caption: str, label: str) -> str:
-    size = f'width="{PICTURE_SIZE}" height="{PICTURE_SIZE}"'
-    return (
-        f'<figure class="cloud" data-points="{image.points}"><img src="{image.picture}" {size} alt="{escape(label)}">'
-        f"<figcaption>{isolate_text(caption)}</figcaption></figure>"
-    )
-
-
-def _question(prompt: str) -> str:
-    """Format a prompt, with its lettered options less prominent than the question."""
-    question, *options = OPTION.split(prompt)
-    return isolate_text(question) + (f' <span class="options">{_join_unbroken(options)}</span>' if options else "")
-
-
-def _join_unbroken(pieces: Iterable[str]) -> str:
-    """Join pieces of text so that lines break only between them."""
-    return " ".join(f'<span class="whole">{isolate_text(piece)}</span>' for piece in pieces)
-
-
-def _answer(answer: str, reference: str | None) -> str:
-    """Format an answer, marked if it equals the reference."""
-    same = reference is not None and _normalize_answer(answer) == _normalize_answer(reference)
-    return isolate_text(answer) + (' <span class="same" title="the reference, word for word">✓</span>' if same else "")
-
-
-def _normalize_answer(answer: str) -> str:
-    return " ".join(answer.split()).casefold().rstrip(".")
-
-
 def _render_run(document: Document) -> str:
-    pairs = [(name, _join_unbroken(PIECE.split(value))) for name, value in run_details(document)]
+    pairs = [(name, join_unbroken(PIECE.split(value))) for name, value in run_details(document)]
     folder, curves = escape(document.predictions), escape(document.training.curves)
     pairs_note = ", the preference pairs in <code>pairs.jsonl</code>" if document.passport.get("pairs") else ""
     beside = (
@@ -216,10 +186,11 @@ def _render_run(document: Document) -> str:
     )
     pairs.append(("Other files", beside))
     wholes = {"Configuration": document.config, "Passport": document.passport}
-    folded = "".join(_fold(name, value) for name, value in wholes.items() if value)
+    folded = "".join(fold_values(name, value) for name, value in wholes.items() if value)
     return render_section("How it was run", render_definitions(pairs) + folded)
 
 
-def _fold(name: str, value: Mapping[str, Any]) -> str:
+def fold_values(name: str, value: Mapping[str, Any]) -> str:
+    """Format nested values that are folded behind a name."""
     whole = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     return f'<details><summary>{name}</summary><pre tabindex="0">{escape(whole)}</pre></details>'

@@ -23,7 +23,7 @@ CHOICES = {
 def run_details(document: Document) -> list[tuple[str, str]]:
     """List names and values of the decisive settings; absent ones are left out."""
     config, machine = document.config, _as_mapping(document.passport.get("machine"))
-    pairs = [(part.capitalize(), _selection(config.get(part))) for part in PARTS]
+    pairs = [(part.capitalize(), format_selection(config.get(part))) for part in PARTS]
     pairs.insert(2, ("LLM", format_llm(document)))
     pairs += [
         ("Splits", ", ".join(f"{name} {size:,}" for name, size in _as_mapping(document.data.get("splits")).items())),
@@ -36,7 +36,7 @@ def run_details(document: Document) -> list[tuple[str, str]]:
         ("Decoding", format_decoding(document.decoding)),
         ("Arguments", shlex.join(str(word) for word in machine.get("argv") or ())),
         ("Machine", ", ".join(str(machine[key]) for key in ("device", "name") if machine.get(key))),
-        ("Versions", _versions(document.passport)),
+        ("Versions", format_versions(document.passport)),
         ("Date", str(document.passport.get("created", "")).replace("T", " ")),
         ("Time", _format_times(document)),
     ]
@@ -72,14 +72,14 @@ def read_reported_split(document: Document) -> str:
 
 def format_noise(document: Document) -> str:
     """Format the noise with its level: ``mask, level 0.25``."""
-    return _selection(document.config.get("noise"), only=("level",))
+    return format_selection(document.config.get("noise"), only=("level",))
 
 
 def _as_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _selection(value: object, only: tuple[str, ...] | None = None) -> str:
+def format_selection(value: object, only: tuple[str, ...] | None = None) -> str:
     """Format a component: the requested name, the component, its plain settings."""
     chosen = _as_mapping(value)
     if not chosen:
@@ -174,7 +174,8 @@ def format_decoding(decoding: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in decoding.items())
 
 
-def _versions(passport: Mapping[str, Any]) -> str:
+def format_versions(passport: Mapping[str, Any]) -> str:
+    """Format the versions of the libraries, and the revision of spa3d."""
     versions = _as_mapping(passport.get("versions"))
     clauses = [f"{name} {version}" for name, version in versions.items()]
     revision = str(passport.get("revision", ""))

@@ -21,7 +21,7 @@ from spa3d.rendering.numbers import (
     format_points_interval,
 )
 from spa3d.report.conditions import format_reach
-from spa3d.report.document import Document, ScoreLine, Shift, TestedShift, collect_score_lines
+from spa3d.report.document import BenchmarkScore, Document, ScoreLine, Shift, TestedShift, collect_score_lines
 
 Tone = Literal["helped", "even", "hurt", "open"]
 FLOORS = {
@@ -79,20 +79,23 @@ def judge_run(document: Document) -> Verdict:
 
 def describe_cloud_gain(document: Document) -> str:
     """Describe the gain from the cloud on the first benchmark: the distance to the text floor."""
-    for name, block in document.benchmarks.items():
-        phase = block.after or block.before
-        if phase is None or phase.worth is None or phase.text_floor is None:
-            continue
-        floor, (low, high) = phase.text_floor, phase.worth.ci95
-        scores = (
-            f"The {name} score is {format_percent(phase.score)} %; text alone gives {format_percent(floor.score)} % "
-            f"({FLOORS.get(floor.source, floor.source)})"
-        )
-        interval = f"95 % interval {format_points_interval(phase.worth.ci95)}"
-        if low <= 0 <= high:
-            return f"{scores}: the cloud makes no measurable difference ({interval}{_describe_reach(phase.worth)})."
-        return f"{scores}: with the cloud the score is {_points(phase.worth.score)} ({interval})."
-    return ""
+    phases = ((name, block.after or block.before) for name, block in document.benchmarks.items())
+    return next((text for name, phase in phases if phase and (text := describe_gain(name, phase))), "")
+
+
+def describe_gain(name: str, phase: BenchmarkScore) -> str:
+    """Describe the distance of a score to its text floor; empty if it has none."""
+    if phase.worth is None or phase.text_floor is None:
+        return ""
+    floor, (low, high) = phase.text_floor, phase.worth.ci95
+    scores = (
+        f"The {name} score is {format_percent(phase.score)} %; text alone gives {format_percent(floor.score)} % "
+        f"({FLOORS.get(floor.source, floor.source)})"
+    )
+    interval = f"95 % interval {format_points_interval(phase.worth.ci95)}"
+    if low <= 0 <= high:
+        return f"{scores}: the cloud makes no measurable difference ({interval}{_describe_reach(phase.worth)})."
+    return f"{scores}: with the cloud the score is {_points(phase.worth.score)} ({interval})."
 
 
 def _points(difference: float) -> str:

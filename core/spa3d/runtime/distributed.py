@@ -1,8 +1,9 @@
 """Runs of several processes: ranks, and work that only the first process does.
 
-Under ``torchrun`` or ``accelerate launch`` every process takes the same steps. Training splits its batches among them.
-The first process does everything else, while the others wait. Only this module reads the variables that a launcher
-sets. torch is imported on first use, because the command line also needs the rank.
+Under ``torchrun`` or ``accelerate launch`` every process takes the same steps. Training splits its batches among them,
+and an evaluation of a model its questions. The first process does everything else, while the others wait. Only this
+module reads the variables that a launcher sets. torch is imported on first use, because the command line also needs the
+rank.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from spa3d.errors import ConfigError, OtherProcessError
 
@@ -82,3 +83,27 @@ def run_in_first(work: Callable[[], None]) -> None:
         dist.broadcast_object_list(error)
     if error[0] and not is_first():
         raise OtherProcessError(f"rank {dist.get_rank()}: the first process failed: {error[0]}")
+
+
+def gather(work: Callable[[], T]) -> list[T]:
+    """Call `work` in every process, and give all of them all results, by rank.
+
+    An error of one process ends all.
+    """
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        return [work()]
+    results: list[tuple[str, T | None]] = [("", None)] * dist.get_world_size()
+    own: tuple[str, T | None] = ("it ended", None)
+    try:
+        own = "", work()
+    except BaseException as raised:
+        own = f"{type(raised).__name__}: {raised}", None
+        raise
+    finally:
+        dist.all_gather_object(results, own)
+    failed = next((f"rank {number} failed: {error}" for number, (error, _) in enumerate(results) if error), None)
+    if failed:
+        raise OtherProcessError(f"rank {dist.get_rank()}: {failed}")
+    return [cast("T", result) for _, result in results]

@@ -71,6 +71,7 @@ class Caption(Benchmark):
     """
 
     Config = Config
+    requires = "captions, which are conversations of the kind simple_description about a cloud"
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)

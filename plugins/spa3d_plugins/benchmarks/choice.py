@@ -42,6 +42,7 @@ class Choice(Benchmark):
     """Multiple choice by likelihood; of equally likely options the first is the answer."""
 
     Config = Config
+    requires = "facts with four or more options, or captions of objects of four groups"
 
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
         """Make at most ``per_kind`` questions per kind.

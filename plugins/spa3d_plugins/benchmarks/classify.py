@@ -45,6 +45,7 @@ class Classify(Benchmark):
     """Classification; records without a category are skipped."""
 
     Config = Config
+    requires = "records with a category"
 
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
         """Make one question per record with a category; all have the same text."""

@@ -52,6 +52,34 @@ def test_generate_draws_depend_on_seed_and_key(generator: Generator) -> None:
     assert generator.generate([other], Decoding(9, 1.5))[0] != drawn[0]
 
 
+def test_generate_several_samples_with_different_draws(generator: Generator) -> None:
+    item = prompts(generator)[0]
+    drawn = [generator.generate([item], Decoding(9, 1.5, sample=number))[0] for number in (0, 1, 2)]
+    assert len({tuple(answer.ids) for answer in drawn}) == 3
+    assert drawn[0] == generator.generate([item], Decoding(9, 1.5))[0]
+
+
+def test_generate_among_one_token_is_greedy(generator: Generator) -> None:
+    items = prompts(generator)
+    assert generator.generate(items, Decoding(9, 2.0, top_k=1)) == generator.generate(items, Decoding(9))
+
+
+@pytest.mark.parametrize("decoding", DECODINGS)
+def test_generate_never_writes_the_mark_of_a_cloud(
+    generator: Generator, decoding: Decoding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch, project = generator.model.config.point_ids[1], type(generator.model).project
+
+    def prefer_patch(self: Any, hidden: Any) -> Any:
+        logits = project(self, hidden)
+        logits[..., patch] += 100
+        return logits
+
+    monkeypatch.setattr(type(generator.model), "project", prefer_patch)
+    answers = generator.generate(prompts(generator), decoding)
+    assert all(answer.ids and patch not in answer.ids for answer in answers)
+
+
 def test_score_is_the_log_p_of_a_plain_forward(generator: Generator) -> None:
     items = prompts(generator)
     answers = generator.generate(items, Decoding(max_tokens=5))

@@ -69,6 +69,12 @@ def test_build_scene_single_point_without_color():
     assert scene.grain == 0
 
 
+def test_build_scene_draws_one_cloud_once():
+    same, equal = (build_scene(CROSS, other, up_axis="y", make_rng=MAKE_RNG) for other in (CROSS, CROSS.copy()))
+    assert same == equal
+    assert same.noised is same.clean
+
+
 def test_build_scene_picture_is_png():
     scene = build_scene(CROSS, CROSS, up_axis="y", make_rng=MAKE_RNG)
     kind, data = scene.clean.picture.split(",")

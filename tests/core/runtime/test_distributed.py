@@ -34,3 +34,9 @@ def test_run_in_first_hands_on_what_the_work_raises() -> None:
 def test_the_rank_is_known_without_torch() -> None:
     code = "import sys; from spa3d.runtime import distributed; distributed.rank(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_gather_gives_the_result_of_the_only_process() -> None:
+    assert distributed.gather(lambda: 3) == [3]
+    with pytest.raises(KeyError):
+        distributed.gather(lambda: {}["nothing"])
