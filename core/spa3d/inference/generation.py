@@ -190,7 +190,7 @@ class Generator:
         if decoding.contrast:
             options["logits_processor"].append(ContrastLogits(decoding.contrast))
         patch = [self.model.config.point_ids[1]]  # stands for a cloud, and there is none in an answer
-        options["logits_processor"].append(SuppressTokensLogitsProcessor(patch, device=self.model.device))
+        options["logits_processor"].append(SuppressTokensLogitsProcessor(patch, str(self.model.device)))
         if decoding.temperature:
             draws = Draws([("answer", *decoding.draws_key, prompt.key) for prompt in prompts], self.model.device)
             options["logits_processor"].append(_KeyedSampling(decoding, draws))
