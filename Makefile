@@ -45,6 +45,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/encoders.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/loading.py
 	$(BIN)/python benchmarks/main_job.py
 

@@ -22,21 +22,11 @@ MODEL = ["--preset", "smoke", "--points.count", "1024", "--dataset.points", "102
 
 def flags(questions: int) -> list[str]:
     """Flags of an evaluation: two fifths of the questions have options, the others are free."""
-    sizes = {"benchmark.choice.per_kind": questions * 2 // 25, "benchmark.classify.limit": questions * 3 // 10}
-    sizes |= {"benchmark.caption.limit": questions * 3 // 10, "benchmark.choice.flips": 0}
-    sizes |= {"dataset.test": questions, "dataset.counterfactual": 1}
-    listed = [word for name, size in sizes.items() for word in (f"--{name}", str(size))]
-    return [
-        "--dataset",
-        "shapes",
-        "--preset",
-        "embedded",
-        "--benchmark",
-        "choice,classify,caption",
-        "--limit",
-        "0",
-        *listed,
-    ]
+    values = {"dataset": "shapes", "dataset.test": questions, "dataset.counterfactual": 1, "preset": "embedded"}
+    values |= {"benchmark": "choice,classify,caption", "benchmark.choice.flips": 0, "limit": 0}
+    values |= {"benchmark.choice.per_kind": questions * 2 // 25}
+    values |= {f"benchmark.{name}.limit": questions * 3 // 10 for name in ("classify", "caption")}
+    return [word for name, value in values.items() for word in (f"--{name}", str(value))]
 
 
 def main() -> None:

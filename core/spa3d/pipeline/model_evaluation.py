@@ -131,7 +131,7 @@ class ModelEvaluation:
 
     @cached_property
     def blind_run_rows(self) -> Mapping[str, list[PredictionRow]]:
-        """Answers of a run without clouds; raises `ConfigError` if they are not those to these questions."""
+        """Answers of a run without clouds; raises `ConfigError` if it had other questions."""
         folder = self.settings.blind_run
         return read_trained_blind(Path(folder), self.questions.items, split=self.settings.split) if folder else {}
 
