@@ -93,6 +93,7 @@ class BenchmarkScore(KindScore):
 
     invalid: Share
     records: int = Field(ge=1)
+    unit: Literal["pair"] | None = None
     kinds: dict[str, KindScore]
     measures: dict[str, float] = {}
     measure_ci95: dict[str, NumberInterval] = {}
