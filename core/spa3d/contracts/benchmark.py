@@ -63,7 +63,10 @@ Measures = Mapping[str, float]
 
 
 class Detection(NamedTuple):
-    """How strongly an answer says that something is there (`score`, not NaN), and whether it is (`positive`)."""
+    """Detection by an answer: how strongly it says that something is there, and whether it is.
+
+    `score` is any number but NaN.
+    """
 
     score: float
     positive: bool

@@ -32,8 +32,8 @@ from spa3d.pipeline.data_checks import (
     DataChecks,
     Questions,
     RunData,
-    held_out_records,
     check_relevance,
+    held_out_records,
     refuse_twinless,
 )
 from spa3d.pipeline.evaluate_stage import Measurement
