@@ -29,7 +29,7 @@ def summarize_detections(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, d
         key: key of the random numbers.
 
     """
-    shown, blind = _by_name(_select_shown(rows)), _by_name([row for row in rows if row["view"] == BLIND])
+    shown = _by_name(_select_shown(rows))
     intervals = {
         name: auroc_interval(*_scores(some, name), _groups(some), resamples=bootstrap, key=key)
         for name, some in shown.items()
@@ -37,8 +37,14 @@ def summarize_detections(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, d
     return {
         "measures": {_title(name): _round(auroc(*_scores(some, name))) for name, some in shown.items()},
         "measure_ci95": {_title(name): [_round(end) for end in interval] for name, interval in intervals.items()},
-        "blind_measures": {_title(name): _round(auroc(*_scores(some, name))) for name, some in blind.items()},
+        "blind_measures": measure_detections(rows, BLIND),
     }
+
+
+def measure_detections(rows: Rows, view: str) -> dict[str, float]:
+    """AUROC by name, over the answers under a view."""
+    found = _by_name([row for row in rows if row["view"] == view])
+    return {_title(name): _round(auroc(*_scores(some, name))) for name, some in found.items()}
 
 
 def compare_detections(before: Rows, after: Rows, *, bootstrap: int, key: Key) -> dict[str, dict[str, Any]]:

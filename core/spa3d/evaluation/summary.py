@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from spa3d.artifacts.predictions import PredictionRow
-from spa3d.evaluation.detections import compare_detections, summarize_detections
-from spa3d.evaluation.measures import compare_measures, summarize_measures
+from spa3d.evaluation.detections import compare_detections, measure_detections, summarize_detections
+from spa3d.evaluation.measures import average_measures, compare_measures, summarize_measures
 from spa3d.evaluation.scored_units import (
     CLEAN,
     MAJORITY,
@@ -107,7 +107,8 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
         seed: seed of the resampling.
 
     """
-    units, key = question_units([row for row in rows if row["set"] == "test"]), ("views", seed)
+    tests = [row for row in rows if row["set"] == "test"]
+    units, key = question_units(tests), ("views", seed)
     summaries: dict[str, dict[str, Any]] = {}
     for view, values in units.values.items():
         if view == MAJORITY:
@@ -119,6 +120,8 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
             "chance": _round(units.chance.mean()),
             "n": len(units.ids),
         }
+        if measures := average_measures(tests, view) | measure_detections(tests, view):
+            summaries[view]["measures"] = measures
         if view != CLEAN and units.clean is not None:
             summaries[view]["change"] = _shift(values - units.clean, units.groups, bootstrap, key)
     return summaries

@@ -68,7 +68,10 @@ class Classify(Benchmark):
         )
 
     def score(self, question: Question, prediction: Prediction) -> Verdict:
-        """1 if the answer names the category, else 0; an answer without a word, or that is no option, is invalid."""
+        """1 if the answer names the category, else 0.
+
+        An answer without a word is invalid, and so is one that is none of the options.
+        """
         text, answer = prediction.text, question.answer
         if question.options:
             return Verdict(float(text == answer), valid=text in question.options)

@@ -30,7 +30,7 @@ def has_wordnet() -> bool:
 
 
 def write_wordnet(folder: Path, *synsets: str) -> None:
-    """Write a WordNet of one synset per part of speech, and of more nouns, in the format wndb(5WN)."""
+    """Write a WordNet of one synset per part of speech, and more nouns, as wndb(5WN) says."""
     folder.mkdir(parents=True)
     names = [f"{number:02d}\tfile{number}\t1\n" for number in range(45)]
     (folder / "lexnames").write_text("".join(names))

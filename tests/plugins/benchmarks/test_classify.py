@@ -87,13 +87,13 @@ def test_the_limit_is_a_keyed_sample_with_all_categories_to_choose_from() -> Non
 def test_questions_have_pinned_prompts_by_name() -> None:
     own = Fact("category", "", "What kind of object is this?", "chair", ("chair",))
     data = Made(record(0, "chair", own))
-    asked = {prompt: Classify(prompt=prompt).questions(data, "test", 0)[0] for prompt in ("", *PROMPTS)}
-    assert [question.prompt for question in asked.values()] == [
+    questions = {prompt: Classify(prompt=prompt).questions(data, "test", 0)[0] for prompt in ("", *PROMPTS)}
+    assert [question.prompt for question in questions.values()] == [
         "What kind of object is this?",
         "What is this?",
         "This is an object of ",
     ]
-    assert len({question.id for question in asked.values()}) == 3
+    assert len({question.id for question in questions.values()}) == 3
     with pytest.raises(ValidationError, match="did you mean 'completion'"):
         Classify(prompt="complection")
 
