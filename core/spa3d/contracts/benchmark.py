@@ -194,8 +194,8 @@ def _check_measures(benchmark: Benchmark, question: Question, measures: object) 
 
 def _check_detections(benchmark: Benchmark, question: Question, detections: object) -> None:
     if not isinstance(detections, Mapping) or not all(
-        isinstance(name, str) and isinstance(found, Detection) and not math.isnan(found.score)
-        for name, found in detections.items()
+        isinstance(name, str) and isinstance(detection, Detection) and not math.isnan(detection.score)
+        for name, detection in detections.items()
     ):
         raise PluginError.by(
             benchmark,

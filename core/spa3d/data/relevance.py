@@ -1,6 +1,7 @@
-"""Questions that may be shown with another object's cloud: what makes them unanswerable there, and their wording.
+"""Questions that may be shown with another object's cloud, and their wording.
 
-The paper's wording of 3D-RDQA is not known; `REFUSAL` and `ABOUT` are ours.
+A question is unanswerable there if the other object lacks what it asks about (`RelevanceIndex.lacks`). The paper's
+wording of 3D-RDQA is not known; `REFUSAL` and `ABOUT` are ours.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ CATEGORY = "category"
 
 
 class RelevanceIndex:
-    """What the categories of one split have, which decides whether a record lacks what a question asks about.
+    """Parts of the categories of one split: whether a record lacks what a question asks about.
 
     Args:
         records: the records of the split.
@@ -42,7 +43,7 @@ class RelevanceIndex:
         return {category: frozenset(names) for category, names in parts.items()}
 
     def lacks(self, other: Record, record: Record, fact: Fact) -> bool:
-        """Whether the question about a fact of `record` cannot be answered from the cloud of `other`.
+        """Whether `other` lacks what the question about a fact of `record` asks about.
 
         Both have a category and neither contains the words of the other one. Then a fact about a part is lacking if no
         object of the category of `other` has a part of that name, and a fact about the whole object is lacking because
@@ -56,9 +57,9 @@ class RelevanceIndex:
 
 
 def list_facts(record: Record) -> list[Fact]:
-    """Facts that a relevance question can be about: those of a record with a cloud and a category.
+    """List the facts that a relevance question can be about.
 
-    The fact has four options or more.
+    The record has a cloud and a category, and the fact has four options or more.
     """
     if record.category is None or not record.has_cloud:
         return []
@@ -66,16 +67,19 @@ def list_facts(record: Record) -> list[Fact]:
 
 
 def ask(record: Record, fact: Fact) -> str:
-    """The question about a fact; one about the whole object names the category, unless it asks for it."""
+    """Word the question about a fact.
+
+    One about the whole object names the category, unless it asks for it.
+    """
     if fact.subject or fact.kind == CATEGORY or record.category is None:
         return fact.question
     return ABOUT.format(category=record.category, question=fact.question)
 
 
 def draw_relevance_options(fact: Fact, other: Record, *key: str | int) -> tuple[str, ...] | None:
-    """Draw four answers to a question that `other` lacks, and `REFUSAL`; None with too few answers.
+    """Draw four answers to a question that `other` lacks, and `REFUSAL`.
 
-    The category of `other` is not among the answers.
+    None with too few answers. The category of `other` is not among the answers.
     """
     if fact.kind == CATEGORY and other.category is not None:
         kept = (option for option in fact.options if option == fact.answer or not _overlap(option, other.category))

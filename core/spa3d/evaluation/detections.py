@@ -1,6 +1,7 @@
-"""What answers detect, such as relevance: AUROC with intervals and paired changes, from prediction rows.
+"""AUROC of what answers detect, such as relevance, from prediction rows.
 
-The figures join the further figures of `spa3d.evaluation.measures`, as ``<name>_auroc``.
+With intervals and paired changes. The figures join the further figures of `spa3d.evaluation.measures`, as
+``<name>_auroc``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ Rows = Sequence[PredictionRow]
 
 
 def summarize_detections(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, dict[str, Any]]:
-    """Summarize the AUROCs of one set: ``measures``, ``measure_ci95`` and ``blind_measures``, each by name.
+    """Summarize the AUROCs of one set.
+
+    Keys are ``measures``, ``measure_ci95`` and ``blind_measures``, each a mapping by name.
 
     Args:
         rows: of the set, of any views; without clean ones the figures are the blind ones.
@@ -43,8 +46,8 @@ def summarize_detections(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, d
 
 def measure_detections(rows: Rows, view: str) -> dict[str, float]:
     """AUROC by name, over the answers under a view."""
-    found = _by_name([row for row in rows if row["view"] == view])
-    return {_title(name): _round(auroc(*_scores(some, name))) for name, some in found.items()}
+    by_name = _by_name([row for row in rows if row["view"] == view])
+    return {_title(name): _round(auroc(*_scores(some, name))) for name, some in by_name.items()}
 
 
 def compare_detections(before: Rows, after: Rows, *, bootstrap: int, key: Key) -> dict[str, dict[str, Any]]:
@@ -68,12 +71,15 @@ def _select_shown(rows: Rows) -> list[PredictionRow]:
 
 
 def _by_name(rows: Rows) -> dict[str, list[PredictionRow]]:
-    """Answers that detect something, by its name and sorted by id; names of one side alone are left out."""
-    found: dict[str, list[PredictionRow]] = {}
+    """Answers that detect something, by its name, sorted by id.
+
+    Names that are never or always there are left out.
+    """
+    by_name: dict[str, list[PredictionRow]] = {}
     for row in sorted(rows, key=lambda row: row["id"]):
         for name in row.get("detections", {}):
-            found.setdefault(name, []).append(row)
-    return {name: some for name, some in found.items() if len({row["detections"][name][1] for row in some}) == 2}
+            by_name.setdefault(name, []).append(row)
+    return {name: some for name, some in by_name.items() if len({row["detections"][name][1] for row in some}) == 2}
 
 
 def _scores(rows: Rows, name: str) -> tuple[Values, np.ndarray]:

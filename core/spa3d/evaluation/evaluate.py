@@ -197,5 +197,5 @@ def _answer(
 
 def _detections(verdict: Verdict) -> PredictionRow:
     """The key of a row about what the answer detects, if it detects anything."""
-    found = {name: [round(score, 6), positive] for name, (score, positive) in verdict.detections.items()}
-    return {"detections": found} if found else {}
+    detections = {name: [round(score, 6), positive] for name, (score, positive) in verdict.detections.items()}
+    return {"detections": detections} if detections else {}

@@ -130,9 +130,9 @@ def _twin_pairs(benchmark: Benchmark, dataset: Dataset, split: str, seed: int) -
 
 
 def _link_groups(dataset: Dataset, units: Sequence[Unit]) -> dict[str, str]:
-    """Group of each record by id; groups that share a pair get the first of their names, for they are not independent.
+    """Group of each record by id; groups that share a pair get the first of their names.
 
-    Answers about one cloud would otherwise be in two clusters.
+    Answers about one cloud would otherwise be in two clusters, which are not independent.
     """
     ids = dict.fromkeys(question.record_id for unit in units for question in unit)
     own = {record_id: dataset.record(record_id).group for record_id in ids}

@@ -1,6 +1,7 @@
-"""AUROC: the probability that a score is higher where something is there than where it is not; ties count half.
+"""AUROC: how well a score separates answers where something is there from those where not.
 
-Source: Hanley and McNeil, Radiology 143, 1982. Intervals resample whole clusters, in which both sides may have members.
+It is the probability that the score of the former is higher; ties count half. Source: Hanley and McNeil, Radiology 143,
+1982. Intervals resample whole clusters, in which both sides may have members.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ def auroc_interval(scores: Scores, positive: Positives, clusters: Clusters, *, r
 def auroc_change_interval(
     before: Scores, after: Scores, positive: Positives, clusters: Clusters, *, resamples: int, key: Key
 ) -> Interval:
-    """Interval of the change of an AUROC: both sides of it are resampled together; arguments as `auroc_interval`."""
+    """Interval of the change of an AUROC, of which both sides are resampled together.
+
+    Arguments and errors are those of `auroc_interval`.
+    """
     old, new = (
         resample_statistic(_weigh(scores, positive), clusters, resamples=resamples, key=key)
         for scores in (before, after)
@@ -67,12 +71,12 @@ def _weigh(scores: Scores, positive: Positives) -> Weigh:
         raise ValueError("AUROC: a score is NaN")
     levels, level = np.unique(scores, return_inverse=True)
     order = np.argsort(level[~positive], kind="stable")
-    found, starts = np.unique(level[~positive][order], return_index=True)
+    negative_levels, starts = np.unique(level[~positive][order], return_index=True)
 
     def weigh(weights: np.ndarray) -> np.ndarray:
         negative, there = weights[:, ~positive], weights[:, positive]
         mass = np.zeros((len(weights), len(levels)))
-        mass[:, found] = np.add.reduceat(negative[:, order], starts, axis=1)
+        mass[:, negative_levels] = np.add.reduceat(negative[:, order], starts, axis=1)
         below = mass.cumsum(axis=1) - mass / 2
         wins = (there * below[:, level[positive]]).sum(axis=1)
         with np.errstate(invalid="ignore"):

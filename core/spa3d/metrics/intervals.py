@@ -121,9 +121,10 @@ def resample_statistic(
 
 
 def resampled_interval(values: Values, observed: float, clusters: Clusters, *, limits: tuple[float, float]) -> Interval:
-    """Percentile interval of a statistic, from its resampled `values`; NaN among them are left out.
+    """Percentile interval of a statistic, from its resampled `values`.
 
-    If all of them are equal, the interval is that of clusters that agree, as in `unanimous_interval`.
+    NaN among them are left out. If all of the others are equal, the interval is that of clusters that agree, as in
+    `unanimous_interval`.
     """
     count = len(np.unique(np.asarray(clusters)))
     if np.nanmax(values) - np.nanmin(values) < TIE:

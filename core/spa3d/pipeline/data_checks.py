@@ -248,7 +248,9 @@ def refuse_twinless(parts: Parts, records: Sequence[Record]) -> None:
 
 
 def check_relevance(dataset: Dataset, train: TrainSettings, records: Sequence[Record]) -> None:
-    """Check that training records have relevance questions if some are to be trained on; note how many do not.
+    """Check that there are relevance questions if some are to be trained on.
+
+    A note says how many training records have none.
 
     Raises:
         DataError: none has one, so the share would have no effect.
@@ -266,6 +268,6 @@ def check_relevance(dataset: Dataset, train: TrainSettings, records: Sequence[Re
         )
     if able < len(records):
         dataset.skip_log.note(
-            f"{flag}: {len(records) - able} of {len(records)} training records have no relevance question (no category, "
-            "or no fact with four options) and keep their conversations"
+            f"{flag}: {len(records) - able} of {len(records)} training records have no relevance question (no "
+            "category, or no fact with four options) and keep their conversations"
         )

@@ -1,4 +1,4 @@
-"""Relevance questions as training examples: half with the record's own cloud, half with one that lacks the answer."""
+"""Relevance questions as training examples, with the record's own cloud or another's."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ def relevance_example(
     share: float,
     seed: int,
 ) -> Callable[[Item, int], TrainingExample]:
-    """Make relevance questions of a keyed `share` of the samples, and examples of `example` of the rest.
+    """Make relevance questions of a keyed `share` of the samples.
 
-    The right answer is `REFUSAL` where another record's cloud is shown, and rejected is the answer that is true of the
-    question's record; with its own cloud it is the other way around. Which of the two is drawn last, so the text does
-    not tell. Records without a question that another record lacks always give their example.
+    `example` makes those of the rest. Half of the questions are shown with their own cloud. The right answer is
+    `REFUSAL` where another record's cloud is shown, and rejected is the answer that is true of the question's record;
+    with its own cloud it is the other way around. Which of the two is drawn last, so the text does not tell. Records
+    without a question that another record lacks always give their example.
 
     Args:
         example: makes the example of an item in an epoch.
@@ -56,7 +57,10 @@ def relevance_example(
 def _draw_question(
     index: RelevanceIndex, record: Record, epoch: int, stream: np.random.Generator
 ) -> TrainingExample | None:
-    """Draw a fact, a record that lacks it, and whether its cloud is shown; None if there is no such record."""
+    """Draw a fact, a record that lacks it, and whether the cloud of that record is shown.
+
+    None if there is no such record.
+    """
     facts = list_facts(record)
     if not facts:
         return None

@@ -1,4 +1,4 @@
-"""Benchmark ``relevance``: each question once with its record's cloud, once with another's, as in 3D-RDQA.
+"""Benchmark ``relevance``: questions with their own cloud and with another's (3D-RDQA).
 
 The options are four answers and "cannot be answered from this object". A pair counts only if both answers are right, so
 a model that ignores the cloud scores 0. ``easy``: the other object lacks what is asked about, and the refusal is right.
@@ -37,12 +37,15 @@ class Config(ComponentConfig):
 
 
 class Relevance(Benchmark):
-    """Pairs of equal questions about two clouds, with different right answers; the most likely option counts."""
+    """Pairs of equal questions about two clouds, with different right answers.
+
+    The most likely option is the answer, of equal ones the first.
+    """
 
     Config = Config
 
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
-        """Make the pairs of a split, about records with a category and facts of four options or more."""
+        """Make the pairs of a split; its records need a category and facts of four options."""
         blocks = Blocks(dataset.records(split), limit=self.config.limit, key=(seed, split))
         hard = list(blocks.couple()) if "hard" in self.config.kinds else []
         coupled = [(exchanges[0].record, exchanges[0].other) for exchanges in hard]
@@ -59,11 +62,11 @@ class Relevance(Benchmark):
         """
         options, is_own = question.options or (), _is_own(question)
         value = float(prediction.text == question.answer)
-        found = {}
+        detections = {}
         if question.kind == "easy" and prediction.option_logp:
-            found["relevance"] = Detection(_margin(prediction.option_logp), is_own)
+            detections["relevance"] = Detection(_margin(prediction.option_logp), is_own)
         measures = {"own_cloud" if is_own else f"{question.kind}_cloud": value}
-        return Verdict(value, prediction.text in options, measures, found)
+        return Verdict(value, prediction.text in options, measures, detections)
 
     def chance(self, question: Question) -> float:
         """Chance level of one answer: 1 / number of options; of a pair it is the product."""

@@ -68,7 +68,10 @@ class Blocks:
         self.records = list(groups.values())[:limit]
 
     def couple(self) -> Iterator[list[Exchange]]:
-        """Exchanges of each couple of records that share a question with another answer; each asks another fact."""
+        """Exchanges of each couple of records that share a question with another answer.
+
+        The two exchanges of a couple ask different questions; a couple may have one.
+        """
         open_records = {record.id: record for record in self.records}
         by_question: dict[str, list[Record]] = {}
         for record in self.records:
@@ -87,7 +90,10 @@ class Blocks:
                     break
 
     def join(self, couples: Sequence[tuple[Record, ...]]) -> Iterator[list[Exchange]]:
-        """Easy exchanges between two couples, or between two single records; those without a partner are left out."""
+        """Easy exchanges between two couples, or between two single records.
+
+        Those without a partner are left out.
+        """
         remaining = list(couples)
         while remaining:
             couple = remaining.pop(0)
@@ -104,7 +110,7 @@ class Blocks:
         return [facts[i] for i in keyed_generator("facts", *self.key, record.id).permutation(len(facts))]
 
     def _hard(self, record: Record, other: Record) -> list[Exchange]:
-        """One exchange for each of two records, as far as they have shared questions with different answers."""
+        """One exchange for each of two records, as far as they share questions."""
         exchanges: list[Exchange] = []
         theirs = {ask(other, fact): fact for fact in list_facts(other)}
         shared = [(fact, theirs[question]) for fact in self._facts(record) if (question := ask(record, fact)) in theirs]
@@ -117,7 +123,7 @@ class Blocks:
         return exchanges
 
     def _easy(self, first: tuple[Record, ...], second: tuple[Record, ...]) -> list[Exchange]:
-        """Exchanges in both directions between the records of two couples, in one of two ways; or none."""
+        """Exchanges in both directions between the records of two couples; all or none."""
         if len(first) != len(second):
             return []
         for order in (second, second[::-1]):

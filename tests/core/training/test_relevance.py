@@ -37,9 +37,9 @@ def test_share_of_the_samples_become_relevance_questions(shapes: Dataset, share:
     kinds = Counter(map(is_relevance, made.values()))
     deviation = (share * (1 - share) / len(made)) ** 0.5
     assert abs(kinds[True] / len(made) - share) <= 4 * deviation
-    asked = [example for example in made.values() if is_relevance(example)]
-    refused = sum(example.chosen.rounds[0].answer == REFUSAL for example in asked)
-    assert abs(refused / len(asked) - 0.5) < 4 * (0.25 / len(asked)) ** 0.5
+    matching = [example for example in made.values() if is_relevance(example)]
+    refused = sum(example.chosen.rounds[0].answer == REFUSAL for example in matching)
+    assert abs(refused / len(matching) - 0.5) < 4 * (0.25 / len(matching)) ** 0.5
 
 
 def test_refusal_is_right_with_a_cloud_that_lacks_the_part_alone(shapes: Dataset) -> None:
@@ -51,14 +51,14 @@ def test_refusal_is_right_with_a_cloud_that_lacks_the_part_alone(shapes: Dataset
         assert REFUSAL in (right.answer, wrong.answer)
         assert (example.record_id == record_id) == (right.answer != REFUSAL)
         mine, shown = shapes.record(record_id), shapes.record(example.record_id)
-        asked = [
+        matching = [
             fact for fact in mine.facts if question in (fact.question, f"About the {mine.category}: {fact.question}")
         ]
-        assert asked[0].answer in (right.answer, wrong.answer)
+        assert matching[0].answer in (right.answer, wrong.answer)
         if example.record_id != record_id:
             assert shown.category != mine.category
             assert shown.category not in options.values()
-            assert asked[0].subject not in {fact.subject for fact in shown.facts} - {""}
+            assert matching[0].subject not in {fact.subject for fact in shown.facts} - {""}
 
 
 def test_draws_depend_on_seed_epoch_and_record_alone(shapes: Dataset) -> None:

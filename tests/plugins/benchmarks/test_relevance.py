@@ -54,7 +54,7 @@ class Objects(Dataset):
 
 @pytest.fixture
 def objects() -> Objects:
-    """Two objects in each group: a part and its color, or the category and the color of the whole object."""
+    """Two objects in each group, with a part and its color, or with category and color."""
     records = []
     for number in range(72):
         category, answer = NAMES[number % 6], COLORS[number // 7 % 5]
@@ -106,12 +106,12 @@ class TestQuestions:
             stem = split_options(own.prompt)[0]
             for question in (own, other):
                 record = objects.record(question.record_id)
-                asked = [
+                matching = [
                     fact
                     for fact in record.facts
                     if stem in (fact.question, f"About the {record.category}: {fact.question}")
                 ]
-                assert [fact.answer for fact in asked] == [question.answer]
+                assert [fact.answer for fact in matching] == [question.answer]
 
     def test_each_cloud_is_the_wrong_one_as_often_as_the_right_one(self, objects: Objects) -> None:
         questions = [question for question in Relevance().questions(objects, "test", 0) if question.kind == "easy"]
@@ -158,8 +158,8 @@ class TestQuestions:
         stools = [make_record(i, "stool", (color("legs", "red"),)) for i in range(6, 12)]
         known = make_record(12, "stool", (color("seat", "red"), color("legs", "red")))
         assert Relevance().questions(Objects([*chairs, *stools]), "test", 0)
-        asked = [each.prompt for each in Relevance().questions(Objects([*chairs, *stools, known]), "test", 0)]
-        assert not any("seat" in prompt for prompt in asked)
+        matching = [each.prompt for each in Relevance().questions(Objects([*chairs, *stools, known]), "test", 0)]
+        assert not any("seat" in prompt for prompt in matching)
 
     def test_letters_are_scored_on_request(self, objects: Objects) -> None:
         text, letter = (Relevance(answer_style=style).questions(objects, "test", 0) for style in ("text", "letter"))
