@@ -148,6 +148,13 @@ class TestQuestions:
         ]
         assert Relevance().questions(Objects(records), "test", 0) == ()
 
+    def test_categories_alone_are_enough(self) -> None:
+        facts = {name: (Fact("category", "", "What is this?", name, NAMES),) for name in NAMES}
+        records = [make_record(i, NAMES[i % 6], facts[NAMES[i % 6]]) for i in range(24)]
+        questions = Relevance().questions(Objects(records), "test", 0)
+        assert {question.kind for question in questions} == {"easy", "hard"}
+        assert {split_options(question.prompt)[0] for question in questions} == {"What is this?"}
+
     def test_names_that_contain_each_other_are_not_told_apart(self) -> None:
         records = [make_record(i, ("chair", "rocking chair")[i % 2], (color("seat", "red"),)) for i in range(20)]
         assert Relevance().questions(Objects(records), "test", 0) == ()
