@@ -43,6 +43,7 @@ class Relevance(Benchmark):
     """
 
     Config = Config
+    requires = "facts with four or more options, and records of at least two categories and groups"
 
     def questions(self, dataset: Dataset, split: str, seed: int) -> Sequence[Question]:
         """Make the pairs of a split; its records need a category and facts of four options."""
