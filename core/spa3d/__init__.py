@@ -21,6 +21,7 @@ _LAZY = {
     "ComponentConfig": "spa3d.contracts.config",
     "Conversation": "spa3d.contracts.dataset",
     "Dataset": "spa3d.contracts.dataset",
+    "Detection": "spa3d.contracts.benchmark",
     "Draws": "spa3d.runtime.rng",
     "Encoder": "spa3d.contracts.encoder",
     "Examination": "spa3d.pipeline.doctor",

@@ -1,7 +1,4 @@
-"""Settings of a run: one frozen, complete model that can be saved and read back.
-
-`spa3d.config.resolve` makes a `RunConfig` from flags and files or from mappings; ``assemble`` builds objects from it.
-"""
+"""Settings of a run: one frozen, complete model that can be saved and read back."""
 
 from __future__ import annotations
 
@@ -174,6 +171,8 @@ class TrainSettings(StageSettings):
     """Train on questions that the base was not trained on (for datasets that draw new questions each epoch)."""
     twin_share: float = Field(0.5, gt=0, le=1)
     """Share of the samples that are minimal pairs, for objectives that ask for twins."""
+    relevance_share: float = Field(0.0, ge=0, le=1)
+    """Share of the samples that become relevance questions, half of them with another's cloud and a refusal."""
     early_stop: bool = False
     """Stop when the watchdog warns that held-out log p(y|x) has fallen."""
     keep: Literal["last", "best"] = "last"

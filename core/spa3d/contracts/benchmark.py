@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeGuard
+from typing import Any, ClassVar, NamedTuple, TypeGuard
 
 from spa3d.contracts.config import ComponentConfig
 from spa3d.contracts.dataset import Dataset, Fact
@@ -26,6 +27,8 @@ class Question:
         kind: row in the table per kind.
         facts: the facts that the verdict is about, if the reference text is not enough (a free answer is judged
             against the fact's closed set of options); never shown to the model.
+        pair: name shared by the two questions of a pair, which counts as right only if both answers are; empty: the
+            question counts alone.
 
     """
 
@@ -36,6 +39,7 @@ class Question:
     answer: str
     kind: str
     facts: tuple[Fact, ...] = ()
+    pair: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,29 @@ Measures = Mapping[str, float]
 """Further figures of an answer by name."""
 
 
+class Detection(NamedTuple):
+    """Detection by an answer: how strongly it says that something is there, and whether it is.
+
+    `score` is any number but NaN.
+    """
+
+    score: float
+    positive: bool
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Score of an answer: ``value`` in [0, 1]; an unreadable answer is not ``valid`` and gets 0.
 
     ``measures`` are further figures by name, finite numbers. Reports show their mean over the answers that have them,
-    times 100; most are shares in [0, 1].
+    times 100; most are shares in [0, 1]. ``detections`` say by name what the answer detects. Reports show the AUROC of
+    each name over the answers that have it.
     """
 
     value: float
     valid: bool = True
     measures: Measures = field(default_factory=dict)
+    detections: Mapping[str, Detection] = field(default_factory=dict)
 
 
 class Benchmark(ABC):
@@ -122,6 +138,7 @@ def check_questions(benchmark: Benchmark, questions: object) -> None:
     if not isinstance(questions, Sequence) or not all(isinstance(question, Question) for question in questions):
         raise PluginError.by(benchmark, f"expected a sequence of spa3d.Question, got {questions!r:.200}")
     known: set[str] = set()
+    members = Counter(question.pair for question in questions if question.pair)
     for question in questions:
         wrong = _question_misfit(question) or ("another question has this id too" if question.id in known else "")
         if wrong:
@@ -130,6 +147,9 @@ def check_questions(benchmark: Benchmark, questions: object) -> None:
         chance = benchmark.chance(question)
         if not _is_share(chance):
             raise PluginError.by(benchmark, f"question {question.id!r}: its chance is {chance!r}; it must lie in 0..1")
+    odd = [name for name, count in members.items() if count != 2]
+    if odd:
+        raise PluginError.by(benchmark, f"pair {odd[0]!r} has {members[odd[0]]} questions; a pair has two")
 
 
 def score_prediction(benchmark: Benchmark, question: Question, prediction: Prediction) -> Verdict:
@@ -146,6 +166,7 @@ def score_prediction(benchmark: Benchmark, question: Question, prediction: Predi
             f"question {question.id!r}: its verdict is {verdict!r}; expected a spa3d.Verdict with a value in 0..1",
         )
     _check_measures(benchmark, question, verdict.measures)
+    _check_detections(benchmark, question, verdict.detections)
     return verdict
 
 
@@ -175,8 +196,20 @@ def _check_measures(benchmark: Benchmark, question: Question, measures: object) 
         )
 
 
+def _check_detections(benchmark: Benchmark, question: Question, detections: object) -> None:
+    if not isinstance(detections, Mapping) or not all(
+        isinstance(name, str) and isinstance(detection, Detection) and not math.isnan(detection.score)
+        for name, detection in detections.items()
+    ):
+        raise PluginError.by(
+            benchmark,
+            f"question {question.id!r}: its detections are {detections!r:.200}; expected spa3d.Detection by name, with "
+            "scores that are not NaN",
+        )
+
+
 def _question_misfit(question: Question) -> str:
-    texts = {name: getattr(question, name) for name in ("id", "record_id", "prompt", "answer", "kind")}
+    texts = {name: getattr(question, name) for name in ("id", "record_id", "prompt", "answer", "kind", "pair")}
     wrong = [f"{name} is {value!r} and no text" for name, value in texts.items() if not isinstance(value, str)]
     options = question.options
     if wrong or options is None:

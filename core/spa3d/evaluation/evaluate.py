@@ -192,4 +192,11 @@ def _answer(
         "valid": verdict.valid,
         "measures": dict(verdict.measures),
         "chance": benchmark.chance(question),
+        **_detections(verdict),
     }
+
+
+def _detections(verdict: Verdict) -> PredictionRow:
+    """The key of a row about what the answer detects, if it detects anything."""
+    detections = {name: [round(score, 6), positive] for name, (score, positive) in verdict.detections.items()}
+    return {"detections": detections} if detections else {}

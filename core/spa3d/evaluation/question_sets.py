@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
 
 from spa3d.contracts.benchmark import Benchmark, Question, check_questions
 from spa3d.contracts.dataset import Dataset, Record
 from spa3d.data.questions import keyed_sample
 from spa3d.errors import PluginError
 
-Item = TypeVar("Item")
+Unit = tuple[Question, ...]
+"""A question that counts alone, or the two of a pair."""
 FactValues = frozenset[tuple[str, str, str]]
 """Kind, subject and answer of every fact of a record."""
 
@@ -24,10 +24,11 @@ class EvaluationItem:
 
     Attributes:
         question: the question.
-        group: the group of look-alikes of its record, the unit of intervals.
+        group: the group of look-alikes of its record, the unit of intervals; groups that share a pair are one.
         subset: the set it belongs to: ``test``, ``counterfactual`` or ``flip``.
-        pair_id: the minimal pair it belongs to; None outside of ``flip``.
-        unseen: whether no training object has all the facts of its object; false if that has no facts.
+        pair_id: the pair it belongs to; None if it counts alone.
+        unseen: whether no training object has all the facts of its object; false if that has no facts, and in a pair
+            whether that is so for both objects.
 
     """
 
@@ -63,28 +64,28 @@ def collect_questions(
     """
     most = limit or sys.maxsize
 
-    def take(items: Sequence[Item], name: str) -> list[Item]:
-        return keyed_sample(items, most, "limit", seed, name)
+    def is_unseen_unit(unit: Unit) -> bool:
+        return is_unseen is not None and all(is_unseen(question.record_id) for question in unit)
 
-    @cache
-    def group_of(record_id: str) -> str:
-        return dataset.record(record_id).group
+    def make_items(units: Sequence[Unit], subset: str) -> list[EvaluationItem]:
+        kept = keyed_sample(units, most, "limit", seed, {"test": split}.get(subset, subset))
+        groups = _link_groups(dataset, kept)
+        return [
+            EvaluationItem(
+                question,
+                groups[question.record_id],
+                subset,
+                (question.pair or unit[0].id) if len(unit) > 1 else None,
+                subset == "test" and is_unseen_unit(unit),
+            )
+            for unit in kept
+            for question in unit
+        ]
 
-    def make_item(question: Question, subset: str, pair_id: str | None = None) -> EvaluationItem:
-        unseen = subset == "test" and is_unseen is not None and is_unseen(question.record_id)
-        return EvaluationItem(question, group_of(question.record_id), subset, pair_id, unseen)
-
-    def questions(of: str) -> list[Question]:
-        drawn = benchmark.questions(dataset, of, seed)
-        check_questions(benchmark, drawn)
-        return take(drawn, of)
-
-    items = [make_item(question, "test") for question in questions(split)]
+    items = make_items(_units(benchmark, dataset, split, seed), "test")
     if "counterfactual" in dataset.splits and split != "counterfactual":
-        items += [make_item(question, "counterfactual") for question in questions("counterfactual")]
-    for before, after in take(_pairs(benchmark, dataset, split, seed), "flip"):
-        items += [make_item(before, "flip", before.id), make_item(after, "flip", before.id)]
-    return items
+        items += make_items(_units(benchmark, dataset, "counterfactual", seed), "counterfactual")
+    return items + make_items(_twin_pairs(benchmark, dataset, split, seed), "flip")
 
 
 def make_unseen_test(dataset: Dataset) -> Callable[[str], bool]:
@@ -109,10 +110,41 @@ def _fact_values(record: Record) -> FactValues:
     return frozenset((fact.kind, fact.subject, fact.answer) for fact in record.facts)
 
 
-def _pairs(benchmark: Benchmark, dataset: Dataset, split: str, seed: int) -> Sequence[tuple[Question, Question]]:
+def _units(benchmark: Benchmark, dataset: Dataset, split: str, seed: int) -> list[Unit]:
+    """The checked questions of a split, each alone or with the other one of its pair."""
+    drawn = benchmark.questions(dataset, split, seed)
+    check_questions(benchmark, drawn)
+    units: dict[tuple[str, str], list[Question]] = {}
+    for question in drawn:
+        units.setdefault(("pair", question.pair) if question.pair else ("question", question.id), []).append(question)
+    return [tuple(unit) for unit in units.values()]
+
+
+def _twin_pairs(benchmark: Benchmark, dataset: Dataset, split: str, seed: int) -> list[Unit]:
     """The checked minimal pairs of a benchmark."""
     pairs = benchmark.pairs(dataset, split, seed)
     if not isinstance(pairs, Sequence) or not all(isinstance(pair, Sequence) and len(pair) == 2 for pair in pairs):
         raise PluginError.by(benchmark, f"pairs: expected a sequence of pairs of spa3d.Question, got {pairs!r:.200}")
     check_questions(benchmark, [question for pair in pairs for question in pair])
-    return pairs
+    return [tuple(pair) for pair in pairs]
+
+
+def _link_groups(dataset: Dataset, units: Sequence[Unit]) -> dict[str, str]:
+    """Group of each record by id; groups that share a pair get the first of their names.
+
+    Answers about one cloud would otherwise be in two clusters, which are not independent.
+    """
+    ids = dict.fromkeys(question.record_id for unit in units for question in unit)
+    own = {record_id: dataset.record(record_id).group for record_id in ids}
+    first = {group: group for group in own.values()}
+
+    def find(group: str) -> str:
+        while first[group] != group:
+            group = first[group]
+        return group
+
+    for unit in units:
+        roots = sorted({find(own[question.record_id]) for question in unit})
+        for root in roots[1:]:
+            first[root] = roots[0]
+    return {record_id: find(group) for record_id, group in own.items()}

@@ -1,4 +1,4 @@
-"""Values of one score by view: per question, or per minimal pair."""
+"""Values of one score by view: per question, or per pair of questions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAJORITY = "majority"
 
 @dataclass(frozen=True)
 class ScoredUnits:
-    """Units of one score: questions or minimal pairs, sorted by id.
+    """Units of one score: questions or pairs of questions, sorted by id.
 
     Attributes:
         ids: id of each unit, ``(n,)``; the other arrays have the same length.
@@ -97,11 +97,23 @@ def other_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
     counterfactual = [row for row in rows if row["set"] == "counterfactual"]
     flip = [row for row in rows if row["set"] == "flip"]
     return ({"counterfactual": question_units(counterfactual)} if counterfactual else {}) | (
-        {"flip": _pairs(flip)} if flip else {}
+        {"flip": question_units(flip)} if flip else {}
     )
 
 
 def question_units(rows: Sequence[PredictionRow]) -> ScoredUnits:
+    """Build one unit per question, or per pair where the rows have pairs.
+
+    Raises:
+        ValueError: a question lacks a view, or a pair is incomplete.
+
+    """
+    members = _question_values(rows)
+    pair_of = {row["id"]: row["pair"] for row in rows if row.get("pair")}
+    return _join_pairs(members, pair_of) if pair_of else members
+
+
+def _question_values(rows: Sequence[PredictionRow]) -> ScoredUnits:
     """Build one unit per question."""
     views: dict[str, dict[str, PredictionRow]] = {}
     for row in rows:
@@ -124,27 +136,35 @@ def question_units(rows: Sequence[PredictionRow]) -> ScoredUnits:
     )
 
 
-def _pairs(rows: Sequence[PredictionRow]) -> ScoredUnits:
-    """Build one unit per minimal pair: right if both members are; the chance is the product.
+def _join_pairs(members: ScoredUnits, pair_of: Mapping[str, str]) -> ScoredUnits:
+    """Join the members of each pair: right if both are; the chance is the product.
 
     The cluster is the first of the two group names, so that two pairs of one object stay in one cluster.
+
+    Args:
+        members: one unit per question.
+        pair_of: name of the pair of each question, by id; a question without one stays alone.
+
     """
-    pair_of = {row["id"]: row["pair"] or "" for row in rows}
-    members = question_units(rows)
     by_pair: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(members.ids):
-        by_pair[pair_of[name]].append(index)
+        by_pair[pair_of.get(name, name)].append(index)
     ids = sorted(by_pair)
-    odd = [name for name in ids if len(by_pair[name]) != 2]
+    odd = [name for name in ids if len(by_pair[name]) != 1 + (members.ids[by_pair[name][0]] in pair_of)]
     if odd:
         raise ValueError(f"pair {odd[0]!r} has {len(by_pair[odd[0]])} members instead of 2")
-    both = np.array([by_pair[name] for name in ids])  # (pairs, 2)
+    both = np.array([(by_pair[name][0], by_pair[name][-1]) for name in ids])  # (units, 2), twice the same if alone
+    alone = both[:, 0] == both[:, 1]
+    chance = members.chance[both]
     return ScoredUnits(
         ids=np.array(ids),
         groups=np.sort(members.groups[both], axis=1)[:, 0],
         kinds=members.kinds[both[:, 0]],
-        values={view: (values[both] == 1).all(axis=1).astype(float) for view, values in members.values.items()},
-        chance=members.chance[both].prod(axis=1),
+        values={
+            view: np.where(alone, values[both[:, 0]], (values[both] == 1).all(axis=1))
+            for view, values in members.values.items()
+        },
+        chance=np.where(alone, chance[:, 0], chance.prod(axis=1)),
         valid=members.valid[both].min(axis=1),
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from spa3d.artifacts.predictions import PredictionRow
+from spa3d.evaluation.detections import compare_detections, measure_detections, summarize_detections
 from spa3d.evaluation.measures import average_measures, compare_measures, summarize_measures
 from spa3d.evaluation.scored_units import (
     BLIND,
@@ -60,13 +61,15 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int, calib
         "invalid": _round(1 - units.valid.mean()),
         "records": len({row["record"] for row in tests}),
         "kinds": {kind: _score_with_majority(some, bootstrap, key) for kind, some in kinds.items()},
-        **summarize_measures(tests, bootstrap=bootstrap, key=key),
+        **_summarize_figures(tests, bootstrap, key),
     }
     if units.clean is not None:
         result["gap"] = shift(units.blind, units.clean, units.groups, bootstrap=bootstrap, key=key)
         result["worth"] = shift(units.text_floor[1], units.clean, units.groups, bootstrap=bootstrap, key=key)
     else:
         result["blind_only"] = True
+    if any(row["pair"] for row in tests):
+        result["unit"] = "pair"
     normalized = _length_normalized_score(tests)
     if normalized is not None:
         result["normalized"] = _round(normalized)
@@ -90,7 +93,10 @@ def change(
     key = ("change", seed)
     tests = [[row for row in rows if row["set"] == "test"] for rows in (before, after)]
     old, new = map(question_units, tests)
-    result = _change(old, new, bootstrap, key) | {"measures": compare_measures(*tests, bootstrap=bootstrap, key=key)}
+    result = _change(old, new, bootstrap, key) | {
+        "measures": compare_measures(*tests, bootstrap=bootstrap, key=key)
+        | compare_detections(*tests, bootstrap=bootstrap, key=key)
+    }
     masks, old_sets, new_sets = old.by_kind(), _subsets(before), _subsets(after)
     if old_sets.keys() != new_sets.keys():
         raise ValueError(f"before has the sets {sorted(old_sets)}, after {sorted(new_sets)}")
@@ -122,7 +128,7 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
             "chance": _round(units.chance.mean()),
             "n": len(units.ids),
         }
-        if measures := average_measures(tests, view):
+        if measures := average_measures(tests, view) | measure_detections(tests, view):
             summaries[view]["measures"] = measures
         if view != CLEAN and units.clean is not None:
             summaries[view]["change"] = shift(units.clean, values, units.groups, bootstrap=bootstrap, key=key)
@@ -135,6 +141,13 @@ def _subsets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
     unseen = [row for row in tests if row.get("unseen")]
     part = {"unseen": question_units(unseen)} if 0 < len(unseen) < len(tests) else {}
     return part | other_sets(rows)
+
+
+def _summarize_figures(rows: Sequence[PredictionRow], bootstrap: int, key: Key) -> dict[str, dict[str, Any]]:
+    """Further figures: those of single answers, and how well the answers detect something."""
+    measures = summarize_measures(rows, bootstrap=bootstrap, key=key)
+    detections = summarize_detections(rows, bootstrap=bootstrap, key=key)
+    return {name: {**measures[name], **detections[name]} for name in measures}
 
 
 def _score_with_majority(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
@@ -222,7 +235,10 @@ def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
     per_token = [np.divide(row["option_logp"], row["option_lengths"]) for row in clean]
     picks = [row["options"][int(np.argmax(logp))] for row, logp in zip(clean, per_token, strict=True)]
     # An answer is not valid where log p is not a number.
-    return float(np.mean([row["valid"] and pick == row["answer"] for row, pick in zip(clean, picks, strict=True)]))
+    graded = [
+        {**row, "value": float(row["valid"] and pick == row["answer"])} for row, pick in zip(clean, picks, strict=True)
+    ]
+    return float(question_units(graded).values[CLEAN].mean())
 
 
 def _round(value: float) -> float:

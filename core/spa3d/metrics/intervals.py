@@ -12,7 +12,7 @@ Tests of Hypotheses, 2005, chapter 3 (sign flips); Holm, Scandinavian Journal of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import sqrt
 from typing import NamedTuple
 
@@ -110,6 +110,42 @@ def paired_estimate(differences: Values, clusters: Clusters, *, resamples: int, 
     means = _resampled_means(np.append(sums, added), np.append(counts, (size, size)), resamples, key)
     interval = _expand(_percentiles(means), mean, len(sums), (-1.0, 1.0))
     return PairedEstimate(interval, float(means.std() * _expansion(len(sums))))
+
+
+def resample_statistic(
+    statistic: Callable[[np.ndarray], np.ndarray], clusters: Clusters, *, resamples: int, key: Key
+) -> Values:
+    """Values of a statistic of resampled clusters, ``(resamples,)``.
+
+    Args:
+        statistic: maps weights of the values, ``(r, n)``, to r numbers; a weight says how often a value was drawn.
+        clusters: the cluster of each value, ``n`` names.
+        resamples: number of bootstrap resamples.
+        key: key of the random numbers.
+
+    """
+    names, index = np.unique(np.asarray(clusters), return_inverse=True)
+    values = []
+    for drawn in _resamples(len(names), resamples, key):
+        for rows in np.array_split(drawn, max(1, drawn.shape[0] * len(index) // BLOCK)):
+            offsets = np.arange(len(rows))[:, None] * len(names)
+            counts = np.bincount((rows + offsets).ravel(), minlength=len(rows) * len(names))
+            values.append(statistic(counts.reshape(len(rows), len(names))[:, index].astype(float)))
+    return np.concatenate(values)
+
+
+def resampled_interval(values: Values, observed: float, clusters: Clusters, *, limits: tuple[float, float]) -> Interval:
+    """Percentile interval of a statistic, from its resampled `values`.
+
+    NaN among them are left out. If all of the others are equal, the interval is that of clusters that agree, as in
+    `unanimous_interval`.
+    """
+    count = len(np.unique(np.asarray(clusters)))
+    if np.nanmax(values) - np.nanmin(values) < TIE:
+        margin = Z_SQUARED / (count + Z_SQUARED) * (limits[1] - limits[0])
+        return Interval(max(observed - margin, limits[0]), min(observed + margin, limits[1]))
+    low, high = np.nanquantile(values, TAILS)
+    return _expand(Interval(float(low), float(high)), observed, count, limits)
 
 
 def sign_flip_p(differences: Values, clusters: Clusters, *, resamples: int, key: Key) -> float:

@@ -10,10 +10,11 @@ import numpy as np
 
 from spa3d.config.evaluate_settings import EvaluateSettings
 from spa3d.config.settings import TrainSettings
-from spa3d.contracts.dataset import Record, Round
+from spa3d.contracts.dataset import Dataset, Record, Round
 from spa3d.contracts.objective import asks_for_twins
 from spa3d.data.cloud_checks import reject_coarse
 from spa3d.data.preparation import load_valid_cloud
+from spa3d.data.relevance import list_facts
 from spa3d.errors import ConfigError, DataError, PluginError, error_context
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions, make_unseen_test
 from spa3d.model.special_tokens import reject_special_tokens
@@ -224,4 +225,30 @@ def refuse_twinless(parts: Parts, records: Sequence[Record]) -> None:
             f"--objective {parts.names['objective']}: none of the {len(records)} training records of dataset "
             f"{parts.names['dataset']} has a twin; where clouds come from files, twins need facts about main_color or "
             "shape that agree with the cloud (docs/clouds.md, Twins)"
+        )
+
+
+def check_relevance(dataset: Dataset, train: TrainSettings, records: Sequence[Record]) -> None:
+    """Check that there are relevance questions if some are to be trained on.
+
+    A note says how many training records have none.
+
+    Raises:
+        DataError: none has one, so the share would have no effect.
+
+    """
+    if not train.relevance_share:
+        return
+    able, flag = sum(bool(list_facts(record)) for record in records), f"--train.relevance_share {train.relevance_share}"
+    kinds = {record.category for record in records if record.category is not None}
+    if not able or len(kinds) < 2:
+        raise DataError(
+            f"{flag}: {able} of the {len(records)} training records have a category and a fact with four options, of "
+            f"{len(kinds)} categories; a question that another object lacks needs facts and two categories. Leave it "
+            "out, or give the dataset facts (docs/benchmarks.md, relevance)"
+        )
+    if able < len(records):
+        dataset.skip_log.note(
+            f"{flag}: {len(records) - able} of {len(records)} training records have no relevance question (no "
+            "category, or no fact with four options) and keep their conversations"
         )

@@ -23,7 +23,7 @@ from spa3d.registry.registry import Registry
 
 
 def make_passport(
-    config: RunConfig, registry: Registry, caches: Caches, base: Base, records: Sequence[Record]
+    config: RunConfig, registry: Registry, caches: Caches, base: Base, records: Sequence[Record] = ()
 ) -> dict[str, object]:
     """Make the passport of a run before its work; hashes of the final weights are added later.
 
@@ -32,7 +32,7 @@ def make_passport(
         registry: source of its components.
         caches: hold its components, execution and fingerprints.
         base: the base of post-training.
-        records: the training records; some of their clouds are measured.
+        records: the training records; some of their clouds are measured. None are without any.
 
     """
     parts, execution, fingerprints = caches.parts, caches.execution, caches.fingerprints

@@ -46,6 +46,7 @@ from spa3d.training.examples import (
     tokenize_example,
 )
 from spa3d.training.fit import fit
+from spa3d.training.relevance import relevance_example
 from spa3d.training.trainer import ObjectiveTrainer
 from spa3d.training.watchdog import HeldOutWatchdog, WatchdogSettings
 
@@ -187,14 +188,22 @@ class PostTraining:
 
     def _examples(self, pairs: Sequence[Pair]) -> tuple[Sequence[Any], Callable[[Any, int], TrainingExample]]:
         """Training records or pairs, and the function that makes an example of one."""
-        needs, records, recipe = self.parts.objective.needs, self.splits["train"], self.recipe
+        needs, records, recipe, dataset = (
+            self.parts.objective.needs,
+            self.splits["train"],
+            self.recipe,
+            self.parts.dataset,
+        )
+        draw = partial(relevance_example, records=records, share=recipe.train.relevance_share, seed=recipe.seed)
         if asks_for_pairs(needs):
-            return pairs, preference_example
+            return pairs, draw(preference_example, record_of=lambda pair: dataset.record(pair.record_id))
         conversation = self._conversations(len(records))
         if asks_for_twins(needs):
             share = recipe.train.twin_share
-            return records, minimal_pair_example(self.parts.dataset, conversation, share=share, seed=recipe.seed)
-        return records, sft_example(conversation)
+            example = minimal_pair_example(dataset, conversation, share=share, seed=recipe.seed)
+        else:
+            example = sft_example(conversation)
+        return records, draw(example, record_of=lambda record: record)
 
     def _conversations(self, records: int) -> ConversationSampler:
         """Conversations of post-training: from the first epoch, or after the epochs of the base."""

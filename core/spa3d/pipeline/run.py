@@ -32,6 +32,7 @@ from spa3d.pipeline.data_checks import (
     DataChecks,
     Questions,
     RunData,
+    check_relevance,
     held_out_records,
     refuse_twinless,
 )
@@ -167,6 +168,7 @@ class Run:
             self.measurement.trained_blind = read_trained_blind(folder, self.questions, split=config.evaluate.split)
         self._held_out_records()
         refuse_twinless(self.parts, self.data.split("train"))
+        check_relevance(self.parts.dataset, config.train, self.data.split("train"))
         if config.base.path and config.train.lora.rank:
             # The LLM of a base from --base may lack the layers of --train.lora.targets.
             adapters.planned_size(config.train.lora, describe(base.model_folder).text_config)

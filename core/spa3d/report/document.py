@@ -119,6 +119,7 @@ class BenchmarkScore(KindScore):
 
     invalid: Share
     records: int = Field(ge=1)
+    unit: Literal["pair"] | None = None
     kinds: dict[str, KindScore]
     measures: dict[str, float] = Field(default_factory=dict)
     measure_ci95: dict[str, NumberInterval] = Field(default_factory=dict)

@@ -96,7 +96,9 @@ def describe_benchmarks(document: Document) -> Iterator[str]:
     for name, block in document.benchmarks.items():
         phases = [phase for phase in (block.before, block.after) if phase]
         last = phases[-1]
-        clauses = [f"{name}: {format_count(last.n, 'question')} about {format_count(last.records, 'record')}"]
+        clauses = [
+            f"{name}: {format_count(last.n, last.unit or 'question')} about {format_count(last.records, 'record')}"
+        ]
         clauses.append(f"the usual answer to each kind of question scores {format_percent(last.majority)} %")
         clauses.append(f"unreadable answers {_course([phase.invalid for phase in phases])} %")
         normalized = [phase.normalized for phase in phases if phase.normalized is not None]

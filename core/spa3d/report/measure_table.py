@@ -18,7 +18,14 @@ from spa3d.rendering.numbers import (
 from spa3d.report.document import BenchmarkResult, BenchmarkScore, MeasureShift
 
 HEADS = ("before", "blind before", "after", "blind after", "change")
-NAMES = {"false_facts": "stated facts that are false (less is better)", **TITLES}
+NAMES = {
+    "false_facts": "stated facts that are false (less is better)",
+    "own_cloud": "right with the record's own cloud",
+    "easy_cloud": "right with a cloud that lacks what is asked about",
+    "hard_cloud": "right with a cloud that has another answer",
+    "relevance_auroc": "AUROC of relevance",
+    **TITLES,
+}
 """Figures in words."""
 LEGEND = "Means over the answers that have the figure, times 100, with 95 % intervals; blind: without the cloud."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -79,3 +80,35 @@ def test_unseen_questions_are_about_objects_with_other_facts_than_any_training_o
         del toy_dataset.records
     assert {item.question.answer for item in items if item.unseen} == {"right"}
     assert {item.question.answer for item in items if not item.unseen} == {"left"}
+
+
+def pair_up(sides: Any, dataset: Any, *pairs: tuple[int, int]) -> None:
+    """Let the benchmark ask in pairs of records, by number."""
+    single = sides.questions(dataset, "test", 0)
+    paired = [
+        replace(single[number], id=f"{name}-{number}", pair=str(name))
+        for name, pair in enumerate(pairs)
+        for number in pair
+    ]
+    sides.questions = lambda *_: paired
+
+
+def test_collect_questions_keeps_both_questions_of_a_pair(sides: Any, toy_dataset: Any) -> None:
+    pair_up(sides, toy_dataset, (0, 1), (2, 3), (4, 5))
+    items = collect_questions(sides, toy_dataset, split="test", seed=0, limit=2)
+    assert len(items) == 4
+    assert Counter(item.pair_id for item in items).most_common()[-1][1] == 2
+
+
+def test_collect_questions_joins_the_groups_that_share_a_pair(sides: Any, toy_dataset: Any) -> None:
+    pair_up(sides, toy_dataset, (4, 2), (6, 7), (2, 3))
+    items = collect_questions(sides, toy_dataset, split="test", seed=0, limit=0)
+    groups = {item.question.record_id: item.group for item in items}
+    first, second = (toy_dataset.record(f"test-{number}").group for number in (2, 6))
+    assert groups == {f"test-{number}": first for number in (2, 3, 4)} | {f"test-{n}": second for n in (6, 7)}
+
+
+def test_collect_questions_refuses_a_pair_of_one(sides: Any, toy_dataset: Any) -> None:
+    sides.spoil = lambda question: replace(question, pair="lonely")
+    with pytest.raises(PluginError, match="pair 'lonely' has 1 questions; a pair has two"):
+        collect(sides, toy_dataset)

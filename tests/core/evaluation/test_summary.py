@@ -290,3 +290,24 @@ def test_unseen_is_a_part_of_the_reported_split():
     assert change(rows, worse, bootstrap=200, seed=0)["unseen"]["score"] == -0.5
     everything = [one | {"unseen": True} for one in FOUR]
     assert "unseen" not in summarize(everything, bootstrap=200, seed=0)
+
+
+def test_summarize_counts_pairs_of_questions_where_a_benchmark_asks_in_pairs():
+    right = {"p0": (1, 1), "p1": (1, 0), "p2": (0, 0), "p3": (1, 1)}
+    rows = [
+        row(f"{pair}-{side}", view=view, value=float(value and view == "clean"), chance=0.2, record=f"{pair}-{side}")
+        | {"pair": pair, "group": pair}
+        for pair, values in right.items()
+        for side, value in enumerate(values)
+        for view in ("clean", "blind")
+    ]
+    result = summarize(rows, bootstrap=200, seed=0)
+    assert (result["score"], result["blind"], result["n"], result["unit"]) == (0.5, 0, 4, "pair")
+    assert result["chance"] == pytest.approx(0.04)
+    assert change(rows, rows, bootstrap=200, seed=0)["score"] == 0
+
+
+def test_summarize_refuses_half_a_pair():
+    rows = [row("q", view=view, record="r") | {"pair": "p"} for view in ("clean", "blind")]
+    with pytest.raises(ValueError, match="pair 'p' has 1 members instead of 2"):
+        summarize(rows, bootstrap=200, seed=0)
