@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spa3d.artifacts.predictions import PredictionRow
-from spa3d.evaluation.scored_units import BLIND, CLEAN, Values
+from spa3d.evaluation.scored_units import BLIND, Values, select_shown
 from spa3d.metrics.discrimination import auroc, auroc_change_interval, auroc_interval
 from spa3d.runtime.rng import Key
 
@@ -32,7 +32,7 @@ def summarize_detections(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, d
         key: key of the random numbers.
 
     """
-    shown = _by_name(_select_shown(rows))
+    shown = _by_name(select_shown(rows))
     intervals = {
         name: auroc_interval(*_scores(some, name), _groups(some), resamples=bootstrap, key=key)
         for name, some in shown.items()
@@ -52,7 +52,7 @@ def measure_detections(rows: Rows, view: str) -> dict[str, float]:
 
 def compare_detections(before: Rows, after: Rows, *, bootstrap: int, key: Key) -> dict[str, dict[str, Any]]:
     """Compare the AUROCs of one set of questions; change and interval by name."""
-    old, new = (_by_name(_select_shown(rows)) for rows in (before, after))
+    old, new = (_by_name(select_shown(rows)) for rows in (before, after))
     changes = {}
     for name in old.keys() & new.keys():
         (first, positive), (second, _) = (_scores(side[name], name) for side in (old, new))
@@ -63,11 +63,6 @@ def compare_detections(before: Rows, after: Rows, *, bootstrap: int, key: Key) -
             "ci95": [_round(end) for end in interval],
         }
     return changes
-
-
-def _select_shown(rows: Rows) -> list[PredictionRow]:
-    """Answers with the cloud, or the blind ones of a run without clouds."""
-    return [row for row in rows if row["view"] == CLEAN] or [row for row in rows if row["view"] == BLIND]
 
 
 def _by_name(rows: Rows) -> dict[str, list[PredictionRow]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spa3d.artifacts.predictions import PredictionRow
-from spa3d.evaluation.scored_units import BLIND, CLEAN, Values
+from spa3d.evaluation.scored_units import BLIND, Values, select_shown
 from spa3d.metrics.intervals import mean_interval, paired_interval
 from spa3d.runtime.rng import Key
 
@@ -32,7 +32,7 @@ def summarize_measures(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, Any
         key: key of the random numbers.
 
     """
-    shown = _select_shown(rows)
+    shown = _with_figures(select_shown(rows))
     means, intervals = dict[str, float](), dict[str, list[float]]()
     for name in _list_names(shown):
         members = [row for row in shown if name in row["measures"]]
@@ -46,7 +46,7 @@ def summarize_measures(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, Any
 
 def average_measures(rows: Rows, view: str) -> dict[str, float]:
     """Average the figures of the answers under one view, by name."""
-    shown = _select_view(rows, view)
+    shown = _with_figures([row for row in rows if row["view"] == view])
     return {
         name: _round(np.mean([row["measures"][name] for row in shown if name in row["measures"]]))
         for name in _list_names(shown)
@@ -58,7 +58,7 @@ def compare_measures(before: Rows, after: Rows, *, bootstrap: int, key: Key) -> 
 
     Only questions whose answers have the figure on both sides count.
     """
-    old, new = ({row["id"]: row for row in _select_shown(rows)} for rows in (before, after))
+    old, new = ({row["id"]: row for row in _with_figures(select_shown(rows))} for rows in (before, after))
     changes = {}
     for name in _list_names([*old.values()]):
         both = sorted(old.keys() & new.keys())
@@ -77,14 +77,9 @@ def _list_names(rows: Rows) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row["measures"]))
 
 
-def _select_shown(rows: Rows) -> list[PredictionRow]:
-    """Answers with the cloud, or the blind ones of a run without clouds."""
-    return _select_view(rows, CLEAN) or _select_view(rows, BLIND)
-
-
-def _select_view(rows: Rows, view: str) -> list[PredictionRow]:
-    """Answers under a view, each with at least an empty mapping of figures."""
-    return [{"measures": {}, **row} for row in rows if row["view"] == view]
+def _with_figures(rows: Rows) -> list[PredictionRow]:
+    """Give each answer at least an empty mapping of figures."""
+    return [{"measures": {}, **row} for row in rows]
 
 
 def _values(rows: Rows, name: str) -> Values:

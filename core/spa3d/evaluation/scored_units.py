@@ -78,6 +78,11 @@ class ScoredUnits:
         return {str(kind): self.kinds == kind for kind in np.unique(self.kinds)}
 
 
+def select_shown(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
+    """Select the rows behind a score: with the cloud, or the blind ones of a run without clouds."""
+    return [row for row in rows if row["view"] == CLEAN] or [row for row in rows if row["view"] == BLIND]
+
+
 def unit_sets(rows: Sequence[PredictionRow]) -> dict[str, ScoredUnits]:
     """Collect the scored units of each non-empty set: ``test``, ``counterfactual``, ``flip``.
 

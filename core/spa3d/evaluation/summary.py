@@ -19,13 +19,13 @@ from spa3d.artifacts.predictions import PredictionRow
 from spa3d.evaluation.detections import compare_detections, measure_detections, summarize_detections
 from spa3d.evaluation.measures import average_measures, compare_measures, summarize_measures
 from spa3d.evaluation.scored_units import (
-    BLIND,
     CLEAN,
     MAJORITY,
     ScoredUnits,
     Values,
     other_sets,
     question_units,
+    select_shown,
 )
 from spa3d.metrics.calibration import measure_calibration
 from spa3d.metrics.intervals import mean_interval, paired_estimate, sign_flip_p
@@ -214,17 +214,12 @@ def _add_calibration(result: dict[str, Any], rows: Sequence[PredictionRow]) -> N
     others["counterfactual"] = [row for row in rows if row["set"] == "counterfactual"]
     parts += [(result[name], some) for name, some in others.items() if name in result]
     for figures, some in parts:
-        scored = [row for row in _shown_rows(some) if row["option_logp"] and np.isfinite(np.max(row["option_logp"]))]
+        scored = [row for row in select_shown(some) if row["option_logp"] and np.isfinite(np.max(row["option_logp"]))]
         if scored:
             right = [row["options"].index(row["answer"]) for row in scored]
             ece, brier, n, bins = measure_calibration([row["option_logp"] for row in scored], right)
             listed = [[_round(each.confidence), _round(each.accuracy), each.n] for each in bins]
             figures["calibration"] = {"ece": _round(ece), "brier": _round(brier), "n": n, "bins": listed}
-
-
-def _shown_rows(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
-    """The rows behind the score: with the cloud, or the blind ones in a run without clouds."""
-    return [row for row in rows if row["view"] == CLEAN] or [row for row in rows if row["view"] == BLIND]
 
 
 def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
