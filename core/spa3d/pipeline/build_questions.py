@@ -1,0 +1,232 @@
+"""Questions with four options from captions, facts, and files of questions; implements `spa3d.build_questions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from spa3d.artifacts.hashing import digest
+from spa3d.artifacts.run_folder import refuse_unwritable
+from spa3d.artifacts.workspace import Workspace
+from spa3d.config.hub_ids import is_hub_id
+from spa3d.contracts.dataset import Dataset
+from spa3d.data.option_questions import format_option_questions
+from spa3d.data.question_sources import OBJECT, SourceRecord, describe_record, merge_records, read_source
+from spa3d.errors import ConfigError, DataError, OutputError, contain_exit, describe_unknown
+from spa3d.evaluation.question_builder.build import BuiltQuestions, CategoryCount, build_set
+from spa3d.evaluation.question_builder.checks import LLMChecker, RuleChecker
+from spa3d.evaluation.question_builder.clients import Client, LocalClient, LoggedClient
+from spa3d.evaluation.question_builder.contract import CATEGORIES, PRESETS, Checker, Writer
+from spa3d.evaluation.question_builder.llm_writer import LLMWriter
+from spa3d.evaluation.question_builder.rule_writer import RuleWriter
+from spa3d.llm_clients.endpoint import Endpoint, EndpointClient, Patience
+from spa3d.model.llm import check_causal_lm
+from spa3d.pipeline.fingerprints import llm_content
+from spa3d.registry.create import create
+from spa3d.runtime.atomic_files import write_whole
+from spa3d.runtime.device import choose_device
+from spa3d.runtime.progress import Reporter, SilentReporter
+
+WriterName = Literal["rule", "local", "endpoint"]
+WRITERS: tuple[WriterName, ...] = ("rule", "local", "endpoint")
+
+
+@dataclass(frozen=True)
+class WriterChoice:
+    """Who writes, or who checks.
+
+    Attributes:
+        name: ``rule``, ``local`` (a causal LM on this machine) or ``endpoint`` (OpenAI-compatible).
+        llm: folder or hub name of the LM of ``local``.
+        url: base URL of ``endpoint``; its key is read from ``OPENAI_API_KEY``.
+        model: the endpoint's name of the model.
+        prefix: what the flags of this choice begin with, for error messages.
+
+    """
+
+    name: WriterName = "rule"
+    llm: str = ""
+    url: str = ""
+    model: str = ""
+    prefix: str = "--"
+
+    def check(self) -> list[str]:
+        """List what is missing or has no meaning."""
+        flag = f"{'--writer' if self.prefix == '--' else '--checker'} {self.name}"
+        needs = {"rule": (), "local": ("llm",), "endpoint": ("url", "model")}[self.name]
+        missing = [f"{flag} needs {self.prefix}{key}" for key in needs if not getattr(self, key)]
+        idle = [key for key in ("llm", "url", "model") if getattr(self, key) and key not in needs]
+        return missing + [f"{self.prefix}{key}: no effect with {flag}; leave it out" for key in idle]
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """Settings of a build.
+
+    Attributes:
+        counts: wanted questions by category; the default is 3DCQA's.
+        split: of the dataset.
+        level: ``object`` or ``scene``: what the records of the dataset are.
+        writer: who writes.
+        checker: who checks that the caption tells the answer; None: the writer.
+        attempts: most requests per wanted question of a writer that is no rule.
+        blind: let an LLM that checks guess each answer without the caption, too.
+        seed: of all draws.
+        device: of a local LM.
+        batch_size: replies of a local LM generated at once.
+        patience: retries of an endpoint.
+
+    """
+
+    counts: Mapping[str, int] = field(default_factory=lambda: PRESETS["3dcqa"])
+    split: str = "test"
+    level: str = OBJECT
+    writer: WriterChoice = WriterChoice()
+    checker: WriterChoice | None = None
+    attempts: int = 3
+    blind: bool = False
+    seed: int = 0
+    device: str = "auto"
+    batch_size: int = 16
+    patience: Patience | None = None
+
+
+@contain_exit()
+def build_questions(
+    output: Path | str | None = None,
+    *,
+    dataset: str | Dataset | None = None,
+    sources: Sequence[Path | str] = (),
+    settings: BuildSettings | None = None,
+    reporter: Reporter | None = None,
+) -> BuiltQuestions:
+    """Make four-option questions, check that the captions tell the answers, and write them.
+
+    Args:
+        output: JSON lines; None: nothing is written.
+        dataset: a name or a dataset; its captions and facts are used.
+        sources: files of captions, or of questions and answers (`spa3d.data.question_sources`). Together with a dataset
+            they are joined by record, and records that the dataset lacks are left out.
+        settings: of the build.
+        reporter: where progress goes.
+
+    Raises:
+        ConfigError: settings are missing or contradict each other.
+        DataError: a source has an unknown layout, or no question could be made.
+        OutputError: the output exists, or cannot be written.
+        EndpointError: the endpoint is unusable or failed too often; its replies are kept.
+
+    """
+    settings, reporter = settings or BuildSettings(), reporter or SilentReporter()
+    path = None if output is None else Path(output)
+    _check(settings, path, has_source=dataset is not None or bool(sources))
+    made_dataset = create("dataset", dataset) if isinstance(dataset, str) else dataset
+    records, notes = _collect_records(made_dataset, [Path(source) for source in sources], settings)
+    reporter.stage("sources", f"{len(records)} records")
+    writer, checker = _make_writers(settings, records, reporter)
+    reporter.stage("questions", f"written by {writer.name}, checked by {checker.name}")
+    built = build_set(
+        records, settings.counts, writer, checker, seed=settings.seed, attempts=settings.attempts, reporter=reporter
+    )
+    if not built.questions:
+        raise DataError("\n".join([*notes, *_explain_nothing(built.counts)]))
+    if path is not None:
+        write_whole(path, format_option_questions(built.questions))
+    return BuiltQuestions(built.questions, built.counts, tuple(notes))
+
+
+def _check(settings: BuildSettings, path: Path | None, *, has_source: bool) -> None:
+    """Refuse settings that make no questions, and an output that cannot be written."""
+    errors = [describe_unknown("category", name, CATEGORIES) for name in settings.counts if name not in CATEGORIES]
+    errors += [*settings.writer.check(), *(settings.checker.check() if settings.checker else ())]
+    if not sum(settings.counts.values()):
+        errors.append("no question is wanted: every category has the number 0")
+    if settings.blind and (settings.checker or settings.writer).name == "rule":
+        errors.append("--blind-check: a rule cannot guess; take --checker local or --checker endpoint")
+    if not has_source:
+        errors.append("nothing to make questions from: give --source FILE, or --dataset NAME")
+    if errors:
+        raise ConfigError(errors)
+    if path is None:
+        return
+    refuse_unwritable(path, "")
+    if path.is_dir():
+        raise OutputError(f"{path}: a folder; name the file to write, such as {path / 'questions.jsonl'}")
+    if path.exists():
+        raise OutputError(f"{path}: there is one already; name another file, or delete it")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
+
+
+def _collect_records(
+    dataset: Dataset | None, sources: Sequence[Path], settings: BuildSettings
+) -> tuple[list[SourceRecord], list[str]]:
+    """Read the dataset and the files; returns records and notes."""
+    files = [read_source(path) for path in sources]
+    notes = [note for file in files for note in file.notes]
+    told = merge_records(record for file in files for record in file.records)
+    if dataset is None:
+        return told, notes
+    own = [describe_record(record, settings.level) for record in dataset.records(settings.split)]
+    notes += [*dataset.skip_log.lines, *dataset.skip_log.notes]
+    known = {record.id for record in own}
+    lacking = [record.id for record in told if record.id not in known]
+    if lacking:
+        notes.append(
+            f"{len(lacking)} of the {len(told)} records in the files are not in split {settings.split} of the dataset "
+            f"and are left out, the first is {lacking[0]!r}"
+        )
+    return merge_records([*own, *(record for record in told if record.id in known)]), notes
+
+
+def _make_writers(
+    settings: BuildSettings, records: Sequence[SourceRecord], reporter: Reporter
+) -> tuple[Writer, Checker]:
+    choice = settings.checker or settings.writer
+    clients = {each: _make_client(each, settings, reporter) for each in {settings.writer, choice} if each.name != "rule"}
+    writer: Writer = RuleWriter(records, seed=settings.seed)
+    if settings.writer in clients:
+        writer = LLMWriter(clients[settings.writer])
+    checker: Checker = RuleChecker()
+    if choice in clients:
+        checker = LLMChecker(clients[choice], seed=settings.seed, blind=settings.blind)
+    return writer, checker
+
+
+def _make_client(choice: WriterChoice, settings: BuildSettings, reporter: Reporter) -> LoggedClient:
+    """Make the client of an LLM, with the log of its replies in the workspace."""
+    workspace = Workspace.from_environment()
+    client: Client
+    if choice.name == "local":
+        setting = f"{choice.prefix}llm"
+        check_causal_lm(choice.llm, flag=setting, alternative="its name on the hub")
+        device = choose_device(settings.device)
+        client = LocalClient(choice.llm, setting=setting, device=device, batch_size=settings.batch_size)
+        name = f"local:{choice.llm if is_hub_id(choice.llm) else Path(choice.llm).name}"
+        decisive = [llm_content(choice.llm, workspace), str(device)]
+    else:
+        url, model = f"{choice.prefix}url", f"{choice.prefix}model"
+        needed_by = "--writer endpoint" if choice.prefix == "--" else "--checker endpoint"
+        endpoint = Endpoint(choice.url, choice.model, url, model, needed_by)
+        client, name, decisive = EndpointClient(endpoint, settings.patience), f"endpoint:{choice.model}", [choice.url]
+    return LoggedClient(client, name, workspace.replies(digest([name, *decisive])), reporter)
+
+
+def _explain_nothing(counts: Mapping[str, CategoryCount]) -> list[str]:
+    """Lines of the error of a build without a question."""
+    lines = [f"{name}: {describe_count(count)}" for name, count in counts.items() if count.wanted]
+    return [*lines, "no question could be made: give other sources (--source, --dataset) or another --writer"]
+
+
+def describe_count(count: CategoryCount) -> str:
+    """Describe the numbers of one category in a sentence."""
+    text = f"{count.made} of {count.wanted} made"
+    if count.missing and not count.possible:
+        return f"{text}: no record has a caption, a fact or a question for it"
+    reasons = "; ".join(f"{number} refused: {why}" for why, number in count.refused.items())
+    tried = f"{count.tried} of {count.possible} possible ones tried"
+    return f"{text}; {tried}" + (f"; {reasons}" if reasons else "")
+
+
