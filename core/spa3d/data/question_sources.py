@@ -151,7 +151,7 @@ def _recognize(path: Path, entry: Any) -> tuple[str, Reader]:
 
 def _collect(path: Path, entries: Iterable[tuple[int, Any]], layout: str, read: Reader) -> SourceFile:
     """Read the entries; those that are no use are counted by reason."""
-    records, reasons, first = [], Counter[str](), {}
+    records, reasons, first = list[SourceRecord](), Counter[str](), dict[str, int]()
     for number, entry in entries:
         try:
             records.append(read(entry))
@@ -173,7 +173,9 @@ def _read_json(path: Path) -> Any:
         raise DataError(f"{path}: neither JSON nor JSON lines nor CSV; it begins with {text[:40]!r}")
     try:
         content = json.loads(text)
-        return [content] if isinstance(content, dict) and _TELLING & content.keys() else content  # one line of JSON lines
+        return (
+            [content] if isinstance(content, dict) and _TELLING & content.keys() else content
+        )  # one line of JSON lines
     except RecursionError as error:
         raise DataError(f"{path}: its JSON is nested too deeply") from error
     except ValueError as error:
@@ -193,7 +195,7 @@ def _read_csv(path: Path) -> Iterator[dict[str, str]]:
 
 def _read_caption(entry: Any) -> SourceRecord:
     name = _read_id(entry)
-    value = next((entry[key] for key in CAPTIONS if key in entry), None)
+    value: Any = next((entry[key] for key in CAPTIONS if key in entry), None)
     captions = tuple(_clean(each) for each in (value if isinstance(value, list) else [value]) if _is_text(each))
     if not captions:
         raise DataError("it has no caption")

@@ -65,9 +65,7 @@ def summarize_hygiene(rows: Sequence[PredictionRow]) -> dict[str, Any] | None:
 
 
 def _show(question: OptionQuestion) -> ShownQuestion:
-    return ShownQuestion(
-        question.source, question.type, question.question, question.options, question.answer_index
-    )
+    return ShownQuestion(question.source, question.type, question.question, question.options, question.answer_index)
 
 
 def _select(rows: Sequence[PredictionRow], view: str) -> list[PredictionRow]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from spa3d.artifacts.predictions import PredictionRow
+from spa3d.evaluation.hygiene import summarize_hygiene
 from spa3d.evaluation.measures import compare_measures, summarize_measures
 from spa3d.evaluation.scored_units import (
     CLEAN,
@@ -62,6 +63,9 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int) -> di
         result["worth"] = _shift(units.clean - units.text_floor[1], units.groups, bootstrap, key)
     else:
         result["blind_only"] = True
+    hygiene = summarize_hygiene(tests)
+    if hygiene is not None:
+        result["hygiene"] = hygiene
     normalized = _length_normalized_score(tests)
     if normalized is not None:
         result["normalized"] = _round(normalized)

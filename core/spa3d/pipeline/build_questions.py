@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,7 @@ from spa3d.llm_clients.endpoint import Endpoint, EndpointClient, Patience
 from spa3d.model.llm import check_causal_lm
 from spa3d.pipeline.fingerprints import llm_content
 from spa3d.registry.create import create
+from spa3d.report.build_report import format_build_report, render_build_report
 from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.device import choose_device
 from spa3d.runtime.progress import Reporter, SilentReporter
@@ -130,11 +131,20 @@ def build_questions(
     built = build_set(
         records, settings.counts, writer, checker, seed=settings.seed, attempts=settings.attempts, reporter=reporter
     )
+    built = replace(built, notes=tuple(notes))
     if not built.questions:
         raise DataError("\n".join([*notes, *_explain_nothing(built.counts)]))
     if path is not None:
-        write_whole(path, format_option_questions(built.questions))
-    return BuiltQuestions(built.questions, built.counts, tuple(notes))
+        _write(path, built, settings, writer.name, checker.name)
+    return built
+
+
+def _write(path: Path, built: BuiltQuestions, settings: BuildSettings, writer: str, checker: str) -> None:
+    """Write the questions, and beside them their report as JSON and Markdown."""
+    provenance = {"writer": writer, "checker": checker, "seed": settings.seed, "split": settings.split}
+    write_whole(path, format_option_questions(built.questions))
+    write_whole(path.with_suffix(".report.json"), format_build_report(built, provenance))
+    write_whole(path.with_suffix(".report.md"), render_build_report(built))
 
 
 def _check(settings: BuildSettings, path: Path | None, *, has_source: bool) -> None:
@@ -185,7 +195,8 @@ def _make_writers(
     settings: BuildSettings, records: Sequence[SourceRecord], reporter: Reporter
 ) -> tuple[Writer, Checker]:
     choice = settings.checker or settings.writer
-    clients = {each: _make_client(each, settings, reporter) for each in {settings.writer, choice} if each.name != "rule"}
+    foreign = {each for each in (settings.writer, choice) if each.name != "rule"}
+    clients = {each: _make_client(each, settings, reporter) for each in foreign}
     writer: Writer = RuleWriter(records, seed=settings.seed)
     if settings.writer in clients:
         writer = LLMWriter(clients[settings.writer])
@@ -228,5 +239,3 @@ def describe_count(count: CategoryCount) -> str:
     reasons = "; ".join(f"{number} refused: {why}" for why, number in count.refused.items())
     tried = f"{count.tried} of {count.possible} possible ones tried"
     return f"{text}; {tried}" + (f"; {reasons}" if reasons else "")
-
-

@@ -18,7 +18,11 @@ from spa3d.rendering.numbers import (
 from spa3d.report.document import BenchmarkResult, BenchmarkScore, MeasureShift
 
 HEADS = ("before", "blind before", "after", "blind after", "change")
-NAMES = {"false_facts": "stated facts that are false (less is better)", **TITLES}
+NAMES = {
+    "false_facts": "stated facts that are false (less is better)",
+    "consistent": "right under every rotation of the options",
+    **TITLES,
+}
 """Figures in words."""
 LEGEND = "Means over the answers that have the figure, times 100, with 95 % intervals; blind: without the cloud."
 

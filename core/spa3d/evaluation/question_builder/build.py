@@ -90,8 +90,7 @@ def build_set(
     builds = {name: _CategoryBuild(name, count, records, seed) for name, count in wanted.items()}
     for build in builds.values():
         build.arrange(writer)
-    limits = {name: attempts * count if writer.is_paid else len(builds[name].requests) for name, count in wanted.items()}
-    while batch := [*chain(*(build.take(limits[name]) for name, build in builds.items()))]:
+    while batch := [*chain(*(build.take(attempts if writer.is_paid else None) for build in builds.values()))]:
         drafts = writer.write(batch)
         good = {each.key: (each, draft) for each in batch if isinstance(draft := drafts[each.key], Draft)}
         results = checker.check(good)
@@ -127,8 +126,9 @@ class _CategoryBuild:
                 seen[draft.answer] += 1
         self.requests.sort(key=lambda request: ranks.get(request.key, len(self.requests)))
 
-    def take(self, limit: int) -> list[DraftRequest]:
-        """Take the next requests: as many as questions are missing."""
+    def take(self, attempts: int | None) -> list[DraftRequest]:
+        """Take the next requests: as many as questions are missing, at most `attempts` per wanted question."""
+        limit = len(self.requests) if attempts is None else attempts * self.wanted
         end = min(self._tried + self.wanted - len(self.made), limit, len(self.requests))
         batch = self.requests[self._tried : end]
         self._tried = max(end, self._tried)

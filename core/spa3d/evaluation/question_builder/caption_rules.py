@@ -6,8 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from spa3d.evaluation.question_builder.lexicon import COLORS, NEAR_COLORS, NEAR_TEXTURES, NEAR_USES, SHADES
-from spa3d.evaluation.question_builder.lexicon import TEXTURE_QUESTIONS, TEXTURES, USES
+from spa3d.evaluation.question_builder.lexicon import (
+    COLORS,
+    NEAR_COLORS,
+    NEAR_TEXTURES,
+    NEAR_USES,
+    SHADES,
+    TEXTURE_QUESTIONS,
+    TEXTURES,
+    USES,
+)
 from spa3d.metrics.text_matching import first_mentioned, mentions, words
 
 OBJECT = "the object"
@@ -20,14 +28,17 @@ _NO_COLOR = re.compile(
 )
 """Names of things with the name of a color in them."""
 _WHOLE = re.compile(r"\b(?:mostly|mainly|primarily|predominantly|entirely|all|in) $", re.IGNORECASE)
+_MADE_OF = re.compile(r"\b(?:made|built|constructed) (?:out )?of (?:\w+ )?$")
 _WORD = re.compile(r"\s*([A-Za-z][\w'-]*)")
-_STOPS = frozenset(
+_SMALL_WORDS = (
     "a an and are as at behind beside between but by for from has have in inside into is it its made mostly near of on "
     "or over resembling set shaped so that the this to topped under which while who whose with without against along "
-    "around color colors colored tones tone hues accents".split()
+    "around color colors colored tones tone hues accents"
 )
+_STOPS = frozenset(_SMALL_WORDS.split())
 """Words that end a noun phrase."""
-_NOUNS_IN_ING = frozenset("building ceiling king railing ring string wing awning painting swing".split())
+_ING = "building ceiling king railing ring string wing awning painting swing"
+_NOUNS_IN_ING = frozenset(_ING.split())
 _LONGEST = 3
 """Words of a noun phrase."""
 _USE_NAMES = {name: use for use, names in USES.items() for name in names}
@@ -85,7 +96,7 @@ def _add_near_colors(colors: set[str]) -> set[str]:
 
 def _find_color(caption: str) -> Iterator[Statement]:
     """Yield statements on the whole object first, then on its parts."""
-    matches = [match for match in _EXPRESSION.finditer(_NO_COLOR.sub(_hide, caption))]
+    matches = list(_EXPRESSION.finditer(_NO_COLOR.sub(_hide, caption)))
     for match in matches:
         if _WHOLE.search(caption[: match.start()]):
             question = "What are the main colors of the object?"
@@ -114,7 +125,7 @@ def _find_texture(caption: str) -> Iterator[Statement]:
             for form in forms:
                 match = re.search(rf"(?<![\w-]){re.escape(form)}(?![\w-])", caption, re.IGNORECASE)
                 phrase = _read_phrase(caption, match.end()) if match else ""
-                made = match and re.search(r"\b(?:made|built|constructed) (?:out )?of (?:\w+ )?$", caption[: match.start()])
+                made = match and _MADE_OF.search(caption[: match.start()])
                 if phrase or made:
                     subject = f"the {phrase}" if phrase and not made else OBJECT
                     question = TEXTURE_QUESTIONS[family].format(subject=subject)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spa3d.data.option_questions import describe_bad_options, normalize_option, show_question
+from spa3d.data.question_sources import AnsweredQuestion
 from spa3d.data.questions import LETTERS
 from spa3d.evaluation.question_builder.contract import CATEGORIES, WRONG, Draft, DraftRequest
 from spa3d.metrics.option_letters import extract_letter
@@ -22,9 +23,11 @@ _WRITE = """\
 Below is a description of a 3D {level}. Write one multiple-choice question about {about}.
 - Ask only for what the description states, so that a reader of the description alone can answer.
 - Do not give the answer away in the question, and do not mention the description.
-- Give four different options of similar length and style. Exactly one is right; the description must make the other three wrong.
+- Give four different options of similar length and style. Exactly one is right; the description must make the other \
+three wrong.
 - If the description says nothing about {about}, reply {{"question": null}}.
-Reply with JSON only: {{"question": "...", "options": ["...", "...", "...", "..."], "answer": "the right option, word for word"}}
+Reply with JSON only: {{"question": "...", "options": ["...", "...", "...", "..."], "answer": "the right option, word \
+for word"}}
 
 Description: {caption}"""
 _OPTIONS = """\
@@ -69,28 +72,38 @@ def parse_draft(request: DraftRequest, reply: str, made: dict[str, str]) -> Draf
     value = _parse_json(reply)
     if isinstance(value, str):
         return value
-    if request.known:
-        question, answer, wrong = request.known.question, request.known.answers[0], value.get("wrong")
-        if not _are_texts(wrong) or len(wrong) != WRONG:
-            return f"its 'wrong' is no list of {WRONG} texts"
-        options = [answer, *map(_clean, wrong)]
-    else:
-        question, listed = value.get("question"), value.get("options")
-        if "question" in value and question is None:
-            return NOTHING
-        if not isinstance(question, str) or not question.strip():
-            return "it has no question"
-        if not _are_texts(listed) or len(listed) != WRONG + 1:
-            return f"its options are no list of {WRONG + 1} texts"
-        options = list(map(_clean, listed))
-        answer = _find_answer(value.get("answer"), options)
-        if answer is None:
-            return "its answer is none of its options"
+    parsed = _read_known(request.known, value) if request.known else _read_question(value)
+    if isinstance(parsed, str):
+        return parsed
+    question, options = parsed
     problem = describe_bad_options(options) or _describe_bad_text(_clean(question), options)
     if problem:
         return problem
-    wrong = tuple(option for option in options if option != answer)
-    return Draft(_clean(question), answer, wrong, "qa" if request.known else "caption", made=made)
+    return Draft(_clean(question), options[0], tuple(options[1:]), "qa" if request.known else "caption", made=made)
+
+
+def _read_known(known: AnsweredQuestion, value: Mapping[str, Any]) -> tuple[str, list[str]] | str:
+    """Read the wrong options of a known question; returns question and options, or a reason."""
+    wrong = _read_texts(value.get("wrong"))
+    if wrong is None or len(wrong) != WRONG:
+        return f"its 'wrong' is no list of {WRONG} texts"
+    return known.question, [known.answers[0], *wrong]
+
+
+def _read_question(value: Mapping[str, Any]) -> tuple[str, list[str]] | str:
+    """Read a question with its options; returns both, the right option first, or a reason."""
+    question, options = value.get("question"), _read_texts(value.get("options"))
+    if "question" in value and question is None:
+        return NOTHING
+    if not isinstance(question, str) or not question.strip():
+        return "it has no question"
+    if options is None or len(options) != WRONG + 1:
+        return f"its options are no list of {WRONG + 1} texts"
+    answer = _find_answer(value.get("answer"), options)
+    if answer is None:
+        return "its answer is none of its options"
+    place = options.index(answer)
+    return question, [answer, *options[:place], *options[place + 1 :]]
 
 
 def parse_pick(reply: str, options: Sequence[str]) -> str | None:
@@ -138,8 +151,10 @@ def _describe_bad_text(question: str, options: Sequence[str]) -> str:
     return "" if any(map(str.isalpha, question)) else "its question is no text"
 
 
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+def _read_texts(value: Any) -> list[str] | None:
+    """Read a list of texts; None for anything else."""
+    is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return list(map(_clean, value)) if is_list else None
 
 
 def _clean(text: str) -> str:

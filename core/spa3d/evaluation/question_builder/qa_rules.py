@@ -14,7 +14,9 @@ from spa3d.metrics.text_matching import mentions, words
 
 _PATTERNS = {
     "color": re.compile(r"\bwhat (?:\w+ )?colou?rs?\b", re.IGNORECASE),
-    "texture": re.compile(r"\bwhat (?:\w+ )?(?:materials?|textures?|patterns?)\b|\bmade (?:out )?off?\b", re.IGNORECASE),
+    "texture": re.compile(
+        r"\bwhat (?:\w+ )?(?:materials?|textures?|patterns?)\b|\bmade (?:out )?off?\b", re.IGNORECASE
+    ),
     "use": re.compile(r"\b(?:used for|purpose|function of|what .* for\?$)", re.IGNORECASE),
     "navigation": re.compile(
         r"\b(?:which|what) (?:direction|way)\b|\bhow (?:do|can|would|should) i (?:get|go|reach)\b"
@@ -31,7 +33,9 @@ _PATTERNS = {
         re.IGNORECASE,
     ),
 }
-_NOT_A_THING = re.compile(r"\bwhat (?:shape|size|number|kind|type|is the (?:shape|size|number|color|material))\b", re.IGNORECASE)
+_NOT_A_THING = re.compile(
+    r"\bwhat (?:shape|size|number|kind|type|is the (?:shape|size|number|color|material))\b", re.IGNORECASE
+)
 _RELATION = re.compile(
     r"\b(?:left|right|next to|beside|behind|front|between|above|below|under|underneath|beneath|near|across|opposite|"
     r"against|close to|top of)\b",
@@ -51,14 +55,16 @@ _LENGTHS = 2
 """Largest difference of the words of an option and of the answer."""
 _USELESS = frozenset({"yes", "no", "0", "none", "odd", "even", "unknown"})
 _TURNED = ({"left", "right"}, {"front", "behind"}, {"front", "back"}, {"above", "below"}, {"above", "under"})
-_SMALL = frozenset("to of on in at by side is are and with next beside near close it room".split())
+_SMALL_WORDS = "to of on in at by side is are and with next beside near close it room"
+_SMALL = frozenset(_SMALL_WORDS.split())
 """Words that say nothing about where something is."""
 
 
 def classify_question(known: AnsweredQuestion, level: str) -> str:
     """Category of a question with answers; empty if it has none of them, or an answer that is no option."""
     answer = known.answers[0]
-    if not words(answer) or words(answer)[0] in _USELESS or len(answer.split()) > _LONGEST or words(answer)[-1].isdigit():
+    told = words(answer)
+    if not told or told[0] in _USELESS or told[-1].isdigit() or len(answer.split()) > _LONGEST:
         return ""
     question = known.question.split(". ")[-1]
     names = ("color", "texture", "use") if level == OBJECT else ("navigation",)
@@ -98,8 +104,10 @@ class KnownAnswers:
     @cached_property
     def _text(self) -> str:
         """The words of everything said about the record, each text between two bars."""
-        texts = [text for known in self.record.questions for text in (known.question, *known.answers)]
-        return " | ".join(["", *(" ".join(words(text)) for text in (*self.record.captions, *texts, *self.record.names)), ""])
+        record = self.record
+        texts = [*record.captions, *record.names]
+        texts += [text for known in record.questions for text in (known.question, *known.answers)]
+        return " | ".join(["", *(" ".join(words(text)) for text in texts), ""])
 
     def rules_out(self, option: str) -> bool:
         """Whether an option may be true of the record, because its words are said about it."""

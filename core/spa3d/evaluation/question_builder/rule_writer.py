@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TypeVar
 
 from spa3d.contracts.dataset import Fact
-from spa3d.data.question_sources import SourceRecord
+from spa3d.data.question_sources import AnsweredQuestion, SourceRecord
 from spa3d.evaluation.question_builder.caption_rules import (
     Statement,
     find_statement,
@@ -72,12 +73,11 @@ class RuleWriter:
 
     def _write(self, request: DraftRequest) -> Draft | str:
         if request.known:
-            return self._from_answers(request)
+            return self._from_answers(request, request.known)
         statements = _read_captions(request.record, request.category)
-        drafts = (self._from_caption(request, statement) for statement in statements)
-        drafts = (draft for draft in (*drafts, *self._from_facts(request)) if draft)
+        drafts = [draft for each in statements if (draft := self._from_caption(request, each))]
         reason = SAID_NOTHING.get(request.category, SAID_NOTHING["caption"])
-        return next(drafts, TOO_FEW if statements else reason)
+        return next(chain(drafts, self._from_facts(request)), TOO_FEW if statements else reason)
 
     def _from_caption(self, request: DraftRequest, statement: Statement) -> Draft | None:
         pool = list_values(statement.family) or self._statements[request.category]
@@ -96,9 +96,8 @@ class RuleWriter:
             if stated and len(wrong) >= WRONG:
                 yield Draft(fact.question, fact.answer, tuple(wrong[:WRONG]), "fact")
 
-    def _from_answers(self, request: DraftRequest) -> Draft | str:
-        assert request.known is not None
-        question, answers = request.known.question, request.known.answers
+    def _from_answers(self, request: DraftRequest, known: AnsweredQuestion) -> Draft | str:
+        question, answers = known.question, known.answers
         if ways := _list_ways(request.category, answers[0]):
             return Draft(question, ways[0], tuple(self._shuffle(ways[1:], request)), "qa", {ways[0]: answers})
         about, chosen = self._about(request.record), list[str]()

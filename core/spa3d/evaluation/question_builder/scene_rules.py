@@ -18,6 +18,7 @@ _SENTENCE = re.compile(
     r"(?=[.,;]| (?:and|with|that|which|in the room|in the)\b|$)",
     re.IGNORECASE,
 )
+_PLACE = "place of "
 _DETERMINER = re.compile(r"^(?:a|an|the|one|two|three|four|some|several) ", re.IGNORECASE)
 
 
@@ -31,12 +32,13 @@ def find_scene_statements(caption: str, category: str) -> Iterator[Statement]:
             yield Statement(f"What {verb} {place} the {other}?", thing, "thing", (thing,))
         elif category == "relation":
             evidence = tuple(f"{word} {match['other']}" for word in (place, *RELATION_WORDS[place]))
-            yield Statement(f"Where {verb} the {thing}, seen from the {other}?", place, f"place of {other}", evidence)
+            yield Statement(f"Where {verb} the {thing}, seen from the {other}?", place, f"{_PLACE}{other}", evidence)
 
 
 def list_other_places(statement: Statement) -> list[Statement]:
     """List the places where a thing is not if it is where the statement says."""
+    family, other = statement.family, statement.family.removeprefix(_PLACE)
     return [
-        Statement("", place, statement.family, tuple(f"{word} the {statement.family.removeprefix('place of ')}" for word in (place, *RELATION_WORDS[place])))
+        Statement("", place, family, tuple(f"{word} the {other}" for word in (place, *RELATION_WORDS[place])))
         for place in RELATIONS[statement.answer]
     ]
