@@ -79,6 +79,7 @@ WORDS = {
     ("llm", "hidden_size"): "48",
     ("root",): "elsewhere",
     ("pattern",): "{id}.npy",
+    ("prompt",): "What is it?",
     ("inputs",): "xyz",
     ("pointbert", "width"): "256",
     ("pointbert", "heads"): "2",

@@ -88,10 +88,11 @@ class Benchmark(ABC):
         """Judge one answer."""
 
     def measure_set(self, questions: Sequence[Question], predictions: Sequence[Prediction]) -> Sequence[Measures]:
-        """Measure the answers to a whole set of questions; one mapping per answer, added to `Verdict.measures`.
+        """Measure the answers to a whole set of questions; returns one mapping per answer.
 
-        For figures that need the other answers or references of the set, such as CIDEr-D, and for those that are
-        faster in batches. A set is the answers of one model under one view, without unreadable thoughts.
+        They are added to `Verdict.measures`. This is the place for figures that need the other answers or references
+        of the set, such as CIDEr-D, and for those that are faster in batches. A set is the answers of one model under
+        one view; a thought that does not end is an empty answer.
         """
         return [{}] * len(questions)
 

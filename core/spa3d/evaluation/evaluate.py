@@ -171,7 +171,7 @@ def grade_predictions(
 
 
 def _select_graded(question: Question, prediction: Prediction) -> Prediction | None:
-    """The part of an answer that is graded: free text without thoughts; None if it cannot be read."""
+    """The graded part of an answer: free text without thoughts; None if it is unreadable."""
     if not _is_comparable(prediction.option_logp):
         return None
     text = prediction.text if question.options else strip_thoughts(prediction.text)

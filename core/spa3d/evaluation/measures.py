@@ -1,4 +1,4 @@
-"""Further figures of a benchmark, such as BLEU: means, intervals and paired changes, from prediction rows.
+"""Further figures of a benchmark, such as BLEU: means, intervals and paired changes.
 
 A figure counts over the answers that have it. Its interval is that of a share after its range, at least 0 to 1, is
 mapped to 0 to 1.
@@ -22,7 +22,9 @@ Rows = Sequence[PredictionRow]
 
 
 def summarize_measures(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, Any]:
-    """Summarize the figures of one set: ``measures``, ``measure_ci95`` and ``blind_measures``, each by name.
+    """Summarize the figures of one set of questions.
+
+    The keys are ``measures``, ``measure_ci95`` and ``blind_measures``; each is a mapping by name.
 
     Args:
         rows: of the set, of any views; without clean ones the figures are the blind ones.
@@ -30,7 +32,7 @@ def summarize_measures(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, Any
         key: key of the random numbers.
 
     """
-    shown, blind = _select_shown(rows), _select_view(rows, BLIND)
+    shown = _select_shown(rows)
     means, intervals = dict[str, float](), dict[str, list[float]]()
     for name in _list_names(shown):
         members = [row for row in shown if name in row["measures"]]
@@ -39,11 +41,16 @@ def summarize_measures(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, Any
         interval = mean_interval((values - low) / span, _groups(members), resamples=bootstrap, key=key)
         means[name] = _round(values.mean())
         intervals[name] = [_round(low + end * span) for end in interval]
-    blind_means = {
-        name: _round(np.mean([row["measures"][name] for row in blind if name in row["measures"]]))
-        for name in _list_names(blind)
+    return {"measures": means, "measure_ci95": intervals, "blind_measures": average_measures(rows, BLIND)}
+
+
+def average_measures(rows: Rows, view: str) -> dict[str, float]:
+    """Average the figures of the answers under one view, by name."""
+    shown = _select_view(rows, view)
+    return {
+        name: _round(np.mean([row["measures"][name] for row in shown if name in row["measures"]]))
+        for name in _list_names(shown)
     }
-    return {"measures": means, "measure_ci95": intervals, "blind_measures": blind_means}
 
 
 def compare_measures(before: Rows, after: Rows, *, bootstrap: int, key: Key) -> dict[str, dict[str, Any]]:
@@ -54,9 +61,8 @@ def compare_measures(before: Rows, after: Rows, *, bootstrap: int, key: Key) -> 
     old, new = ({row["id"]: row for row in _select_shown(rows)} for rows in (before, after))
     changes = {}
     for name in _list_names([*old.values()]):
-        ids = [
-            each for each in sorted(old) if each in new and all(name in side[each]["measures"] for side in (old, new))
-        ]
+        both = sorted(old.keys() & new.keys())
+        ids = [each for each in both if name in old[each]["measures"] and name in new[each]["measures"]]
         if ids:
             pairs = [_values([side[each] for each in ids], name) for side in (old, new)]
             moved, (_, span) = pairs[1] - pairs[0], _range(np.concatenate(pairs))

@@ -16,7 +16,7 @@ import numpy as np
 
 from spa3d.artifacts.predictions import PredictionRow
 from spa3d.evaluation.hygiene import summarize_hygiene
-from spa3d.evaluation.measures import compare_measures, summarize_measures
+from spa3d.evaluation.measures import average_measures, compare_measures, summarize_measures
 from spa3d.evaluation.scored_units import (
     CLEAN,
     MAJORITY,
@@ -105,7 +105,8 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
         seed: seed of the resampling.
 
     """
-    units, key = question_units([row for row in rows if row["set"] == "test"]), ("views", seed)
+    tests = [row for row in rows if row["set"] == "test"]
+    units, key = question_units(tests), ("views", seed)
     summaries: dict[str, dict[str, Any]] = {}
     for view, values in units.values.items():
         if view == MAJORITY:
@@ -117,6 +118,8 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
             "chance": _round(units.chance.mean()),
             "n": len(units.ids),
         }
+        if measures := average_measures(tests, view):
+            summaries[view]["measures"] = measures
         if view != CLEAN and units.clean is not None:
             summaries[view]["change"] = _shift(values - units.clean, units.groups, bootstrap, key)
     return summaries

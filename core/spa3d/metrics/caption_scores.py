@@ -106,7 +106,7 @@ class CaptionScorer:
             raise ConfigError(errors)
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> dict[str, list[float | None]]:
-        """Score captions; values by column, in [0, 1] but for ``cider_d`` (0..10) and ``embedding`` (-1..1).
+        """Score captions; returns the values by column, as `score_captions` does.
 
         Raises:
             ConfigError: as `check`.

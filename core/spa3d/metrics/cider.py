@@ -1,9 +1,10 @@
-"""CIDEr-D of captions, as pycocoevalcap 1.2 computes it and as papers on 3D captions mean it by "CIDEr".
+"""CIDEr-D of captions, as pycocoevalcap 1.2 computes it.
 
-Weights are counts times the log of the inverse document frequency. A document is an item with all its references, so
-the score of a caption depends on the whole set: one item alone scores 0. A score lies in [0, 10]; papers print it
-times 100. Texts are split at white space: whoever wants lower case or no punctuation cleans them first. With PTB tokens
-the scores of the same captions differ strongly, so state the tokens beside every score.
+Papers on 3D captions mean it when they say CIDEr. Weights are counts times the log of the inverse document frequency. A
+document is an item with all its references, so the score of a caption depends on the whole set: one item alone scores
+0. A score lies in [0, 10]; papers print it times 100. Texts are split at white space: whoever wants lower case or no
+punctuation cleans them first. With PTB tokens the scores of the same captions differ strongly, so state the tokens
+beside every score.
 
 Source: Vedantam et al., CVPR 2015.
 """

@@ -25,7 +25,7 @@ BASE, FLIP = 8, "-flip"
 def rotate_options(options: Sequence[Item], steps: int) -> tuple[Item, ...]:
     """Move every option `steps` places on; the last ones come first."""
     count = len(options)
-    return tuple(options[(place - steps) % count] for place in range(count))
+    return tuple(options[(index - steps) % count] for index in range(count))
 
 
 def list_rotations(options: Sequence[Item]) -> list[tuple[Item, ...]]:
@@ -90,7 +90,9 @@ def question_number(index: int) -> int:
 
 
 def group_3dsrbench(qid: str, setting: Setting) -> str:
-    """Name of the group of a row of 3DSRBench, whose ids are 8 characters, ``-flip`` or nothing, ``-k`` or nothing.
+    """Name of the group of a row of 3DSRBench.
+
+    An id is 8 characters, then ``-flip`` for the mirrored twin, then ``-k`` for pass k.
 
     Args:
         qid: id of the row.

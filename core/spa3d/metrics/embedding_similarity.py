@@ -65,7 +65,7 @@ class EmbeddingSimilarity:
             raise DataError(f"{path}: the sentence-transformers model cannot be loaded ({cause})") from error
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[float]:
-        """Compute the cosine of each caption and its reference; long texts are cut at the model's limit."""
+        """Compute the cosine of each caption and its reference; the model cuts long texts."""
         texts = list(dict.fromkeys([*predictions, *references]))
         if not texts:
             return []

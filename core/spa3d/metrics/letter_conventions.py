@@ -1,4 +1,4 @@
-"""Option letters read from free replies as VLMEvalKit and lmms-eval read them, bugs included.
+"""Option letters of free replies as VLMEvalKit and lmms-eval read them, bugs included.
 
 A published number depends on the rule that read the letters, so each rule has its name. The rules are stated anew from
 the behavior of the two projects; None means that a rule reads nothing. Where lmms-eval then draws a random letter, the
@@ -57,7 +57,7 @@ def vlm_text(reply: str, options: Options) -> str | None:
     text = reply.lower()
     if len(text) > 2 * sum(len(option) for option in options.values()):
         return None
-    return _only(letter for letter, option in options.items() if option.lower() in text)
+    return _single(letter for letter, option in options.items() if option.lower() in text)
 
 
 def vlm_can_infer(reply: str, options: Options) -> str | None:
@@ -92,17 +92,17 @@ def lmms_mcq_extract(reply: str, options: Options) -> str | None:
 
 
 def lmms_mmmu(reply: str, options: Options) -> str | None:
-    """Read a letter as lmms-eval's ``parse_multi_choice_response`` of MMMU does; None where it draws one."""
+    """Read a letter as lmms-eval's MMMU does (``parse_multi_choice_response``)."""
     text = f" {_strip_marks(reply, STRIPPED)} "
     stages: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
         ("({})".format, "({})".format),
         ("{} ".format, " {} ".format),
         ("{}.".format, " {} ".format),
     )
-    for pattern, place in stages:
-        found = [letter for letter in options if pattern(letter) in text]
-        if found:
-            return found[0] if len(found) == 1 else max(found, key=lambda letter: text.rfind(place(letter)))
+    for pattern, framed in stages:
+        matches = [letter for letter in options if pattern(letter) in text]
+        if matches:
+            return matches[0] if len(matches) == 1 else max(matches, key=lambda letter: text.rfind(framed(letter)))
     lower = text.lower()
     named = [letter for letter, option in options.items() if option.lower() in lower] if len(text.split()) > 5 else []
     return max(named, key=lambda letter: lower.rfind(options[letter].lower()), default=None)
@@ -135,17 +135,17 @@ def lmms_mmbench(reply: str, options: Options) -> str | None:
         *(("", "."), ("", ","), ("", ":"), ("", ")"), ("", ")."), ("(", ")"), ("(", ").")),
         *((":", ""), (":", ","), (":", "."), (":", ")"), (":", ").")),
     ):
-        letter = _only(letter for letter in FIVE if f"{before}{letter}{behind}" in words)
+        letter = _single(letter for letter in FIVE if f"{before}{letter}{behind}" in words)
         if letter:
             return letter
     text = reply.lower()
-    return _only(letter for letter, option in options.items() if letter in "ABCD" and option.lower() in text)
+    return _single(letter for letter, option in options.items() if letter in "ABCD" and option.lower() in text)
 
 
-def _only(letters: Iterable[str]) -> str | None:
+def _single(letters: Iterable[str]) -> str | None:
     """The one letter; None without any, or with several."""
-    found = list(letters)
-    return found[0] if len(found) == 1 else None
+    matches = list(letters)
+    return matches[0] if len(matches) == 1 else None
 
 
 def _strip_marks(text: str, marks: str) -> str:
@@ -156,25 +156,25 @@ def _strip_marks(text: str, marks: str) -> str:
 
 
 def _frames(text: str, letter: str) -> list[tuple[int, int, str]]:
-    """Priorities and positions of a letter at the ends of a padded text, and in brackets or before marks."""
-    found = []
+    """Priorities and positions of a letter at the ends of a padded text, and beside marks."""
+    matches = []
     if re.match(rf" {letter}(?![A-Za-z])", text):
-        found.append((10, 0, letter))
+        matches.append((10, 0, letter))
     if re.search(rf"(?<![A-Za-z]){letter} $", text):
-        found.append((9, len(text), letter))
+        matches.append((9, len(text), letter))
     marked = (6, f"({letter})"), (5, f"{letter}."), (4, f"{letter}:"), (3, f"{letter})"), (2, f"{letter} ")
     for priority, pattern in marked:
         if pattern in text:
-            found.append((priority, text.rfind(pattern), letter))
-    return found
+            matches.append((priority, text.rfind(pattern), letter))
+    return matches
 
 
 def _phrases(text: str, letter: str) -> list[tuple[int, int, str]]:
     """Positions of a letter behind each phrase that announces an answer."""
-    lower, found = text.lower(), []
+    lower, matches = text.lower(), []
     for phrase in ANNOUNCEMENTS:
         start = lower.find(phrase)
         position = text.find(letter, start + len(phrase)) if start >= 0 else -1
         if position >= 0:
-            found.append((7, position, letter))
-    return found
+            matches.append((7, position, letter))
+    return matches

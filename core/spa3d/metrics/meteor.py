@@ -60,8 +60,8 @@ class Meteor:
     def _align(self, hypothesis: Numbered, target: Numbered) -> list[tuple[int, int]]:
         """Match words stage by stage; returns pairs of positions, sorted."""
         matches, hypothesis, target = _match(hypothesis, target, lambda word: (word,))
-        hypothesis = [(place, self._stem(word)) for place, word in hypothesis]
-        target = [(place, self._stem(word)) for place, word in target]
+        hypothesis = [(index, self._stem(word)) for index, word in hypothesis]
+        target = [(index, self._stem(word)) for index, word in target]
         stemmed, hypothesis, target = _match(hypothesis, target, lambda word: (word,))
         matches += stemmed
         if self._find_synonyms:  # nltk looks up the stems that are left, not the words
@@ -70,7 +70,7 @@ class Meteor:
 
 
 def _match(hypothesis: Numbered, target: Numbered, forms: Synonyms) -> tuple[list[tuple[int, int]], Numbered, Numbered]:
-    """Match the words of one stage, the last first; returns the pairs and the words that are left."""
+    """Match the words of one stage, the last first; returns the pairs and what is left."""
     places: dict[str, list[int]] = defaultdict(list)
     for index, (_, word) in enumerate(target):
         places[word].append(index)

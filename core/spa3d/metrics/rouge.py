@@ -1,4 +1,4 @@
-"""ROUGE-1, ROUGE-2 and ROUGE-L of single captions, as the package ``rouge`` 1.0.1 computes them.
+"""ROUGE-1, -2 and -L of single captions, as the package ``rouge`` 1.0.1 computes them.
 
 PointLLM prints the F values of that package. It differs from the ROUGE of Lin (2004) in four ways:
 
@@ -24,7 +24,7 @@ GUARD = 1e-8
 
 
 def score_rouge(prediction: str, reference: str) -> dict[str, float] | None:
-    """Compute ROUGE-1, -2 and -L of a caption, each in [0, 1]; None where a text has no sentence."""
+    """Compute ROUGE of a caption, each in [0, 1]; None where a text has no sentence."""
     hypothesis, target = split_sentences(prediction), split_sentences(reference)
     if not hypothesis or not target:
         return None
@@ -63,17 +63,17 @@ def _f_value(shared: int, size: int, target_size: int) -> float:
 def _common_words(target: Sequence[str], words: Sequence[str]) -> set[str]:
     """Words of the longest common subsequence; of several the one that the package picks."""
     lengths = _fill_table(target, words)
-    found = set[str]()
+    common = set[str]()
     i, j = len(target), len(words)
     while i and j:
         if target[i - 1] == words[j - 1]:
-            found.add(target[i - 1])
+            common.add(target[i - 1])
             i, j = i - 1, j - 1
         elif lengths[i - 1][j] > lengths[i][j - 1]:
             i -= 1
         else:
             j -= 1
-    return found
+    return common
 
 
 def _fill_table(target: Sequence[str], words: Sequence[str]) -> list[list[int]]:

@@ -55,7 +55,8 @@ class Evaluation:
 
     Attributes:
         rows: by benchmark, one row per question and view.
-        scores: by benchmark and view: score, interval, chance, number, and the paired change against ``clean``.
+        scores: by benchmark and view: score, interval, chance, number, further figures (``measures``), and the paired
+            change against ``clean``.
 
     """
 

@@ -57,13 +57,35 @@ def render_markdown_measures(block: BenchmarkResult) -> str:
 
 def render_measures(name: str, block: BenchmarkResult) -> str:
     """Render the figures of a benchmark as HTML; empty without any."""
-    rows = []
-    for line in collect_measure_lines(block):
-        _, *contents = _cells(line)
-        cells = [render_cell(content, label=head) for head, content in zip(HEADS, contents, strict=True)]
-        rows.append(render_row(isolate_text(line.title), cells))
-    heads = [("Figure", "label"), *((head.capitalize(), "") for head in HEADS)]
+    heads = [("Figure", "label"), ("Before", ""), ("After", ""), ("Change", "")]
+    rows = [
+        render_row(
+            isolate_text(line.title),
+            [
+                render_cell(_stack(line.name, line.before), label="Before"),
+                render_cell(_stack(line.name, line.after), label="After"),
+                render_cell(_stack_change(line.change), label="Change"),
+            ],
+        )
+        for line in collect_measure_lines(block)
+    ]
     return render_table(heads, rows, f"Further figures of {name}") if rows else ""
+
+
+def _stack(name: str, side: BenchmarkScore | None) -> str:
+    """Mean, interval and blind mean of one side, for HTML."""
+    if side is None or name not in side.measures:
+        return NOTHING
+    interval, blind = side.measure_ci95.get(name), side.blind_measures.get(name)
+    parts = [f"<b>{format_percent(side.measures[name])}</b>"]
+    parts += [f"<small>{format_percent_interval(interval)}</small>"] if interval else []
+    return "".join([*parts, f"<small>blind {NOTHING if blind is None else format_percent(blind)}</small>"])
+
+
+def _stack_change(change: MeasureShift | None) -> str:
+    if change is None:
+        return NOTHING
+    return f"<b>{format_points(change.score)}</b><small>{format_points_interval(change.ci95)}</small>"
 
 
 def _cells(line: MeasureLine) -> Iterator[str]:

@@ -105,7 +105,7 @@ class Caption(Benchmark):
         return Verdict(right / len(question.facts), measures=measures)
 
     def measure_set(self, questions: Sequence[Question], predictions: Sequence[Prediction]) -> Sequence[Measures]:
-        """Compute the further scores; ROUGE of a caption without a sentence is 0, as its other scores are."""
+        """Compute the further scores; ROUGE of a caption without a sentence is 0."""
         references = [question.answer for question in questions]
         columns = self._scorer.score([prediction.text for prediction in predictions], references)
         return [

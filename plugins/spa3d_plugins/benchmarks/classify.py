@@ -31,7 +31,7 @@ class Config(ComponentConfig):
     prompt: str = ""
     """instruction ("What is this?"), completion ("This is an object of "), or a question; empty: the dataset's own."""
     closed: Literal["mention", "likelihood", "none"] = "mention"
-    """Use of the category names: first one mentioned; options, picked by likelihood; none: any mention of the right one."""
+    """Categories: the first mentioned counts; options, picked by likelihood; or none: any mention of the right one."""
     limit: int = Field(400, ge=1, le=10**9)
     """Maximum number of questions per split (a keyed sample)."""
 
@@ -68,7 +68,10 @@ class Classify(Benchmark):
         )
 
     def score(self, question: Question, prediction: Prediction) -> Verdict:
-        """1 if the answer names the category, else 0; an answer without a word, or that is no option, is invalid."""
+        """1 if the answer names the category, else 0.
+
+        An answer without a word is invalid, and so is one that is none of the options.
+        """
         text, answer = prediction.text, question.answer
         if question.options:
             return Verdict(float(text == answer), valid=text in question.options)

@@ -1,4 +1,4 @@
-"""Prompts of benchmarks by name: a setting holds a name, a question of one's own, or nothing."""
+"""Prompts of benchmarks: a setting holds a name, a question, or nothing."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def check_prompt(prompt: str, named: Mapping[str, str]) -> str:
 
 
 def find_prompt(prompt: str, named: Mapping[str, str], own: str) -> str:
-    """Find the text of a prompt: that of a name, the setting itself, or `own` if the setting is empty."""
+    """Find the text of a prompt: that of a name, the setting itself, or else `own`."""
     return named.get(prompt, prompt) or own
 
 
 def mark_id(question_id: str, prompt: str, named: Mapping[str, str]) -> str:
-    """Mark the id of a question that has another prompt, so that answers to two prompts are never paired."""
+    """Mark the id of a question with another prompt, so that two prompts are never paired."""
     if not prompt:
         return question_id
     return f"{question_id}-{prompt if prompt in named else hashlib.sha256(prompt.encode()).hexdigest()[:8]}"

@@ -21,6 +21,7 @@ from spa3d.evaluation.evaluate import (
 )
 from spa3d.evaluation.question_sets import EvaluationItem, collect_questions
 from spa3d.evaluation.summary import summarize
+from spa3d.metrics.text_floor import AnswerTable
 from spa3d.registry.create import create
 
 VIEWS = ("clean", "blind")
@@ -125,3 +126,72 @@ def test_evaluate_text_table_reads_letters_as_options(toy_dataset: Any) -> None:
 def test_collect_questions_names_the_group_of_each_record(toy_dataset: Any) -> None:
     items = collect_questions(create("benchmark", "choice"), toy_dataset, split="test", seed=0, limit=0)
     assert [item.group for item in items] == [item.question.record_id for item in items]
+
+
+class Replies:
+    """Predictor with one free answer per question, in turn."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+
+    def answer(self, questions: Sequence[Question], view: str, advance: Any) -> list[Prediction]:
+        return [Prediction(self.texts[i % len(self.texts)]) for i in range(len(questions))]
+
+
+def free_items(*subsets: str) -> list[EvaluationItem]:
+    return [
+        EvaluationItem(Question(f"q{i}", "r", "What?", None, "a chair", "kind"), "g", subset)
+        for i, subset in enumerate(subsets)
+    ]
+
+
+def test_evaluate_benchmark_grades_answers_without_thoughts_and_keeps_them(sides: Any) -> None:
+    items = free_items("test", "test", "test")
+    texts = ["<think>a table?</think> a chair", "a chair", "<think>a chair"]
+    predictor: Any = Replies(*texts)
+    graded: list[str] = []
+    sides.measure_set = lambda questions, predictions: [graded.append(each.text) or {} for each in predictions]
+    rows = evaluate_benchmark(predictor, sides, items, ["clean"], split="test", advance=lambda units: None)
+    assert [row["text"] for row in rows] == texts
+    assert [(row["value"], row["valid"]) for row in rows] == [(1.0, True), (1.0, True), (0.0, False)]
+    assert graded == ["a chair", "a chair", ""]
+
+
+def test_evaluate_benchmark_does_not_read_thoughts_in_options(sides: Any) -> None:
+    question = Question("q", "r", "Which tag?", ("<think>", "</think>"), "<think>", "kind")
+    table = AnswerTable([("Which tag?", "<think>")])
+    rows = evaluate_text_table(table, sides, [EvaluationItem(question, "g", "test")], split="test")
+    assert (rows[0]["text"], rows[0]["value"], rows[0]["valid"]) == ("<think>", 1.0, True)
+
+
+def test_evaluate_benchmark_measures_each_set_under_each_view(sides: Any) -> None:
+    items, sets = free_items("test", "counterfactual", "test"), []
+
+    def measure_set(questions: Sequence[Question], predictions: Sequence[Prediction]) -> list[dict[str, float]]:
+        sets.append([question.id for question in questions])
+        return [{"size": float(len(questions))} for _ in questions]
+
+    sides.measure_set = measure_set
+    predictor: Any = Replies("a chair")
+    rows = evaluate_benchmark(predictor, sides, items, VIEWS, split="test", advance=lambda units: None)
+    assert sets == [["q0", "q2"], ["q1"]] * 2
+    assert [row["measures"]["size"] for row in rows] == [2.0, 1.0, 2.0] * 2
+
+
+@pytest.mark.parametrize(
+    ("measured", "message"),
+    [
+        ([], "expected 2 mappings"),
+        (None, "expected 2 mappings"),
+        ([{}, {"x": math.nan}], "question 'q1': its measures are .* expected finite numbers by name"),
+        ([{"x": "1"}, {}], "question 'q0': its measures"),
+        ([{}, 3], "question 'q1': its measures"),
+    ],
+)
+def test_evaluate_benchmark_names_broken_measures(sides: Any, measured: Any, message: str) -> None:
+    sides.measure_set = lambda questions, predictions: measured
+    predictor: Any = Replies("a chair")
+    with pytest.raises(PluginError, match=message):
+        evaluate_benchmark(
+            predictor, sides, free_items("test", "test"), ["clean"], split="test", advance=lambda units: None
+        )

@@ -198,7 +198,52 @@ def test_summarize_averages_measures_over_the_answers_that_have_them():
         *both_views("q2", 1, 1, record="b", measures={"false_facts": 0.0}),
         *both_views("q3", 1, 1, record="c"),
     ]
-    assert summarize(rows, bootstrap=100, seed=0)["measures"] == {"false_facts": 0.25}
+    result = summarize(rows, bootstrap=100, seed=0)
+    assert (result["measures"], result["blind_measures"]) == ({"false_facts": 0.25}, {"false_facts": 0.25})
+
+
+def test_summarize_and_change_put_intervals_around_measures_of_any_range():
+    def make(clean, blind=0.5):
+        sides = (("clean", clean), ("blind", blind))
+        return [
+            row(
+                f"q{i}",
+                view=view,
+                value=0.5,
+                record=f"r{i}",
+                measures={"cider_d": size * (i % 2), "cosine": -size / 10},
+            )
+            for i in range(40)
+            for view, size in sides
+        ]
+
+    before, after = make(4.0), make(8.0)
+    result = summarize(before, bootstrap=500, seed=0)
+    assert (result["measures"]["cider_d"], result["blind_measures"]["cider_d"]) == (2.0, 0.25)
+    low, high = result["measure_ci95"]["cider_d"]
+    assert low == pytest.approx(2 - 1.96 * 2 / 40**0.5, abs=0.15)  # half of the values 0, half 4
+    assert high == pytest.approx(2 + 1.96 * 2 / 40**0.5, abs=0.15)
+    low, high = result["measure_ci95"]["cosine"]
+    assert -0.4 <= low <= -0.4 + 1e-6 < high < -0.2  # all equal: up to Wilson's bound of the range -0.4 to 1
+    moved = change(before, after, bootstrap=500, seed=0)["measures"]
+    assert moved["cider_d"]["score"] == 2.0
+    assert 0 < moved["cider_d"]["ci95"][0] < 2.0 < moved["cider_d"]["ci95"][1] < 3.5
+    assert moved["cosine"]["score"] == -0.4
+
+
+def test_change_of_a_measure_counts_answers_that_have_it_on_both_sides():
+    def make(*values):
+        return [
+            each
+            for i, value in enumerate(values)
+            for each in both_views(
+                f"q{i}", 1, 1, record=f"r{i}", measures={} if value is None else {"false_facts": value}
+            )
+        ]
+
+    moved = change(make(0.5, 0.0, None, 1.0), make(1.0, None, 0.0, 1.0), bootstrap=100, seed=0)["measures"]
+    assert moved["false_facts"]["score"] == 0.25
+    assert change(make(None, None), make(0.1, None), bootstrap=100, seed=0)["measures"] == {}
 
 
 def test_unseen_is_a_part_of_the_reported_split():

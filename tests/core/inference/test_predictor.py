@@ -66,6 +66,15 @@ def test_neighbors_in_the_batch_change_nothing(answerer: Predictor, view: str, o
         assert alone.option_logp == pytest.approx(prediction.option_logp, abs=1e-3)
 
 
+def test_many_options_make_smaller_batches(answerer: Predictor) -> None:
+    def sizes(count: int) -> list[int]:
+        units: list[int] = []
+        answerer.answer(questions(tuple(f"option {i}" for i in range(count))), "blind", units.append)
+        return units
+
+    assert (sizes(4), sizes(6), sizes(40)) == ([3], [2, 1], [1, 1, 1])  # at most 12 options, but one question
+
+
 def test_a_free_answer_is_the_likeliest_token_by_token(answerer: Predictor) -> None:
     [prediction] = answerer.answer(questions(None)[:1], "clean", lambda units: None)
     processor = answerer.processor

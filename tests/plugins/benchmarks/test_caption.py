@@ -1,8 +1,13 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from spa3d.contracts.benchmark import Prediction, Question
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round
+from spa3d.errors import ConfigError
 from spa3d_plugins.benchmarks.caption import Caption
 
 SWORD = "A smooth sword with a white blade, a yellow guard and two purple rings."
@@ -126,3 +131,51 @@ def test_score_measures_false_facts(text: str, value: float, false: float) -> No
 
 def test_score_measures_nothing_where_no_fact_is_stated() -> None:
     assert Caption().score(question("A red chair.", SEEN), Prediction("Something nice.")).measures == {}
+
+
+def test_questions_have_pinned_prompts_by_name() -> None:
+    data = Made(record(0, "A red chair."))
+    texts = {"": "Describe it.", "detail": "Caption this 3D model in detail.", "What is it, in short?": None}
+    ids = set()
+    for prompt, expected in texts.items():
+        item = Caption(prompt=prompt).questions(data, "test", 0)[0]
+        assert item.prompt == (expected or prompt)
+        ids.add(item.id)
+    assert "20 words" in Caption(prompt="short").questions(data, "test", 0)[0].prompt
+    assert "o0/caption" in ids
+    assert "o0/caption-detail" in ids
+    assert len(ids) == 3  # answers to different prompts are never paired
+    with pytest.raises(ValidationError, match="did you mean 'detail'"):
+        Caption(prompt="detial")
+
+
+def test_measure_set_scores_captions_on_request() -> None:
+    data = Made(record(0, "A red chair."), record(1, "A blue lamp."), record(2, "A cup."))
+    caption = Caption(scores=("bleu", "rouge", "cider"))
+    items = caption.questions(data, "test", 0)
+    scored = caption.measure_set(items, [Prediction("A red chair."), Prediction("..."), Prediction("")])
+    assert scored[0]["bleu_1"] == 1.0
+    assert scored[0]["cider_d"] == pytest.approx(7.5)  # three words: no n-gram of order 4
+    assert scored[1] == dict.fromkeys(scored[0], 0.0)  # dots alone are no sentence
+    assert scored[2] == dict.fromkeys(scored[0], 0.0)
+    assert Caption().measure_set(items, [Prediction("x")] * 3) == [{}, {}, {}]
+
+
+def test_measure_set_leaves_rouge_out_where_the_reference_has_no_sentence() -> None:
+    data = Made(record(0, "..."), record(1, "A lamp."))
+    caption = Caption(scores=("bleu", "rouge"))
+    scored = caption.measure_set(caption.questions(data, "test", 0), [Prediction("A lamp.")] * 2)
+    assert "rouge_l" not in scored[0]
+    assert scored[0]["bleu_1"] == 0.0
+    assert scored[1]["rouge_l"] == pytest.approx(1.0)
+
+
+def test_scores_that_lack_a_model_or_a_package_are_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(ValidationError, match="needs embedding_model"):
+        Caption(scores=("embedding",))
+    monkeypatch.setitem(sys.modules, "nltk.stem.porter", None)
+    with pytest.raises(ConfigError) as error:
+        Caption(scores=("meteor_nosyn", "embedding"), embedding_model=str(tmp_path))
+    assert [line.split(":")[1] for line in error.value.errors] == [" meteor_nosyn", " embedding"]

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from spa3d.contracts.benchmark import Prediction
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round
-from spa3d_plugins.benchmarks.classify import Classify
+from spa3d_plugins.benchmarks.classify import PROMPTS, Classify
 
 
 def nothing() -> np.ndarray:
@@ -81,3 +82,36 @@ def test_the_limit_is_a_keyed_sample_with_all_categories_to_choose_from() -> Non
     assert some == Classify(limit=10).questions(data, "test", 0)
     assert some != Classify(limit=10).questions(data, "test", 1)
     assert Classify().chance(some[0]) == 1 / 50
+
+
+def test_questions_have_pinned_prompts_by_name() -> None:
+    own = Fact("category", "", "What kind of object is this?", "chair", ("chair",))
+    data = Made(record(0, "chair", own))
+    questions = {prompt: Classify(prompt=prompt).questions(data, "test", 0)[0] for prompt in ("", *PROMPTS)}
+    assert [question.prompt for question in questions.values()] == [
+        "What kind of object is this?",
+        "What is this?",
+        "This is an object of ",
+    ]
+    assert len({question.id for question in questions.values()}) == 3
+    with pytest.raises(ValidationError, match="did you mean 'completion'"):
+        Classify(prompt="complection")
+
+
+def test_closed_set_by_likelihood() -> None:
+    classify = Classify(closed="likelihood", prompt="completion")
+    questions = classify.questions(FOUR, "test", 0)
+    assert questions[0].options == ("armchair", "chair", "lamp", "street lamp")
+    assert classify.chance(questions[0]) == 0.25
+    for text, value, valid in (("chair", 1, True), ("armchair", 0, True), ("a chair", 0, False)):
+        verdict = classify.score(questions[0], Prediction(text))
+        assert (verdict.value, verdict.valid) == (value, valid)
+
+
+def test_open_answers_are_right_if_they_mention_the_category() -> None:
+    classify = Classify(closed="none")
+    question = classify.questions(FOUR, "test", 0)[0]
+    assert (question.options, classify.chance(question)) == (None, 0.0)
+    assert classify.score(question, Prediction("A lamp beside two chairs.")).value == 1
+    assert classify.score(question, Prediction("An armchair.")).value == 0
+    assert not classify.score(question, Prediction("...")).valid
