@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-NAME = re.compile(r"[a-z][a-z0-9-]*")
+NAME = re.compile(r"[0-9]*[a-z][a-z0-9-]*")
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Component:
 
     Attributes:
         kind: one of ``spa3d.registry.kinds.KINDS``.
-        name: value of the flag; ``[a-z][a-z0-9-]*``.
+        name: value of the flag; ``[0-9]*[a-z][a-z0-9-]*``.
         target: ``"module:Class"``; imported only when the component is chosen. The class has a pydantic model
             ``Config``.
         summary: one line for the list.
@@ -64,7 +64,7 @@ class Preset:
 
     Attributes:
         kind: kind of the component.
-        name: value of the flag; ``[a-z][a-z0-9-]*``, different from all components and presets of its kind.
+        name: value of the flag; ``[0-9]*[a-z][a-z0-9-]*``, different from all components and presets of its kind.
         component: name of the component that it configures; may come from another plugin.
         summary: one line for the list.
         config: values of fields of the component's ``Config``.

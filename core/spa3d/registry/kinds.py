@@ -20,7 +20,7 @@ class KindSpec:
     """One kind of components.
 
     Attributes:
-        name: name after ``--`` and in registry.yaml; ``[a-z][a-z0-9-]*``.
+        name: name after ``--`` and in registry.yaml; ``[0-9]*[a-z][a-z0-9-]*``.
         plural: plural of the name.
         contract: ``"module:Class"`` of the abstract base class; imported only when a target is checked.
         choice: number of components of this kind in a run.

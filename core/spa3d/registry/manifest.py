@@ -27,7 +27,7 @@ def _check_kind(value: str) -> str:
 
 def _check_name(value: str) -> str:
     if not NAME.fullmatch(value):
-        raise ValueError("no name; a name is lower-case letters, digits and hyphens, and begins with a letter")
+        raise ValueError("no name; a name is lower-case letters, digits and hyphens, with a letter before any hyphen")
     return value
 
 

@@ -248,7 +248,7 @@ def _check_row(row: Any) -> str:
     if not isinstance(row.kind, str) or row.kind not in KINDS:
         return f"{what} {row.name!r} is of the unknown kind {row.kind!r}; kinds: {', '.join(KINDS)}"
     if not isinstance(row.name, str) or not NAME.fullmatch(row.name):
-        return f"{row.kind} {row.name!r} is no name: lower-case letters, digits and hyphens, beginning with a letter"
+        return f"{row.kind} {row.name!r} is no name: lower-case letters, digits and hyphens, a letter before any hyphen"
     if isinstance(row, Preset):
         return _check_preset(row)
     return _check_component(row)
