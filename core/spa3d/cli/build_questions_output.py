@@ -27,7 +27,7 @@ def show_build(path: Path, built: BuiltQuestions) -> None:
     missing = {name: count.missing for name, count in built.counts.items() if count.missing}
     if missing:
         listed = ", ".join(f"{number} {name}" for name, number in missing.items())
-        console.print(escape_text(f"missing, because the sources give no more: {listed}", "yellow"), soft_wrap=True)
+        console.print(escape_text(f"missing: {listed}; other sources, or more --attempts of an LLM, may give them", "yellow"), soft_wrap=True)
     hygiene = _make_table(SET_HEADS, title="Hygiene")
     for row in list_set_cells(measure_questions(built.questions)):
         hygiene.add_row(*map(escape_text, row))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
@@ -59,8 +60,9 @@ def summarize_hygiene(rows: Sequence[PredictionRow]) -> dict[str, Any] | None:
         result["solvable_blind"] = _round(sum(row["value"] == 1 for row in blind) / len(blind))
     for name, some in (("consistent", shown_rows), ("consistent_blind", blind)):
         if len(some) > len(first):
-            groups = score_groups((split_rotation(row["id"])[0] for row in some), (row["value"] == 1 for row in some))
-            result[name] = _round(sum(groups.values()) / len(groups))
+            whole = _select_whole(some, options)
+            groups = score_groups((split_rotation(row["id"])[0] for row in whole), (row["value"] == 1 for row in whole))
+            result[name] = _round(sum(groups.values()) / len(groups)) if groups else None
     return result
 
 
@@ -70,6 +72,12 @@ def _show(question: OptionQuestion) -> ShownQuestion:
 
 def _select(rows: Sequence[PredictionRow], view: str) -> list[PredictionRow]:
     return [row for row in rows if row["view"] == view]
+
+
+def _select_whole(rows: Sequence[PredictionRow], options: Mapping[str, Mapping[str, str]]) -> list[PredictionRow]:
+    """Select the rows of questions of which every rotation was asked."""
+    passes = Counter(split_rotation(row["id"])[0] for row in rows)
+    return [row for row in rows if passes[split_rotation(row["id"])[0]] == len(options[row["id"]])]
 
 
 def _read_question(row: PredictionRow, options: Mapping[str, str]) -> ShownQuestion | None:

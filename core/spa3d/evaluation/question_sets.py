@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import TypeVar
 
 from spa3d.contracts.benchmark import Benchmark, Question, check_questions
 from spa3d.contracts.dataset import Dataset, Record
-from spa3d.data.questions import keyed_sample
+from spa3d.data.questions import keyed_sample, split_rotation
 from spa3d.errors import PluginError
 
 Item = TypeVar("Item")
@@ -54,7 +56,8 @@ def collect_questions(
         dataset: the records that the questions are about.
         split: name of the reported split; the minimal pairs come from it too.
         seed: seed of the questions and of the sample.
-        limit: largest number of questions (or pairs) per subset, drawn as a keyed sample; 0 keeps all.
+        limit: largest number of questions (or pairs) per subset, drawn as a keyed sample; 0 keeps all. All rotations
+            of a question count as one.
         is_unseen: tells by id whether a record is unseen, from `make_unseen_test`; None: none is.
 
     Raises:
@@ -77,7 +80,10 @@ def collect_questions(
     def questions(of: str) -> list[Question]:
         drawn = benchmark.questions(dataset, of, seed)
         check_questions(benchmark, drawn)
-        return take(drawn, of)
+        asked = defaultdict[str, list[Question]](list)  # the rotations of a question stay together
+        for question in drawn:
+            asked[split_rotation(question.id)[0]].append(question)
+        return [*chain(*take([*asked.values()], of))]
 
     items = [make_item(question, "test") for question in questions(split)]
     if "counterfactual" in dataset.splits and split != "counterfactual":

@@ -31,7 +31,8 @@ from spa3d.runtime.device import choose_device
 from spa3d.runtime.progress import Reporter, SilentReporter
 
 WriterName = Literal["rule", "local", "endpoint"]
-WRITERS: tuple[WriterName, ...] = ("rule", "local", "endpoint")
+SHOWN_NOTES = 3
+"""Notes on the sources in the error of a build without a question."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def build_questions(
     )
     built = replace(built, notes=tuple(notes))
     if not built.questions:
-        raise DataError("\n".join([*notes, *_explain_nothing(built.counts)]))
+        raise DataError("\n".join([*_explain_nothing(built.counts), *notes[:SHOWN_NOTES]]))
     if path is not None:
         _write(path, built, settings, writer.name, checker.name)
     return built

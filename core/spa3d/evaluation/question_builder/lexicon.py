@@ -119,6 +119,10 @@ USES: Mapping[str, tuple[str, ...]] = {
 """What things are used for → their names."""
 NEAR_USES = (
     {"fighting", "shooting", "cutting"},
+    {"cutting", "cooking", "eating from"},
+    {"controlling traffic", "giving light"},
+    {"keeping food cold", "holding drinks", "storing things"},
+    {"putting plates and cups on", "holding drinks", "sitting"},
     {"storing things", "carrying things"},
     {"traveling on roads", "traveling on water", "flying", "carrying things", "plowing fields"},
     {"holding drinks", "carrying things", "storing things", "eating from"},

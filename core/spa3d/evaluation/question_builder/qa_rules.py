@@ -74,7 +74,7 @@ def classify_question(known: AnsweredQuestion, level: str) -> str:
     if category or level == OBJECT or any(_PATTERNS[name].search(question) for name in ("color", "texture", "use")):
         return category
     if _PATTERNS["place"].search(question):
-        return "relation" if _RELATION.search(answer) else "grounding"
+        return "relation" if _RELATION.search(answer) or find_direction(answer) else "grounding"
     is_thing = _PATTERNS["thing"].search(question) and not _NOT_A_THING.search(question)
     return "grounding" if is_thing and not _RELATION.search(answer) else ""
 
