@@ -1,4 +1,6 @@
-"""Command line ``spa3d VERB``; each verb is a module here with ``main(argv) -> int``, named with ``_`` for ``-``.
+"""Command line ``spa3d VERB``; each verb is a module here with ``main(argv) -> int``.
+
+A hyphen in a verb is an underscore in the name of its module.
 
 Exit codes: 0 success; 1 a component is broken (``list --check``), a cell failed (``compare``) or a run diverged; 2 an
 input error, reported in one message; 130 interrupted. Any other error is a bug and keeps its traceback.

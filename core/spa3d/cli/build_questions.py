@@ -1,4 +1,4 @@
-"""``spa3d build-questions``: four-option questions from captions, facts, and questions with answers.
+"""``spa3d build-questions``: four-option questions from captions, facts and QA files.
 
 Modules that import torch are imported inside functions, so that a wrong flag is refused at once.
 """
@@ -54,7 +54,7 @@ WRITERS = ("rule", "local", "endpoint")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make four-option questions, such as 3DCQA's, from captions, facts or QA files (JSON lines)."""
+    """Make four-option questions, such as 3DCQA's, from captions, facts or QA files."""
     arguments = scan_run(argv, own=OWN)
     if arguments.has("help"):
         _print_usage()

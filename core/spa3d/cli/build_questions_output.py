@@ -24,10 +24,11 @@ def show_build(path: Path, built: BuiltQuestions) -> None:
     console.print(counts)
     for name, line in list_refusals(built):
         console.print(escape_text(f"{name}: {line}"), soft_wrap=True)
-    missing = {name: count.missing for name, count in built.counts.items() if count.missing}
+    missing = {name: count.shortfall for name, count in built.counts.items() if count.shortfall}
     if missing:
         listed = ", ".join(f"{number} {name}" for name, number in missing.items())
-        console.print(escape_text(f"missing: {listed}; other sources, or more --attempts of an LLM, may give them", "yellow"), soft_wrap=True)
+        text = f"missing: {listed}; other sources, or more --attempts of an LLM, may give them"
+        console.print(escape_text(text, "yellow"), soft_wrap=True)
     hygiene = _make_table(SET_HEADS, title="Hygiene")
     for row in list_set_cells(measure_questions(built.questions)):
         hygiene.add_row(*map(escape_text, row))
@@ -46,6 +47,6 @@ def show_build(path: Path, built: BuiltQuestions) -> None:
 
 def _make_table(heads: tuple[str, ...], title: str | None = None) -> Table:
     table = Table(box=None, pad_edge=False, title=title, title_justify="left")
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="right" if place else "left")
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="right" if index else "left")
     return table

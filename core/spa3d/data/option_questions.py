@@ -1,4 +1,7 @@
-"""Questions with options in JSON lines, written by ``spa3d build-questions`` and read by the benchmark ``choice``."""
+"""Questions with options in JSON lines, for the benchmark ``choice``.
+
+``spa3d build-questions`` writes such files.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files from which questions with options are made: captions, or questions with their answers.
+"""Files of captions, or of questions with answers, from which questions are built.
 
 | layout | content |
 |---|---|
@@ -39,7 +39,7 @@ _TEXT_ENTRY = "objects with an id and a question and answers, or with an id and 
 
 @dataclass(frozen=True)
 class AnsweredQuestion:
-    """A question about a record with its right answers, the first of which is shown as an option."""
+    """A question about a record with its right answers; the first becomes an option."""
 
     id: str
     question: str

@@ -1,4 +1,4 @@
-"""Hygiene of a set of questions with options: of the set itself, and of the answers of a model."""
+"""Hygiene of questions with options: of the set itself, and of the answers of a model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ ALL = "all"
 
 
 def measure_questions(questions: Sequence[OptionQuestion]) -> dict[str, OptionHygiene]:
-    """Measure each category of a file of questions, and the whole set under `ALL` if there are several."""
+    """Measure each category of a file of questions; the whole set if there are several.
+
+    The key of the whole set is `ALL`.
+    """
     kinds = list(dict.fromkeys(each.type for each in questions))
     shown = {kind: [_show(each) for each in questions if each.type == kind] for kind in kinds}
     if len(kinds) > 1:
@@ -32,7 +35,7 @@ def measure_questions(questions: Sequence[OptionQuestion]) -> dict[str, OptionHy
 
 
 def summarize_hygiene(rows: Sequence[PredictionRow]) -> dict[str, Any] | None:
-    """Summarize the hygiene of one set, from its prediction rows; None if a question shows no options.
+    """Summarize the hygiene of one set; None if a question shows no options.
 
     Keys are as in docs/report.md. Rotations of a question count as one question, except for picks and invalid answers.
     """
@@ -84,12 +87,12 @@ def _read_question(row: PredictionRow, options: Mapping[str, str]) -> ShownQuest
     """Read the shown question of a row, whose answer is a shown text or its letter."""
     texts, answer = list(options.values()), row["answer"]
     if answer in texts:
-        place = texts.index(answer)
+        index = texts.index(answer)
     elif answer in options:
-        place = ascii_uppercase.index(answer)
+        index = ascii_uppercase.index(answer)
     else:
         return None
-    return ShownQuestion(row["record"], row["kind"], split_options(row["prompt"])[0], tuple(texts), place)
+    return ShownQuestion(row["record"], row["kind"], split_options(row["prompt"])[0], tuple(texts), index)
 
 
 def _find_pick(row: PredictionRow, options: Mapping[str, str]) -> str | None:

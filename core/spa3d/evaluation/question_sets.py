@@ -80,10 +80,7 @@ def collect_questions(
     def questions(of: str) -> list[Question]:
         drawn = benchmark.questions(dataset, of, seed)
         check_questions(benchmark, drawn)
-        asked = defaultdict[str, list[Question]](list)  # the rotations of a question stay together
-        for question in drawn:
-            asked[split_rotation(question.id)[0]].append(question)
-        return [*chain(*take([*asked.values()], of))]
+        return [*chain(*take(_group_rotations(drawn), of))]
 
     items = [make_item(question, "test") for question in questions(split)]
     if "counterfactual" in dataset.splits and split != "counterfactual":
@@ -91,6 +88,14 @@ def collect_questions(
     for before, after in take(_pairs(benchmark, dataset, split, seed), "flip"):
         items += [make_item(before, "flip", before.id), make_item(after, "flip", before.id)]
     return items
+
+
+def _group_rotations(questions: Sequence[Question]) -> list[list[Question]]:
+    """Group the rotations of each question, which stay together in a sample."""
+    groups = defaultdict[str, list[Question]](list)
+    for question in questions:
+        groups[split_rotation(question.id)[0]].append(question)
+    return [*groups.values()]
 
 
 def make_unseen_test(dataset: Dataset) -> Callable[[str], bool]:

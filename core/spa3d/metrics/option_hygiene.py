@@ -91,7 +91,7 @@ def letter_shares(letters: Iterable[str], count: int) -> dict[str, float]:
 
 
 def score_most_frequent(questions: Sequence[ShownQuestion]) -> float:
-    """Score of picking the option that is most often the answer to the other questions of its kind."""
+    """Score of picking the option that is most often right in other questions of its kind."""
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for each in questions:
         answers[each.kind][each.options[each.answer]] += 1

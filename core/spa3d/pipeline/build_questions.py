@@ -1,4 +1,4 @@
-"""Questions with four options from captions, facts, and files of questions; implements `spa3d.build_questions`."""
+"""Questions built from captions, facts and QA files; implements `spa3d.build_questions`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spa3d.contracts.dataset import Dataset
 from spa3d.data.option_questions import format_option_questions
 from spa3d.data.question_sources import OBJECT, SourceRecord, describe_record, merge_records, read_source
 from spa3d.errors import ConfigError, DataError, OutputError, contain_exit, describe_unknown
-from spa3d.evaluation.question_builder.build import BuiltQuestions, CategoryCount, build_set
+from spa3d.evaluation.question_builder.build import BuildPlan, BuiltQuestions, CategoryCount, build_set
 from spa3d.evaluation.question_builder.checks import LLMChecker, RuleChecker
 from spa3d.evaluation.question_builder.clients import Client, LocalClient, LoggedClient
 from spa3d.evaluation.question_builder.contract import CATEGORIES, PRESETS, Checker, Writer
@@ -129,9 +129,8 @@ def build_questions(
     reporter.stage("sources", f"{len(records)} records")
     writer, checker = _make_writers(settings, records, reporter)
     reporter.stage("questions", f"written by {writer.name}, checked by {checker.name}")
-    built = build_set(
-        records, settings.counts, writer, checker, seed=settings.seed, attempts=settings.attempts, reporter=reporter
-    )
+    plan = BuildPlan(settings.counts, settings.seed, settings.attempts)
+    built = build_set(records, plan, writer, checker, reporter=reporter)
     built = replace(built, notes=tuple(notes))
     if not built.questions:
         raise DataError("\n".join([*_explain_nothing(built.counts), *notes[:SHOWN_NOTES]]))
@@ -177,19 +176,19 @@ def _collect_records(
     """Read the dataset and the files; returns records and notes."""
     files = [read_source(path) for path in sources]
     notes = [note for file in files for note in file.notes]
-    told = merge_records(record for file in files for record in file.records)
+    described = merge_records(record for file in files for record in file.records)
     if dataset is None:
-        return told, notes
+        return described, notes
     own = [describe_record(record, settings.level) for record in dataset.records(settings.split)]
     notes += [*dataset.skip_log.lines, *dataset.skip_log.notes]
     known = {record.id for record in own}
-    lacking = [record.id for record in told if record.id not in known]
+    lacking = [record.id for record in described if record.id not in known]
     if lacking:
         notes.append(
-            f"{len(lacking)} of the {len(told)} records in the files are not in split {settings.split} of the dataset "
-            f"and are left out, the first is {lacking[0]!r}"
+            f"{len(lacking)} of the {len(described)} records in the files are not in split {settings.split} of the "
+            f"dataset and are left out, the first is {lacking[0]!r}"
         )
-    return merge_records([*own, *(record for record in told if record.id in known)]), notes
+    return merge_records([*own, *(record for record in described if record.id in known)]), notes
 
 
 def _make_writers(
@@ -228,14 +227,14 @@ def _make_client(choice: WriterChoice, settings: BuildSettings, reporter: Report
 
 def _explain_nothing(counts: Mapping[str, CategoryCount]) -> list[str]:
     """Lines of the error of a build without a question."""
-    lines = [f"{name}: {describe_count(count)}" for name, count in counts.items() if count.wanted]
+    lines = [f"{name}: {describe_count(count)}" for name, count in counts.items() if count.target]
     return [*lines, "no question could be made: give other sources (--source, --dataset) or another --writer"]
 
 
 def describe_count(count: CategoryCount) -> str:
     """Describe the numbers of one category in a sentence."""
-    text = f"{count.made} of {count.wanted} made"
-    if count.missing and not count.possible:
+    text = f"{count.made} of {count.target} made"
+    if count.shortfall and not count.possible:
         return f"{text}: no record has a caption, a fact or a question for it"
     reasons = "; ".join(f"{number} refused: {why}" for why, number in count.refused.items())
     tried = f"{count.tried} of {count.possible} possible ones tried"

@@ -1,4 +1,4 @@
-"""Report of a build of questions: what was made, what is missing and why, and the hygiene of the set."""
+"""Report of a build of questions: what was made and refused, and the hygiene of the set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spa3d.evaluation.question_builder.build import BuiltQuestions, CategoryCoun
 from spa3d.rendering.markdown import escape_markdown, render_bullets, render_markdown_table
 from spa3d.report.hygiene_table import SET_LEGEND, render_set_hygiene
 
-COUNT_HEADS = ("category", "wanted", "made", "tried", "possible")
+COUNT_HEADS = ("category", "target", "made", "tried", "possible")
 
 
 def format_build_report(built: BuiltQuestions, provenance: Mapping[str, Any]) -> str:
@@ -45,7 +45,7 @@ def render_build_report(built: BuiltQuestions) -> str:
 
 def list_count_cells(name: str, count: CategoryCount) -> tuple[str, ...]:
     """List the cells of `COUNT_HEADS` for one category."""
-    return (name, *(f"{number:,}" for number in (count.wanted, count.made, count.tried, count.possible)))
+    return (name, *(f"{number:,}" for number in (count.target, count.made, count.tried, count.possible)))
 
 
 def list_refusals(built: BuiltQuestions) -> list[tuple[str, str]]:
@@ -58,5 +58,5 @@ def list_refusals(built: BuiltQuestions) -> list[tuple[str, str]]:
     return lines + [
         (name, "no record has a caption, a fact or a question for it")
         for name, count in built.counts.items()
-        if count.wanted and not count.possible
+        if count.target and not count.possible
     ]

@@ -1,4 +1,4 @@
-"""Tables of the hygiene of questions with options: of a file of them, and of the answers in a report."""
+"""Tables of the hygiene of questions with options: of a file, and of answers."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _render_cell(text: str, head: str) -> str:
 
 
 def _collect(block: BenchmarkResult) -> tuple[Sequence[str], list[tuple[str, ...]]]:
-    """Heads and rows of a table: a column before and one after post-training, where there are answers."""
+    """Heads and rows of a table: a column for each side that has answers."""
     sides = {name: side.hygiene for name in ("before", "after") if (side := getattr(block, name)) and side.hygiene}
     rows = [
         (label, *(_format(key, figures.get(key)) for figures in sides.values()))

@@ -1,4 +1,4 @@
-"""Benchmark ``choice``: questions with options, answered by likelihood or by a generated letter.
+"""Benchmark ``choice``: questions with options, by likelihood or by a generated letter.
 
 The questions come from a file of ``spa3d build-questions``, or else from the records' facts. In a dataset without facts
 the options are captions: the object's own caption and three captions of objects of other groups of the split.
@@ -127,7 +127,7 @@ class Choice(Benchmark):
         return Verdict(float(letter == question.answer), valid=letter is not None)
 
     def measure_set(self, questions: Sequence[Question], predictions: Sequence[Prediction]) -> Sequence[Measures]:
-        """Whether each question is right under every rotation, for those of which all rotations are there."""
+        """Whether a question is right under every rotation, if all of them are there."""
         if not self.config.circular:
             return [{}] * len(questions)
         keys = [split_rotation(question.id)[0] for question in questions]
@@ -150,8 +150,8 @@ class Choice(Benchmark):
         kinds = sorted({question.type for question in questions})
         kept = tuple(question for question in questions if self._is_asked(question.type))
         if not kept:
-            asked, there = ", ".join(self.config.kinds), ", ".join(kinds)
-            raise DataError(f"benchmark choice: {path} has no questions of the kinds {asked}; it has {there}")
+            chosen, there = ", ".join(self.config.kinds), ", ".join(kinds)
+            raise DataError(f"benchmark choice: {path} has no questions of the kinds {chosen}; it has {there}")
         return kept
 
     def _is_asked(self, kind: str) -> bool:
@@ -206,8 +206,8 @@ def _draw_item(record: Record, index: int, seed: int) -> OptionQuestion:
 
 def _describe(record_id: str, name: str, fact: Fact, options: tuple[str, ...]) -> OptionQuestion:
     """Describe the question of a fact as a file does."""
-    place = options.index(fact.answer)
-    return OptionQuestion(f"{record_id}/{name}", record_id, fact.kind, fact.question, options, place)
+    index = options.index(fact.answer)
+    return OptionQuestion(f"{record_id}/{name}", record_id, fact.kind, fact.question, options, index)
 
 
 def _rotate(item: OptionQuestion) -> list[OptionQuestion]:

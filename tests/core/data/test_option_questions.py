@@ -1,4 +1,4 @@
-"""Files of questions with options: what is written is read, and bad lines are refused by name."""
+"""Files of questions with options: what is written is read, bad lines are refused."""
 
 from __future__ import annotations
 

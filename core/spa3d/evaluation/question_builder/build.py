@@ -1,4 +1,4 @@
-"""Build of a set of questions: requests in a drawn order, drafts, checks, and counts of what was refused."""
+"""Build of a set of questions: requests in a drawn order, drafts, checks, refusals."""
 
 from __future__ import annotations
 
@@ -25,11 +25,27 @@ TWICE = "the same question with the same options was made before"
 
 
 @dataclass(frozen=True)
+class BuildPlan:
+    """What is to be made.
+
+    Attributes:
+        counts: target number of questions by category.
+        seed: of all draws.
+        attempts: most requests per question, for a writer that is paid.
+
+    """
+
+    counts: Mapping[str, int]
+    seed: int = 0
+    attempts: int = 3
+
+
+@dataclass(frozen=True)
 class CategoryCount:
     """Numbers of one category.
 
     Attributes:
-        wanted: questions to be made.
+        target: questions to be made.
         made: questions in the set.
         tried: requests that were written.
         possible: records and known questions that could be tried.
@@ -37,16 +53,16 @@ class CategoryCount:
 
     """
 
-    wanted: int
+    target: int
     made: int
     tried: int
     possible: int
     refused: Mapping[str, int]
 
     @property
-    def missing(self) -> int:
+    def shortfall(self) -> int:
         """Questions that could not be made."""
-        return max(0, self.wanted - self.made)
+        return max(0, self.target - self.made)
 
 
 @dataclass(frozen=True)
@@ -67,36 +83,32 @@ class BuiltQuestions:
 
 def build_set(
     records: Sequence[SourceRecord],
-    wanted: Mapping[str, int],
+    plan: BuildPlan,
     writer: Writer,
     checker: Checker,
     *,
-    seed: int,
-    attempts: int,
     reporter: Reporter,
 ) -> BuiltQuestions:
     """Make questions until every category has its number, or nothing is left to be tried.
 
     Args:
         records: the sources.
-        wanted: number of questions by category.
+        plan: what is to be made.
         writer: of the drafts.
         checker: of the drafts.
-        seed: of all draws.
-        attempts: most requests per wanted question, for a writer that is paid.
         reporter: where progress goes.
 
     """
-    builds = {name: _CategoryBuild(name, count, records, seed) for name, count in wanted.items()}
+    builds = {name: _CategoryBuild(name, count, records, plan.seed) for name, count in plan.counts.items()}
     for build in builds.values():
         build.arrange(writer)
-    while batch := [*chain(*(build.take(attempts if writer.is_paid else None) for build in builds.values()))]:
+    while batch := [*chain(*(build.take(plan.attempts if writer.is_paid else None) for build in builds.values()))]:
         drafts = writer.write(batch)
         good = {each.key: (each, draft) for each in batch if isinstance(draft := drafts[each.key], Draft)}
         results = checker.check(good)
         for request in batch:
             builds[request.category].add(request, drafts[request.key], results.get(request.key), writer.name)
-        reporter.say(", ".join(f"{name} {len(build.made)} of {build.wanted}" for name, build in builds.items()))
+        reporter.say(", ".join(f"{name} {len(build.made)} of {build.target}" for name, build in builds.items()))
     questions = chain(*(sorted(build.made, key=lambda each: each.id) for build in builds.values()))
     return BuiltQuestions(tuple(questions), {name: build.count() for name, build in builds.items()})
 
@@ -104,9 +116,9 @@ def build_set(
 class _CategoryBuild:
     """Questions of one category: what is left to be tried, what was made, what was refused."""
 
-    def __init__(self, category: str, wanted: int, records: Sequence[SourceRecord], seed: int) -> None:
-        self.wanted, self._seed = wanted, seed
-        requests = list(_list_requests(category, records)) if wanted else []
+    def __init__(self, category: str, target: int, records: Sequence[SourceRecord], seed: int) -> None:
+        self.target, self._seed = target, seed
+        requests = list(_list_requests(category, records)) if target else []
         order = keyed_generator("requests", seed, category).permutation(len(requests))
         self.requests = [requests[i] for i in order]
         self.made: list[OptionQuestion] = []
@@ -114,7 +126,7 @@ class _CategoryBuild:
         self._tried, self._known = 0, set[tuple[object, ...]]()
 
     def arrange(self, writer: Writer) -> None:
-        """Put requests with rare answers first in turn, where writing costs nothing: no answer is frequent then."""
+        """Arrange the requests of a free writer so that no answer is frequent among the first."""
         if writer.is_paid:
             return
         drafts = writer.write(self.requests)
@@ -127,9 +139,9 @@ class _CategoryBuild:
         self.requests.sort(key=lambda request: ranks.get(request.key, len(self.requests)))
 
     def take(self, attempts: int | None) -> list[DraftRequest]:
-        """Take the next requests: as many as questions are missing, at most `attempts` per wanted question."""
-        limit = len(self.requests) if attempts is None else attempts * self.wanted
-        end = min(self._tried + self.wanted - len(self.made), limit, len(self.requests))
+        """Take as many requests as questions are missing; at most `attempts` per question."""
+        limit = len(self.requests) if attempts is None else attempts * self.target
+        end = min(self._tried + self.target - len(self.made), limit, len(self.requests))
         batch = self.requests[self._tried : end]
         self._tried = max(end, self._tried)
         return batch
@@ -151,7 +163,7 @@ class _CategoryBuild:
     def count(self) -> CategoryCount:
         """Numbers of the category."""
         return CategoryCount(
-            self.wanted, len(self.made), self._tried, len(self.requests), dict(self._refused.most_common())
+            self.target, len(self.made), self._tried, len(self.requests), dict(self._refused.most_common())
         )
 
     def _finish(self, request: DraftRequest, draft: Draft, result: CheckResult, writer: str) -> OptionQuestion:
@@ -176,7 +188,7 @@ class _CategoryBuild:
 
 
 def _list_requests(category: str, records: Sequence[SourceRecord]) -> Iterable[DraftRequest]:
-    """List what can be tried: the questions of the category that people wrote, and each record with a text."""
+    """List what can be tried: questions that people wrote, and each record with a text."""
     keys = set[str]()
     for record in records:
         for known in record.questions:

@@ -63,7 +63,7 @@ class Statement:
 
 
 def find_statement(caption: str, category: str) -> Statement | None:
-    """Find the first statement of a category in a caption; None if it makes none that a rule can read."""
+    """Find the first statement of a category in a caption; None without any."""
     finder = {"color": _find_color, "texture": _find_texture, "use": _find_use}.get(category)
     return next(finder(caption), None) if finder else None
 
@@ -142,13 +142,13 @@ def _find_use(caption: str) -> Iterator[Statement]:
 
 
 def _ends_a_phrase(caption: str, name: str) -> bool:
-    """Whether nothing but a stop follows the name: a "fish bone" is no fish, a "table lamp" no table."""
+    """Whether the name ends a noun phrase: a "fish bone" is no fish."""
     match = re.search(rf"\b{re.escape(name)}(?:s|es)?\b", caption, re.IGNORECASE)
     return match is not None and not _read_phrase(caption, match.end())
 
 
 def _read_phrase(caption: str, start: int) -> str:
-    """Read the noun phrase that begins at `start`: at most three words, up to a mark or a small word."""
+    """Read the noun phrase at `start`: at most three words, up to a mark or a small word."""
     phrase: list[str] = []
     while match := _WORD.match(caption, start):
         word = match[1].lower()
@@ -179,7 +179,7 @@ def states(caption: str, option: str, evidence: Sequence[str] = ()) -> bool:
 def select_wrong(
     statement: Statement, pool: Iterable[Statement], caption: str, category: str, *, count: int
 ) -> list[Statement]:
-    """Select the first `count` statements of `pool` that are false of the caption and unlike each other."""
+    """Select `count` statements that are false of the caption and unlike each other."""
     chosen: list[Statement] = []
     for other in pool:
         is_other = other.family == statement.family and not states(caption, other.answer, other.evidence)

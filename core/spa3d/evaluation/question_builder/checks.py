@@ -1,4 +1,4 @@
-"""Checks whether the caption tells the answer of a question: by rule, or by an LLM that answers from the caption."""
+"""Checks, by rule or by an LLM, whether the caption tells the answer of a question."""
 
 from __future__ import annotations
 

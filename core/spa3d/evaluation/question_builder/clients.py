@@ -1,4 +1,4 @@
-"""LLMs that write and check questions; every reply is logged, so that no request is repeated or paid twice."""
+"""LLMs that write and check questions, with a log, so that nothing is paid twice."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ class LoggedClient:
                     advance(1)
 
                 def parse(prompt_hash: str, reply: str) -> tuple[str | None, str]:
-                    fault = find_fault(missing[prompt_hash], reply)
-                    return (None, fault) if fault else (reply, "")
+                    reason = find_fault(missing[prompt_hash], reply)
+                    return (None, reason) if reason else (reply, "")
 
                 self._client.ask({each: prompts[key] for each, key in missing.items()}, parse, keep)
         return {key: self._log.responses[each] for key, each in hashes.items()}

@@ -16,10 +16,10 @@ WRONG = 3
 
 @dataclass(frozen=True)
 class Category:
-    """A category of questions: its level, and what a question of it is about, for prompts."""
+    """A category of questions: its level, and the topic of its questions, for prompts."""
 
     level: str
-    about: str
+    topic: str
 
 
 CATEGORIES: Mapping[str, Category] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""Prompts that ask an LLM to write or to answer a question with four options, and the parsing of its replies."""
+"""Prompts for an LLM that writes or answers questions with options, and its replies."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ NOTHING = "the writer says that the caption tells nothing of the category"
 LETTER_ONLY = "Please answer directly with only the letter of the correct option and nothing else."
 """3DCQA's sentence below the options."""
 _WRITE = """\
-Below is a description of a 3D {level}. Write one multiple-choice question about {about}.
+Below is a description of a 3D {level}. Write one multiple-choice question about {topic}.
 - Ask only for what the description states, so that a reader of the description alone can answer.
 - Do not give the answer away in the question, and do not mention the description.
 - Give four different options of similar length and style. Exactly one is right; the description must make the other \
 three wrong.
-- If the description says nothing about {about}, reply {{"question": null}}.
+- If the description says nothing about {topic}, reply {{"question": null}}.
 Reply with JSON only: {{"question": "...", "options": ["...", "...", "...", "..."], "answer": "the right option, word \
 for word"}}
 
@@ -58,11 +58,11 @@ def ask_for_question(request: DraftRequest) -> str:
     category = CATEGORIES[request.category]
     if request.known:
         return _OPTIONS.format(level=category.level, question=request.known.question, answer=request.known.answers[0])
-    return _WRITE.format(level=category.level, about=category.about, caption=request.caption)
+    return _WRITE.format(level=category.level, topic=category.topic, caption=request.caption)
 
 
 def ask_for_answer(caption: str, draft: Draft, options: Sequence[str], level: str) -> str:
-    """Prompt of the check: the letter of the right option, from the caption; without a caption, a guess."""
+    """Prompt of the check: a letter from the caption; without a caption, a guess."""
     question = show_question(draft.question, options)
     return (_CHECK if caption else _BLIND).format(caption=caption, question=question, level=level)
 
@@ -102,8 +102,8 @@ def _read_question(value: Mapping[str, Any]) -> tuple[str, list[str]] | str:
     answer = _find_answer(value.get("answer"), options)
     if answer is None:
         return "its answer is none of its options"
-    place = options.index(answer)
-    return question, [answer, *options[:place], *options[place + 1 :]]
+    index = options.index(answer)
+    return question, [answer, *options[:index], *options[index + 1 :]]
 
 
 def parse_pick(reply: str, options: Sequence[str]) -> str | None:
@@ -113,7 +113,7 @@ def parse_pick(reply: str, options: Sequence[str]) -> str | None:
 
 
 def _parse_json(reply: str) -> dict[str, Any] | str:
-    """Parse the JSON object in a reply, in a fence or between words; returns a reason if there is none."""
+    """Parse the JSON object in a reply, or say why there is none."""
     text = strip_thoughts(reply)
     if text is None or not text.strip():
         return "the reply is empty"
@@ -138,8 +138,8 @@ def _find_answer(answer: Any, options: Sequence[str]) -> str | None:
     match = [option for option in options if normalize_option(option) == normalize_option(text)]
     if match:
         return match[0]
-    place = LETTERS.find(text.strip("(). ").upper()) if len(text.strip("(). ")) == 1 else -1
-    return options[place] if 0 <= place < len(options) else None
+    index = LETTERS.find(text.strip("(). ").upper()) if len(text.strip("(). ")) == 1 else -1
+    return options[index] if 0 <= index < len(options) else None
 
 
 def _describe_bad_text(question: str, options: Sequence[str]) -> str:

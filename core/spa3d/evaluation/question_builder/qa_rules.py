@@ -1,4 +1,4 @@
-"""Categories of questions that people wrote, and wrong options for them from the answers to other questions."""
+"""Categories and possible wrong options of questions that people wrote."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ _SMALL = frozenset(_SMALL_WORDS.split())
 
 
 def classify_question(known: AnsweredQuestion, level: str) -> str:
-    """Category of a question with answers; empty if it has none of them, or an answer that is no option."""
+    """Category of a question; empty without one, or if its answer is no option."""
     answer = known.answers[0]
-    told = words(answer)
-    if not told or told[0] in _USELESS or told[-1].isdigit() or len(answer.split()) > _LONGEST:
+    named = words(answer)
+    if not named or named[0] in _USELESS or named[-1].isdigit() or len(answer.split()) > _LONGEST:
         return ""
     question = known.question.split(". ")[-1]
     names = ("color", "texture", "use") if level == OBJECT else ("navigation",)
@@ -80,7 +80,7 @@ def classify_question(known: AnsweredQuestion, level: str) -> str:
 
 
 def find_direction(answer: str) -> str:
-    """The way that an answer names, one of left, right, forward and backward; empty if it names none or several."""
+    """The way that an answer names: left, right, forward or backward; else empty."""
     named = [way for way, forms in _DIRECTIONS.items() if any(mentions(answer, form) for form in forms)]
     return named[0] if len(named) == 1 and len(words(answer)) <= 3 else ""
 
@@ -91,7 +91,7 @@ def list_directions() -> list[str]:
 
 
 def has_similar_length(option: str, answer: str) -> bool:
-    """Whether an option has about as many words as the answer, so that its length gives nothing away."""
+    """Whether an option has about as many words as the answer."""
     return abs(len(option.split()) - len(answer.split())) <= _LENGTHS
 
 
@@ -135,6 +135,6 @@ def _may_both_be_true(first: str, second: str, category: str) -> bool:
 
 
 def list_forms(question: str) -> tuple[str, ...]:
-    """Forms of a question, the closest first; answers to questions of one form can be each other's options."""
+    """Forms of a question, the closest first; answers to one form are of one kind."""
     start = question.split(". ")[-1].lower().split()
     return (" ".join(start[:3]), " ".join(start[:2]), " ".join(start[:1]))

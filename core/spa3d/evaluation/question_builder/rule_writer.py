@@ -1,4 +1,4 @@
-"""Writer of questions by rule: statements of captions, facts of records, questions that people wrote.
+"""Writer of questions by rule, from captions, facts and questions that people wrote.
 
 Wrong options come from the other records, in a keyed order, so that they are as frequent as the right ones.
 """
@@ -100,18 +100,18 @@ class RuleWriter:
         question, answers = known.question, known.answers
         if ways := _list_ways(request.category, answers[0]):
             return Draft(question, ways[0], tuple(self._shuffle(ways[1:], request)), "qa", {ways[0]: answers})
-        about, chosen = self._about(request.record), list[str]()
+        context, chosen = self._find_context(request.record), list[str]()
         for form in list_forms(question):
             for option in self._shuffle(self._answers[request.category, form], request):
                 if len(chosen) == WRONG:
                     return Draft(question, answers[0], tuple(chosen), "qa", {answers[0]: answers})
                 is_alike = has_similar_length(option, answers[0]) and option not in chosen
-                if is_alike and not about.rules_out(option):
+                if is_alike and not context.rules_out(option):
                     is_possible = is_possible_option(option, [*answers, *chosen], request.category)
                     chosen += [option] if is_possible else []
         return TOO_FEW
 
-    def _about(self, record: SourceRecord) -> KnownAnswers:
+    def _find_context(self, record: SourceRecord) -> KnownAnswers:
         if record.id not in self._known:
             self._known[record.id] = KnownAnswers(record)
         return self._known[record.id]
@@ -139,14 +139,14 @@ def _read_captions(record: SourceRecord, category: str) -> list[Statement]:
         return []
     if record.level == "scene":
         return [each for caption in record.captions for each in find_scene_statements(caption, category)]
-    found = (find_statement(caption, category) for caption in record.captions)
-    return [statement for statement in found if statement]
+    statements = (find_statement(caption, category) for caption in record.captions)
+    return [statement for statement in statements if statement]
 
 
 def _is_false(option: str, fact: Fact, request: DraftRequest) -> bool:
-    """Whether an option of a fact is not the answer, contains it or is contained, and is not in the caption."""
-    told = stated_answers(request.caption, fact, _subjects(request.record))
-    return not (mentions(option, fact.answer) or mentions(fact.answer, option) or option in told)
+    """Whether an option of a fact is neither like the answer nor in the caption."""
+    stated = stated_answers(request.caption, fact, _subjects(request.record))
+    return not (mentions(option, fact.answer) or mentions(fact.answer, option) or option in stated)
 
 
 def _subjects(record: SourceRecord) -> set[str]:

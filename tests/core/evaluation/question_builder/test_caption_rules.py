@@ -57,9 +57,7 @@ def test_uses_follow_from_names_that_end_a_phrase() -> None:
     statement = find_statement("A 3D model of a large sofa, mostly brown.", "use")
     assert statement is not None
     assert statement.answer == "sitting"
-    assert find_statement("A 3D model of a table lamp.", "use") == next(
-        each for each in [find_statement("a lamp", "use")]
-    )
+    assert find_statement("A table lamp.", "use") == find_statement("A lamp.", "use")  # a lamp, no table
     assert find_statement("A chair leg.", "use") is None
     assert find_statement("A mushroom.", "use") is None
     assert find_statement("A sofa.", "navigation") is None

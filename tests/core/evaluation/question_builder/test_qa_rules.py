@@ -56,8 +56,8 @@ def test_directions() -> None:
 
 def test_what_is_said_about_a_scene_is_no_wrong_option() -> None:
     known = AnsweredQuestion("1", "What is next to the door?", ("black chair",))
-    about = KnownAnswers(SourceRecord("s", "scene", ("A lamp.",), questions=(known,), names=("trash cans",)))
-    assert [about.rules_out(each) for each in ("chair", "Lamp", "the trash can", "sofa", "door black")] == [
+    context = KnownAnswers(SourceRecord("s", "scene", ("A lamp.",), questions=(known,), names=("trash cans",)))
+    assert [context.rules_out(each) for each in ("chair", "Lamp", "the trash can", "sofa", "door black")] == [
         True, True, True, False, False,
     ]  # fmt: skip
 

@@ -8,8 +8,8 @@ CAPTION = "The sofa is to the left of the door. Two mirrors are over the sink, a
 
 
 def test_things_at_places() -> None:
-    found = [(each.question, each.answer) for each in find_scene_statements(CAPTION, "grounding")]
-    assert found == [
+    pairs = [(each.question, each.answer) for each in find_scene_statements(CAPTION, "grounding")]
+    assert pairs == [
         ("What is to the left of the door?", "sofa"),
         ("What are above the sink?", "mirrors"),
         ("What is next to the toilet?", "mat"),
