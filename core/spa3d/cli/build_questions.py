@@ -14,6 +14,8 @@ from spa3d.cli.flags import read_choice, read_number
 from spa3d.config.overrides import Arguments, scan_run
 from spa3d.config.parse import parse_arguments
 from spa3d.errors import ConfigError, describe_unknown
+from spa3d.evaluation.question_builder.contract import CATEGORIES, PRESETS
+from spa3d.pipeline.build_request import BuildSettings, WriterChoice, check_build_request
 from spa3d.runtime import distributed
 
 if TYPE_CHECKING:
@@ -60,16 +62,17 @@ def main(argv: Sequence[str]) -> int:
         _print_usage()
         return 0
     path, sources, values = _read(arguments)
-    dataset = _make_dataset(arguments)
-    from spa3d.cli.build_questions_output import show_build
-    from spa3d.pipeline.build_questions import BuildSettings, WriterChoice, build_questions
-
     checker = values.pop("checker")
     settings = BuildSettings(
         writer=WriterChoice(**values.pop("writer")),
         checker=None if checker is None else WriterChoice(**checker, prefix="--check-"),
         **values,
     )
+    check_build_request(settings, path, has_source=True)
+    dataset = _make_dataset(arguments)
+    from spa3d.cli.build_questions_output import show_build
+    from spa3d.pipeline.build_questions import build_questions
+
     try:
         built = build_questions(path, dataset=dataset, sources=sources, settings=settings, reporter=make_reporter())
     except KeyboardInterrupt:
@@ -121,8 +124,6 @@ def _read_writer(arguments: Arguments, flag: str, prefix: str) -> dict[str, str]
 
 def _read_counts(arguments: Arguments) -> dict[str, int]:
     """Read the wanted numbers of questions by category."""
-    from spa3d.evaluation.question_builder.contract import CATEGORIES, PRESETS
-
     if arguments.has("preset") and arguments.has("count"):
         arguments.errors.append("--preset and --count both set the numbers of questions; keep one of them")
     counts = dict(PRESETS[read_choice(arguments, "preset", tuple(PRESETS))])

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from spa3d.artifacts.hashing import digest
-from spa3d.artifacts.run_folder import refuse_unwritable
 from spa3d.artifacts.workspace import Workspace
 from spa3d.config.hub_ids import is_hub_id
 from spa3d.contracts.dataset import Dataset
 from spa3d.data.option_questions import format_option_questions
-from spa3d.data.question_sources import OBJECT, SourceRecord, describe_record, merge_records, read_source
-from spa3d.errors import ConfigError, DataError, OutputError, contain_exit, describe_unknown
+from spa3d.data.question_sources import SourceRecord, describe_record, merge_records, read_source
+from spa3d.errors import DataError, contain_exit
 from spa3d.evaluation.question_builder.build import BuildPlan, BuiltQuestions, CategoryCount, build_set
 from spa3d.evaluation.question_builder.checks import LLMChecker, RuleChecker
 from spa3d.evaluation.question_builder.clients import Client, LocalClient, LoggedClient
-from spa3d.evaluation.question_builder.contract import CATEGORIES, PRESETS, Checker, Writer
+from spa3d.evaluation.question_builder.contract import Checker, Writer
 from spa3d.evaluation.question_builder.llm_writer import LLMWriter
 from spa3d.evaluation.question_builder.rule_writer import RuleWriter
-from spa3d.llm_clients.endpoint import Endpoint, EndpointClient, Patience
+from spa3d.llm_clients.endpoint import Endpoint, EndpointClient
 from spa3d.model.llm import check_causal_lm
+from spa3d.pipeline.build_request import BuildSettings, WriterChoice, check_build_request
 from spa3d.pipeline.fingerprints import llm_content
 from spa3d.registry.create import create
 from spa3d.report.build_report import format_build_report, render_build_report
@@ -30,69 +29,8 @@ from spa3d.runtime.atomic_files import write_whole
 from spa3d.runtime.device import choose_device
 from spa3d.runtime.progress import Reporter, SilentReporter
 
-WriterName = Literal["rule", "local", "endpoint"]
 SHOWN_NOTES = 3
 """Notes on the sources in the error of a build without a question."""
-
-
-@dataclass(frozen=True)
-class WriterChoice:
-    """Who writes, or who checks.
-
-    Attributes:
-        name: ``rule``, ``local`` (a causal LM on this machine) or ``endpoint`` (OpenAI-compatible).
-        llm: folder or hub name of the LM of ``local``.
-        url: base URL of ``endpoint``; its key is read from ``OPENAI_API_KEY``.
-        model: the endpoint's name of the model.
-        prefix: what the flags of this choice begin with, for error messages.
-
-    """
-
-    name: WriterName = "rule"
-    llm: str = ""
-    url: str = ""
-    model: str = ""
-    prefix: str = "--"
-
-    def check(self) -> list[str]:
-        """List what is missing or has no meaning."""
-        flag = f"{'--writer' if self.prefix == '--' else '--checker'} {self.name}"
-        needs = {"rule": (), "local": ("llm",), "endpoint": ("url", "model")}[self.name]
-        missing = [f"{flag} needs {self.prefix}{key}" for key in needs if not getattr(self, key)]
-        idle = [key for key in ("llm", "url", "model") if getattr(self, key) and key not in needs]
-        return missing + [f"{self.prefix}{key}: no effect with {flag}; leave it out" for key in idle]
-
-
-@dataclass(frozen=True)
-class BuildSettings:
-    """Settings of a build.
-
-    Attributes:
-        counts: wanted questions by category; the default is 3DCQA's.
-        split: of the dataset.
-        level: ``object`` or ``scene``: what the records of the dataset are.
-        writer: who writes.
-        checker: who checks that the caption tells the answer; None: the writer.
-        attempts: most requests per wanted question of a writer that is no rule.
-        blind: let an LLM that checks guess each answer without the caption, too.
-        seed: of all draws.
-        device: of a local LM.
-        batch_size: replies of a local LM generated at once.
-        patience: retries of an endpoint.
-
-    """
-
-    counts: Mapping[str, int] = field(default_factory=lambda: PRESETS["3dcqa"])
-    split: str = "test"
-    level: str = OBJECT
-    writer: WriterChoice = WriterChoice()
-    checker: WriterChoice | None = None
-    attempts: int = 3
-    blind: bool = False
-    seed: int = 0
-    device: str = "auto"
-    batch_size: int = 16
-    patience: Patience | None = None
 
 
 @contain_exit()
@@ -123,7 +61,7 @@ def build_questions(
     """
     settings, reporter = settings or BuildSettings(), reporter or SilentReporter()
     path = None if output is None else Path(output)
-    _check(settings, path, has_source=dataset is not None or bool(sources))
+    check_build_request(settings, path, has_source=dataset is not None or bool(sources))
     made_dataset = create("dataset", dataset) if isinstance(dataset, str) else dataset
     records, notes = _collect_records(made_dataset, [Path(source) for source in sources], settings)
     reporter.stage("sources", f"{len(records)} records")
@@ -145,29 +83,6 @@ def _write(path: Path, built: BuiltQuestions, settings: BuildSettings, writer: s
     write_whole(path, format_option_questions(built.questions))
     write_whole(path.with_suffix(".report.json"), format_build_report(built, provenance))
     write_whole(path.with_suffix(".report.md"), render_build_report(built))
-
-
-def _check(settings: BuildSettings, path: Path | None, *, has_source: bool) -> None:
-    """Refuse settings that make no questions, and an output that cannot be written."""
-    errors = [describe_unknown("category", name, CATEGORIES) for name in settings.counts if name not in CATEGORIES]
-    errors += [*settings.writer.check(), *(settings.checker.check() if settings.checker else ())]
-    if not sum(settings.counts.values()):
-        errors.append("no question is wanted: every category has the number 0")
-    if settings.blind and (settings.checker or settings.writer).name == "rule":
-        errors.append("--blind-check: a rule cannot guess; take --checker local or --checker endpoint")
-    if not has_source:
-        errors.append("nothing to make questions from: give --source FILE, or --dataset NAME")
-    if errors:
-        raise ConfigError(errors)
-    if path is None:
-        return
-    refuse_unwritable(path, "")
-    if path.is_dir():
-        raise OutputError(f"{path}: a folder; name the file to write, such as {path / 'questions.jsonl'}")
-    if path.exists():
-        raise OutputError(f"{path}: there is one already; name another file, or delete it")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
 
 
 def _collect_records(

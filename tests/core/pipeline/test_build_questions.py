@@ -1,4 +1,4 @@
-"""Builds of questions from files, through a scripted endpoint, and by a local LM of random weights."""
+"""Builds of questions from files, through a scripted endpoint, and by a random local LM."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from spa3d.data.option_questions import read_option_questions
 from spa3d.errors import ConfigError, DataError, OutputError
 from spa3d.llm_clients.endpoint import EndpointError, Patience
 from spa3d.model.llm import make_llm
-from spa3d.pipeline.build_questions import BuildSettings, WriterChoice, build_questions
+from spa3d.pipeline.build_questions import build_questions
+from spa3d.pipeline.build_request import BuildSettings, WriterChoice
 
 COLORS = ("red", "blue", "green", "white", "black", "yellow", "pink", "brown")
 QUICK = Patience(timeout=5, pause=0, tries=2, workers=1)
@@ -37,7 +38,7 @@ def captions(tmp_path: Path) -> Path:
 
 
 class Script:
-    """Replies of an endpoint: `bad` by number of the caption, else a question of four colors and the right letter."""
+    """Replies of an endpoint: `bad` by number of the caption, else a good question or letter."""
 
     def __init__(self, chat_server: Any, bad: dict[int, Any] | None = None) -> None:
         self.server = chat_server(self.reply)

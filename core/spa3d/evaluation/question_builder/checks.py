@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from spa3d.data.questions import LETTERS
 from spa3d.evaluation.question_builder.caption_rules import states
-from spa3d.evaluation.question_builder.clients import LoggedClient
-from spa3d.evaluation.question_builder.contract import CATEGORIES, CheckResult, Draft, DraftRequest, hash_prompt
+from spa3d.evaluation.question_builder.clients import LoggedClient, hash_prompt
+from spa3d.evaluation.question_builder.contract import CATEGORIES, CheckResult, Draft, DraftRequest
 from spa3d.evaluation.question_builder.prompts import ask_for_answer, parse_pick
 from spa3d.runtime.rng import keyed_generator
 

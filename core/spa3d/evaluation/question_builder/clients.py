@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from spa3d.evaluation.question_builder.contract import hash_prompt
+from spa3d.artifacts.hashing import digest
 from spa3d.llm_clients.endpoint import OnResult, Parse
 from spa3d.llm_clients.local import generate_replies
 from spa3d.llm_clients.response_log import KeyedResponse, ResponseLog
@@ -18,6 +18,11 @@ from spa3d.runtime.progress import Reporter
 
 ROOM = 192
 """Most tokens of a local LLM's reply."""
+
+
+def hash_prompt(prompt: str) -> str:
+    """Hash of a prompt, for provenance and for the log of replies."""
+    return digest(prompt)
 
 
 class Client(Protocol):

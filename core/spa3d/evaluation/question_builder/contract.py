@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from spa3d.artifacts.hashing import digest
 from spa3d.data.question_sources import OBJECT, SCENE, AnsweredQuestion, SourceRecord
 
 WRONG = 3
@@ -137,8 +136,3 @@ class Checker(Protocol):
     def check(self, drafts: Mapping[str, tuple[DraftRequest, Draft]]) -> Mapping[str, CheckResult]:
         """Check whether the captions tell the answers; by key."""
         ...
-
-
-def hash_prompt(prompt: str) -> str:
-    """Hash of a prompt, for provenance and for the log of replies."""
-    return digest(prompt)

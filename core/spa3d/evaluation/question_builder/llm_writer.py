@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from spa3d.evaluation.question_builder.clients import LoggedClient
-from spa3d.evaluation.question_builder.contract import Draft, DraftRequest, hash_prompt
+from spa3d.evaluation.question_builder.clients import LoggedClient, hash_prompt
+from spa3d.evaluation.question_builder.contract import Draft, DraftRequest
 from spa3d.evaluation.question_builder.prompts import NOTHING, ask_for_question, parse_draft
 
 
