@@ -47,6 +47,7 @@ _LAZY = {
     "Weights": "spa3d.registry.component",
     "__version__": "spa3d.version",
     "available": "spa3d.registry.create",
+    "build_questions": "spa3d.pipeline.build_questions",
     "compare": "spa3d.comparison.execute",
     "create": "spa3d.registry.create",
     "diff": "spa3d.comparison.paired.diff",

@@ -72,6 +72,10 @@ class Workspace:
         """File of the raw answers behind preference pairs."""
         return self.folder / ".pairs" / f"{mode}-{fingerprint}.jsonl"
 
+    def replies(self, fingerprint: str) -> Path:
+        """File of the replies of an LLM that writes or checks questions."""
+        return self.folder / ".replies" / f"{fingerprint}.jsonl"
+
     def file_hashes(self, reporter: Reporter | None = None) -> FileHashes:
         """Hashes of files, remembered here; `reporter` gets the progress of long reading."""
         return FileHashes(self.folder / ".file-hashes.sqlite", reporter)

@@ -1,5 +1,7 @@
 """Command line ``spa3d VERB``; each verb is a module here with ``main(argv) -> int``.
 
+A hyphen in a verb is an underscore in the name of its module.
+
 Exit codes: 0 success; 1 a component is broken (``list --check``), a cell failed (``compare``) or a run diverged; 2 an
 input error, reported in one message; 130 interrupted. Any other error is a bug and keeps its traceback.
 """
@@ -79,7 +81,7 @@ def _verb(name: str) -> Verb:
     verbs = [known for known, _ in _list_verbs()]
     if name not in verbs:
         raise SpaError(f"spa3d {name}: {describe_unknown('verb', name, verbs)}")
-    verb: Verb = import_module(f"{__name__}.{name}").main
+    verb: Verb = import_module(f"{__name__}.{name.replace('-', '_')}").main
     return verb
 
 
@@ -89,7 +91,8 @@ def _list_verbs() -> Iterator[tuple[str, str]]:
         if module.name not in SHARED and not module.name.endswith("_output"):
             nodes = ast.parse(get_data(__name__, f"{module.name}.py") or b"").body
             mains = (node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == "main")
-            yield module.name, "".join(ast.get_docstring(main) or "" for main in mains).partition("\n")[0]
+            docstring = "".join(ast.get_docstring(main) or "" for main in mains)
+            yield module.name.replace("_", "-"), docstring.partition("\n")[0]
 
 
 def _print_verbs() -> None:

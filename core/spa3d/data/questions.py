@@ -14,9 +14,10 @@ Item = TypeVar("Item")
 
 LETTERS = "ABCDEFGH"
 OPTIONS = 4
-_OPTION = re.compile(r"(?:^|(?<=\s))([A-H])\) (.+?)(?=\s+[A-H]\) |\s*$)")
+_OPTION = re.compile(r"(?:^|(?<=\s))([A-H])\) (.+?)(?=\s+[A-H]\) |\s*(?:\n|$))")
 OPTION_LETTER = re.compile(r"\(?([A-H])(?:\)|\.|$)")
 """Option letter at the start of an answer: "B", "(B)", "B.", "B) blue"."""
+_ROTATION = "/rotation-"
 
 
 def append_options(question: str, options: Sequence[str]) -> str:
@@ -71,3 +72,14 @@ def chosen_option(answer: str, shown: dict[str, str]) -> str | None:
         return match[1]
     mentioned = [letter for letter, option in shown.items() if mentions(answer, option)]
     return max(mentioned, key=lambda letter: len(words(shown[letter])), default=None)
+
+
+def mark_rotation(question_id: str, steps: int) -> str:
+    """Id of a question whose options are moved `steps` letters on; 0 is the question itself."""
+    return f"{question_id}{_ROTATION}{steps}" if steps else question_id
+
+
+def split_rotation(question_id: str) -> tuple[str, int]:
+    """Split an id of `mark_rotation` into the id of the question and the steps."""
+    base, mark, steps = question_id.rpartition(_ROTATION)
+    return (base, int(steps)) if mark and steps.isdigit() else (question_id, 0)

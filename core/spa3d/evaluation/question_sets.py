@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 from spa3d.contracts.benchmark import Benchmark, Question, check_questions
 from spa3d.contracts.dataset import Dataset, Record
-from spa3d.data.questions import keyed_sample
+from spa3d.data.questions import keyed_sample, split_rotation
 from spa3d.errors import PluginError
 
 Unit = tuple[Question, ...]
@@ -55,7 +57,8 @@ def collect_questions(
         dataset: the records that the questions are about.
         split: name of the reported split; the minimal pairs come from it too.
         seed: seed of the questions and of the sample.
-        limit: largest number of questions (or pairs) per subset, drawn as a keyed sample; 0 keeps all.
+        limit: largest number of questions (or pairs) per subset, drawn as a keyed sample; 0 keeps all. All rotations
+            of a question count as one.
         is_unseen: tells by id whether a record is unseen, from `make_unseen_test`; None: none is.
 
     Raises:
@@ -68,7 +71,8 @@ def collect_questions(
         return is_unseen is not None and all(is_unseen(question.record_id) for question in unit)
 
     def make_items(units: Sequence[Unit], subset: str) -> list[EvaluationItem]:
-        kept = keyed_sample(units, most, "limit", seed, {"test": split}.get(subset, subset))
+        bundles = keyed_sample(_bundle_rotations(units), most, "limit", seed, {"test": split}.get(subset, subset))
+        kept = [*chain(*bundles)]
         groups = _link_groups(dataset, kept)
         return [
             EvaluationItem(
@@ -86,6 +90,14 @@ def collect_questions(
     if "counterfactual" in dataset.splits and split != "counterfactual":
         items += make_items(_units(benchmark, dataset, "counterfactual", seed), "counterfactual")
     return items + make_items(_twin_pairs(benchmark, dataset, split, seed), "flip")
+
+
+def _bundle_rotations(units: Sequence[Unit]) -> list[list[Unit]]:
+    """Bundle the rotations of each question, which stay together in a sample."""
+    bundles = defaultdict[str, list[Unit]](list)
+    for unit in units:
+        bundles[split_rotation(unit[0].id)[0]].append(unit)
+    return [*bundles.values()]
 
 
 def make_unseen_test(dataset: Dataset) -> Callable[[str], bool]:

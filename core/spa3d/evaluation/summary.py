@@ -17,6 +17,7 @@ import numpy as np
 
 from spa3d.artifacts.predictions import PredictionRow
 from spa3d.evaluation.detections import compare_detections, measure_detections, summarize_detections
+from spa3d.evaluation.hygiene import summarize_hygiene
 from spa3d.evaluation.measures import average_measures, compare_measures, summarize_measures
 from spa3d.evaluation.scored_units import (
     CLEAN,
@@ -70,6 +71,9 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int, calib
         result["blind_only"] = True
     if any(row["pair"] for row in tests):
         result["unit"] = "pair"
+    hygiene = summarize_hygiene(tests)
+    if hygiene is not None:
+        result["hygiene"] = hygiene
     normalized = _length_normalized_score(tests)
     if normalized is not None:
         result["normalized"] = _round(normalized)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from spa3d.config.hub_ids import is_hub_id
 from spa3d.config.pointllm_parts import MODEL_TYPE, read_config
 from spa3d.config.settings import LLMSettings
 from spa3d.errors import CheckpointError
+from spa3d.model.chat_templates import chat_end
 from spa3d.model.finite import refuse_not_finite
 from spa3d.model.foreign_folders import SAFELY, foreign_folder, refuse_partial
 from spa3d.model.special_tokens import point_tokens, special_tokens_of
@@ -82,6 +83,14 @@ def stop_ids(llm: Any, *more: int | None) -> list[int]:
     """Token ids that stop a generation: those of the LLM's generation config, and `more`."""
     own = llm.generation_config.eos_token_id
     return sorted({*(own if isinstance(own, list) else [own]), *more} - {None})
+
+
+def find_reply_stops(llm: Any, tokenizer: Any) -> list[int]:
+    """Token ids that end a reply: those of the LLM, of its tokenizer and of its chat template."""
+    ends = [tokenizer.eos_token_id]
+    with suppress(CheckpointError):  # there is no template, or none that ends a turn
+        ends.append(tokenizer.convert_tokens_to_ids(chat_end(tokenizer)))
+    return stop_ids(llm, *ends)
 
 
 def make_llm(settings: LLMSettings, texts: Callable[[], Iterator[str]]) -> tuple[Any, Any, list[int]]:

@@ -127,6 +127,7 @@ class BenchmarkScore(KindScore):
     gap: Shift | None = None
     worth: Shift | None = None
     normalized: Share | None = None
+    hygiene: dict[str, Any] | None = None
     blind_only: bool = False
     unseen: SubsetScore | None = None
     counterfactual: SubsetScore | None = None

@@ -32,6 +32,7 @@ from spa3d.report.document import (
     collect_score_lines,
 )
 from spa3d.report.examples import Example
+from spa3d.report.hygiene_table import ANSWER_LEGEND, render_markdown_hygiene
 from spa3d.report.measure_table import LEGEND as MEASURE_LEGEND
 from spa3d.report.measure_table import render_markdown_measures
 from spa3d.report.run_details import run_details
@@ -66,6 +67,9 @@ def render_markdown(document: Document, examples: Sequence[Example]) -> str:
     for name, block in document.benchmarks.items():
         measures = render_markdown_measures(block)
         blocks += [f"### Further figures of {escape_markdown(name)}", measures, MEASURE_LEGEND] if measures else []
+    for name, block in document.benchmarks.items():
+        hygiene = render_markdown_hygiene(block)
+        blocks += [f"### Hygiene of {escape_markdown(name)}", hygiene, ANSWER_LEGEND] if hygiene else []
     blocks += _examples(examples)
     blocks += [
         "## How it was run",

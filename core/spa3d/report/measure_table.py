@@ -24,6 +24,7 @@ NAMES = {
     "easy_cloud": "right with a cloud that lacks what is asked about",
     "hard_cloud": "right with a cloud that has another answer",
     "relevance_auroc": "AUROC of relevance",
+    "consistent": "right under every rotation of the options",
     **TITLES,
 }
 """Figures in words."""

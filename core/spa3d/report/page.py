@@ -23,6 +23,7 @@ from spa3d.report.example_cards import join_unbroken, render_answer, render_clou
 from spa3d.report.examples import Example
 from spa3d.report.figures import draw_chart
 from spa3d.report.glossary import GLOSSARY
+from spa3d.report.hygiene_table import ANSWER_LEGEND, render_hygiene
 from spa3d.report.markdown import describe_benchmarks, list_notes, list_skipped
 from spa3d.report.measure_table import LEGEND as MEASURE_LEGEND
 from spa3d.report.measure_table import render_measures
@@ -52,6 +53,7 @@ def render_page(document: Document, examples: Sequence[Example], metrics: Sequen
         _scores(document),
         _kinds(document),
         _measures(document),
+        _hygiene(document),
         _training(metrics),
         _examples(document, examples),
         _render_run(document),
@@ -124,6 +126,16 @@ def _measures(document: Document) -> str:
     ]
     legend = f'<p class="legend">{MEASURE_LEGEND}</p>'
     return render_section("Further figures", legend + "".join(tables)) if tables else ""
+
+
+def _hygiene(document: Document) -> str:
+    tables = [
+        f"<h3>{isolate_text(name)}</h3>{table}"
+        for name, block in document.benchmarks.items()
+        if (table := render_hygiene(name, block))
+    ]
+    legend = f'<p class="legend">{ANSWER_LEGEND}</p>'
+    return render_section("Hygiene of questions with options", legend + "".join(tables)) if tables else ""
 
 
 def _training(metrics: Sequence[Mapping[str, Any]]) -> str:

@@ -1,11 +1,14 @@
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spa3d.contracts.benchmark import Prediction
 from spa3d.contracts.dataset import CAPTION, Conversation, Dataset, Fact, Record, Round, Twin
+from spa3d.data.option_questions import OptionQuestion, format_option_questions
+from spa3d.errors import DataError
 from spa3d_plugins.benchmarks.choice import Choice
 
 COLORS = ("red", "blue", "green", "white", "black")
@@ -164,3 +167,83 @@ def test_without_facts_the_options_are_captions_of_other_groups() -> None:
 
 def test_too_few_captions_give_no_question() -> None:
     assert Choice().questions(Objects(CAPTIONED[:4]), "test", 0) == ()
+
+
+def file_of(path: Path, *sources: str, kind: str = "color", suffix: str = "") -> Path:
+    questions = [
+        OptionQuestion(f"{source}/{kind}", source, kind, "Which?", ("red", "dark blue", "tan"), i % 3, "object", suffix)
+        for i, source in enumerate(sources)
+    ]
+    path.write_text(format_option_questions(questions), encoding="utf-8")
+    return path
+
+
+def test_questions_of_a_file_keep_their_options(objects: Objects, tmp_path: Path) -> None:
+    path = file_of(tmp_path / "q.jsonl", "o1", "o2")
+    first, second = Choice(questions=path).questions(objects, "test", 0)
+    assert (first.id, first.record_id, first.kind) == ("o1/color", "o1", "color")
+    assert first.prompt == "Which? A) red B) dark blue C) tan"
+    assert (first.options, first.answer, second.answer) == (("red", "dark blue", "tan"), "red", "dark blue")
+    assert Choice(questions=path).pairs(objects, "test", 0) == ()
+
+
+def test_letters_of_generated_answers(objects: Objects, tmp_path: Path) -> None:
+    path = file_of(tmp_path / "q.jsonl", "o1", "o2", suffix="Letter only.")
+    choice = Choice(questions=path, answer_style="letter-generated")
+    question = choice.questions(objects, "test", 0)[1]
+    assert question.prompt.endswith("C) tan\nLetter only.")
+    assert (question.options, question.answer, choice.chance(question)) == (None, "B", 1 / 3)
+    values = {text: choice.score(question, Prediction(text)) for text in ("B", "(A)", "It is dark blue.", "Hm", "D")}
+    assert [verdict.value for verdict in values.values()] == [1, 0, 1, 0, 0]
+    assert [verdict.valid for verdict in values.values()] == [True, True, True, False, False]
+    strict = Choice(questions=path, answer_style="letter-generated", letter_rule="lmms_vsibench_first_word")
+    assert not strict.score(question, Prediction("It is dark blue.")).value
+
+
+def test_the_letter_of_a_file_and_a_sentence_below(objects: Objects, tmp_path: Path) -> None:
+    path = file_of(tmp_path / "q.jsonl", "o1", "o2", "o3")
+    questions = Choice(questions=path, answer_style="letter", suffix="Say a letter.").questions(objects, "test", 0)
+    assert [(question.options, question.answer) for question in questions] == [
+        (("A", "B", "C"), letter) for letter in "ABC"
+    ]
+    assert questions[0].prompt.endswith("\nSay a letter.")
+
+
+def test_rotations_move_the_options_and_count_together(objects: Objects, tmp_path: Path) -> None:
+    choice = Choice(questions=file_of(tmp_path / "q.jsonl", "o1", "o2"), circular=True, answer_style="letter")
+    questions = choice.questions(objects, "test", 0)
+    assert [question.id for question in questions[:3]] == ["o1/color", "o1/color/rotation-1", "o1/color/rotation-2"]
+    assert [question.answer for question in questions[:3]] == ["A", "B", "C"]
+    assert questions[1].prompt == "Which? A) tan B) red C) dark blue"
+    right = [Prediction(question.answer) for question in questions]
+    assert choice.measure_set(questions, right) == [{"consistent": 1}, {}, {}, {"consistent": 1}, {}, {}]
+    one_wrong = [*right[:5], Prediction("A" if questions[5].answer != "A" else "B")]
+    assert choice.measure_set(questions, one_wrong)[3] == {"consistent": 0}
+    assert choice.measure_set(questions[:5], right[:5])[3] == {}  # a rotation was not asked
+    assert choice.measure_set(questions, [Prediction("A")] * 6)[0] == {"consistent": 0}
+
+
+def test_rotations_of_facts_are_as_many_as_options(objects: Objects) -> None:
+    plain = Choice().questions(objects, "test", 0)
+    turned = Choice(circular=True).questions(objects, "test", 0)
+    assert len(turned) == 4 * len(plain)
+    assert turned[::4] == plain
+
+
+def test_kinds_select_questions(objects: Objects, tmp_path: Path) -> None:
+    assert {question.kind for question in Choice(kinds=("count",)).questions(objects, "test", 0)} == {"count"}
+    assert Choice(kinds=("use",)).questions(objects, "test", 0) == ()
+    path = file_of(tmp_path / "q.jsonl", "o1")
+    with pytest.raises(DataError, match="has no questions of the kinds use, texture; it has color"):
+        Choice(questions=path, kinds=("use", "texture"))
+
+
+def test_a_bad_file_is_refused_when_the_benchmark_is_made(objects: Objects, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"benchmark choice, questions: .*no such file"):
+        Choice(questions=tmp_path / "none.jsonl")
+    path = file_of(tmp_path / "q.jsonl", "o1", "nobody")
+    with pytest.raises(DataError, match="are about records that the dataset lacks, the first is 'nobody'"):
+        Choice(questions=path).questions(objects, "test", 0)
+    objects.on_bad_data = "skip"
+    assert len(Choice(questions=path).questions(objects, "test", 0)) == 1
+    assert "1 of its 2 questions" in objects.skip_log.notes[0]

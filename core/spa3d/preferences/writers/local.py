@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any
 
 import torch
 
-from spa3d.errors import CheckpointError
 from spa3d.llm_clients.local import generate_replies
-from spa3d.model.chat_templates import chat_end
-from spa3d.model.llm import load_causal_lm, stop_ids
+from spa3d.model.llm import find_reply_stops, load_causal_lm
 from spa3d.preferences.writers.contract import OnResult, RewriteRequest
 from spa3d.preferences.writers.prompts import parse_reply, prompt_for
 
@@ -49,18 +45,10 @@ class LocalWriter:
         answers = tokenizer([request.answer for request in requests], add_special_tokens=False)["input_ids"]
         room = [2 * len(answer) + ROOM for answer in answers]
         prompts = [prompt_for(request) for request in requests]
-        model.generation_config.eos_token_id = _stops(model, tokenizer)
+        model.generation_config.eos_token_id = find_reply_stops(model, tokenizer) or None
         for reply in generate_replies(model, tokenizer, prompts, room, batch_size=self._batch_size):
             request = requests[reply.index]
             if reply.text is None:
                 on_result(request.key, None, reply.why_not)
             else:
                 on_result(request.key, *parse_reply(request, reply.text))
-
-
-def _stops(model: Any, tokenizer: Any) -> list[int] | None:
-    """Token ids that end a reply: those of the LM, of its tokenizer and of its chat template."""
-    ends = [tokenizer.eos_token_id]
-    with suppress(CheckpointError):  # there is no template, or none that ends a turn
-        ends.append(tokenizer.convert_tokens_to_ids(chat_end(tokenizer)))
-    return stop_ids(model, *ends) or None

@@ -1,0 +1,1 @@
+"""Builder of questions with four options from captions, facts, and questions with answers."""
