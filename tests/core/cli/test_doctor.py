@@ -47,7 +47,7 @@ def test_doctor_writes_json_picture_and_copy(
     argv += ["--picture", str(tmp_path / "a.png"), "--fix", str(tmp_path / "fixed.npy")]
     assert main(argv) == 0
     printed = capsys.readouterr().out
-    assert f"{model_folder} expects" in printed
+    assert " expects" in printed
     assert "1 cloud repaired; log: " in printed
     values = json.loads((tmp_path / "a.json").read_text())
     assert [finding["kind"] for finding in values["findings"]] == ["colors-255", "model-thinned"]

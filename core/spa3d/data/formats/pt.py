@@ -63,7 +63,7 @@ def _is_plain(value: object) -> bool:
 def _describe(tensor: torch.Tensor, where: str) -> NamedArray:
     stored = torch.float32 if tensor.dtype == torch.bfloat16 else tensor.dtype
     try:
-        dtype = torch.empty(0, dtype=stored).numpy().dtype
+        dtype = torch.empty(0, dtype=stored, device="cpu").numpy().dtype
     except TypeError as error:  # numpy has no such type
         raise DataError(f"{where}: a tensor of type {tensor.dtype}; save it as float32.") from error
     return NamedArray(tuple(tensor.shape), dtype, partial(_convert, tensor, where))
