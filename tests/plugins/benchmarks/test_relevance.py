@@ -213,7 +213,8 @@ def make_rows(items: list[EvaluationItem], answer) -> list[dict]:
             rows.append(
                 {
                     "id": question.id, "record": question.record_id, "group": item.group, "kind": question.kind,
-                    "set": item.subset, "pair": item.pair_id, "unseen": False, "options": list(question.options),
+                    "set": item.subset, "pair": item.pair_id, "unseen": False, "prompt": question.prompt,
+                    "options": list(question.options),
                     "answer": question.answer, "view": view, "value": verdict.value, "valid": verdict.valid,
                     "measures": dict(verdict.measures), "chance": 0.2, "option_logp": logp,
                     "option_lengths": [1] * 5, "detections": {k: list(v) for k, v in verdict.detections.items()},
