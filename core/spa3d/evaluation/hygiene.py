@@ -10,7 +10,7 @@ from typing import Any
 from spa3d.artifacts.predictions import PredictionRow
 from spa3d.data.option_questions import OptionQuestion
 from spa3d.data.questions import split_options, split_rotation
-from spa3d.evaluation.scored_units import BLIND, CLEAN
+from spa3d.evaluation.scored_units import BLIND, select_shown
 from spa3d.metrics.circular import score_groups
 from spa3d.metrics.option_hygiene import OptionHygiene, ShownQuestion, letter_shares, measure_options
 from spa3d.metrics.option_letters import extract_letter
@@ -39,7 +39,7 @@ def summarize_hygiene(rows: Sequence[PredictionRow]) -> dict[str, Any] | None:
 
     Keys are as in docs/report.md. Rotations of a question count as one question, except for picks and invalid answers.
     """
-    shown_rows = _select(rows, CLEAN) or _select(rows, BLIND)
+    shown_rows = select_shown(rows)
     options = {row["id"]: split_options(row["prompt"])[1] for row in shown_rows}
     first = [row for row in shown_rows if not split_rotation(row["id"])[1]]
     questions = [question for row in first if (question := _read_question(row, options[row["id"]]))]

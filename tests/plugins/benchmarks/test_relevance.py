@@ -214,7 +214,7 @@ def make_rows(items: list[EvaluationItem], answer) -> list[dict]:
                 {
                     "id": question.id, "record": question.record_id, "group": item.group, "kind": question.kind,
                     "set": item.subset, "pair": item.pair_id, "unseen": False, "prompt": question.prompt,
-                    "options": list(question.options),
+                    "options": list(question.options), "text": question.options[best],
                     "answer": question.answer, "view": view, "value": verdict.value, "valid": verdict.valid,
                     "measures": dict(verdict.measures), "chance": 0.2, "option_logp": logp,
                     "option_lengths": [1] * 5, "detections": {k: list(v) for k, v in verdict.detections.items()},
