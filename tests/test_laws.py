@@ -180,8 +180,11 @@ class TestSettings:
         if keys in TYPED:
             assert settings(*TYPED[keys])[keys] != settings()[keys]
             return
-        partner = (*keys[:-1], "steps" if keys[-1] == "epochs" else "rank")  # without it the setting has no effect
-        on = {"steps": ("--" + ".".join(partner), "0"), "rank": ("--" + ".".join(partner), "2")}[partner[-1]]
+        partners = {"epochs": ("steps", "0"), "contrast_alpha": ("decode", "contrast")}
+        partners["contrast_cutoff"] = partners["contrast_alpha"]
+        name, value = partners.get(keys[-1], ("rank", "2"))  # without it the setting has no effect
+        partner = (*keys[:-1], name)
+        on = ("--" + ".".join(partner), value)
         needed = on if partner in OWN and partner != keys else ()
         before = settings(*needed)
         typed = another(keys, OWN[keys], before[keys])

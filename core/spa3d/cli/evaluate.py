@@ -35,7 +35,8 @@ FLAGS = {
     **OWN_FLAGS,
     "--config FILE": "dataset, benchmarks, noise and evaluate of a run.yaml; flags override it",
     "--preset NAME": "settings of a run preset for data and evaluation",
-    "--evaluate.FIELD X": "bootstrap (resamples behind each interval), blind_run (of the text floor)",
+    "--evaluate.FIELD X": "bootstrap (resamples behind each interval), calibration (true: ECE and Brier score of "
+    "options), blind_run (of the text floor)",
     "--on-bad-data stop|skip": "bad clouds and texts: list them and stop (default), or leave their questions out",
     "--no-cache": "neither use nor keep answers and tokens in the workspace",
     "--device NAME": "auto, cpu, cuda, cuda:N or mps (default: auto)",
@@ -126,6 +127,6 @@ def _print_usage() -> None:
     console.print("usage: spa3d evaluate MODEL --benchmark NAME,NAME --dataset NAME [FLAGS]\n", markup=False)
     print_meanings(console, FLAGS)
     console.print(
-        "\nNothing is request twice: answers are kept in the workspace, whichever run, shard or process request.",
+        "\nNothing is asked twice: answers are kept in the workspace, whichever run, shard or process asked.",
         style="dim",
     )

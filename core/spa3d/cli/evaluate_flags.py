@@ -92,6 +92,7 @@ def _read_decoding(arguments: Arguments) -> dict[str, Any]:
             "top_p": read_number(arguments, "top-p", 1.0, least=1e-6, most=1),
             "top_k": read_number(arguments, "top-k", 0, least=0, most=10**7),
         },
+        "chosen": bool(drawn) or arguments.has("decode"),
         "samples": read_number(arguments, "samples", 1, least=1, most=1000),
         "contrast": {
             "alpha": read_number(arguments, "contrast-alpha", 1.0, least=0, most=100),

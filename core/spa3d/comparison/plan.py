@@ -84,9 +84,20 @@ def plan_comparison(
             [line if len(labels) == len(drafts) else f"{'; '.join(labels)}: {line}" for line, labels in errors.items()]
         )
     planned = apply_budget(list(candidates.values()), grid.budget, _make_control(settings, registry))
+    _refuse_mixed_decoding([entry.config for entry in planned])
     tasks = plan_cells(planned, grid.seeds, output)
     refuse_foreign_cells(tasks, output)
     return Comparison(grid, preset, tasks, output)
+
+
+def _refuse_mixed_decoding(configs: Sequence[RunConfig]) -> None:
+    """Refuse rows whose answers would be contrasted with different noises."""
+    noises = {str(config.noise.model_dump()) for config in configs}
+    if any(config.evaluate.decode == "contrast" for config in configs) and len(noises) > 1:
+        raise ConfigError(
+            "--evaluate.decode contrast: the rows have different noises, so their answers would be decoded "
+            "differently; leave it out, or compare rows with one noise"
+        )
 
 
 def plan_cells(planned: Sequence[PlannedRow], seeds: Sequence[int], output: Path) -> list[Task]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from spa3d.config.settings_model import LARGEST_COUNT, LARGEST_SEED, Settings
@@ -20,6 +22,12 @@ class EvaluateSettings(Settings):
     """Resamples behind each interval."""
     calibration: bool = False
     """Whether reports have ECE and Brier score of the options' probabilities, where options are scored."""
+    decode: Literal["greedy", "contrast"] = "greedy"
+    """How answers are decoded: ``contrast`` takes the noised cloud's logits from those of the clean one (VCD)."""
+    contrast_alpha: float = Field(1.0, ge=0, le=100)
+    """Logits of ``contrast``: (1 + alpha) clean - alpha noised."""
+    contrast_cutoff: float = Field(0.1, ge=0, le=1)
+    """Least probability of a token of a free answer of ``contrast``, relative to the likeliest one."""
     blind_run: str = ""
     """Finished run with ``--blind`` on the same questions; its answers join the text floor."""
     seed: int = Field(0, ge=0, le=LARGEST_SEED)

@@ -78,6 +78,10 @@ def _overridden_flags(config: RunConfig, explicit: ExplicitSettings) -> dict[Key
             reasons[keys] = f"--base {config.base.path} is a finished 3D LLM; leave it out"
         elif config.llm.path and block == "llm" and name in SHAPE:
             reasons[keys] = f"the LLM is that of {config.llm.path}; leave it out"
+        elif block == "evaluate" and name.startswith("contrast_") and config.evaluate.decode != "contrast":
+            reasons[keys] = "answers are not contrasted; add --evaluate.decode contrast, or leave it out"
+        elif keys == ("evaluate", "decode") and config.blind and config.evaluate.decode == "contrast":
+            reasons[keys] = "--blind shows no cloud; leave it out"
         elif keys[:2] == ("train", "lora") and name != "rank" and not config.train.lora.rank:
             reasons[keys] = "there are no adapters; add --train.lora.rank, or leave it out"
     return reasons

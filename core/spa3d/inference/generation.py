@@ -56,6 +56,17 @@ class Decoding:
     contrast: Contrast | None = None
 
     @property
+    def description(self) -> dict[str, Any]:
+        """How answers are picked or written, for reports; the same keys from runs and evaluations."""
+        most: dict[str, Any] = {"most_tokens": self.max_tokens}
+        if self.temperature:
+            most |= {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k, "draws_seed": self.seed}
+        if self.contrast:
+            most |= {"contrast_alpha": self.contrast.alpha, "contrast_cutoff": self.contrast.cutoff}
+        free, source = "drawn" if self.temperature else "greedy", " from contrasted logits" if self.contrast else ""
+        return {"options": f"by likelihood{source}", "free_answers": f"{free}{source}", **most}
+
+    @property
     def draws_key(self) -> tuple[int, ...]:
         """Key of the draws: the seed, and the number of the sample after the first one."""
         return (self.seed, self.sample) if self.sample else (self.seed,)

@@ -23,12 +23,6 @@ from spa3d.runtime.progress import Advance
 
 LONGEST_ANSWER = 64
 """Tokens after which a free answer is cut."""
-DECODING: Mapping[str, Any] = {
-    "options": "by likelihood",
-    "free_answers": "greedy",
-    "most_tokens": LONGEST_ANSWER,
-}
-"""How answers are picked or written, for reports."""
 GREEDY = Decoding(max_tokens=LONGEST_ANSWER)
 CLEAN, NOISED = "clean", "noised"
 """The views that contrastive decoding compares; all other views are decoded without it."""

@@ -19,6 +19,7 @@ from spa3d.inference.session import ModelSource
 from spa3d.ops.selection import backends_for
 from spa3d.pipeline.assemble import make_benchmarks, make_dataset, make_noise
 from spa3d.pipeline.evaluate_model import Evaluation, run_evaluation
+from spa3d.pipeline.evaluate_stage import choose_decoding
 from spa3d.pipeline.evaluated_model import SavedModel
 from spa3d.pipeline.evaluation_settings import EvaluationContent, EvaluationSettings
 from spa3d.pipeline.model_evaluation import ModelEvaluation
@@ -42,7 +43,8 @@ def evaluate_config(
         source: the model, and how to load it.
         config: its dataset, benchmarks, noise and block ``evaluate`` are used.
         registry: source of these components.
-        request: ``views``, ``decoding`` and ``contrast`` as arguments of their classes, ``samples`` and ``shard``.
+        request: ``views``, ``decoding`` and ``contrast`` as arguments of their classes, ``chosen`` (false: contrast as
+            in `config`), ``samples`` and ``shard``.
         output: folder of predictions and report; None: one below ``runs/``, named by a hash of the request.
         reporter: where progress goes.
 
@@ -74,6 +76,8 @@ def evaluate_config(
 def _read_settings(config: RunConfig, request: Mapping[str, Any]) -> EvaluationSettings:
     evaluate = config.evaluate
     contrast = Contrast(**request["contrast"]) if request["contrast"] else None
+    if not request["chosen"]:
+        contrast = choose_decoding(evaluate).contrast
     return EvaluationSettings(
         split=evaluate.split,
         limit=evaluate.limit,
@@ -84,6 +88,7 @@ def _read_settings(config: RunConfig, request: Mapping[str, Any]) -> EvaluationS
         samples=request["samples"],
         cache=config.cache,
         cache_limit_gb=config.cache_limit_gb,
+        calibration=evaluate.calibration,
         blind_run=evaluate.blind_run,
         shard=request["shard"],
     )

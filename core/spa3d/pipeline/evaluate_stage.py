@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from spa3d.artifacts.predictions import PredictionRow, read_rows, write_rows
+from spa3d.config.evaluate_settings import EvaluateSettings
 from spa3d.errors import DataError, DivergenceError
 from spa3d.evaluation.evaluate import (
     are_answers,
@@ -15,11 +17,19 @@ from spa3d.evaluation.evaluate import (
     evaluate_text_table,
     make_answer_table,
 )
-from spa3d.inference.predictor import Predictor
+from spa3d.inference.contrast import Contrast
+from spa3d.inference.generation import Decoding
+from spa3d.inference.predictor import GREEDY, Predictor
 from spa3d.metrics.text_floor import TEXT_TABLE, TRAINED_BLIND, AnswerTable
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.data_checks import Questions
 from spa3d.runtime.progress import Reporter
+
+
+def choose_decoding(settings: EvaluateSettings) -> Decoding:
+    """Decoding of a run's answers."""
+    contrast = Contrast(settings.contrast_alpha, settings.contrast_cutoff) if settings.decode == "contrast" else None
+    return replace(GREEDY, contrast=contrast)
 
 
 class Measurement:

@@ -44,6 +44,7 @@ def write_evaluation(folder: EvaluationFolder, evaluation: ModelEvaluation, samp
             text_rows.get(name, ()),
             bootstrap=settings.bootstrap,
             seed=settings.seed,
+            calibration=settings.calibration,
         )
         for name in rows
     }
@@ -75,6 +76,7 @@ def _make_document(
                 "up_axis": dataset.up_axis,
             },
             "benchmarks": scores,
+            "decoding": evaluation.settings.decoding.description,
             "not_asked": [name for name, items in evaluation.questions.items.items() if not items],
             "notes": notes,
         }

@@ -35,6 +35,7 @@ class EvaluationSettings:
         samples: answers drawn per question, with a temperature.
         cache: keep the answers of a saved model in the workspace, and use those that are there.
         cache_limit_gb: size at which the kept tokens of its encoder stop growing.
+        calibration: whether the report has the calibration of options.
         blind_run: folder of a finished run with ``--blind`` on the same questions; its answers join the text floor.
         shard: the part of the questions that this process asks.
 
@@ -50,6 +51,7 @@ class EvaluationSettings:
     samples: int = 1
     cache: bool = True
     cache_limit_gb: float = 20.0
+    calibration: bool = False
     blind_run: str = ""
     shard: Shard = field(default_factory=Shard)
 
@@ -102,6 +104,7 @@ class EvaluationContent:
             "samples": settings.samples,
             "bootstrap": settings.bootstrap,
             "on_bad_data": self.dataset.on_bad_data,
+            "calibration": settings.calibration,
             "blind_run": settings.blind_run,
         }
 

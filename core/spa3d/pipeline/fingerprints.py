@@ -64,6 +64,7 @@ def run_fingerprints(
     data = digest([records, _hash_modules(preparation, modules["dataset"])])
     clouds = digest([data, dict(parts.preparation), parts.min_points])
     base_files = source_files(build_base, *modules.values())
+    noise = noise_fingerprint(parts.noise, seed=config.evaluate.seed)
     benchmarks = {name: _module_of(part) for name, part in parts.benchmarks.items()}
     decisive = (post_train, evaluate, _module_of(parts.noise), _module_of(parts.objective), *benchmarks.values())
     return Fingerprints(
@@ -76,9 +77,9 @@ def run_fingerprints(
         noise=_hash_modules(_module_of(parts.noise)),
         answers={
             name: digest(
-                [_answer_entries(config, name), arithmetic, _hash_modules(evaluate, benchmarks[name]), data, skipped]
+                [_answer_entries(config, name, noise), arithmetic, _hash_modules(evaluate, module), data, skipped]
             )
-            for name in benchmarks
+            for name, module in benchmarks.items()
         },
         records=records,
         data=data,
@@ -110,10 +111,11 @@ def _base_entries(
     }
 
 
-def _answer_entries(config: RunConfig, name: str) -> list[Any]:
-    """The settings that determine the base's answers to a benchmark."""
+def _answer_entries(config: RunConfig, name: str, noise: str) -> list[Any]:
+    """The settings that determine the base's answers; `noise` counts where it is contrasted."""
     settings = next(selection.config for selection in config.benchmark if selection.requested == name)
-    return [settings, config.evaluate.model_dump(exclude=UNDECIDING_EVALUATION), config.blind]
+    contrasted = noise if config.evaluate.decode == "contrast" else ""
+    return [settings, config.evaluate.model_dump(exclude=UNDECIDING_EVALUATION), config.blind, contrasted]
 
 
 def _dump_selection(config: RunConfig, kind: str) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import Any
 from spa3d.artifacts.metrics_log import MetricsLog
 from spa3d.artifacts.run_folder import drop_checkpoints, extend_passport
 from spa3d.config.settings import RunConfig
-from spa3d.inference.predictor import DECODING
 from spa3d.model.processing import Spa3dProcessor
 from spa3d.pipeline.caches import Caches
 from spa3d.pipeline.data_checks import RunData
+from spa3d.pipeline.evaluate_stage import choose_decoding
 from spa3d.report import Document, ReportData, build_document, write_model_card, write_report
 from spa3d.report.document import RowsByBenchmark
 from spa3d.report.examples import select_examples
@@ -73,7 +73,7 @@ class RunReport:
                 "up_axis": dataset.up_axis,
             },
             rows=rows,
-            decoding=DECODING,
+            decoding=choose_decoding(config.evaluate).description,
             metrics=metrics,
             timing=self.timing,
             **state,

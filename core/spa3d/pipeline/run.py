@@ -36,7 +36,7 @@ from spa3d.pipeline.data_checks import (
     held_out_records,
     refuse_twinless,
 )
-from spa3d.pipeline.evaluate_stage import Measurement
+from spa3d.pipeline.evaluate_stage import Measurement, choose_decoding
 from spa3d.pipeline.llm_trial import try_llm
 from spa3d.pipeline.pairs_stage import PairSource
 from spa3d.pipeline.passport import make_passport
@@ -182,7 +182,7 @@ class Run:
 
         def predictor() -> Predictor:
             self._prepare_base()
-            return self._predictor(self.config.pairs.batch_size)
+            return self._predictor()
 
         return self.pairs.generate_to(path, predictor)
 
@@ -220,21 +220,32 @@ class Run:
                 self.reporter.say("no base fits; the nearest differs in " + "; ".join(changed[:4]))
             self.builder.build()
 
-    def _predictor(self, batch_size: int, *, trained: bool = False) -> Predictor:
-        """The predictor of the base, or of the trained model."""
-        model, processor = self.trained_parts if trained else self.model_and_processor
-        views = self.caches.views(model, processor, seed=self.config.seed)
+    def _predictor(self) -> Predictor:
+        """The predictor of the base that makes preference pairs."""
+        model, processor = self.model_and_processor
+        views, batch_size = self.caches.views(model, processor, seed=self.config.seed), self.config.pairs.batch_size
         return Predictor(model, processor, views, batch_size=batch_size, bf16=self.execution.bf16)
 
+    def _measuring_predictor(self, *, trained: bool) -> Predictor:
+        """The predictor that is measured: the base, or the trained model.
+
+        A contrasted noise has the seed of the questions, so that all runs are asked the same.
+        """
+        model, processor = self.trained_parts if trained else self.model_and_processor
+        settings = self.config.evaluate
+        views = self.caches.views(model, processor, seed=settings.seed)
+        return Predictor(
+            model, processor, views, settings.batch_size, self.execution.bf16, decoding=choose_decoding(settings)
+        )
+
     def _measure_before(self) -> None:
-        self.measurement.collect_before(partial(self._predictor, self.config.evaluate.batch_size), self.questions)
+        self.measurement.collect_before(partial(self._measuring_predictor, trained=False), self.questions)
 
     def _measure_after(self) -> None:
-        predictor = partial(self._predictor, self.config.evaluate.batch_size, trained=True)
-        self.measurement.collect_after(predictor, self.questions)
+        self.measurement.collect_after(partial(self._measuring_predictor, trained=True), self.questions)
 
     def _collect_pairs(self) -> None:
-        collected = self.pairs.collect(self.output, partial(self._predictor, self.config.pairs.batch_size))
+        collected = self.pairs.collect(self.output, self._predictor)
         extend_passport(self.output, pairs=collected)
 
     def _held_out_records(self) -> Sequence[Record]:

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from spa3d.rendering.numbers import MINUS, format_p_value, format_plus_minus
 from spa3d.report.document import Calibration, Document, McNemar, Shift
 from spa3d.report.run_details import format_decoding, format_seeds
 
-STATISTICS = (
+COULD_SEE = (
     "Could see: the smallest true change that a paired test of this score alone finds in 80 % of cases (two-sided, "
-    "5 %). p: sign flips of whole groups. McNemar: the exact test that takes questions as independent, with the "
-    "numbers of questions gained and lost."
+    "5 %)."
 )
+MCNEMAR = "McNemar: the exact test that takes questions as independent, with the numbers of questions gained and lost."
+STATISTICS = f"{COULD_SEE} p: sign flips of whole groups. {MCNEMAR}"
 """The statistics beside a change, in words."""
 CALIBRATION = (
     "ECE: how far the probability of the picked option is from the share of right picks, in points. Brier: squared "
     "distance of the options' probabilities from the truth, 0 to 2."
 )
 """The calibration of options, in words."""
+CALIBRATION_HEAD = ("ECE", "Brier")
+"""Columns on request, after all others."""
 
 
 def describe_conditions(document: Document) -> str:
     """Describe how the figures of a run's tables were made."""
     seeds, decoding = format_seeds(document.config), format_decoding(document.decoding)
-    clauses = ["One run" + (f", seeds: {seeds}" if seeds else ""), "n is the number of questions (flip: of pairs)"]
+    paired = [
+        name
+        for name, block in document.benchmarks.items()
+        if any(side and side.unit for side in block.sides.scores.values())
+    ]
+    clauses = ["One run" + (f", seeds: {seeds}" if seeds else ""), describe_numbers(paired)]
     return "; ".join(clauses) + "." + (f" Decoding: {decoding}." if decoding else "")
+
+
+def describe_numbers(paired: Sequence[str]) -> str:
+    """Describe what the column n counts; `paired` are the benchmarks that ask in pairs."""
+    return f"n is the number of questions ({', '.join(['flip', *paired])}: of pairs)"
 
 
 def format_mcnemar(test: McNemar) -> str:

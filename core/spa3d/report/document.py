@@ -144,12 +144,30 @@ class Change(TestedShift):
     flip: TestedShift | None = None
 
 
+class SideBySide(NamedTuple):
+    """What the tables of one benchmark put side by side.
+
+    Attributes:
+        scores: by the head of their column; None where post-training did not end.
+        changes: of the further figures; None if nothing was changed.
+
+    """
+
+    scores: Mapping[str, BenchmarkScore | None]
+    changes: Mapping[str, MeasureShift] | None = None
+
+
 class BenchmarkResult(_Model):
     """Result of one benchmark, without ``after`` and ``change`` if post-training did not end."""
 
     before: BenchmarkScore | None = None
     after: BenchmarkScore | None = None
     change: Change | None = None
+
+    @property
+    def sides(self) -> SideBySide:
+        """Both scores and their changes, for tables."""
+        return SideBySide({"before": self.before, "after": self.after}, self.change.measures if self.change else {})
 
 
 class Course(_Model):

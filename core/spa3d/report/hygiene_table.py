@@ -9,7 +9,7 @@ from spa3d.metrics.option_hygiene import OptionHygiene
 from spa3d.rendering.html import isolate_text, render_cell, render_row, render_table
 from spa3d.rendering.markdown import escape_markdown, render_markdown_table
 from spa3d.rendering.numbers import NOTHING, format_percent
-from spa3d.report.document import BenchmarkResult
+from spa3d.report.document import SideBySide
 
 SET_HEADS = ("category", "questions", "chance", "right letters", "longest", "most frequent", "duplicates", "repeated")
 SET_LEGEND = (
@@ -56,15 +56,15 @@ def render_set_hygiene(hygiene: Mapping[str, OptionHygiene]) -> str:
     return render_markdown_table(SET_HEADS, (map(escape_markdown, row) for row in list_set_cells(hygiene)))
 
 
-def render_markdown_hygiene(block: BenchmarkResult) -> str:
+def render_markdown_hygiene(sides: SideBySide) -> str:
     """Render the hygiene of a benchmark's answers as Markdown; empty without options."""
-    heads, rows = _collect(block)
+    heads, rows = _collect(sides)
     return render_markdown_table(("", *heads), (map(escape_markdown, row) for row in rows)) if rows else ""
 
 
-def render_hygiene(name: str, block: BenchmarkResult) -> str:
+def render_hygiene(name: str, sides: SideBySide) -> str:
     """Render the hygiene of a benchmark's answers as HTML; empty without options."""
-    heads, rows = _collect(block)
+    heads, rows = _collect(sides)
     lines = [render_row(isolate_text(label), list(map(_render_cell, cells, heads))) for label, *cells in rows]
     columns = [("Figure", "label"), *((head.capitalize(), "") for head in heads)]
     return render_table(columns, lines, f"Hygiene of {name}") if rows else ""
@@ -74,15 +74,15 @@ def _render_cell(text: str, head: str) -> str:
     return render_cell(text, label=head)
 
 
-def _collect(block: BenchmarkResult) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+def _collect(sides: SideBySide) -> tuple[Sequence[str], list[tuple[str, ...]]]:
     """Heads and rows of a table: a column for each side that has answers."""
-    sides = {name: side.hygiene for name in ("before", "after") if (side := getattr(block, name)) and side.hygiene}
+    columns = {name: score.hygiene for name, score in sides.scores.items() if score and score.hygiene}
     rows = [
-        (label, *(_format(key, figures.get(key)) for figures in sides.values()))
+        (label, *(_format(key, figures.get(key)) for figures in columns.values()))
         for key, label in ANSWER_LABELS.items()
-        if any(key in figures for figures in sides.values())
+        if any(key in figures for figures in columns.values())
     ]
-    return [*sides], rows
+    return [*columns], rows
 
 
 def _format(key: str, value: Any) -> str:

@@ -16,6 +16,7 @@ from spa3d.rendering.numbers import (
 )
 from spa3d.report.conditions import (
     CALIBRATION,
+    CALIBRATION_HEAD,
     STATISTICS,
     describe_conditions,
     format_calibration,
@@ -32,9 +33,7 @@ from spa3d.report.document import (
     collect_score_lines,
 )
 from spa3d.report.examples import Example
-from spa3d.report.hygiene_table import ANSWER_LEGEND, render_markdown_hygiene
-from spa3d.report.measure_table import LEGEND as MEASURE_LEGEND
-from spa3d.report.measure_table import render_markdown_measures
+from spa3d.report.further_tables import list_markdown_tables
 from spa3d.report.run_details import run_details
 from spa3d.report.training_sentence import describe_health
 from spa3d.report.verdict import describe_cloud_gain, judge_run
@@ -43,8 +42,6 @@ HEAD = (
     *("before", "blind before", "after", "blind after", "change", "could see", "p", "McNemar"),
     *("text floor", "chance", "majority", "n"),
 )
-CALIBRATION_HEAD = ("ECE", "Brier")
-"""Columns on request, after all others."""
 LEGEND = (
     "Shares in %, changes in points; in brackets 95 % bootstrap intervals over groups of look-alike records, "
     "paired for changes. *Blind* is the same model without the cloud. *Text floor* is the best score that text alone "
@@ -64,12 +61,7 @@ def render_markdown(document: Document, examples: Sequence[Example]) -> str:
         lines = list(collect_kind_lines(block))
         if len(lines) > 1:
             blocks += [f"### {escape_markdown(name)} by kind", _table("kind", lines, has_calibration(document))]
-    for name, block in document.benchmarks.items():
-        measures = render_markdown_measures(block)
-        blocks += [f"### Further figures of {escape_markdown(name)}", measures, MEASURE_LEGEND] if measures else []
-    for name, block in document.benchmarks.items():
-        hygiene = render_markdown_hygiene(block)
-        blocks += [f"### Hygiene of {escape_markdown(name)}", hygiene, ANSWER_LEGEND] if hygiene else []
+    blocks += list_markdown_tables({name: block.sides for name, block in document.benchmarks.items()})
     blocks += _examples(examples)
     blocks += [
         "## How it was run",

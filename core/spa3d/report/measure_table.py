@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from spa3d.metrics.caption_scores import TITLES
 from spa3d.rendering.html import isolate_text, render_cell, render_row, render_table
@@ -15,9 +14,8 @@ from spa3d.rendering.numbers import (
     format_points,
     format_points_interval,
 )
-from spa3d.report.document import BenchmarkResult, BenchmarkScore, MeasureShift
+from spa3d.report.document import BenchmarkScore, MeasureShift, SideBySide
 
-HEADS = ("before", "blind before", "after", "blind after", "change")
 NAMES = {
     "false_facts": "stated facts that are false (less is better)",
     "own_cloud": "right with the record's own cloud",
@@ -31,49 +29,38 @@ NAMES = {
 LEGEND = "Means over the answers that have the figure, times 100, with 95 % intervals; blind: without the cloud."
 
 
-class MeasureLine(NamedTuple):
-    """Line of a table: one figure before and after post-training."""
-
-    name: str
-    before: BenchmarkScore | None
-    after: BenchmarkScore | None
-    change: MeasureShift | None
-
-    @property
-    def title(self) -> str:
-        """The figure in words."""
-        return NAMES.get(self.name, self.name)
+def list_measures(sides: SideBySide) -> list[str]:
+    """List the names of a benchmark's further figures; none if it has none."""
+    scores = [score for score in sides.scores.values() if score]
+    return [*dict.fromkeys(name for score in scores for name in (*score.measures, *score.blind_measures))]
 
 
-def collect_measure_lines(block: BenchmarkResult) -> list[MeasureLine]:
-    """Collect the lines of one benchmark; none if it has no further figures."""
-    sides = [side for side in (block.before, block.after) if side]
-    names = dict.fromkeys(name for side in sides for name in (*side.measures, *side.blind_measures))
-    changes = block.change.measures if block.change else {}
-    return [MeasureLine(name, block.before, block.after, changes.get(name)) for name in names]
-
-
-def render_markdown_measures(block: BenchmarkResult) -> str:
+def render_markdown_measures(sides: SideBySide) -> str:
     """Render the figures of a benchmark as Markdown; empty without any."""
-    lines = collect_measure_lines(block)
-    return render_markdown_table(("", *HEADS), map(_cells, lines)) if lines else ""
+    heads = [head for side in sides.scores for head in (side, f"blind {side}")]
+    heads += [] if sides.changes is None else ["change"]
+    names = list_measures(sides)
+    return render_markdown_table(("", *heads), (_cells(name, sides) for name in names)) if names else ""
 
 
-def render_measures(name: str, block: BenchmarkResult) -> str:
+def render_measures(name: str, sides: SideBySide) -> str:
     """Render the figures of a benchmark as HTML; empty without any."""
-    heads = [("Figure", "label"), ("Before", ""), ("After", ""), ("Change", "")]
-    rows = [
-        render_row(
-            isolate_text(line.title),
-            [
-                render_cell(_stack(line.name, line.before), label="Before"),
-                render_cell(_stack(line.name, line.after), label="After"),
-                render_cell(_stack_change(line.change), label="Change"),
-            ],
-        )
-        for line in collect_measure_lines(block)
-    ]
+    rows = [render_row(isolate_text(title_measure(each)), _stacks(each, sides)) for each in list_measures(sides)]
+    heads = [("Figure", "label"), *((side.capitalize(), "") for side in sides.scores)]
+    heads += [] if sides.changes is None else [("Change", "")]
     return render_table(heads, rows, f"Further figures of {name}") if rows else ""
+
+
+def title_measure(name: str) -> str:
+    """Title of a figure: its meaning in words, or its name."""
+    return NAMES.get(name, name)
+
+
+def _stacks(name: str, sides: SideBySide) -> list[str]:
+    cells = [render_cell(_stack(name, score), label=side.capitalize()) for side, score in sides.scores.items()]
+    if sides.changes is not None:
+        cells.append(render_cell(_stack_change(sides.changes.get(name)), label="Change"))
+    return cells
 
 
 def _stack(name: str, side: BenchmarkScore | None) -> str:
@@ -92,14 +79,15 @@ def _stack_change(change: MeasureShift | None) -> str:
     return f"<b>{format_points(change.score)}</b><small>{format_points_interval(change.ci95)}</small>"
 
 
-def _cells(line: MeasureLine) -> Iterator[str]:
-    yield escape_markdown(line.title)
-    for side in (line.before, line.after):
-        yield _mean(line.name, side)
-        blind = side.blind_measures.get(line.name) if side else None
+def _cells(name: str, sides: SideBySide) -> Iterator[str]:
+    yield escape_markdown(title_measure(name))
+    for side in sides.scores.values():
+        yield _mean(name, side)
+        blind = side.blind_measures.get(name) if side else None
         yield NOTHING if blind is None else format_percent(blind)
-    change = line.change
-    yield f"{format_points(change.score)} ({format_points_interval(change.ci95)})" if change else NOTHING
+    if sides.changes is not None:
+        change = sides.changes.get(name)
+        yield f"{format_points(change.score)} ({format_points_interval(change.ci95)})" if change else NOTHING
 
 
 def _mean(name: str, side: BenchmarkScore | None) -> str:

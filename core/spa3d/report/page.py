@@ -22,11 +22,9 @@ from spa3d.report.document import Document, collect_kind_lines, collect_score_li
 from spa3d.report.example_cards import join_unbroken, render_answer, render_cloud, render_question
 from spa3d.report.examples import Example
 from spa3d.report.figures import draw_chart
+from spa3d.report.further_tables import list_sections
 from spa3d.report.glossary import GLOSSARY
-from spa3d.report.hygiene_table import ANSWER_LEGEND, render_hygiene
 from spa3d.report.markdown import describe_benchmarks, list_notes, list_skipped
-from spa3d.report.measure_table import LEGEND as MEASURE_LEGEND
-from spa3d.report.measure_table import render_measures
 from spa3d.report.run_details import format_llm, format_noise, format_title, read_reported_split, run_details
 from spa3d.report.tables import render_legend, render_scores
 from spa3d.report.training_sentence import describe_health
@@ -52,8 +50,7 @@ def render_page(document: Document, examples: Sequence[Example], metrics: Sequen
         _warnings(document),
         _scores(document),
         _kinds(document),
-        _measures(document),
-        _hygiene(document),
+        *list_sections({name: block.sides for name, block in document.benchmarks.items()}),
         _training(metrics),
         _examples(document, examples),
         _render_run(document),
@@ -116,26 +113,6 @@ def _kinds(document: Document) -> str:
                 + render_scores("Kind", lines, f"Scores of {name} per kind of question")
             )
     return render_section("By kind of question", "".join(tables)) if tables else ""
-
-
-def _measures(document: Document) -> str:
-    tables = [
-        f"<h3>{isolate_text(name)}</h3>{table}"
-        for name, block in document.benchmarks.items()
-        if (table := render_measures(name, block))
-    ]
-    legend = f'<p class="legend">{MEASURE_LEGEND}</p>'
-    return render_section("Further figures", legend + "".join(tables)) if tables else ""
-
-
-def _hygiene(document: Document) -> str:
-    tables = [
-        f"<h3>{isolate_text(name)}</h3>{table}"
-        for name, block in document.benchmarks.items()
-        if (table := render_hygiene(name, block))
-    ]
-    legend = f'<p class="legend">{ANSWER_LEGEND}</p>'
-    return render_section("Hygiene of questions with options", legend + "".join(tables)) if tables else ""
 
 
 def _training(metrics: Sequence[Mapping[str, Any]]) -> str:

@@ -51,7 +51,7 @@ def render_scores(head: str, lines: Iterable[ScoreLine], caption: str) -> str:
     lines = list(lines)
     calibrated = any(side and side.calibration for line in lines for side in (line.before, line.after))
     heads = [(head, "label"), (f'<span class="hidden">Picture</span>{draw_score_scale()}', "picture")]
-    heads += [(name, "") for name in ("Before", "After", "Change", "Text floor", "Chance", "Questions")]
+    heads += [(name, "") for name in ("Before", "After", "Change", "Text floor", "Chance", "n")]
     heads += [("Calibration", "")] if calibrated else []
     return render_table(heads, (_row(line, calibrated) for line in lines), caption)
 
@@ -66,7 +66,7 @@ def _row(line: ScoreLine, calibrated: bool) -> str:
         "Change": _change(line.change),
         "Text floor": format_percent(last.text_floor.score) if last and last.text_floor else NOTHING,
         "Chance": format_percent(last.chance) if last else NOTHING,
-        "Questions": f"{last.n:,}" if last else NOTHING,
+        "n": f"{last.n:,}" if last else NOTHING,
     } | ({"Calibration": _calibration(line)} if calibrated else {})
     cells = [render_cell(draw_score_bar(line.before, line.after, full), kind="picture")]
     cells += [render_cell(content, label=name) for name, content in contents.items()]

@@ -97,6 +97,11 @@ def test_plan_comparison_keeps_settings_of_the_rows_objective_from_sft(tmp_path:
         ({"objectives": ("sft", "spo")}, {}, "--objective spo: no objective 'spo'"),
         ({"objectives": ("sft", "dpo")}, {}, "dpo: --objective dpo: it needs rejected answers"),
         ({"objectives": ("sft", "spa")}, {"train": {"stepz": 3}}, "train.stepz: no field 'stepz'"),
+        (
+            {"objectives": ("spa",), "levels": ("0.1",)},
+            {"evaluate.decode": "contrast"},
+            "--evaluate.decode contrast:",
+        ),
     ],
 )
 def test_plan_comparison_reports_each_error_once(

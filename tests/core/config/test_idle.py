@@ -57,6 +57,8 @@ def test_a_saved_configuration_may_repeat_what_has_no_effect() -> None:
         ("--base saved --base.seed 2", "--base saved is a finished 3D LLM"),
         ("--llm saved --llm.hidden_size 64", "the LLM is that of saved"),
         ("--train.lora.alpha 32", "there are no adapters; add --train.lora.rank"),
+        ("--evaluate.contrast_alpha 2", "answers are not contrasted; add --evaluate.decode contrast"),
+        ("--evaluate.decode contrast --blind", "--blind shows no cloud"),
     ],
 )
 def test_flags_without_effect_are_refused(argv: str, reason: str) -> None:

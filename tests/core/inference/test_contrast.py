@@ -18,6 +18,13 @@ from spa3d.registry.create import create
 OPTIONS = ("left", "right", "top")
 
 
+def test_reports_say_how_answers_are_decoded() -> None:
+    assert Decoding(64).description == {"options": "by likelihood", "free_answers": "greedy", "most_tokens": 64}
+    drawn = Decoding(64, temperature=1.0, top_k=5, contrast=Contrast(0.5, 0.2)).description
+    assert drawn["free_answers"] == "drawn from contrasted logits"
+    assert (drawn["temperature"], drawn["top_k"], drawn["contrast_alpha"], drawn["contrast_cutoff"]) == (1, 5, 0.5, 0.2)
+
+
 def test_combine_subtracts_the_noised_logits() -> None:
     clean, noised = torch.tensor([2.0, 1.0, -1.0]), torch.tensor([2.0, -1.0, 3.0])
     assert Contrast(alpha=1).combine(clean, noised).tolist() == [2.0, 3.0, -5.0]

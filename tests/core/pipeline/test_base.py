@@ -250,6 +250,17 @@ def test_base_key_follows_the_training_records(open_smoke: OpenSmoke) -> None:
     assert tested.answers["choice"] != every.answers["choice"]
 
 
+def test_answers_follow_the_noise_only_where_it_is_contrasted(open_smoke: OpenSmoke) -> None:
+    def key(**settings: object) -> str:
+        run = open_smoke({name.replace("__", "."): value for name, value in settings.items()})
+        return run_fingerprints(run.config, run.registry, run.parts, run.execution).answers["choice"]
+
+    assert key(noise__level=0.5) == key(noise__level=0.7)
+    contrasted = [key(noise__level=level, evaluate__decode="contrast") for level in (0.5, 0.7)]
+    contrasted.append(key(noise__level=0.5, evaluate__decode="contrast", evaluate__contrast_alpha=2.0))
+    assert len({*contrasted, key()}) == 4
+
+
 @pytest.fixture
 def half_llm(tmp_path: Path) -> Path:
     """An LLM stored in bfloat16, as most published ones are."""

@@ -19,9 +19,8 @@ FIGURES = {
 
 
 def block(before: Any, after: Any) -> Any:
-    return SimpleNamespace(
-        before=before and SimpleNamespace(hygiene=before), after=after and SimpleNamespace(hygiene=after)
-    )
+    sides = {"before": before, "after": after}
+    return SimpleNamespace(scores={name: side and SimpleNamespace(hygiene=side) for name, side in sides.items()})
 
 
 def test_both_sides_have_a_column() -> None:

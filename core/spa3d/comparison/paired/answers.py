@@ -68,8 +68,7 @@ class AnswerSet:
     @property
     def decoding(self) -> Mapping[str, Any]:
         """How answers were picked or written; empty if it was not recorded."""
-        decoding = self.settings.get("decoding") if self.is_evaluation else self._read_mapping("decoding")
-        return decoding if isinstance(decoding, Mapping) else {}
+        return self._read_mapping("decoding")
 
     @property
     def data(self) -> Any:

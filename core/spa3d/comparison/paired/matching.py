@@ -10,7 +10,6 @@ from spa3d.artifacts.diff import differences
 from spa3d.artifacts.predictions import PredictionRow
 from spa3d.comparison.paired.answers import AnswerSet
 from spa3d.errors import DataError
-from spa3d.report.run_details import format_decoding
 
 Key = tuple[str, str]
 """Set and id of a question."""
@@ -89,7 +88,7 @@ def describe_conditions(first: AnswerSet, second: AnswerSet) -> list[str]:
             "prompts, options and references are the same, the clouds may not be"
         )
     if first.decoding and second.decoding and first.decoding != second.decoding:
-        notes.append(f"the decoding differs, first → second: {_compare_decoding(first, second)}")
+        notes.append(f"the decoding differs, first → second: {'; '.join(differences(first.decoding, second.decoding))}")
     if first.is_evaluation != second.is_evaluation:
         notes.append("one is a run and the other an evaluation, so their settings are not compared one by one")
     for side in (first, second):
@@ -108,13 +107,6 @@ def list_setting_changes(first: AnswerSet, second: AnswerSet) -> list[str]:
     if first.is_evaluation != second.is_evaluation or not (first.report and second.report):
         return []
     return differences(first.settings, second.settings)
-
-
-def _compare_decoding(first: AnswerSet, second: AnswerSet) -> str:
-    """Compare the decoding key by key; of a run and an evaluation, give both as they are."""
-    if first.is_evaluation == second.is_evaluation:
-        return "; ".join(differences(first.decoding, second.decoding))
-    return " → ".join(format_decoding(side.decoding) for side in (first, second))
 
 
 def _index_questions(rows: Sequence[PredictionRow]) -> dict[Key, PredictionRow]:

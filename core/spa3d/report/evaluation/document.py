@@ -11,7 +11,16 @@ from spa3d.artifacts.predictions import PredictionRow
 from spa3d.evaluation.samples import measure_spread, merge_samples
 from spa3d.evaluation.scored_units import BLIND, CLEAN
 from spa3d.evaluation.summary import summarize, summarize_views
-from spa3d.report.document import SUBSETS, BenchmarkScore, Share, ShareInterval, Shift, Subset, SubsetScore
+from spa3d.report.document import (
+    SUBSETS,
+    BenchmarkScore,
+    Share,
+    ShareInterval,
+    Shift,
+    SideBySide,
+    Subset,
+    SubsetScore,
+)
 
 Rows = Sequence[PredictionRow]
 
@@ -51,6 +60,11 @@ class ModelScore(BenchmarkScore):
     samples: Spread | None = None
 
     @property
+    def sides(self) -> SideBySide:
+        """The score alone, for tables."""
+        return SideBySide({"answers": self})
+
+    @property
     def spread(self) -> float | None:
         """Standard deviation of the score over the draws; None for a single draw."""
         view = self.samples and (self.samples.views.get(CLEAN) or self.samples.views.get(BLIND))
@@ -69,6 +83,7 @@ class EvaluationDocument(_Part):
     passport: dict[str, Any]
     data: dict[str, Any]
     benchmarks: dict[str, ModelScore]
+    decoding: dict[str, Any] = Field(default_factory=dict)
     not_asked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     predictions: str = "predictions/"
@@ -87,7 +102,9 @@ class ModelLine(NamedTuple):
     score: SubsetScore
 
 
-def summarize_model(samples: Sequence[Rows], text_rows: Rows, *, bootstrap: int, seed: int) -> dict[str, Any]:
+def summarize_model(
+    samples: Sequence[Rows], text_rows: Rows, *, bootstrap: int, seed: int, calibration: bool = False
+) -> dict[str, Any]:
     """Compute the figures of one benchmark.
 
     Args:
@@ -95,6 +112,7 @@ def summarize_model(samples: Sequence[Rows], text_rows: Rows, *, bootstrap: int,
         text_rows: rows of what competes for the text floor beside the model.
         bootstrap: resamples behind each interval.
         seed: seed of the resampling.
+        calibration: whether to measure the calibration of options.
 
     Raises:
         ValueError: the reported split has no question, or a question lacks a view.
@@ -103,7 +121,7 @@ def summarize_model(samples: Sequence[Rows], text_rows: Rows, *, bootstrap: int,
     rows = merge_samples(samples)
     main = [row for row in rows if row["view"] in (CLEAN, BLIND)]
     views = summarize_views(rows, bootstrap=bootstrap, seed=seed)
-    return summarize([*main, *text_rows], bootstrap=bootstrap, seed=seed) | {
+    return summarize([*main, *text_rows], bootstrap=bootstrap, seed=seed, calibration=calibration) | {
         "views": {view: score for view, score in views.items() if view not in (CLEAN, BLIND)},
         "samples": measure_spread(samples),
     }

@@ -27,7 +27,8 @@ from spa3d.rendering.numbers import (
     format_points,
     format_points_interval,
 )
-from spa3d.report.document import BenchmarkScore
+from spa3d.report.conditions import format_calibration, format_mcnemar, format_reach
+from spa3d.report.document import BenchmarkScore, Shift
 from spa3d.report.evaluation.document import (
     EvaluationDocument,
     ModelLine,
@@ -38,14 +39,16 @@ from spa3d.report.evaluation.document import (
 )
 from spa3d.report.evaluation.examples import AnsweredExample
 from spa3d.report.evaluation.wording import (
-    describe_decoding,
     describe_gains,
     describe_scores,
+    describe_statistics,
+    describe_table,
     format_headline,
     list_conditions,
 )
 from spa3d.report.example_cards import render_answer, render_cloud, render_question
 from spa3d.report.figures import draw_score_scale, draw_single_bar
+from spa3d.report.further_tables import list_sections
 from spa3d.report.glossary import GLOSSARY
 from spa3d.report.page import fold_list, fold_values
 from spa3d.report.tables import SUBSET_LABELS
@@ -62,13 +65,16 @@ LEGEND = (
 
 def render_page(document: EvaluationDocument, examples: Sequence[AnsweredExample]) -> str:
     """Render report.html."""
-    under = f'<p class="legend">{LEGEND} {isolate_text(describe_decoding(document))}</p>'
+    conditions = isolate_text(describe_table(document))
+    legend = f'<p class="legend">{LEGEND} {escape(describe_statistics(document))} {conditions}</p>'
+    under = f'<p class="legend">{conditions}</p>'
     sections = [
         _head(document),
         _warnings(document),
-        _scores(document, under),
+        _scores(document, legend),
         _kinds(document, under),
         _views(document, under),
+        *list_sections({name: score.sides for name, score in document.benchmarks.items()}),
         _examples(document, examples),
         _conditions(document),
         render_section("How to read this", render_definitions((name, escape(GLOSSARY[name])) for name in TERMS)),
@@ -102,10 +108,10 @@ def _warnings(document: EvaluationDocument) -> str:
     return render_warnings(items)
 
 
-def _scores(document: EvaluationDocument, under: str) -> str:
+def _scores(document: EvaluationDocument, legend: str) -> str:
     items = "".join(f"<li>{isolate_text(note)}</li>" for note in describe_scores(document))
     table = _render_scores("Benchmark", collect_model_lines(document), "Scores per benchmark")
-    return render_section("Scores", f'{under}{table}<ul class="notes">{items}</ul>')
+    return render_section("Scores", f'{legend}{table}<ul class="notes">{items}</ul>')
 
 
 def _kinds(document: EvaluationDocument, under: str) -> str:
@@ -122,23 +128,20 @@ def _views(document: EvaluationDocument, under: str) -> str:
     rows = []
     for name, view, part in collect_views(document):
         span = f"<b>{format_percent(part.score)}</b><small>{format_percent_interval(part.ci95)}</small>"
-        moved = NOTHING
-        if part.change:
-            interval = format_points_interval(part.change.ci95)
-            moved = f"<b>{format_points(part.change.score)}</b><small>{interval}</small>"
-        contents = {"Score": span, "Minus clean": moved, "Chance": format_percent(part.chance)}
-        contents["Questions"] = f"{part.n:,}"
+        contents = {"Score": span, "Minus clean": _stack_shift(part.change), "Chance": format_percent(part.chance)}
+        contents["n"] = f"{part.n:,}"
         cells = [render_cell(content, label=head) for head, content in contents.items()]
         rows.append(render_row(isolate_text(f"{name}, {view}"), cells))
     if not rows:
         return ""
-    heads = [("View", "label"), *((head, "") for head in ("Score", "Minus clean", "Chance", "Questions"))]
+    heads = [("View", "label"), *((head, "") for head in ("Score", "Minus clean", "Chance", "n"))]
     return render_section("Views", under + render_table(heads, rows, "Scores per benchmark and view"))
 
 
 def _render_scores(head: str, lines: Iterable[ModelLine], caption: str) -> str:
     lines = list(lines)
-    rows = [_contents(line) for line in lines]
+    calibrated = any(line.score.calibration for line in lines)
+    rows = [_contents(line) | (_calibration(line) if calibrated else {}) for line in lines]
     heads = [(head, "label"), (f'<span class="hidden">Picture</span>{draw_score_scale()}', "picture")]
     heads += [(name, "") for name in rows[0]]
     return render_table(heads, map(_row, lines, rows), caption)
@@ -152,24 +155,38 @@ def _row(line: ModelLine, contents: dict[str, str]) -> str:
     return render_row(isolate_text(label) + (f"<small>{hint}</small>" if hint else ""), cells, line.subset)
 
 
+def _calibration(line: ModelLine) -> dict[str, str]:
+    if not line.score.calibration:
+        return {"Calibration": NOTHING}
+    ece, brier = format_calibration(line.score.calibration)
+    return {"Calibration": f"<b>{ece}</b><small>Brier {brier}</small>"}
+
+
 def _contents(line: ModelLine) -> dict[str, str]:
     """Cells of a line by the name of their column."""
     score = line.score
     gap = score.gap if isinstance(score, BenchmarkScore) else None
-    moved = NOTHING
-    if gap:
-        moved = f"<b>{format_points(gap.score)}</b><small>{format_points_interval(gap.ci95)}</small>"
     spread = score.spread if isinstance(score, ModelScore) else None
     over = f"<small>± {format_percent(spread)} over draws</small>" if spread is not None else ""
     span, blind = format_percent_interval(score.ci95), format_percent_interval(score.blind_ci95)
     return {
         "Score": f"<b>{format_percent(score.score)}</b><small>{span}</small>{over}",
         "Blind": f"<b>{format_percent(score.blind)}</b><small>{blind}</small>",
-        "Cloud minus blind": moved,
+        "Cloud minus blind": _stack_shift(gap),
         "Text floor": format_percent(score.text_floor.score) if score.text_floor else NOTHING,
         "Chance": format_percent(score.chance),
-        "Questions": f"{score.n:,}",
+        "n": f"{score.n:,}",
     }
+
+
+def _stack_shift(shift: Shift | None) -> str:
+    """A difference with its interval, what could have been seen, and McNemar's test."""
+    if shift is None:
+        return NOTHING
+    notes = [format_points_interval(shift.ci95)]
+    notes += [f"could see {format_reach(shift)}"] if shift.mde is not None else []
+    notes += [f"McNemar {format_mcnemar(shift.mcnemar)}"] if shift.mcnemar else []
+    return f"<b>{format_points(shift.score)}</b>" + "".join(f"<small>{note}</small>" for note in notes)
 
 
 def _examples(document: EvaluationDocument, examples: Sequence[AnsweredExample]) -> str:

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator
 
 from spa3d.rendering.numbers import format_count, format_percent, format_percent_interval
+from spa3d.report.conditions import CALIBRATION, COULD_SEE, MCNEMAR, describe_numbers
 from spa3d.report.evaluation.document import EvaluationDocument, read_conditions
-from spa3d.report.measure_table import NAMES
 from spa3d.report.run_details import format_selection, format_versions
 from spa3d.report.verdict import describe_gain
 
@@ -55,13 +55,31 @@ def describe_decoding(document: EvaluationDocument) -> str:
     return text
 
 
+def describe_statistics(document: EvaluationDocument) -> str:
+    """Describe the statistics of the tables; stands below the first one."""
+    return " ".join([COULD_SEE, MCNEMAR, *([CALIBRATION] if has_calibration(document) else [])])
+
+
+def describe_table(document: EvaluationDocument) -> str:
+    """Describe the conditions of the figures in a table: numbers, seed, decoding."""
+    numbers = describe_numbers([name for name, score in document.benchmarks.items() if score.unit])
+    seed = f"; seed {document.conditions['seed']}" if "seed" in document.conditions else ""
+    return f"{numbers}{seed}. {describe_decoding(document)}"
+
+
+def has_calibration(document: EvaluationDocument) -> bool:
+    """Whether a benchmark has the calibration of options."""
+    return any(score.calibration for score in document.benchmarks.values())
+
+
 def describe_scores(document: EvaluationDocument) -> Iterator[str]:
     """Describe each benchmark in a note."""
     for name, score in document.benchmarks.items():
-        clauses = [f"{name}: {format_count(score.n, 'question')} about {format_count(score.records, 'record')}"]
+        clauses = [
+            f"{name}: {format_count(score.n, score.unit or 'question')} about {format_count(score.records, 'record')}"
+        ]
         clauses.append(f"the usual answer to each kind of question scores {format_percent(score.majority)} %")
         clauses.append(f"unreadable answers {format_percent(score.invalid)} %")
-        clauses += [f"{NAMES.get(key, key)} {format_percent(value)} %" for key, value in score.measures.items()]
         if score.normalized is not None:
             clauses.append(f"picking options by log p per token scores {format_percent(score.normalized)} %")
         if score.spread is not None and score.samples:
@@ -80,7 +98,10 @@ def list_conditions(document: EvaluationDocument) -> list[tuple[str, str]]:
         ("Model hash", str(document.model.get("content", ""))),
         ("Dataset", format_selection(conditions.get("dataset"))),
         ("Splits", ", ".join(f"{name} {size:,}" for name, size in (document.data.get("splits") or {}).items())),
-        ("Evaluated split", f"{conditions.get('split')}" + (f", at most {limit:,} questions per set" if limit else "")),
+        (
+            "Evaluated split",
+            f"{conditions.get('split')}" + (f", at most {limit:,} questions (or pairs) per set" if limit else ""),
+        ),
         ("Benchmarks", "; ".join(format_selection(each) for each in benchmarks.values())),
         ("Views", ", ".join(conditions.get("views") or ())),
         ("Noise", format_selection(conditions.get("noise"))),

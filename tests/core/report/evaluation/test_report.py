@@ -114,6 +114,43 @@ def test_every_report_states_the_decoding_and_escapes_text(tmp_path: Path) -> No
     assert json.loads((tmp_path / "report.json").read_text())["benchmarks"]["classify"]["samples"]["count"] == 2
 
 
+def make_choices() -> list[dict[str, Any]]:
+    """Pairs of questions with two options and a further figure; three of four answers are right with the cloud."""
+    scored = {
+        "prompt": "Which? A) it B) other",
+        "options": ["it", "other"],
+        "answer": "it",
+        "option_logp": [-0.5, -1.0],
+        "option_lengths": [1, 1],
+    }
+    return [
+        make_row(number, view, value, pair=f"p{number // 2}", measures={"own_cloud": value}, **scored)
+        for view, values in {"clean": (1.0, 1.0, 1.0, 0.0), "blind": (0.0, 1.0, 0.0, 0.0)}.items()
+        for number, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize("calibration", [False, True])
+def test_reports_have_further_figures_hygiene_and_statistics(calibration: bool, tmp_path: Path) -> None:
+    scores = summarize_model([make_choices()], [], bootstrap=100, seed=0, calibration=calibration)
+    content = make_document(seed=7).model_dump() | {"benchmarks": {"relevance": scores}}
+    write_evaluation_report(tmp_path, EvaluationDocument.model_validate(content), [])
+    markdown, page = ((tmp_path / f"report.{kind}").read_text() for kind in ("md", "html"))
+    assert "| right with the record's own cloud | 75.0 (" in markdown
+    assert markdown.split("own cloud | 75.0")[1].split("\n")[0].endswith("| 25.0 |"), "its blind value stands beside it"
+    for text in (markdown, page):
+        assert text.count("n is the number of questions (flip, relevance: of pairs); seed 7.") >= 1
+        assert "relevance: 2 pairs about 4 records" in text
+        assert "Further figures" in text
+        assert "Hygiene" in text
+        assert "right without the cloud" in text
+        assert ("ECE" in text, "Brier" in text) == (calibration, calibration)
+    line = next(line for line in markdown.splitlines() if line.startswith("| relevance |"))
+    assert "(+1 " in line
+    assert "±" in line
+    assert "could see ±" in page
+
+
 def test_decoding_in_words() -> None:
     plain = {"max_tokens": 64, "temperature": 0.0, "contrast": None}
     greedy = make_document(decoding=plain, samples=1)
