@@ -20,6 +20,7 @@ from spa3d.evaluation.detections import compare_detections, measure_detections, 
 from spa3d.evaluation.hygiene import summarize_hygiene
 from spa3d.evaluation.measures import average_measures, compare_measures, summarize_measures
 from spa3d.evaluation.scored_units import (
+    BLIND,
     CLEAN,
     MAJORITY,
     ScoredUnits,
@@ -218,12 +219,19 @@ def _add_calibration(result: dict[str, Any], rows: Sequence[PredictionRow]) -> N
     others["counterfactual"] = [row for row in rows if row["set"] == "counterfactual"]
     parts += [(result[name], some) for name, some in others.items() if name in result]
     for figures, some in parts:
-        scored = [row for row in select_shown(some) if row["option_logp"] and np.isfinite(np.max(row["option_logp"]))]
-        if scored:
-            right = [row["options"].index(row["answer"]) for row in scored]
-            ece, brier, n, bins = measure_calibration([row["option_logp"] for row in scored], right)
-            listed = [[_round(each.confidence), _round(each.accuracy), each.n] for each in bins]
-            figures["calibration"] = {"ece": _round(ece), "brier": _round(brier), "n": n, "bins": listed}
+        views = {"calibration": select_shown(some), "blind_calibration": [row for row in some if row["view"] == BLIND]}
+        figures |= {name: measured for name, shown in views.items() if (measured := _calibrate(shown))}
+
+
+def _calibrate(rows: Sequence[PredictionRow]) -> dict[str, Any] | None:
+    """Calibration of answers under one view; None if no options were scored."""
+    scored = [row for row in rows if row["option_logp"] and np.isfinite(np.max(row["option_logp"]))]
+    if not scored:
+        return None
+    right = [row["options"].index(row["answer"]) for row in scored]
+    ece, brier, n, bins = measure_calibration([row["option_logp"] for row in scored], right)
+    listed = [[_round(each.confidence), _round(each.accuracy), each.n] for each in bins]
+    return {"ece": _round(ece), "brier": _round(brier), "n": n, "bins": listed}
 
 
 def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:

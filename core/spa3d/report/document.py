@@ -66,6 +66,7 @@ class SubsetScore(_Model):
     chance: Share
     n: int = Field(ge=1)
     calibration: Calibration | None = None
+    blind_calibration: Calibration | None = None
 
 
 class KindScore(SubsetScore):

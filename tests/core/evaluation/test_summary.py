@@ -143,7 +143,7 @@ def test_change_of_graded_answers_has_no_mcnemar():
 
 
 def test_summarize_calibration_on_request():
-    # Two options: 0.75 for the first. q1 right, q2 wrong, q3 (counterfactual) right; blind rows do not count.
+    # Two options: 0.75 for the first. q1 right, q2 wrong, q3 (counterfactual) right; blind rows count apart.
     scored = {"option_logp": [-1.0, -1.0 - np.log(3)], "options": ["red", "blue"], "answer": "red"}
     rows = [*both_views("q1", 1, 0, **scored), *both_views("q2", 0, 1, **(scored | {"answer": "blue"}))]
     rows += both_views("q3", 1, 1, set="counterfactual", **scored)
@@ -153,7 +153,8 @@ def test_summarize_calibration_on_request():
     expected = {"ece": 0.25, "brier": (0.125 + 1.125) / 2, "n": 2, "bins": [[0.75, 0.5, 2]]}
     assert result["calibration"] == result["kinds"]["color"]["calibration"] == expected
     assert result["counterfactual"]["calibration"]["brier"] == 0.125
-    assert "calibration" not in result["kinds"]["free"]
+    assert result["blind_calibration"] == expected, "both views have the same log p"
+    assert not {"calibration", "blind_calibration"} & result["kinds"]["free"].keys()
     assert "calibration" not in summarize(rows, bootstrap=100, seed=0)
 
 
