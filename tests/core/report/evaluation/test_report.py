@@ -115,7 +115,7 @@ def test_every_report_states_the_decoding_and_escapes_text(tmp_path: Path) -> No
 
 
 def make_choices() -> list[dict[str, Any]]:
-    """Pairs of questions with two options and a further figure; three of four answers are right with the cloud."""
+    """Pairs of questions with two options; three of four answers are right with the cloud."""
     scored = {
         "prompt": "Which? A) it B) other",
         "options": ["it", "other"],
