@@ -17,15 +17,18 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|[-+]?inf", re.I
 
 
 def is_cloud_file(path: Path) -> bool:
-    """Whether a file has the ending of a cloud, and is no text about clouds, such as ``captions.csv``.
+    """Whether a file has the ending of a cloud, and is no text about clouds.
 
-    A file that cannot be opened counts as a cloud: reading it says why it cannot be read.
+    Such a text is ``captions.csv`` or ``train.txt``. A file that cannot be opened counts as a cloud: reading it says why it cannot be read.
     """
     return find_format(path) is not None and has_points(path)
 
 
 def has_points(path: Path) -> bool:
-    """Whether a file with the ending of a cloud is one; a text is one if one of its first lines is numbers."""
+    """Whether a file with the ending of a cloud is one.
+
+    A text is one if one of its first lines is numbers.
+    """
     if not path.name.lower().endswith(_AMBIGUOUS):
         return True
     try:
