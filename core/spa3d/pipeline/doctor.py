@@ -15,7 +15,8 @@ from spa3d.contracts.dataset import Dataset
 from spa3d.data.doctor.cloud_findings import judge_cloud, judge_up_axis
 from spa3d.data.doctor.expectation import Expectation, judge_beside
 from spa3d.data.doctor.facts import CloudFacts, measure
-from spa3d.data.doctor.findings import sort_findings
+from spa3d.data.doctor.file_facts import survey_files
+from spa3d.data.doctor.findings import Finding, sort_findings
 from spa3d.data.doctor.repairs import select
 from spa3d.data.doctor.reports import CloudReport, DatasetReport
 from spa3d.data.doctor.rows import finite_rows
@@ -30,6 +31,7 @@ from spa3d.evaluation.scored_units import MAJORITY, question_units
 from spa3d.metrics.text_floor import TEXT_TABLE
 from spa3d.pipeline.assemble import make_benchmarks, make_dataset
 from spa3d.pipeline.expectations import find_expectation
+from spa3d.pipeline.preview_clouds import find_clouds
 from spa3d.registry.registry import Registry
 from spa3d.rendering.cloud_views import draw_cloud_views
 from spa3d.runtime.paths import folder_problem
@@ -91,7 +93,8 @@ def examine(
     chosen = {} if path is None else choose_dataset(Path(path), registry)
     named = {"dataset": source.names["dataset"].name} if "dataset" in source.names else {}
     config = resolve({**chosen, **named}, source, registry=registry)
-    return examine_dataset(config, registry, examination, reporter=reporter)
+    folder = None if path is None or named else Path(path)
+    return examine_dataset(config, registry, examination, folder=folder, reporter=reporter)
 
 
 def examine_cloud(path: str | Path, examination: Examination, registry: Registry) -> CloudReport:
@@ -115,9 +118,14 @@ def judge(cloud: Cloud, expected: Expectation | None = None, *, seed: int = 0) -
     findings = [*judge_cloud(facts)]
     if facts.valid and facts.radius > 0:
         findings += judge_up_axis(facts) if expected is None else judge_beside(facts, expected)
+    return CloudReport(sort_findings(_drop_repeated(findings)), expected, facts)
+
+
+def _drop_repeated(findings: list[Finding]) -> list[Finding]:
+    """Leave out what a finding about the model says more exactly."""
     if any(finding.kind == "model-no-color" for finding in findings):
-        findings = [finding for finding in findings if finding.kind != "no-color"]
-    return CloudReport(sort_findings(findings), expected, facts)
+        return [finding for finding in findings if finding.kind != "no-color"]
+    return findings
 
 
 def choose_dataset(root: Path, registry: Registry) -> dict[str, str]:
@@ -144,22 +152,47 @@ def choose_dataset(root: Path, registry: Registry) -> dict[str, str]:
 
 @contain_exit()
 def examine_dataset(
-    config: RunConfig, registry: Registry, examination: Examination, *, reporter: Reporter | None = None
+    config: RunConfig,
+    registry: Registry,
+    examination: Examination,
+    *,
+    folder: Path | None = None,
+    reporter: Reporter | None = None,
 ) -> DatasetReport:
-    """Examine the dataset of a run's configuration; raises `SpaError` if there is none."""
+    """Examine the dataset of a run's configuration.
+
+    Args:
+        config: of a run.
+        registry: source of the components.
+        examination: how thoroughly.
+        folder: a folder whose clouds are examined alone if it is no data set, for which nobody asked by name.
+        reporter: where progress goes; None: nowhere.
+
+    Raises:
+        SpaError: there is no such dataset, and no cloud in `folder`.
+
+    """
     expected = find_expectation(examination.model, registry) if examination.model else None
-    dataset = make_dataset(config.model_copy(update={"on_bad_data": "skip"}), registry)
-    facts = survey(dataset, config.dataset.requested, count=examination.count, seed=examination.seed, reporter=reporter)
+    sampling = {"count": examination.count, "seed": examination.seed}
+    floors = dict[str, dict[str, float]]()
+    try:
+        dataset = make_dataset(config.model_copy(update={"on_bad_data": "skip"}), registry)
+        facts = survey(dataset, config.dataset.requested, **sampling, reporter=reporter)
+        floors = _measure_floors(config, registry, dataset)
+    except DataError as error:
+        files = [] if folder is None else find_clouds([folder])
+        if not files:
+            raise
+        facts = survey_files(files, str(error), **sampling, reporter=reporter)
     if expected:
         facts.clouds = [_judge_sampled(each, expected) for each in facts.clouds]
-    floors = _measure_floors(config, registry, dataset)
     return DatasetReport(sort_findings([*judge_set(facts, floors)]), expected, facts, floors)
 
 
 def _judge_sampled(cloud: SampledCloud, expected: Expectation) -> SampledCloud:
     """Add the findings beside a model; what is up is judged for the whole data set."""
     more = [finding for finding in judge_beside(cloud.facts, expected) if finding.kind != "model-up-axis"]
-    return replace(cloud, findings=(*cloud.findings, *more))
+    return replace(cloud, findings=tuple(_drop_repeated([*cloud.findings, *more])))
 
 
 def _measure_floors(config: RunConfig, registry: Registry, dataset: Dataset) -> dict[str, dict[str, float]]:
