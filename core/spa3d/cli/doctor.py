@@ -94,7 +94,6 @@ def _examine_cloud(arguments: Arguments, path: Path, examination: Examination, r
 def _examine_dataset(arguments: Arguments, path: Path | None, examination: Examination, settings: Arguments) -> None:
     from spa3d.pipeline.doctor import choose_dataset, examine_dataset
 
-    folder = None if settings.has("dataset") or settings.has("config") else path
     if path is not None:
         if not settings.has("dataset"):
             chosen = choose_dataset(path, read(Arguments([flag for flag in settings.flags if _finds(flag)])).registry)
@@ -102,9 +101,7 @@ def _examine_dataset(arguments: Arguments, path: Path | None, examination: Exami
         elif not settings.has("dataset.root"):
             settings.flags.append(Flag("dataset.root", str(path)))
     invocation = parse_arguments(settings)
-    report = examine_dataset(
-        invocation.config, invocation.registry, examination, folder=folder, reporter=make_reporter()
-    )
+    report = examine_dataset(invocation.config, invocation.registry, examination, reporter=make_reporter())
     print_dataset_report(report)
     _write_json(arguments, report.to_json())
 

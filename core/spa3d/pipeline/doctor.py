@@ -12,7 +12,7 @@ from spa3d.config.resolve import load_registry_of, resolve
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import Settings, read_source
 from spa3d.contracts.dataset import Dataset
-from spa3d.data.doctor.cloud_findings import judge_cloud, judge_up_axis
+from spa3d.data.doctor.cloud_findings import FEW_POINTS, judge_cloud, judge_up_axis
 from spa3d.data.doctor.expectation import Expectation, judge_beside
 from spa3d.data.doctor.facts import CloudFacts, measure
 from spa3d.data.doctor.file_facts import survey_files
@@ -93,18 +93,19 @@ def examine(
     chosen = {} if path is None else choose_dataset(Path(path), registry)
     named = {"dataset": source.names["dataset"].name} if "dataset" in source.names else {}
     config = resolve({**chosen, **named}, source, registry=registry)
-    folder = None if path is None or named else Path(path)
-    return examine_dataset(config, registry, examination, folder=folder, reporter=reporter)
+    return examine_dataset(config, registry, examination, reporter=reporter)
 
 
 def examine_cloud(path: str | Path, examination: Examination, registry: Registry) -> CloudReport:
     """Examine a cloud from a file; raises `DataError` if it cannot be read.
 
-    From a mesh as many points are drawn as the model takes.
+    From a mesh as many points are drawn as the model takes, and not so few that a finding is about the drawing.
     """
     expected = find_expectation(examination.model, registry) if examination.model else None
     count = expected.preparation.count if expected else 0
-    return judge(read_unchecked(path, count=count or MESH_POINTS), expected, seed=examination.seed)
+    return judge(
+        read_unchecked(path, count=max(count, FEW_POINTS) if count else MESH_POINTS), expected, seed=examination.seed
+    )
 
 
 def read_unchecked(path: str | Path, *, count: int = MESH_POINTS) -> Cloud:
@@ -152,24 +153,14 @@ def choose_dataset(root: Path, registry: Registry) -> dict[str, str]:
 
 @contain_exit()
 def examine_dataset(
-    config: RunConfig,
-    registry: Registry,
-    examination: Examination,
-    *,
-    folder: Path | None = None,
-    reporter: Reporter | None = None,
+    config: RunConfig, registry: Registry, examination: Examination, *, reporter: Reporter | None = None
 ) -> DatasetReport:
     """Examine the dataset of a run's configuration.
 
-    Args:
-        config: of a run.
-        registry: source of the components.
-        examination: how thoroughly.
-        folder: a folder whose clouds are examined alone if it is no data set, for which nobody asked by name.
-        reporter: where progress goes; None: nowhere.
+    The clouds of a folder of any files are examined alone if it is no data set yet.
 
     Raises:
-        SpaError: there is no such dataset, and no cloud in `folder`.
+        SpaError: there is no such dataset, and no cloud.
 
     """
     expected = find_expectation(examination.model, registry) if examination.model else None
@@ -180,7 +171,8 @@ def examine_dataset(
         facts = survey(dataset, config.dataset.requested, **sampling, reporter=reporter)
         floors = _measure_floors(config, registry, dataset)
     except DataError as error:
-        files = [] if folder is None else find_clouds([folder])
+        selection = config.dataset
+        files = find_clouds([Path(selection.config["root"])]) if selection.component == FALLBACK else []
         if not files:
             raise
         facts = survey_files(files, str(error), **sampling, reporter=reporter)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from jaxtyping import Float
 
 from spa3d.data.cloud_checks import Colors
 from spa3d.data.formats.candidates import is_cloud_file
-from spa3d.data.formats.contract import Cloud
+from spa3d.data.formats.contract import Cloud, note_kind
 from spa3d.data.formats.read import read_cloud
 from spa3d.errors import SHOWN, DataError, OutputError
 from spa3d.rendering.numbers import format_count
@@ -80,7 +79,7 @@ def draw_clouds(request: CloudsRequest, *, skipped: Callable[[str], None], noted
         pictures.append(rotate_y_up(_thin_out(cloud, request.points), up_axis))
         labels.append(_describe(name, cloud, up_axis))
         for note in cloud.notes:
-            notes.setdefault(re.sub(r"\d[\d,.]*", "#", note), []).append(f"{name}: {note}")
+            notes.setdefault(note_kind(note), []).append(f"{name}: {note}")
     if not pictures:
         more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
         raise DataError("\n".join(["none of these files can be read:", *errors[:SHOWN], *more]))

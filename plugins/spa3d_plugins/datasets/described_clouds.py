@@ -12,12 +12,12 @@ from spa3d_plugins.datasets.fact_questions import draw_conversations
 
 
 class DescribedClouds(Dataset):
-    """A dataset that finds records by id, makes twins, and draws rounds about facts in each epoch.
+    """A dataset with twins, and with rounds about facts drawn in each epoch.
 
     Its configuration is a `FreshRounds` with a ``seed``.
     """
 
-    place: Path
+    folder: Path
     """The folder that says which records there are, for messages."""
 
     @abstractmethod
@@ -32,7 +32,7 @@ class DescribedClouds(Dataset):
             twin = self.twin(self.record(match[1]), int(match[2]))
             if twin and twin.record.id == record_id:
                 return twin.record
-        raise DataError(f"{self.place}: no record {record_id!r} in {', '.join(self.splits)}.")
+        raise DataError(f"{self.folder}: no record {record_id!r} in {', '.join(self.splits)}.")
 
     def twin(self, record: Record, number: int = 0) -> Twin | None:
         """Make the `number`-th twin, recolored or stretched; None where that is impossible."""

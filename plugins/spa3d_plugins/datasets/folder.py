@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from pydantic import Field, model_validator
 
 from spa3d.contracts.dataset import CloudArray, Fact, Record
 from spa3d.data.cloud_checks import Colors, cloud_location
-from spa3d.data.formats.contract import MESH_POINTS, MOST_POINTS, Reading
+from spa3d.data.formats.contract import MESH_POINTS, MOST_POINTS, Reading, note_kind
 from spa3d.data.formats.read import parse_cloud
 from spa3d.data.lazy_records import LazyRecords
 from spa3d.errors import DataError
@@ -34,7 +33,6 @@ from spa3d_plugins.datasets.folder_layout.splits import SplitBy
 
 MOST_NOTES = 50
 """Different notes of clouds that are passed on; notes that differ in their numbers are alike."""
-_NUMBER = re.compile(r"\d[\d,.]*")
 
 
 class FolderConfig(FreshRounds):
@@ -90,8 +88,8 @@ class Folder(DescribedClouds):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         self.up_axis = self.config.up_axis
-        self.place = self.config.root.expanduser()
-        self._files = find_files(self.place, self.config.texts)
+        self.folder = self.config.root.expanduser()
+        self._files = find_files(self.folder, self.config.texts)
         self._noted = set[str]()
         self._colors = dict[str, str | None]()
 
@@ -103,7 +101,7 @@ class Folder(DescribedClouds):
     def records(self, split: str) -> Sequence[Record]:
         """Records of `split`, one per cloud, in the order of the files' names, made on access."""
         if split not in self._index.splits:
-            raise DataError(f"{self.place}: no split {split!r}; there are {', '.join(self.splits)}.")
+            raise DataError(f"{self.folder}: no split {split!r}; there are {', '.join(self.splits)}.")
         return LazyRecords(self._index.splits[split], self._record)
 
     def original(self, record_id: str) -> Record | None:
@@ -182,7 +180,7 @@ class Folder(DescribedClouds):
         key = ("mesh", self.config.seed, record_id)
         cloud = parse_cloud(path, Reading(self.config.colors, self.config.mesh_points, key, where))
         for note in cloud.notes:
-            kind = _NUMBER.sub("0", note)
+            kind = note_kind(note)
             if kind not in self._noted and len(self._noted) < MOST_NOTES:
                 self._noted.add(kind)
                 self.skip_log.note(f"{path}: {note} (such a note is listed for one cloud only)")

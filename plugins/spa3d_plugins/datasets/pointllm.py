@@ -87,13 +87,13 @@ class PointLLM(DescribedClouds):
                     f"--dataset.{flag}: there is no folder {folder}. The folder --dataset.root must contain "
                     f"{config.clouds}/{config.pattern} and {config.annotations}/*.json."
                 )
-        self.place = folders["annotations"]
+        self.folder = folders["annotations"]
         self._clouds = CloudFiles(root, folders["clouds"], config.pattern, config.colors)
-        self._files = find_files(self.place, {split: getattr(config, split) for split in SPLITS})
+        self._files = find_files(self.folder, {split: getattr(config, split) for split in SPLITS})
         if not self._files.splits:
-            present = ", ".join(sorted(path.name for path in self.place.glob("*.json"))[:8]) or "no .json"
+            present = ", ".join(sorted(path.name for path in self.folder.glob("*.json"))[:8]) or "no .json"
             raise DataError(
-                f"{self.place}: no annotation file *_train.json, *_val.json or *_test.json, and none of "
+                f"{self.folder}: no annotation file *_train.json, *_val.json or *_test.json, and none of "
                 f"PointLLM's; found: {present}. "
                 "Name your files with --dataset.train, --dataset.val and --dataset.test, separated by commas."
             )
@@ -113,7 +113,7 @@ class PointLLM(DescribedClouds):
     def records(self, split: str) -> Sequence[Record]:
         """Records of `split`, one per object, in the order of the files, made on access."""
         if split not in self.splits:
-            raise DataError(f"{self.place}: no files for split {split!r}; there are {', '.join(self.splits)}.")
+            raise DataError(f"{self.folder}: no files for split {split!r}; there are {', '.join(self.splits)}.")
         return LazyRecords(tuple(self._index.splits[split].entries), partial(self._record, split))
 
     def original(self, record_id: str) -> Record | None:
@@ -145,11 +145,11 @@ class PointLLM(DescribedClouds):
             raise bad_records(index.errors)
         self.skip_log.add(*index.errors, *index.corrupt)
         facts = [path.name for path in self._files.facts.values()]
-        others = {path.name for path in self.place.glob("facts*.json")} - {*facts}
+        others = {path.name for path in self.folder.glob("facts*.json")} - {*facts}
         names = ", ".join(facts)
         self.skip_log.note(
             *index.notes,
-            *(f"{self.place / name}: not read; facts are read from {names}." for name in sorted(others)),
+            *(f"{self.folder / name}: not read; facts are read from {names}." for name in sorted(others)),
         )
         return index
 

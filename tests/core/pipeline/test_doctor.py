@@ -136,8 +136,9 @@ def test_a_folder_that_says_nothing_about_its_clouds(tmp_path: Path, make_table:
     assert "2.ply" in by_kind["unreadable"].examples[0]
     assert "empty-split" not in by_kind
     assert by_kind["model-color-unused"].examples == ("0.npy", "1.npy")
-    with pytest.raises(DataError, match="nothing says what is in"):
-        examine(root, settings={"dataset": "folder"})
+    assert "no-data-set" in {finding.kind for finding in examine(root, settings={"dataset": "folder"}).findings}
+    with pytest.raises(DataError, match="there is no folder"):
+        examine(root, settings={"dataset": "pointllm"})
     (root / "captions.csv").write_text("0,A table.\n1,A table.\n2,A table.\n")
     assert "no-data-set" not in {finding.kind for finding in examine(root).findings}
 

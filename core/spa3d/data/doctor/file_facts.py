@@ -1,4 +1,4 @@
-"""Facts of cloud files that are no data set: nothing says what they are, or how they are split."""
+"""Facts of cloud files that are no data set: neither texts nor splits are known."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from spa3d.data.doctor.cloud_findings import judge_cloud
 from spa3d.data.doctor.facts import measure
 from spa3d.data.doctor.set_facts import SAMPLE, SampledCloud, SetFacts, choose_sample
+from spa3d.data.formats.contract import note_kind
 from spa3d.data.formats.read import parse_cloud
 from spa3d.errors import DataError
 from spa3d.runtime.progress import Reporter, SilentReporter
@@ -35,7 +36,8 @@ def survey_files(
                 cloud = parse_cloud(path)
                 measured = measure(cloud, sample=SAMPLE, views=0)
                 facts.clouds.append(SampledCloud(name, "", measured, tuple(judge_cloud(measured))))
-                notes |= {note: f"{path}: {note}" for note in cloud.notes if note not in notes}
+                for note in cloud.notes:
+                    notes.setdefault(note_kind(note), f"{path}: {note} (such a note is listed for one cloud only)")
             except DataError as error:
                 facts.bad.append(str(error))
             advance(1)

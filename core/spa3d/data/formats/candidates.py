@@ -19,7 +19,8 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|[-+]?inf", re.I
 def is_cloud_file(path: Path) -> bool:
     """Whether a file has the ending of a cloud, and is no text about clouds.
 
-    Such a text is ``captions.csv`` or ``train.txt``. A file that cannot be opened counts as a cloud: reading it says why it cannot be read.
+    Such a text is ``captions.csv`` or ``train.txt``. A file that cannot be opened counts as a cloud: reading it
+    says why it cannot be read.
     """
     return find_format(path) is not None and has_points(path)
 
