@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from spa3d.data.formats.read import find_format
 from spa3d.errors import DataError, RecordError
-from spa3d.runtime.paths import file_problem
+from spa3d.runtime.paths import file_problem, folder_problem
 
 _FLAG = re.compile(r"--(dataset|dataset\..+|config|plugin|registry)")
 """Flags that choose a data set."""
@@ -30,10 +31,20 @@ def find_doctor_command(error: DataError, words: Sequence[str]) -> str:
         for part in _END.split(lines[0]):
             if find_format(Path(part)) and not file_problem(part):
                 return f"spa3d doctor {shlex.quote(part)}"
-    if not isinstance(error, RecordError):
-        return ""
     flags = [*_select_flags(words)]
+    if not isinstance(error, RecordError) and not _find_folder(flags):
+        return ""
     return f"spa3d doctor {' '.join(map(shlex.quote, flags)) if flags else 'FOLDER'}"
+
+
+def _find_folder(flags: Sequence[str]) -> str:
+    """The folder of the data set; empty without one.
+
+    Its clouds can be examined whatever is wrong with its texts.
+    """
+    joined = next((flag.partition("=")[2] for flag in flags if flag.startswith("--dataset.root=")), "")
+    root = joined or next((value for flag, value in pairwise(flags) if flag == "--dataset.root"), "")
+    return root if root and not folder_problem(root) else ""
 
 
 def _select_flags(words: Sequence[str]) -> Iterator[str]:

@@ -121,8 +121,10 @@ def print_dataset_report(report: DatasetReport) -> None:
                 colored,
             )
         )
-    _print_table(["split", "records", "rounds", "captions", "clouds read", "points", "colored"], rows)
-    output().print(escape_text(f"dataset {facts.name}: {len(facts.clouds):,} of {facts.clouds_of:,} clouds were read"))
+    if rows:
+        _print_table(["split", "records", "rounds", "captions", "clouds read", "points", "colored"], rows)
+    name = "no dataset" if facts.refusal else f"dataset {facts.name}"
+    output().print(escape_text(f"{name}: {len(facts.clouds):,} of {facts.clouds_of:,} clouds were read"))
     if report.floors:
         scores = [
             (

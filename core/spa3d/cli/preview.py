@@ -66,9 +66,9 @@ def main(argv: Sequence[str]) -> int:
 
     request = PreviewRequest(path, arguments.value("split") or SPLIT, count, levels)
     if subject == "noise":
-        summary = draw_noise(configs, registry, request, skipped=_show("skipped"))
+        summary = draw_noise(configs, registry, request, skipped=_show("skipped"), noted=_show("note"))
     else:
-        summary = draw_dataset(configs[0], registry, request, skipped=_show("skipped"))
+        summary = draw_dataset(configs[0], registry, request, skipped=_show("skipped"), noted=_show("note"))
     output().print(escape_text(f"{path}: {summary}"), soft_wrap=True)
     return 0
 

@@ -216,7 +216,7 @@ def _describe_range_error(low: float, high: float, top: float) -> str:
     if top == 1 and low >= 0 and high <= _BYTE:
         return (
             f"colors look like 0-255 (largest {high:.4g}); divide by 255 or pass --dataset.colors 0-255 "
-            "(chat and predict: --colors 0-255)."
+            "(chat, predict and preview cloud: --colors 0-255)."
         )
     return f"colors reach from {low:.4g} to {high:.4g}, expected 0 to {top:.0f}; are the columns x y z r g b?"
 

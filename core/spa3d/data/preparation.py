@@ -136,9 +136,10 @@ def normalize_cloud(xyz: Float[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]
     centered = xyz - xyz.mean(axis=0, dtype=np.float64)
     radius = cloud_radius(centered)
     if not radius > float(np.finfo(np.float32).tiny):
-        raise DataError(
-            f"the {len(xyz)} points of the cloud all lie in one place; a cloud needs at least two different points."
+        there = (
+            "the cloud has one point" if len(xyz) == 1 else f"the {len(xyz)} points of the cloud all lie in one place"
         )
+        raise DataError(f"{there}; a cloud needs at least two different points.")
     return (centered / radius).astype(np.float32)
 
 

@@ -12,10 +12,11 @@ from spa3d.config.resolve import load_registry_of, resolve
 from spa3d.config.settings import RunConfig
 from spa3d.config.sources import Settings, read_source
 from spa3d.contracts.dataset import Dataset
-from spa3d.data.doctor.cloud_findings import judge_cloud, judge_up_axis
+from spa3d.data.doctor.cloud_findings import FEW_POINTS, judge_cloud, judge_up_axis
 from spa3d.data.doctor.expectation import Expectation, judge_beside
 from spa3d.data.doctor.facts import CloudFacts, measure
-from spa3d.data.doctor.findings import sort_findings
+from spa3d.data.doctor.file_facts import survey_files
+from spa3d.data.doctor.findings import Finding, sort_findings
 from spa3d.data.doctor.repairs import select
 from spa3d.data.doctor.reports import CloudReport, DatasetReport
 from spa3d.data.doctor.rows import finite_rows
@@ -30,6 +31,7 @@ from spa3d.evaluation.scored_units import MAJORITY, question_units
 from spa3d.metrics.text_floor import TEXT_TABLE
 from spa3d.pipeline.assemble import make_benchmarks, make_dataset
 from spa3d.pipeline.expectations import find_expectation
+from spa3d.pipeline.preview_clouds import find_clouds
 from spa3d.registry.registry import Registry
 from spa3d.rendering.cloud_views import draw_cloud_views
 from spa3d.runtime.paths import folder_problem
@@ -97,11 +99,13 @@ def examine(
 def examine_cloud(path: str | Path, examination: Examination, registry: Registry) -> CloudReport:
     """Examine a cloud from a file; raises `DataError` if it cannot be read.
 
-    From a mesh as many points are drawn as the model takes.
+    From a mesh as many points are drawn as the model takes, and not so few that a finding is about the drawing.
     """
     expected = find_expectation(examination.model, registry) if examination.model else None
     count = expected.preparation.count if expected else 0
-    return judge(read_unchecked(path, count=count or MESH_POINTS), expected, seed=examination.seed)
+    return judge(
+        read_unchecked(path, count=max(count, FEW_POINTS) if count else MESH_POINTS), expected, seed=examination.seed
+    )
 
 
 def read_unchecked(path: str | Path, *, count: int = MESH_POINTS) -> Cloud:
@@ -115,9 +119,14 @@ def judge(cloud: Cloud, expected: Expectation | None = None, *, seed: int = 0) -
     findings = [*judge_cloud(facts)]
     if facts.valid and facts.radius > 0:
         findings += judge_up_axis(facts) if expected is None else judge_beside(facts, expected)
+    return CloudReport(sort_findings(_drop_repeated(findings)), expected, facts)
+
+
+def _drop_repeated(findings: list[Finding]) -> list[Finding]:
+    """Leave out what a finding about the model says more exactly."""
     if any(finding.kind == "model-no-color" for finding in findings):
-        findings = [finding for finding in findings if finding.kind != "no-color"]
-    return CloudReport(sort_findings(findings), expected, facts)
+        return [finding for finding in findings if finding.kind != "no-color"]
+    return findings
 
 
 def choose_dataset(root: Path, registry: Registry) -> dict[str, str]:
@@ -146,20 +155,36 @@ def choose_dataset(root: Path, registry: Registry) -> dict[str, str]:
 def examine_dataset(
     config: RunConfig, registry: Registry, examination: Examination, *, reporter: Reporter | None = None
 ) -> DatasetReport:
-    """Examine the dataset of a run's configuration; raises `SpaError` if there is none."""
+    """Examine the dataset of a run's configuration.
+
+    The clouds of a folder of any files are examined alone if it is no data set yet.
+
+    Raises:
+        SpaError: there is no such dataset, and no cloud.
+
+    """
     expected = find_expectation(examination.model, registry) if examination.model else None
-    dataset = make_dataset(config.model_copy(update={"on_bad_data": "skip"}), registry)
-    facts = survey(dataset, config.dataset.requested, count=examination.count, seed=examination.seed, reporter=reporter)
+    sampling = {"count": examination.count, "seed": examination.seed}
+    floors = dict[str, dict[str, float]]()
+    try:
+        dataset = make_dataset(config.model_copy(update={"on_bad_data": "skip"}), registry)
+        facts = survey(dataset, config.dataset.requested, **sampling, reporter=reporter)
+        floors = _measure_floors(config, registry, dataset)
+    except DataError as error:
+        selection = config.dataset
+        files = find_clouds([Path(selection.config["root"])]) if selection.component == FALLBACK else []
+        if not files:
+            raise
+        facts = survey_files(files, str(error), **sampling, reporter=reporter)
     if expected:
         facts.clouds = [_judge_sampled(each, expected) for each in facts.clouds]
-    floors = _measure_floors(config, registry, dataset)
     return DatasetReport(sort_findings([*judge_set(facts, floors)]), expected, facts, floors)
 
 
 def _judge_sampled(cloud: SampledCloud, expected: Expectation) -> SampledCloud:
     """Add the findings beside a model; what is up is judged for the whole data set."""
     more = [finding for finding in judge_beside(cloud.facts, expected) if finding.kind != "model-up-axis"]
-    return replace(cloud, findings=(*cloud.findings, *more))
+    return replace(cloud, findings=tuple(_drop_repeated([*cloud.findings, *more])))
 
 
 def _measure_floors(config: RunConfig, registry: Registry, dataset: Dataset) -> dict[str, dict[str, float]]:

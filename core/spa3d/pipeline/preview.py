@@ -26,6 +26,9 @@ from spa3d.runtime.rng import Draws, Key
 LONGEST_ID = 16
 """Letters of an id in a label."""
 
+Report = Callable[[str], None]
+"""What gets lines for the user."""
+
 
 @dataclass(frozen=True)
 class PreviewRequest:
@@ -57,16 +60,23 @@ class _SelectedRecords:
 
 @contain_exit()
 def draw_dataset(
-    config: RunConfig, registry: Registry, request: PreviewRequest, *, skipped: Callable[[str], None]
+    config: RunConfig, registry: Registry, request: PreviewRequest, *, skipped: Report, noted: Report
 ) -> str:
-    """Draw the contact sheet and describe it; `skipped` gets a line per record left out.
+    """Draw the contact sheet and describe it.
+
+    Args:
+        config: of a run.
+        registry: source of the components.
+        request: what is drawn.
+        skipped: gets a line per record left out.
+        noted: gets the notes of the dataset: what was guessed, converted or left out.
 
     Raises:
         DataError: a record cannot be read, or the split does not exist.
         OutputError: the file cannot be written.
 
     """
-    selected = _select(config, registry, request, skipped)
+    selected = _select(config, registry, request, skipped, noted)
     clouds = [rotate_y_up(cloud, selected.dataset.up_axis) for _, cloud in selected.objects]
     with naming_write_errors(request.path):
         draw_contact_sheet(clouds, selected.labels, request.path)
@@ -75,7 +85,7 @@ def draw_dataset(
 
 @contain_exit()
 def draw_noise(
-    configs: Sequence[RunConfig], registry: Registry, request: PreviewRequest, *, skipped: Callable[[str], None]
+    configs: Sequence[RunConfig], registry: Registry, request: PreviewRequest, *, skipped: Report, noted: Report
 ) -> str:
     """Draw noises at several levels and return a description; `configs` differ in noise only.
 
@@ -85,7 +95,7 @@ def draw_noise(
         OutputError: the file cannot be written.
 
     """
-    selected = _select(configs[0], registry, request, skipped)
+    selected = _select(configs[0], registry, request, skipped, noted)
     axis, parts = selected.dataset.up_axis, []
     for (record, cloud), label in zip(selected.objects, selected.labels, strict=True):
         clean = _prepare_cloud(record, cloud, configs[0])
@@ -104,13 +114,15 @@ def draw_noise(
 
 
 def _select(
-    config: RunConfig, registry: Registry, request: PreviewRequest, skipped: Callable[[str], None]
+    config: RunConfig, registry: Registry, request: PreviewRequest, skipped: Report, noted: Report
 ) -> _SelectedRecords:
     dataset = make_dataset(config, registry)
     records = dataset.records(request.split)
     objects = list(_load_clouds(dataset, [records[i] for i in range(min(request.count, len(records)))]))
     for line in dataset.skip_log.lines:
         skipped(line)
+    for line in dataset.skip_log.notes:
+        noted(line)
     name = config.dataset.requested
     summary = f"{len(objects)} of the {len(records)} records of {name}, split {request.split}"
     return _SelectedRecords(dataset, objects, summary)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,8 +13,9 @@ import numpy as np
 from jaxtyping import Float
 
 from spa3d.data.cloud_checks import Colors
-from spa3d.data.formats.contract import Cloud
-from spa3d.data.formats.read import find_format, read_cloud
+from spa3d.data.formats.candidates import is_cloud_file
+from spa3d.data.formats.contract import Cloud, note_kind
+from spa3d.data.formats.read import read_cloud
 from spa3d.errors import SHOWN, DataError, OutputError
 from spa3d.rendering.numbers import format_count
 from spa3d.rendering.point_cloud import rotate_y_up
@@ -79,7 +79,7 @@ def draw_clouds(request: CloudsRequest, *, skipped: Callable[[str], None], noted
         pictures.append(rotate_y_up(_thin_out(cloud, request.points), up_axis))
         labels.append(_describe(name, cloud, up_axis))
         for note in cloud.notes:
-            notes.setdefault(re.sub(r"\d[\d,.]*", "#", note), []).append(f"{name}: {note}")
+            notes.setdefault(note_kind(note), []).append(f"{name}: {note}")
     if not pictures:
         more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
         raise DataError("\n".join(["none of these files can be read:", *errors[:SHOWN], *more]))
@@ -96,8 +96,8 @@ def draw_clouds(request: CloudsRequest, *, skipped: Callable[[str], None], noted
 def find_clouds(sources: Sequence[Path]) -> list[tuple[Path, str]]:
     """Find cloud files, each with a name for labels.
 
-    Of a folder they are all below it, sorted, without hidden ones and links to folders. A file that is named itself is
-    there whatever it is.
+    Of a folder they are all below it, sorted, without hidden ones, links to folders and texts about clouds. A file
+    that is named itself is there whatever it is.
     """
     result = dict[Path, str]()
     for source in sources:
@@ -108,7 +108,7 @@ def find_clouds(sources: Sequence[Path]) -> list[tuple[Path, str]]:
             inner[:] = sorted(name for name in inner if not name.startswith("."))
             for name in sorted(names):
                 file = Path(folder) / name
-                if not name.startswith(".") and find_format(file) is not None:
+                if not name.startswith(".") and is_cloud_file(file):
                     result.setdefault(file, file.relative_to(source).as_posix())
     return list(result.items())
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from spa3d.data.doctor.repairs import Repairs
 from spa3d.data.doctor.writing import SUFFIXES, refuse_other_suffix, write_cloud
+from spa3d.data.formats.candidates import is_cloud_file
 from spa3d.data.formats.contract import MESH_POINTS, Cloud
-from spa3d.data.formats.read import find_format
 from spa3d.errors import DataError, OutputError, first_line
 from spa3d.pipeline.doctor import judge, read_unchecked
 from spa3d.runtime.atomic_files import write_whole
@@ -105,12 +105,13 @@ def _repair_folder(source: Path, target: Path, repairs: Repairs | None, seed: in
         raise OutputError(f"--fix {target}: lies inside {source}, whose files are read; choose another place")
     files = sorted(_list_files(source))
     lines, left_out, changed = list[str](), list[str](), 0
-    taken = {name for name in files if find_format(Path(name)) is None or Path(name).suffix.lower() in SUFFIXES}
+    clouds = {name for name in files if is_cloud_file(source / name)}
+    taken = {name for name in files if name not in clouds or Path(name).suffix.lower() in SUFFIXES}
     _make_folder(target)
     with reporter.track(len(files), "files") as advance:
         for name in files:
             new_name = Path(name)
-            if find_format(new_name) and new_name.suffix.lower() not in SUFFIXES:
+            if name in clouds and new_name.suffix.lower() not in SUFFIXES:
                 new_name = _find_free_name(new_name, taken)
             try:
                 steps = _write_copy(source / name, target / new_name, repairs, ("repair", seed, name))
@@ -151,7 +152,7 @@ def _write_copy(source: Path, target: Path, repairs: Repairs | None, key: Key) -
     if problem:
         raise DataError(f"{source}: cannot be read: {problem}.")
     _make_folder(target.parent)
-    if find_format(source) is None:
+    if not is_cloud_file(source):
         _name_write_errors(target, lambda: shutil.copyfile(source, target))
         return []
     cloud, lines = _repair_cloud(source, repairs, key)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,15 +16,16 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from spa3d.contracts.dataset import CloudArray, Conversation, Dataset, Fact, Record, Twin
+from spa3d.contracts.dataset import CloudArray, Fact, Record
 from spa3d.data.cloud_checks import Colors, cloud_location
-from spa3d.data.formats.contract import MESH_POINTS, MOST_POINTS, Reading
+from spa3d.data.formats.contract import MESH_POINTS, MOST_POINTS, Reading, note_kind
 from spa3d.data.formats.read import parse_cloud
 from spa3d.data.lazy_records import LazyRecords
 from spa3d.errors import DataError
 from spa3d_plugins.datasets import cloud_edits
 from spa3d_plugins.datasets.color_names import WORDS, main_color
-from spa3d_plugins.datasets.fact_questions import QUESTIONS, FreshRounds, choose_values, draw_conversations, make_fact
+from spa3d_plugins.datasets.described_clouds import DescribedClouds
+from spa3d_plugins.datasets.fact_questions import QUESTIONS, FreshRounds, choose_values, make_fact
 from spa3d_plugins.datasets.folder_layout.files import find_files
 from spa3d_plugins.datasets.folder_layout.groups import GroupBy
 from spa3d_plugins.datasets.folder_layout.index import CategoryFrom, FolderIndex, Rules
@@ -33,7 +33,6 @@ from spa3d_plugins.datasets.folder_layout.splits import SplitBy
 
 MOST_NOTES = 50
 """Different notes of clouds that are passed on; notes that differ in their numbers are alike."""
-_NUMBER = re.compile(r"\d[\d,.]*")
 
 
 class FolderConfig(FreshRounds):
@@ -76,7 +75,7 @@ class FolderConfig(FreshRounds):
         return self
 
 
-class Folder(Dataset):
+class Folder(DescribedClouds):
     """Dataset of the files below a folder.
 
     Files that cannot be used, texts without a cloud, clouds without a text and look-alikes across given splits are
@@ -89,8 +88,8 @@ class Folder(Dataset):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         self.up_axis = self.config.up_axis
-        self._root = self.config.root.expanduser()
-        self._files = find_files(self._root, self.config.texts)
+        self.folder = self.config.root.expanduser()
+        self._files = find_files(self.folder, self.config.texts)
         self._noted = set[str]()
         self._colors = dict[str, str | None]()
 
@@ -102,33 +101,12 @@ class Folder(Dataset):
     def records(self, split: str) -> Sequence[Record]:
         """Records of `split`, one per cloud, in the order of the files' names, made on access."""
         if split not in self._index.splits:
-            raise DataError(f"{self._root}: no split {split!r}; there are {', '.join(self.splits)}.")
+            raise DataError(f"{self.folder}: no split {split!r}; there are {', '.join(self.splits)}.")
         return LazyRecords(self._index.splits[split], self._record)
 
-    def record(self, record_id: str) -> Record:
-        """Record of the cloud with this id; ``<id>~<number>`` is its twin."""
-        if record_id in self._index.groups:
-            return self._record(record_id)
-        if match := cloud_edits.TWIN_ID.fullmatch(record_id):
-            twin = self.twin(self.record(match[1]), int(match[2]))
-            if twin and twin.record.id == record_id:
-                return twin.record
-        raise DataError(f"{self._root}: no record {record_id!r} in {', '.join(self.splits)}.")
-
-    def twin(self, record: Record, number: int = 0) -> Twin | None:
-        """Make the `number`-th twin, recolored or stretched; None where that is impossible."""
-        if record.id != record.object_id or f"{record.id}~{number}" in self._index.groups:
-            return None
-        try:
-            return cloud_edits.cloud_twin(record, number, self.up_axis)
-        except DataError:
-            if self.on_bad_data == "stop":
-                raise
-            return None
-
-    def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
-        """Fixed conversations, or captions and newly drawn rounds for objects with facts."""
-        return draw_conversations(record, self.config.seed, epoch, self.config)
+    def original(self, record_id: str) -> Record | None:
+        """Record of the cloud with this id; None for a twin's."""
+        return self._record(record_id) if record_id in self._index.groups else None
 
     def fingerprint(self) -> str:
         """Hash of configuration (without root), and of names and contents of all files in use."""
@@ -202,7 +180,7 @@ class Folder(Dataset):
         key = ("mesh", self.config.seed, record_id)
         cloud = parse_cloud(path, Reading(self.config.colors, self.config.mesh_points, key, where))
         for note in cloud.notes:
-            kind = _NUMBER.sub("0", note)
+            kind = note_kind(note)
             if kind not in self._noted and len(self._noted) < MOST_NOTES:
                 self._noted.add(kind)
                 self.skip_log.note(f"{path}: {note} (such a note is listed for one cloud only)")

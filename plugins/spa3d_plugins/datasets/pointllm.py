@@ -17,12 +17,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from spa3d.contracts.dataset import Conversation, Dataset, Record, Twin
+from spa3d.contracts.dataset import Record
 from spa3d.data.cloud_checks import Colors
 from spa3d.data.lazy_records import LazyRecords
 from spa3d.errors import DataError, bad_records
-from spa3d_plugins.datasets import cloud_edits
-from spa3d_plugins.datasets.fact_questions import QUESTIONS, FreshRounds, choose_values, draw_conversations, make_fact
+from spa3d_plugins.datasets.described_clouds import DescribedClouds
+from spa3d_plugins.datasets.fact_questions import QUESTIONS, FreshRounds, choose_values, make_fact
 from spa3d_plugins.datasets.pointllm_clouds import CloudFiles
 from spa3d_plugins.datasets.pointllm_files import OTHER_FOLDERS, SPLITS, find_files, find_folder
 from spa3d_plugins.datasets.pointllm_index import AnnotationIndex, ObjectFacts
@@ -66,7 +66,7 @@ class Config(FreshRounds):
         return pattern
 
 
-class PointLLM(Dataset):
+class PointLLM(DescribedClouds):
     """Dataset in PointLLM's layout.
 
     Three errors are detected when a split is first used: bad entries, missing clouds, and objects that are (or whose
@@ -87,13 +87,13 @@ class PointLLM(Dataset):
                     f"--dataset.{flag}: there is no folder {folder}. The folder --dataset.root must contain "
                     f"{config.clouds}/{config.pattern} and {config.annotations}/*.json."
                 )
-        self._annotations = folders["annotations"]
+        self.folder = folders["annotations"]
         self._clouds = CloudFiles(root, folders["clouds"], config.pattern, config.colors)
-        self._files = find_files(self._annotations, {split: getattr(config, split) for split in SPLITS})
+        self._files = find_files(self.folder, {split: getattr(config, split) for split in SPLITS})
         if not self._files.splits:
-            present = ", ".join(sorted(path.name for path in self._annotations.glob("*.json"))[:8]) or "no .json"
+            present = ", ".join(sorted(path.name for path in self.folder.glob("*.json"))[:8]) or "no .json"
             raise DataError(
-                f"{self._annotations}: no annotation file *_train.json, *_val.json or *_test.json, and none of "
+                f"{self.folder}: no annotation file *_train.json, *_val.json or *_test.json, and none of "
                 f"PointLLM's; found: {present}. "
                 "Name your files with --dataset.train, --dataset.val and --dataset.test, separated by commas."
             )
@@ -113,34 +113,13 @@ class PointLLM(Dataset):
     def records(self, split: str) -> Sequence[Record]:
         """Records of `split`, one per object, in the order of the files, made on access."""
         if split not in self.splits:
-            raise DataError(f"{self._annotations}: no files for split {split!r}; there are {', '.join(self.splits)}.")
+            raise DataError(f"{self.folder}: no files for split {split!r}; there are {', '.join(self.splits)}.")
         return LazyRecords(tuple(self._index.splits[split].entries), partial(self._record, split))
 
-    def record(self, record_id: str) -> Record:
-        """Record of the object with this id; ``<id>~<number>`` is its twin."""
-        for split, index in self._index.splits.items():
-            if record_id in index.entries:
-                return self._record(split, record_id)
-        if match := cloud_edits.TWIN_ID.fullmatch(record_id):
-            twin = self.twin(self.record(match[1]), int(match[2]))
-            if twin and twin.record.id == record_id:
-                return twin.record
-        raise DataError(f"{self._annotations}: no record {record_id!r} in {', '.join(self.splits)}.")
-
-    def twin(self, record: Record, number: int = 0) -> Twin | None:
-        """Make the `number`-th twin, recolored or stretched; None where that is impossible."""
-        if record.id != record.object_id:
-            return None
-        try:
-            return cloud_edits.cloud_twin(record, number, self.up_axis)
-        except DataError:
-            if self.on_bad_data == "stop":
-                raise
-            return None
-
-    def conversations(self, record: Record, epoch: int) -> tuple[Conversation, ...]:
-        """Annotated conversations, or captions and newly drawn rounds for objects with facts."""
-        return draw_conversations(record, self.config.seed, epoch, self.config)
+    def original(self, record_id: str) -> Record | None:
+        """Record of the object with this id; None for a twin's."""
+        split = next((split for split, index in self._index.splits.items() if record_id in index.entries), None)
+        return self._record(split, record_id) if split else None
 
     def fingerprint(self) -> str:
         """Hash of configuration (without root), annotations, and the contents of all clouds in use."""
@@ -166,11 +145,11 @@ class PointLLM(Dataset):
             raise bad_records(index.errors)
         self.skip_log.add(*index.errors, *index.corrupt)
         facts = [path.name for path in self._files.facts.values()]
-        others = {path.name for path in self._annotations.glob("facts*.json")} - {*facts}
+        others = {path.name for path in self.folder.glob("facts*.json")} - {*facts}
         names = ", ".join(facts)
         self.skip_log.note(
             *index.notes,
-            *(f"{self._annotations / name}: not read; facts are read from {names}." for name in sorted(others)),
+            *(f"{self.folder / name}: not read; facts are read from {names}." for name in sorted(others)),
         )
         return index
 

@@ -140,6 +140,17 @@ def test_errors_of_other_verbs_name_the_command(
     argv = ["predict", str(model_folder), "--input", str(tmp_path / "q.jsonl"), "--output", str(tmp_path / "a.jsonl")]
     assert main(argv) == 2
     assert capsys.readouterr().err.splitlines()[-1] == f"spa3d doctor {bright} shows more"
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    np.save(scans / "1.npy", np.eye(3))
+    for texts in ("{}", '{"images": [], "annotations": []}'):  # nothing about the clouds; another project's layout
+        (scans / "captions.json").write_text(texts)
+        flags = ["--dataset", "folder", "--dataset.root", str(scans)]
+        assert main(["preview", "dataset", str(tmp_path / "sheet.png"), *flags]) == 2
+        hint = capsys.readouterr().err.splitlines()[-1]
+        assert hint == f"spa3d doctor {' '.join(flags)} shows more"
+        assert main(hint.split()[1:-2]) == 0
+        assert "[no-data-set]" in capsys.readouterr().out
     root = tmp_path / "data"
     (root / "8192_npy").mkdir(parents=True)
     (root / "anno_data").mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,30 @@ def test_examine_a_folder_of_a_known_layout(
     assert "not a .npy file" in by_kind["unreadable"].examples[0]
     assert report.facts.name == "pointllm"
     assert report.findings[0].severity == "fault"
+
+
+def test_a_folder_that_says_nothing_about_its_clouds(tmp_path: Path, make_table: MakeTable) -> None:
+    """The first look comes before the captions: clouds are examined alone, colors in any range."""
+    root = tmp_path / "scans"
+    root.mkdir()
+    for index in range(2):
+        table = make_table(600, index)
+        assert table.colors is not None
+        save(replace(table, colors=np.round(table.colors * 255)), root / f"{index}.npy")
+    (root / "2.ply").write_text("ply")
+    report = examine(root, examination=Examination("pointbert-ulip"))
+    assert isinstance(report, DatasetReport)
+    by_kind = {finding.kind: finding for finding in report.findings}
+    assert "nothing says what is in the 3 clouds" in by_kind["no-data-set"].seen
+    assert by_kind["colors-255"].examples == ("0.npy", "1.npy")
+    assert "2.ply" in by_kind["unreadable"].examples[0]
+    assert "empty-split" not in by_kind
+    assert by_kind["model-color-unused"].examples == ("0.npy", "1.npy")
+    assert "no-data-set" in {finding.kind for finding in examine(root, settings={"dataset": "folder"}).findings}
+    with pytest.raises(DataError, match="there is no folder"):
+        examine(root, settings={"dataset": "pointllm"})
+    (root / "captions.csv").write_text("0,A table.\n1,A table.\n2,A table.\n")
+    assert "no-data-set" not in {finding.kind for finding in examine(root).findings}
 
 
 def test_examine_nothing_that_is_there(tmp_path: Path) -> None:

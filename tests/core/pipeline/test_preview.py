@@ -46,7 +46,7 @@ def test_shorten_ids_drops_shared_words_and_cuts_long_ids(ids: list[str], short:
 
 def test_draw_dataset_says_what_is_on_the_sheet(registry: Registry, tmp_path: Path) -> None:
     request = PreviewRequest(tmp_path / "sheet.png", "counterfactual", 7)
-    drawn = draw_dataset(resolve(SMALL, registry=registry), registry, request, skipped=ignore)
+    drawn = draw_dataset(resolve(SMALL, registry=registry), registry, request, skipped=ignore, noted=ignore)
     assert drawn == "7 of the 16 records of shapes-smoke, split counterfactual"
     with Image.open(request.path) as sheet:
         assert sheet.size[0] == 6 * 220
@@ -55,7 +55,7 @@ def test_draw_dataset_says_what_is_on_the_sheet(registry: Registry, tmp_path: Pa
 def test_draw_noise_of_level_0_shows_the_clean_cloud_again(registry: Registry, tmp_path: Path) -> None:
     configs = [resolve(SMALL, {"noise": name}, registry=registry) for name in ("mask", "gaussian")]
     request = PreviewRequest(tmp_path / "noise.png", "test", 1, (0.0, 0.5))
-    drawn = draw_noise(configs, registry, request, skipped=ignore)
+    drawn = draw_noise(configs, registry, request, skipped=ignore, noted=ignore)
     assert drawn == "mask, gaussian at 0, 0.5 on 1 of the 24 records of shapes-smoke, split test"
     with Image.open(request.path) as sheet:
         pixels = np.asarray(sheet.convert("RGB"))
@@ -78,11 +78,13 @@ def test_draw_noise_names_a_noise_that_breaks(
     monkeypatch.setattr(Mask, "apply", apply)
     request = PreviewRequest(tmp_path / "noise.png", "test", 1, (0.5,))
     with pytest.raises(PluginError, match=rf"--noise mask at level 0.5: .*{message}"):
-        draw_noise([resolve(SMALL, {"noise": "mask"}, registry=registry)], registry, request, skipped=ignore)
+        draw_noise(
+            [resolve(SMALL, {"noise": "mask"}, registry=registry)], registry, request, skipped=ignore, noted=ignore
+        )
     assert not request.path.exists()
 
 
 def test_draw_dataset_names_a_file_that_cannot_be_written(registry: Registry, tmp_path: Path) -> None:
     request = PreviewRequest(tmp_path, "test", 1)
     with pytest.raises(OutputError, match=r"cannot be written \(Is a directory\); choose another file"):
-        draw_dataset(resolve(SMALL, registry=registry), registry, request, skipped=ignore)
+        draw_dataset(resolve(SMALL, registry=registry), registry, request, skipped=ignore, noted=ignore)

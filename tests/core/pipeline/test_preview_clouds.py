@@ -13,6 +13,7 @@ def test_find_clouds_looks_below_folders_in_order(tmp_path: Path) -> None:
     for name in ("b.ply.npy", "a/z.OBJ", "a/y.npy", "a/.x.npy", ".git/w.npy", "a/readme.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "captions.csv").write_text("file,caption\na/z.OBJ,A table.\n")
     (tmp_path / "a" / "circle").symlink_to(tmp_path)
     own = tmp_path / "a" / "readme.md"
     assert [name for _, name in find_clouds([tmp_path, own, tmp_path])] == [

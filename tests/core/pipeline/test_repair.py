@@ -82,11 +82,13 @@ def test_a_folder_is_copied_with_repaired_clouds(broken: Path, tmp_path: Path, m
     np.save(root / "clouds" / "good.npy", make_table().to_array())
     (root / "clouds" / "torn.npy").write_bytes(b"\x93NUMPY")
     (root / "texts.json").write_text(json.dumps({"broken": "a table"}))
+    (root / "captions.csv").write_text("file,caption\nclouds/broken.npy,A table.\n")
+    (root / "train.txt").write_text("clouds/broken\n")
     result = repair(root, tmp_path / "fixed")
     assert result.repaired == 1
     assert [line.partition(":")[0] for line in result.left_out] == ["left out clouds/torn.npy"]
     copies = {path.relative_to(tmp_path / "fixed").as_posix() for path in (tmp_path / "fixed").rglob("*.*")}
-    assert copies == {"clouds/broken.npy", "clouds/good.npy", "texts.json", "repairs.log"}
+    assert copies == {"clouds/broken.npy", "clouds/good.npy", "texts.json", "captions.csv", "train.txt", "repairs.log"}
     assert kinds(tmp_path / "fixed" / "clouds" / "broken.npy") == ["up-axis"]
     good = Path("clouds") / "good.npy"
     assert (tmp_path / "fixed" / good).read_bytes() == (root / good).read_bytes()

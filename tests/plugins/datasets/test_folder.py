@@ -99,11 +99,19 @@ def test_names_of_folders_become_categories_if_most_clouds_are_in_one(root: Path
         Folder(root=root, category="folder").records("train")
 
 
+def test_one_folder_is_a_category_if_the_names_of_its_files_say_nothing(root: Path, write_cloud: Write) -> None:
+    for name in ("chair/1.npy", "chair/2.npy", "chair/c.npy"):
+        write_cloud(name)
+    data = Folder(root=root)
+    assert data.record("chair/c").caption == "A chair."
+    assert "--dataset.category folder" in data.skip_log.notes[0]
+
+
 def test_a_folder_where_nothing_says_what_the_clouds_are(root: Path, write_cloud: Write) -> None:
     for number in range(4):
         write_cloud(f"{number}.npy")
     for values in ({}, {"on_bad_data": "skip"}, {"category": "none"}):
-        with pytest.raises(DataError, match="nothing says what the 4 clouds are; give captions"):
+        with pytest.raises(DataError, match="nothing says what is in the 4 clouds; give captions"):
             Folder(root=root, **values).records("train")
 
 

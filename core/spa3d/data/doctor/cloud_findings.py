@@ -29,7 +29,7 @@ _RANGES: Mapping[str, tuple[str, tuple[float, float], str]] = {
     "0-255": (
         "colors-255",
         (0, 255),
-        "--dataset.colors 0-255 in a run; --colors 0-255 in chat and predict; or ",
+        "--dataset.colors 0-255 in a run; --colors 0-255 in chat, predict and preview cloud; or ",
     ),
     "0-65535": ("colors-65535", (0, 65535), ""),
     "-1-1": ("colors-signed", (-1, 1), ""),

@@ -65,6 +65,7 @@ KINDS: Mapping[str, FindingKind] = MappingProxyType(
         "model-color-unseen": FindingKind("warning", "model", "the training clouds had no colors, and this one has"),
         "model-up-axis": FindingKind("warning", "model", "another axis than the model's seems to point up; a guess"),
         "model-scale": FindingKind("warning", "model", "another size, and the model does not normalize clouds"),
+        "no-data-set": FindingKind("fault", "data set", "a run cannot use the folder; its clouds were examined alone"),
         "unreadable": FindingKind("fault", "data set", "records whose text or cloud cannot be used"),
         "empty-split": FindingKind("fault", "data set", "train, val or test is missing or has no record"),
         "same-id": FindingKind("fault", "data set", "two records with one id"),

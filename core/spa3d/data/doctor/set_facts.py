@@ -53,6 +53,7 @@ class SetFacts:
         places: splits of each id, object and group, where they are more than one.
         repeated_ids: ids of several records.
         priors: of the questions of the test split.
+        refusal: why the clouds are no data set and were examined alone; empty if they are one.
 
     """
 
@@ -66,6 +67,7 @@ class SetFacts:
     places: dict[str, tuple[str, ...]] = field(default_factory=dict)
     repeated_ids: list[str] = field(default_factory=list)
     priors: list[QuestionPrior] = field(default_factory=list)
+    refusal: str = ""
 
     def of_split(self, split: str) -> list[SampledCloud]:
         """The sampled clouds of a split."""
@@ -91,6 +93,7 @@ class SetFacts:
             "unusable_first": self.bad[:100],
             "notes": [*self.notes],
             "priors": [asdict(prior) for prior in self.priors],
+            "refusal": self.refusal,
         }  # fmt: skip
 
 
@@ -136,7 +139,8 @@ def survey(dataset: Dataset, name: str, *, count: int, seed: int = 0, reporter: 
             (record for _, record in _iterate_readable(readable[split], lost)) for split in ("train", "test")
         )
         facts.priors = measure_priors(train, test)
-    _examine_clouds(facts, readable, _choose(with_cloud, count, seed), reporter)
+    chosen = [with_cloud[index] for index in choose_sample(len(with_cloud), count, seed)]
+    _examine_clouds(facts, readable, chosen, reporter)
     facts.bad += dataset.skip_log.lines
     facts.bad, facts.notes = [*dict.fromkeys(facts.bad)], [*dataset.skip_log.notes]
     return facts
@@ -151,16 +155,16 @@ def _iterate_readable(records: Sequence[Record], bad: list[str]) -> Iterator[tup
             bad.append(str(error))
 
 
-def _choose(places: list[tuple[str, int]], count: int, seed: int) -> list[tuple[str, int]]:
-    """A keyed sample, in the order of the records."""
-    if len(places) <= count:
-        return places
+def choose_sample(clouds: int, count: int, seed: int) -> list[int]:
+    """Choose a keyed sample of `clouds` clouds: their positions, in order."""
+    if clouds <= count:
+        return [*range(clouds)]
     draws = keyed_generator("doctor", seed, "clouds")
-    return [places[index] for index in np.sort(draws.choice(len(places), count, replace=False))]
+    return [int(index) for index in np.sort(draws.choice(clouds, count, replace=False))]
 
 
 def _examine_clouds(
-    facts: SetFacts, records: dict[str, Sequence[Record]], places: list[tuple[str, int]], reporter: Reporter
+    facts: SetFacts, records: dict[str, Sequence[Record]], places: Sequence[tuple[str, int]], reporter: Reporter
 ) -> None:
     with reporter.track(len(places), "clouds") as advance:
         for split, index in places:

@@ -47,6 +47,13 @@ def judge_set(facts: SetFacts, floors: Scores) -> Iterator[Finding]:
 
 
 def _judge_records(facts: SetFacts) -> Iterator[Finding]:
+    if facts.refusal:
+        yield Finding(
+            "no-data-set",
+            facts.refusal.rstrip("."),
+            "a run, and a preview of the dataset, stop; here the clouds were examined alone, without texts and splits",
+            "do what the message says, and examine the folder again",
+        )
     if facts.bad:
         yield Finding(
             "unreadable",
@@ -56,7 +63,7 @@ def _judge_records(facts: SetFacts) -> Iterator[Finding]:
             examples=tuple(facts.bad[:EXAMPLES]),
         )
     empty = [split for split in HELD_APART if not (facts.texts.get(split) and facts.texts[split].records)]
-    if empty:
+    if empty and not facts.refusal:
         yield Finding(
             "empty-split",
             f"no record in {', '.join(empty)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -116,6 +117,11 @@ class CloudFormat:
     suffixes: tuple[str, ...]
     read: Callable[[Path, Reading], Cloud]
     summary: str
+
+
+def note_kind(note: str) -> str:
+    """Kind of a note: notes of one kind differ only in their numbers."""
+    return re.sub(r"\d[\d,.]*", "#", note)
 
 
 def scale_colors(stored: np.ndarray, reading: Reading) -> Float[np.ndarray, "N 3"]:

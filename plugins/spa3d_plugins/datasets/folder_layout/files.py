@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from spa3d.data.formats.candidates import has_points
 from spa3d.data.formats.read import FORMATS, find_format
 from spa3d.errors import DataError
 from spa3d.runtime.paths import file_problem, folder_problem
@@ -21,12 +21,8 @@ TABLE_NAMES = ("annotations", "captions", "conversations", "metadata")
 """Names of the tables that are read unless others are set."""
 _COMPANIONS = (".bin", ".mtl", ".png", ".jpg", ".jpeg", ".webp", ".ktx2", ".bmp", ".tga", ".tif", ".tiff", ".gif")
 """Endings of files that meshes refer to."""
-_AMBIGUOUS = (".txt", ".csv")
-"""Endings of clouds and of texts: the first lines decide."""
-_LINES_READ = 4
 _SHOWN = 5
 _ARCHIVES = frozenset([".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"])
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|[-+]?inf", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,11 @@ def find_files(root: Path, texts: Sequence[str] = ()) -> FolderFiles:
     usual = [name for name in listing.names if _is_usual_table(name)]
     lists = {name: split for name in listing.names if (split := _listed_split(name))}
     others = {*usual, *lists, *(os.path.relpath(os.path.realpath(path), os.path.realpath(root)) for path in tables)}
-    clouds = [name for name in listing.names if name not in others and _may_be_cloud(name) and _has_points(root, name)]
+    clouds = [
+        name
+        for name in listing.names
+        if name not in others and _may_be_cloud(name) and has_points(Path(f"{root}/{name}"))
+    ]
     if not clouds:
         raise DataError(_describe_no_cloud(root, listing))
     by_id = _name_clouds(clouds)
@@ -118,19 +118,6 @@ def _listed_split(name: str) -> str | None:
 
 def _may_be_cloud(name: str) -> bool:
     return find_format(Path(name)) is not None
-
-
-def _has_points(root: Path, name: str) -> bool:
-    """Whether a file is a cloud; a text is one if one of its first lines is numbers."""
-    if not name.lower().endswith(_AMBIGUOUS):
-        return True
-    try:
-        with Path(f"{root}/{name}").open("rb") as file:
-            lines = [file.readline(10_000) for _ in range(_LINES_READ)]
-    except OSError:
-        return True  # reading it as a cloud says why it cannot be read
-    rows = (re.split(r"[\s,;\"]+", line.decode("utf-8", "replace").strip('\ufeff \t\r\n,;"')) for line in lines)
-    return any(len(cells) >= 3 and all(map(_NUMBER.fullmatch, cells)) for cells in rows)
 
 
 def _name_clouds(names: Sequence[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from spa3d.contracts.dataset import Conversation, OnBadData
 from spa3d.errors import DataError, RecordError, bad_records
+from spa3d.rendering.numbers import format_count
 from spa3d.runtime.file_hashes import FileHashes
 from spa3d_plugins.datasets.folder_layout.annotations import Annotation, Annotations
 from spa3d_plugins.datasets.folder_layout.files import FolderFiles
@@ -122,9 +123,10 @@ class FolderIndex:
         names = self._files.clouds
         named = {record_id: folder_category(name) for record_id, name in names.items()}
         if rule == "auto":  # folders if most clouds are in one, and file names for the others
-            sorted_out = [category for category in named.values() if category]
-            rule = "folder" if len(set(sorted_out)) > 1 and 2 * len(sorted_out) >= len(named) else "name"
-            named = {key: (rule == "folder" and named[key]) or name_category(name) for key, name in names.items()}
+            sorted_out, by_file = [*filter(None, named.values())], {key: name_category(names[key]) for key in names}
+            sorted_well = len(set(sorted_out)) > 1 and 2 * len(sorted_out) >= len(named)
+            rule = "folder" if sorted_well or not any(by_file.values()) else "name"
+            named = {key: (rule == "folder" and named[key]) or by_file[key] for key in names}
         elif rule == "name":
             named = {record_id: name_category(name) for record_id, name in names.items()}
         categories = {record_id: category for record_id, category in named.items() if category} | stated
@@ -148,9 +150,10 @@ class FolderIndex:
                 rest = "" if with_texts else ", and its name gives no category (--dataset.category)"
                 self.errors.append(f"{self._files.path(name)}: no text is about it{rest}.")
         if not usable:
+            count = format_count(len(self._files.clouds), "cloud")
             raise RecordError(
                 self.errors[:before],
-                f"{self._files.root}: nothing says what the {len(self._files.clouds)} clouds are; give captions "
+                f"{self._files.root}: nothing says what is in the {count}; give captions "
                 "(captions.csv with columns file and caption), or sort the files into folders named by category."
                 + "".join(f" {note}" for note in self._files.notes[:1]),
             )
