@@ -43,8 +43,13 @@ def describe_numbers(paired: Sequence[str]) -> str:
 
 def format_mcnemar(test: McNemar) -> str:
     """Format McNemar's test: ``0.49 (+31 −38)``."""
-    p = format_p_value(test.p).removeprefix("p = ").removeprefix("p ")
-    return f"{p} (+{test.gained} {MINUS}{test.lost})"
+    p, counts = list_mcnemar(test)
+    return f"{p} ({counts})"
+
+
+def list_mcnemar(test: McNemar) -> tuple[str, str]:
+    """List the p value of McNemar's test, and the numbers of questions gained and lost."""
+    return format_p_value(test.p).removeprefix("p = ").removeprefix("p "), f"+{test.gained} {MINUS}{test.lost}"
 
 
 def format_reach(shift: Shift) -> str:

@@ -19,9 +19,9 @@ from spa3d.report.conditions import (
     STATISTICS,
     describe_conditions,
     format_calibration,
-    format_mcnemar,
     format_reach,
     has_calibration,
+    list_mcnemar,
 )
 from spa3d.report.document import Document, ScoreLine, SubsetScore, TestedShift
 from spa3d.report.figures import draw_score_bar, draw_score_scale
@@ -53,7 +53,7 @@ def render_scores(head: str, lines: Iterable[ScoreLine], caption: str) -> str:
     heads = [(head, "label"), (f'<span class="hidden">Picture</span>{draw_score_scale()}', "picture")]
     heads += [(name, "") for name in ("Before", "After", "Change", "Text floor", "Chance", "n")]
     heads += [("Calibration", "")] if calibrated else []
-    return render_table(heads, (_row(line, calibrated) for line in lines), caption)
+    return render_table(heads, (_row(line, calibrated) for line in lines), caption, "judged")
 
 
 def _row(line: ScoreLine, calibrated: bool) -> str:
@@ -86,7 +86,9 @@ def _change(change: TestedShift | None) -> str:
     mark = {1: '<i class="up">▲</i>', -1: '<i class="down">▼</i>', 0: ""}[change.side]
     notes = [format_points_interval(change.ci95), format_p_value(change.p)]
     notes += [f"could see {format_reach(change)}"] if change.mde is not None else []
-    notes += [f"McNemar {format_mcnemar(change.mcnemar)}"] if change.mcnemar else []
+    if change.mcnemar:
+        p, counts = list_mcnemar(change.mcnemar)
+        notes += [f"McNemar {p}", counts]
     listed = "".join(f"<small>{note}</small>" for note in notes)
     return f"<b>{mark}{format_points(change.score)}</b>{listed}"
 

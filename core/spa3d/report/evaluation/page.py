@@ -27,7 +27,7 @@ from spa3d.rendering.numbers import (
     format_points,
     format_points_interval,
 )
-from spa3d.report.conditions import format_calibration, format_mcnemar, format_reach
+from spa3d.report.conditions import format_calibration, format_reach, list_mcnemar
 from spa3d.report.document import BenchmarkScore, Shift
 from spa3d.report.evaluation.document import (
     EvaluationDocument,
@@ -144,7 +144,7 @@ def _render_scores(head: str, lines: Iterable[ModelLine], caption: str) -> str:
     rows = [_contents(line) | (_calibration(line) if calibrated else {}) for line in lines]
     heads = [(head, "label"), (f'<span class="hidden">Picture</span>{draw_score_scale()}', "picture")]
     heads += [(name, "") for name in rows[0]]
-    return render_table(heads, map(_row, lines, rows), caption)
+    return render_table(heads, map(_row, lines, rows), caption, "judged")
 
 
 def _row(line: ModelLine, contents: dict[str, str]) -> str:
@@ -185,7 +185,9 @@ def _stack_shift(shift: Shift | None) -> str:
         return NOTHING
     notes = [format_points_interval(shift.ci95)]
     notes += [f"could see {format_reach(shift)}"] if shift.mde is not None else []
-    notes += [f"McNemar {format_mcnemar(shift.mcnemar)}"] if shift.mcnemar else []
+    if shift.mcnemar:
+        p, counts = list_mcnemar(shift.mcnemar)
+        notes += [f"McNemar {p}", counts]
     return f"<b>{format_points(shift.score)}</b>" + "".join(f"<small>{note}</small>" for note in notes)
 
 
