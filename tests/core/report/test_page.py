@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from spa3d.report.conditions import format_mcnemar
+from spa3d.report.conditions import list_mcnemar
 from spa3d.report.page import render_page
 from spa3d.runtime.plain_text import escape_controls
 
@@ -108,10 +108,8 @@ def test_render_page_escapes_hostile_text(document, example, hostile_text, metri
 def test_render_page_states_statistics_seeds_and_decoding(document):
     page = render_page(document(decoding={"options": "by likelihood"}), [], [])
     change = document().benchmarks["choice"].change
-    assert (
-        f"<small>could see ±{100 * change.mde:.1f}</small><small>McNemar {format_mcnemar(change.mcnemar)}</small>"
-        in page
-    )
+    p, counts = list_mcnemar(change.mcnemar)
+    assert f"<small>could see ±{100 * change.mde:.1f}</small><small>McNemar {p}</small><small>{counts}</small>" in page
     assert "One run, seeds: post-training 3, base 0; n is the number of questions" in page
     assert "Decoding: options by likelihood." in page
     assert ">Calibration<" not in page
