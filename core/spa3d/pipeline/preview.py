@@ -60,7 +60,7 @@ class _SelectedRecords:
 
 @contain_exit()
 def draw_dataset(
-    config: RunConfig, registry: Registry, request: PreviewRequest, *, skipped: Report, noted: Report
+    config: RunConfig, registry: Registry, request: PreviewRequest, *, skipped: Report, noted: Report | None = None
 ) -> str:
     """Draw the contact sheet and describe it.
 
@@ -69,7 +69,7 @@ def draw_dataset(
         registry: source of the components.
         request: what is drawn.
         skipped: gets a line per record left out.
-        noted: gets the notes of the dataset: what was guessed, converted or left out.
+        noted: gets the notes of the dataset: what was guessed, converted or left out; None: nobody does.
 
     Raises:
         DataError: a record cannot be read, or the split does not exist.
@@ -85,7 +85,12 @@ def draw_dataset(
 
 @contain_exit()
 def draw_noise(
-    configs: Sequence[RunConfig], registry: Registry, request: PreviewRequest, *, skipped: Report, noted: Report
+    configs: Sequence[RunConfig],
+    registry: Registry,
+    request: PreviewRequest,
+    *,
+    skipped: Report,
+    noted: Report | None = None,
 ) -> str:
     """Draw noises at several levels and return a description; `configs` differ in noise only.
 
@@ -114,15 +119,16 @@ def draw_noise(
 
 
 def _select(
-    config: RunConfig, registry: Registry, request: PreviewRequest, skipped: Report, noted: Report
+    config: RunConfig, registry: Registry, request: PreviewRequest, skipped: Report, noted: Report | None
 ) -> _SelectedRecords:
     dataset = make_dataset(config, registry)
     records = dataset.records(request.split)
     objects = list(_load_clouds(dataset, [records[i] for i in range(min(request.count, len(records)))]))
     for line in dataset.skip_log.lines:
         skipped(line)
-    for line in dataset.skip_log.notes:
-        noted(line)
+    if noted is not None:
+        for line in dataset.skip_log.notes:
+            noted(line)
     name = config.dataset.requested
     summary = f"{len(objects)} of the {len(records)} records of {name}, split {request.split}"
     return _SelectedRecords(dataset, objects, summary)
