@@ -167,7 +167,7 @@ def test_read_cloud_refuses(tmp_path: Path, name: str) -> None:
         ("gone.png", "texture of the material 'wood' (delete its map_Kd to read its plain color): 'gone.png' cannot"),
         ("../a.png", "leaves the folder of m.mtl"),
         ("C:\\Users\\me\\a.png", "name it 'a.png'"),
-        ("/tmp/a.png", "leaves the folder"),
+        ("/elsewhere/a.png", "leaves the folder"),
         ("http://example.org/a.png", "is an address"),
         ("m.mtl", "no picture of a known format"),
     ],
