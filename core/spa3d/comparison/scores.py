@@ -15,7 +15,7 @@ import numpy as np
 
 from spa3d.comparison.document import BenchmarkSubset, Estimate, Score, Spread, TestedEstimate
 from spa3d.comparison.results import BeforeAfter, CellResult, QuestionValues
-from spa3d.evaluation.summary import DIGITS
+from spa3d.evaluation.rounding import DIGITS
 from spa3d.metrics.intervals import paired_estimate, sign_flip_p
 from spa3d.metrics.paired_tests import McNemar, detectable_effect, mcnemar
 from spa3d.runtime.rng import Key

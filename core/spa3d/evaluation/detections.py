@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from spa3d.artifacts.predictions import PredictionRow
+from spa3d.evaluation.rounding import round_figure
 from spa3d.evaluation.scored_units import BLIND, Values, select_shown
 from spa3d.metrics.discrimination import auroc, auroc_change_interval, auroc_interval
 from spa3d.runtime.rng import Key
 
-DIGITS = 6
-"""Decimals kept in report.json."""
 Rows = Sequence[PredictionRow]
 
 
@@ -38,8 +37,8 @@ def summarize_detections(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, d
         for name, some in shown.items()
     }
     return {
-        "measures": {_title(name): _round(auroc(*_scores(some, name))) for name, some in shown.items()},
-        "measure_ci95": {_title(name): [_round(end) for end in interval] for name, interval in intervals.items()},
+        "measures": {_title(name): round_figure(auroc(*_scores(some, name))) for name, some in shown.items()},
+        "measure_ci95": {_title(name): [round_figure(end) for end in interval] for name, interval in intervals.items()},
         "blind_measures": measure_detections(rows, BLIND),
     }
 
@@ -47,7 +46,7 @@ def summarize_detections(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, d
 def measure_detections(rows: Rows, view: str) -> dict[str, float]:
     """AUROC by name, over the answers under a view."""
     by_name = _by_name([row for row in rows if row["view"] == view])
-    return {_title(name): _round(auroc(*_scores(some, name))) for name, some in by_name.items()}
+    return {_title(name): round_figure(auroc(*_scores(some, name))) for name, some in by_name.items()}
 
 
 def compare_detections(before: Rows, after: Rows, *, bootstrap: int, key: Key) -> dict[str, dict[str, Any]]:
@@ -59,8 +58,8 @@ def compare_detections(before: Rows, after: Rows, *, bootstrap: int, key: Key) -
         groups = _groups(old[name])
         interval = auroc_change_interval(first, second, positive, groups, resamples=bootstrap, key=key)
         changes[_title(name)] = {
-            "score": _round(auroc(second, positive) - auroc(first, positive)),
-            "ci95": [_round(end) for end in interval],
+            "score": round_figure(auroc(second, positive) - auroc(first, positive)),
+            "ci95": [round_figure(end) for end in interval],
         }
     return changes
 
@@ -88,7 +87,3 @@ def _groups(rows: Rows) -> np.ndarray:
 
 def _title(name: str) -> str:
     return f"{name}_auroc"
-
-
-def _round(value: float) -> float:
-    return round(float(value), DIGITS)

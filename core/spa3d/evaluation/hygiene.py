@@ -10,14 +10,13 @@ from typing import Any
 from spa3d.artifacts.predictions import PredictionRow
 from spa3d.data.option_questions import OptionQuestion
 from spa3d.data.questions import split_options, split_rotation
+from spa3d.evaluation.rounding import round_figure
 from spa3d.evaluation.scored_units import BLIND, select_shown
 from spa3d.metrics.circular import score_groups
 from spa3d.metrics.option_hygiene import OptionHygiene, ShownQuestion, letter_shares, measure_options
 from spa3d.metrics.option_letters import extract_letter
 from spa3d.metrics.reasoning import strip_thoughts
 
-DIGITS = 6
-"""Decimals kept in report.json."""
 ALL = "all"
 """Name of the whole set among the categories."""
 
@@ -50,22 +49,24 @@ def summarize_hygiene(rows: Sequence[PredictionRow]) -> dict[str, Any] | None:
     most = max(len(each.options) for each in questions)
     result: dict[str, Any] = {
         "questions": hygiene.questions,
-        "chance": _round(hygiene.chance),
-        "letters_right": {letter: _round(share) for letter, share in hygiene.letters.items()},
-        "letters_picked": {name: _round(share) for name, share in letter_shares(filter(None, picks), most).items()},
-        "invalid": _round(sum(not row["valid"] for row in shown_rows) / len(shown_rows)),
-        "longest_option": _round(hygiene.longest),
-        "most_frequent_option": _round(hygiene.most_frequent),
+        "chance": round_figure(hygiene.chance),
+        "letters_right": {letter: round_figure(share) for letter, share in hygiene.letters.items()},
+        "letters_picked": {
+            name: round_figure(share) for name, share in letter_shares(filter(None, picks), most).items()
+        },
+        "invalid": round_figure(sum(not row["valid"] for row in shown_rows) / len(shown_rows)),
+        "longest_option": round_figure(hygiene.longest),
+        "most_frequent_option": round_figure(hygiene.most_frequent),
         "duplicates": hygiene.duplicates,
         "repeated": hygiene.repeated,
     }
     if blind:
-        result["solvable_blind"] = _round(sum(row["value"] == 1 for row in blind) / len(blind))
+        result["solvable_blind"] = round_figure(sum(row["value"] == 1 for row in blind) / len(blind))
     for name, some in (("consistent", shown_rows), ("consistent_blind", blind)):
         if len(some) > len(first):
             whole = _select_whole(some, options)
             groups = score_groups((split_rotation(row["id"])[0] for row in whole), (row["value"] == 1 for row in whole))
-            result[name] = _round(sum(groups.values()) / len(groups)) if groups else None
+            result[name] = round_figure(sum(groups.values()) / len(groups)) if groups else None
     return result
 
 
@@ -102,7 +103,3 @@ def _find_pick(row: PredictionRow, options: Mapping[str, str]) -> str | None:
         return None
     exact = [letter for letter, option in options.items() if text in (option, letter)]
     return exact[0] if exact else extract_letter(strip_thoughts(text) or "", options)
-
-
-def _round(value: float) -> float:
-    return round(float(value), DIGITS)

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from spa3d.artifacts.predictions import PredictionRow
+from spa3d.evaluation.rounding import round_figure
 from spa3d.evaluation.scored_units import BLIND, Values, select_shown
 from spa3d.metrics.intervals import mean_interval, paired_interval
 from spa3d.runtime.rng import Key
 
-DIGITS = 6
-"""Decimals kept in report.json."""
 Rows = Sequence[PredictionRow]
 
 
@@ -39,8 +38,8 @@ def summarize_measures(rows: Rows, *, bootstrap: int, key: Key) -> dict[str, Any
         values = _values(members, name)
         low, span = _range(values)
         interval = mean_interval((values - low) / span, _groups(members), resamples=bootstrap, key=key)
-        means[name] = _round(values.mean())
-        intervals[name] = [_round(low + end * span) for end in interval]
+        means[name] = round_figure(values.mean())
+        intervals[name] = [round_figure(low + end * span) for end in interval]
     return {"measures": means, "measure_ci95": intervals, "blind_measures": average_measures(rows, BLIND)}
 
 
@@ -48,7 +47,7 @@ def average_measures(rows: Rows, view: str) -> dict[str, float]:
     """Average the figures of the answers under one view, by name."""
     shown = _with_figures([row for row in rows if row["view"] == view])
     return {
-        name: _round(np.mean([row["measures"][name] for row in shown if name in row["measures"]]))
+        name: round_figure(np.mean([row["measures"][name] for row in shown if name in row["measures"]]))
         for name in _list_names(shown)
     }
 
@@ -68,7 +67,10 @@ def compare_measures(before: Rows, after: Rows, *, bootstrap: int, key: Key) -> 
             moved, (_, span) = pairs[1] - pairs[0], _range(np.concatenate(pairs))
             groups = _groups([old[each] for each in ids])
             interval = paired_interval(moved / span, groups, resamples=bootstrap, key=key)
-            changes[name] = {"score": _round(moved.mean()), "ci95": [_round(end * span) for end in interval]}
+            changes[name] = {
+                "score": round_figure(moved.mean()),
+                "ci95": [round_figure(end * span) for end in interval],
+            }
     return changes
 
 
@@ -94,7 +96,3 @@ def _range(values: Values) -> tuple[float, float]:
     """Lower end and width of the range of the values, at least 0 to 1."""
     low, high = min(0.0, values.min()), max(1.0, values.max())
     return float(low), float(high - low)
-
-
-def _round(value: float) -> float:
-    return round(float(value), DIGITS)

@@ -19,6 +19,7 @@ from spa3d.artifacts.predictions import PredictionRow
 from spa3d.evaluation.detections import compare_detections, measure_detections, summarize_detections
 from spa3d.evaluation.hygiene import summarize_hygiene
 from spa3d.evaluation.measures import average_measures, compare_measures, summarize_measures
+from spa3d.evaluation.rounding import round_figure
 from spa3d.evaluation.scored_units import (
     BLIND,
     CLEAN,
@@ -33,9 +34,6 @@ from spa3d.metrics.calibration import measure_calibration
 from spa3d.metrics.intervals import mean_interval, paired_estimate, sign_flip_p
 from spa3d.metrics.paired_tests import detectable_effect, mcnemar
 from spa3d.runtime.rng import Key
-
-DIGITS = 6
-"""Decimals kept in report.json."""
 
 
 def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int, calibration: bool = False) -> dict[str, Any]:
@@ -60,7 +58,7 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int, calib
     units, key = question_units(tests), ("score", seed)
     kinds = {kind: units.select(mask) for kind, mask in units.by_kind().items()}
     result = _score_with_majority(units, bootstrap, key) | {
-        "invalid": _round(1 - units.valid.mean()),
+        "invalid": round_figure(1 - units.valid.mean()),
         "records": len({row["record"] for row in tests}),
         "kinds": {kind: _score_with_majority(some, bootstrap, key) for kind, some in kinds.items()},
         **_summarize_figures(tests, bootstrap, key),
@@ -77,7 +75,7 @@ def summarize(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int, calib
         result["hygiene"] = hygiene
     normalized = _length_normalized_score(tests)
     if normalized is not None:
-        result["normalized"] = _round(normalized)
+        result["normalized"] = round_figure(normalized)
     result |= {name: _score(other, bootstrap, key) for name, other in _subsets(rows).items()}
     if calibration:
         _add_calibration(result, rows)
@@ -128,9 +126,9 @@ def summarize_views(rows: Sequence[PredictionRow], *, bootstrap: int, seed: int)
             continue
         interval = mean_interval(values, units.groups, resamples=bootstrap, key=key)
         summaries[view] = {
-            "score": _round(values.mean()),
-            "ci95": [_round(end) for end in interval],
-            "chance": _round(units.chance.mean()),
+            "score": round_figure(values.mean()),
+            "ci95": [round_figure(end) for end in interval],
+            "chance": round_figure(units.chance.mean()),
             "n": len(units.ids),
         }
         if measures := average_measures(tests, view) | measure_detections(tests, view):
@@ -156,21 +154,21 @@ def _summarize_figures(rows: Sequence[PredictionRow], bootstrap: int, key: Key) 
 
 
 def _score_with_majority(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
-    return _score(units, bootstrap, key) | {"majority": _round(units.values[MAJORITY].mean())}
+    return _score(units, bootstrap, key) | {"majority": round_figure(units.values[MAJORITY].mean())}
 
 
 def _score(units: ScoredUnits, bootstrap: int, key: Key) -> dict[str, Any]:
     def interval(values: Values) -> list[float]:
-        return [_round(end) for end in mean_interval(values, units.groups, resamples=bootstrap, key=key)]
+        return [round_figure(end) for end in mean_interval(values, units.groups, resamples=bootstrap, key=key)]
 
     source, floor = units.text_floor
     return {
-        "score": _round(units.score_values.mean()),
+        "score": round_figure(units.score_values.mean()),
         "ci95": interval(units.score_values),
-        "blind": _round(units.blind.mean()),
+        "blind": round_figure(units.blind.mean()),
         "blind_ci95": interval(units.blind),
-        "text_floor": {"score": _round(floor.mean()), "ci95": interval(floor), "source": source},
-        "chance": _round(units.chance.mean()),
+        "text_floor": {"score": round_figure(floor.mean()), "ci95": interval(floor), "source": source},
+        "chance": round_figure(units.chance.mean()),
         "n": len(units.ids),
     }
 
@@ -181,8 +179,8 @@ def _change(old: ScoredUnits, new: ScoredUnits, bootstrap: int, key: Key) -> dic
         raise ValueError(f"before and after answered different questions: {len(odd)} differ, the first is {odd[0]!r}")
     moved = new.score_values - old.score_values
     return shift(old.score_values, new.score_values, old.groups, bootstrap=bootstrap, key=key) | {
-        "blind": _round((new.blind - old.blind).mean()),
-        "p": _round(sign_flip_p(moved, old.groups, resamples=bootstrap, key=key)),
+        "blind": round_figure((new.blind - old.blind).mean()),
+        "p": round_figure(sign_flip_p(moved, old.groups, resamples=bootstrap, key=key)),
     }
 
 
@@ -199,11 +197,14 @@ def shift(first: Values, second: Values, groups: np.ndarray, *, bootstrap: int, 
     """
     differences = second - first
     (low, high), error = paired_estimate(differences, groups, resamples=bootstrap, key=key)
-    figures: dict[str, Any] = {"score": _round(differences.mean()), "ci95": [_round(low), _round(high)]}
-    figures["mde"] = _round(detectable_effect(error))
+    figures: dict[str, Any] = {
+        "score": round_figure(differences.mean()),
+        "ci95": [round_figure(low), round_figure(high)],
+    }
+    figures["mde"] = round_figure(detectable_effect(error))
     discordant = mcnemar(first, second)
     if discordant:
-        figures["mcnemar"] = discordant._asdict() | {"p": _round(discordant.p)}
+        figures["mcnemar"] = discordant._asdict() | {"p": round_figure(discordant.p)}
     return figures
 
 
@@ -230,8 +231,8 @@ def _calibrate(rows: Sequence[PredictionRow]) -> dict[str, Any] | None:
         return None
     right = [row["options"].index(row["answer"]) for row in scored]
     ece, brier, n, bins = measure_calibration([row["option_logp"] for row in scored], right)
-    listed = [[_round(each.confidence), _round(each.accuracy), each.n] for each in bins]
-    return {"ece": _round(ece), "brier": _round(brier), "n": n, "bins": listed}
+    listed = [[round_figure(each.confidence), round_figure(each.accuracy), each.n] for each in bins]
+    return {"ece": round_figure(ece), "brier": round_figure(brier), "n": n, "bins": listed}
 
 
 def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
@@ -246,7 +247,3 @@ def _length_normalized_score(rows: Sequence[PredictionRow]) -> float | None:
         {**row, "value": float(row["valid"] and pick == row["answer"])} for row, pick in zip(clean, picks, strict=True)
     ]
     return float(question_units(graded).values[CLEAN].mean())
-
-
-def _round(value: float) -> float:
-    return round(float(value), DIGITS)

@@ -16,11 +16,11 @@ from spa3d.contracts.noise import Noise, apply_noise
 from spa3d.data.preparation import Preparation, load_valid_cloud, prepare
 from spa3d.errors import DataError, bad_records, contain_exit
 from spa3d.pipeline.assemble import make_dataset, make_noise, preparation_kwargs
-from spa3d.pipeline.preview_clouds import naming_write_errors
 from spa3d.pipeline.trials import trial
 from spa3d.registry.registry import Registry
 from spa3d.rendering.point_cloud import rotate_y_up
 from spa3d.rendering.sheets import Strip, draw_comparison_sheet, draw_contact_sheet
+from spa3d.runtime.paths import naming_write_errors
 from spa3d.runtime.rng import Draws, Key
 
 LONGEST_ID = 16

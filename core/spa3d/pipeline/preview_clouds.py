@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -16,11 +15,11 @@ from spa3d.data.cloud_checks import Colors
 from spa3d.data.formats.candidates import is_cloud_file
 from spa3d.data.formats.contract import Cloud, note_kind
 from spa3d.data.formats.read import read_cloud
-from spa3d.errors import SHOWN, DataError, OutputError
+from spa3d.errors import SHOWN, DataError
 from spa3d.rendering.numbers import format_count
 from spa3d.rendering.point_cloud import rotate_y_up
 from spa3d.rendering.sheets import draw_contact_sheet
-from spa3d.runtime.paths import folder_problem
+from spa3d.runtime.paths import folder_problem, naming_write_errors
 from spa3d.runtime.rng import keyed_generator
 
 COLORS: tuple[Colors, ...] = get_args(Colors)
@@ -111,15 +110,6 @@ def find_clouds(sources: Sequence[Path]) -> list[tuple[Path, str]]:
                 if not name.startswith(".") and is_cloud_file(file):
                     result.setdefault(file, file.relative_to(source).as_posix())
     return list(result.items())
-
-
-@contextmanager
-def naming_write_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the system while `path` is written into an `OutputError`."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
 
 
 def _choose_up_axis(file: Path) -> str:

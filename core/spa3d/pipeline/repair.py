@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from spa3d.data.formats.contract import MESH_POINTS, Cloud
 from spa3d.errors import DataError, OutputError, first_line
 from spa3d.pipeline.doctor import judge, read_unchecked
 from spa3d.runtime.atomic_files import write_whole
-from spa3d.runtime.paths import file_problem, folder_problem
+from spa3d.runtime.paths import file_problem, folder_problem, naming_write_errors
 from spa3d.runtime.progress import Reporter, SilentReporter
 from spa3d.runtime.rng import Key
 
@@ -153,22 +153,21 @@ def _write_copy(source: Path, target: Path, repairs: Repairs | None, key: Key) -
         raise DataError(f"{source}: cannot be read: {problem}.")
     _make_folder(target.parent)
     if not is_cloud_file(source):
-        _name_write_errors(target, lambda: shutil.copyfile(source, target))
+        _copy_file(source, target)
         return []
     cloud, lines = _repair_cloud(source, repairs, key)
     if not lines and source.suffix == target.suffix:
-        _name_write_errors(target, lambda: shutil.copyfile(source, target))
+        _copy_file(source, target)
         return []
     cloud.to_array(where=str(source))
     return [*lines, *write_cloud(cloud, target)]
 
 
 def _make_folder(folder: Path) -> None:
-    _name_write_errors(folder, lambda: folder.mkdir(parents=True, exist_ok=True))
+    with naming_write_errors(folder, "place"):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
-def _name_write_errors(path: Path, write: Callable[[], object]) -> None:
-    try:
-        write()
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+def _copy_file(source: Path, target: Path) -> None:
+    with naming_write_errors(target, "place"):
+        shutil.copyfile(source, target)

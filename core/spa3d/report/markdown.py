@@ -24,6 +24,7 @@ from spa3d.report.conditions import (
     format_reach,
     has_calibration,
 )
+from spa3d.report.data_notes import render_data_notes
 from spa3d.report.document import (
     BenchmarkScore,
     Document,
@@ -105,21 +106,6 @@ def describe_benchmarks(document: Document) -> Iterator[str]:
         yield f"{name}: no questions for these data."
 
 
-def list_skipped(document: Document) -> list[str]:
-    """List the unreadable records, with a line each."""
-    return _list_lines(document, "skipped")
-
-
-def list_notes(document: Document) -> list[str]:
-    """List the data that were used otherwise than given: cut, converted or ignored."""
-    return _list_lines(document, "notes")
-
-
-def _list_lines(document: Document, key: str) -> list[str]:
-    lines = document.data.get(key)
-    return [str(line) for line in lines] if isinstance(lines, list | tuple) else []
-
-
 def _course(values: Sequence[float]) -> str:
     return " → ".join(format_percent(value) for value in values)
 
@@ -157,19 +143,14 @@ def _cells(line: ScoreLine) -> Iterator[str]:
 
 
 def _warnings(document: Document) -> Iterator[str]:
-    skipped, notes = list_skipped(document), list_notes(document)
-    if document.training.warnings or document.notes or skipped or notes:
+    about_data = list(render_data_notes(document.data))
+    if document.training.warnings or document.notes or about_data:
         yield "## Warnings"
     if document.notes:
         yield render_bullets(map(escape_markdown, document.notes))
     if document.training.warnings:
         yield render_bullets(f"Watchdog: {escape_markdown(text)}" for text in document.training.warnings)
-    if skipped:
-        yield f"{format_count(len(skipped), 'record')} left out, unreadable:"
-        yield render_bullets(map(escape_markdown, skipped))
-    if notes:
-        yield f"{format_count(len(notes), 'note')} on data that are cut, converted or ignored:"
-        yield render_bullets(map(escape_markdown, notes))
+    yield from about_data
 
 
 def _examples(examples: Sequence[Example]) -> Iterator[str]:

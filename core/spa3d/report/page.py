@@ -16,15 +16,15 @@ from typing import Any
 
 from spa3d.rendering.cloud_scene import PITCH, build_scene
 from spa3d.rendering.html import Headline, Page, isolate_text, render_definitions, render_section, render_warnings
-from spa3d.rendering.numbers import format_count
 from spa3d.report.curves import build_base_charts, build_post_training_charts
+from spa3d.report.data_notes import list_data_notes
 from spa3d.report.document import Document, collect_kind_lines, collect_score_lines
 from spa3d.report.example_cards import join_unbroken, render_answer, render_cloud, render_question
 from spa3d.report.examples import Example
 from spa3d.report.figures import draw_chart
 from spa3d.report.further_tables import list_sections
 from spa3d.report.glossary import GLOSSARY
-from spa3d.report.markdown import describe_benchmarks, list_notes, list_skipped
+from spa3d.report.markdown import describe_benchmarks
 from spa3d.report.run_details import format_llm, format_noise, format_title, read_reported_split, run_details
 from spa3d.report.tables import render_legend, render_scores
 from spa3d.report.training_sentence import describe_health
@@ -77,23 +77,9 @@ def _head(document: Document) -> str:
 
 
 def _warnings(document: Document) -> str:
-    skipped, notes = list_skipped(document), list_notes(document)
     items = [isolate_text(note) for note in document.notes]
     items += [f"<strong>Watchdog:</strong> {isolate_text(warning)}" for warning in document.training.warnings]
-    if skipped:
-        items.append(
-            fold_list(f"<strong>{format_count(len(skipped), 'record')} left out</strong>, unreadable", skipped)
-        )
-    if notes:
-        count = format_count(len(notes), "note")
-        items.append(fold_list(f"<strong>{count}</strong> on data that are cut, converted or ignored", notes))
-    return render_warnings(items)
-
-
-def fold_list(summary: str, lines: Sequence[str]) -> str:
-    """Format lines that are folded behind a summary."""
-    listed = "".join(f"<li>{isolate_text(line)}</li>" for line in lines)
-    return f"<details><summary>{summary}</summary><ul>{listed}</ul></details>"
+    return render_warnings([*items, *list_data_notes(document.data)])
 
 
 def _scores(document: Document) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from spa3d.errors import SpaError
+from spa3d.errors import OutputError, SpaError
 
 
 def file_problem(path: str | Path) -> str:
@@ -33,6 +33,18 @@ def open_file(path: Path, where: str, error_type: type[SpaError]) -> Iterator[Bi
             yield file
     except OSError as error:
         raise error_type(f"{where}: cannot be read: {(error.strerror or str(error)).lower()}.") from error
+
+
+@contextmanager
+def naming_write_errors(path: Path, what: str = "file") -> Iterator[None]:
+    """Turn an error of the system while `path` is written into an `OutputError`.
+
+    The message says to choose another `what`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another {what}") from error
 
 
 def folder_problem(path: str | Path) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from spa3d.rendering.markdown import escape_markdown, render_bullets, render_markdown_table
 from spa3d.rendering.numbers import (
     NOTHING,
-    format_count,
     format_percent,
     format_percent_interval,
     format_points,
     format_points_interval,
 )
 from spa3d.report.conditions import CALIBRATION_HEAD, format_calibration, format_mcnemar, format_reach
+from spa3d.report.data_notes import render_data_notes
 from spa3d.report.document import BenchmarkScore, KindScore, Shift
 from spa3d.report.evaluation.document import (
     EvaluationDocument,
@@ -76,17 +76,12 @@ def render_markdown(document: EvaluationDocument, examples: Sequence[AnsweredExa
 
 
 def _notes(document: EvaluationDocument) -> Iterator[str]:
-    skipped, notes = document.data.get("skipped") or (), document.data.get("notes") or ()
-    if document.notes or skipped or notes:
+    about_data = list(render_data_notes(document.data))
+    if document.notes or about_data:
         yield "## Warnings"
     if document.notes:
         yield render_bullets(map(escape_markdown, document.notes))
-    if skipped:
-        yield f"{format_count(len(skipped), 'record')} left out, unreadable:"
-        yield render_bullets(map(escape_markdown, skipped))
-    if notes:
-        yield f"{format_count(len(notes), 'note')} on data that are cut, converted or ignored:"
-        yield render_bullets(map(escape_markdown, notes))
+    yield from about_data
 
 
 def _table(head: str, lines: Iterable[ModelLine], calibrated: bool) -> str:

@@ -21,13 +21,13 @@ from spa3d.rendering.html import (
 )
 from spa3d.rendering.numbers import (
     NOTHING,
-    format_count,
     format_percent,
     format_percent_interval,
     format_points,
     format_points_interval,
 )
 from spa3d.report.conditions import format_calibration, format_reach, list_mcnemar
+from spa3d.report.data_notes import list_data_notes
 from spa3d.report.document import BenchmarkScore, Shift
 from spa3d.report.evaluation.document import (
     EvaluationDocument,
@@ -50,7 +50,7 @@ from spa3d.report.example_cards import render_answer, render_cloud, render_quest
 from spa3d.report.figures import draw_score_scale, draw_single_bar
 from spa3d.report.further_tables import list_sections
 from spa3d.report.glossary import GLOSSARY
-from spa3d.report.page import fold_list, fold_values
+from spa3d.report.page import fold_values
 from spa3d.report.tables import SUBSET_LABELS
 from spa3d.runtime.rng import keyed_generator
 
@@ -97,15 +97,7 @@ def _head(document: EvaluationDocument) -> str:
 
 
 def _warnings(document: EvaluationDocument) -> str:
-    skipped, notes = document.data.get("skipped") or (), document.data.get("notes") or ()
-    items = [isolate_text(note) for note in document.notes]
-    if skipped:
-        count = format_count(len(skipped), "record")
-        items.append(fold_list(f"<strong>{count} left out</strong>, unreadable", skipped))
-    if notes:
-        count = format_count(len(notes), "note")
-        items.append(fold_list(f"<strong>{count}</strong> on data that are cut, converted or ignored", notes))
-    return render_warnings(items)
+    return render_warnings([*map(isolate_text, document.notes), *list_data_notes(document.data)])
 
 
 def _scores(document: EvaluationDocument, legend: str) -> str:
