@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-_AXES = "xyz"
 _ALIASES: dict[str, tuple[str, ...]] = {
     "x": ("x", "px", "pos_x", "position_x", "coord_x", "x_coordinate", "cartesianx", "easting"),
     "y": ("y", "py", "pos_y", "position_y", "coord_y", "y_coordinate", "cartesiany", "northing"),

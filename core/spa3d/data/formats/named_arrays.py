@@ -17,8 +17,6 @@ POINTS = ("points", "xyz", "pos", "coords", "coord", "coordinates", "pc", "point
 COLORS = ("colors", "color", "rgb", "rgbs")
 CHANNELS = ("r", "g", "b")
 NORMALS = ("normals", "normal")
-_MOST_COLUMNS = 16
-"""Most columns of an array that is read."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from spa3d.metrics.reasoning import strip_thoughts
 LONGEST = 300
 """Characters of a question or an option."""
 NOTHING = "the writer says that the caption tells nothing of the category"
-LETTER_ONLY = "Please answer directly with only the letter of the correct option and nothing else."
-"""3DCQA's sentence below the options."""
 _WRITE = """\
 Below is a description of a 3D {level}. Write one multiple-choice question about {topic}.
 - Ask only for what the description states, so that a reader of the description alone can answer.
