@@ -11,7 +11,7 @@ from spa3d.rendering.numbers import format_count
 
 
 def list_data_notes(data: Mapping[str, Any]) -> Iterator[str]:
-    """List the warnings about the data of a report as items of its page, each folded behind a summary."""
+    """List the warnings about the data of a report as items of its page, folded."""
     skipped, notes = _list_lines(data, "skipped"), _list_lines(data, "notes")
     if skipped:
         count = format_count(len(skipped), "record")
